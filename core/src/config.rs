@@ -1,0 +1,284 @@
+//! Every limit, with its unit, bound, default and reason. There is no other knob, and no hidden one.
+
+use crate::directions::Trigger;
+use core::fmt;
+use core::time::Duration;
+
+/// Listeners that a table has places for. They never take a connection's place.
+pub const LISTENERS: usize = 16;
+
+/// An operation counts for at least this many bytes of the quantum, so that operations of one byte are bounded too.
+/// 256 bytes is where the cost of a system call begins to depend on the length.
+pub const OPERATION_MIN: u32 = 256;
+
+/// The deadline of a connection is of exactly one class, which its state decides.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Class {
+    /// It was accepted and has not sent its first byte.
+    FirstByte,
+    /// Part of a message lies in the receive window. Consuming restarts it, more bytes do not.
+    Request,
+    /// Output waits for the peer. Bytes that the kernel or the peer takes restart it.
+    WriteStall,
+    /// The system was short of memory: the operation is tried again when it passes. Fixed.
+    Congestion,
+    /// Nothing is going on. Any byte restarts it.
+    Idle,
+    /// We have finished and wait for the peer's end. Nothing restarts it.
+    Linger,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 6] = [
+        Self::FirstByte,
+        Self::Request,
+        Self::WriteStall,
+        Self::Congestion,
+        Self::Idle,
+        Self::Linger,
+    ];
+
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::FirstByte => 0,
+            Self::Request => 1,
+            Self::WriteStall => 2,
+            Self::Congestion => 3,
+            Self::Idle => 4,
+            Self::Linger => 5,
+        }
+    }
+
+    /// What to tell people when it passed.
+    pub(crate) const fn expired(self) -> &'static str {
+        match self {
+            Self::FirstByte => "no first byte in time",
+            Self::Request => "request not complete in time",
+            Self::WriteStall => "peer does not read",
+            Self::Congestion => "system short of memory for too long",
+            Self::Idle => "idle too long",
+            Self::Linger => "peer did not finish in time",
+        }
+    }
+}
+
+/// What to do when a listener is ready and no slot is free.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FullTable {
+    /// Accept nothing; the kernel queues up to the listener's backlog, and peers wait.
+    #[default]
+    Wait,
+    /// Accept and reset, one for each report of the listener: peers learn at once that there is no place.
+    Refuse,
+    /// Close the connection that has been idle longest; if none is idle, wait.
+    Evict,
+}
+
+/// The sizes of one connection's windows, in bytes. [`Memory`](crate::Memory) gives them by its type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Windows {
+    /// What can be received before something is consumed: the longest message that the application can be shown whole.
+    pub receive: u32,
+    /// What can be queued to send. Four receive windows let bulk input be answered with a quarter of the sends.
+    pub send: u32,
+}
+
+/// Everything that can be set.
+///
+/// A deadline of `None` is switched off. A length is never undercut; it may be exceeded by a 64th of it, because activity
+/// moves a deadline at most once in that time.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many of the table's `N` slots to use, at least 1; `None` is all.
+    pub connections: Option<u32>,
+    /// How connections are reported. Listeners are always level.
+    pub trigger: Trigger,
+    /// What happens when every slot is taken.
+    pub full: FullTable,
+    /// Bytes that one source may receive, and bytes that it may send, before the next has its turn. Default 16 KiB:
+    /// measured, 64 KiB raises the rate of bulk traffic by a few percent and a small client's p99 by a quarter.
+    pub quantum: u32,
+    /// Bytes moved, all sources together, after which the kernel is asked again what is ready. Default 16 KiB.
+    pub look: u32,
+    /// How many sources that were just reported may go before one that is continuing, at least 1. Default 8.
+    pub fresh_in_a_row: u32,
+    /// From the accept to the first byte. Default 60 s.
+    pub first_byte: Option<Duration>,
+    /// From the first byte of a message to its last one consumed. Default 30 s.
+    pub request: Option<Duration>,
+    /// Without progress of queued output. Default 30 s. At its end the kernel is asked how much the peer acknowledged;
+    /// if that is more than when it was asked last, the time runs once more: a slow link lives, a dead one ends after
+    /// one to two lengths.
+    pub write_stall: Option<Duration>,
+    /// Without any byte in either direction. Default 10 min.
+    pub idle: Option<Duration>,
+    /// From our end to the peer's. Default 2 s.
+    pub linger: Option<Duration>,
+    /// How long to leave an operation alone that failed for want of memory (`ENOBUFS`). Default 20 ms.
+    pub congestion: Duration,
+    /// Bytes received and discarded while waiting for the peer's end, in multiples of 256, at most 16 MiB. Default 64 KiB.
+    pub linger_bytes: u32,
+    /// The first pause of a listener after a shortage, doubled to `pause_max` while it lasts. Default 100 ms.
+    pub pause_min: Duration,
+    /// The longest pause of a listener. Default 1 s.
+    pub pause_max: Duration,
+    /// Accepts without a success, whatever the reason, that count as a shortage. Default 16.
+    pub accept_failures: u16,
+    /// Mixed into the hash of source addresses, so that nobody outside can choose addresses that fall together. A driver
+    /// with a source of random numbers sets it at start.
+    pub hash_seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            trigger: Trigger::Level,
+            full: FullTable::Wait,
+            quantum: 16 * 1024,
+            look: 16 * 1024,
+            fresh_in_a_row: 8,
+            first_byte: Some(Duration::from_secs(60)),
+            request: Some(Duration::from_secs(30)),
+            write_stall: Some(Duration::from_secs(30)),
+            idle: Some(Duration::from_secs(600)),
+            linger: Some(Duration::from_secs(2)),
+            congestion: Duration::from_millis(20),
+            linger_bytes: 64 * 1024,
+            pause_min: Duration::from_millis(100),
+            pause_max: Duration::from_secs(1),
+            accept_failures: 16,
+            hash_seed: 0,
+        }
+    }
+}
+
+impl Config {
+    /// The length of a class, `None` if it is off.
+    #[must_use]
+    pub const fn length(&self, class: Class) -> Option<Duration> {
+        match class {
+            Class::FirstByte => self.first_byte,
+            Class::Request => self.request,
+            Class::WriteStall => self.write_stall,
+            Class::Congestion => Some(self.congestion),
+            Class::Idle => self.idle,
+            Class::Linger => self.linger,
+        }
+    }
+
+    /// Checks every bound against a table of `slots` places and the windows.
+    pub(crate) fn check(&self, slots: u32, windows: Windows) -> Result<(), ConfigError> {
+        if let Some(asked) = self.connections
+            && (asked == 0 || asked > slots)
+        {
+            return Err(ConfigError::Connections { asked, slots });
+        }
+        let zero = |name, value: u128| {
+            if value == 0 {
+                Err(ConfigError::Zero(name))
+            } else {
+                Ok(())
+            }
+        };
+        zero("receive window", windows.receive.into())?;
+        zero("send window", windows.send.into())?;
+        zero("quantum", self.quantum.into())?;
+        zero("look", self.look.into())?;
+        zero("fresh_in_a_row", self.fresh_in_a_row.into())?;
+        zero("congestion", self.congestion.as_nanos())?;
+        zero("pause_min", self.pause_min.as_nanos())?;
+        zero("accept_failures", self.accept_failures.into())?;
+        for (name, length) in [
+            ("first_byte", self.first_byte),
+            ("request", self.request),
+            ("write_stall", self.write_stall),
+            ("idle", self.idle),
+            ("linger", self.linger),
+        ] {
+            if let Some(length) = length {
+                zero(name, length.as_nanos())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A [`Config`] that cannot work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// More connections were asked for than the table has slots, or none.
+    Connections {
+        /// What was asked for.
+        asked: u32,
+        /// What the table has.
+        slots: u32,
+    },
+    /// A size or length that must not be 0.
+    Zero(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connections { asked, slots } => write!(
+                f,
+                "{asked} connections asked for; the table was compiled for 1 to {slots}"
+            ),
+            Self::Zero(name) => write!(f, "{name} is 0; it must be at least 1"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOWS: Windows = Windows {
+        receive: 64,
+        send: 64,
+    };
+
+    #[test]
+    fn the_default_is_sound() {
+        assert_eq!(Config::default().check(4, WINDOWS), Ok(()));
+    }
+
+    #[test]
+    fn a_bad_value_is_named() {
+        for asked in [0, 5] {
+            let config = Config {
+                connections: Some(asked),
+                ..Config::default()
+            };
+            let error = ConfigError::Connections { asked, slots: 4 };
+            assert_eq!(config.check(4, WINDOWS), Err(error));
+        }
+        let windows = Windows {
+            receive: 0,
+            send: 64,
+        };
+        assert_eq!(
+            Config::default().check(4, windows),
+            Err(ConfigError::Zero("receive window"))
+        );
+        let config = Config {
+            idle: Some(Duration::ZERO),
+            ..Config::default()
+        };
+        assert_eq!(config.check(4, WINDOWS), Err(ConfigError::Zero("idle")));
+    }
+
+    #[test]
+    fn classes_are_numbered_in_order() {
+        for (index, class) in Class::ALL.into_iter().enumerate() {
+            assert_eq!(class.index(), index);
+        }
+    }
+}

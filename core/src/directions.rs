@@ -1,0 +1,228 @@
+//! [`Directions`]: the set of READ and WRITE, and the two equations over it. [`Trigger`]: how the kernel reports.
+
+use core::fmt;
+use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Sub, SubAssign};
+
+/// A set of directions: interest, readiness, what is armed and what is in flight are all this one type.
+///
+/// `|` is union, `&` intersection, `-` difference.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Directions(u8);
+
+impl Directions {
+    /// The empty set.
+    pub const NONE: Self = Self(0);
+    /// Receiving; on a listener, accepting.
+    pub const READ: Self = Self(1);
+    /// Sending.
+    pub const WRITE: Self = Self(2);
+    /// Both.
+    pub const BOTH: Self = Self(3);
+
+    /// Whether nothing is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether every direction of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// `self`, or nothing unless `condition`.
+    #[must_use]
+    pub const fn when(self, condition: bool) -> Self {
+        if condition { self } else { Self::NONE }
+    }
+}
+
+/// What to hand to the driver now: `wanted ∩ ready − in_flight`.
+#[must_use]
+pub fn issue(wanted: Directions, ready: Directions, in_flight: Directions) -> Directions {
+    (wanted & ready) - in_flight
+}
+
+/// What the kernel must tell us about: `wanted − ready − in_flight`.
+#[must_use]
+pub fn awaited(wanted: Directions, ready: Directions, in_flight: Directions) -> Directions {
+    wanted - ready - in_flight
+}
+
+/// How the kernel reports readiness of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Trigger {
+    /// At every wait, as long as it lasts. Interest that is no longer wanted is withdrawn when such a report comes.
+    #[default]
+    Level,
+    /// Once for each change (`EPOLLET`). Both directions are armed once and stay armed.
+    Edge,
+    /// Once (`EPOLLONESHOT`); then silence, hang-up and error included, until armed again.
+    Oneshot,
+}
+
+impl Trigger {
+    /// What to arm, if anything has to be: the new interest, or `None` when what is armed will do.
+    ///
+    /// `wanted` and `awaited` are the sets of the two equations, `armed` is what the kernel will report, and `unwanted`
+    /// tells that it reported something that nobody wanted.
+    ///
+    /// Level arms all that is wanted, so that a direction which is being worked on needs no second call. Edge arms both
+    /// once. Oneshot arms only what is awaited: anything that is ready would fire at once.
+    #[must_use]
+    pub fn rearm(
+        self,
+        wanted: Directions,
+        awaited: Directions,
+        armed: Directions,
+        unwanted: bool,
+    ) -> Option<Directions> {
+        let missing = !armed.contains(awaited);
+        match self {
+            Self::Level if missing || (unwanted && !wanted.contains(armed)) => Some(wanted),
+            Self::Edge if missing => Some(Directions::BOTH),
+            Self::Oneshot if missing => Some(awaited),
+            Self::Level | Self::Edge | Self::Oneshot => None,
+        }
+    }
+}
+
+impl BitOr for Directions {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Directions {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}
+
+impl BitAnd for Directions {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl BitAndAssign for Directions {
+    fn bitand_assign(&mut self, other: Self) {
+        *self = *self & other;
+    }
+}
+
+impl Sub for Directions {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+impl SubAssign for Directions {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl fmt::Debug for Directions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            0 => "-",
+            1 => "R",
+            2 => "W",
+            _ => "RW",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Directions; 4] = [
+        Directions::NONE,
+        Directions::READ,
+        Directions::WRITE,
+        Directions::BOTH,
+    ];
+    const TRIGGERS: [Trigger; 3] = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
+
+    #[test]
+    fn sets_obey_their_algebra() {
+        for a in ALL {
+            assert_eq!(a | Directions::NONE, a);
+            assert_eq!(a & Directions::BOTH, a);
+            assert!((a - a).is_empty());
+            for b in ALL {
+                assert_eq!(a | b, b | a);
+                assert_eq!(a & b, b & a);
+                assert_eq!((a - b) | (a & b), a);
+                assert_eq!(a.contains(b), (b - a).is_empty());
+                for c in ALL {
+                    assert_eq!(a & (b | c), (a & b) | (a & c));
+                    assert_eq!((a - b) - c, a - (b | c));
+                }
+            }
+        }
+    }
+
+    /// The equations split what is wanted into three parts without a remainder: issued, awaited, in flight.
+    #[test]
+    fn wanted_is_issued_awaited_or_in_flight_and_nothing_twice() {
+        for wanted in ALL {
+            for ready in ALL {
+                for in_flight in ALL {
+                    let issue = issue(wanted, ready, in_flight);
+                    let awaited = awaited(wanted, ready, in_flight);
+                    assert_eq!(issue | awaited | (wanted & in_flight), wanted);
+                    assert!((issue & awaited).is_empty());
+                    assert!((issue & in_flight).is_empty());
+                    assert!((awaited & in_flight).is_empty());
+                    // A completion driver: everything is always ready, so nothing is ever awaited.
+                    assert!(super::awaited(wanted, Directions::BOTH, in_flight).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn arming_covers_what_is_awaited_and_is_asked_for_only_when_needed() {
+        for trigger in TRIGGERS {
+            for wanted in ALL {
+                for ready in ALL {
+                    for in_flight in ALL {
+                        for armed in ALL {
+                            for unwanted in [false, true] {
+                                let awaited = awaited(wanted, ready, in_flight);
+                                let now = trigger.rearm(wanted, awaited, armed, unwanted);
+                                // Nobody can lose an edge: what is awaited is armed afterwards, whatever was before.
+                                assert!(now.unwrap_or(armed).contains(awaited));
+                                if armed.contains(awaited) && !unwanted {
+                                    assert_eq!(now, None, "armed without need");
+                                }
+                                match trigger {
+                                    // A withdrawal leaves nothing that would report again unwanted.
+                                    Trigger::Level if unwanted => {
+                                        assert!(wanted.contains(now.unwrap_or(armed)));
+                                    }
+                                    Trigger::Level => {}
+                                    Trigger::Edge => {
+                                        assert!(now.is_none() || now == Some(Directions::BOTH));
+                                    }
+                                    Trigger::Oneshot => {
+                                        assert!(now.is_none_or(|now| (now & ready).is_empty()));
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

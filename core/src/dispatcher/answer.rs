@@ -1,0 +1,257 @@
+//! Answers to actions: one for each, whatever order they come in.
+
+use super::Dispatcher;
+use crate::directions::{Directions, Trigger};
+use crate::event::{Fault, FaultKind, Op, Outcome};
+use crate::output::{Notice, Reason};
+use crate::slot::{Cursors, Flags, State};
+use crate::stats::{add, bump};
+use crate::token::Token;
+use defmt_or_log::{debug, error};
+
+impl Dispatcher<'_> {
+    #[inline]
+    pub(super) fn done(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
+        let Some(index) = self.find(token) else {
+            self.stale(token);
+            return None;
+        };
+        let slot = self.slots.at(index);
+        let flags = slot.flags;
+        let asked = match op {
+            Op::Recv => slot.in_flight.contains(Directions::READ) && !token.is_listener(),
+            Op::Send => slot.in_flight.contains(Directions::WRITE),
+            Op::Accept => slot.state == State::Reserved,
+            Op::Refuse => flags.has(Flags::CALLED) && token.is_listener(),
+            Op::Shutdown => flags.has(Flags::CALLED) && flags.has(Flags::SHUT),
+            Op::Unsent => flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && !token.is_listener(),
+            Op::Close => flags.has(Flags::CLOSED),
+            Op::Arm | Op::Cancel => matches!(outcome, Outcome::Failed(_)),
+        };
+        if !asked {
+            self.unasked(token, op);
+            return None;
+        }
+        match op {
+            Op::Recv => self.received(index, outcome),
+            Op::Send => self.sent(index, outcome),
+            Op::Accept => self.accepted(index, outcome),
+            Op::Refuse => {
+                self.refused(index, outcome);
+                None
+            }
+            Op::Shutdown => {
+                self.shut(index, outcome);
+                None
+            }
+            Op::Unsent => {
+                self.measured(index, outcome);
+                None
+            }
+            Op::Close => self.closed(index),
+            Op::Arm => {
+                self.arm_failed(index, outcome);
+                None
+            }
+            // What could not be cancelled is answered in its own time.
+            Op::Cancel => None,
+        }
+    }
+
+    fn unasked(&mut self, token: Token, op: Op) {
+        debug!("unasked: {:?} {:?}", token, op);
+        bump(&mut self.m.stats.unasked);
+    }
+
+    /// Bytes came, or the end, or neither.
+    fn received(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        let windows = self.m.windows;
+        let record = self.records.at_mut(index);
+        let slot = self.slots.at_mut(index);
+        slot.in_flight -= Directions::READ;
+        let (n, short) = match outcome {
+            Outcome::Complete(n) => (n, false),
+            Outcome::Drained(n) => (n, true),
+            Outcome::Failed(fault) => {
+                self.spend(index, Directions::READ, 0);
+                self.faulted(index, fault);
+                return None;
+            }
+            Outcome::Accepted(_) => return self.impossible(index, Op::Recv),
+        };
+        if n > slot.receive_span(windows).len {
+            return self.impossible(index, Op::Recv);
+        }
+        // A short read has drained a TCP socket, unless more than data was reported: then the end or bytes behind an
+        // urgent mark may follow, of which edge mode would never tell (epoll(7) Q9). Would-block is always true.
+        if short {
+            let certain = n == 0
+                || (!slot.flags.has(Flags::CLOSING)
+                    && (slot.trigger != Trigger::Edge || record.is_tcp()));
+            slot.ready -= Directions::READ.when(certain);
+        }
+        let ended = n == 0 && !short;
+        if ended {
+            slot.flags.set(Flags::ENDED);
+        }
+        let mut notice = None;
+        let token = Token::new(index, slot.generation);
+        match slot.state {
+            State::Open if ended => notice = Some(Notice::Ended(token)),
+            State::Open if n > 0 => {
+                slot.rx.end = slot.rx.end.saturating_add(n);
+                slot.flags.set(Flags::SPOKEN.or(Flags::HEARD));
+                add(&mut record.bytes_in, n);
+                add(&mut self.m.stats.bytes_in, n);
+                // What comes while paused is told when it resumes.
+                notice = (!slot.flags.has(Flags::PAUSED)).then_some(Notice::Readable(token));
+            }
+            State::Lingering => {
+                let units = u16::try_from(super::units(n)).unwrap_or(u16::MAX);
+                slot.tally = slot.tally.saturating_add(units);
+            }
+            State::Open
+            | State::Finishing
+            | State::Closing
+            | State::Free
+            | State::Reserved
+            | State::Listening
+            | State::Retired => {}
+        }
+        self.spend(index, Directions::READ, n);
+        self.touch(index);
+        notice
+    }
+
+    /// The kernel took bytes, or none.
+    fn sent(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        let windows = self.m.windows;
+        let record = self.records.at_mut(index);
+        let slot = self.slots.at_mut(index);
+        slot.in_flight -= Directions::WRITE;
+        let (n, short) = match outcome {
+            Outcome::Complete(n) => (n, n == 0),
+            Outcome::Drained(n) => (n, true),
+            Outcome::Failed(fault) => {
+                self.spend(index, Directions::WRITE, 0);
+                self.faulted(index, fault);
+                return None;
+            }
+            Outcome::Accepted(_) => return self.impossible(index, Op::Send),
+        };
+        if n > slot.tx.len() {
+            return self.impossible(index, Op::Send);
+        }
+        // Unlike a short read, a short send proves nothing in edge mode: only a send that would block makes the kernel
+        // tell when there is room.
+        if short && (n == 0 || slot.trigger != Trigger::Edge) {
+            slot.ready -= Directions::WRITE;
+        }
+        if n > 0 {
+            slot.tx.advance(n);
+            if slot.tx.is_empty() {
+                slot.tx = Cursors::EMPTY;
+            }
+            slot.flags.set(Flags::TAKEN);
+            add(&mut record.bytes_out, n);
+            add(&mut self.m.stats.bytes_out, n);
+        }
+        let fits = slot.wants > 0 && slot.room(windows, false) >= slot.wants;
+        if fits {
+            slot.wants = 0;
+        }
+        let token = Token::new(index, slot.generation);
+        self.spend(index, Directions::WRITE, n);
+        self.touch(index);
+        fits.then_some(Notice::Writable(token))
+    }
+
+    /// An operation failed: try again, wait for memory, or end the connection.
+    fn faulted(&mut self, index: u32, fault: Fault) {
+        match fault.kind {
+            FaultKind::Interrupted => {}
+            FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),
+            FaultKind::Reset
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable
+            | FaultKind::Invalid
+            | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+        }
+        self.touch(index);
+    }
+
+    /// An answer that cannot be, for instance more bytes than were asked for: which bytes came is unknown, so the
+    /// connection ends.
+    fn impossible(&mut self, index: u32, op: Op) -> Option<Notice> {
+        let token = self.token(index);
+        error!("impossible answer of the driver: {:?} {:?}", token, op);
+        bump(&mut self.m.stats.unasked);
+        self.begin_close(index, Reason::Failed(FaultKind::Invalid.with_code(0)));
+        self.touch(index);
+        None
+    }
+
+    /// Our end is sent: what the peer still sends is thrown away.
+    fn shut(&mut self, index: u32, outcome: Outcome) {
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CALLED);
+        if slot.state == State::Finishing {
+            if let Outcome::Failed(_) = outcome {
+                // Nobody is there any more (ENOTCONN): nothing to wait for.
+                let reason = slot.reason.unwrap_or(Reason::Finished);
+                self.begin_close(index, reason);
+            } else {
+                slot.state = State::Lingering;
+                slot.rx = Cursors::EMPTY;
+                slot.tally = 0;
+                slot.ready |= Directions::READ;
+            }
+        }
+        self.touch(index);
+    }
+
+    /// It is gone: the last that is ever told about this token.
+    fn closed(&mut self, index: u32) -> Option<Notice> {
+        if index & crate::token::LISTENER_BIT != 0 {
+            self.release(index);
+            return None;
+        }
+        let token = self.token(index);
+        let slot = self.slots.at(index);
+        let told = slot.flags.has(Flags::TOLD);
+        let reason = slot.reason.unwrap_or(Reason::Finished);
+        if reason == Reason::Evicted {
+            self.m.evicting = false;
+        }
+        if told {
+            self.forget_source(index);
+            self.m.stats.open = self.m.stats.open.saturating_sub(1);
+            self.m.stats.count_closed(reason);
+            debug!("closed: {:?} {:?}", token, reason);
+        }
+        self.release(index);
+        self.slot_freed();
+        told.then_some(Notice::Closed(token, reason))
+    }
+
+    /// The kernel would not register it (`ENOSPC`, `ENOMEM`): nothing would ever be heard of it, so it ends.
+    fn arm_failed(&mut self, index: u32, outcome: Outcome) {
+        let Outcome::Failed(fault) = outcome else {
+            return;
+        };
+        let slot = self.slots.at_mut(index);
+        slot.armed = Directions::NONE;
+        slot.registered = Directions::NONE;
+        if slot.state == State::Listening {
+            self.hold_back(index, fault);
+        } else {
+            // Accepting more would meet the same: the listener it came from pauses.
+            let listener = crate::token::LISTENER_BIT | u32::from(self.records.at(index).listener);
+            if fault.kind == FaultKind::Shortage && self.slots.at(listener).state == State::Listening {
+                self.hold_back(listener, fault);
+            }
+            self.begin_close(index, Reason::Failed(fault));
+        }
+        self.touch(index);
+    }
+}

@@ -1,0 +1,196 @@
+//! The application's side: what it did with the bytes, and what it wants.
+
+use super::Dispatcher;
+use crate::directions::Directions;
+use crate::event::Peer;
+use crate::output::{Reason, Span};
+use crate::slot::{Cursors, Flags, Record, State};
+use crate::time::Instant;
+use crate::token::{LISTENER_BIT, Token};
+
+/// A connection, as its application may know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Info {
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// The index of the listener that accepted it, [`Token::index`].
+    pub listener: u32,
+    /// When it was accepted.
+    pub opened_at: Instant,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes that the kernel took.
+    pub bytes_out: u64,
+}
+
+impl Info {
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            peer: record.peer(),
+            listener: u32::from(record.listener),
+            opened_at: record.opened_at,
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+        }
+    }
+}
+
+/// Calls by token. A token that names no live connection changes nothing; where there is an answer, it is `None`, empty
+/// or 0.
+impl Dispatcher<'_> {
+    /// What is known of a live connection.
+    #[must_use]
+    pub fn info(&self, token: Token) -> Option<Info> {
+        Some(Info::of(self.records.at(self.connection(token)?)))
+    }
+
+    /// Where the bytes lie that were received and not consumed.
+    #[must_use]
+    pub fn unconsumed(&self, token: Token) -> Span {
+        let found = self.connection(token);
+        let Cursors { at, end } = found.map_or(Cursors::EMPTY, |index| self.slots.at(index).rx);
+        Span {
+            at,
+            len: end.saturating_sub(at),
+        }
+    }
+
+    /// Drops up to `n` bytes from the front of what was received.
+    pub fn consume(&mut self, token: Token, n: u32) {
+        if let Some(index) = self.connection(token) {
+            self.consume_at(index, n);
+            if self.slots.at(index).rx.is_empty() {
+                self.rewind(index);
+            }
+        }
+    }
+
+    /// Where bytes to be sent may be put: the end of the send window. The whole room, if nothing is queued.
+    #[must_use]
+    pub fn space(&self, token: Token) -> Span {
+        let Some(index) = self.connection(token) else {
+            return Span { at: 0, len: 0 };
+        };
+        let slot = self.slots.at(index);
+        Span {
+            at: slot.tx.end,
+            len: slot.room(self.m.windows, true),
+        }
+    }
+
+    /// Queues the first `n` bytes of the [`space`](Self::space), at most all of it, to be sent.
+    pub fn commit(&mut self, token: Token, n: u32) {
+        if let Some(index) = self.connection(token) {
+            self.commit_at(index, n);
+        }
+    }
+
+    /// Sends what is queued, then our end, then waits for the peer's.
+    pub fn finish(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.finish_at(index);
+        }
+    }
+
+    /// Closes without sending what is queued: the peer reads a reset.
+    pub fn abort(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.abort_at(index);
+        }
+    }
+
+    /// Receives no more until [`resume`](Self::resume): the peer is held back by the window of its connection.
+    pub fn pause(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.slots.at_mut(index).flags.set(Flags::PAUSED);
+        }
+    }
+
+    /// Receives again.
+    pub fn resume(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.resume_at(index);
+        }
+    }
+
+    /// The slot of a live connection.
+    pub(crate) fn connection(&self, token: Token) -> Option<u32> {
+        let index = self.find(token)?;
+        (index & LISTENER_BIT == 0 && self.slots.at(index).is_live()).then_some(index)
+    }
+}
+
+/// The same calls by index, for the session, which has checked the token.
+impl Dispatcher<'_> {
+    pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
+        let slot = self.slots.at_mut(index);
+        let before = slot.rx.at;
+        slot.rx.advance(n);
+        if slot.rx.at != before {
+            slot.flags.set(Flags::CONSUMED);
+            self.touch(index);
+        }
+    }
+
+    pub(crate) fn commit_at(&mut self, index: u32, n: u32) {
+        let windows = self.m.windows;
+        let slot = self.slots.at_mut(index);
+        let n = n.min(slot.room(windows, true));
+        if n > 0 {
+            slot.tx.end = slot.tx.end.saturating_add(n);
+            self.touch(index);
+        }
+    }
+
+    pub(crate) fn finish_at(&mut self, index: u32) {
+        let ended = self.slots.at(index).flags.has(Flags::ENDED);
+        let reason = if ended {
+            Reason::PeerFinished
+        } else {
+            Reason::Finished
+        };
+        self.finish_for(index, reason);
+    }
+
+    pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {
+        let slot = self.slots.at_mut(index);
+        if slot.state == State::Open {
+            slot.state = State::Finishing;
+            slot.reason = Some(reason);
+            slot.wants = 0;
+            self.touch(index);
+        }
+    }
+
+    pub(crate) fn abort_at(&mut self, index: u32) {
+        let slot = self.slots.at_mut(index);
+        if slot.is_live() && slot.state != State::Closing {
+            slot.flags.set(Flags::RESET);
+            self.begin_close(index, Reason::Aborted);
+        }
+    }
+
+    pub(crate) fn resume_at(&mut self, index: u32) {
+        self.slots.at_mut(index).flags.clear(Flags::PAUSED);
+        self.touch(index);
+    }
+
+    /// Whether an operation in this direction is in flight, so that its bytes must stay where they are.
+    pub(crate) fn is_in_flight(&self, index: u32, direction: Directions) -> bool {
+        self.slots.at(index).in_flight.contains(direction)
+    }
+
+    /// Bytes that can be queued, if what is queued may move.
+    pub(crate) fn room_at(&self, index: u32) -> u32 {
+        let sending = self.is_in_flight(index, Directions::WRITE);
+        self.slots.at(index).room(self.m.windows, sending)
+    }
+
+    /// Starts the receive window anew, if it is empty and nothing is on its way into it.
+    pub(crate) fn rewind(&mut self, index: u32) {
+        let slot = self.slots.at_mut(index);
+        if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
+            slot.rx = Cursors::EMPTY;
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Deadlines: a FIFO for each class, sorted by appending, because all lengths of a class are equal.
+
+use super::Dispatcher;
+use crate::config::{Class, Config};
+use crate::event::Outcome;
+use crate::output::Reason;
+use crate::queue::{Queue, Timer};
+use crate::slot::{Flags, Slot, State};
+use crate::time::{Instant, nanos_of};
+
+/// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
+const EXPIRIES: u32 = 64;
+
+/// A granule is this part of a class's length: activity moves a deadline at most once in it.
+const GRANULES: u64 = 64;
+
+/// What stands for the length of a class that is switched off: its queue is kept in order all the same, because who has
+/// been idle longest is asked when the table is full. 146 years.
+const OFF: u64 = u64::MAX / 4;
+
+/// The granule of a class that is switched off, in nanoseconds: 10 s.
+const OFF_GRANULE: u64 = 10_000_000_000;
+
+/// One class of deadline.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    queue: Queue,
+    /// In nanoseconds; [`OFF`] if it is switched off.
+    length: u64,
+}
+
+impl Timed {
+    fn new(config: &Config, class: Class) -> Self {
+        Self {
+            queue: Queue::EMPTY,
+            length: config.length(class).map_or(OFF, nanos_of).min(OFF),
+        }
+    }
+
+    const fn is_on(&self) -> bool {
+        self.length < OFF
+    }
+
+    const fn granule(&self) -> u64 {
+        if self.is_on() {
+            self.length / GRANULES
+        } else {
+            OFF_GRANULE
+        }
+    }
+}
+
+/// Every class of deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timers {
+    first_byte: Timed,
+    request: Timed,
+    write_stall: Timed,
+    congestion: Timed,
+    idle: Timed,
+    linger: Timed,
+}
+
+impl Timers {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            first_byte: Timed::new(config, Class::FirstByte),
+            request: Timed::new(config, Class::Request),
+            write_stall: Timed::new(config, Class::WriteStall),
+            congestion: Timed::new(config, Class::Congestion),
+            idle: Timed::new(config, Class::Idle),
+            linger: Timed::new(config, Class::Linger),
+        }
+    }
+
+    const fn of(&self, class: Class) -> &Timed {
+        match class {
+            Class::FirstByte => &self.first_byte,
+            Class::Request => &self.request,
+            Class::WriteStall => &self.write_stall,
+            Class::Congestion => &self.congestion,
+            Class::Idle => &self.idle,
+            Class::Linger => &self.linger,
+        }
+    }
+
+    const fn of_mut(&mut self, class: Class) -> &mut Timed {
+        match class {
+            Class::FirstByte => &mut self.first_byte,
+            Class::Request => &mut self.request,
+            Class::WriteStall => &mut self.write_stall,
+            Class::Congestion => &mut self.congestion,
+            Class::Idle => &mut self.idle,
+            Class::Linger => &mut self.linger,
+        }
+    }
+}
+
+impl Slot {
+    /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for answers.
+    pub(super) fn deadline_class(&self) -> Option<Class> {
+        let class = match self.state {
+            State::Open | State::Finishing | State::Lingering
+                if self.flags.has(Flags::CONGESTED) =>
+            {
+                Class::Congestion
+            }
+            State::Open | State::Finishing if !self.tx.is_empty() => Class::WriteStall,
+            State::Open if !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
+            State::Open if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) => Class::Request,
+            State::Open => Class::Idle,
+            State::Finishing | State::Lingering => Class::Linger,
+            State::Free | State::Reserved | State::Closing | State::Listening | State::Retired => {
+                return None;
+            }
+        };
+        Some(class)
+    }
+}
+
+/// What since the last visit restarts a deadline of this class.
+const fn restarts(class: Class) -> Flags {
+    match class {
+        Class::FirstByte | Class::Congestion | Class::Linger => Flags::NONE,
+        Class::Request => Flags::CONSUMED,
+        Class::WriteStall => Flags::TAKEN,
+        Class::Idle => Flags::HEARD.or(Flags::TAKEN),
+    }
+}
+
+impl Dispatcher<'_> {
+    /// Gives a connection the deadline of its state.
+    #[inline]
+    pub(super) fn settle(&mut self, index: u32) {
+        let now = self.m.now;
+        let slot = self.slots.at_mut(index);
+        let flags = slot.flags;
+        slot.flags
+            .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
+        let (class, old) = (slot.deadline_class(), slot.class);
+        if class == old {
+            let Some(class) = class else { return };
+            if !flags.has(restarts(class)) {
+                return;
+            }
+            if class == Class::WriteStall {
+                self.records.at_mut(index).stalled_at = now.wrapping_millis();
+            }
+            let timed = self.m.timers.of(class);
+            let due = now.plus_nanos(timed.length);
+            if due.nanos_since(self.slots.at(index).deadline) >= timed.granule() {
+                self.unlink(index);
+                self.link(index, class);
+            }
+            return;
+        }
+        self.unlink(index);
+        let Some(class) = class else { return };
+        // A stall goes on while the connection only waits for memory: going to and fro does not restart it.
+        let goes_on = matches!(
+            old,
+            None | Some(Class::WriteStall | Class::Congestion)
+        ) && !flags.has(Flags::TAKEN.or(Flags::HEARD));
+        if !goes_on {
+            self.records.at_mut(index).stalled_at = now.wrapping_millis();
+        }
+        self.link(index, class);
+    }
+
+    fn link(&mut self, index: u32, class: Class) {
+        let timed = self.m.timers.of_mut(class);
+        let slot = self.slots.at_mut(index);
+        slot.class = Some(class);
+        slot.deadline = self.m.now.plus_nanos(timed.length);
+        timed.queue.push(&mut Timer(&mut self.slots), index);
+        // A listener may have waited for somebody to be idle.
+        if self.m.starved && matches!(class, Class::Idle | Class::FirstByte) {
+            self.slot_freed();
+        }
+    }
+
+    /// Takes the deadline away.
+    pub(super) fn unlink(&mut self, index: u32) {
+        let slot = self.slots.at_mut(index);
+        if let Some(class) = slot.class.take() {
+            let queue = &mut self.m.timers.of_mut(class).queue;
+            queue.remove(&mut Timer(&mut self.slots), index);
+        }
+    }
+
+    /// The connection of a class whose deadline passes first, if the class has one.
+    fn head(&self, class: Class) -> Option<u32> {
+        self.m.timers.of(class).queue.head()
+    }
+
+    /// When the next deadline passes.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let classes = Class::ALL
+            .into_iter()
+            .filter(|class| self.m.timers.of(*class).is_on())
+            .filter_map(|class| self.head(class))
+            .map(|index| self.slots.at(index).deadline)
+            .min();
+        let pause = if self.m.paused > 0 {
+            self.first_pause()
+        } else {
+            None
+        };
+        let stop = self.m.stop_at.filter(|by| *by < Instant::NEVER && !self.is_stopped());
+        [classes, pause, stop].into_iter().flatten().min()
+    }
+
+    /// Acts on what has passed.
+    pub(super) fn expire(&mut self) {
+        let now = self.m.now;
+        let mut left = EXPIRIES;
+        for class in Class::ALL {
+            if !self.m.timers.of(class).is_on() {
+                continue;
+            }
+            while let Some(index) = self.head(class) {
+                if self.slots.at(index).deadline > now || left == 0 {
+                    break;
+                }
+                left = left.saturating_sub(1);
+                self.unlink(index);
+                self.expired(index, class);
+            }
+        }
+        if self.m.paused > 0 {
+            self.wake_listeners(now);
+        }
+        if self.m.stop_at.is_some_and(|by| by <= now) && !self.is_stopped() {
+            self.close_all();
+        }
+    }
+
+    fn expired(&mut self, index: u32, class: Class) {
+        match class {
+            Class::FirstByte | Class::Request | Class::Idle | Class::Linger => {
+                self.begin_close(index, Reason::Deadline(class));
+            }
+            Class::WriteStall => {
+                self.slots.at_mut(index).flags.set(Flags::PROBE);
+                self.link(index, class);
+            }
+            Class::Congestion => {
+                let stalled = self.records.at(index).stalled_at;
+                let waited = self.m.now.wrapping_millis().wrapping_sub(stalled);
+                let limit = &self.m.timers.write_stall;
+                if limit.is_on() && u64::from(waited) >= limit.length / 1_000_000 {
+                    self.begin_close(index, Reason::Deadline(Class::Congestion));
+                } else {
+                    let slot = self.slots.at_mut(index);
+                    slot.flags.clear(Flags::CONGESTED);
+                    slot.ready = crate::Directions::BOTH;
+                }
+            }
+        }
+        self.touch(index);
+    }
+
+    /// How much the peer has not acknowledged, asked at the end of a write stall: if it took something since it was
+    /// asked last, the time runs once more.
+    pub(super) fn measured(&mut self, index: u32, outcome: Outcome) {
+        self.slots.at_mut(index).flags.clear(Flags::CALLED);
+        self.touch(index);
+        let record = self.records.at_mut(index);
+        if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
+            #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32 is what is wanted")]
+            let acknowledged = (record.bytes_out as u32).wrapping_sub(unsent);
+            if record.acknowledged != acknowledged {
+                record.acknowledged = acknowledged;
+                record.stalled_at = self.m.now.wrapping_millis();
+                return;
+            }
+        }
+        self.begin_close(index, Reason::Deadline(Class::WriteStall));
+    }
+
+    /// The connection that has been idle longest: nothing received yet, or nothing going on.
+    pub(super) fn longest_idle(&self) -> Option<u32> {
+        let since = |class: Class| {
+            let index = self.head(class)?;
+            let length = self.m.timers.of(class).length;
+            let deadline = self.slots.at(index).deadline.as_nanos();
+            Some((deadline.saturating_sub(length), index))
+        };
+        let (first_byte, idle) = (since(Class::FirstByte), since(Class::Idle));
+        let longest = [first_byte, idle].into_iter().flatten().min();
+        longest.map(|(_, index)| index)
+    }
+
+    /// The time to stop is over.
+    fn close_all(&mut self) {
+        for index in 0..self.slots.used() {
+            self.begin_close(index, Reason::Stopping);
+        }
+        for index in self.places() {
+            let slot = self.slots.at_mut(index);
+            if slot.state == State::Listening {
+                slot.state = State::Closing;
+                self.touch(index);
+            }
+        }
+        // Connections that still linger, or whose answers are on their way, end by themselves; do not ask again.
+        self.m.stop_at = Some(Instant::NEVER);
+    }
+}

@@ -1,0 +1,371 @@
+//! Listeners: a slot is reserved before anything is accepted, so a completed accept never meets a full table.
+
+use super::Dispatcher;
+use crate::config::{FullTable, LISTENERS};
+use crate::directions::{Directions, Trigger};
+use crate::event::{Fault, FaultKind, Outcome, Peer};
+use crate::output::{Action, Notice, Reason};
+use crate::queue::Run;
+use crate::slot::{Flags, Record, Slot, State};
+use crate::stats::bump;
+use crate::time::Instant;
+use crate::token::{LISTENER_BIT, Token};
+use core::fmt;
+use defmt_or_log::{debug, error, info, warn};
+
+/// What is known of a listener beside its slot.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    /// The most connections that one source address may have, over all listeners that have such a limit.
+    pub(super) per_source: Option<u32>,
+    /// How long the next pause lasts, in nanoseconds.
+    pause: u64,
+}
+
+/// Every place for a listener is taken: there are [`LISTENERS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ListenersFull;
+
+impl fmt::Display for ListenersFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no place for another listener; there are {LISTENERS}")
+    }
+}
+
+impl core::error::Error for ListenersFull {}
+
+impl Dispatcher<'_> {
+    /// Adds a listener, from each of whose source addresses at most `per_source` connections are taken (IPv6: from each
+    /// network of 64 bits; `None`: no limit). Unix peers have no source address.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenersFull`] when all [`LISTENERS`] places are taken.
+    pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
+        let listener = Listener {
+            per_source,
+            pause: self.m.pause_min,
+        };
+        let free = (self.slots.places.iter().zip(0u32..)).find(|(slot, _)| slot.state == State::Free);
+        let place = match free {
+            Some((_, place)) => place,
+            None => {
+                let place = u32::try_from(self.slots.places.len()).unwrap_or(u32::MAX);
+                self.slots.places.push(Slot::NEW).map_err(|_| ListenersFull)?;
+                place
+            }
+        };
+        if let Some(known) = self.listeners.get_mut(place as usize) {
+            *known = listener;
+        } else {
+            self.listeners.push(listener).map_err(|_| ListenersFull)?;
+        }
+        let index = place | LISTENER_BIT;
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Listening;
+        slot.trigger = Trigger::Level;
+        self.m.listening = self.m.listening.saturating_add(1);
+        self.touch(index);
+        Ok(self.token(index))
+    }
+
+    /// How many listeners are not closed.
+    #[must_use]
+    pub fn listening(&self) -> u32 {
+        self.m.listening
+    }
+
+    /// Whether a listener that is ready may take a connection, or do what the policy says when there is no slot.
+    pub(super) fn admits(&self, index: u32) -> bool {
+        if self.slots.at(index).flags.has(Flags::PAUSED) {
+            return false;
+        }
+        self.m.taken < self.m.connections && self.has_free()
+            || match self.m.full {
+                FullTable::Wait => false,
+                FullTable::Refuse => true,
+                FullTable::Evict => !self.m.evicting && self.longest_idle().is_some(),
+            }
+    }
+
+    /// Whether a slot is free; retired ones are not.
+    fn has_free(&self) -> bool {
+        !self.m.free.is_empty() || self.slots.used() < self.m.connections
+    }
+
+    /// What a listener has to do.
+    pub(super) fn accept(&mut self, index: u32) -> Option<Action> {
+        let admits = self.admits(index);
+        let slot = self.slots.at(index);
+        if !admits && !slot.flags.has(Flags::PAUSED) {
+            self.m.starved = true;
+            if slot.ready.contains(Directions::READ) {
+                self.warn_full();
+            }
+        }
+        let slot = self.slots.at(index);
+        let issue = slot.issue(slot.wanted(self.m.windows, admits));
+        if issue.is_empty() || self.m.visit.received >= self.m.quantum {
+            return None;
+        }
+        let listener = self.token(index);
+        if let Some(connection) = self.reserve(index) {
+            self.slots.at_mut(index).in_flight = Directions::READ;
+            let token = self.token(connection);
+            return Some(Action::Accept { listener, token });
+        }
+        self.warn_full();
+        match self.m.full {
+            FullTable::Wait => None,
+            FullTable::Refuse => {
+                let slot = self.slots.at_mut(index);
+                slot.in_flight = Directions::READ;
+                slot.flags.set(Flags::CALLED);
+                Some(Action::Refuse { listener })
+            }
+            FullTable::Evict => {
+                if let Some(victim) = self.longest_idle() {
+                    self.m.evicting = true;
+                    self.begin_close(victim, Reason::Evicted);
+                }
+                self.m.starved = true;
+                None
+            }
+        }
+    }
+
+    fn warn_full(&mut self) {
+        if let Some(more) = self.m.full_warning.due(self.m.now) {
+            let (n, wait) = (self.m.connections, self.m.full == FullTable::Wait);
+            warn!("table full: {} connections, waiting {}; {} more", n, wait, more);
+        }
+    }
+
+    /// Takes a free slot for a connection from this listener.
+    fn reserve(&mut self, listener: u32) -> Option<u32> {
+        let index = match self.m.free.pop(&mut Run(&mut self.slots)) {
+            Some(index) => index,
+            None => {
+                let index = self.slots.used();
+                if index >= self.m.connections {
+                    return None;
+                }
+                self.slots.connections.push(Slot::NEW).ok()?;
+                self.records.list.push(Record::NEW).ok()?;
+                index
+            }
+        };
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Reserved;
+        slot.trigger = self.m.trigger;
+        self.records.at_mut(index).listener = u8::try_from(listener & !LISTENER_BIT).unwrap_or(0);
+        self.m.taken = self.m.taken.saturating_add(1);
+        Some(index)
+    }
+
+    /// The answer to `Accept`, on the slot that was reserved.
+    pub(super) fn accepted(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        let place = self.records.at(index).listener;
+        let listener = LISTENER_BIT | u32::from(place);
+        let address = match outcome {
+            Outcome::Accepted(address) => address,
+            Outcome::Complete(_) => {
+                bump(&mut self.m.stats.unasked);
+                self.release(index);
+                self.tried(listener, Outcome::Drained(0));
+                return None;
+            }
+            Outcome::Drained(_) | Outcome::Failed(_) => {
+                self.release(index);
+                self.tried(listener, outcome);
+                return None;
+            }
+        };
+        self.tried(listener, outcome);
+        let peer = match address {
+            Some(address) => Peer::Inet(address),
+            None => {
+                self.m.unix_peers = self.m.unix_peers.wrapping_add(1);
+                Peer::Unix(self.m.unix_peers)
+            }
+        };
+        *self.records.at_mut(index) = Record::open(peer, place, self.m.now);
+        if self.source_is_full(index, place) {
+            bump(&mut self.m.stats.refused_source);
+            let slot = self.slots.at_mut(index);
+            slot.state = State::Closing;
+            slot.flags.set(Flags::RESET);
+            self.touch(index);
+            return None;
+        }
+        self.remember_source(index);
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Open;
+        slot.flags = Flags::TOLD;
+        slot.ready = Directions::BOTH;
+        let token = Token::new(index, slot.generation);
+        bump(&mut self.m.stats.accepted);
+        self.m.stats.open = self.m.stats.open.saturating_add(1);
+        self.m.stats.peak = self.m.stats.peak.max(self.m.stats.open);
+        debug!("opened: {:?}", token);
+        self.touch(index);
+        Some(Notice::Opened(token))
+    }
+
+    fn source_is_full(&mut self, index: u32, place: u8) -> bool {
+        let limit = self.listeners.get(usize::from(place)).and_then(|l| l.per_source);
+        let Some(limit) = limit else { return false };
+        let full = self.source_has(index, limit);
+        if full && let Some(more) = self.m.source_warning.due(self.m.now) {
+            warn!("a source has its {} connections: refused; {} more", limit, more);
+        }
+        full
+    }
+
+    /// The answer to `Refuse`.
+    pub(super) fn refused(&mut self, index: u32, outcome: Outcome) {
+        self.slots.at_mut(index).flags.clear(Flags::CALLED);
+        if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
+            bump(&mut self.m.stats.refused_full);
+        }
+        self.tried(index, outcome);
+    }
+
+    /// What an accept tells about its listener. One accept for each report: the next look reports again if there is
+    /// more, so an accept that would block is never tried. While stopping, the queue is emptied in one go.
+    fn tried(&mut self, index: u32, outcome: Outcome) {
+        let stopping = self.m.stop_at.is_some();
+        let slot = self.slots.at_mut(index);
+        if !slot.in_flight.contains(Directions::READ) {
+            return;
+        }
+        slot.in_flight = Directions::NONE;
+        let listener = self.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        let mut fault = None;
+        match outcome {
+            Outcome::Accepted(_) | Outcome::Complete(_) => {
+                slot.ready -= Directions::READ.when(!stopping);
+                slot.tally = 0;
+                if let Some(listener) = listener {
+                    listener.pause = self.m.pause_min;
+                }
+            }
+            Outcome::Drained(_) => {
+                slot.ready -= Directions::READ;
+                slot.tally = slot.tally.saturating_add(1);
+            }
+            Outcome::Failed(failed) => {
+                slot.tally = slot.tally.saturating_add(1);
+                match failed.kind {
+                    FaultKind::Interrupted => {}
+                    FaultKind::Reset | FaultKind::TimedOut | FaultKind::Unreachable => {
+                        slot.ready -= Directions::READ.when(!stopping);
+                    }
+                    FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),
+                    FaultKind::Invalid => {
+                        error!("listener {} failed: errno {}", index & !LISTENER_BIT, failed.code);
+                        bump(&mut self.m.stats.listeners_failed);
+                        slot.state = State::Closing;
+                    }
+                }
+            }
+        }
+        if slot.tally > 0 {
+            bump(&mut self.m.stats.accept_failures);
+        }
+        let hopeless = slot.tally >= self.m.accept_failures && slot.state == State::Listening;
+        if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
+            self.hold_back(index, fault);
+        }
+        if stopping && !self.slots.at(index).ready.contains(Directions::READ) {
+            self.slots.at_mut(index).state = State::Closing;
+        }
+        self.spend(index, Directions::READ, 0);
+        self.touch(index);
+    }
+
+    /// Leaves a listener alone for a while: until its deadline, twice as long each time, or until a slot is freed.
+    pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
+        let Some(listener) = self.listeners.get_mut((index & !LISTENER_BIT) as usize) else {
+            return;
+        };
+        let slot = self.slots.at_mut(index);
+        slot.deadline = self.m.now.plus_nanos(listener.pause);
+        listener.pause = listener.pause.saturating_mul(2).min(self.m.pause_max);
+        slot.tally = 0;
+        if !slot.flags.has(Flags::PAUSED) {
+            slot.flags.set(Flags::PAUSED);
+            self.m.paused = self.m.paused.saturating_add(1);
+        }
+        bump(&mut self.m.stats.shortages);
+        if let Some(more) = self.m.shortage_warning.due(self.m.now) {
+            warn!("accepting pauses: errno {}; {} more", fault.code, more);
+        }
+        self.touch(index);
+    }
+
+    /// A descriptor and a slot are free again: whoever waited for them tries at once.
+    pub(super) fn slot_freed(&mut self) {
+        if self.m.starved || self.m.paused > 0 {
+            self.m.starved = false;
+            self.wake_listeners(Instant::NEVER);
+        }
+    }
+
+    /// Ends the pauses that are due `by` this time, and gives every listener that is not paused its turn.
+    pub(super) fn wake_listeners(&mut self, by: Instant) {
+        for index in self.places() {
+            let slot = self.slots.at_mut(index);
+            if slot.state != State::Listening {
+                continue;
+            }
+            if slot.flags.has(Flags::PAUSED) {
+                if slot.deadline > by {
+                    continue;
+                }
+                slot.flags.clear(Flags::PAUSED);
+                self.m.paused = self.m.paused.saturating_sub(1);
+            }
+            self.touch(index);
+        }
+    }
+
+    /// The end of the pause that ends first.
+    pub(super) fn first_pause(&self) -> Option<Instant> {
+        (self.slots.places.iter())
+            .filter(|slot| slot.state == State::Listening && slot.flags.has(Flags::PAUSED))
+            .map(|slot| slot.deadline)
+            .min()
+    }
+
+    /// The indices of all places for listeners that were ever used.
+    pub(super) fn places(&self) -> core::ops::Range<u32> {
+        let used = u32::try_from(self.slots.places.len()).unwrap_or(0);
+        LISTENER_BIT..LISTENER_BIT | used
+    }
+
+    /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
+    /// arrived, answered and finished; what is left at `by` is closed as it is. Repeated, the earlier time counts.
+    /// Work: every connection is touched.
+    pub fn stop(&mut self, by: Instant) {
+        if self.m.stop_at.is_none() {
+            info!("stopping: {} connections open", self.m.stats.open);
+        }
+        let by = self.m.stop_at.map_or(by, |earlier| earlier.min(by));
+        self.m.stop_at = Some(by);
+        for index in (0..self.slots.used()).chain(self.places()) {
+            let slot = self.slots.at_mut(index);
+            if matches!(slot.state, State::Open | State::Listening) {
+                slot.ready = Directions::BOTH;
+                self.touch(index);
+            }
+        }
+    }
+
+    /// Whether [`stop`](Self::stop) was asked for and nothing is left to do.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0
+    }
+}

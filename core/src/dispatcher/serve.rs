@@ -1,0 +1,159 @@
+//! Outputs, derived from a slot's bits when they are pulled.
+
+use super::Dispatcher;
+use crate::directions::Directions;
+use crate::output::{Action, Reason};
+use crate::slot::{Flags, State};
+
+impl Dispatcher<'_> {
+    /// What the driver shall do for this source next, or `None`: its visit is over.
+    #[inline]
+    pub(super) fn next_output(&mut self, index: u32) -> Option<Action> {
+        self.progress(index);
+        match self.slots.at(index).state {
+            State::Open | State::Finishing | State::Lingering => self
+                .transfer(index)
+                .or_else(|| self.call(index))
+                .or_else(|| self.rearm(index, true)),
+            State::Listening => self.accept(index).or_else(|| {
+                let admits = self.admits(index);
+                self.rearm(index, admits)
+            }),
+            State::Closing => self.close(index),
+            State::Free | State::Reserved | State::Retired => None,
+        }
+    }
+
+    /// Takes the steps of a state that need nobody's help.
+    #[inline]
+    fn progress(&mut self, index: u32) {
+        let windows = self.m.windows;
+        let slot = self.slots.at(index);
+        match slot.state {
+            State::Open => {
+                if slot.is_stuck(windows) {
+                    self.begin_close(index, Reason::TooLong);
+                } else if self.m.stop_at.is_some() && slot.has_heard_all() {
+                    self.finish_for(index, Reason::Stopping);
+                    self.finish_early(index);
+                }
+            }
+            State::Finishing => self.finish_early(index),
+            State::Lingering => {
+                if slot.flags.has(Flags::ENDED) || slot.tally >= self.m.linger {
+                    self.begin_close(index, Reason::Finished);
+                }
+            }
+            State::Free | State::Reserved | State::Closing | State::Listening | State::Retired => {}
+        }
+    }
+
+    /// After the peer's end nothing is gained by sending ours and waiting: closing does both.
+    fn finish_early(&mut self, index: u32) {
+        let slot = self.slots.at(index);
+        if slot.flags.has(Flags::ENDED)
+            && slot.tx.is_empty()
+            && !slot.in_flight.contains(Directions::WRITE)
+        {
+            let reason = slot.reason.unwrap_or(Reason::PeerFinished);
+            self.begin_close(index, reason);
+        }
+    }
+
+    /// Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there is
+    /// room for the answer, and a send takes all of it.
+    #[inline]
+    fn transfer(&mut self, index: u32) -> Option<Action> {
+        let windows = self.m.windows;
+        let visit = self.m.visit;
+        let slot = self.slots.at_mut(index);
+        let issue = slot.issue(slot.wanted(windows, false));
+        if issue.is_empty() {
+            return None;
+        }
+        let sends = issue.contains(Directions::WRITE) && visit.sent < self.m.quantum;
+        let receives = issue.contains(Directions::READ) && visit.received < self.m.quantum;
+        let token = crate::Token::new(index, slot.generation);
+        if receives && (!sends || slot.room(windows, false) > 0) {
+            slot.in_flight |= Directions::READ;
+            let into = slot.receive_span(windows);
+            Some(Action::Recv { token, into })
+        } else if sends {
+            slot.in_flight |= Directions::WRITE;
+            let from = slot.send_span();
+            Some(Action::Send { token, from })
+        } else {
+            None
+        }
+    }
+
+    /// The calls that move no bytes: one at a time.
+    #[inline]
+    fn call(&mut self, index: u32) -> Option<Action> {
+        let slot = self.slots.at_mut(index);
+        if slot.flags.has(Flags::CALLED) {
+            return None;
+        }
+        let token = crate::Token::new(index, slot.generation);
+        if slot.flags.has(Flags::PROBE) {
+            slot.flags.clear(Flags::PROBE);
+            slot.flags.set(Flags::CALLED);
+            return Some(Action::Unsent { token });
+        }
+        let flushed = slot.state == State::Finishing
+            && slot.tx.is_empty()
+            && !slot.in_flight.contains(Directions::WRITE);
+        if flushed && !slot.flags.has(Flags::SHUT) {
+            slot.flags.set(Flags::SHUT.or(Flags::CALLED));
+            return Some(Action::Shutdown { token });
+        }
+        None
+    }
+
+    /// Arms what is awaited and not armed; withdraws what was reported and not wanted.
+    #[inline]
+    fn rearm(&mut self, index: u32, admits: bool) -> Option<Action> {
+        let windows = self.m.windows;
+        let slot = self.slots.at_mut(index);
+        let wanted = slot.wanted(windows, admits);
+        let unwanted = slot.flags.has(Flags::UNWANTED);
+        slot.flags.clear(Flags::UNWANTED);
+        let trigger = slot.trigger;
+        let now = trigger.rearm(wanted, slot.awaited(wanted), slot.armed, unwanted)?;
+        let was = core::mem::replace(&mut slot.registered, now);
+        slot.armed = now;
+        Some(Action::Arm {
+            token: crate::Token::new(index, slot.generation),
+            was,
+            now,
+            trigger,
+        })
+    }
+
+    /// Joins what is in flight, withdraws what is registered, closes.
+    fn close(&mut self, index: u32) -> Option<Action> {
+        let slot = self.slots.at_mut(index);
+        let token = crate::Token::new(index, slot.generation);
+        if !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED) {
+            let first = !slot.flags.has(Flags::CANCELLED);
+            slot.flags.set(Flags::CANCELLED);
+            return first.then_some(Action::Cancel { token });
+        }
+        if !slot.registered.is_empty() {
+            let was = core::mem::replace(&mut slot.registered, Directions::NONE);
+            slot.armed = Directions::NONE;
+            return Some(Action::Arm {
+                token,
+                was,
+                now: Directions::NONE,
+                trigger: slot.trigger,
+            });
+        }
+        if slot.flags.has(Flags::CLOSED) {
+            return None;
+        }
+        slot.flags.set(Flags::CLOSED);
+        let reset = slot.flags.has(Flags::RESET);
+        Some(Action::Close { token, reset })
+    }
+}

@@ -1,0 +1,138 @@
+//! What goes in: [`Event`], [`Outcome`], [`Fault`], [`Peer`].
+
+use crate::directions::Directions;
+use crate::token::Token;
+use core::fmt;
+use core::net::SocketAddr;
+
+/// Something that happened, told to the machine by its driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Event {
+    /// The kernel reports that a source may be worked on. A hint: the system call that follows tells the truth.
+    Ready {
+        /// The source.
+        token: Token,
+        /// What was reported possible.
+        directions: Directions,
+        /// The end, a hang-up, an error or an urgent mark was reported (`RDHUP`, `HUP`, `ERR`, `PRI`). None of them is
+        /// acted on by itself: both directions count as ready and a short read no longer counts as the last one.
+        closing: bool,
+    },
+    /// An action was carried out, or was not.
+    Done {
+        /// The token that the action named; for [`Op::Accept`] that of the reserved connection.
+        token: Token,
+        /// Which action.
+        op: Op,
+        /// What came of it.
+        outcome: Outcome,
+    },
+}
+
+/// The kind of an [`Action`](crate::Action), to say which one an answer is to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[expect(missing_docs, reason = "each is the action of the same name")]
+pub enum Op {
+    Accept,
+    Refuse,
+    Recv,
+    Send,
+    Arm,
+    Shutdown,
+    Unsent,
+    Cancel,
+    Close,
+}
+
+/// What came of an action.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Outcome {
+    /// Done. `Recv`, `Send`: so many bytes moved, and there may be more; `Recv` of 0 is the peer's end. `Unsent`: so
+    /// many bytes wait in the kernel. Elsewhere the number means nothing.
+    Complete(u32),
+    /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked.
+    Drained(u32),
+    /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
+    Accepted(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Option<SocketAddr>),
+    /// Not done, and why.
+    Failed(Fault),
+}
+
+/// Why an action failed: what the machine has to know, and the system's own number for people.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Fault {
+    /// What to do about it.
+    pub kind: FaultKind,
+    /// The system's error number (`errno(3)`), 0 if there is none. Only shown, never decided on.
+    pub code: u16,
+}
+
+/// The classes of failure. A driver maps each error number to one of them by a total function.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FaultKind {
+    /// Interrupted before anything happened: try again (`EINTR`).
+    Interrupted,
+    /// The peer reset the connection or is gone (`ECONNRESET`, `EPIPE`, …); on accept: it died in the queue.
+    Reset,
+    /// The peer did not answer in the time the kernel allows (`ETIMEDOUT`).
+    TimedOut,
+    /// The network lost it (`EHOSTUNREACH`, `ENETDOWN`, …); on accept: that connection died, the next may live.
+    Unreachable,
+    /// The system is short of something, for now (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`).
+    Shortage,
+    /// The source itself is no good: a mistake of the driver, or somebody closed it (`EBADF`, `EINVAL`, `ENOTSOCK`).
+    Invalid,
+    /// An error that nobody foresaw. On accept it is a shortage; elsewhere it ends the connection.
+    Unknown,
+}
+
+impl FaultKind {
+    /// A fault of this kind with the system's number for it.
+    #[must_use]
+    pub const fn with_code(self, code: u16) -> Fault {
+        Fault { kind: self, code }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FaultKind::Interrupted => "interrupted",
+            FaultKind::Reset => "connection reset by peer",
+            FaultKind::TimedOut => "peer does not answer",
+            FaultKind::Unreachable => "network unreachable",
+            FaultKind::Shortage => "system short of resources",
+            FaultKind::Invalid => "descriptor not usable",
+            FaultKind::Unknown => "unforeseen error",
+        })?;
+        if self.code != 0 {
+            write!(f, " (errno {})", self.code)?;
+        }
+        Ok(())
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Peer {
+    /// A TCP peer, by its address and port. The flow label of an IPv6 address is not kept.
+    Inet(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] SocketAddr),
+    /// A Unix peer, by a serial number: such peers have no name as a rule, and the 108 bytes of one are not kept.
+    Unix(u32),
+}
+
+impl fmt::Display for Peer {
+    /// `127.0.0.1:51234`, `[::1]:51234`, `unix#3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => write!(f, "{address}"),
+            Self::Unix(number) => write!(f, "unix#{number}"),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Warnings about a limit, at most one a second of each kind, with the number of those left out.
+
+use crate::time::Instant;
+
+/// The shortest time between two warnings of a kind, in nanoseconds.
+const QUIET: u64 = 1_000_000_000;
+
+/// One kind of warning.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limited {
+    until: Instant,
+    left_out: u32,
+}
+
+impl Limited {
+    pub(crate) const NEW: Self = Self {
+        until: Instant::ZERO,
+        left_out: 0,
+    };
+
+    /// Whether to warn now, and how many were left out since the last one.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<u32> {
+        if now < self.until {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.until = now.plus_nanos(QUIET);
+        Some(core::mem::take(&mut self.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_a_second_and_none_forgotten() {
+        let mut kind = Limited::NEW;
+        let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
+        assert_eq!(kind.due(at(1)), Some(0));
+        assert_eq!(kind.due(at(2)), None);
+        assert_eq!(kind.due(at(1000)), None);
+        assert_eq!(kind.due(at(1001)), Some(2));
+    }
+}

@@ -1,0 +1,172 @@
+//! What comes out: [`Action`] to the driver; [`Notice`] and [`Reason`] to the application.
+
+use crate::config::Class;
+use crate::directions::{Directions, Trigger};
+use crate::event::Fault;
+use crate::token::Token;
+use core::fmt;
+
+/// Where bytes lie inside one connection's receive or send window.
+///
+/// A position rather than a borrow, so that actions are `Copy` and hold no lifetime. It stays what it is until the
+/// action that carries it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Span {
+    /// Offset of the first byte from the start of the window, in bytes.
+    pub at: u32,
+    /// Length in bytes, never 0 in an action.
+    pub len: u32,
+}
+
+/// Something for the driver to do.
+///
+/// Each is answered by exactly one [`Event::Done`](crate::Event::Done) with the [`Op`](crate::Op) of its name, but for
+/// `Arm`, `Cancel` and `Rebuild`, which are answered only when they fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "an action that is not carried out and answered holds its connection for ever"]
+pub enum Action {
+    /// Accept one connection; `token` is reserved for it and named in the answer.
+    Accept {
+        /// Where from.
+        listener: Token,
+        /// The connection to be.
+        token: Token,
+    },
+    /// Accept one connection and reset it at once; the answer names the listener. It takes no slot.
+    Refuse {
+        /// Where from.
+        listener: Token,
+    },
+    /// Receive into this part of the connection's receive window.
+    Recv {
+        /// The connection.
+        token: Token,
+        /// Where to.
+        into: Span,
+    },
+    /// Send this part of the connection's send window.
+    Send {
+        /// The connection.
+        token: Token,
+        /// Where from.
+        from: Span,
+    },
+    /// Change what the kernel reports about a source.
+    ///
+    /// `was` is what the kernel's set holds for it: empty, so it has to be added; `now` is empty: it has to be removed;
+    /// otherwise modified, even if both are equal (a one-shot interest that has fired).
+    Arm {
+        /// The source.
+        token: Token,
+        /// What is registered, fired or not.
+        was: Directions,
+        /// What is to be registered.
+        now: Directions,
+        /// How it shall report.
+        trigger: Trigger,
+    },
+    /// Shut the sending side down (`SHUT_WR`): the peer will read its end.
+    Shutdown {
+        /// The connection.
+        token: Token,
+    },
+    /// Tell how many bytes that were sent the peer has not acknowledged yet (`SIOCOUTQ`).
+    Unsent {
+        /// The connection.
+        token: Token,
+    },
+    /// Have what is in flight answered soon, done or not. A driver that answers at once never sees it.
+    Cancel {
+        /// The connection.
+        token: Token,
+    },
+    /// Close the descriptor. Whatever was armed has been withdrawn before.
+    Close {
+        /// The connection or listener.
+        token: Token,
+        /// With a reset rather than an orderly end (`SO_LINGER` of zero seconds).
+        reset: bool,
+    },
+    /// Make a new readiness set, register in it what [`Dispatcher::armed`](crate::Dispatcher::armed) lists, and drop the
+    /// old one: it reports what can no longer be removed (a registration that outlived its descriptor, `epoll(7)` Q6).
+    Rebuild,
+}
+
+/// Something for the application to know, as the answer to an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Notice {
+    /// A connection was accepted.
+    Opened(Token),
+    /// New bytes lie in its receive window.
+    Readable(Token),
+    /// What did not fit into its send window would fit now.
+    Writable(Token),
+    /// The peer finished sending; what it sent lies in the receive window. Sending is still possible.
+    Ended(Token),
+    /// It is gone; nothing follows about this token.
+    Closed(Token, Reason),
+}
+
+/// Why a connection was closed: the first cause, whatever happened after it. An orderly one (`PeerFinished`, `Finished`,
+/// `Stopping`) means that every byte that was queued has been handed to the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Reason {
+    /// The peer finished, and so did we.
+    PeerFinished,
+    /// The application finished it.
+    Finished,
+    /// The application aborted it.
+    Aborted,
+    /// A deadline passed: the class tells which.
+    Deadline(Class),
+    /// A message did not fit into the receive window: it was full, and the application could use nothing of it.
+    TooLong,
+    /// It was idle longest when the table was full, and the policy is to evict.
+    Evicted,
+    /// The server is stopping.
+    Stopping,
+    /// An operation failed.
+    Failed(Fault),
+}
+
+impl Reason {
+    /// How many kinds there are, for a table indexed by [`Reason::kind`].
+    pub const KINDS: usize = 14;
+
+    /// The kind as a number below [`Reason::KINDS`]; each class of deadline is a kind.
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        match self {
+            Self::PeerFinished => 0,
+            Self::Finished => 1,
+            Self::Aborted => 2,
+            Self::TooLong => 3,
+            Self::Evicted => 4,
+            Self::Stopping => 5,
+            Self::Failed(fault) => match fault.kind {
+                crate::FaultKind::Reset => 6,
+                _ => 7,
+            },
+            Self::Deadline(class) => 8 + class.index(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerFinished => f.write_str("peer finished"),
+            Self::Finished => f.write_str("finished"),
+            Self::Aborted => f.write_str("aborted"),
+            Self::Deadline(class) => f.write_str(class.expired()),
+            Self::TooLong => f.write_str("message too long for the receive window"),
+            Self::Evicted => f.write_str("evicted, the table was full"),
+            Self::Stopping => f.write_str("server stopping"),
+            Self::Failed(fault) => write!(f, "{fault}"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Intrusive FIFOs: the free list, the run queues and the deadline classes.
+//!
+//! The links lie in the members, so a queue cannot overflow and needs no capacity; a member can be taken out of the
+//! middle. Every operation touches at most three members.
+
+use crate::slot::Slot;
+use crate::table::Slots;
+
+/// No member.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// The neighbours of a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Link {
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+}
+
+impl Link {
+    pub(crate) const NONE: Self = Self {
+        prev: NONE,
+        next: NONE,
+    };
+}
+
+/// Where a kind of queue keeps its links.
+pub(crate) trait Linked {
+    fn link(&mut self, index: u32) -> &mut Link;
+}
+
+/// The slots, seen by their place in the free list or a run queue.
+pub(crate) struct Run<'a, 't>(pub(crate) &'a mut Slots<'t>);
+
+impl Linked for Run<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        let slot: &mut Slot = self.0.at_mut(index);
+        &mut slot.run
+    }
+}
+
+/// The slots, seen by their place in the queue of a deadline class.
+pub(crate) struct Timer<'a, 't>(pub(crate) &'a mut Slots<'t>);
+
+impl Linked for Timer<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        let slot: &mut Slot = self.0.at_mut(index);
+        &mut slot.timer
+    }
+}
+
+/// The ends of a queue, and how many members it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    head: u32,
+    tail: u32,
+    len: u32,
+}
+
+impl Queue {
+    pub(crate) const EMPTY: Self = Self {
+        head: NONE,
+        tail: NONE,
+        len: 0,
+    };
+
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head == NONE
+    }
+
+    pub(crate) const fn head(&self) -> Option<u32> {
+        if self.is_empty() { None } else { Some(self.head) }
+    }
+
+    /// Appends a member, which stands in no queue of this kind.
+    pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32) {
+        *members.link(index) = Link {
+            prev: self.tail,
+            next: NONE,
+        };
+        if self.tail == NONE {
+            self.head = index;
+        } else {
+            members.link(self.tail).next = index;
+        }
+        self.tail = index;
+        self.len = self.len.saturating_add(1);
+    }
+
+    /// Takes a member out, which stands in this queue.
+    pub(crate) fn remove(&mut self, members: &mut impl Linked, index: u32) {
+        let Link { prev, next } = core::mem::replace(members.link(index), Link::NONE);
+        if prev == NONE {
+            self.head = next;
+        } else {
+            members.link(prev).next = next;
+        }
+        if next == NONE {
+            self.tail = prev;
+        } else {
+            members.link(next).prev = prev;
+        }
+        self.len = self.len.saturating_sub(1);
+    }
+
+    /// Takes the first member.
+    pub(crate) fn pop(&mut self, members: &mut impl Linked) -> Option<u32> {
+        let first = self.head()?;
+        self.remove(members, first);
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Plain([Link; 5]);
+
+    impl Linked for Plain {
+        fn link(&mut self, index: u32) -> &mut Link {
+            &mut self.0[index as usize]
+        }
+    }
+
+    fn filled() -> (Queue, Plain) {
+        let (mut queue, mut members) = (Queue::EMPTY, Plain([Link::NONE; 5]));
+        for index in 0..5 {
+            queue.push(&mut members, index);
+        }
+        (queue, members)
+    }
+
+    fn drain(mut queue: Queue, mut members: Plain) -> Vec<u32> {
+        let mut seen = Vec::new();
+        while let Some(index) = queue.pop(&mut members) {
+            seen.push(index);
+        }
+        assert_eq!(queue.len(), 0);
+        assert!(members.0.iter().all(|link| *link == Link::NONE));
+        seen
+    }
+
+    #[test]
+    fn first_in_first_out() {
+        let (queue, members) = filled();
+        assert_eq!(queue.len(), 5);
+        assert_eq!(drain(queue, members), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn any_member_can_leave_and_come_back() {
+        for leaving in 0..5 {
+            let (mut queue, mut members) = filled();
+            queue.remove(&mut members, leaving);
+            queue.push(&mut members, leaving);
+            let mut expected: Vec<u32> = (0..5).filter(|index| *index != leaving).collect();
+            expected.push(leaving);
+            assert_eq!(drain(queue, members), expected);
+        }
+    }
+}

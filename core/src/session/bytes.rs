@@ -1,0 +1,163 @@
+//! [`Store`]: the windows of all connections in one direction, and the shared area in front of them.
+//!
+//! ```text
+//!                  ┌────────────┐   what is left of its owner's bytes is written back
+//!   shared area    │ owner: 2   │   when another connection takes it
+//!                  └─────┬──────┘
+//!          same offsets  ▼
+//!   windows  │  0  │  1  │  2  │  3  │ …   N × size bytes; one that never held
+//!            └─────┴─────┴─────┴─────┘     anything back is never touched
+//! ```
+//!
+//! The area is a write-back cache of one window: the bytes that are being worked on stay in the cache of the CPU, and a
+//! connection that never has anything left over costs no page. Offsets are the same in both, so nobody outside this
+//! file knows where bytes lie.
+
+use crate::output::Span;
+
+/// The area, and whose bytes it holds.
+#[derive(Debug)]
+pub(super) struct Area<B: ?Sized> {
+    /// The index of the owner, plus one; 0: nobody.
+    owner: u32,
+    bytes: B,
+}
+
+impl<const SIZE: usize> Area<[u8; SIZE]> {
+    pub(super) const EMPTY: Self = Self {
+        owner: 0,
+        bytes: [0; SIZE],
+    };
+}
+
+/// The bytes of one direction, lent.
+#[derive(Debug)]
+pub(super) struct Store<'a> {
+    size: u32,
+    windows: &'a mut [u8],
+    area: &'a mut Area<[u8]>,
+}
+
+impl<'a> Store<'a> {
+    /// `windows` holds one window of `size` bytes for each connection, `area` is one such window.
+    pub(super) fn new(size: u32, windows: &'a mut [u8], area: &'a mut Area<[u8]>) -> Self {
+        area.owner = 0;
+        Self {
+            size,
+            windows,
+            area,
+        }
+    }
+
+    pub(super) fn reborrow(&mut self) -> Store<'_> {
+        Store {
+            size: self.size,
+            windows: self.windows,
+            area: self.area,
+        }
+    }
+
+    /// Whose bytes the area holds.
+    pub(super) const fn owner(&self) -> Option<u32> {
+        self.area.owner.checked_sub(1)
+    }
+
+    /// Gives the area to a connection whose window is empty. `left` is what its owner still needs.
+    pub(super) fn take(&mut self, index: u32, left: Span) {
+        if let Some(owner) = self.owner()
+            && left.len > 0
+        {
+            let (from, to) = (left.at as usize, (left.at.saturating_add(left.len)) as usize);
+            let window = window(self.size, owner).and_then(|range| self.windows.get_mut(range));
+            let pair = window
+                .and_then(|window| window.get_mut(from..to))
+                .zip(self.area.bytes.get(from..to));
+            if let Some((window, area)) = pair {
+                window.copy_from_slice(area);
+            }
+        }
+        self.area.owner = index.saturating_add(1);
+    }
+
+    /// The bytes of a span of a connection's window, wherever they lie.
+    #[inline]
+    pub(super) fn get(&self, index: u32, span: Span) -> &[u8] {
+        let all = if self.owner() == Some(index) {
+            Some(&self.area.bytes)
+        } else {
+            window(self.size, index).and_then(|range| self.windows.get(range))
+        };
+        let range = span.at as usize..span.at.saturating_add(span.len) as usize;
+        all.and_then(|all| all.get(range)).unwrap_or(&[])
+    }
+
+    /// The same, to be written to.
+    #[inline]
+    pub(super) fn get_mut(&mut self, index: u32, span: Span) -> &mut [u8] {
+        let range = span.at as usize..span.at.saturating_add(span.len) as usize;
+        self.all_mut(index).get_mut(range).unwrap_or(&mut [])
+    }
+
+    /// Moves a span to the front of its window.
+    pub(super) fn move_to_front(&mut self, index: u32, span: Span) {
+        let all = self.all_mut(index);
+        let (from, to) = (span.at as usize, span.at.saturating_add(span.len) as usize);
+        if from <= to && to <= all.len() {
+            all.copy_within(from..to, 0);
+        }
+    }
+
+    fn all_mut(&mut self, index: u32) -> &mut [u8] {
+        if self.owner() == Some(index) {
+            &mut self.area.bytes
+        } else {
+            window(self.size, index)
+                .and_then(|range| self.windows.get_mut(range))
+                .unwrap_or(&mut [])
+        }
+    }
+}
+
+/// Where the window of a connection lies among all of them.
+fn window(size: u32, index: u32) -> Option<core::ops::Range<usize>> {
+    let size = size as usize;
+    let start = (index as usize).checked_mul(size)?;
+    Some(start..start.checked_add(size)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn span(at: u32, len: u32) -> Span {
+        Span { at, len }
+    }
+
+    #[test]
+    fn what_is_left_survives_the_loss_of_the_area() {
+        let (mut windows, mut area) = ([0u8; 12], Area::<[u8; 4]>::EMPTY);
+        let mut store = Store::new(4, &mut windows, &mut area);
+        store.take(1, span(0, 0));
+        store.get_mut(1, span(0, 4)).copy_from_slice(b"abcd");
+        store.take(2, span(1, 2));
+        store.get_mut(2, span(0, 4)).copy_from_slice(b"wxyz");
+        assert_eq!(store.get(1, span(1, 2)), b"bc");
+        assert_eq!(store.get(2, span(0, 4)), b"wxyz");
+        assert_eq!(windows, *b"\0\0\0\0\0bc\0\0\0\0\0", "only what is left is written");
+    }
+
+    #[test]
+    fn windows_are_apart_and_nothing_lies_outside() {
+        let (mut windows, mut area) = ([0u8; 8], Area::<[u8; 4]>::EMPTY);
+        let mut store = Store::new(4, &mut windows, &mut area);
+        store.get_mut(0, span(0, 4)).fill(1);
+        store.get_mut(1, span(0, 4)).fill(2);
+        assert_eq!(store.get(0, span(2, 2)), [1, 1]);
+        assert_eq!(store.get(1, span(3, 2)), [], "beyond the window");
+        assert_eq!(store.get(2, span(0, 1)), [], "beyond the table");
+        assert_eq!(store.get(u32::MAX, span(u32::MAX, 2)), []);
+        store.move_to_front(1, span(3, 9));
+        store.move_to_front(0, span(u32::MAX, u32::MAX));
+        assert_eq!(windows, [1, 1, 1, 1, 2, 2, 2, 2]);
+    }
+}

@@ -1,0 +1,279 @@
+//! [`Conn`]: what a handler is lent for one visit.
+
+use super::bytes::Store;
+use crate::directions::Directions;
+use crate::dispatcher::Dispatcher;
+use crate::dispatcher::calls::Info;
+use crate::event::Peer;
+use crate::output::Span;
+use crate::slot::{Cursors, State};
+use crate::time::Instant;
+use crate::token::Token;
+use core::fmt;
+use core::time::Duration;
+
+/// Why bytes were not taken. None of them was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SendError {
+    /// There is room for `room` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all would fit.
+    Full {
+        /// Bytes that would fit.
+        room: usize,
+    },
+    /// More than the send window could ever hold.
+    TooLong {
+        /// The size of the send window in bytes.
+        window: usize,
+    },
+    /// The connection is finished, aborted or gone.
+    Closed,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { room } => write!(f, "send window full: room for {room} bytes now"),
+            Self::TooLong { window } => {
+                write!(f, "longer than the send window of {window} bytes; send it in parts")
+            }
+            Self::Closed => f.write_str("connection closed for sending"),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// One connection, lent to its handler for one visit.
+#[derive(Debug)]
+pub struct Conn<'a> {
+    pub(super) machine: Dispatcher<'a>,
+    pub(super) sending: Store<'a>,
+    pub(super) data: &'a [u8],
+    pub(super) index: u32,
+    pub(super) token: Token,
+    pub(super) info: Option<&'a Info>,
+    /// `resume` was called while bytes lay in the window.
+    pub(super) resumed: bool,
+}
+
+/// Receiving. The bytes of a visit stay where they are until it ends, so a slice of them outlives any call.
+impl<'a> Conn<'a> {
+    /// What was received and not consumed, in order and in one piece.
+    #[must_use]
+    pub fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// Drops the first `n` bytes of the data, at most all of it.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.data.len());
+        self.data = self.data.get(n..).unwrap_or(&[]);
+        self.machine.consume_at(self.index, width(n));
+    }
+
+    /// Receives no more: the peer is held back. What is received stays, no `readable` is called, and the time for a
+    /// request does not run; the time for an idle connection does.
+    pub fn pause(&mut self) {
+        self.machine.pause(self.token);
+    }
+
+    /// Receives again; if bytes are left, `readable` is called for them at the end of this visit.
+    pub fn resume(&mut self) {
+        self.machine.resume(self.token);
+        self.resumed = true;
+    }
+}
+
+/// Sending. What is taken is sent, in order, once the visit ends.
+impl Conn<'_> {
+    /// Queues all of `bytes`, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; after `Full`, `writable` is called once there is room for as many bytes.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_at(self.index, bytes, true)
+    }
+
+    /// Bytes that can be queued now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.machine.room_at(self.index) as usize
+    }
+
+    /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
+    /// queues what was put there.
+    pub fn space(&mut self) -> &mut [u8] {
+        let span = self.make_space(self.index, u32::MAX);
+        self.sending.get_mut(self.index, span)
+    }
+
+    /// Queues the first `n` bytes of the [`space`](Self::space), at most all of it.
+    pub fn commit(&mut self, n: usize) {
+        self.machine.commit_at(self.index, width(n));
+    }
+
+    /// Queues `bytes` on another connection, or none of them. Its handler is not called for it; if they do not fit,
+    /// nobody is told when they would.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], `Closed` also if the token names no live connection.
+    pub fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
+        let index = self.machine.connection(token).ok_or(SendError::Closed)?;
+        self.send_at(index, bytes, false)
+    }
+
+    /// Queues `bytes` on every other open connection where they fit, and tells on how many they did not. Work: each
+    /// place of the table that was ever used.
+    pub fn send_others(&mut self, bytes: &[u8]) -> u32 {
+        let mut missed = 0u32;
+        for index in 0..self.machine.slots.used() {
+            let other = index != self.index && self.machine.slots.at(index).state == State::Open;
+            if other && self.send_at(index, bytes, false).is_err() {
+                missed = missed.saturating_add(1);
+            }
+        }
+        missed
+    }
+
+    /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped.
+    pub fn finish(&mut self) {
+        self.machine.finish_at(self.index);
+    }
+
+    /// Closes at once, without sending what is queued: the peer reads a reset.
+    pub fn abort(&mut self) {
+        self.machine.abort_at(self.index);
+    }
+}
+
+/// Who and when.
+impl Conn<'_> {
+    /// The name of this connection, to find it again: [`send_to`](Self::send_to), [`Session::lend`](crate::Session::lend).
+    #[must_use]
+    pub const fn token(&self) -> Token {
+        self.token
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        match self.info {
+            Some(info) => *info,
+            None => Info::of(self.machine.records.at(self.index)),
+        }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.info().peer
+    }
+
+    /// Which listener accepted it: 0 for the first.
+    #[must_use]
+    pub fn listener(&self) -> u32 {
+        self.info().listener
+    }
+
+    /// How long it has been open.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.machine.now().since(self.info().opened_at)
+    }
+
+    /// The time of this turn.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.machine.now()
+    }
+
+    /// Every live connection, this one too.
+    pub fn connections(&self) -> impl Iterator<Item = Token> + '_ {
+        self.machine.connections()
+    }
+}
+
+impl Conn<'_> {
+    fn send_at(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
+        let window = self.machine.windows().send;
+        let len = width(bytes.len());
+        let slot = self.machine.slots.at(index);
+        if slot.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        if len > window {
+            let window = window as usize;
+            return Err(SendError::TooLong { window });
+        }
+        let room = self.machine.room_at(index);
+        if len > room {
+            if tell {
+                self.machine.slots.at_mut(index).wants = len;
+            }
+            let room = room as usize;
+            return Err(SendError::Full { room });
+        }
+        let span = self.make_space(index, len);
+        self.sending.get_mut(index, span).copy_from_slice_or_less(bytes);
+        self.machine.commit_at(index, len);
+        Ok(())
+    }
+
+    /// Makes room for at least `len` bytes, or as many as there can be, behind what is queued, and tells where.
+    fn make_space(&mut self, index: u32, len: u32) -> Span {
+        let window = self.machine.windows().send;
+        let sending = self.machine.is_in_flight(index, Directions::WRITE);
+        let queued = self.machine.slots.at(index).tx;
+        if !sending {
+            if queued.is_empty() {
+                self.take_area(index);
+            } else if queued.at > 0 && window.saturating_sub(queued.end) < len {
+                let span = self.machine.slots.at(index).send_span();
+                self.sending.move_to_front(index, span);
+                self.machine.slots.at_mut(index).tx = Cursors {
+                    at: 0,
+                    end: span.len,
+                };
+            }
+        }
+        let slot = self.machine.slots.at(index);
+        Span {
+            at: slot.tx.end,
+            len: slot.room(self.machine.windows(), true).min(len),
+        }
+    }
+
+    /// Gives the send area to a connection with nothing queued, unless its owner is sending from it.
+    fn take_area(&mut self, index: u32) {
+        let Some(owner) = self.sending.owner() else {
+            return self.sending.take(index, Span { at: 0, len: 0 });
+        };
+        if owner != index && !self.machine.is_in_flight(owner, Directions::WRITE) {
+            let left = self.machine.slots.at(owner).send_span();
+            self.sending.take(index, left);
+        }
+    }
+}
+
+/// A length that was checked against a window, which is below 2³².
+pub(super) fn width(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+trait CopyOrLess {
+    fn copy_from_slice_or_less(&mut self, from: &[u8]);
+}
+
+impl CopyOrLess for [u8] {
+    /// Copies as much as both have. Their lengths are equal here; what cannot be must not panic.
+    #[inline]
+    fn copy_from_slice_or_less(&mut self, from: &[u8]) {
+        let n = self.len().min(from.len());
+        if let (Some(to), Some(from)) = (self.get_mut(..n), from.get(..n)) {
+            to.copy_from_slice(from);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! [`Handler`]: what a user writes.
+
+use super::conn::Conn;
+use crate::output::Reason;
+
+/// What an application does with its connections. Each method is lent one connection for one visit; nothing it does can
+/// block, and what it asks for happens after it returns.
+///
+/// # Examples
+///
+/// An echo server. What does not fit into the send window stays in the receive window, the peer is held back, and
+/// `writable` (which calls `readable` unless it is written) goes on when there is room.
+///
+/// ```
+/// use tidegate_core::{Conn, Handler};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     type State = ();
+///     fn readable(&mut self, conn: &mut Conn<'_>, _: &mut ()) {
+///         let data = conn.data();
+///         let n = data.len().min(conn.room());
+///         if conn.send(&data[..n]).is_ok() { conn.consume(n) }
+///     }
+/// }
+/// ```
+///
+/// A chat: each line goes to all the others.
+///
+/// ```
+/// use tidegate_core::{Conn, Handler};
+///
+/// struct Chat { dropped: u32 }
+///
+/// impl Handler for Chat {
+///     type State = u32; // lines said
+///     fn readable(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
+///         while let Some(end) = conn.data().iter().position(|&b| b == b'\n') {
+///             self.dropped += conn.send_others(&conn.data()[..=end]); // to how many it did not fit
+///             *lines += 1;
+///             conn.consume(end + 1);
+///         }
+///     }
+/// }
+/// ```
+pub trait Handler {
+    /// The application's own state of one connection, `()` if it needs none. A new default one for each connection.
+    type State: Default;
+
+    /// A connection was accepted. Does nothing by default.
+    fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        let _ = (conn, state);
+    }
+
+    /// Bytes were received: [`Conn::data`] has them, after those that were not consumed before. Called again only after
+    /// more bytes, after [`Conn::resume`], and by `writable`. Throws them away by default.
+    fn readable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        let _ = state;
+        conn.consume(conn.data().len());
+    }
+
+    /// There is room for what did not fit: called once after a send was answered with `Full`. Calls `readable` by
+    /// default.
+    fn writable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        self.readable(conn, state);
+    }
+
+    /// The peer has sent its last byte. What was not consumed is still in [`Conn::data`]; after the connection is
+    /// finished it is dropped. Finishes by default; a handler that has more to send may do that first, or later.
+    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        let _ = state;
+        conn.finish();
+    }
+
+    /// It is gone. `conn` still tells who it was; nothing can be sent to it, only to others. Does nothing by default.
+    fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {
+        let _ = (conn, state, reason);
+    }
+}

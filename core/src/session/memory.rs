@@ -1,0 +1,84 @@
+//! [`Memory`]: all that a session ever uses, as one value of known size.
+
+use super::bytes::{Area, Store};
+use crate::config::Windows;
+use crate::table::Table;
+use heapless::{Vec, VecView};
+
+/// Places for `N` connections, each with a window of `RX` bytes to receive and one of `TX` bytes to send, and the
+/// application's own state `S` for each. Nothing is allocated beyond it.
+///
+/// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`: what was never used costs no page.
+/// `static_cell::ConstStaticCell` gives such a static out safely. Its size can be asserted:
+///
+/// ```
+/// use tidegate_core::Memory;
+/// const _: () = assert!(Memory::<32, 1024, 4096>::SIZE <= 256 * 1024);
+/// ```
+#[derive(Debug)]
+pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
+    table: Table<N>,
+    received: [[u8; RX]; N],
+    sending: [[u8; TX]; N],
+    receive_area: Area<[u8; RX]>,
+    send_area: Area<[u8; TX]>,
+    states: Vec<S, N>,
+}
+
+impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
+    /// Bytes that it takes: about `N × (RX + TX + 132 + size_of::<S>())`, and one window of each kind.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// The sizes of the windows.
+    pub const WINDOWS: Windows = const {
+        assert!(RX > 0 && TX > 0, "a window holds at least one byte");
+        assert!(
+            RX < u32::MAX as usize && TX < u32::MAX as usize,
+            "positions in a window are 32 bits wide"
+        );
+        #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
+        Windows {
+            receive: RX as u32,
+            send: TX as u32,
+        }
+    };
+
+    /// Unused memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            table: Table::new(),
+            received: [[0; RX]; N],
+            sending: [[0; TX]; N],
+            receive_area: Area::EMPTY,
+            send_area: Area::EMPTY,
+            states: Vec::new(),
+        }
+    }
+
+    /// Its parts, for a session.
+    pub(super) fn lend(&mut self) -> Lent<'_, N, S> {
+        self.states.clear();
+        let Windows { receive, send } = Self::WINDOWS;
+        Lent {
+            table: &mut self.table,
+            received: Store::new(receive, self.received.as_flattened_mut(), &mut self.receive_area),
+            sending: Store::new(send, self.sending.as_flattened_mut(), &mut self.send_area),
+            states: self.states.as_mut_view(),
+        }
+    }
+}
+
+impl<const N: usize, const RX: usize, const TX: usize, S> Default for Memory<N, RX, TX, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The parts of a [`Memory`].
+pub(super) struct Lent<'m, const N: usize, S> {
+    pub(super) table: &'m mut Table<N>,
+    pub(super) received: Store<'m>,
+    pub(super) sending: Store<'m>,
+    pub(super) states: &'m mut VecView<S>,
+}

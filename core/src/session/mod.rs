@@ -1,0 +1,285 @@
+//! [`Session`]: dispatcher, bytes and handler in one, as pure as the dispatcher. A driver pulls only actions from it.
+
+pub(crate) mod bytes;
+mod conn;
+mod handler;
+mod memory;
+
+pub use conn::{Conn, SendError};
+pub use handler::Handler;
+pub use memory::Memory;
+
+use crate::config::{Config, ConfigError};
+use crate::directions::{Directions, Trigger};
+use crate::dispatcher::Dispatcher;
+use crate::dispatcher::calls::Info;
+use crate::dispatcher::listener::ListenersFull;
+use crate::event::Event;
+use crate::output::{Action, Notice, Reason, Span};
+use crate::slot::{Cursors, State};
+use crate::stats::Stats;
+use crate::time::Instant;
+use crate::token::Token;
+use bytes::Store;
+use heapless::VecView;
+use memory::Lent;
+
+/// A [`Dispatcher`], the bytes of its connections, and the [`Handler`] that is told.
+#[derive(Debug)]
+pub struct Session<'m, H: Handler> {
+    machine: Dispatcher<'m>,
+    received: Store<'m>,
+    sending: Store<'m>,
+    states: &'m mut VecView<H::State>,
+    handler: H,
+}
+
+impl<'m, H: Handler> Session<'m, H> {
+    /// A session in `memory`, which forgets what it held.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] tells which value cannot work, and what would.
+    pub fn new<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'m mut Memory<N, RX, TX, H::State>,
+        config: &Config,
+        handler: H,
+    ) -> Result<Self, ConfigError> {
+        let windows = Memory::<N, RX, TX, H::State>::WINDOWS;
+        let Lent {
+            table,
+            received,
+            sending,
+            states,
+        } = memory.lend();
+        Ok(Self {
+            machine: Dispatcher::new(table, config, windows)?,
+            received,
+            sending,
+            states,
+            handler,
+        })
+    }
+
+    /// Adds a listener; see [`Dispatcher::listen`].
+    ///
+    /// # Errors
+    ///
+    /// [`ListenersFull`].
+    pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
+        self.machine.listen(per_source)
+    }
+
+    /// Stops in an orderly way until `by`, then at once; see [`Dispatcher::stop`].
+    pub fn stop(&mut self, by: Instant) {
+        self.machine.stop(by);
+    }
+
+    /// Whether it has stopped: see [`Dispatcher::is_stopped`].
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.machine.is_stopped()
+    }
+
+    /// The machine, to look at.
+    #[must_use]
+    pub const fn machine(&self) -> &Dispatcher<'m> {
+        &self.machine
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        self.machine.stats()
+    }
+
+    /// The handler.
+    #[must_use]
+    pub const fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// The handler, to change.
+    pub const fn handler_mut(&mut self) -> &mut H {
+        &mut self.handler
+    }
+
+    /// Lends a live connection, its state and the handler between turns; `None` if the token names none.
+    pub fn lend<R>(
+        &mut self,
+        token: Token,
+        visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+    ) -> Option<R> {
+        self.machine.connection(token)?;
+        self.visit(token, None, visit)
+    }
+}
+
+/// The driver's side: the verbs of the dispatcher, and where the bytes are.
+impl<H: Handler> Session<'_, H> {
+    /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
+    #[inline]
+    pub fn handle_event(&mut self, now: Instant, event: Event) {
+        let info = match event {
+            Event::Done {
+                token,
+                op: crate::Op::Close,
+                ..
+            } => self.machine.info(token),
+            Event::Done { .. } | Event::Ready { .. } => None,
+        };
+        if let Some(notice) = self.machine.handle_event(now, event) {
+            self.tell(notice, info);
+        }
+    }
+
+    /// Begins a turn; see [`Dispatcher::handle_timeout`].
+    #[inline]
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.machine.handle_timeout(now);
+    }
+
+    /// What to do next; see [`Dispatcher::poll_output`].
+    #[inline]
+    pub fn poll_output(&mut self) -> Option<Action> {
+        self.machine.poll_output()
+    }
+
+    /// When to look again; see [`Dispatcher::poll_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.machine.poll_timeout()
+    }
+
+    /// Where to receive into: the bytes of a [`Action::Recv`]. Empty if the token names nothing live.
+    ///
+    /// They stay there until the action is answered.
+    #[inline]
+    pub fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
+        let Some(index) = self.machine.connection(token) else {
+            return &mut [];
+        };
+        let empty = self.machine.slots.at(index).rx.is_empty();
+        match self.received.owner() {
+            Some(owner) if owner == index => {}
+            Some(owner) if empty && !self.machine.is_in_flight(owner, Directions::READ) => {
+                let Cursors { at, end } = self.machine.slots.at(owner).rx;
+                let len = end.saturating_sub(at);
+                self.received.take(index, Span { at, len });
+            }
+            None if empty => self.received.take(index, Span { at: 0, len: 0 }),
+            Some(_) | None => {}
+        }
+        self.received.get_mut(index, into)
+    }
+
+    /// What to send: the bytes of a [`Action::Send`]. Empty if the token names nothing live.
+    #[inline]
+    #[must_use]
+    pub fn send_from(&self, token: Token, from: Span) -> &[u8] {
+        match self.machine.connection(token) {
+            Some(index) => self.sending.get(index, from),
+            None => &[],
+        }
+    }
+
+    /// Every source that is registered; see [`Dispatcher::armed`].
+    pub fn armed(&self) -> impl Iterator<Item = (Token, Directions, Trigger)> + '_ {
+        self.machine.armed()
+    }
+}
+
+impl<H: Handler> Session<'_, H> {
+    fn tell(&mut self, notice: Notice, info: Option<Info>) {
+        match notice {
+            Notice::Opened(token) => {
+                self.renew_state(token.index());
+                self.visit(token, None, |handler, conn, state| handler.opened(conn, state));
+            }
+            Notice::Readable(token) => {
+                self.visit(token, None, |handler, conn, state| handler.readable(conn, state));
+            }
+            Notice::Writable(token) => {
+                self.visit(token, None, |handler, conn, state| handler.writable(conn, state));
+            }
+            Notice::Ended(token) => {
+                self.visit(token, None, |handler, conn, state| handler.ended(conn, state));
+            }
+            Notice::Closed(token, reason) => self.tell_closed(token, reason, info),
+        }
+    }
+
+    /// The slot is free already; its last words are what was known before.
+    fn tell_closed(&mut self, token: Token, reason: Reason, info: Option<Info>) {
+        self.visit(token, info.as_ref(), |handler, conn, state| {
+            handler.closed(conn, state, reason);
+        });
+    }
+
+    /// A default state for the next connection of a slot. Slots are used in order, so there is at most one to add.
+    fn renew_state(&mut self, index: u32) {
+        match self.states.get_mut(index as usize) {
+            Some(state) => *state = H::State::default(),
+            None => {
+                // A slot that was refused its first connection has no state yet.
+                while self.states.len() <= index as usize {
+                    if self.states.push(H::State::default()).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lends a connection to `call`, then puts its window in order.
+    #[inline]
+    fn visit<R>(
+        &mut self,
+        token: Token,
+        gone: Option<&Info>,
+        call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+    ) -> Option<R> {
+        let index = token.index();
+        let state = self.states.get_mut(index as usize)?;
+        let Cursors { at, end } = match gone {
+            Some(_) => Cursors::EMPTY,
+            None => self.machine.slots.at(index).rx,
+        };
+        let len = end.saturating_sub(at);
+        let mut conn = Conn {
+            machine: self.machine.reborrow(),
+            sending: self.sending.reborrow(),
+            data: self.received.get(index, Span { at, len }),
+            index,
+            token,
+            info: gone,
+            resumed: false,
+        };
+        let answer = call(&mut self.handler, &mut conn, state);
+        if conn.resumed && !conn.data.is_empty() && gone.is_none() {
+            self.handler.readable(&mut conn, state);
+        }
+        if gone.is_none() {
+            self.tidy(index);
+        }
+        Some(answer)
+    }
+
+    /// Starts an empty window anew; moves one that has come to its end to the front, unless bytes are on their way in.
+    #[inline]
+    fn tidy(&mut self, index: u32) {
+        let windows = self.machine.windows();
+        let rx = self.machine.slots.at(index).rx;
+        if rx.is_empty() {
+            self.machine.rewind(index);
+        } else if rx.at > 0
+            && rx.end >= windows.receive
+            && self.machine.slots.at(index).state == State::Open
+            && !self.machine.is_in_flight(index, Directions::READ)
+        {
+            let len = rx.len();
+            self.received.move_to_front(index, Span { at: rx.at, len });
+            self.machine.slots.at_mut(index).rx = Cursors { at: 0, end: len };
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! [`Slot`]: what the machine has to know of a source at every turn, in one cache line. [`Record`]: what it seldom needs.
+//!
+//! ```text
+//!              Accept           Accepted
+//!   Free ─────────────▶ Reserved ───────▶ Open ──────────────┐ finish, peer's end, drain
+//!    ▲                     │              │                   ▼
+//!    │                     │ failed       │ abort,       Finishing   send what is queued
+//!    │                     │              │ deadline,         │ Shutdown done (skipped if the peer's end was read)
+//!    │                     │              │ error             ▼
+//!    │                     │              │              Lingering   receive and discard
+//!    │   Done(Close)       ▼              ▼                   │ peer's end, byte cap, deadline, error
+//!    └───────────────────────────── Closing ◀─────────────────┘      join what is in flight, disarm, Close
+//!
+//!   A slot whose generation has come to its last value becomes Retired instead of Free.
+//!   A listener is Listening until it is drained or fails, then Closing, then Free.
+//! ```
+
+use crate::config::{Class, Windows};
+use crate::directions::{self, Directions, Trigger};
+use crate::event::Peer;
+use crate::output::{Reason, Span};
+use crate::queue::Link;
+use crate::time::Instant;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// Where a source is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Nobody's.
+    Free,
+    /// Taken for an `Accept` that has not been answered.
+    Reserved,
+    /// Bytes go both ways.
+    Open,
+    /// What is queued is sent, then our end.
+    Finishing,
+    /// Our end is sent; what arrives is thrown away until the peer's end.
+    Lingering,
+    /// Every operation in flight is joined, then the descriptor closed.
+    Closing,
+    /// A listener that accepts.
+    Listening,
+    /// Used up: its next generation would repeat an old token.
+    Retired,
+}
+
+/// Facts about a source, each true exactly when its sentence is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    pub(crate) const NONE: Self = Self(0);
+    /// The peer's end, a hang-up, an error or an urgent mark has been reported since it was opened.
+    pub(crate) const CLOSING: Self = Self(1);
+    /// The peer's end has been read.
+    pub(crate) const ENDED: Self = Self(1 << 1);
+    /// The application wants no more bytes for now.
+    pub(crate) const PAUSED: Self = Self(1 << 2);
+    /// `Opened` was told, so `Closed` is owed.
+    pub(crate) const TOLD: Self = Self(1 << 3);
+    /// A byte has been received.
+    pub(crate) const SPOKEN: Self = Self(1 << 4);
+    /// The last report named a direction that nobody wanted.
+    pub(crate) const UNWANTED: Self = Self(1 << 5);
+    /// An operation failed for want of memory; nothing is tried until the deadline passes.
+    pub(crate) const CONGESTED: Self = Self(1 << 6);
+    /// Something was received since the deadline was last settled.
+    pub(crate) const HEARD: Self = Self(1 << 7);
+    /// The kernel or the peer has taken output since the deadline was last settled.
+    pub(crate) const TAKEN: Self = Self(1 << 8);
+    /// The application consumed something since the deadline was last settled.
+    pub(crate) const CONSUMED: Self = Self(1 << 9);
+    /// `Unsent` is to be asked.
+    pub(crate) const PROBE: Self = Self(1 << 10);
+    /// An operation that is no transfer (`Unsent`, `Shutdown`, `Refuse`) is in flight.
+    pub(crate) const CALLED: Self = Self(1 << 11);
+    /// Our end has been sent, or is being sent.
+    pub(crate) const SHUT: Self = Self(1 << 12);
+    /// `Cancel` has been issued.
+    pub(crate) const CANCELLED: Self = Self(1 << 13);
+    /// `Close` has been issued.
+    pub(crate) const CLOSED: Self = Self(1 << 14);
+    /// `Close` is to reset.
+    pub(crate) const RESET: Self = Self(1 << 15);
+
+    pub(crate) const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    pub(crate) const fn set(&mut self, flag: Self) {
+        self.0 |= flag.0;
+    }
+
+    pub(crate) const fn clear(&mut self, flag: Self) {
+        self.0 &= !flag.0;
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Where the bytes of a window begin and end: `at ≤ end ≤` its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Cursors {
+    pub(crate) at: u32,
+    pub(crate) end: u32,
+}
+
+impl Cursors {
+    pub(crate) const EMPTY: Self = Self { at: 0, end: 0 };
+
+    pub(crate) const fn len(self) -> u32 {
+        self.end.saturating_sub(self.at)
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.at >= self.end
+    }
+
+    /// Drops up to `n` bytes from the front.
+    pub(crate) const fn advance(&mut self, n: u32) {
+        let at = self.at.saturating_add(n);
+        self.at = if at < self.end { at } else { self.end };
+    }
+}
+
+/// Which run queue a slot stands in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Queued {
+    No,
+    Fresh,
+    Continuing,
+}
+
+/// A source, as far as every turn needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    /// When the deadline of `class` passes; of a listener, until when it is paused.
+    pub(crate) deadline: Instant,
+    /// In the free list, or in a run queue.
+    pub(crate) run: Link,
+    /// In the queue of its class.
+    pub(crate) timer: Link,
+    /// The peer's bytes that the application has not consumed.
+    pub(crate) rx: Cursors,
+    /// The application's bytes that the kernel has not taken.
+    pub(crate) tx: Cursors,
+    pub(crate) generation: u32,
+    /// The room whose lack was answered with `Full`; 0: nobody waits for room.
+    pub(crate) wants: u32,
+    /// While lingering, what was thrown away, in units of `OPERATION_MIN`; of a listener, failures in a row.
+    pub(crate) tally: u16,
+    pub(crate) flags: Flags,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) state: State,
+    /// The kernel said so, or it is new, and no attempt since has shown otherwise.
+    pub(crate) ready: Directions,
+    /// Handed to the driver and not answered.
+    pub(crate) in_flight: Directions,
+    /// What the kernel has been asked to tell, and has not told yet if the trigger is one-shot.
+    pub(crate) armed: Directions,
+    /// What the kernel's set holds, told or not: the same as `armed` but for one-shot.
+    pub(crate) registered: Directions,
+    pub(crate) trigger: Trigger,
+    pub(crate) class: Option<Class>,
+    pub(crate) queued: Queued,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 64, "a slot is one cache line");
+
+impl Slot {
+    /// A free slot that has never been used.
+    pub(crate) const NEW: Self = Self {
+        deadline: Instant::ZERO,
+        run: Link::NONE,
+        timer: Link::NONE,
+        rx: Cursors::EMPTY,
+        tx: Cursors::EMPTY,
+        generation: 1,
+        wants: 0,
+        tally: 0,
+        flags: Flags::NONE,
+        reason: None,
+        state: State::Free,
+        ready: Directions::NONE,
+        in_flight: Directions::NONE,
+        armed: Directions::NONE,
+        registered: Directions::NONE,
+        trigger: Trigger::Level,
+        class: None,
+        queued: Queued::No,
+    };
+
+    /// Makes a free slot ready for its next incarnation, or retires it if there is none left.
+    pub(crate) const fn renew(&mut self) {
+        let (generation, state) = match self.generation.checked_add(1) {
+            Some(next) => (next, State::Free),
+            None => (self.generation, State::Retired),
+        };
+        *self = Self {
+            generation,
+            state,
+            ..Self::NEW
+        };
+    }
+
+    /// What this source could use now. Never stored: read off its state and its buffers.
+    ///
+    /// `admits`: a listener may take a connection, or do what the policy says instead.
+    pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
+        if self.flags.has(Flags::CONGESTED) {
+            return Directions::NONE;
+        }
+        let output = Directions::WRITE.when(!self.tx.is_empty());
+        match self.state {
+            State::Open => {
+                let deaf = self.flags.has(Flags::ENDED.or(Flags::PAUSED));
+                output | Directions::READ.when(!deaf && self.rx.end < windows.receive)
+            }
+            State::Finishing => output,
+            State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),
+            State::Listening => Directions::READ.when(admits),
+            State::Free | State::Reserved | State::Closing | State::Retired => Directions::NONE,
+        }
+    }
+
+    /// `wanted ∩ ready − in_flight`
+    pub(crate) fn issue(&self, wanted: Directions) -> Directions {
+        directions::issue(wanted, self.ready, self.in_flight)
+    }
+
+    /// `wanted − ready − in_flight`
+    pub(crate) fn awaited(&self, wanted: Directions) -> Directions {
+        directions::awaited(wanted, self.ready, self.in_flight)
+    }
+
+    /// Whether it is a connection that reports, user calls and deadlines may touch.
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(
+            self.state,
+            State::Open | State::Finishing | State::Lingering | State::Closing
+        )
+    }
+
+    /// Where the next receive goes. While lingering the whole window is a waste bin.
+    pub(crate) const fn receive_span(&self, windows: Windows) -> Span {
+        let at = match self.state {
+            State::Lingering => 0,
+            _ => self.rx.end,
+        };
+        Span {
+            at,
+            len: windows.receive.saturating_sub(at),
+        }
+    }
+
+    /// Where the next send comes from.
+    pub(crate) const fn send_span(&self) -> Span {
+        Span {
+            at: self.tx.at,
+            len: self.tx.len(),
+        }
+    }
+
+    /// Bytes that can be queued now. What is being sent must not move, so then only the space behind it counts.
+    pub(crate) const fn room(&self, windows: Windows, sending: bool) -> u32 {
+        match self.state {
+            State::Open => windows
+                .send
+                .saturating_sub(if sending { self.tx.end } else { self.tx.len() }),
+            _ => 0,
+        }
+    }
+
+    /// Whether there is nothing more to receive for now: a try would block, or is not wanted.
+    pub(crate) fn has_heard_all(&self) -> bool {
+        !self.in_flight.contains(Directions::READ)
+            && (!self.ready.contains(Directions::READ)
+                || self.flags.has(Flags::PAUSED.or(Flags::ENDED)))
+    }
+
+    /// Whether the window is full and nothing would ever empty it: what lies there is too long for it.
+    pub(crate) const fn is_stuck(&self, windows: Windows) -> bool {
+        matches!(self.state, State::Open)
+            && self.rx.at == 0
+            && self.rx.end >= windows.receive
+            && self.tx.is_empty()
+            && !self.flags.has(Flags::PAUSED.or(Flags::ENDED))
+    }
+}
+
+/// A connection, as far as only its opening, its closing and its application need it.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) opened_at: Instant,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// In the chain of the sources with the same hash.
+    pub(crate) chain: Link,
+    /// When output last made progress, in milliseconds modulo 2³².
+    pub(crate) stalled_at: u32,
+    /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
+    pub(crate) acknowledged: u32,
+    /// Of an IPv6 address.
+    scope: u32,
+    /// IPv4 in the first four bytes; of a Unix peer, its number.
+    address: [u8; 16],
+    port: u16,
+    family: Family,
+    /// Index of the listener that accepted it.
+    pub(crate) listener: u8,
+}
+
+const _: () = assert!(size_of::<Record>() <= 64, "a record is one cache line");
+
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    V4,
+    V6,
+    Unix,
+}
+
+impl Record {
+    pub(crate) const NEW: Self = Self {
+        opened_at: Instant::ZERO,
+        bytes_in: 0,
+        bytes_out: 0,
+        chain: Link::NONE,
+        stalled_at: 0,
+        acknowledged: 0,
+        scope: 0,
+        address: [0; 16],
+        port: 0,
+        family: Family::Unix,
+        listener: 0,
+    };
+
+    /// A connection that was opened `now`.
+    pub(crate) fn open(peer: Peer, listener: u8, now: Instant) -> Self {
+        let mut record = Self {
+            opened_at: now,
+            listener,
+            ..Self::NEW
+        };
+        match peer {
+            Peer::Unix(number) => record.put_four(number.to_ne_bytes()),
+            Peer::Inet(address) => {
+                record.port = address.port();
+                match address {
+                    SocketAddr::V4(v4) => {
+                        record.family = Family::V4;
+                        record.put_four(v4.ip().octets());
+                    }
+                    SocketAddr::V6(v6) => {
+                        record.family = Family::V6;
+                        record.address = v6.ip().octets();
+                        record.scope = v6.scope_id();
+                    }
+                }
+            }
+        }
+        record
+    }
+
+    fn put_four(&mut self, [a, b, c, d]: [u8; 4]) {
+        self.address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    }
+
+    const fn four(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.address;
+        [a, b, c, d]
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        match self.family {
+            Family::Unix => Peer::Unix(u32::from_ne_bytes(self.four())),
+            Family::V4 => Peer::Inet(SocketAddrV4::new(self.four().into(), self.port).into()),
+            Family::V6 => {
+                let ip = Ipv6Addr::from(self.address);
+                Peer::Inet(SocketAddrV6::new(ip, self.port, 0, self.scope).into())
+            }
+        }
+    }
+
+    /// Whether a short transfer ends what is there: true of TCP, not of Unix streams (they end one at each passed
+    /// descriptor).
+    pub(crate) const fn is_tcp(&self) -> bool {
+        !matches!(self.family, Family::Unix)
+    }
+
+    /// What counts as one source: an IPv4 address, an IPv6 network of 64 bits; nothing for Unix peers.
+    pub(crate) fn source(&self) -> Option<u64> {
+        match self.peer() {
+            Peer::Unix(_) => None,
+            Peer::Inet(address) => Some(source_of(address.ip())),
+        }
+    }
+}
+
+/// The upper 64 bits of an IPv6 address; an IPv4 address, also one mapped into IPv6, as ::ffff:0:0/96 would have it.
+fn source_of(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => (0xffff << 32) | u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOWS: Windows = Windows {
+        receive: 8,
+        send: 8,
+    };
+    const STATES: [State; 8] = [
+        State::Free,
+        State::Reserved,
+        State::Open,
+        State::Finishing,
+        State::Lingering,
+        State::Closing,
+        State::Listening,
+        State::Retired,
+    ];
+
+    fn slot(state: State) -> Slot {
+        Slot { state, ..Slot::NEW }
+    }
+
+    #[test]
+    fn every_state_wants_what_its_sentence_says() {
+        for state in STATES {
+            for queued in [0, 3] {
+                for received in [0, 3, 8] {
+                    for flags in 0..=u16::MAX {
+                        let slot = Slot {
+                            tx: Cursors { at: 0, end: queued },
+                            rx: Cursors {
+                                at: 0,
+                                end: received,
+                            },
+                            flags: Flags(flags),
+                            ..slot(state)
+                        };
+                        let wanted = slot.wanted(WINDOWS, true);
+                        let sends = matches!(state, State::Open | State::Finishing) && queued > 0;
+                        let hears = match state {
+                            State::Open => {
+                                received < 8
+                                    && !slot.flags.has(Flags::ENDED)
+                                    && !slot.flags.has(Flags::PAUSED)
+                            }
+                            State::Lingering => !slot.flags.has(Flags::ENDED),
+                            State::Listening => true,
+                            _ => false,
+                        };
+                        let calm = !slot.flags.has(Flags::CONGESTED);
+                        assert_eq!(wanted.contains(Directions::WRITE), sends && calm);
+                        assert_eq!(wanted.contains(Directions::READ), hears && calm);
+                    }
+                }
+            }
+        }
+        assert!(
+            slot(State::Listening).wanted(WINDOWS, false).is_empty(),
+            "a full table is just an empty wanted"
+        );
+    }
+
+    #[test]
+    fn a_generation_that_would_wrap_retires_the_slot() {
+        let mut slot = Slot {
+            generation: u32::MAX - 1,
+            state: State::Closing,
+            ..Slot::NEW
+        };
+        slot.renew();
+        assert_eq!((slot.generation, slot.state), (u32::MAX, State::Free));
+        slot.renew();
+        assert_eq!((slot.generation, slot.state), (u32::MAX, State::Retired));
+    }
+
+    #[test]
+    fn a_record_keeps_its_peer() {
+        for text in ["127.0.0.1:51234", "[::1]:8080", "[fe80::1%7]:1"] {
+            let peer = Peer::Inet(text.parse().expect("an address"));
+            assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
+        }
+        let peer = Peer::Unix(0xdead_beef);
+        assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
+    }
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_a_network_of_ipv6() {
+        let source = |text: &str| {
+            let peer = Peer::Inet(text.parse().expect("an address"));
+            Record::open(peer, 0, Instant::ZERO).source()
+        };
+        assert_eq!(source("10.0.0.1:1"), source("10.0.0.1:2"));
+        assert_ne!(source("10.0.0.1:1"), source("10.0.0.2:1"));
+        assert_eq!(source("10.0.0.1:1"), source("[::ffff:10.0.0.1]:1"));
+        assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::2]:1"));
+        assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
+        assert_eq!(Record::open(Peer::Unix(1), 0, Instant::ZERO).source(), None);
+    }
+
+    #[test]
+    fn room_counts_what_may_move() {
+        let slot = Slot {
+            tx: Cursors { at: 5, end: 7 },
+            ..slot(State::Open)
+        };
+        assert_eq!(slot.room(WINDOWS, false), 6);
+        assert_eq!(slot.room(WINDOWS, true), 1);
+        let slot = Slot {
+            state: State::Finishing,
+            ..slot
+        };
+        assert_eq!(slot.room(WINDOWS, false), 0, "nothing follows our end");
+    }
+}

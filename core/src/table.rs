@@ -1,0 +1,162 @@
+//! [`Table<N>`]: the fixed-capacity connection table, and the views of it that know no `N`.
+
+use crate::config::LISTENERS;
+use crate::dispatcher::listener::Listener;
+use crate::dispatcher::{Control, Machine};
+use crate::slot::{Record, Slot};
+use crate::token::LISTENER_BIT;
+use core::mem::MaybeUninit;
+use heapless::{Vec, VecView};
+
+/// Places for `N` connections and [`LISTENERS`] listeners: all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
+///
+/// It can be made at compile time and is then all zeros, so that it lies in `.bss`; a place that was never used costs no
+/// page. `N` is at least 1 and below 2³¹.
+#[derive(Debug)]
+pub struct Table<const N: usize> {
+    slots: Vec<Slot, N>,
+    records: Vec<Record, N>,
+    /// The first record of each chain of source addresses, plus one; 0 is an empty chain.
+    chains: [u32; N],
+    places: Vec<Slot, LISTENERS>,
+    listeners: Vec<Listener, LISTENERS>,
+    /// Written before it is lent; until then it is no bytes, so that the table is all zeros.
+    control: MaybeUninit<Control>,
+}
+
+impl<const N: usize> Table<N> {
+    /// Bytes that it takes.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// An empty table.
+    #[must_use]
+    pub const fn new() -> Self {
+        const {
+            assert!(N > 0, "a table holds at least one connection");
+            assert!(N < LISTENER_BIT as usize, "one bit of the index tells the tables apart");
+        }
+        Self {
+            slots: Vec::new(),
+            records: Vec::new(),
+            chains: [0; N],
+            places: Vec::new(),
+            listeners: Vec::new(),
+            control: MaybeUninit::uninit(),
+        }
+    }
+
+    /// Forgets whatever it held and lends its parts.
+    pub(crate) fn parts(&mut self) -> Parts<'_> {
+        if !self.slots.is_empty() {
+            self.chains.fill(0);
+        }
+        self.slots.clear();
+        self.records.clear();
+        self.places.clear();
+        self.listeners.clear();
+        let control = self.control.write(Control::new());
+        Parts {
+            slots: Slots {
+                connections: self.slots.as_mut_view(),
+                places: self.places.as_mut_view(),
+                nowhere: &mut control.nowhere,
+            },
+            records: Records {
+                list: self.records.as_mut_view(),
+                nowhere: &mut control.no_record,
+            },
+            chains: &mut self.chains,
+            listeners: self.listeners.as_mut_view(),
+            machine: &mut control.machine,
+        }
+    }
+}
+
+impl<const N: usize> Default for Table<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A table, lent by its parts.
+pub(crate) struct Parts<'t> {
+    pub(crate) slots: Slots<'t>,
+    pub(crate) records: Records<'t>,
+    pub(crate) chains: &'t mut [u32],
+    pub(crate) listeners: &'t mut VecView<Listener>,
+    pub(crate) machine: &'t mut Machine,
+}
+
+/// The slots of both tables, by index with [`LISTENER_BIT`].
+///
+/// Total: an index that names no slot, which cannot be, reads and writes a spare one that is always free, so that there
+/// is neither a panic nor an `Option` at every step.
+#[derive(Debug)]
+pub(crate) struct Slots<'t> {
+    pub(crate) connections: &'t mut VecView<Slot>,
+    pub(crate) places: &'t mut VecView<Slot>,
+    pub(crate) nowhere: &'t mut Slot,
+}
+
+impl Slots<'_> {
+    #[inline]
+    pub(crate) fn at(&self, index: u32) -> &Slot {
+        let found = if index & LISTENER_BIT == 0 {
+            self.connections.get(index as usize)
+        } else {
+            self.places.get((index & !LISTENER_BIT) as usize)
+        };
+        found.unwrap_or(&*self.nowhere)
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, index: u32) -> &mut Slot {
+        let found = if index & LISTENER_BIT == 0 {
+            self.connections.get_mut(index as usize)
+        } else {
+            self.places.get_mut((index & !LISTENER_BIT) as usize)
+        };
+        found.unwrap_or(&mut *self.nowhere)
+    }
+
+    /// How many connection slots have ever been used: the indices `0..used`.
+    pub(crate) fn used(&self) -> u32 {
+        u32::try_from(self.connections.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn reborrow(&mut self) -> Slots<'_> {
+        Slots {
+            connections: self.connections,
+            places: self.places,
+            nowhere: self.nowhere,
+        }
+    }
+}
+
+/// The records of the connections, by index; total in the same way as [`Slots`].
+#[derive(Debug)]
+pub(crate) struct Records<'t> {
+    pub(crate) list: &'t mut VecView<Record>,
+    pub(crate) nowhere: &'t mut Record,
+}
+
+impl Records<'_> {
+    #[inline]
+    pub(crate) fn at(&self, index: u32) -> &Record {
+        self.list.get(index as usize).unwrap_or(&*self.nowhere)
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, index: u32) -> &mut Record {
+        self.list
+            .get_mut(index as usize)
+            .unwrap_or(&mut *self.nowhere)
+    }
+
+    pub(crate) fn reborrow(&mut self) -> Records<'_> {
+        Records {
+            list: self.list,
+            nowhere: self.nowhere,
+        }
+    }
+}
