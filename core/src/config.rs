@@ -127,6 +127,8 @@ pub struct Config {
     pub pause_max: Duration,
     /// Accepts without a success, whatever the reason, that count as a shortage. Default 16.
     pub accept_failures: u16,
+    /// From the wish to stop to the end of all that is left. Default 10 s.
+    pub drain: Duration,
     /// Mixed into the hash of source addresses, so that nobody outside can choose addresses that fall together. A driver
     /// with a source of random numbers sets it at start.
     pub hash_seed: u64,
@@ -151,6 +153,7 @@ impl Default for Config {
             pause_min: Duration::from_millis(100),
             pause_max: Duration::from_secs(1),
             accept_failures: 16,
+            drain: Duration::from_secs(10),
             hash_seed: 0,
         }
     }

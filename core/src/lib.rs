@@ -31,3 +31,6 @@ pub use time::Instant;
 pub use token::Token;
 mod session;
 pub use session::{Conn, Handler, Memory, SendError, Session};
+
+/// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
+pub use heapless;

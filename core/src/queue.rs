@@ -117,6 +117,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
     struct Plain([Link; 5]);
 

@@ -215,7 +215,8 @@ impl Slot {
         let output = Directions::WRITE.when(!self.tx.is_empty());
         match self.state {
             State::Open => {
-                let deaf = self.flags.has(Flags::ENDED.or(Flags::PAUSED));
+                // An application that waits for room is not given more: nothing is lost when the peer's end comes.
+                let deaf = self.flags.has(Flags::ENDED.or(Flags::PAUSED)) || self.wants > 0;
                 output | Directions::READ.when(!deaf && self.rx.end < windows.receive)
             }
             State::Finishing => output,
@@ -278,6 +279,7 @@ impl Slot {
         !self.in_flight.contains(Directions::READ)
             && (!self.ready.contains(Directions::READ)
                 || self.flags.has(Flags::PAUSED.or(Flags::ENDED)))
+            && self.wants == 0
     }
 
     /// Whether the window is full and nothing would ever empty it: what lies there is too long for it.
@@ -464,6 +466,11 @@ mod tests {
                 }
             }
         }
+        let waits_for_room = Slot {
+            wants: 1,
+            ..slot(State::Open)
+        };
+        assert!(waits_for_room.wanted(WINDOWS, true).is_empty());
         assert!(
             slot(State::Listening).wanted(WINDOWS, false).is_empty(),
             "a full table is just an empty wanted"

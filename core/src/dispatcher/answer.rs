@@ -90,7 +90,10 @@ impl Dispatcher<'_> {
                     && (slot.trigger != Trigger::Edge || record.is_tcp()));
             slot.ready -= Directions::READ.when(certain);
         }
-        let ended = n == 0 && !short;
+        // The end can be read again, and is when the application has taken what came before it.
+        let later = slot.state == State::Open
+            && (slot.wants > 0 || slot.flags.has(Flags::PAUSED));
+        let ended = n == 0 && !short && !later;
         if ended {
             slot.flags.set(Flags::ENDED);
         }

@@ -85,6 +85,15 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Receives nothing until `n` bytes fit into the send window, at most all of it, and tells `Writable` then.
+    pub fn want_room(&mut self, token: Token, n: u32) {
+        if let Some(index) = self.connection(token)
+            && n > self.room_at(index)
+        {
+            self.want_room_at(index, n.min(self.m.windows.send));
+        }
+    }
+
     /// Sends what is queued, then our end, then waits for the peer's.
     pub fn finish(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
@@ -139,6 +148,14 @@ impl Dispatcher<'_> {
         if n > 0 {
             slot.tx.end = slot.tx.end.saturating_add(n);
             self.touch(index);
+        }
+    }
+
+    /// Tells `Writable` once there is room for `n` bytes; nothing is received until then.
+    pub(crate) fn want_room_at(&mut self, index: u32, n: u32) {
+        let slot = self.slots.at_mut(index);
+        if slot.state == State::Open {
+            slot.wants = n;
         }
     }
 

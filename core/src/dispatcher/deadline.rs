@@ -94,6 +94,11 @@ impl Timers {
             Class::Linger => &mut self.linger,
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn queue(&self, class: Class) -> &Queue {
+        &self.of(class).queue
+    }
 }
 
 impl Slot {

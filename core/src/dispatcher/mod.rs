@@ -10,6 +10,8 @@ mod deadline;
 pub(crate) mod listener;
 mod serve;
 mod source;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use crate::config::{Config, ConfigError, FullTable, OPERATION_MIN, Windows};
 use crate::directions::{Directions, Trigger};

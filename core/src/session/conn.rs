@@ -91,7 +91,8 @@ impl Conn<'_> {
     ///
     /// # Errors
     ///
-    /// [`SendError`]; after `Full`, `writable` is called once there is room for as many bytes.
+    /// [`SendError`]; after `Full`, `writable` is called once there is room for as many bytes, and nothing is received
+    /// until then.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.send_at(self.index, bytes, true)
     }
@@ -211,7 +212,7 @@ impl Conn<'_> {
         let room = self.machine.room_at(index);
         if len > room {
             if tell {
-                self.machine.slots.at_mut(index).wants = len;
+                self.machine.want_room_at(index, len);
             }
             let room = room as usize;
             return Err(SendError::Full { room });

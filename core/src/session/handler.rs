@@ -60,8 +60,8 @@ pub trait Handler {
         conn.consume(conn.data().len());
     }
 
-    /// There is room for what did not fit: called once after a send was answered with `Full`. Calls `readable` by
-    /// default.
+    /// There is room again: called once after a send was answered with `Full`, or after a visit that ended with data
+    /// left and no room at all. Nothing is received in between. Calls `readable` by default.
     fn writable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         self.readable(conn, state);
     }

@@ -16,22 +16,30 @@ use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::Event;
 use crate::output::{Action, Notice, Reason, Span};
-use crate::slot::{Cursors, State};
+use crate::slot::{Cursors, Flags, State};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
 use bytes::Store;
+use core::fmt;
 use heapless::VecView;
 use memory::Lent;
 
 /// A [`Dispatcher`], the bytes of its connections, and the [`Handler`] that is told.
-#[derive(Debug)]
 pub struct Session<'m, H: Handler> {
     machine: Dispatcher<'m>,
     received: Store<'m>,
     sending: Store<'m>,
     states: &'m mut VecView<H::State>,
     handler: H,
+}
+
+impl<H: Handler> fmt::Debug for Session<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("stats", self.stats())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'m, H: Handler> Session<'m, H> {
@@ -259,20 +267,28 @@ impl<H: Handler> Session<'_, H> {
         if conn.resumed && !conn.data.is_empty() && gone.is_none() {
             self.handler.readable(&mut conn, state);
         }
+        let left = !conn.data.is_empty();
         if gone.is_none() {
-            self.tidy(index);
+            self.tidy(index, left);
         }
         Some(answer)
     }
 
-    /// Starts an empty window anew; moves one that has come to its end to the front, unless bytes are on their way in.
+    /// Starts an empty window anew; moves one that has come to its end to the front, unless bytes are on their way in. A
+    /// handler that left data and has no room to answer waits for room, whether it tried or not.
     #[inline]
-    fn tidy(&mut self, index: u32) {
+    fn tidy(&mut self, index: u32, left: bool) {
+        if !left {
+            self.machine.rewind(index);
+            return;
+        }
+        let slot = self.machine.slots.at(index);
+        if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && self.machine.room_at(index) == 0 {
+            self.machine.want_room_at(index, 1);
+        }
         let windows = self.machine.windows();
         let rx = self.machine.slots.at(index).rx;
-        if rx.is_empty() {
-            self.machine.rewind(index);
-        } else if rx.at > 0
+        if rx.at > 0
             && rx.end >= windows.receive
             && self.machine.slots.at(index).state == State::Open
             && !self.machine.is_in_flight(index, Directions::READ)

@@ -1,0 +1,145 @@
+//! Error numbers to what the core has to know: one total function for each kind of call.
+//!
+//! Each number that Linux documents for a call is named; every other one is `Unknown`, and what that means is the core's
+//! decision.
+
+use rustix::io::Errno;
+use tidegate_core::{Fault, FaultKind, Outcome};
+
+/// `accept4`: `accept(2)`, section "Error handling": errors of the new connection's network come through here, and must
+/// not end the listener.
+#[must_use]
+pub fn accept(errno: Errno) -> Outcome {
+    failed(errno, |errno| match errno {
+        Errno::CONNABORTED | Errno::PERM => FaultKind::Reset,
+        Errno::TIMEDOUT => FaultKind::TimedOut,
+        Errno::PROTO
+        | Errno::NETDOWN
+        | Errno::NOPROTOOPT
+        | Errno::HOSTDOWN
+        | Errno::NONET
+        | Errno::HOSTUNREACH
+        | Errno::OPNOTSUPP
+        | Errno::NETUNREACH
+        | Errno::NOSR
+        | Errno::SOCKTNOSUPPORT
+        | Errno::PROTONOSUPPORT => FaultKind::Unreachable,
+        other => common(other),
+    })
+}
+
+/// `recv`, `send`, `shutdown`, and the ioctl that measures: `recv(2)`, `send(2)`, `tcp(7)`, `unix(7)`.
+#[must_use]
+pub fn transfer(errno: Errno) -> Outcome {
+    failed(errno, |errno| match errno {
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN => FaultKind::Reset,
+        Errno::TIMEDOUT => FaultKind::TimedOut,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
+            FaultKind::Unreachable
+        }
+        other => common(other),
+    })
+}
+
+/// `epoll_ctl`: `epoll_ctl(2)`. `EPERM` is a descriptor that cannot be polled.
+#[must_use]
+pub fn arm(errno: Errno) -> Outcome {
+    failed(errno, |errno| match errno {
+        Errno::PERM | Errno::LOOP => FaultKind::Invalid,
+        other => common(other),
+    })
+}
+
+/// Would-block is no failure.
+fn failed(errno: Errno, kind: impl FnOnce(Errno) -> FaultKind) -> Outcome {
+    if errno == Errno::AGAIN || errno == Errno::WOULDBLOCK {
+        return Outcome::Drained(0);
+    }
+    let code = u16::try_from(errno.raw_os_error()).unwrap_or(0);
+    Outcome::Failed(Fault {
+        kind: kind(errno),
+        code,
+    })
+}
+
+/// What an error number means whatever the call.
+fn common(errno: Errno) -> FaultKind {
+    match errno {
+        Errno::INTR => FaultKind::Interrupted,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
+            FaultKind::Shortage
+        }
+        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::NOENT | Errno::EXIST => {
+            FaultKind::Invalid
+        }
+        _ => FaultKind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FaultKind::{Interrupted, Invalid, Reset, Shortage, TimedOut, Unknown, Unreachable};
+
+    /// Every number that Linux has on most machines, `EPERM` to `EHWPOISON`.
+    const ALL: core::ops::RangeInclusive<i32> = 1..=133;
+
+    fn check(function: fn(Errno) -> Outcome, named: &[(FaultKind, &[i32])]) {
+        for number in ALL {
+            let expected = named.iter().find(|(_, numbers)| numbers.contains(&number));
+            let kind = expected.map_or(Unknown, |(kind, _)| *kind);
+            let code = u16::try_from(number).expect("a small number");
+            let outcome = if number == 11 {
+                Outcome::Drained(0)
+            } else {
+                Outcome::Failed(kind.with_code(code))
+            };
+            assert_eq!(function(Errno::from_raw_os_error(number)), outcome, "errno {number}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_number_has_its_class_on_accept() {
+        check(
+            accept,
+            &[
+                (Interrupted, &[4]),
+                (Reset, &[1, 103]),
+                (TimedOut, &[110]),
+                (Unreachable, &[63, 64, 71, 92, 93, 94, 95, 100, 101, 112, 113]),
+                (Shortage, &[12, 23, 24, 28, 105]),
+                (Invalid, &[2, 9, 14, 17, 22, 88]),
+            ],
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_number_has_its_class_on_a_transfer() {
+        check(
+            transfer,
+            &[
+                (Interrupted, &[4]),
+                (Reset, &[32, 103, 104, 107]),
+                (TimedOut, &[110]),
+                (Unreachable, &[100, 101, 112, 113]),
+                (Shortage, &[12, 23, 24, 28, 105]),
+                (Invalid, &[2, 9, 14, 17, 22, 88]),
+            ],
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_number_has_its_class_on_arming() {
+        check(
+            arm,
+            &[
+                (Interrupted, &[4]),
+                (Shortage, &[12, 23, 24, 28, 105]),
+                (Invalid, &[1, 2, 9, 14, 17, 22, 40, 88]),
+            ],
+        );
+    }
+}

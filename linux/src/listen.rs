@@ -1,0 +1,245 @@
+//! [`Listen`]: where to listen, and what every connection accepted there inherits.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+
+/// Where to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Address<'a> {
+    /// TCP over IPv4 or IPv6. Port 0 lets the kernel choose one. An IPv6 address takes IPv6 connections only
+    /// (`IPV6_V6ONLY`): for both, listen on both.
+    Inet(SocketAddr),
+    /// A Unix stream socket at this path, at most 107 bytes. The path must not exist.
+    Unix(&'a str),
+}
+
+impl Address<'_> {
+    /// Whether only this machine can reach it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Inet(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Address<'_> {
+    /// `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/x.sock`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+/// How the kernel finds out that an idle peer is gone (`tcp(7)`, `TCP_KEEPIDLE` and following).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keepalive {
+    /// Idle time before the first probe, in whole seconds.
+    pub idle: Duration,
+    /// Between probes, in whole seconds.
+    pub interval: Duration,
+    /// Probes without an answer.
+    pub count: u32,
+}
+
+/// A listener. Everything here is set once on the listening socket; accepted sockets inherit it from there (`tcp(7)`),
+/// so that a connection costs no call for it.
+#[derive(Clone, Debug)]
+pub struct Listen<'a> {
+    /// Where.
+    pub address: Address<'a>,
+    /// Connections that the kernel may queue, at most `/proc/sys/net/core/somaxconn`. Default 1,024.
+    pub backlog: i32,
+    /// Send small segments at once (`TCP_NODELAY`). On by default.
+    pub nodelay: bool,
+    /// Probe idle peers. Default 30 s, every 10 s, 3 times.
+    pub keepalive: Option<Keepalive>,
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`). It overrides the count of keepalive probes.
+    /// Default 20 s.
+    pub user_timeout: Option<Duration>,
+    /// What the kernel may hold of received bytes for each connection (`SO_RCVBUF`; it doubles the value for its own
+    /// needs). `None` leaves it to the kernel's tuning, up to several MiB. Default 64 KiB.
+    pub receive_buffer: Option<u32>,
+    /// The same for sent bytes (`SO_SNDBUF`). Default 64 KiB.
+    pub send_buffer: Option<u32>,
+    /// The most connections from one source address.
+    pub per_source: PerSource,
+}
+
+/// How many connections one source address may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PerSource {
+    /// A quarter of the table, at least 2; no limit where only this machine can connect.
+    #[default]
+    Auto,
+    /// No limit.
+    Unlimited,
+    /// So many.
+    AtMost(u32),
+}
+
+impl<'a> Listen<'a> {
+    /// A listener at `address` with the defaults.
+    #[must_use]
+    pub const fn on(address: Address<'a>) -> Self {
+        Self {
+            address,
+            backlog: 1024,
+            nodelay: true,
+            keepalive: Some(Keepalive {
+                idle: Duration::from_secs(30),
+                interval: Duration::from_secs(10),
+                count: 3,
+            }),
+            user_timeout: Some(Duration::from_secs(20)),
+            receive_buffer: Some(BUFFER),
+            send_buffer: Some(BUFFER),
+            per_source: PerSource::Auto,
+        }
+    }
+
+    /// The limit for one source in a table of `connections`.
+    #[must_use]
+    pub fn limit(&self, connections: u32) -> Option<u32> {
+        match self.per_source {
+            PerSource::Auto => (!self.address.is_local()).then_some((connections / 4).max(2)),
+            PerSource::Unlimited => None,
+            PerSource::AtMost(limit) => Some(limit),
+        }
+    }
+
+    /// Opens, binds and listens.
+    pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
+        let (family, bind): (_, &dyn Fn(&OwnedFd) -> Result<(), Errno>) = match &self.address {
+            Address::Inet(address) => {
+                let family = match address {
+                    SocketAddr::V4(_) => AddressFamily::INET,
+                    SocketAddr::V6(_) => AddressFamily::INET6,
+                };
+                (family, &move |socket| net::bind(socket, address))
+            }
+            Address::Unix(path) => (AddressFamily::UNIX, &move |socket| {
+                net::bind(socket, &net::SocketAddrUnix::new(*path)?)
+            }),
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None)
+            .map_err(|errno| ListenError::new("socket", errno))?;
+        self.set(&socket, family)?;
+        bind(&socket).map_err(|errno| ListenError::new("bind", errno))?;
+        net::listen(&socket, self.backlog).map_err(|errno| ListenError::new("listen", errno))?;
+        Ok(socket)
+    }
+
+    fn set(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), ListenError> {
+        let failed = |call| move |errno| ListenError::new(call, errno);
+        if let Some(bytes) = self.receive_buffer {
+            sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
+                .map_err(failed("SO_RCVBUF"))?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            sockopt::set_socket_send_buffer_size(socket, bytes as usize)
+                .map_err(failed("SO_SNDBUF"))?;
+        }
+        if family == AddressFamily::UNIX {
+            return Ok(());
+        }
+        if family == AddressFamily::INET6 {
+            sockopt::set_ipv6_v6only(socket, true).map_err(failed("IPV6_V6ONLY"))?;
+        }
+        sockopt::set_socket_reuseaddr(socket, true).map_err(failed("SO_REUSEADDR"))?;
+        sockopt::set_tcp_nodelay(socket, self.nodelay).map_err(failed("TCP_NODELAY"))?;
+        if let Some(keepalive) = self.keepalive {
+            sockopt::set_socket_keepalive(socket, true).map_err(failed("SO_KEEPALIVE"))?;
+            sockopt::set_tcp_keepidle(socket, keepalive.idle).map_err(failed("TCP_KEEPIDLE"))?;
+            sockopt::set_tcp_keepintvl(socket, keepalive.interval)
+                .map_err(failed("TCP_KEEPINTVL"))?;
+            sockopt::set_tcp_keepcnt(socket, keepalive.count).map_err(failed("TCP_KEEPCNT"))?;
+        }
+        if let Some(timeout) = self.user_timeout {
+            let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+            sockopt::set_tcp_user_timeout(socket, millis).map_err(failed("TCP_USER_TIMEOUT"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The default of both buffers.
+const BUFFER: u32 = 64 * 1024;
+
+/// A listener could not be opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListenError {
+    /// The call or the option that failed; `"table"`: every place for a listener is taken.
+    pub call: &'static str,
+    /// The system's error number.
+    pub errno: Errno,
+}
+
+impl ListenError {
+    pub(crate) const fn new(call: &'static str, errno: Errno) -> Self {
+        Self { call, errno }
+    }
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = match self.errno {
+            Errno::ADDRINUSE => "address in use; choose another, or stop who listens there",
+            Errno::ADDRNOTAVAIL => "no interface of this machine has this address",
+            Errno::ACCESS => "permission denied; ports below 1024 need privileges, paths a writable folder",
+            Errno::NAMETOOLONG | Errno::INVAL => "the address or path is not usable; a path has at most 107 bytes",
+            Errno::MFILE | Errno::NFILE => "too many open files; raise the limit (ulimit -n)",
+            Errno::NOSPC => "no place for another listener",
+            _ => "",
+        };
+        let number = self.errno.raw_os_error();
+        if hint.is_empty() {
+            write!(f, "{} failed: errno {number}", self.call)
+        } else {
+            write!(f, "{hint} ({}: errno {number})", self.call)
+        }
+    }
+}
+
+impl core::error::Error for ListenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Address<'_> {
+        match text.strip_prefix("unix:") {
+            Some(path) => Address::Unix(path),
+            None => Address::Inet(text.parse().expect("an address")),
+        }
+    }
+
+    #[test]
+    fn a_source_is_limited_where_strangers_can_connect() {
+        for (text, limit) in [
+            ("127.0.0.1:80", None),
+            ("127.9.9.9:80", None),
+            ("[::1]:80", None),
+            ("unix:/x", None),
+            ("0.0.0.0:80", Some(25)),
+            ("[::]:80", Some(25)),
+            ("192.168.1.1:80", Some(25)),
+        ] {
+            assert_eq!(Listen::on(at(text)).limit(100), limit, "{text}");
+        }
+        assert_eq!(Listen::on(at("0.0.0.0:80")).limit(3), Some(2), "at least two");
+        let explicit = Listen {
+            per_source: PerSource::AtMost(1),
+            ..Listen::on(at("127.0.0.1:80"))
+        };
+        assert_eq!(explicit.limit(100), Some(1));
+    }
+}

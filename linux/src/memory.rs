@@ -1,0 +1,50 @@
+//! [`Memory`]: everything a server ever uses, as one value of known size.
+
+use rustix::fd::OwnedFd;
+use tidegate_core::heapless::{Vec, VecView};
+
+/// Places for `N` connections, each with a window of `RX` bytes to receive and one of `TX` bytes to send, the
+/// application's own state `S`, and the descriptors. Nothing is allocated beyond it; what the kernel holds for each
+/// socket is bounded by [`Listen`](crate::Listen).
+///
+/// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`: what was never used costs no page.
+///
+/// ```
+/// use tidegate::Memory;
+/// const _: () = assert!(Memory::<32, 1024, 4096>::SIZE <= 256 * 1024);
+/// ```
+#[derive(Debug)]
+pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
+    session: tidegate_core::Memory<N, RX, TX, S>,
+    descriptors: Vec<Option<OwnedFd>, N>,
+}
+
+impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
+    /// Bytes that it takes: about `N × (RX + TX + 136 + size_of::<S>())`, and one window of each kind.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// Unused memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            session: tidegate_core::Memory::new(),
+            descriptors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn lend(
+        &mut self,
+    ) -> (
+        &mut tidegate_core::Memory<N, RX, TX, S>,
+        &mut VecView<Option<OwnedFd>>,
+    ) {
+        self.descriptors.clear();
+        (&mut self.session, self.descriptors.as_mut_view())
+    }
+}
+
+impl<const N: usize, const RX: usize, const TX: usize, S> Default for Memory<N, RX, TX, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

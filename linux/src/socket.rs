@@ -1,0 +1,98 @@
+//! The calls on connections: accept, receive, send, shut down, measure, close. Each turns an error number into an
+//! [`Outcome`] and decides nothing.
+
+use crate::errno;
+use core::net::SocketAddr;
+use core::time::Duration;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
+use tidegate_core::Outcome;
+
+/// `SIOCOUTQ`, which is `TIOCOUTQ` on every architecture (`tcp(7)`, `unix(7)`).
+#[cfg(not(any(
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "powerpc",
+    target_arch = "powerpc64"
+)))]
+const SIOCOUTQ: u32 = 0x5411;
+#[cfg(any(target_arch = "mips", target_arch = "mips64"))]
+const SIOCOUTQ: u32 = 0x7472;
+#[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
+const SIOCOUTQ: u32 = 0x4004_7473;
+
+/// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>), Outcome> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, address) = net::acceptfrom_with(listener, flags).map_err(errno::accept)?;
+    let address = address.and_then(|address| match address.address_family() {
+        AddressFamily::INET | AddressFamily::INET6 => SocketAddr::try_from(address).ok(),
+        _ => None,
+    });
+    Ok((socket, address))
+}
+
+/// Receives into `into`, which is not empty: an empty receive would look like the peer's end.
+#[inline]
+pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+    let asked = into.len();
+    match net::recv(socket, into, RecvFlags::empty()) {
+        Ok((n, _)) => moved(n, asked, n > 0),
+        Err(errno) => errno::transfer(errno),
+    }
+}
+
+/// Sends `from`, without a signal if nobody reads it.
+#[inline]
+pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Outcome {
+    match net::send(socket, from, SendFlags::NOSIGNAL) {
+        Ok(n) => moved(n, from.len(), true),
+        Err(errno) => errno::transfer(errno),
+    }
+}
+
+/// So many bytes moved; `short` if fewer than asked tells something.
+fn moved(n: usize, asked: usize, short: bool) -> Outcome {
+    let count = u32::try_from(n).unwrap_or(u32::MAX);
+    if short && n < asked {
+        Outcome::Drained(count)
+    } else {
+        Outcome::Complete(count)
+    }
+}
+
+/// Sends our end.
+pub(crate) fn shut_down(socket: BorrowedFd<'_>) -> Outcome {
+    answer(net::shutdown(socket, Shutdown::Write))
+}
+
+/// How many bytes that were sent the peer has not acknowledged.
+pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Outcome {
+    // SAFETY: SIOCOUTQ writes one int through its pointer, and nothing else (`tcp(7)`).
+    let unsent = unsafe {
+        let getter = rustix::ioctl::Getter::<SIOCOUTQ, core::ffi::c_int>::new();
+        rustix::ioctl::ioctl(socket, getter)
+    };
+    match unsent {
+        Ok(n) => Outcome::Complete(u32::try_from(n).unwrap_or(0)),
+        Err(errno) => errno::transfer(errno),
+    }
+}
+
+/// Closes, once, whatever it says (`close(2)`: the descriptor is gone even then).
+pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {
+    if reset {
+        // Without this it is an orderly end: less than was wished, and no reason to keep the descriptor.
+        let _ = sockopt::set_socket_linger(socket.as_fd(), Some(Duration::ZERO));
+    }
+    drop(socket);
+    Outcome::Complete(0)
+}
+
+fn answer(result: Result<(), Errno>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Complete(0),
+        Err(errno) => errno::transfer(errno),
+    }
+}
