@@ -21,6 +21,7 @@ use crate::event::Peer;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
 use crate::time::Instant;
+use crate::token::Token;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Where a source is in its life.
@@ -52,7 +53,7 @@ impl Flags {
     pub(crate) const NONE: Self = Self(0);
     /// The peer's end, a hang-up, an error or an urgent mark has been reported since it was opened.
     pub(crate) const CLOSING: Self = Self(1);
-    /// The peer's end has been read.
+    /// The peer's end has been read; while lingering, also that we will not wait for it any longer.
     pub(crate) const ENDED: Self = Self(1 << 1);
     /// The application wants no more bytes for now.
     pub(crate) const PAUSED: Self = Self(1 << 2);
@@ -205,9 +206,17 @@ impl Slot {
         };
     }
 
+    /// Whether `token` names this incarnation, and it is taken.
+    #[inline]
+    pub(crate) fn is_named(&self, token: Token) -> bool {
+        self.generation == token.generation()
+            && !matches!(self.state, State::Free | State::Retired)
+    }
+
     /// What this source could use now. Never stored: read off its state and its buffers.
     ///
     /// `admits`: a listener may take a connection, or do what the policy says instead.
+    #[inline]
     pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
         if self.flags.has(Flags::CONGESTED) {
             return Directions::NONE;
@@ -216,8 +225,10 @@ impl Slot {
         match self.state {
             State::Open => {
                 // An application that waits for room is not given more: nothing is lost when the peer's end comes.
-                let deaf = self.flags.has(Flags::ENDED.or(Flags::PAUSED)) || self.wants > 0;
-                output | Directions::READ.when(!deaf && self.rx.end < windows.receive)
+                let hears = !self.flags.has(Flags::ENDED.or(Flags::PAUSED))
+                    && self.wants == 0
+                    && self.rx.end < windows.receive;
+                output | Directions::READ.when(hears)
             }
             State::Finishing => output,
             State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),

@@ -1,7 +1,6 @@
 //! [`Table<N>`]: the fixed-capacity connection table, and the views of it that know no `N`.
 
 use crate::config::LISTENERS;
-use crate::dispatcher::listener::Listener;
 use crate::dispatcher::{Control, Machine};
 use crate::slot::{Record, Slot};
 use crate::token::LISTENER_BIT;
@@ -18,8 +17,6 @@ pub struct Table<const N: usize> {
     records: Vec<Record, N>,
     /// The first record of each chain of source addresses, plus one; 0 is an empty chain.
     chains: [u32; N],
-    places: Vec<Slot, LISTENERS>,
-    listeners: Vec<Listener, LISTENERS>,
     /// Written before it is lent; until then it is no bytes, so that the table is all zeros.
     control: MaybeUninit<Control>,
 }
@@ -39,8 +36,6 @@ impl<const N: usize> Table<N> {
             slots: Vec::new(),
             records: Vec::new(),
             chains: [0; N],
-            places: Vec::new(),
-            listeners: Vec::new(),
             control: MaybeUninit::uninit(),
         }
     }
@@ -52,21 +47,17 @@ impl<const N: usize> Table<N> {
         }
         self.slots.clear();
         self.records.clear();
-        self.places.clear();
-        self.listeners.clear();
         let control = self.control.write(Control::new());
         Parts {
             slots: Slots {
                 connections: self.slots.as_mut_view(),
-                places: self.places.as_mut_view(),
-                nowhere: &mut control.nowhere,
+                others: &mut control.others,
             },
             records: Records {
                 list: self.records.as_mut_view(),
                 nowhere: &mut control.no_record,
             },
             chains: &mut self.chains,
-            listeners: self.listeners.as_mut_view(),
             machine: &mut control.machine,
         }
     }
@@ -83,40 +74,57 @@ pub(crate) struct Parts<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
     pub(crate) chains: &'t mut [u32],
-    pub(crate) listeners: &'t mut VecView<Listener>,
     pub(crate) machine: &'t mut Machine,
+}
+
+/// The slots that are no connections.
+#[derive(Debug)]
+pub(crate) struct Others {
+    pub(crate) places: Vec<Slot, LISTENERS>,
+    /// What an index that names no slot falls on. Always free.
+    nowhere: Slot,
+}
+
+impl Others {
+    pub(crate) const NONE: Self = Self {
+        places: Vec::new(),
+        nowhere: Slot::NEW,
+    };
 }
 
 /// The slots of both tables, by index with [`LISTENER_BIT`].
 ///
 /// Total: an index that names no slot, which cannot be, reads and writes a spare one that is always free, so that there
-/// is neither a panic nor an `Option` at every step.
+/// is neither a panic nor an `Option` at every step. The index of a listener lies beyond every connection's, so finding
+/// a connection is one comparison.
 #[derive(Debug)]
 pub(crate) struct Slots<'t> {
     pub(crate) connections: &'t mut VecView<Slot>,
-    pub(crate) places: &'t mut VecView<Slot>,
-    pub(crate) nowhere: &'t mut Slot,
+    pub(crate) others: &'t mut Others,
 }
 
 impl Slots<'_> {
     #[inline]
     pub(crate) fn at(&self, index: u32) -> &Slot {
-        let found = if index & LISTENER_BIT == 0 {
-            self.connections.get(index as usize)
-        } else {
-            self.places.get((index & !LISTENER_BIT) as usize)
-        };
-        found.unwrap_or(&*self.nowhere)
+        match self.connections.get(index as usize) {
+            Some(slot) => slot,
+            None => self.other(index),
+        }
     }
 
     #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> &mut Slot {
-        let found = if index & LISTENER_BIT == 0 {
-            self.connections.get_mut(index as usize)
-        } else {
-            self.places.get_mut((index & !LISTENER_BIT) as usize)
-        };
-        found.unwrap_or(&mut *self.nowhere)
+        match self.connections.get_mut(index as usize) {
+            Some(slot) => slot,
+            None => self.others.at_mut(index),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other(&self, index: u32) -> &Slot {
+        let place = self.others.places.get((index ^ LISTENER_BIT) as usize);
+        place.unwrap_or(&self.others.nowhere)
     }
 
     /// How many connection slots have ever been used: the indices `0..used`.
@@ -124,12 +132,21 @@ impl Slots<'_> {
         u32::try_from(self.connections.len()).unwrap_or(u32::MAX)
     }
 
+    #[inline]
     pub(crate) fn reborrow(&mut self) -> Slots<'_> {
         Slots {
             connections: self.connections,
-            places: self.places,
-            nowhere: self.nowhere,
+            others: self.others,
         }
+    }
+}
+
+impl Others {
+    #[cold]
+    #[inline(never)]
+    fn at_mut(&mut self, index: u32) -> &mut Slot {
+        let place = self.places.get_mut((index ^ LISTENER_BIT) as usize);
+        place.unwrap_or(&mut self.nowhere)
     }
 }
 
@@ -153,6 +170,7 @@ impl Records<'_> {
             .unwrap_or(&mut *self.nowhere)
     }
 
+    #[inline]
     pub(crate) fn reborrow(&mut self) -> Records<'_> {
         Records {
             list: self.list,

@@ -237,21 +237,36 @@ impl<H: Handler> Server<'_, H> {
     /// Carries an action out and answers it.
     #[inline]
     fn perform(&mut self, now: Instant, action: Action) {
-        let (token, op, outcome) = match action {
+        match action {
             Action::Recv { token, into } => {
-                let outcome = match self.sockets.get(token) {
+                let outcome = match self.sockets.connection(token) {
                     Some(socket) => socket::receive(socket, self.session.receive_into(token, into)),
                     None => NO_SOCKET,
                 };
-                (token, Op::Recv, outcome)
+                self.session.handle_event(now, done(token, Op::Recv, outcome));
             }
             Action::Send { token, from } => {
-                let outcome = match self.sockets.get(token) {
+                let outcome = match self.sockets.connection(token) {
                     Some(socket) => socket::send(socket, self.session.send_from(token, from)),
                     None => NO_SOCKET,
                 };
-                (token, Op::Send, outcome)
+                self.session.handle_event(now, done(token, Op::Send, outcome));
             }
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Shutdown { .. }
+            | Action::Unsent { .. }
+            | Action::Close { .. }
+            | Action::Arm { .. }
+            | Action::Cancel { .. }
+            | Action::Rebuild => self.call(now, action),
+        }
+    }
+
+    /// Carries out anything but a transfer.
+    fn call(&mut self, now: Instant, action: Action) {
+        let (token, op, outcome) = match action {
+            Action::Recv { .. } | Action::Send { .. } => return self.perform(now, action),
             Action::Accept { listener, token } => {
                 (token, Op::Accept, self.sockets.accept(listener, token))
             }
@@ -336,6 +351,11 @@ impl<H: Handler> Server<'_, H> {
 
 impl Sockets<'_> {
     #[inline]
+    fn connection(&self, token: Token) -> Option<BorrowedFd<'_>> {
+        let kept = self.connections.get(token.index() as usize)?;
+        kept.as_ref().map(OwnedFd::as_fd)
+    }
+
     fn get(&self, token: Token) -> Option<BorrowedFd<'_>> {
         let list: &VecView<Option<OwnedFd>> = if token.is_listener() {
             &self.listeners

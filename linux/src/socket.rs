@@ -16,11 +16,11 @@ use tidegate_core::Outcome;
     target_arch = "powerpc",
     target_arch = "powerpc64"
 )))]
-const SIOCOUTQ: u32 = 0x5411;
+const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
-const SIOCOUTQ: u32 = 0x7472;
+const SIOCOUTQ: rustix::ioctl::Opcode = 0x7472;
 #[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
-const SIOCOUTQ: u32 = 0x4004_7473;
+const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
 
 /// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>), Outcome> {

@@ -10,78 +10,87 @@ use crate::token::Token;
 use defmt_or_log::{debug, error};
 
 impl Dispatcher<'_> {
-    #[inline]
+    /// Transfers come first and alone: they are what most answers are to.
+    #[inline(always)]
     pub(super) fn done(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
-        let Some(index) = self.find(token) else {
-            self.stale(token);
-            return None;
-        };
+        match op {
+            Op::Recv => self.received(token, outcome),
+            Op::Send => self.sent(token, outcome),
+            Op::Accept
+            | Op::Refuse
+            | Op::Arm
+            | Op::Shutdown
+            | Op::Unsent
+            | Op::Cancel
+            | Op::Close => self.called(token, op, outcome),
+        }
+    }
+
+    /// The answer to anything but a transfer.
+    #[inline(never)]
+    fn called(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
+        let index = token.slot();
         let slot = self.slots.at(index);
         let flags = slot.flags;
         let asked = match op {
-            Op::Recv => slot.in_flight.contains(Directions::READ) && !token.is_listener(),
-            Op::Send => slot.in_flight.contains(Directions::WRITE),
             Op::Accept => slot.state == State::Reserved,
             Op::Refuse => flags.has(Flags::CALLED) && token.is_listener(),
             Op::Shutdown => flags.has(Flags::CALLED) && flags.has(Flags::SHUT),
-            Op::Unsent => flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && !token.is_listener(),
+            Op::Unsent => {
+                flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && !token.is_listener()
+            }
             Op::Close => flags.has(Flags::CLOSED),
             Op::Arm | Op::Cancel => matches!(outcome, Outcome::Failed(_)),
+            Op::Recv | Op::Send => false,
         };
-        if !asked {
-            self.unasked(token, op);
-            return None;
+        if !asked || !slot.is_named(token) {
+            return self.unasked(token, op);
         }
         match op {
-            Op::Recv => self.received(index, outcome),
-            Op::Send => self.sent(index, outcome),
-            Op::Accept => self.accepted(index, outcome),
-            Op::Refuse => {
-                self.refused(index, outcome);
-                None
-            }
-            Op::Shutdown => {
-                self.shut(index, outcome);
-                None
-            }
-            Op::Unsent => {
-                self.measured(index, outcome);
-                None
-            }
-            Op::Close => self.closed(index),
-            Op::Arm => {
-                self.arm_failed(index, outcome);
-                None
-            }
+            Op::Accept => return self.accepted(index, outcome),
+            Op::Close => return self.closed(index),
+            Op::Refuse => self.refused(index, outcome),
+            Op::Shutdown => self.shut(index, outcome),
+            Op::Unsent => self.measured(index, outcome),
+            Op::Arm => self.arm_failed(index, outcome),
             // What could not be cancelled is answered in its own time.
-            Op::Cancel => None,
+            Op::Cancel | Op::Recv | Op::Send => {}
         }
+        None
     }
 
-    fn unasked(&mut self, token: Token, op: Op) {
-        debug!("unasked: {:?} {:?}", token, op);
-        bump(&mut self.m.stats.unasked);
+    /// An answer to nothing: its token is of the past, or nobody asked.
+    #[cold]
+    fn unasked(&mut self, token: Token, op: Op) -> Option<Notice> {
+        if self.find(token).is_none() {
+            self.stale(token);
+        } else {
+            debug!("unasked: {:?} {:?}", token, op);
+            bump(&mut self.m.stats.unasked);
+        }
+        None
     }
 
     /// Bytes came, or the end, or neither.
-    fn received(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+    #[inline(always)]
+    fn received(&mut self, token: Token, outcome: Outcome) -> Option<Notice> {
         let windows = self.m.windows;
-        let record = self.records.at_mut(index);
+        let index = token.slot();
         let slot = self.slots.at_mut(index);
+        if slot.generation != token.generation()
+            || !slot.in_flight.contains(Directions::READ)
+            || token.is_listener()
+        {
+            return self.unasked(token, Op::Recv);
+        }
         slot.in_flight -= Directions::READ;
         let (n, short) = match outcome {
             Outcome::Complete(n) => (n, false),
             Outcome::Drained(n) => (n, true),
-            Outcome::Failed(fault) => {
-                self.spend(index, Directions::READ, 0);
-                self.faulted(index, fault);
-                return None;
-            }
+            Outcome::Failed(fault) => return self.faulted(index, Directions::READ, fault),
             Outcome::Accepted(_) => return self.impossible(index, Op::Recv),
         };
-        if n > slot.receive_span(windows).len {
-            return self.impossible(index, Op::Recv);
-        }
+        let record = self.records.at_mut(index);
         // A short read has drained a TCP socket, unless more than data was reported: then the end or bytes behind an
         // urgent mark may follow, of which edge mode would never tell (epoll(7) Q9). Would-block is always true.
         if short {
@@ -90,56 +99,61 @@ impl Dispatcher<'_> {
                     && (slot.trigger != Trigger::Edge || record.is_tcp()));
             slot.ready -= Directions::READ.when(certain);
         }
+        if slot.state != State::Open || n == 0 {
+            return self.received_else(index, n, short);
+        }
+        if n > windows.receive.saturating_sub(slot.rx.end) {
+            return self.impossible(index, Op::Recv);
+        }
+        slot.rx.end = slot.rx.end.saturating_add(n);
+        slot.flags.set(Flags::SPOKEN.or(Flags::HEARD));
+        // What comes while paused is told when it resumes.
+        let told = !slot.flags.has(Flags::PAUSED);
+        add(&mut record.bytes_in, n);
+        add(&mut self.m.stats.bytes_in, n);
+        self.spend(index, Directions::READ, n);
+        told.then_some(Notice::Readable(token))
+    }
+
+    /// No bytes for the application.
+    fn received_else(&mut self, index: u32, n: u32, short: bool) -> Option<Notice> {
+        let token = self.token(index);
+        if n > self.m.windows.receive {
+            return self.impossible(index, Op::Recv);
+        }
+        let slot = self.slots.at_mut(index);
+        let open = slot.state == State::Open;
         // The end can be read again, and is when the application has taken what came before it.
-        let later = slot.state == State::Open
-            && (slot.wants > 0 || slot.flags.has(Flags::PAUSED));
+        let later = open && (slot.wants > 0 || slot.flags.has(Flags::PAUSED));
         let ended = n == 0 && !short && !later;
         if ended {
             slot.flags.set(Flags::ENDED);
         }
-        let mut notice = None;
-        let token = Token::new(index, slot.generation);
-        match slot.state {
-            State::Open if ended => notice = Some(Notice::Ended(token)),
-            State::Open if n > 0 => {
-                slot.rx.end = slot.rx.end.saturating_add(n);
-                slot.flags.set(Flags::SPOKEN.or(Flags::HEARD));
-                add(&mut record.bytes_in, n);
-                add(&mut self.m.stats.bytes_in, n);
-                // What comes while paused is told when it resumes.
-                notice = (!slot.flags.has(Flags::PAUSED)).then_some(Notice::Readable(token));
+        if slot.state == State::Lingering && n > 0 {
+            let units = u16::try_from(super::units(n)).unwrap_or(u16::MAX);
+            slot.tally = slot.tally.saturating_add(units);
+            if slot.tally >= self.m.linger {
+                slot.flags.set(Flags::ENDED);
             }
-            State::Lingering => {
-                let units = u16::try_from(super::units(n)).unwrap_or(u16::MAX);
-                slot.tally = slot.tally.saturating_add(units);
-            }
-            State::Open
-            | State::Finishing
-            | State::Closing
-            | State::Free
-            | State::Reserved
-            | State::Listening
-            | State::Retired => {}
         }
         self.spend(index, Directions::READ, n);
-        self.touch(index);
-        notice
+        (ended && open).then_some(Notice::Ended(token))
     }
 
     /// The kernel took bytes, or none.
-    fn sent(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+    #[inline(always)]
+    fn sent(&mut self, token: Token, outcome: Outcome) -> Option<Notice> {
         let windows = self.m.windows;
-        let record = self.records.at_mut(index);
+        let index = token.slot();
         let slot = self.slots.at_mut(index);
+        if slot.generation != token.generation() || !slot.in_flight.contains(Directions::WRITE) {
+            return self.unasked(token, Op::Send);
+        }
         slot.in_flight -= Directions::WRITE;
         let (n, short) = match outcome {
             Outcome::Complete(n) => (n, n == 0),
             Outcome::Drained(n) => (n, true),
-            Outcome::Failed(fault) => {
-                self.spend(index, Directions::WRITE, 0);
-                self.faulted(index, fault);
-                return None;
-            }
+            Outcome::Failed(fault) => return self.faulted(index, Directions::WRITE, fault),
             Outcome::Accepted(_) => return self.impossible(index, Op::Send),
         };
         if n > slot.tx.len() {
@@ -156,21 +170,21 @@ impl Dispatcher<'_> {
                 slot.tx = Cursors::EMPTY;
             }
             slot.flags.set(Flags::TAKEN);
-            add(&mut record.bytes_out, n);
+            add(&mut self.records.at_mut(index).bytes_out, n);
             add(&mut self.m.stats.bytes_out, n);
         }
         let fits = slot.wants > 0 && slot.room(windows, false) >= slot.wants;
         if fits {
             slot.wants = 0;
         }
-        let token = Token::new(index, slot.generation);
         self.spend(index, Directions::WRITE, n);
-        self.touch(index);
         fits.then_some(Notice::Writable(token))
     }
 
     /// An operation failed: try again, wait for memory, or end the connection.
-    fn faulted(&mut self, index: u32, fault: Fault) {
+    #[cold]
+    fn faulted(&mut self, index: u32, direction: Directions, fault: Fault) -> Option<Notice> {
+        self.spend(index, direction, 0);
         match fault.kind {
             FaultKind::Interrupted => {}
             FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),
@@ -181,10 +195,12 @@ impl Dispatcher<'_> {
             | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
         }
         self.touch(index);
+        None
     }
 
     /// An answer that cannot be, for instance more bytes than were asked for: which bytes came is unknown, so the
     /// connection ends.
+    #[cold]
     fn impossible(&mut self, index: u32, op: Op) -> Option<Notice> {
         let token = self.token(index);
         error!("impossible answer of the driver: {:?} {:?}", token, op);

@@ -131,11 +131,11 @@ impl Dispatcher<'_> {
 
 /// The same calls by index, for the session, which has checked the token.
 impl Dispatcher<'_> {
+    #[inline]
     pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);
-        let before = slot.rx.at;
-        slot.rx.advance(n);
-        if slot.rx.at != before {
+        if n > 0 {
+            slot.rx.advance(n);
             slot.flags.set(Flags::CONSUMED);
             self.touch(index);
         }
@@ -193,17 +193,20 @@ impl Dispatcher<'_> {
     }
 
     /// Whether an operation in this direction is in flight, so that its bytes must stay where they are.
+    #[inline]
     pub(crate) fn is_in_flight(&self, index: u32, direction: Directions) -> bool {
         self.slots.at(index).in_flight.contains(direction)
     }
 
     /// Bytes that can be queued, if what is queued may move.
+    #[inline]
     pub(crate) fn room_at(&self, index: u32) -> u32 {
         let sending = self.is_in_flight(index, Directions::WRITE);
         self.slots.at(index).room(self.m.windows, sending)
     }
 
     /// Starts the receive window anew, if it is empty and nothing is on its way into it.
+    #[inline]
     pub(crate) fn rewind(&mut self, index: u32) {
         let slot = self.slots.at_mut(index);
         if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {

@@ -27,26 +27,23 @@ struct Timed {
     queue: Queue,
     /// In nanoseconds; [`OFF`] if it is switched off.
     length: u64,
+    /// Activity moves a deadline at most once in this time.
+    granule: u64,
 }
 
 impl Timed {
     fn new(config: &Config, class: Class) -> Self {
+        let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
+        let granule = if length < OFF { length / GRANULES } else { OFF_GRANULE };
         Self {
             queue: Queue::EMPTY,
-            length: config.length(class).map_or(OFF, nanos_of).min(OFF),
+            length,
+            granule,
         }
     }
 
     const fn is_on(&self) -> bool {
         self.length < OFF
-    }
-
-    const fn granule(&self) -> u64 {
-        if self.is_on() {
-            self.length / GRANULES
-        } else {
-            OFF_GRANULE
-        }
     }
 }
 
@@ -103,6 +100,7 @@ impl Timers {
 
 impl Slot {
     /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for answers.
+    #[inline]
     pub(super) fn deadline_class(&self) -> Option<Class> {
         let class = match self.state {
             State::Open | State::Finishing | State::Lingering
@@ -142,23 +140,30 @@ impl Dispatcher<'_> {
         let flags = slot.flags;
         slot.flags
             .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
-        let (class, old) = (slot.deadline_class(), slot.class);
-        if class == old {
-            let Some(class) = class else { return };
+        let class = slot.deadline_class();
+        if let Some(class) = class
+            && slot.class == Some(class)
+        {
             if !flags.has(restarts(class)) {
                 return;
+            }
+            let due = now.plus_nanos(self.m.timers.of(class).length);
+            if due.nanos_since(slot.deadline) >= self.m.timers.of(class).granule {
+                self.unlink(index);
+                self.link(index, class);
             }
             if class == Class::WriteStall {
                 self.records.at_mut(index).stalled_at = now.wrapping_millis();
             }
-            let timed = self.m.timers.of(class);
-            let due = now.plus_nanos(timed.length);
-            if due.nanos_since(self.slots.at(index).deadline) >= timed.granule() {
-                self.unlink(index);
-                self.link(index, class);
-            }
             return;
         }
+        self.settle_anew(index, class, flags);
+    }
+
+    /// Moves it to another class.
+    fn settle_anew(&mut self, index: u32, class: Option<Class>, flags: Flags) {
+        let now = self.m.now;
+        let old = self.slots.at(index).class;
         self.unlink(index);
         let Some(class) = class else { return };
         // A stall goes on while the connection only waits for memory: going to and fro does not restart it.

@@ -47,19 +47,19 @@ impl Dispatcher<'_> {
             per_source,
             pause: self.m.pause_min,
         };
-        let free = (self.slots.places.iter().zip(0u32..)).find(|(slot, _)| slot.state == State::Free);
+        let free = (self.slots.others.places.iter().zip(0u32..)).find(|(slot, _)| slot.state == State::Free);
         let place = match free {
             Some((_, place)) => place,
             None => {
-                let place = u32::try_from(self.slots.places.len()).unwrap_or(u32::MAX);
-                self.slots.places.push(Slot::NEW).map_err(|_| ListenersFull)?;
+                let place = u32::try_from(self.slots.others.places.len()).unwrap_or(u32::MAX);
+                self.slots.others.places.push(Slot::NEW).map_err(|_| ListenersFull)?;
                 place
             }
         };
-        if let Some(known) = self.listeners.get_mut(place as usize) {
+        if let Some(known) = self.m.listeners.get_mut(place as usize) {
             *known = listener;
         } else {
-            self.listeners.push(listener).map_err(|_| ListenersFull)?;
+            self.m.listeners.push(listener).map_err(|_| ListenersFull)?;
         }
         let index = place | LISTENER_BIT;
         let slot = self.slots.at_mut(index);
@@ -214,7 +214,7 @@ impl Dispatcher<'_> {
     }
 
     fn source_is_full(&mut self, index: u32, place: u8) -> bool {
-        let limit = self.listeners.get(usize::from(place)).and_then(|l| l.per_source);
+        let limit = self.m.listeners.get(usize::from(place)).and_then(|l| l.per_source);
         let Some(limit) = limit else { return false };
         let full = self.source_has(index, limit);
         if full && let Some(more) = self.m.source_warning.due(self.m.now) {
@@ -241,7 +241,7 @@ impl Dispatcher<'_> {
             return;
         }
         slot.in_flight = Directions::NONE;
-        let listener = self.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         let mut fault = None;
         match outcome {
             Outcome::Accepted(_) | Outcome::Complete(_) => {
@@ -287,7 +287,7 @@ impl Dispatcher<'_> {
 
     /// Leaves a listener alone for a while: until its deadline, twice as long each time, or until a slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
-        let Some(listener) = self.listeners.get_mut((index & !LISTENER_BIT) as usize) else {
+        let Some(listener) = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize) else {
             return;
         };
         let slot = self.slots.at_mut(index);
@@ -333,7 +333,7 @@ impl Dispatcher<'_> {
 
     /// The end of the pause that ends first.
     pub(super) fn first_pause(&self) -> Option<Instant> {
-        (self.slots.places.iter())
+        (self.slots.others.places.iter())
             .filter(|slot| slot.state == State::Listening && slot.flags.has(Flags::PAUSED))
             .map(|slot| slot.deadline)
             .min()
@@ -341,7 +341,7 @@ impl Dispatcher<'_> {
 
     /// The indices of all places for listeners that were ever used.
     pub(super) fn places(&self) -> core::ops::Range<u32> {
-        let used = u32::try_from(self.slots.places.len()).unwrap_or(0);
+        let used = u32::try_from(self.slots.others.places.len()).unwrap_or(0);
         LISTENER_BIT..LISTENER_BIT | used
     }
 

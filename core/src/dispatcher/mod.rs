@@ -13,20 +13,20 @@ mod source;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::config::{Config, ConfigError, FullTable, OPERATION_MIN, Windows};
+use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
 use crate::directions::{Directions, Trigger};
 use crate::event::Event;
 use crate::log::Limited;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::{NONE, Queue, Run};
-use crate::slot::{Flags, Queued, Record, Slot, State};
+use crate::slot::{Flags, Queued, Record, State};
 use crate::stats::{Stats, bump};
-use crate::table::{Parts, Records, Slots, Table};
+use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
 use deadline::Timers;
 use defmt_or_log::{trace, warn};
-use heapless::VecView;
+use heapless::Vec;
 use listener::Listener;
 
 /// Turns in a row with a stale report after which the driver is asked to rebuild its readiness set. A registration that
@@ -71,6 +71,7 @@ pub(crate) struct Machine {
     paused: u32,
     /// Listeners that are not closed.
     listening: u32,
+    listeners: Vec<Listener, LISTENERS>,
     /// Unix peers so far, to number them.
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
@@ -113,15 +114,17 @@ struct Turn {
     /// In units of [`OPERATION_MIN`], all sources together.
     moved: u32,
     served: u32,
+    /// How many that were just reported have gone before one that is continuing.
+    fresh: u32,
     /// How many that were continuing when the turn began have not been served.
     left: u32,
 }
 
-/// A [`Machine`], and the places that an index which names nothing falls on.
+/// All of a table that does not depend on its capacity.
 #[derive(Debug)]
 pub(crate) struct Control {
     pub(crate) machine: Machine,
-    pub(crate) nowhere: Slot,
+    pub(crate) others: Others,
     pub(crate) no_record: Record,
 }
 
@@ -133,7 +136,7 @@ impl Control {
         };
         Self {
             machine: Machine::new(&Config::default(), 0, none),
-            nowhere: Slot::NEW,
+            others: Others::NONE,
             no_record: Record::NEW,
         }
     }
@@ -163,6 +166,7 @@ impl Machine {
             turn: Turn {
                 moved: 0,
                 served: 0,
+                fresh: 0,
                 left: 0,
             },
             taken: 0,
@@ -170,6 +174,7 @@ impl Machine {
             evicting: false,
             paused: 0,
             listening: 0,
+            listeners: Vec::new(),
             unix_peers: 0,
             stop_at: None,
             stale_now: false,
@@ -185,11 +190,8 @@ impl Machine {
 
 /// How much an operation counts for: its bytes in units of [`OPERATION_MIN`], rounded up, at least one.
 const fn units(bytes: u32) -> u32 {
-    if bytes == 0 {
-        1
-    } else {
-        bytes.div_ceil(OPERATION_MIN)
-    }
+    let units = bytes.div_ceil(OPERATION_MIN);
+    if units == 0 { 1 } else { units }
 }
 
 /// The machine: what happened goes in as a value, what to do comes out as a value.
@@ -201,7 +203,6 @@ pub struct Dispatcher<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
     chains: &'t mut [u32],
-    listeners: &'t mut VecView<Listener>,
     m: &'t mut Machine,
 }
 
@@ -224,7 +225,6 @@ impl<'t> Dispatcher<'t> {
             slots: parts.slots,
             records: parts.records,
             chains: parts.chains,
-            listeners: parts.listeners,
             m: parts.machine,
         })
     }
@@ -235,7 +235,6 @@ impl<'t> Dispatcher<'t> {
             slots: self.slots.reborrow(),
             records: self.records.reborrow(),
             chains: self.chains,
-            listeners: self.listeners,
             m: self.m,
         }
     }
@@ -245,7 +244,7 @@ impl<'t> Dispatcher<'t> {
 impl Dispatcher<'_> {
     /// Takes in what happened. Bounded work: at most [`LISTENERS`](crate::LISTENERS) sources are touched, and an accept
     /// looks at one chain of source addresses, up to the limit for one source and those that share its hash.
-    #[inline]
+    #[inline(always)]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.advance_clock(now);
         match event {
@@ -268,6 +267,7 @@ impl Dispatcher<'_> {
         self.m.turn = Turn {
             moved: 0,
             served: 0,
+            fresh: 0,
             left: self.m.continuing.len(),
         };
         self.watch_stale();
@@ -287,16 +287,18 @@ impl Dispatcher<'_> {
             return Some(self.rebuild());
         }
         loop {
-            if self.m.visit.index == NONE {
-                let next = self.pick()?;
-                self.m.visit = Visit::to(next);
-            }
-            let index = self.m.visit.index;
+            let index = match self.m.visit.index {
+                NONE => {
+                    let next = self.pick()?;
+                    self.m.visit = Visit::to(next);
+                    next
+                }
+                index => index,
+            };
             if let Some(action) = self.next_output(index) {
                 trace!("{:?}", action);
                 return Some(action);
             }
-            self.m.visit = Visit::NOBODY;
             self.leave(index);
         }
     }
@@ -352,7 +354,7 @@ impl Dispatcher<'_> {
     /// `N + 16`.
     pub fn armed(&self) -> impl Iterator<Item = (Token, Directions, Trigger)> + '_ {
         let connections = self.slots.connections.iter().zip(0u32..);
-        let places = (self.slots.places.iter()).zip(crate::token::LISTENER_BIT..);
+        let places = (self.slots.others.places.iter()).zip(crate::token::LISTENER_BIT..);
         connections
             .chain(places)
             .filter(|(slot, _)| !slot.registered.is_empty())
@@ -385,10 +387,7 @@ impl Dispatcher<'_> {
     #[inline]
     fn find(&self, token: Token) -> Option<u32> {
         let index = token.slot();
-        let slot = self.slots.at(index);
-        let found = slot.generation == token.generation()
-            && !matches!(slot.state, State::Free | State::Retired);
-        found.then_some(index)
+        self.slots.at(index).is_named(token).then_some(index)
     }
 
     fn token(&self, index: u32) -> Token {
@@ -398,12 +397,12 @@ impl Dispatcher<'_> {
     /// A report: the sets take it in, and the source gets its turn.
     #[inline]
     fn ready(&mut self, token: Token, directions: Directions, closing: bool) {
-        let Some(index) = self.find(token) else {
-            self.stale(token);
-            return;
-        };
         let windows = self.m.windows;
+        let index = token.slot();
         let slot = self.slots.at_mut(index);
+        if !slot.is_named(token) {
+            return self.stale(token);
+        }
         let mut reported = directions;
         if closing {
             slot.flags.set(Flags::CLOSING);
@@ -411,8 +410,8 @@ impl Dispatcher<'_> {
         }
         slot.ready |= reported;
         match slot.trigger {
+            // What a listener wants is asked when it is served.
             Trigger::Level => {
-                // Of a listener, what it wants is asked when it is served.
                 if slot.state == State::Listening || !slot.wanted(windows, true).contains(reported) {
                     slot.flags.set(Flags::UNWANTED);
                 }
@@ -423,6 +422,7 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
+    #[cold]
     fn stale(&mut self, token: Token) {
         trace!("stale: {:?}", token);
         bump(&mut self.m.stats.stale);
@@ -449,7 +449,7 @@ impl Dispatcher<'_> {
         warn!("stale reports do not end: the readiness set is rebuilt");
         // What the new set reports first is the present state, so a one-shot that had fired is armed again.
         let connections = self.slots.connections.iter_mut();
-        for slot in connections.chain(self.slots.places.iter_mut()) {
+        for slot in connections.chain(self.slots.others.places.iter_mut()) {
             slot.armed = slot.registered;
         }
         Action::Rebuild
@@ -457,15 +457,20 @@ impl Dispatcher<'_> {
 
     /// Gives a source its turn, unless it has it or waits for it.
     #[inline]
-    fn touch(&mut self, index: u32) {
+    pub(crate) fn touch(&mut self, index: u32) {
+        if self.m.visit.index == index {
+            return;
+        }
         let slot = self.slots.at_mut(index);
-        if slot.queued != Queued::No || self.m.visit.index == index {
+        if slot.queued != Queued::No {
             return;
         }
         slot.queued = Queued::Fresh;
         self.m.fresh.push(&mut Run(&mut self.slots), index);
         let waiting = self.m.fresh.len().saturating_add(self.m.continuing.len());
-        self.m.stats.worst_queue = self.m.stats.worst_queue.max(waiting);
+        if waiting > self.m.stats.worst_queue {
+            self.m.stats.worst_queue = waiting;
+        }
     }
 
     /// Puts a source that has had its quantum behind the others.
@@ -479,24 +484,25 @@ impl Dispatcher<'_> {
     }
 
     /// The next source, unless the turn is over.
+    #[inline]
     fn pick(&mut self) -> Option<u32> {
-        let turn = self.m.turn;
-        if turn.served > 0 && turn.moved >= self.m.look {
+        let turn = &mut self.m.turn;
+        if turn.moved >= self.m.look && turn.served > 0 {
             return None;
         }
-        let members = &mut Run(&mut self.slots);
         let continuing = turn.left > 0 && !self.m.continuing.is_empty();
-        let enough_fresh = turn.served % (self.m.fresh_in_a_row.saturating_add(1)) == self.m.fresh_in_a_row;
-        let index = if self.m.fresh.is_empty() || (continuing && enough_fresh) {
-            if !continuing {
-                return None;
-            }
-            self.m.turn.left = turn.left.saturating_sub(1);
+        let members = &mut Run(&mut self.slots);
+        let index = if continuing
+            && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty())
+        {
+            turn.fresh = 0;
+            turn.left = turn.left.saturating_sub(1);
             self.m.continuing.pop(members)?
         } else {
+            turn.fresh = turn.fresh.saturating_add(1);
             self.m.fresh.pop(members)?
         };
-        self.m.turn.served = turn.served.saturating_add(1);
+        turn.served = turn.served.saturating_add(1);
         self.slots.at_mut(index).queued = Queued::No;
         Some(index)
     }
@@ -504,19 +510,20 @@ impl Dispatcher<'_> {
     /// Ends a visit: what is left to do waits behind the others, and the deadline is that of the new state.
     #[inline]
     fn leave(&mut self, index: u32) {
+        let Visit { received, sent, .. } = core::mem::replace(&mut self.m.visit, Visit::NOBODY);
         let windows = self.m.windows;
         let slot = self.slots.at(index);
         match slot.state {
             State::Open | State::Finishing | State::Lingering => {
-                let more = !slot.issue(slot.wanted(windows, false)).is_empty();
-                if more {
+                // Unless a quantum is used up, all that could be done has been done.
+                let cut = received >= self.m.quantum || sent >= self.m.quantum;
+                if cut && !slot.issue(slot.wanted(windows, false)).is_empty() {
                     self.touch_last(index);
                 }
                 self.settle(index);
             }
             State::Listening => {
-                let more = self.admits(index) && self.slots.at(index).ready.contains(Directions::READ);
-                if more {
+                if slot.ready.contains(Directions::READ) && self.admits(index) {
                     self.touch_last(index);
                 }
             }
@@ -524,18 +531,22 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Counts an operation against the turn, and against the visit if it is of the source that is being served.
+    /// Counts an operation against the turn, and against the visit if it is of the source that is being served; if it
+    /// is not, that source gets its turn.
+    #[inline]
     fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
         let units = units(bytes);
         self.m.turn.moved = self.m.turn.moved.saturating_add(units);
-        if self.m.visit.index == index {
-            let spent = if direction == Directions::READ {
-                &mut self.m.visit.received
-            } else {
-                &mut self.m.visit.sent
-            };
-            *spent = spent.saturating_add(units);
+        let visit = &mut self.m.visit;
+        if visit.index != index {
+            return self.touch(index);
         }
+        let spent = if direction == Directions::READ {
+            &mut visit.received
+        } else {
+            &mut visit.sent
+        };
+        *spent = spent.saturating_add(units);
     }
 
     /// Puts a slot that nobody uses any more back, with its next generation.

@@ -4,17 +4,57 @@ use super::Dispatcher;
 use crate::directions::Directions;
 use crate::output::{Action, Reason};
 use crate::slot::{Flags, State};
+use crate::token::Token;
 
 impl Dispatcher<'_> {
     /// What the driver shall do for this source next, or `None`: its visit is over.
     #[inline]
     pub(super) fn next_output(&mut self, index: u32) -> Option<Action> {
+        let windows = self.m.windows;
+        let slot = self.slots.at_mut(index);
+        let wanted = match slot.state {
+            State::Open | State::Finishing | State::Lingering => slot.wanted(windows, false),
+            State::Free | State::Reserved | State::Retired => return None,
+            State::Listening | State::Closing => return self.next_step(index),
+        };
+        let issue = slot.issue(wanted);
+        if !issue.is_empty() {
+            let sends = issue.contains(Directions::WRITE) && self.m.visit.sent < self.m.quantum;
+            let receives =
+                issue.contains(Directions::READ) && self.m.visit.received < self.m.quantum;
+            let token = Token::new(index, slot.generation);
+            // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
+            // is room for the answer, and a send takes all of it.
+            if receives && (!sends || slot.room(windows, false) > 0) {
+                slot.in_flight |= Directions::READ;
+                let into = slot.receive_span(windows);
+                return Some(Action::Recv { token, into });
+            }
+            if sends {
+                slot.in_flight |= Directions::WRITE;
+                let from = slot.send_span();
+                return Some(Action::Send { token, from });
+            }
+        }
+        let at_rest = slot.state == State::Open
+            && !slot.flags.has(Flags::PROBE.or(Flags::UNWANTED))
+            && self.m.stop_at.is_none()
+            && slot.rx.end < windows.receive
+            && slot.armed.contains(slot.awaited(wanted));
+        if at_rest {
+            return None;
+        }
+        self.next_step(index)
+    }
+
+    /// What a source needs when nothing moves: an accept, a call, the next step of its end, or to be told of something.
+    #[inline(never)]
+    fn next_step(&mut self, index: u32) -> Option<Action> {
         self.progress(index);
         match self.slots.at(index).state {
-            State::Open | State::Finishing | State::Lingering => self
-                .transfer(index)
-                .or_else(|| self.call(index))
-                .or_else(|| self.rearm(index, true)),
+            State::Open | State::Finishing | State::Lingering => {
+                self.call(index).or_else(|| self.rearm(index, true))
+            }
             State::Listening => self.accept(index).or_else(|| {
                 let admits = self.admits(index);
                 self.rearm(index, admits)
@@ -25,7 +65,6 @@ impl Dispatcher<'_> {
     }
 
     /// Takes the steps of a state that need nobody's help.
-    #[inline]
     fn progress(&mut self, index: u32) {
         let windows = self.m.windows;
         let slot = self.slots.at(index);
@@ -40,7 +79,7 @@ impl Dispatcher<'_> {
             }
             State::Finishing => self.finish_early(index),
             State::Lingering => {
-                if slot.flags.has(Flags::ENDED) || slot.tally >= self.m.linger {
+                if slot.flags.has(Flags::ENDED) {
                     self.begin_close(index, Reason::Finished);
                 }
             }
@@ -60,41 +99,13 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there is
-    /// room for the answer, and a send takes all of it.
-    #[inline]
-    fn transfer(&mut self, index: u32) -> Option<Action> {
-        let windows = self.m.windows;
-        let visit = self.m.visit;
-        let slot = self.slots.at_mut(index);
-        let issue = slot.issue(slot.wanted(windows, false));
-        if issue.is_empty() {
-            return None;
-        }
-        let sends = issue.contains(Directions::WRITE) && visit.sent < self.m.quantum;
-        let receives = issue.contains(Directions::READ) && visit.received < self.m.quantum;
-        let token = crate::Token::new(index, slot.generation);
-        if receives && (!sends || slot.room(windows, false) > 0) {
-            slot.in_flight |= Directions::READ;
-            let into = slot.receive_span(windows);
-            Some(Action::Recv { token, into })
-        } else if sends {
-            slot.in_flight |= Directions::WRITE;
-            let from = slot.send_span();
-            Some(Action::Send { token, from })
-        } else {
-            None
-        }
-    }
-
     /// The calls that move no bytes: one at a time.
-    #[inline]
     fn call(&mut self, index: u32) -> Option<Action> {
         let slot = self.slots.at_mut(index);
         if slot.flags.has(Flags::CALLED) {
             return None;
         }
-        let token = crate::Token::new(index, slot.generation);
+        let token = Token::new(index, slot.generation);
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
             slot.flags.set(Flags::CALLED);
@@ -111,7 +122,6 @@ impl Dispatcher<'_> {
     }
 
     /// Arms what is awaited and not armed; withdraws what was reported and not wanted.
-    #[inline]
     fn rearm(&mut self, index: u32, admits: bool) -> Option<Action> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
@@ -123,7 +133,7 @@ impl Dispatcher<'_> {
         let was = core::mem::replace(&mut slot.registered, now);
         slot.armed = now;
         Some(Action::Arm {
-            token: crate::Token::new(index, slot.generation),
+            token: Token::new(index, slot.generation),
             was,
             now,
             trigger,
@@ -133,7 +143,7 @@ impl Dispatcher<'_> {
     /// Joins what is in flight, withdraws what is registered, closes.
     fn close(&mut self, index: u32) -> Option<Action> {
         let slot = self.slots.at_mut(index);
-        let token = crate::Token::new(index, slot.generation);
+        let token = Token::new(index, slot.generation);
         if !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED) {
             let first = !slot.flags.has(Flags::CANCELLED);
             slot.flags.set(Flags::CANCELLED);

@@ -49,6 +49,7 @@ impl<'a> Store<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn reborrow(&mut self) -> Store<'_> {
         Store {
             size: self.size,
@@ -62,11 +63,23 @@ impl<'a> Store<'a> {
         self.area.owner.checked_sub(1)
     }
 
+    /// The area, if it is this connection's.
+    #[inline]
+    pub(super) fn own_mut(&mut self, index: u32) -> Option<&mut [u8]> {
+        (self.owner() == Some(index)).then_some(&mut self.area.bytes)
+    }
+
     /// Gives the area to a connection whose window is empty. `left` is what its owner still needs.
+    #[inline]
     pub(super) fn take(&mut self, index: u32, left: Span) {
-        if let Some(owner) = self.owner()
-            && left.len > 0
-        {
+        if left.len > 0 {
+            self.write_back(left);
+        }
+        self.area.owner = index.wrapping_add(1);
+    }
+
+    fn write_back(&mut self, left: Span) {
+        if let Some(owner) = self.owner() {
             let (from, to) = (left.at as usize, (left.at.saturating_add(left.len)) as usize);
             let window = window(self.size, owner).and_then(|range| self.windows.get_mut(range));
             let pair = window
@@ -76,7 +89,6 @@ impl<'a> Store<'a> {
                 window.copy_from_slice(area);
             }
         }
-        self.area.owner = index.saturating_add(1);
     }
 
     /// The bytes of a span of a connection's window, wherever they lie.

@@ -14,8 +14,8 @@ use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::Event;
-use crate::output::{Action, Notice, Reason, Span};
+use crate::event::{Event, Op};
+use crate::output::{Action, Notice, Span};
 use crate::slot::{Cursors, Flags, State};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -126,18 +126,19 @@ impl<'m, H: Handler> Session<'m, H> {
 /// The driver's side: the verbs of the dispatcher, and where the bytes are.
 impl<H: Handler> Session<'_, H> {
     /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
-    #[inline]
+    #[inline(always)]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
+        // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {
             Event::Done {
                 token,
-                op: crate::Op::Close,
+                op: Op::Close,
                 ..
             } => self.machine.info(token),
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
-            self.tell(notice, info);
+            self.tell(notice, info.as_ref());
         }
     }
 
@@ -164,19 +165,19 @@ impl<H: Handler> Session<'_, H> {
     /// They stay there until the action is answered.
     #[inline]
     pub fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
-        let Some(index) = self.machine.connection(token) else {
+        let index = token.slot();
+        let slot = self.machine.slots.at(index);
+        if !slot.is_named(token) {
             return &mut [];
-        };
-        let empty = self.machine.slots.at(index).rx.is_empty();
-        match self.received.owner() {
-            Some(owner) if owner == index => {}
-            Some(owner) if empty && !self.machine.is_in_flight(owner, Directions::READ) => {
-                let Cursors { at, end } = self.machine.slots.at(owner).rx;
+        }
+        let owner = self.received.owner();
+        if owner != Some(index) && slot.rx.is_empty() {
+            let other = self.machine.slots.at(owner.unwrap_or(index));
+            if !other.in_flight.contains(Directions::READ) || owner.is_none() {
+                let Cursors { at, end } = other.rx;
                 let len = end.saturating_sub(at);
                 self.received.take(index, Span { at, len });
             }
-            None if empty => self.received.take(index, Span { at: 0, len: 0 }),
-            Some(_) | None => {}
         }
         self.received.get_mut(index, into)
     }
@@ -185,9 +186,11 @@ impl<H: Handler> Session<'_, H> {
     #[inline]
     #[must_use]
     pub fn send_from(&self, token: Token, from: Span) -> &[u8] {
-        match self.machine.connection(token) {
-            Some(index) => self.sending.get(index, from),
-            None => &[],
+        let index = token.slot();
+        if self.machine.slots.at(index).is_named(token) {
+            self.sending.get(index, from)
+        } else {
+            &[]
         }
     }
 
@@ -198,30 +201,28 @@ impl<H: Handler> Session<'_, H> {
 }
 
 impl<H: Handler> Session<'_, H> {
-    fn tell(&mut self, notice: Notice, info: Option<Info>) {
+    #[inline(always)]
+    fn tell(&mut self, notice: Notice, info: Option<&Info>) {
         match notice {
-            Notice::Opened(token) => {
-                self.renew_state(token.index());
-                self.visit(token, None, |handler, conn, state| handler.opened(conn, state));
-            }
             Notice::Readable(token) => {
                 self.visit(token, None, |handler, conn, state| handler.readable(conn, state));
             }
             Notice::Writable(token) => {
                 self.visit(token, None, |handler, conn, state| handler.writable(conn, state));
             }
+            Notice::Opened(token) => {
+                self.renew_state(token.index());
+                self.visit(token, None, |handler, conn, state| handler.opened(conn, state));
+            }
             Notice::Ended(token) => {
                 self.visit(token, None, |handler, conn, state| handler.ended(conn, state));
             }
-            Notice::Closed(token, reason) => self.tell_closed(token, reason, info),
+            Notice::Closed(token, reason) => {
+                self.visit(token, info, |handler, conn, state| {
+                    handler.closed(conn, state, reason);
+                });
+            }
         }
-    }
-
-    /// The slot is free already; its last words are what was known before.
-    fn tell_closed(&mut self, token: Token, reason: Reason, info: Option<Info>) {
-        self.visit(token, info.as_ref(), |handler, conn, state| {
-            handler.closed(conn, state, reason);
-        });
     }
 
     /// A default state for the next connection of a slot. Slots are used in order, so there is at most one to add.

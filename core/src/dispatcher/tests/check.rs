@@ -96,7 +96,7 @@ fn counts(machine: &Dispatcher<'_>) {
     assert!(m.taken <= m.connections);
     let open = used().filter(|slot| slot.is_live() && slot.flags.has(Flags::TOLD));
     assert_eq!(m.stats.open as usize, open.count());
-    let places = || machine.slots.places.iter();
+    let places = || machine.slots.others.places.iter();
     let listening = places().filter(|slot| !gone(slot)).count();
     assert_eq!(m.listening as usize, listening);
     let paused = places().filter(|slot| slot.flags.has(Flags::PAUSED));
