@@ -1,4 +1,134 @@
-//! Placeholder
+//! A fixed-capacity connection table and a pure event-dispatch state machine, without allocation or system calls.
+//!
+//! What happened goes in as a value, what to do comes out as a value, and the same input always gives the same output.
+//! There is no clock, no socket and no global: a driver brings those (`tidegate` for Linux; yours for anything else).
+//!
+//! # The one idea
+//!
+//! Each source (a listener or a connection) has three small sets of [`Directions`]:
+//!
+//! - `ready`: the kernel said so, or it is new, and no attempt since has shown otherwise;
+//! - `in_flight`: an operation was handed to the driver and has not been answered;
+//! - `armed`: what the kernel has been asked to tell.
+//!
+//! What is `wanted` is never stored. It is read off the state and the buffers: room to receive → READ; bytes to send →
+//! WRITE; a free slot in the table → a listener wants READ. Then:
+//!
+//! ```text
+//! issue   = wanted ∩ ready − in_flight      hand these operations to the driver
+//! awaited = wanted − ready − in_flight      the kernel must tell us about these
+//! ```
+//!
+//! An attempt that would block takes its direction out of `ready`, a report puts it back, and arming is needed when
+//! `awaited ⊄ armed`. Backpressure, a full table, a paused reader, an empty send queue are all just an empty `wanted`.
+//! Level, edge and one-shot differ only in what is armed ([`Trigger::rearm`]); a completion driver is one for which
+//! everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`].
+//!
+//! # The loop
+//!
+//! A driver repeats, for ever:
+//!
+//! 1. Ask the kernel what is ready, and sleep until [`poll_timeout`](Dispatcher::poll_timeout) at most: not at all if
+//!    that has passed.
+//! 2. Tell the time: [`handle_timeout`](Dispatcher::handle_timeout). A turn begins.
+//! 3. Tell each report: [`handle_event`](Dispatcher::handle_event) with [`Event::Ready`].
+//! 4. Until [`poll_output`](Dispatcher::poll_output) answers `None`: carry the [`Action`] out, and tell what came of it:
+//!    [`handle_event`](Dispatcher::handle_event) with [`Event::Done`]. The answer may be a [`Notice`] for the application.
+//!
+//! That is all a driver does. A [`Session`] adds the bytes and the application's [`Handler`] to a [`Dispatcher`], equally
+//! pure; its driver has the same loop and takes no notices.
+//!
+//! # The laws
+//!
+//! 1. One [`Action`] that asks for an answer, one [`Event::Done`].
+//! 2. A [`Span`] that was handed out is not named again, moved or reused before its answer.
+//! 3. At most one operation is in flight for each direction of a source.
+//! 4. One `Opened` and one `Closed` for each connection that was told; nothing about a token after its `Closed`. A
+//!    connection that is refused, by the table or by the limit of its source, is told to nobody but the [`Stats`].
+//! 5. A slot is freed once, after `Close` is answered; its generation rises; an old token changes nothing.
+//! 6. Each call does a bounded amount of work, stated where it is more than a few steps; there is no recursion.
+//! 7. Any sequence of calls is legal; a wrong one is dropped and counted.
+//! 8. No lost wake-up: an operation that is wanted and possible is queued here, armed in the kernel, or waits for a
+//!    deadline that is armed.
+//! 9. No spin: at most one turn in a row with an event and no progress.
+//! 10. A ready source is served within a number of outputs that [`poll_output`](Dispatcher::poll_output) states.
+//! 11. Every connection that is not being closed has exactly one deadline, unless the [`Class`] that its state decides is
+//!     switched off, or it stands in a run queue and is given one at the end of its visit. Every state has an exit.
+//! 12. Bytes come in order, none lost, none twice, none of another connection.
+//!
+//! # Driven by hand
+//!
+//! ```
+//! use core::net::SocketAddr;
+//! use tidegate_core::{
+//!     Action, Config, Directions, Dispatcher, Event, Instant, Notice, Op, Outcome, Reason, Span, Table, Trigger, Windows,
+//! };
+//!
+//! let mut table = Table::<4>::new();
+//! let windows = Windows { receive: 64, send: 64 };
+//! let mut machine = Dispatcher::new(&mut table, &Config::default(), windows)?;
+//! let listener = machine.listen(None)?;
+//! let now = Instant::from_nanos(1);
+//! let done = |token, op, outcome| Event::Done { token, op, outcome };
+//!
+//! // A listener with a free slot behind it wants to read, so the kernel must tell.
+//! machine.handle_timeout(now);
+//! assert_eq!(
+//!     machine.poll_output(),
+//!     Some(Action::Arm {
+//!         token: listener,
+//!         was: Directions::NONE,
+//!         now: Directions::READ,
+//!         trigger: Trigger::Level,
+//!     })
+//! );
+//! assert_eq!(machine.poll_output(), None);
+//!
+//! // It tells. A slot is reserved, then one connection is accepted.
+//! let report = |token| Event::Ready { token, directions: Directions::READ, closing: false };
+//! machine.handle_event(now, report(listener));
+//! let Some(Action::Accept { token, .. }) = machine.poll_output() else { panic!() };
+//! let peer: SocketAddr = "192.0.2.1:51234".parse()?;
+//! let answer = done(token, Op::Accept, Outcome::Accepted(Some(peer)));
+//! assert_eq!(machine.handle_event(now, answer), Some(Notice::Opened(token)));
+//!
+//! // It is new, so it is taken as ready. Five bytes come, fewer than asked: the socket is drained.
+//! let into = Span { at: 0, len: 64 };
+//! assert_eq!(machine.poll_output(), Some(Action::Recv { token, into }));
+//! let answer = done(token, Op::Recv, Outcome::Drained(5));
+//! assert_eq!(machine.handle_event(now, answer), Some(Notice::Readable(token)));
+//!
+//! // The application takes the five bytes, and puts as many into the send window.
+//! machine.consume(token, 5);
+//! machine.commit(token, 5);
+//! let from = Span { at: 0, len: 5 };
+//! assert_eq!(machine.poll_output(), Some(Action::Send { token, from }));
+//! machine.handle_event(now, done(token, Op::Send, Outcome::Complete(5)));
+//!
+//! // Nothing is left but to be told of more.
+//! assert!(matches!(machine.poll_output(), Some(Action::Arm { now: Directions::READ, .. })));
+//! assert_eq!(machine.poll_output(), None);
+//!
+//! // The peer finishes, and so do we: no interest, no descriptor, no slot is left.
+//! machine.handle_timeout(now);
+//! machine.handle_event(now, Event::Ready { token, directions: Directions::READ, closing: true });
+//! assert!(matches!(machine.poll_output(), Some(Action::Recv { .. })));
+//! let answer = done(token, Op::Recv, Outcome::Complete(0));
+//! assert_eq!(machine.handle_event(now, answer), Some(Notice::Ended(token)));
+//! machine.finish(token);
+//! assert!(matches!(machine.poll_output(), Some(Action::Arm { now: Directions::NONE, .. })));
+//! assert_eq!(machine.poll_output(), Some(Action::Close { token, reset: false }));
+//! let answer = done(token, Op::Close, Outcome::Complete(0));
+//! let closed = Notice::Closed(token, Reason::PeerFinished);
+//! assert_eq!(machine.handle_event(now, answer), Some(closed));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Logging
+//!
+//! With the feature `log` or `defmt` (one of them, or neither): errors when something must be given up, warnings when a
+//! limit was met (at most one a second of each kind, with a count), debug for each connection, trace for each output.
+//! Bytes from a peer are never logged.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -13,6 +143,7 @@ mod event;
 mod log;
 mod output;
 mod queue;
+mod session;
 mod slot;
 mod stats;
 mod table;
@@ -24,13 +155,11 @@ pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::listener::ListenersFull;
 pub use dispatcher::{Dispatcher, calls::Info};
 pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer};
+/// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
+pub use heapless;
 pub use output::{Action, Notice, Reason, Span};
+pub use session::{Conn, Handler, Memory, SendError, Session};
 pub use stats::Stats;
 pub use table::Table;
 pub use time::Instant;
 pub use token::Token;
-mod session;
-pub use session::{Conn, Handler, Memory, SendError, Session};
-
-/// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
-pub use heapless;

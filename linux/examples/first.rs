@@ -1,4 +1,4 @@
-//! A first handler: the echo server of the README, in static memory.
+//! A first handler: the echo server of the README, in static memory. `cargo run -p linux --example first`
 
 use static_cell::ConstStaticCell;
 use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
@@ -17,17 +17,14 @@ impl Handler for Echo {
     }
 }
 
-type EchoMemory = Memory<1024, 4096, 16384>;
-const _: () = assert!(EchoMemory::SIZE <= 22 * 1024 * 1024);
+// 64 connections, 1 KiB to receive and 4 KiB to send each: one number, known before the device ships.
+type EchoMemory = Memory<64, 1024, 4096>;
+const _: () = assert!(EchoMemory::SIZE <= 384 * 1024);
 static MEMORY: ConstStaticCell<EchoMemory> = ConstStaticCell::new(EchoMemory::new());
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
-    let mut config = Config::default();
-    if std::env::args().nth(2).as_deref() == Some("edge") { config.trigger = tidegate::Trigger::Edge }
-    let mut server = Server::new(MEMORY.take(), &config, Echo)?;
-    let (_, address) = server.listen(&Listen::on(Address::Inet(address.parse()?)))?;
-    println!("listening on {address:?}");
-    server.run().map_err(|errno| errno.to_string())?;
+    let mut server = Server::new(MEMORY.take(), &Config::default(), Echo)?;
+    server.listen(&Listen::on(Address::Inet("127.0.0.1:8080".parse()?)))?;
+    server.run()?;
     Ok(())
 }

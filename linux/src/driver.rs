@@ -57,19 +57,46 @@ pub enum StartError {
     /// A value in the [`Config`] cannot work.
     Config(ConfigError),
     /// A system call failed: the readiness set, the event counter.
-    System(Errno),
+    System(CallError),
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::System(errno) => write!(f, "no event set to be had: {errno}"),
+            Self::System(error) => error.fmt(f),
         }
     }
 }
 
 impl core::error::Error for StartError {}
+
+/// A system call failed that does not fail in a sound process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallError {
+    /// Which.
+    pub call: &'static str,
+    /// The system's error number (`errno(3)`).
+    pub errno: Errno,
+}
+
+impl CallError {
+    fn of(call: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self { call, errno }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = match self.errno {
+            Errno::MFILE | Errno::NFILE => ": too many open files; raise the limit (ulimit -n)",
+            _ => "",
+        };
+        write!(f, "{} failed: errno {}{hint}", self.call, self.errno.raw_os_error())
+    }
+}
+
+impl core::error::Error for CallError {}
 
 impl<'m, H: Handler> Server<'m, H> {
     /// A server in `memory`, without a listener yet.
@@ -84,6 +111,7 @@ impl<'m, H: Handler> Server<'m, H> {
         config: &Config,
         handler: H,
     ) -> Result<Self, StartError> {
+        let system = |call| move |errno| StartError::System(CallError { call, errno });
         let (memory, connections) = memory.lend();
         let config = Config {
             hash_seed: match config.hash_seed {
@@ -95,17 +123,17 @@ impl<'m, H: Handler> Server<'m, H> {
         let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
         let mut server = Self {
             session,
-            epoll: Epoll::new().map_err(StartError::System)?,
+            epoll: Epoll::new().map_err(system("epoll_create1"))?,
             sockets: Sockets {
                 connections,
                 listeners: Vec::new(),
             },
-            stop: Stop::new().map_err(StartError::System)?,
+            stop: Stop::new().map_err(system("eventfd"))?,
             stops: 0,
             drain: config.drain,
             connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
         };
-        server.watch_stop().map_err(StartError::System)?;
+        server.watch_stop().map_err(system("epoll_ctl"))?;
         Ok(server)
     }
 
@@ -131,8 +159,8 @@ impl<'m, H: Handler> Server<'m, H> {
     /// # Errors
     ///
     /// No descriptor is free (`EMFILE`).
-    pub fn stop_handle(&self) -> Result<StopHandle, Errno> {
-        self.stop.handle()
+    pub fn stop_handle(&self) -> Result<StopHandle, CallError> {
+        self.stop.handle().map_err(CallError::of("fcntl"))
     }
 
     /// Asks to stop, as [`StopHandle::stop`] does.
@@ -158,7 +186,7 @@ impl<'m, H: Handler> Server<'m, H> {
     /// # Errors
     ///
     /// Waiting failed, which it does only if the process or the kernel is broken.
-    pub fn run(&mut self) -> Result<(), Errno> {
+    pub fn run(&mut self) -> Result<(), CallError> {
         while !self.is_stopped() {
             self.turn(None)?;
         }
@@ -171,7 +199,7 @@ impl<'m, H: Handler> Server<'m, H> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), Errno> {
+    pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
         let machine = self.session.machine();
         let glance = machine.has_work() && machine.trigger() == Trigger::Level;
         let limit = longest.map(|longest| clock::now().plus(longest));
@@ -179,7 +207,7 @@ impl<'m, H: Handler> Server<'m, H> {
             (Some(due), Some(limit)) => Some(due.min(limit)),
             (due, limit) => due.or(limit),
         };
-        let reports = self.epoll.wait(until, glance)?;
+        let reports = (self.epoll.wait(until, glance)).map_err(CallError::of("epoll_wait"))?;
         let now = clock::now();
         self.session.handle_timeout(now);
         for number in 0..reports {
@@ -235,7 +263,7 @@ impl<H: Handler> AsFd for Server<'_, H> {
 
 impl<H: Handler> Server<'_, H> {
     /// Carries an action out and answers it.
-    #[inline]
+    #[inline(always)]
     fn perform(&mut self, now: Instant, action: Action) {
         match action {
             Action::Recv { token, into } => {
@@ -264,9 +292,11 @@ impl<H: Handler> Server<'_, H> {
     }
 
     /// Carries out anything but a transfer.
+    #[inline(never)]
     fn call(&mut self, now: Instant, action: Action) {
         let (token, op, outcome) = match action {
-            Action::Recv { .. } | Action::Send { .. } => return self.perform(now, action),
+            Action::Recv { token, .. } => (token, Op::Recv, NO_SOCKET),
+            Action::Send { token, .. } => (token, Op::Send, NO_SOCKET),
             Action::Accept { listener, token } => {
                 (token, Op::Accept, self.sockets.accept(listener, token))
             }

@@ -1,6 +1,40 @@
-//! tidegate on Linux: the only system calls.
+//! tidegate on Linux: epoll in, system calls out, and nothing else.
+//!
+//! This library brings the clock, the sockets and the readiness set to the pure machine of [`tidegate_core`]; every rule
+//! is in there. A [`Server`] holds a [`Session`] in a [`Memory`] whose size is known when the program is compiled, and
+//! calls your [`Handler`].
+//!
+//! ```no_run
+//! use static_cell::ConstStaticCell;
+//! use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
+//!
+//! struct Discard;
+//!
+//! impl Handler for Discard {
+//!     type State = ();
+//! }
+//!
+//! static MEMORY: ConstStaticCell<Memory<64, 1024, 4096>> = ConstStaticCell::new(Memory::new());
+//!
+//! let mut server = Server::new(MEMORY.take(), &Config::default(), Discard)?;
+//! server.listen(&Listen::on(Address::Inet("127.0.0.1:9000".parse()?)))?;
+//! server.run()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Embedding
+//!
+//! [`Server::run`] owns its thread. In another loop, wait until the server's descriptor (it is [`AsFd`]) is readable or
+//! [`Server::next`] has come, then call [`Server::turn`] with a zero wait.
+//!
+//! # Features
+//!
+//! - `std` (default): the program, not this library, which is `no_std` either way.
+//! - `use-libc`: system calls through libc instead of directly.
+//! - `log`, `defmt`: where the core logs to.
+//!
+//! [`AsFd`]: rustix::fd::AsFd
 #![no_std]
-#![cfg_attr(not(test), deny(clippy::std_instead_of_core))]
 
 #[cfg(test)]
 extern crate std;
@@ -14,12 +48,17 @@ mod memory;
 mod socket;
 mod stop;
 
-pub use driver::{Server, StartError};
+pub use driver::{CallError, Server, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use rustix::io::Errno;
 pub use stop::StopHandle;
 pub use tidegate_core::{
-    Class, Config, ConfigError, Conn, FullTable, Handler, Info, Instant, Notice, Peer, Reason,
-    SendError, Session, Stats, Token, Trigger, Windows,
+    Class, Config, ConfigError, Conn, FullTable, Handler, Info, Instant, LISTENERS, Notice, Peer,
+    Reason, SendError, Session, Stats, Token, Trigger, Windows,
 };
+
+/// The code in the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
