@@ -353,6 +353,7 @@ impl Record {
     pub(crate) fn open(peer: Peer, listener: u8, now: Instant) -> Self {
         let mut record = Self {
             opened_at: now,
+            stalled_at: now.wrapping_millis(),
             listener,
             ..Self::NEW
         };

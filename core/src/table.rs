@@ -25,6 +25,9 @@ impl<const N: usize> Table<N> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
+    /// Bytes of it for one connection: slot, record, head of a chain.
+    pub(crate) const CONNECTION: usize = size_of::<Slot>() + size_of::<Record>() + size_of::<u32>();
+
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {

@@ -92,7 +92,12 @@ impl fmt::Display for CallError {
             Errno::MFILE | Errno::NFILE => ": too many open files; raise the limit (ulimit -n)",
             _ => "",
         };
-        write!(f, "{} failed: errno {}{hint}", self.call, self.errno.raw_os_error())
+        write!(
+            f,
+            "{} failed: errno {}{hint}",
+            self.call,
+            self.errno.raw_os_error()
+        )
     }
 }
 
@@ -142,7 +147,10 @@ impl<'m, H: Handler> Server<'m, H> {
     /// # Errors
     ///
     /// [`ListenError`] tells which call failed, and why.
-    pub fn listen(&mut self, listen: &Listen<'_>) -> Result<(Token, Option<SocketAddr>), ListenError> {
+    pub fn listen(
+        &mut self,
+        listen: &Listen<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), ListenError> {
         let socket = listen.open()?;
         let address = net::getsockname(&socket)
             .ok()
@@ -271,50 +279,36 @@ impl<H: Handler> Server<'_, H> {
                     Some(socket) => socket::receive(socket, self.session.receive_into(token, into)),
                     None => NO_SOCKET,
                 };
-                self.session.handle_event(now, done(token, Op::Recv, outcome));
+                self.session
+                    .handle_event(now, done(token, Op::Recv, outcome));
             }
             Action::Send { token, from } => {
                 let outcome = match self.sockets.connection(token) {
                     Some(socket) => socket::send(socket, self.session.send_from(token, from)),
                     None => NO_SOCKET,
                 };
-                self.session.handle_event(now, done(token, Op::Send, outcome));
+                self.session
+                    .handle_event(now, done(token, Op::Send, outcome));
             }
-            Action::Accept { .. }
-            | Action::Refuse { .. }
-            | Action::Shutdown { .. }
-            | Action::Unsent { .. }
-            | Action::Close { .. }
-            | Action::Arm { .. }
-            | Action::Cancel { .. }
-            | Action::Rebuild => self.call(now, action),
-        }
-    }
-
-    /// Carries out anything but a transfer.
-    #[inline(never)]
-    fn call(&mut self, now: Instant, action: Action) {
-        let (token, op, outcome) = match action {
-            Action::Recv { token, .. } => (token, Op::Recv, NO_SOCKET),
-            Action::Send { token, .. } => (token, Op::Send, NO_SOCKET),
             Action::Accept { listener, token } => {
-                (token, Op::Accept, self.sockets.accept(listener, token))
+                let outcome = self.sockets.accept(listener, token);
+                self.answer(now, token, Op::Accept, outcome);
             }
-            Action::Refuse { listener } => (listener, Op::Refuse, self.sockets.refuse(listener)),
+            Action::Refuse { listener } => {
+                let outcome = self.sockets.refuse(listener);
+                self.answer(now, listener, Op::Refuse, outcome);
+            }
             Action::Shutdown { token } => {
                 let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down);
-                (token, Op::Shutdown, outcome)
+                self.answer(now, token, Op::Shutdown, outcome);
             }
             Action::Unsent { token } => {
                 let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::unsent);
-                (token, Op::Unsent, outcome)
+                self.answer(now, token, Op::Unsent, outcome);
             }
             Action::Close { token, reset } => {
-                let outcome = match self.sockets.take(token) {
-                    Some(socket) => socket::close(socket, reset),
-                    None => NO_SOCKET,
-                };
-                (token, Op::Close, outcome)
+                let outcome = self.sockets.close(token, reset);
+                self.answer(now, token, Op::Close, outcome);
             }
             Action::Arm {
                 token,
@@ -323,17 +317,22 @@ impl<H: Handler> Server<'_, H> {
                 trigger,
             } => {
                 if let Err(outcome) = self.arm(token, was, wanted, trigger) {
-                    self.session.handle_event(now, done(token, Op::Arm, outcome));
+                    self.answer(now, token, Op::Arm, outcome);
                 }
-                return;
             }
             // Every call is answered before the next: nothing is ever in flight.
-            Action::Cancel { .. } => return,
-            Action::Rebuild => return self.rebuild(now),
-        };
+            Action::Cancel { .. } => {}
+            Action::Rebuild => self.rebuild(now),
+        }
+    }
+
+    /// The answer to anything but a transfer: out of line, so that the loop is the transfers'.
+    #[inline(never)]
+    fn answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
         self.session.handle_event(now, done(token, op, outcome));
     }
 
+    #[inline(never)]
     fn arm(
         &mut self,
         token: Token,
@@ -346,6 +345,7 @@ impl<H: Handler> Server<'_, H> {
     }
 
     /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on.
+    #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
         if self.epoll.renew().is_err() || self.watch_stop().is_err() {
             return;
@@ -353,7 +353,9 @@ impl<H: Handler> Server<'_, H> {
         let mut failed = None;
         for (token, armed, trigger) in self.session.armed() {
             let added = match self.sockets.get(token) {
-                Some(socket) => self.epoll.arm(socket, token, Directions::NONE, armed, trigger),
+                Some(socket) => self
+                    .epoll
+                    .arm(socket, token, Directions::NONE, armed, trigger),
                 None => continue,
             };
             if let Err(errno) = added {
@@ -362,7 +364,7 @@ impl<H: Handler> Server<'_, H> {
         }
         // A set that lacks one lacks memory for it; the machine ends the connection, and the next look finds the others.
         if let Some((token, outcome)) = failed {
-            self.session.handle_event(now, done(token, Op::Arm, outcome));
+            self.answer(now, token, Op::Arm, outcome);
         }
     }
 
@@ -386,24 +388,32 @@ impl Sockets<'_> {
         kept.as_ref().map(OwnedFd::as_fd)
     }
 
+    #[inline(never)]
     fn get(&self, token: Token) -> Option<BorrowedFd<'_>> {
         let list: &VecView<Option<OwnedFd>> = if token.is_listener() {
             &self.listeners
         } else {
             self.connections
         };
-        list.get(token.index() as usize)?.as_ref().map(OwnedFd::as_fd)
+        list.get(token.index() as usize)?
+            .as_ref()
+            .map(OwnedFd::as_fd)
     }
 
-    fn take(&mut self, token: Token) -> Option<OwnedFd> {
+    #[inline(never)]
+    fn close(&mut self, token: Token, reset: bool) -> Outcome {
         let list: &mut VecView<Option<OwnedFd>> = if token.is_listener() {
             &mut self.listeners
         } else {
             self.connections
         };
-        list.get_mut(token.index() as usize)?.take()
+        match list.get_mut(token.index() as usize).and_then(Option::take) {
+            Some(socket) => socket::close(socket, reset),
+            None => NO_SOCKET,
+        }
     }
 
+    #[inline(never)]
     fn accept(&mut self, listener: Token, token: Token) -> Outcome {
         let Some(from) = self.get(listener) else {
             return NO_SOCKET;
@@ -417,6 +427,7 @@ impl Sockets<'_> {
         }
     }
 
+    #[inline(never)]
     fn refuse(&self, listener: Token) -> Outcome {
         match self.get(listener).map(socket::accept) {
             Some(Ok((socket, _))) => socket::close(socket, true),

@@ -69,9 +69,12 @@ fn common(errno: Errno) -> FaultKind {
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
             FaultKind::Shortage
         }
-        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::NOENT | Errno::EXIST => {
-            FaultKind::Invalid
-        }
+        Errno::BADF
+        | Errno::INVAL
+        | Errno::NOTSOCK
+        | Errno::FAULT
+        | Errno::NOENT
+        | Errno::EXIST => FaultKind::Invalid,
         _ => FaultKind::Unknown,
     }
 }
@@ -94,7 +97,11 @@ mod tests {
             } else {
                 Outcome::Failed(kind.with_code(code))
             };
-            assert_eq!(function(Errno::from_raw_os_error(number)), outcome, "errno {number}");
+            assert_eq!(
+                function(Errno::from_raw_os_error(number)),
+                outcome,
+                "errno {number}"
+            );
         }
     }
 
@@ -107,7 +114,10 @@ mod tests {
                 (Interrupted, &[4]),
                 (Reset, &[1, 103]),
                 (TimedOut, &[110]),
-                (Unreachable, &[63, 64, 71, 92, 93, 94, 95, 100, 101, 112, 113]),
+                (
+                    Unreachable,
+                    &[63, 64, 71, 92, 93, 94, 95, 100, 101, 112, 113],
+                ),
                 (Shortage, &[12, 23, 24, 28, 105]),
                 (Invalid, &[2, 9, 14, 17, 22, 88]),
             ],

@@ -194,8 +194,12 @@ impl fmt::Display for ListenError {
         let hint = match self.errno {
             Errno::ADDRINUSE => "address in use; choose another, or stop who listens there",
             Errno::ADDRNOTAVAIL => "no interface of this machine has this address",
-            Errno::ACCESS => "permission denied; ports below 1024 need privileges, paths a writable folder",
-            Errno::NAMETOOLONG | Errno::INVAL => "the address or path is not usable; a path has at most 107 bytes",
+            Errno::ACCESS => {
+                "permission denied; ports below 1024 need privileges, paths a writable folder"
+            }
+            Errno::NAMETOOLONG | Errno::INVAL => {
+                "the address or path is not usable; a path has at most 107 bytes"
+            }
             Errno::MFILE | Errno::NFILE => "too many open files; raise the limit (ulimit -n)",
             Errno::NOSPC => "no place for another listener",
             _ => "",
@@ -235,7 +239,11 @@ mod tests {
         ] {
             assert_eq!(Listen::on(at(text)).limit(100), limit, "{text}");
         }
-        assert_eq!(Listen::on(at("0.0.0.0:80")).limit(3), Some(2), "at least two");
+        assert_eq!(
+            Listen::on(at("0.0.0.0:80")).limit(3),
+            Some(2),
+            "at least two"
+        );
         let explicit = Listen {
             per_source: PerSource::AtMost(1),
             ..Listen::on(at("127.0.0.1:80"))

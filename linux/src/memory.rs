@@ -1,6 +1,7 @@
 //! [`Memory`]: everything a server ever uses, as one value of known size.
 
 use rustix::fd::OwnedFd;
+use tidegate_core::Windows;
 use tidegate_core::heapless::{Vec, VecView};
 
 /// Places for `N` connections, each with a window of `RX` bytes to receive and one of `TX` bytes to send, the
@@ -22,6 +23,26 @@ pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
 impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     /// Bytes that it takes: about `N × (RX + TX + 136 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
+
+    /// Bytes of it for the tables of connections and listeners, and the machine itself.
+    pub const TABLE: usize = tidegate_core::Memory::<N, RX, TX, S>::TABLE;
+
+    /// Bytes of it for the two shared areas.
+    pub const AREAS: usize = tidegate_core::Memory::<N, RX, TX, S>::AREAS;
+
+    /// Bytes of it for the application's states.
+    pub const STATES: usize = tidegate_core::Memory::<N, RX, TX, S>::STATES;
+
+    /// Bytes of it for the descriptors.
+    pub const DESCRIPTORS: usize = size_of::<Vec<Option<OwnedFd>, N>>();
+
+    /// Bytes of it that a connection touches which never had anything left over: its place in the table, its state, its
+    /// descriptor.
+    pub const CONNECTION: usize =
+        tidegate_core::Memory::<N, RX, TX, S>::CONNECTION + size_of::<Option<OwnedFd>>();
+
+    /// The sizes of the windows.
+    pub const WINDOWS: Windows = tidegate_core::Memory::<N, RX, TX, S>::WINDOWS;
 
     /// Unused memory.
     #[must_use]

@@ -170,6 +170,7 @@ impl Dispatcher<'_> {
                 slot.tx = Cursors::EMPTY;
             }
             slot.flags.set(Flags::TAKEN);
+            slot.flags.clear(Flags::PROBE);
             add(&mut self.records.at_mut(index).bytes_out, n);
             add(&mut self.m.stats.bytes_out, n);
         }

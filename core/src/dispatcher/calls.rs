@@ -59,9 +59,6 @@ impl Dispatcher<'_> {
     pub fn consume(&mut self, token: Token, n: u32) {
         if let Some(index) = self.connection(token) {
             self.consume_at(index, n);
-            if self.slots.at(index).rx.is_empty() {
-                self.rewind(index);
-            }
         }
     }
 
@@ -87,10 +84,11 @@ impl Dispatcher<'_> {
 
     /// Receives nothing until `n` bytes fit into the send window, at most all of it, and tells `Writable` then.
     pub fn want_room(&mut self, token: Token, n: u32) {
+        let n = n.min(self.m.windows.send);
         if let Some(index) = self.connection(token)
             && n > self.room_at(index)
         {
-            self.want_room_at(index, n.min(self.m.windows.send));
+            self.want_room_at(index, n);
         }
     }
 
@@ -112,6 +110,8 @@ impl Dispatcher<'_> {
     pub fn pause(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
             self.slots.at_mut(index).flags.set(Flags::PAUSED);
+            // The deadline of a request ends.
+            self.touch(index);
         }
     }
 
@@ -122,21 +122,25 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The slot of a live connection.
+    /// The slot of a live connection; one that was refused is none, because nobody was told of it.
     pub(crate) fn connection(&self, token: Token) -> Option<u32> {
         let index = self.find(token)?;
-        (index & LISTENER_BIT == 0 && self.slots.at(index).is_live()).then_some(index)
+        let slot = self.slots.at(index);
+        (index & LISTENER_BIT == 0 && slot.is_live() && slot.flags.has(Flags::TOLD)).then_some(index)
     }
 }
 
 /// The same calls by index, for the session, which has checked the token.
 impl Dispatcher<'_> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);
         if n > 0 {
             slot.rx.advance(n);
             slot.flags.set(Flags::CONSUMED);
+            if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
+                slot.rx = Cursors::EMPTY;
+            }
             self.touch(index);
         }
     }
@@ -201,16 +205,7 @@ impl Dispatcher<'_> {
     /// Bytes that can be queued, if what is queued may move.
     #[inline]
     pub(crate) fn room_at(&self, index: u32) -> u32 {
-        let sending = self.is_in_flight(index, Directions::WRITE);
-        self.slots.at(index).room(self.m.windows, sending)
-    }
-
-    /// Starts the receive window anew, if it is empty and nothing is on its way into it.
-    #[inline]
-    pub(crate) fn rewind(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
-        if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
-            slot.rx = Cursors::EMPTY;
-        }
+        let slot = self.slots.at(index);
+        slot.room(self.m.windows, slot.in_flight.contains(Directions::WRITE))
     }
 }

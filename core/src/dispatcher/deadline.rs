@@ -27,19 +27,29 @@ struct Timed {
     queue: Queue,
     /// In nanoseconds; [`OFF`] if it is switched off.
     length: u64,
-    /// Activity moves a deadline at most once in this time.
+    /// Activity moves a deadline at most once in this time, and every deadline is set later by it, so that it is never
+    /// early. 0 where nothing restarts it.
     granule: u64,
 }
 
 impl Timed {
     fn new(config: &Config, class: Class) -> Self {
         let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
-        let granule = if length < OFF { length / GRANULES } else { OFF_GRANULE };
+        let granule = match restarts(class) {
+            Flags::NONE => 0,
+            _ if length < OFF => length / GRANULES,
+            _ => OFF_GRANULE,
+        };
         Self {
             queue: Queue::EMPTY,
             length,
             granule,
         }
+    }
+
+    /// When a deadline passes that starts `now`.
+    const fn due(&self, now: Instant) -> Instant {
+        now.plus_nanos(self.length.saturating_add(self.granule))
     }
 
     const fn is_on(&self) -> bool {
@@ -68,6 +78,12 @@ impl Timers {
             idle: Timed::new(config, Class::Idle),
             linger: Timed::new(config, Class::Linger),
         }
+    }
+
+    /// Whether an idle deadline was set less than a granule ago, so that activity need not move it.
+    #[inline]
+    pub(super) fn is_recent(&self, deadline: Instant, now: Instant) -> bool {
+        self.idle.due(now).nanos_since(deadline) < self.idle.granule
     }
 
     const fn of(&self, class: Class) -> &Timed {
@@ -147,8 +163,8 @@ impl Dispatcher<'_> {
             if !flags.has(restarts(class)) {
                 return;
             }
-            let due = now.plus_nanos(self.m.timers.of(class).length);
-            if due.nanos_since(slot.deadline) >= self.m.timers.of(class).granule {
+            let timed = self.m.timers.of(class);
+            if timed.due(now).nanos_since(slot.deadline) >= timed.granule {
                 self.unlink(index);
                 self.link(index, class);
             }
@@ -181,7 +197,7 @@ impl Dispatcher<'_> {
         let timed = self.m.timers.of_mut(class);
         let slot = self.slots.at_mut(index);
         slot.class = Some(class);
-        slot.deadline = self.m.now.plus_nanos(timed.length);
+        slot.deadline = timed.due(self.m.now);
         timed.queue.push(&mut Timer(&mut self.slots), index);
         // A listener may have waited for somebody to be idle.
         if self.m.starved && matches!(class, Class::Idle | Class::FirstByte) {
@@ -292,9 +308,8 @@ impl Dispatcher<'_> {
     pub(super) fn longest_idle(&self) -> Option<u32> {
         let since = |class: Class| {
             let index = self.head(class)?;
-            let length = self.m.timers.of(class).length;
-            let deadline = self.slots.at(index).deadline.as_nanos();
-            Some((deadline.saturating_sub(length), index))
+            let length = self.m.timers.of(class).due(Instant::ZERO);
+            Some((self.slots.at(index).deadline.nanos_since(length), index))
         };
         let (first_byte, idle) = (since(Class::FirstByte), since(Class::Idle));
         let longest = [first_byte, idle].into_iter().flatten().min();

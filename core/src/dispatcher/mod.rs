@@ -296,10 +296,10 @@ impl Dispatcher<'_> {
                 index => index,
             };
             if let Some(action) = self.next_output(index) {
-                trace!("{:?}", action);
+                // A copy, so that the action itself can stay in registers.
+                trace!("{:?}", { action });
                 return Some(action);
             }
-            self.leave(index);
         }
     }
 
@@ -395,7 +395,7 @@ impl Dispatcher<'_> {
     }
 
     /// A report: the sets take it in, and the source gets its turn.
-    #[inline]
+    #[inline(always)]
     fn ready(&mut self, token: Token, directions: Directions, closing: bool) {
         let windows = self.m.windows;
         let index = token.slot();
@@ -508,7 +508,6 @@ impl Dispatcher<'_> {
     }
 
     /// Ends a visit: what is left to do waits behind the others, and the deadline is that of the new state.
-    #[inline]
     fn leave(&mut self, index: u32) {
         let Visit { received, sent, .. } = core::mem::replace(&mut self.m.visit, Visit::NOBODY);
         let windows = self.m.windows;
@@ -523,7 +522,9 @@ impl Dispatcher<'_> {
                 self.settle(index);
             }
             State::Listening => {
-                if slot.ready.contains(Directions::READ) && self.admits(index) {
+                // With an accept in flight, its answer gives the next turn.
+                let issue = slot.issue(Directions::READ);
+                if !issue.is_empty() && self.admits(index) {
                     self.touch_last(index);
                 }
             }
@@ -551,6 +552,7 @@ impl Dispatcher<'_> {
 
     /// Puts a slot that nobody uses any more back, with its next generation.
     fn release(&mut self, index: u32) {
+        self.drop_from_queues(index);
         if index & crate::token::LISTENER_BIT != 0 {
             let slot = self.slots.at_mut(index);
             if slot.flags.has(Flags::PAUSED) {
@@ -560,7 +562,6 @@ impl Dispatcher<'_> {
             self.m.listening = self.m.listening.saturating_sub(1);
             return;
         }
-        self.drop_from_queues(index);
         let slot = self.slots.at_mut(index);
         slot.renew();
         if slot.state == State::Free {

@@ -1,21 +1,23 @@
 //! Outputs, derived from a slot's bits when they are pulled.
 
-use super::Dispatcher;
+use super::{Dispatcher, Visit};
+use crate::config::Class;
 use crate::directions::Directions;
 use crate::output::{Action, Reason};
 use crate::slot::{Flags, State};
 use crate::token::Token;
 
 impl Dispatcher<'_> {
-    /// What the driver shall do for this source next, or `None`: its visit is over.
+    /// What the driver shall do for this source next; `None`: its visit is over.
     #[inline]
     pub(super) fn next_output(&mut self, index: u32) -> Option<Action> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
         let wanted = match slot.state {
             State::Open | State::Finishing | State::Lingering => slot.wanted(windows, false),
-            State::Free | State::Reserved | State::Retired => return None,
-            State::Listening | State::Closing => return self.next_step(index),
+            State::Free | State::Reserved | State::Retired | State::Listening | State::Closing => {
+                return self.next_step(index);
+            }
         };
         let issue = slot.issue(wanted);
         if !issue.is_empty() {
@@ -35,13 +37,22 @@ impl Dispatcher<'_> {
                 let from = slot.send_span();
                 return Some(Action::Send { token, from });
             }
+            return self.next_step(index);
         }
-        let at_rest = slot.state == State::Open
-            && !slot.flags.has(Flags::PROBE.or(Flags::UNWANTED))
+        // Most visits end here: all that was there is received and answered, and the kernel will tell of more.
+        let special = Flags::PROBE.or(Flags::UNWANTED).or(Flags::CONGESTED).or(Flags::ENDED);
+        if slot.class == Some(Class::Idle)
+            && slot.state == State::Open
+            && !slot.flags.has(special)
+            && slot.rx.is_empty()
+            && slot.tx.is_empty()
+            && slot.armed.contains(slot.awaited(wanted))
             && self.m.stop_at.is_none()
-            && slot.rx.end < windows.receive
-            && slot.armed.contains(slot.awaited(wanted));
-        if at_rest {
+            && self.m.timers.is_recent(slot.deadline, self.m.now)
+        {
+            slot.flags
+                .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
+            self.m.visit = Visit::NOBODY;
             return None;
         }
         self.next_step(index)
@@ -51,7 +62,7 @@ impl Dispatcher<'_> {
     #[inline(never)]
     fn next_step(&mut self, index: u32) -> Option<Action> {
         self.progress(index);
-        match self.slots.at(index).state {
+        let action = match self.slots.at(index).state {
             State::Open | State::Finishing | State::Lingering => {
                 self.call(index).or_else(|| self.rearm(index, true))
             }
@@ -61,7 +72,11 @@ impl Dispatcher<'_> {
             }),
             State::Closing => self.close(index),
             State::Free | State::Reserved | State::Retired => None,
+        };
+        if action.is_none() {
+            self.leave(index);
         }
+        action
     }
 
     /// Takes the steps of a state that need nobody's help.

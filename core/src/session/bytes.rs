@@ -15,15 +15,19 @@
 
 use crate::output::Span;
 
+/// No connection has this index.
+const NOBODY: u32 = u32::MAX;
+
 /// The area, and whose bytes it holds.
 #[derive(Debug)]
 pub(super) struct Area<B: ?Sized> {
-    /// The index of the owner, plus one; 0: nobody.
+    /// The index of the owner; [`NOBODY`] has none.
     owner: u32,
     bytes: B,
 }
 
 impl<const SIZE: usize> Area<[u8; SIZE]> {
+    /// All zeros, for `.bss`; a store sets the owner before it lends the area.
     pub(super) const EMPTY: Self = Self {
         owner: 0,
         bytes: [0; SIZE],
@@ -41,7 +45,7 @@ pub(super) struct Store<'a> {
 impl<'a> Store<'a> {
     /// `windows` holds one window of `size` bytes for each connection, `area` is one such window.
     pub(super) fn new(size: u32, windows: &'a mut [u8], area: &'a mut Area<[u8]>) -> Self {
-        area.owner = 0;
+        area.owner = NOBODY;
         Self {
             size,
             windows,
@@ -58,15 +62,16 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whose bytes the area holds.
-    pub(super) const fn owner(&self) -> Option<u32> {
-        self.area.owner.checked_sub(1)
+    /// Whose bytes the area holds; an index that no connection has, if it is nobody's.
+    #[inline]
+    pub(super) const fn owner(&self) -> u32 {
+        self.area.owner
     }
 
     /// The area, if it is this connection's.
     #[inline]
     pub(super) fn own_mut(&mut self, index: u32) -> Option<&mut [u8]> {
-        (self.owner() == Some(index)).then_some(&mut self.area.bytes)
+        (self.owner() == index).then_some(&mut self.area.bytes)
     }
 
     /// Gives the area to a connection whose window is empty. `left` is what its owner still needs.
@@ -75,26 +80,22 @@ impl<'a> Store<'a> {
         if left.len > 0 {
             self.write_back(left);
         }
-        self.area.owner = index.wrapping_add(1);
+        self.area.owner = index;
     }
 
     fn write_back(&mut self, left: Span) {
-        if let Some(owner) = self.owner() {
-            let (from, to) = (left.at as usize, (left.at.saturating_add(left.len)) as usize);
-            let window = window(self.size, owner).and_then(|range| self.windows.get_mut(range));
-            let pair = window
-                .and_then(|window| window.get_mut(from..to))
-                .zip(self.area.bytes.get(from..to));
-            if let Some((window, area)) = pair {
-                window.copy_from_slice(area);
-            }
+        let range = left.at as usize..left.at.saturating_add(left.len) as usize;
+        let window = window(self.size, self.owner()).and_then(|all| self.windows.get_mut(all));
+        let to = window.and_then(|window| window.get_mut(range.clone()));
+        if let Some((to, from)) = to.zip(self.area.bytes.get(range)) {
+            to.copy_from_slice(from);
         }
     }
 
     /// The bytes of a span of a connection's window, wherever they lie.
     #[inline]
     pub(super) fn get(&self, index: u32, span: Span) -> &[u8] {
-        let all = if self.owner() == Some(index) {
+        let all = if self.owner() == index {
             Some(&self.area.bytes)
         } else {
             window(self.size, index).and_then(|range| self.windows.get(range))
@@ -120,7 +121,7 @@ impl<'a> Store<'a> {
     }
 
     fn all_mut(&mut self, index: u32) -> &mut [u8] {
-        if self.owner() == Some(index) {
+        if self.owner() == index {
             &mut self.area.bytes
         } else {
             window(self.size, index)

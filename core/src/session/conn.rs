@@ -49,12 +49,15 @@ impl core::error::Error for SendError {}
 pub struct Conn<'a> {
     pub(super) machine: Dispatcher<'a>,
     pub(super) sending: Store<'a>,
+    /// What was received and not consumed; what is gone from its front is consumed when the visit ends.
     pub(super) data: &'a [u8],
     pub(super) index: u32,
     pub(super) token: Token,
     pub(super) info: Option<&'a Info>,
-    /// `resume` was called while bytes lay in the window.
+    /// `resume` was called, and nothing after it that makes it vain.
     pub(super) resumed: bool,
+    /// Bytes of space that were lent and not committed: until then nobody else may take the area.
+    pub(super) lent: u32,
 }
 
 /// Receiving. The bytes of a visit stay where they are until it ends, so a slice of them outlives any call.
@@ -71,13 +74,13 @@ impl<'a> Conn<'a> {
     pub fn consume(&mut self, n: usize) {
         let n = n.min(self.data.len());
         self.data = self.data.get(n..).unwrap_or(&[]);
-        self.machine.consume_at(self.index, width(n));
     }
 
     /// Receives no more: the peer is held back. What is received stays, no `readable` is called, and the time for a
     /// request does not run; the time for an idle connection does.
     pub fn pause(&mut self) {
         self.machine.pause(self.token);
+        self.resumed = false;
     }
 
     /// Receives again; if bytes are left, `readable` is called for them at the end of this visit.
@@ -97,6 +100,7 @@ impl Conn<'_> {
     /// until then.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.lent = 0;
         self.send_at(self.index, bytes, true)
     }
 
@@ -108,15 +112,17 @@ impl Conn<'_> {
     }
 
     /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
-    /// queues what was put there.
+    /// queues what was put there, in the same visit and before anything else is sent on this connection.
     pub fn space(&mut self) -> &mut [u8] {
         let span = self.make_space(self.index, u32::MAX);
+        self.lent = span.len;
         self.sending.get_mut(self.index, span)
     }
 
     /// Queues the first `n` bytes of the [`space`](Self::space), at most all of it.
     pub fn commit(&mut self, n: usize) {
-        self.machine.commit_at(self.index, width(n));
+        let n = width(n).min(core::mem::take(&mut self.lent));
+        self.machine.commit_at(self.index, n);
     }
 
     /// Queues `bytes` on another connection, or none of them. Its handler is not called for it; if they do not fit,
@@ -127,6 +133,9 @@ impl Conn<'_> {
     /// [`SendError`], `Closed` also if the token names no live connection.
     pub fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
         let index = self.machine.connection(token).ok_or(SendError::Closed)?;
+        if index == self.index {
+            self.lent = 0;
+        }
         self.send_at(index, bytes, false)
     }
 
@@ -145,11 +154,13 @@ impl Conn<'_> {
 
     /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped.
     pub fn finish(&mut self) {
+        self.resumed = false;
         self.machine.finish_at(self.index);
     }
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self) {
+        self.resumed = false;
         self.machine.abort_at(self.index);
     }
 }
@@ -206,8 +217,8 @@ impl Conn<'_> {
     #[inline]
     fn send_at(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
         let slot = self.machine.slots.at(index);
-        if slot.state == State::Open && (self.sending.owner() == Some(index) || slot.tx.is_empty()) {
-            if self.sending.owner() != Some(index) {
+        if slot.state == State::Open && (self.sending.owner() == index || slot.tx.is_empty()) {
+            if self.sending.owner() != index {
                 self.take_area(index);
             }
             let slot = self.machine.slots.at_mut(index);
@@ -274,12 +285,12 @@ impl Conn<'_> {
         }
     }
 
-    /// Gives the send area to a connection with nothing queued, unless its owner is sending from it.
+    /// Gives the send area to a connection with nothing queued, unless its owner is sending from it or filling it.
     #[inline]
     fn take_area(&mut self, index: u32) {
-        let owner = self.sending.owner();
-        let slot = self.machine.slots.at(owner.unwrap_or(index));
-        if !slot.in_flight.contains(Directions::WRITE) {
+        let slot = self.machine.slots.at(self.sending.owner());
+        let lent = self.lent > 0 && self.sending.owner() == self.index;
+        if !lent && !slot.in_flight.contains(Directions::WRITE) {
             self.sending.take(index, slot.send_span());
         }
     }

@@ -29,6 +29,18 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     /// Bytes that it takes: about `N × (RX + TX + 132 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
 
+    /// Bytes of it for the tables of connections and listeners, and the machine itself.
+    pub const TABLE: usize = Table::<N>::SIZE;
+
+    /// Bytes of it for the two shared areas.
+    pub const AREAS: usize = size_of::<Area<[u8; RX]>>() + size_of::<Area<[u8; TX]>>();
+
+    /// Bytes of it for the application's states.
+    pub const STATES: usize = size_of::<Vec<S, N>>();
+
+    /// Bytes of it that a connection touches which never had anything left over: its place in the table, and its state.
+    pub const CONNECTION: usize = Table::<N>::CONNECTION + size_of::<S>();
+
     /// The sizes of the windows.
     pub const WINDOWS: Windows = const {
         assert!(RX > 0 && TX > 0, "a window holds at least one byte");

@@ -171,9 +171,9 @@ impl<H: Handler> Session<'_, H> {
             return &mut [];
         }
         let owner = self.received.owner();
-        if owner != Some(index) && slot.rx.is_empty() {
-            let other = self.machine.slots.at(owner.unwrap_or(index));
-            if !other.in_flight.contains(Directions::READ) || owner.is_none() {
+        if owner != index && slot.rx.is_empty() {
+            let other = self.machine.slots.at(owner);
+            if !other.in_flight.contains(Directions::READ) {
                 let Cursors { at, end } = other.rx;
                 let len = end.saturating_sub(at);
                 self.received.take(index, Span { at, len });
@@ -263,26 +263,25 @@ impl<H: Handler> Session<'_, H> {
             token,
             info: gone,
             resumed: false,
+            lent: 0,
         };
         let answer = call(&mut self.handler, &mut conn, state);
-        if conn.resumed && !conn.data.is_empty() && gone.is_none() {
-            self.handler.readable(&mut conn, state);
-        }
-        let left = !conn.data.is_empty();
         if gone.is_none() {
-            self.tidy(index, left);
+            if conn.resumed && !conn.data.is_empty() {
+                self.handler.readable(&mut conn, state);
+            }
+            let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
+            self.machine.consume_at(index, len.saturating_sub(left));
+            if left > 0 {
+                self.keep_left(index);
+            }
         }
         Some(answer)
     }
 
-    /// Starts an empty window anew; moves one that has come to its end to the front, unless bytes are on their way in. A
-    /// handler that left data and has no room to answer waits for room, whether it tried or not.
-    #[inline]
-    fn tidy(&mut self, index: u32, left: bool) {
-        if !left {
-            self.machine.rewind(index);
-            return;
-        }
+    /// Data was left in the window. If that has come to its end, the data is moved to the front, unless bytes are on
+    /// their way in. A handler that has no room to answer waits for room, whether it tried or not.
+    fn keep_left(&mut self, index: u32) {
         let slot = self.machine.slots.at(index);
         if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && self.machine.room_at(index) == 0 {
             self.machine.want_room_at(index, 1);

@@ -21,10 +21,15 @@ pub(crate) fn serve<S: Service>(
     lines::start()?;
     logging::start(options.log);
     let targets = places::targets(&options.listen)?;
-    descriptors::reserve(options.connections, u32::try_from(targets.len()).unwrap_or(u32::MAX))?;
+    descriptors::reserve(
+        options.connections,
+        u32::try_from(targets.len()).unwrap_or(u32::MAX),
+    )?;
     let mut server = Server::new(memory, &options.config, service)
         .map_err(|error| Failure::System(format!("cannot start: {error}")))?;
-    let handle = server.stop_handle().map_err(|error| cannot("start", error))?;
+    let handle = server
+        .stop_handle()
+        .map_err(|error| cannot("start", error))?;
     signals::watch(handle)?;
     let files = open(&mut server, options, &targets)?;
 
@@ -36,15 +41,23 @@ pub(crate) fn serve<S: Service>(
     }
 
     drop(files);
-    let patience = if signals::in_a_hurry() { 50 } else { 1000 };
-    let until = Instant::now() + Duration::from_millis(patience);
-    OUTPUT.flush(until);
-    report::summary(&OUTPUT, &server, began.elapsed());
-    if !OUTPUT.flush(until) || OUTPUT.dropped() > 0 {
-        log::warn!("standard output did not take everything: {} lines dropped", OUTPUT.dropped());
-    }
-    LOG.flush(until);
+    say_goodbye(&server, began);
     Ok(())
+}
+
+/// Writes the summary and what still waits, within a second, or at once if somebody is in a hurry.
+fn say_goodbye<S: Service>(server: &Server<'_, S>, began: Instant) {
+    let patience = Duration::from_millis(if signals::in_a_hurry() { 50 } else { 1000 });
+    let end = Instant::now() + patience;
+    let output_end = end - patience / 4;
+    // What cannot be written now is counted before the count is told.
+    OUTPUT.flush(output_end);
+    report::summary(&OUTPUT, server, began.elapsed());
+    if !OUTPUT.flush(output_end) || OUTPUT.dropped() > 0 {
+        let dropped = OUTPUT.dropped();
+        log::warn!("standard output did not take everything: {dropped} lines dropped");
+    }
+    LOG.flush(end);
 }
 
 fn cannot(what: &str, error: CallError) -> Failure {
@@ -64,7 +77,8 @@ fn open<S: Service>(
             per_source: options.per_source,
             ..Listen::on(target.place.address())
         };
-        let failed = |why: String| Failure::System(format!("cannot listen on {}: {why}", listen.address));
+        let failed =
+            |why: String| Failure::System(format!("cannot listen on {}: {why}", listen.address));
         if let Where::Unix(path) = &target.place {
             unix_path::make_free(path).map_err(failed)?;
         }
@@ -105,6 +119,8 @@ fn is_missing(error: ListenError) -> bool {
 
 fn warn_if_wide(address: SocketAddr) {
     if address.ip().to_canonical().is_unspecified() {
-        log::warn!("{address} is every interface of this machine: whoever reaches one can connect, without encryption");
+        log::warn!(
+            "{address} is every interface of this machine: whoever reaches one can connect, without encryption"
+        );
     }
 }

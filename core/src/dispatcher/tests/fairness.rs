@@ -1,1 +1,251 @@
-//! x
+//! Fairness: how long a turn lasts, who is served next, and how long anybody waits.
+
+use super::*;
+use std::collections::VecDeque;
+use std::println;
+
+const ENDLESS: Outcome = Outcome::Complete(1024);
+
+/// Answers a receive as if there were always more, and consumes it.
+fn swallow(bench: &mut Bench, token: Token) {
+    bench.done(token, Op::Recv, ENDLESS);
+    bench.machine.consume(token, 1024);
+}
+
+/// The tokens that are served in a turn, each once for each visit, when everybody always has more to receive.
+fn turn_of_endless(bench: &mut Bench) -> Vec<Token> {
+    bench.turn();
+    let mut served = Vec::new();
+    while let Some(action) = bench.poll() {
+        let Action::Recv { token, .. } = action else {
+            panic!("{action:?}");
+        };
+        if served.last() != Some(&token) {
+            served.push(token);
+        }
+        swallow(bench, token);
+    }
+    served
+}
+
+fn many<const N: usize>(config: &Config) -> (Bench, Vec<Token>) {
+    let mut bench = Bench::new::<N>(config);
+    let tokens = (0..N).map(|_| bench.rest()).collect();
+    (bench, tokens)
+}
+
+#[test]
+fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
+    for (quantum, look, served) in [(1024, 4096, 4), (4096, 4096, 1), (16384, 1, 1), (256, 8192, 8)] {
+        let (mut bench, tokens) = many::<8>(&Config {
+            quantum,
+            look,
+            ..Config::default()
+        });
+        for token in &tokens {
+            bench.ready(*token, READ);
+        }
+        for _ in 0..8 {
+            assert_eq!(turn_of_endless(&mut bench).len(), served, "{quantum}, {look}");
+            assert_eq!(bench.machine.poll_timeout(), Some(bench.now), "more is queued");
+        }
+    }
+}
+
+#[test]
+fn a_turn_ends_when_everybody_was_served_once() {
+    let (mut bench, tokens) = many::<8>(&Config {
+        quantum: 1024,
+        look: u32::MAX,
+        ..Config::default()
+    });
+    for token in &tokens {
+        bench.ready(*token, READ);
+    }
+    for _ in 0..3 {
+        assert_eq!(turn_of_endless(&mut bench), tokens);
+        assert!(bench.machine.has_work());
+    }
+}
+
+#[test]
+fn what_comes_in_a_turn_is_served_in_it() {
+    let (mut bench, tokens) = many::<2>(&Config::default());
+    bench.ready(tokens[0], READ);
+    bench.turn();
+    assert!(matches!(bench.poll(), Some(Action::Recv { token, .. }) if token == tokens[0]));
+    bench.done(tokens[0], Op::Recv, BLOCKED);
+    bench.ready(tokens[1], READ);
+    assert!(matches!(bench.poll(), Some(Action::Recv { token, .. }) if token == tokens[1]));
+}
+
+#[test]
+fn nothing_more_comes_out_until_the_next_turn_begins() {
+    let (mut bench, tokens) = many::<2>(&Config {
+        look: 1,
+        ..Config::default()
+    });
+    bench.ready(tokens[0], READ);
+    bench.ready(tokens[1], READ);
+    assert_eq!(turn_of_endless(&mut bench).len(), 1);
+    assert_eq!(bench.poll(), None);
+    bench.ready(tokens[1], READ);
+    assert_eq!(bench.poll(), None);
+    bench.turn();
+    assert!(bench.poll().is_some());
+}
+
+#[test]
+fn fresh_goes_before_continuing_and_one_continuing_after_k_fresh() {
+    let (mut bench, tokens) = many::<9>(&Config {
+        quantum: 1024,
+        look: u32::MAX,
+        fresh_in_a_row: 3,
+        ..Config::default()
+    });
+    let (old, new) = tokens.split_at(2);
+    for token in old {
+        bench.ready(*token, READ);
+    }
+    assert_eq!(turn_of_endless(&mut bench), old, "they go on");
+    for token in new {
+        bench.ready(*token, READ);
+    }
+    let mut expected = new.to_vec();
+    expected.insert(3, old[0]);
+    expected.insert(7, old[1]);
+    assert_eq!(turn_of_endless(&mut bench), expected);
+}
+
+#[test]
+fn a_small_client_goes_before_the_bulk_of_the_others() {
+    let (mut bench, tokens) = many::<8>(&Config::default());
+    let (small, bulk) = tokens.split_first().expect("eight");
+    for token in bulk {
+        bench.ready(*token, READ);
+    }
+    for _ in 0..20 {
+        turn_of_endless(&mut bench);
+    }
+    for _ in 0..20 {
+        bench.ready(*small, READ);
+        bench.turn();
+        let first = bench.poll();
+        assert!(matches!(first, Some(Action::Recv { token, .. }) if token == *small), "{first:?}");
+        bench.done(*small, Op::Recv, Outcome::Drained(10));
+        bench.machine.consume(*small, 10);
+        while let Some(Action::Recv { token, .. }) = bench.poll() {
+            swallow(&mut bench, token);
+        }
+    }
+}
+
+#[test]
+fn the_longest_queue_is_known() {
+    let (mut bench, tokens) = many::<8>(&Config::default());
+    assert_eq!(bench.machine.stats().worst_queue, 1);
+    for token in &tokens[..5] {
+        bench.ready(*token, READ);
+        bench.ready(*token, READ);
+    }
+    assert_eq!(bench.machine.stats().worst_queue, 5, "each stands in it once");
+    bench.run();
+    bench.ready(tokens[0], READ);
+    assert_eq!(bench.machine.stats().worst_queue, 5);
+}
+
+/// Law 10, with the bound of `Dispatcher::poll_output`, on a load of every kind.
+#[test]
+fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
+    for seed in 0..24u64 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let (quantum, k) = (256 << random.below(5), 1 + random.below(8));
+        let (mut bench, tokens) = many::<24>(&Config {
+            quantum,
+            look: 256 << random.below(8),
+            fresh_in_a_row: k,
+            ..Config::default()
+        });
+        let visit = u64::from(2 * quantum / 256 + 4);
+        // Who waits, since which output, and how many were queued then.
+        let mut waiting: VecDeque<(Token, u64, u64)> = VecDeque::new();
+        let mut outputs = 0;
+        for _ in 0..300 {
+            for _ in 0..random.below(8) {
+                let token = tokens[random.below(24) as usize];
+                let queued = bench.machine.m.fresh.len() + bench.machine.m.continuing.len();
+                bench.ready(token, READ);
+                if !waiting.iter().any(|(of, ..)| *of == token) {
+                    waiting.push_back((token, outputs, u64::from(queued)));
+                }
+            }
+            bench.turn();
+            while let Some(action) = bench.poll() {
+                outputs += 1;
+                let Some((token, op)) = asks(&action) else { continue };
+                waiting.retain(|(of, since, queued)| {
+                    let bound = (queued + queued / u64::from(k) + 2) * visit;
+                    let waited = outputs - since;
+                    assert!(waited <= bound, "{of:?} waited {waited} of {bound}");
+                    *of != token
+                });
+                match (op, random.below(4)) {
+                    (Op::Recv, 0) => {
+                        bench.done(token, op, BLOCKED);
+                    }
+                    (Op::Recv, _) => {
+                        swallow(&mut bench, token);
+                        bench.machine.commit(token, random.below(600));
+                    }
+                    (Op::Send, 0) => {
+                        bench.done(token, op, Outcome::Complete(1));
+                    }
+                    _ => {
+                        bench.done(token, op, quiet(&action));
+                    }
+                }
+            }
+        }
+        assert!(outputs > 300, "the load was one");
+    }
+}
+
+/// Law 9: a report is followed by progress, or it does not come again.
+#[test]
+fn no_report_of_level_mode_comes_twice_in_vain() {
+    for seed in 0..200u64 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut bench = Bench::level();
+        let token = bench.rest();
+        match random.below(4) {
+            0 => bench.machine.pause(token),
+            1 => bench.stalled(token, WINDOWS.send),
+            2 => bench.hears(token, 1000),
+            _ => {}
+        }
+        if random.below(3) == 0 {
+            bench.machine.finish(token);
+        }
+        bench.run();
+        let mut vain = 0;
+        for _ in 0..8 {
+            // The kernel reports what is registered, and hang-up whatever is, but nothing that is not.
+            let slot = bench.slot(token);
+            if slot.generation != token.generation() || slot.registered.is_empty() {
+                break;
+            }
+            let before = (slot.rx, slot.tx, slot.state, slot.registered, slot.tally);
+            bench.report(token, slot.registered, true);
+            bench.run_with(|action| match action {
+                Action::Recv { .. } => Some(Outcome::Drained(1)),
+                _ => None,
+            });
+            let slot = bench.slot(token);
+            let after = (slot.rx, slot.tx, slot.state, slot.registered, slot.tally);
+            vain = if before == after { vain + 1 } else { 0 };
+            assert!(vain < 2, "{slot:?}");
+        }
+    }
+}

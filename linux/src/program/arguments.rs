@@ -1,0 +1,211 @@
+//! The command line: options, their defaults, and what is wrong with them.
+
+use super::places::Place;
+use super::services::ServiceName;
+use super::values;
+use super::{CONNECTIONS, Failure};
+use core::time::Duration;
+use lexopt::{Arg, Parser};
+use log::LevelFilter;
+use std::ffi::OsString;
+use tidegate::{Config, FullTable, PerSource, Trigger};
+
+/// The address if none is asked for.
+pub(crate) const LISTEN: &str = "127.0.0.1:8080";
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Serve(Options),
+    /// Tell what serving with these options would cost.
+    Memory(Options),
+    Help,
+    Version,
+}
+
+/// How to do it.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) service: ServiceName,
+    pub(crate) listen: Vec<Place>,
+    pub(crate) connections: u32,
+    pub(crate) per_source: PerSource,
+    pub(crate) log: LevelFilter,
+    /// Everything that the library is told; it has `connections`, too.
+    pub(crate) config: Config,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            service: ServiceName::Print,
+            listen: vec![Place::Host("127.0.0.1".into(), 8080)],
+            connections: 1024,
+            per_source: PerSource::Auto,
+            log: LevelFilter::Warn,
+            config: Config::default(),
+        }
+    }
+}
+
+/// The most connections, as a number of the same kind.
+pub(crate) fn most_connections() -> u32 {
+    u32::try_from(CONNECTIONS).unwrap_or(u32::MAX)
+}
+
+/// Reads the command line, the name of the program first.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let mut parser = Parser::from_iter(arguments);
+    let mut options = Options::default();
+    let (mut listen, mut memory) = (Vec::new(), false);
+    while let Some(argument) = parser.next().map_err(usage)? {
+        let name = match argument {
+            Arg::Short('h') => return Ok(Command::Help),
+            Arg::Short('V') => return Ok(Command::Version),
+            Arg::Long(name) => name.to_owned(),
+            Arg::Short(_) | Arg::Value(_) => return Err(usage(argument.unexpected())),
+        };
+        match name.as_str() {
+            "help" => return alone(parser, Command::Help),
+            "version" => return alone(parser, Command::Version),
+            "memory" => memory = true,
+            "listen" => listen.push(value(&mut parser, &name, Place::parse)?),
+            _ => options.set(&mut parser, &name)?,
+        }
+    }
+    if !listen.is_empty() {
+        options.listen = listen;
+    }
+    options.config.connections = Some(options.connections);
+    Ok(if memory {
+        Command::Memory(options)
+    } else {
+        Command::Serve(options)
+    })
+}
+
+/// The rest of the line does not matter, but `--help=x` is a mistake.
+fn alone(mut parser: Parser, command: Command) -> Result<Command, Failure> {
+    match parser.optional_value() {
+        None => Ok(command),
+        Some(value) => Err(usage(lexopt::Error::UnexpectedValue {
+            option: match command {
+                Command::Help => "--help".into(),
+                Command::Version | Command::Serve(_) | Command::Memory(_) => "--version".into(),
+            },
+            value,
+        })),
+    }
+}
+
+impl Options {
+    /// Sets an option that has one value; the last of several counts.
+    fn set(&mut self, parser: &mut Parser, name: &str) -> Result<(), Failure> {
+        let config = &mut self.config;
+        match name {
+            "service" => self.service = choice(parser, name, &ServiceName::ALL)?,
+            "trigger" => config.trigger = choice(parser, name, &TRIGGERS)?,
+            "full" => config.full = choice(parser, name, &FULL)?,
+            "log" => self.log = choice(parser, name, &LEVELS)?,
+            "connections" => self.connections = value(parser, name, connections)?,
+            "per-source" => self.per_source = value(parser, name, per_source)?,
+            "first-byte" => config.first_byte = value(parser, name, values::duration)?,
+            "request" => config.request = value(parser, name, values::duration)?,
+            "idle" => config.idle = value(parser, name, values::duration)?,
+            "write-stall" => config.write_stall = value(parser, name, values::duration)?,
+            "linger" => config.linger = value(parser, name, values::duration)?,
+            "drain" => {
+                // Without an end to it, only a second signal ends it.
+                config.drain = value(parser, name, values::duration)?.unwrap_or(Duration::MAX);
+            }
+            _ => return Err(usage(lexopt::Error::UnexpectedOption(format!("--{name}")))),
+        }
+        Ok(())
+    }
+}
+
+const TRIGGERS: [(&str, Trigger); 3] = [
+    ("level", Trigger::Level),
+    ("edge", Trigger::Edge),
+    ("oneshot", Trigger::Oneshot),
+];
+
+const FULL: [(&str, FullTable); 3] = [
+    ("wait", FullTable::Wait),
+    ("refuse", FullTable::Refuse),
+    ("evict", FullTable::Evict),
+];
+
+const LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+fn connections(text: &str) -> Result<u32, String> {
+    values::number(text, most_connections())
+        .map_err(|why| format!("{why}, which this program was compiled for"))
+}
+
+fn per_source(text: &str) -> Result<PerSource, String> {
+    if text == "off" {
+        return Ok(PerSource::Unlimited);
+    }
+    match values::number(text, u32::MAX) {
+        Ok(n) => Ok(PerSource::AtMost(n)),
+        Err(why) => Err(format!("{why}, or off")),
+    }
+}
+
+fn choice<T: Copy>(parser: &mut Parser, name: &str, choices: &[(&str, T)]) -> Result<T, Failure> {
+    value(parser, name, |text| {
+        let found = choices.iter().find(|(name, _)| *name == text);
+        let names = || {
+            choices
+                .iter()
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        found
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| format!("must be one of {}", names()))
+    })
+}
+
+fn value<T>(
+    parser: &mut Parser,
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, Failure> {
+    let value = parser.value().map_err(usage)?;
+    let text = value.to_str().ok_or_else(|| "must be UTF-8".to_owned());
+    text.and_then(read).map_err(|why| {
+        let shown = value.to_string_lossy();
+        Failure::Usage(format!("--{name} {}: {why}", one_line(&shown)))
+    })
+}
+
+fn usage(error: lexopt::Error) -> Failure {
+    let text = error.to_string();
+    Failure::Usage(format!("{}; --help lists the options", one_line(&text)))
+}
+
+/// What was typed, without what would end the line or move the cursor.
+fn one_line(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What `--help` prints: every option with its default.
+
+use super::arguments::{LISTEN, Options, most_connections};
+use super::values::shown;
+
+/// The help, at the defaults that hold.
+pub(crate) fn text() -> String {
+    let Options {
+        connections,
+        config,
+        ..
+    } = Options::default();
+    let most = most_connections();
+    let first_byte = shown(config.first_byte);
+    let request = shown(config.request);
+    let idle = shown(config.idle);
+    let write_stall = shown(config.write_stall);
+    let linger = shown(config.linger);
+    let drain = shown(Some(config.drain));
+    format!(
+        "\
+Usage: tidegate [OPTION]...
+A TCP and Unix server in memory of a fixed size. No encryption: for this machine, a trusted network, or behind a proxy.
+
+  --service print|echo|discard|chat   what to do with what is received [print]
+                                        print    print it, answer nothing
+                                        echo     send it back
+                                        discard  throw it away
+                                        chat     send each line to all the others
+  --listen ADDR          HOST:PORT, [IPV6]:PORT or unix:/path; may be given several times [{LISTEN}]
+                           port 0 is any free port; a socket file that nobody listens on is replaced
+  --trigger level|edge|oneshot        how the kernel reports connections [level]
+  --connections N        connections at a time, 1 to {most}; listeners are not counted [{connections}]
+  --full wait|refuse|evict            when all are taken: leave peers queued, reset new ones,
+                           or close the one that has been idle longest [wait]
+  --per-source N|off     connections from one address (IPv6: one /64)
+                           [off on loopback and Unix listeners, a quarter of --connections on others]
+
+Durations such as 500ms, 30s, 10m, or off:
+  --first-byte TIME      from the connection to its first byte [{first_byte}]
+  --request TIME         from the start of a message to its end [{request}]
+  --idle TIME            without a byte in either direction [{idle}]
+  --write-stall TIME     without progress of what is sent [{write_stall}]
+  --linger TIME          from our end to the peer's [{linger}]
+  --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
+
+  --log LEVEL            off, error, warn, info, debug or trace, to standard error [warn]
+  --memory               print what everything costs in memory, and end [off]
+  --version, -V          print the version, and end
+  --help, -h             print this, and end
+
+SIGUSR1 prints the statistics. Exit code: 0 stopped as asked, 1 the system does not let it, 2 wrong usage.
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::services::ServiceName;
+
+    #[test]
+    fn every_option_is_there_with_its_default() {
+        let text = text();
+        for (option, default) in [
+            ("--service", "[print]"),
+            ("--listen", "[127.0.0.1:8080]"),
+            ("--trigger", "[level]"),
+            ("--connections", "[1024]"),
+            ("--full", "[wait]"),
+            (
+                "--per-source",
+                "[off on loopback and Unix listeners, a quarter of --connections",
+            ),
+            ("--first-byte", "[60s]"),
+            ("--request", "[30s]"),
+            ("--idle", "[10m]"),
+            ("--write-stall", "[30s]"),
+            ("--linger", "[2s]"),
+            ("--drain", "[10s]"),
+            ("--log", "[warn]"),
+            ("--memory", "[off]"),
+            ("--version", ""),
+            ("--help", ""),
+        ] {
+            let at = text.find(&format!("\n  {option}")).expect(option);
+            let end = text[at + 3..].find("\n  --").unwrap_or(text.len() - at - 3);
+            assert!(
+                text[at..][..end + 3].contains(default),
+                "{option} {default}"
+            );
+        }
+        assert!(ServiceName::ALL.iter().all(|(name, _)| text.contains(name)));
+    }
+}

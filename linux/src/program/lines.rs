@@ -1,0 +1,292 @@
+//! [`Sink`]: standard output and standard error, written by threads of their own. Nobody who has something to say waits
+//! for who reads it: a line that finds no room is dropped and counted.
+
+use super::Failure;
+use super::ring::Ring;
+use core::fmt::{self, Write as _};
+use core::time::Duration;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use std::{io, thread};
+use tidegate_core::heapless;
+
+/// Standard output.
+pub(crate) static OUTPUT: Sink = Sink::new();
+
+/// Standard error.
+pub(crate) static LOG: Sink = Sink::new();
+
+/// The longest line that [`Sink::line`] takes.
+const LINE: usize = 512;
+
+/// Bytes that may wait.
+pub(crate) const WAITING: usize = 64 * 1024;
+
+/// Bytes written at once: as many as a pipe takes in one piece (`PIPE_BUF`).
+const AT_ONCE: usize = 4096;
+
+/// Lines on their way out.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    state: Mutex<State>,
+    /// Tells the writer that there is something to write.
+    filled: Condvar,
+    /// Tells whoever flushes that everything is written.
+    emptied: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: Ring<WAITING>,
+    writer: Writer,
+    flushing: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Writer {
+    /// There is none yet.
+    None,
+    /// It waits.
+    Idle,
+    /// It writes, or was told to.
+    Busy,
+}
+
+/// Starts the writers.
+pub(crate) fn start() -> Result<(), Failure> {
+    let no = |error| {
+        Failure::System(format!(
+            "cannot write to standard output and error: {error}"
+        ))
+    };
+    let copy = |stream: io::Result<_>| stream.map(File::from).map_err(no);
+    OUTPUT
+        .start(copy(io::stdout().as_fd().try_clone_to_owned())?)
+        .map_err(no)?;
+    LOG.start(copy(io::stderr().as_fd().try_clone_to_owned())?)
+        .map_err(no)
+}
+
+/// Waits until everything is written, for both streams together at most `longest`.
+pub(crate) fn flush(longest: Duration) {
+    let until = Instant::now() + longest;
+    OUTPUT.flush(until);
+    LOG.flush(until);
+}
+
+/// Writes what is left at the end of a program that may not have come far enough to have writers.
+pub(crate) fn end() {
+    LOG.write_here(&mut io::stderr());
+    flush(Duration::from_secs(1));
+}
+
+impl Sink {
+    pub(crate) const fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                ring: Ring::new(),
+                writer: Writer::None,
+                flushing: false,
+            }),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        }
+    }
+
+    /// Adds one line, made of `arguments` and a line feed. Allocates nothing and waits for nobody but a copy of
+    /// 4 KiB.
+    pub(crate) fn line(&self, arguments: fmt::Arguments<'_>) {
+        let mut line = heapless::String::<LINE>::new();
+        if writeln!(line, "{arguments}").is_ok() {
+            self.push(line.as_bytes());
+        } else {
+            self.lock().ring.drop_lines(1);
+        }
+    }
+
+    /// Adds a line that ends in a line feed.
+    pub(crate) fn push(&self, line: &[u8]) {
+        let mut state = self.lock();
+        state.ring.push(line);
+        if state.writer == Writer::Idle {
+            state.writer = Writer::Busy;
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// How many lines were dropped so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().ring.dropped()
+    }
+
+    /// Waits until everything is written, at most until `until`; answers whether it is.
+    pub(crate) fn flush(&self, until: Instant) -> bool {
+        let mut state = self.lock();
+        state.flushing = true;
+        while state.writer == Writer::Busy || !state.ring.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.writer == Writer::None {
+                return false;
+            }
+            let waited = self.emptied.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    /// Starts the thread that writes to `out`, and waits until it is ready.
+    fn start(&'static self, mut out: impl Write + Send + 'static) -> io::Result<()> {
+        let builder = thread::Builder::new()
+            .name("lines".into())
+            .stack_size(64 * 1024);
+        builder.spawn(move || self.write_for_ever(&mut out))?;
+        let mut state = self.lock();
+        while state.writer == Writer::None {
+            state.flushing = true;
+            state = self
+                .emptied
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.flushing = false;
+        Ok(())
+    }
+
+    fn write_for_ever(&self, out: &mut impl Write) {
+        let mut chunk = [0; AT_ONCE];
+        let mut state = self.lock();
+        loop {
+            while state.ring.is_empty() {
+                state.writer = Writer::Idle;
+                if state.flushing {
+                    self.emptied.notify_all();
+                }
+                state = self
+                    .filled
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            state.writer = Writer::Busy;
+            let n = state.ring.take(&mut chunk);
+            drop(state);
+            let lost = write_all(out, &chunk[..n]);
+            state = self.lock();
+            state.ring.drop_lines(lost);
+        }
+    }
+
+    /// Writes what waits, if there is no thread for it.
+    fn write_here(&self, out: &mut impl Write) {
+        let mut chunk = [0; AT_ONCE];
+        let mut state = self.lock();
+        while state.writer == Writer::None && !state.ring.is_empty() {
+            let n = state.ring.take(&mut chunk);
+            write_all(out, &chunk[..n]);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes all of `bytes`; answers how many line feeds were not. An output that was made non-blocking by somebody else is
+/// tried again now and then; one that nobody reads, or that is full, takes nothing now, and may again later.
+fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> u64 {
+    while !bytes.is_empty() {
+        let error = match out.write(bytes) {
+            Ok(n) if n > 0 => {
+                bytes = bytes.get(n..).unwrap_or(&[]);
+                continue;
+            }
+            Ok(_) => break,
+            Err(error) => error.kind(),
+        };
+        if error == ErrorKind::WouldBlock {
+            thread::sleep(Duration::from_millis(10));
+        } else if error != ErrorKind::Interrupted {
+            break;
+        }
+    }
+    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn sink() -> &'static Sink {
+        Box::leak(Box::new(Sink::new()))
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    #[test]
+    fn what_is_said_is_written_in_order() {
+        let (mut read, write) = io::pipe().expect("a pipe");
+        let sink = sink();
+        sink.push(b"before the writer\n");
+        sink.start(write).expect("a thread");
+        for n in 0..1000 {
+            sink.line(format_args!("line {n}"));
+        }
+        assert!(sink.flush(soon()));
+        let mut bytes = [0; 20_000];
+        let n = read.read(&mut bytes).expect("bytes");
+        let mut said = bytes[..n].split(|&b| b == b'\n');
+        assert_eq!(said.next(), Some(b"before the writer".as_slice()));
+        for n in 0..1000 {
+            assert_eq!(said.next(), Some(format!("line {n}").as_bytes()));
+        }
+        assert_eq!(sink.dropped(), 0);
+    }
+
+    #[test]
+    fn an_output_that_nobody_reads_stops_nobody() {
+        let (read, write) = io::pipe().expect("a pipe");
+        let sink = sink();
+        sink.start(write).expect("a thread");
+        let began = Instant::now();
+        for _ in 0..100_000 {
+            sink.line(format_args!("{:0400}", 0));
+        }
+        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(
+            sink.dropped() > 99_000,
+            "a pipe and a ring hold 400 lines or so"
+        );
+        assert!(!sink.flush(Instant::now() + Duration::from_millis(20)));
+        drop(read);
+        assert!(sink.flush(soon()), "a closed pipe takes nothing, at once");
+        assert!(sink.dropped() > 99_500);
+    }
+
+    #[test]
+    fn a_closed_output_drops_and_counts() {
+        let (read, write) = io::pipe().expect("a pipe");
+        drop(read);
+        let sink = sink();
+        sink.start(write).expect("a thread");
+        sink.push(b"one\n");
+        assert!(sink.flush(soon()));
+        sink.line(format_args!("two\nthree"));
+        assert!(sink.flush(soon()));
+        assert_eq!(sink.dropped(), 3);
+    }
+
+    #[test]
+    fn a_line_too_long_is_dropped() {
+        let sink = sink();
+        sink.line(format_args!("{:0512}", 0));
+        assert_eq!(sink.dropped(), 1);
+        assert!(sink.lock().ring.is_empty());
+        assert!(!sink.flush(soon()) || sink.lock().ring.is_empty());
+    }
+}

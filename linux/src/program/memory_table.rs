@@ -1,0 +1,239 @@
+//! What `--memory` prints: what everything costs, reserved and resident, in the process and in the kernel.
+
+use super::arguments::Options;
+use super::lines;
+use super::services::Discard;
+use super::{CONNECTIONS, Failure, ServerMemory};
+use core::fmt::Write;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use std::fs;
+use tidegate::{Address, Listen, Server};
+
+/// The table for what the options ask for.
+pub(crate) fn text(
+    options: &Options,
+    memory: &'static mut ServerMemory,
+) -> Result<String, Failure> {
+    let no = |why: String| Failure::System(format!("cannot measure: {why}"));
+    // A server as it will be, so that the pages of one are there.
+    let _server =
+        Server::new(memory, &options.config, Discard).map_err(|error| no(error.to_string()))?;
+    let kernel =
+        socket_buffers().map_err(|errno| no(format!("socket: errno {}", errno.raw_os_error())))?;
+    Ok(table(u64::from(options.connections), kernel, resident()))
+}
+
+/// The sizes of the buffers of a socket, once the kernel has made of them what it likes.
+#[derive(Clone, Copy, Debug)]
+struct Buffers {
+    receive: u64,
+    send: u64,
+}
+
+/// Asks a socket that is set as listeners are, and so as the connections that they accept.
+fn socket_buffers() -> Result<Buffers, Errno> {
+    let defaults = Listen::on(Address::Unix(""));
+    let socket = net::socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    if let Some(bytes) = defaults.receive_buffer {
+        sockopt::set_socket_recv_buffer_size(&socket, bytes as usize)?;
+    }
+    if let Some(bytes) = defaults.send_buffer {
+        sockopt::set_socket_send_buffer_size(&socket, bytes as usize)?;
+    }
+    Ok(Buffers {
+        receive: wide(sockopt::socket_recv_buffer_size(&socket)?),
+        send: wide(sockopt::socket_send_buffer_size(&socket)?),
+    })
+}
+
+/// Bytes of this process that are in memory now, if the kernel tells.
+fn resident() -> Option<u64> {
+    let told = fs::read_to_string("/proc/self/smaps_rollup");
+    let found = told.ok().and_then(|text| kibibytes(&text, "Rss:"));
+    found.or_else(|| kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:"))
+}
+
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let number: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    number.checked_mul(1024)
+}
+
+/// A part of the static memory.
+struct Part {
+    name: String,
+    /// Bytes as compiled.
+    reserved: usize,
+    /// Bytes of it for each connection.
+    each: usize,
+}
+
+/// The static memory by its parts, largest last.
+fn parts() -> [Part; 7] {
+    let part = |name: &str, reserved, each| Part {
+        name: name.into(),
+        reserved,
+        each,
+    };
+    // What is not for connections is far less than one byte for each of the most connections.
+    let shared = |name: &str, reserved: usize| {
+        let each = reserved / CONNECTIONS;
+        part(&format!("{name}, {each} each"), reserved, each)
+    };
+    let window = |name: &str, bytes: u32| shared(name, bytes as usize * CONNECTIONS);
+    let windows = ServerMemory::WINDOWS;
+    [
+        part("lines on their way out", 2 * lines::WAITING, 0),
+        part("shared areas", ServerMemory::AREAS, 0),
+        shared("user state", ServerMemory::STATES),
+        shared("descriptors", ServerMemory::DESCRIPTORS),
+        shared("table", ServerMemory::TABLE),
+        window("receive windows", windows.receive),
+        window("send windows", windows.send),
+    ]
+}
+
+fn table(connections: u64, kernel: Buffers, resident: Option<u64>) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, first: &str, second: &str| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<52} {first:>12} {second:>14}");
+    };
+    let number = |n: u64| n.to_string();
+    let parts = parts();
+
+    line("bytes", "compiled for", "of it for");
+    line(
+        "reserved: static memory, address space only",
+        &number(wide(CONNECTIONS)),
+        &number(connections),
+    );
+    let (mut compiled, mut used) = (0, 0);
+    for part in &parts {
+        let fixed = wide(part.reserved - part.each * CONNECTIONS);
+        let of_it = fixed + wide(part.each) * connections;
+        line(
+            &format!("  {}", part.name),
+            &number(wide(part.reserved)),
+            &number(of_it),
+        );
+        compiled += wide(part.reserved);
+        used += of_it;
+    }
+    line("  sum", &number(compiled), &number(used));
+
+    line(
+        "resident: pages that were touched",
+        "each",
+        &number(connections),
+    );
+    let told = resident.map_or_else(|| "unknown".into(), number);
+    line(
+        "  whole process now, code and libraries included",
+        "",
+        &told,
+    );
+    let idle = wide(ServerMemory::CONNECTION);
+    line(
+        "  connections that never had anything left over",
+        &number(idle),
+        &number(idle * connections),
+    );
+    let windows = ServerMemory::WINDOWS;
+    let full = idle + u64::from(windows.receive) + u64::from(windows.send);
+    line(
+        "  connections with both windows full",
+        &number(full),
+        &number(full * connections),
+    );
+
+    line(
+        "at most: every window and every socket full",
+        "each",
+        &number(connections),
+    );
+    let process = resident.unwrap_or(0) + used + wide(parts.len()) * PAGE;
+    line("  whole process", "", &number(process));
+    let Buffers { receive, send } = kernel;
+    line(
+        "  kernel, receive buffers (SO_RCVBUF)",
+        &number(receive),
+        &number(receive * connections),
+    );
+    line(
+        "  kernel, send buffers (SO_SNDBUF)",
+        &number(send),
+        &number(send * connections),
+    );
+    let sum = process + (receive + send) * connections;
+    line("  sum", "", &number(sum));
+    text.push_str("not counted: what the kernel needs to know a socket, about 4 KiB each\n");
+    text
+}
+
+/// Of each part, one page may be touched for a few bytes only.
+const PAGE: u64 = 4096;
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_the_whole() {
+        let sum: usize = parts().iter().map(|part| part.reserved).sum();
+        let whole = ServerMemory::SIZE + 2 * lines::WAITING;
+        assert!(
+            sum <= whole && whole - sum < 64,
+            "but for padding: {sum} of {whole}"
+        );
+        let each: usize = parts().iter().map(|part| part.each).sum();
+        let windows = ServerMemory::WINDOWS;
+        let windows = windows.receive as usize + windows.send as usize;
+        assert_eq!(each, ServerMemory::CONNECTION + windows);
+    }
+
+    #[test]
+    fn the_sums_are_sums() {
+        let kernel = Buffers {
+            receive: 1000,
+            send: 100,
+        };
+        let text = table(2, kernel, Some(1_000_000));
+        let last = |name: &str| -> u64 {
+            let line = text
+                .lines()
+                .rev()
+                .find(|line| line.trim().starts_with(name))
+                .expect(name);
+            line.split_whitespace()
+                .next_back()
+                .and_then(|word| word.parse().ok())
+                .expect(name)
+        };
+        assert_eq!(last("kernel, receive"), 2000);
+        assert_eq!(last("kernel, send"), 200);
+        assert_eq!(last("sum"), last("whole process") + 2200);
+        assert_eq!(last("whole process now"), 1_000_000);
+        assert!(table(2, kernel, None).contains("unknown"));
+    }
+
+    #[test]
+    fn the_kernel_is_understood() {
+        let text = "Size: 9 kB\nRss:                1756 kB\nPss: 306 kB\n";
+        assert_eq!(kibibytes(text, "Rss:"), Some(1756 * 1024));
+        assert_eq!(kibibytes(text, "Swap:"), None);
+        assert_eq!(kibibytes("Rss: lots kB", "Rss:"), None);
+        assert!(resident().is_none_or(|bytes| bytes > 100_000));
+        assert!(socket_buffers().is_ok_and(|kernel| kernel.receive >= 2048 && kernel.send >= 2048));
+    }
+}

@@ -1,0 +1,98 @@
+//! The program from its arguments to its exit code.
+
+mod arguments;
+mod descriptors;
+mod escape;
+mod help;
+mod lines;
+mod logging;
+mod memory_table;
+mod places;
+mod report;
+mod ring;
+mod services;
+mod serving;
+mod signals;
+mod unix_path;
+mod values;
+
+use arguments::{Command, Options};
+use core::fmt;
+use services::{Chat, Discard, Echo, Print, ServiceName};
+use static_cell::ConstStaticCell;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+use tidegate::Memory;
+
+/// The most connections.
+const CONNECTIONS: usize = 20_000;
+
+/// One memory for every service: address space for the most connections, pages for those that come. The state of a
+/// connection is a count of lines, which only the chat uses.
+type ServerMemory = Memory<CONNECTIONS, 4096, 16384, u32>;
+static MEMORY: ConstStaticCell<ServerMemory> = ConstStaticCell::new(ServerMemory::new());
+
+/// Runs the program; answers its exit code.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match arguments::parse(arguments).and_then(obey) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            lines::LOG.push(format!("tidegate: {failure}\n").as_bytes());
+            lines::end();
+            failure.code()
+        }
+    }
+}
+
+fn obey(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Help => say(&help::text()),
+        Command::Version => say(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Memory(options) => say(&memory_table::text(&options, MEMORY.take())?),
+        Command::Serve(options) => return serve(&options),
+    }
+    Ok(())
+}
+
+fn serve(options: &Options) -> Result<(), Failure> {
+    match options.service {
+        ServiceName::Print => serving::serve(options, MEMORY.take(), Print::new(&lines::OUTPUT)),
+        ServiceName::Echo => serving::serve(options, MEMORY.take(), Echo),
+        ServiceName::Discard => serving::serve(options, MEMORY.take(), Discard),
+        ServiceName::Chat => serving::serve(options, MEMORY.take(), Chat::default()),
+    }
+}
+
+/// Writes an answer to standard output. If nobody reads it, there is nobody to tell.
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes());
+    let _ = output.flush();
+}
+
+/// Why the program gives up: one line, with the value and what would be right.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// The command line cannot be obeyed by this program, wherever it runs. Exit code 2.
+    Usage(String),
+    /// The system does not let it. Exit code 1.
+    System(String),
+}
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::System(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::System(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The summary at the end, and the statistics on SIGUSR1.
+
+use super::lines::{LOG, Sink};
+use super::services::Service;
+use core::fmt;
+use core::time::Duration;
+use tidegate::{Reason, Server, Stats};
+
+/// One line about everything.
+pub(crate) fn summary<S: Service>(out: &Sink, server: &Server<'_, S>, up: Duration) {
+    let stats = server.stats();
+    let refused = stats.refused_full.saturating_add(stats.refused_source);
+    let dropped = out.dropped().saturating_add(LOG.dropped());
+    out.line(format_args!(
+        "stopped: {} connections accepted, {refused} refused, {} evicted; {} bytes in, {} bytes out; \
+         {dropped} lines dropped{}; {}",
+        stats.accepted,
+        stats.evicted(),
+        stats.bytes_in,
+        stats.bytes_out,
+        Undelivered(server.session().handler().undelivered()),
+        Tenths(up),
+    ));
+}
+
+/// What the summary says of a service that passes lines on.
+struct Undelivered(Option<u64>);
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .map_or(Ok(()), |lines| write!(f, ", {lines} not delivered"))
+    }
+}
+
+/// `3.2 s`.
+struct Tenths(Duration);
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} s", self.0.as_secs(), self.0.subsec_millis() / 100)
+    }
+}
+
+/// Every counter, a line each.
+pub(crate) fn statistics<S: Service>(out: &Sink, server: &Server<'_, S>, up: Duration) {
+    let say = |name: &str, value: u64| out.line(format_args!("stats: {name} {value}"));
+    let Stats {
+        open,
+        peak,
+        accepted,
+        refused_full,
+        refused_source,
+        accept_failures,
+        shortages,
+        listeners_failed,
+        closed,
+        bytes_in,
+        bytes_out,
+        stale,
+        unasked,
+        rebuilds,
+        worst_queue,
+    } = server.stats();
+    say("seconds", up.as_secs());
+    say("open", (*open).into());
+    say("peak", (*peak).into());
+    say("accepted", *accepted);
+    say("refused_full", *refused_full);
+    say("refused_source", *refused_source);
+    say("accept_failures", *accept_failures);
+    say("shortages", *shortages);
+    say("listeners_failed", *listeners_failed);
+    for (reason, count) in CLOSED.iter().zip(closed) {
+        out.line(format_args!("stats: closed_{reason} {count}"));
+    }
+    say("bytes_in", *bytes_in);
+    say("bytes_out", *bytes_out);
+    say("stale", *stale);
+    say("unasked", *unasked);
+    say("rebuilds", *rebuilds);
+    say("repairs", server.repairs());
+    say("worst_queue", (*worst_queue).into());
+    if let Some(undelivered) = server.session().handler().undelivered() {
+        say("lines_not_delivered", undelivered);
+    }
+    say("lines_dropped", out.dropped());
+    say("log_lines_dropped", LOG.dropped());
+}
+
+/// Short names of the kinds of reasons, by [`Reason::kind`].
+const CLOSED: [&str; Reason::KINDS] = [
+    "peer_finished",
+    "finished",
+    "aborted",
+    "too_long",
+    "evicted",
+    "stopping",
+    "reset",
+    "failed",
+    "first_byte",
+    "request",
+    "write_stall",
+    "congestion",
+    "idle",
+    "linger",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate::Class;
+
+    #[test]
+    fn each_reason_has_its_name() {
+        for (reason, name) in [
+            (Reason::PeerFinished, "peer_finished"),
+            (Reason::Finished, "finished"),
+            (Reason::Aborted, "aborted"),
+            (Reason::TooLong, "too_long"),
+            (Reason::Evicted, "evicted"),
+            (Reason::Stopping, "stopping"),
+            (
+                Reason::Failed(tidegate_core::FaultKind::Reset.with_code(104)),
+                "reset",
+            ),
+            (
+                Reason::Failed(tidegate_core::FaultKind::Unknown.with_code(1)),
+                "failed",
+            ),
+            (Reason::Deadline(Class::FirstByte), "first_byte"),
+            (Reason::Deadline(Class::Request), "request"),
+            (Reason::Deadline(Class::WriteStall), "write_stall"),
+            (Reason::Deadline(Class::Congestion), "congestion"),
+            (Reason::Deadline(Class::Idle), "idle"),
+            (Reason::Deadline(Class::Linger), "linger"),
+        ] {
+            assert_eq!(CLOSED.get(reason.kind()), Some(&name));
+        }
+    }
+
+    #[test]
+    fn times_are_cut_to_tenths() {
+        assert_eq!(Tenths(Duration::from_millis(3_299)).to_string(), "3.2 s");
+        assert_eq!(Tenths(Duration::ZERO).to_string(), "0.0 s");
+    }
+}

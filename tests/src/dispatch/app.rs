@@ -1,0 +1,322 @@
+//! [`App`]: the application of both worlds, which does what the input says, from inside its calls and between turns.
+
+use super::input::{Input, RX, TX};
+use super::kernel::{Socket, mix};
+use super::model::{Call, Model};
+use alloc::rc::Rc;
+use core::cell::RefCell;
+use tidegate_core::{Conn, Handler, Reason, SendError, Token};
+
+/// What the application, the driver and the checker have in common.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) model: Model,
+    /// The application behaves: it consumes all, resumes, and finishes after the peer.
+    pub(super) tame: bool,
+    /// Bytes queued so far, all connections together: the next byte is made of it, so that no two sends are alike.
+    sent: u64,
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(input: Input<'a>, model: Model) -> Self {
+        Self {
+            input,
+            model,
+            tame: false,
+            sent: 0,
+        }
+    }
+}
+
+/// A connection as an application sees it, whichever world it is in.
+pub(super) trait Face {
+    fn token(&self) -> Token;
+    fn data(&self) -> Vec<u8>;
+    fn consume(&mut self, n: usize);
+    fn room(&self) -> usize;
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SendError>;
+    /// Puts `bytes` into the free space, commits `n`, and tells how many bytes there was space for.
+    fn commit(&mut self, bytes: &[u8], n: usize) -> usize;
+    fn finish(&mut self);
+    fn abort(&mut self);
+    fn pause(&mut self);
+    fn resume(&mut self);
+    fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError>;
+    /// `None`: there is no such call.
+    fn send_others(&mut self, bytes: &[u8]) -> Option<u32>;
+    fn want_room(&mut self, n: u32);
+    /// Whether there is no session around it: space is what lies behind what is queued, and room must be asked for.
+    fn is_bare(&self) -> bool;
+}
+
+impl Face for Conn<'_> {
+    fn token(&self) -> Token {
+        self.token()
+    }
+    fn data(&self) -> Vec<u8> {
+        self.data().to_vec()
+    }
+    fn consume(&mut self, n: usize) {
+        self.consume(n);
+    }
+    fn room(&self) -> usize {
+        self.room()
+    }
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.send(bytes)
+    }
+    fn commit(&mut self, bytes: &[u8], n: usize) -> usize {
+        let space = self.space();
+        let len = space.len();
+        space.copy_from_slice(&bytes[..len]);
+        self.commit(n);
+        len
+    }
+    fn finish(&mut self) {
+        self.finish();
+    }
+    fn abort(&mut self) {
+        self.abort();
+    }
+    fn pause(&mut self) {
+        self.pause();
+    }
+    fn resume(&mut self) {
+        self.resume();
+    }
+    fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_to(token, bytes)
+    }
+    fn send_others(&mut self, bytes: &[u8]) -> Option<u32> {
+        Some(self.send_others(bytes))
+    }
+    fn want_room(&mut self, _: u32) {}
+    fn is_bare(&self) -> bool {
+        false
+    }
+}
+
+/// The application.
+#[derive(Clone, Debug)]
+pub(super) struct App<'a>(pub(super) Rc<RefCell<Shared<'a>>>);
+
+impl App<'_> {
+    /// It is told about a connection, or visits it between turns (`None`).
+    pub(super) fn visit(&self, call: Option<Call>, face: &mut dyn Face) {
+        let shared = &mut *self.0.borrow_mut();
+        let token = face.token();
+        let gone = matches!(call, Some(Call::Closed(_)));
+        if let Some(call) = call {
+            shared.model.told(token, call);
+        }
+        if gone {
+            assert!(face.data().is_empty(), "data of a connection that is gone");
+        } else {
+            shared.check(face);
+        }
+        if shared.tame {
+            if !gone {
+                shared.behave(call, face);
+            }
+            return;
+        }
+        for _ in 0..shared.input.below(4) {
+            shared.act(face, gone);
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// The data are what the peer sent, from the first byte that was not consumed.
+    fn check(&mut self, face: &dyn Face) {
+        let connection = self.model.get(face.token());
+        let data = face.data();
+        if data.is_empty() && connection.shut {
+            return;
+        }
+        let id = connection.id;
+        let expected = (connection.consumed..connection.got).map(|position| Socket::byte(id, position));
+        assert!(data.iter().copied().eq(expected), "data of {:?}: {data:?}", face.token());
+        let room = face.room();
+        let predicted = connection.room();
+        assert!(room == 0 || room == predicted || (face.is_bare() && room < predicted), "room {room}, not {predicted}");
+    }
+
+    fn behave(&mut self, call: Option<Call>, face: &mut dyn Face) {
+        let n = face.data().len();
+        let now = self.model.now;
+        face.consume(n);
+        let connection = self.model.get(face.token());
+        connection.consumes(n as u64, now);
+        if call.is_none() && connection.paused {
+            connection.paused = false;
+            face.resume();
+        }
+        if call == Some(Call::Ended) || connection.ended {
+            connection.finishes(now);
+            face.finish();
+        }
+    }
+
+    fn bytes(&mut self, n: usize) -> Vec<u8> {
+        let from = self.sent;
+        self.sent += n as u64;
+        (from..self.sent).map(mix).collect()
+    }
+
+    /// One call of the application.
+    fn act(&mut self, face: &mut dyn Face, gone: bool) {
+        let token = face.token();
+        let now = self.model.now;
+        match self.input.below(12) {
+            choice @ (0 | 1 | 11) => {
+                let have = face.data().len();
+                let n = if choice == 1 { self.input.index(RX + 2) } else { have };
+                face.consume(n);
+                let left = face.data().len();
+                assert_eq!(left, have.saturating_sub(n), "consumed");
+                if !gone {
+                    self.model.get(token).consumes(have.min(n) as u64, now);
+                }
+            }
+            2 => self.send(face, gone),
+            3 => {
+                let bytes = self.bytes(TX);
+                let n = self.input.index(TX + 2);
+                let space = face.commit(&bytes, n);
+                assert!(!gone || space == 0, "space of a connection that is gone");
+                self.model.get(token).queues(&bytes[..n.min(space)], now);
+            }
+            4 => {
+                face.finish();
+                let connection = self.model.get(token);
+                connection.finishes(now);
+                connection.wants = 0;
+            }
+            5 => {
+                face.abort();
+                self.model.get(token).aborted = true;
+            }
+            6 => {
+                face.pause();
+                self.model.get(token).paused = true;
+            }
+            7 => {
+                face.resume();
+                self.model.get(token).paused = false;
+                self.model.resumed = true;
+            }
+            8 => self.send_to(face),
+            9 => self.send_others(face),
+            _ => {
+                let n = u32::from(self.input.byte());
+                face.want_room(n);
+                if face.is_bare() && !gone {
+                    let connection = self.model.get(token);
+                    let n = n.min(TX as u32);
+                    if n as usize > connection.room() && !connection.finished {
+                        connection.wants = n;
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, face: &mut dyn Face, gone: bool) {
+        let n = self.input.index(TX + 2);
+        let bytes = self.bytes(n);
+        let now = self.model.now;
+        let answer = face.send(&bytes);
+        let connection = self.model.get(face.token());
+        let room = connection.room();
+        match answer {
+            Ok(()) => {
+                assert!(!gone && !connection.finished && !connection.aborted, "sent after its end");
+                assert!(n <= room, "{n} bytes into {room}");
+                connection.queues(&bytes, now);
+            }
+            Err(SendError::Full { room: told }) => {
+                if !face.is_bare() {
+                    assert!(told < n && told == room, "room {told}, not {room}");
+                    connection.wants = u32::try_from(n).unwrap_or(u32::MAX);
+                }
+            }
+            Err(SendError::TooLong { window }) => assert!(n > window && window == TX),
+            Err(SendError::Closed) => {}
+        }
+    }
+
+    /// To any connection that was ever heard of.
+    fn send_to(&mut self, face: &mut dyn Face) {
+        let which = self.input.byte();
+        let bytes = self.bytes(usize::from(which >> 4));
+        let Some(token) = self.model.order.get(usize::from(which & 15)).copied() else {
+            return;
+        };
+        let now = self.model.now;
+        let answer = face.send_to(token, &bytes);
+        let connection = self.model.get(token);
+        if answer.is_ok() {
+            assert!(connection.is_live() && !connection.finished, "sent to {token:?}");
+            assert!(bytes.len() <= connection.room());
+            connection.queues(&bytes, now);
+        }
+    }
+
+    fn send_others(&mut self, face: &mut dyn Face) {
+        let n = self.input.index(TX + 2);
+        let bytes = self.bytes(n);
+        let now = self.model.now;
+        let own = face.token();
+        let others: Vec<Token> = (self.model.live())
+            .filter(|(token, connection)| *token != own && connection.is_live())
+            .map(|(token, _)| token)
+            .collect();
+        // Nothing can be sent to one that is not open, and nothing always to one that is.
+        let open: Vec<Token> = others.into_iter().filter(|token| face.send_to(*token, &[]).is_ok()).collect();
+        let Some(missed) = face.send_others(&bytes) else {
+            return;
+        };
+        let mut full = 0;
+        for token in open {
+            let connection = self.model.get(token);
+            if n <= connection.room() {
+                connection.queues(&bytes, now);
+            } else {
+                full += 1;
+            }
+        }
+        assert_eq!(missed, full, "others that were full");
+    }
+}
+
+impl Handler for App<'_> {
+    type State = u64;
+
+    fn opened(&mut self, conn: &mut Conn<'_>, state: &mut u64) {
+        assert_eq!(*state, 0, "the state of another");
+        *state = conn.token().to_bits();
+        self.visit(Some(Call::Opened), conn);
+    }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, state: &mut u64) {
+        assert_eq!(*state, conn.token().to_bits());
+        self.visit(Some(Call::Readable), conn);
+    }
+
+    fn writable(&mut self, conn: &mut Conn<'_>, state: &mut u64) {
+        assert_eq!(*state, conn.token().to_bits());
+        self.visit(Some(Call::Writable), conn);
+    }
+
+    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut u64) {
+        assert_eq!(*state, conn.token().to_bits());
+        self.visit(Some(Call::Ended), conn);
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {
+        assert_eq!(*state, conn.token().to_bits());
+        self.visit(Some(Call::Closed(reason)), conn);
+    }
+}

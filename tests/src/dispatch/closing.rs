@@ -1,0 +1,148 @@
+//! The closing phase: from now on everybody behaves, so all that can happen must happen, and then it must end.
+
+use super::drive::Drive;
+use super::input::{N, nanos_of};
+use super::model::Stage;
+use super::world::World;
+use tidegate_core::{FullTable, Instant};
+
+/// Turns in which a few connections of a few hundred bytes must have come to rest, whatever went before.
+const TURNS: u32 = 20_000;
+
+impl<W: World> Drive<'_, W> {
+    /// Lets everything come to rest, then stops.
+    pub(super) fn close(&mut self) {
+        self.shared.borrow_mut().tame = true;
+        self.now = self.now.max(self.core().now());
+        let pauses = nanos_of(Some(self.plan.config.pause_max + self.plan.config.congestion)) * 4;
+        let until = super::input::moved(self.now, pauses, false);
+        self.come_to_rest(|drive| drive.core().poll_timeout().is_none_or(|due| due > until));
+        if !self.model().has_stopped() {
+            self.nothing_was_lost();
+        }
+        self.stop();
+    }
+
+    /// Turns until nothing is reported, nothing is due and `rests` says that no time need pass.
+    fn come_to_rest(&mut self, rests: impl Fn(&Self) -> bool) {
+        let mut idle = 0;
+        for _ in 0..TURNS {
+            self.peers_behave();
+            self.visit_all();
+            let reported = self.wait(N + 2);
+            let had_work = self.core().has_work();
+            self.begin_turn();
+            self.drain();
+            let answered = self.answer_pending();
+            let progress = self.outputs > 0 || answered;
+            // Law 9: at most one turn in a row with an event and no progress.
+            idle = if reported > 0 && !progress { idle + 1 } else { 0 };
+            assert!(idle <= 1, "it spins");
+            if progress || reported > 0 || self.core().has_work() {
+                continue;
+            }
+            let _ = had_work;
+            if rests(self) {
+                return;
+            }
+            let due = self.core().poll_timeout().expect("nothing will ever happen");
+            assert!(due > self.core().now(), "a deadline that passed is due for ever");
+            self.now = due;
+        }
+        panic!("no rest after {TURNS} turns");
+    }
+
+    fn answer_pending(&mut self) -> bool {
+        let mut answered = false;
+        for action in core::mem::take(&mut self.pending) {
+            match self.honest(action) {
+                Some(outcome) => {
+                    self.answer(action, outcome);
+                    answered = true;
+                }
+                None => self.pending.push(action),
+            }
+        }
+        answered
+    }
+
+    fn peers_behave(&mut self) {
+        let mute = self.plan.mute;
+        for socket in self.kernel.sockets.values_mut() {
+            socket.peer_reads(u64::MAX);
+            if socket.shut && !mute {
+                socket.peer_finishes();
+            }
+        }
+    }
+
+    /// The application takes what it had left, and resumes what it had paused.
+    fn visit_all(&mut self) {
+        let waiting: Vec<_> = (self.model().live())
+            .filter(|(_, connection)| {
+                connection.is_live()
+                    && !connection.finished
+                    && (connection.paused || connection.unread() > 0 || connection.ended)
+            })
+            .map(|(token, _)| token)
+            .collect();
+        for token in waiting {
+            self.visit(token);
+            self.check();
+        }
+    }
+
+    /// Whatever the kernel has for a connection that nothing was wrong with was taken, and what it queued was sent.
+    fn nothing_was_lost(&mut self) {
+        let model = self.model();
+        let mut taken = 0;
+        let mut idle = false;
+        for (token, connection) in model.live() {
+            taken += 1;
+            assert!(connection.stage == Stage::Told || self.plan.completions, "{token:?} never opened");
+            if !connection.is_plain() {
+                continue;
+            }
+            let socket = &self.kernel.sockets[&token];
+            if socket.misled || (socket.shut && !connection.shut) {
+                continue;
+            }
+            idle |= connection.pending().is_empty();
+            assert_eq!(socket.available(), 0, "input that nobody fetches: {token:?}");
+            assert!(!socket.finished || connection.ended, "an end that nobody reads: {token:?}");
+            assert!(!socket.reset, "a reset that nobody sees: {token:?}");
+            assert!(connection.pending().is_empty(), "output that nobody sends: {token:?}");
+        }
+        for (token, backlog) in &self.kernel.backlogs {
+            if backlog.is_empty() {
+                continue;
+            }
+            assert!(taken >= self.plan.limit, "{token:?}: a place is free, and nobody is let in");
+            match self.plan.config.full {
+                FullTable::Wait => {}
+                FullTable::Refuse => panic!("{token:?}: nobody is refused"),
+                FullTable::Evict => assert!(!idle, "{token:?}: nobody is evicted"),
+            }
+        }
+    }
+
+    /// After `stop` all is closed, and at its time whatever is left.
+    fn stop(&mut self) {
+        let by = super::input::moved(self.now, 1000 * self.plan.unit, false);
+        let by = self.model().stop_at.map_or(by, |earlier| earlier.min(by));
+        self.model().stop_at = Some(by);
+        self.world.stop(by);
+        self.come_to_rest(|drive| drive.core().poll_timeout().is_none());
+        assert!(self.core().is_stopped(), "stop does not end");
+        assert!(self.core().now() <= by.max(self.now), "later than it had to");
+        assert_eq!(self.core().listening(), 0);
+        assert_eq!(self.core().armed().count(), 0);
+        assert_eq!(self.core().poll_timeout(), None);
+        assert!(self.pending.is_empty(), "{:?}", self.pending);
+        let model = self.model();
+        assert!(model.listeners.values().all(|listener| listener.gone));
+        assert!(model.connections.values().all(|connection| connection.stage == Stage::Gone));
+        assert!(self.kernel.sockets.is_empty());
+        let _: Instant = by;
+    }
+}

@@ -1,0 +1,333 @@
+//! [`Drive`]: a driver. It asks the kernel, carries actions out, at once or later, and shows the model all of it.
+
+use super::app::Shared;
+use super::input::{Plan, moved};
+use super::kernel::{Kernel, Socket};
+use super::model::Model;
+use super::world::World;
+use alloc::rc::Rc;
+use core::cell::{RefCell, RefMut};
+use tidegate_core::{Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token, Trigger};
+
+/// Outputs of a turn: at most 64 operations of 256 bytes before the kernel is asked again, one visit beyond, and a few
+/// calls for each of 3 connections and 16 listeners; reports that come in between may add their visits.
+const OUTPUTS: u32 = 1000;
+
+/// A driver of one world.
+pub(super) struct Drive<'a, W> {
+    pub(super) world: W,
+    pub(super) shared: Rc<RefCell<Shared<'a>>>,
+    pub(super) kernel: Kernel,
+    pub(super) plan: Plan,
+    /// Issued and not answered, oldest first.
+    pub(super) pending: Vec<Action>,
+    /// `Cancel` came for these: what is pending is answered soon.
+    pub(super) cancelled: Vec<Token>,
+    pub(super) now: Instant,
+    /// Outputs since the turn began.
+    pub(super) outputs: u32,
+}
+
+impl<'a, W: World> Drive<'a, W> {
+    pub(super) fn new(world: W, shared: Rc<RefCell<Shared<'a>>>, plan: Plan) -> Self {
+        let mut drive = Self {
+            world,
+            shared,
+            kernel: Kernel::new(),
+            pending: Vec::new(),
+            cancelled: Vec::new(),
+            now: Instant::ZERO,
+            outputs: 0,
+            plan,
+        };
+        for _ in 0..drive.plan.listeners {
+            let token = drive.world.listen(drive.plan.per_source);
+            drive.model().listeners.insert(token, super::model::Listener::default());
+            drive.kernel.backlogs.entry(token).or_default();
+        }
+        drive
+    }
+
+    pub(super) fn run(mut self) {
+        let mut steps = 0;
+        while !self.shared.borrow().input.is_empty() && steps < 600 {
+            steps += 1;
+            self.step();
+            self.check();
+        }
+        self.close();
+    }
+
+    pub(super) fn model(&self) -> RefMut<'_, Model> {
+        RefMut::map(self.shared.borrow_mut(), |shared| &mut shared.model)
+    }
+
+    pub(super) fn core(&self) -> &Dispatcher<'_> {
+        self.world.core()
+    }
+
+    pub(super) fn check(&self) {
+        self.model().check(self.core());
+    }
+}
+
+/// Time, reports and turns.
+impl<W: World> Drive<'_, W> {
+    /// An event goes in, with the time.
+    pub(super) fn event(&mut self, event: Event) {
+        let mut model = self.model();
+        model.now = model.now.max(self.now);
+        drop(model);
+        self.world.event(self.now, event);
+        self.model().resumed = false;
+    }
+
+    pub(super) fn report(&mut self, event: Event) {
+        if let Event::Ready { token, .. } = event {
+            self.model().reports(token);
+        }
+        self.event(event);
+        self.check();
+    }
+
+    /// Asks the kernel, and tells the machine.
+    pub(super) fn wait(&mut self, most: usize) -> usize {
+        let events = self.kernel.wait(most);
+        for event in &events {
+            self.report(*event);
+        }
+        events.len()
+    }
+
+    pub(super) fn begin_turn(&mut self) {
+        let mut model = self.model();
+        model.now = model.now.max(self.now);
+        drop(model);
+        self.world.timeout(self.now);
+        self.outputs = 0;
+        self.check();
+    }
+
+    /// Carries out all outputs, until the machine has no more.
+    pub(super) fn drain(&mut self) {
+        while self.pull(self.plan.completions) {}
+    }
+
+    /// Carries out the next output; whether there was one.
+    pub(super) fn pull(&mut self, later: bool) -> bool {
+        let Some(action) = self.poll() else {
+            return false;
+        };
+        self.carry(action, later);
+        self.check();
+        true
+    }
+
+    /// The next output, shown to the model and to the kernel.
+    pub(super) fn poll(&mut self) -> Option<Action> {
+        let Some(action) = self.world.output() else {
+            self.ends_turn();
+            return None;
+        };
+        self.outputs += 1;
+        assert!(self.outputs < OUTPUTS, "a turn without an end: {action:?}");
+        self.model().output(action);
+        match action {
+            Action::Arm {
+                token,
+                was,
+                now,
+                trigger,
+            } => self.kernel.arm(token, was, now, trigger),
+            Action::Rebuild => {
+                let armed: Vec<_> = self.core().armed().collect();
+                self.kernel.rebuild(&armed);
+            }
+            Action::Cancel { token } => self.cancelled.push(token),
+            Action::Recv { token, into } => self.fill(token, into),
+            Action::Send { token, from } => self.compare(token, from),
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Shutdown { .. }
+            | Action::Unsent { .. }
+            | Action::Close { .. } => {}
+        }
+        Some(action)
+    }
+
+    fn ends_turn(&mut self) {
+        if self.core().has_work() {
+            return;
+        }
+        self.model().quiet(self.core());
+    }
+
+    /// A kernel may write into the span as soon as it has it; how much of that counts, the answer tells.
+    fn fill(&mut self, token: Token, into: Span) {
+        let (id, received) = (self.model().get(token).id, self.kernel.sockets[&token].received);
+        let space = self.world.receive_into(token, into);
+        assert_eq!(space.len(), into.len as usize, "{token:?} {into:?}");
+        for (byte, position) in space.iter_mut().zip(received..) {
+            *byte = Socket::byte(id, position);
+        }
+    }
+
+    /// What is to be sent is what was queued.
+    fn compare(&self, token: Token, from: Span) {
+        let mut model = self.model();
+        let queued = &model.get(token).pending()[..from.len as usize];
+        assert_eq!(self.world.send_from(token, from), queued, "{token:?} {from:?}");
+    }
+}
+
+/// Carrying out.
+impl<W: World> Drive<'_, W> {
+    pub(super) fn carry(&mut self, action: Action, later: bool) {
+        if asked(action).is_none() {
+            return;
+        }
+        match if later { None } else { self.honest(action) } {
+            Some(outcome) => self.answer(action, outcome),
+            None => self.pending.push(action),
+        }
+    }
+
+    /// What comes of it in this kernel; `None`: nothing yet, it is a completion.
+    pub(super) fn honest(&mut self, action: Action) -> Option<Outcome> {
+        let (token, _) = asked(action)?;
+        let waits = |of: Token| self.plan.completions && !self.cancelled.contains(&of);
+        match action {
+            Action::Accept { listener, .. } | Action::Refuse { listener } => {
+                let waiting = self.kernel.backlogs.get(&listener).is_some_and(|backlog| !backlog.is_empty());
+                if !waiting && waits(listener) {
+                    return None;
+                }
+                let outcome = self.kernel.accept(listener);
+                let refused = matches!((action, outcome), (Action::Refuse { .. }, Outcome::Accepted(_)));
+                Some(if refused { Outcome::Complete(0) } else { outcome })
+            }
+            Action::Recv { into, .. } => {
+                let completion = waits(token);
+                self.kernel.receive(token, into.len, completion)
+            }
+            Action::Send { from, .. } => {
+                let completion = waits(token);
+                self.kernel.send(token, from.len, completion)
+            }
+            Action::Unsent { .. } => {
+                let socket = &self.kernel.sockets[&token];
+                Some(Outcome::Complete(u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX)))
+            }
+            Action::Shutdown { .. } | Action::Close { .. } => Some(Outcome::Complete(0)),
+            Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
+        }
+    }
+
+    /// An answer goes in, made up or not.
+    pub(super) fn answer(&mut self, action: Action, outcome: Outcome) {
+        let Some((token, op)) = asked(action) else {
+            return;
+        };
+        let edge = self.plan.config.trigger == Trigger::Edge;
+        match action {
+            Action::Accept { .. } if matches!(outcome, Outcome::Accepted(_)) => {
+                self.kernel.open(token);
+                let id = self.kernel.sockets[&token].id;
+                self.model().get(token).id = id;
+            }
+            Action::Recv { into: span, .. } if possible(outcome, span) => {
+                self.kernel.answered(token, true, outcome, edge);
+            }
+            Action::Send { from, .. } => {
+                self.compare(token, from);
+                if possible(outcome, from) {
+                    self.kernel.answered(token, false, outcome, edge);
+                }
+            }
+            Action::Shutdown { .. } => {
+                if let Some(socket) = self.kernel.sockets.get_mut(&token) {
+                    socket.shut = true;
+                }
+            }
+            Action::Close { .. } => self.kernel.close(token),
+            Action::Accept { .. }
+            | Action::Recv { .. }
+            | Action::Refuse { .. }
+            | Action::Unsent { .. }
+            | Action::Arm { .. }
+            | Action::Cancel { .. }
+            | Action::Rebuild => {}
+        }
+        let mut model = self.model();
+        model.now = model.now.max(self.now);
+        model.answers(token, op, outcome);
+        drop(model);
+        self.event(Event::Done { token, op, outcome });
+        self.model().answered(self.core());
+        self.check();
+    }
+
+    /// Arming fails, after the fact.
+    pub(super) fn arm_fails(&mut self, token: Token, fault: Fault) {
+        self.kernel.forget(token);
+        self.model().arm_failed(token, fault);
+        let outcome = Outcome::Failed(fault);
+        self.event(Event::Done {
+            token,
+            op: Op::Arm,
+            outcome,
+        });
+    }
+
+    /// An event that must change nothing but the two counters.
+    pub(super) fn nothing_comes_of(&mut self, event: Event) {
+        self.now = self.now.min(self.core().now());
+        let before = self.snapshot();
+        self.event(event);
+        let after = self.snapshot();
+        assert_eq!(before.1 + 1, after.1, "counted once: {event:?}");
+        assert_eq!(before.0, after.0, "{event:?}");
+    }
+
+    #[expect(clippy::type_complexity, reason = "compared and nothing else")]
+    fn snapshot(
+        &self,
+    ) -> (
+        (Option<Instant>, Instant, bool, Vec<(Token, Directions, Trigger)>, Vec<(Token, Span, Span, Option<Info>)>, Stats),
+        u64,
+    ) {
+        let core = self.core();
+        let mut stats = core.stats().clone();
+        let dropped = core::mem::take(&mut stats.stale) + core::mem::take(&mut stats.unasked);
+        let connections = (core.connections())
+            .map(|token| (token, core.unconsumed(token), core.space(token), core.info(token)))
+            .collect();
+        let armed = core.armed().collect();
+        ((core.poll_timeout(), core.now(), core.has_work(), armed, connections, stats), dropped)
+    }
+
+    pub(super) fn forward(&mut self, nanos: u64, back: bool) {
+        self.now = moved(self.now, nanos, back);
+    }
+}
+
+fn possible(outcome: Outcome, span: Span) -> bool {
+    match outcome {
+        Outcome::Complete(n) | Outcome::Drained(n) => n <= span.len,
+        Outcome::Accepted(_) | Outcome::Failed(_) => false,
+    }
+}
+
+/// How the answer to an action is named; `None`: it asks for none.
+pub(super) fn asked(action: Action) -> Option<(Token, Op)> {
+    match action {
+        Action::Accept { token, .. } => Some((token, Op::Accept)),
+        Action::Refuse { listener } => Some((listener, Op::Refuse)),
+        Action::Recv { token, .. } => Some((token, Op::Recv)),
+        Action::Send { token, .. } => Some((token, Op::Send)),
+        Action::Shutdown { token } => Some((token, Op::Shutdown)),
+        Action::Unsent { token } => Some((token, Op::Unsent)),
+        Action::Close { token, .. } => Some((token, Op::Close)),
+        Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
+    }
+}

@@ -1,0 +1,383 @@
+//! The laws: what may be told about an answer, and what holds between two calls.
+
+use super::input::{RX, TX, nanos_of};
+use super::kernel::source_of;
+use super::model::{Call, Connection, Expected, Kind, Model, Stage, Times};
+use tidegate_core::{
+    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, Instant, Op, Outcome, Reason, Token, Trigger,
+};
+
+/// Events.
+impl Model {
+    /// A report goes in.
+    pub(super) fn reports(&mut self, token: Token) {
+        let oneshot = self.config.trigger == Trigger::Oneshot;
+        if let Some(connection) = self.connections.get_mut(&token)
+            && connection.stage != Stage::Gone
+        {
+            connection.disturbed = true;
+            if oneshot {
+                connection.source.armed = Directions::NONE;
+            }
+        }
+    }
+
+    /// Arming failed.
+    pub(super) fn arm_failed(&mut self, token: Token, fault: Fault) {
+        let (source, _) = self.source(token);
+        source.registered = Directions::NONE;
+        source.armed = Directions::NONE;
+        if let Some(connection) = self.connections.get_mut(&token) {
+            connection.faults.push(fault);
+        }
+    }
+
+    /// The answer to an action goes in: what may be told?
+    pub(super) fn answers(&mut self, token: Token, op: Op, outcome: Outcome) {
+        self.expected = Expected {
+            token: Some(token),
+            ..Expected::default()
+        };
+        match op {
+            Op::Accept => self.accepted(token, outcome),
+            Op::Refuse => {
+                let listener = self.listeners.get_mut(&token).expect("a known listener");
+                listener.busy = false;
+                if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
+                    self.counted.refused_full += 1;
+                }
+            }
+            Op::Recv => self.received(token, outcome),
+            Op::Send => self.sent(token, outcome),
+            Op::Shutdown | Op::Unsent => self.get(token).call = None,
+            Op::Close if token.is_listener() => {
+                self.listeners.get_mut(&token).expect("a known listener").gone = true;
+            }
+            Op::Close => {
+                let told = self.get(token).stage == Stage::Told;
+                if told {
+                    self.expected.may.push(Kind::Closed);
+                    self.expected.must = Some(Kind::Closed);
+                }
+                self.get(token).stage = Stage::Gone;
+            }
+            Op::Arm | Op::Cancel => {}
+        }
+    }
+
+    fn accepted(&mut self, token: Token, outcome: Outcome) {
+        let listener = self.get(token).listener;
+        self.listeners.get_mut(&listener).expect("a known listener").busy = false;
+        let Outcome::Accepted(address) = outcome else {
+            self.get(token).stage = Stage::Gone;
+            return;
+        };
+        let source = source_of(address);
+        let same = self.live().filter(|(_, other)| {
+            other.stage == Stage::Told && source.is_some() && source_of(other.address) == source
+        });
+        let has = u32::try_from(same.count()).unwrap_or(u32::MAX);
+        let refused = source.is_some() && self.per_source.is_some_and(|limit| has >= limit);
+        let now = self.now;
+        let connection = self.get(token);
+        connection.address = address;
+        connection.opened_at = now;
+        connection.times = Times {
+            heard: now,
+            progress: now,
+            consumed: now,
+        };
+        connection.settled = connection.times;
+        if refused {
+            connection.stage = Stage::Refused;
+            self.counted.refused_source += 1;
+        } else {
+            connection.stage = Stage::Told;
+            self.counted.accepted += 1;
+            self.expected.may.push(Kind::Opened);
+            self.expected.must = Some(Kind::Opened);
+        }
+    }
+
+    fn received(&mut self, token: Token, outcome: Outcome) {
+        let now = self.now;
+        let connection = self.get(token);
+        let span = connection.receiving.take().expect("asked");
+        match outcome {
+            Outcome::Complete(n) | Outcome::Drained(n) if n > span.len => connection.faults.push(IMPOSSIBLE),
+            Outcome::Complete(n) | Outcome::Drained(n) => {
+                let short = matches!(outcome, Outcome::Drained(_));
+                connection.disturbed |= short;
+                if n > 0 {
+                    connection.times.heard = now;
+                    if connection.unread() == 0 {
+                        connection.times.consumed = now;
+                    }
+                    self.expected.bytes = u64::from(n);
+                    self.expected.may.push(Kind::Readable);
+                } else if !short {
+                    connection.ended |= connection.finished;
+                    self.expected.may.push(Kind::Ended);
+                }
+            }
+            Outcome::Accepted(_) => connection.faults.push(IMPOSSIBLE),
+            Outcome::Failed(fault) => connection.failed(fault),
+        }
+    }
+
+    fn sent(&mut self, token: Token, outcome: Outcome) {
+        let now = self.now;
+        let connection = self.get(token);
+        let span = connection.sending.take().expect("asked");
+        match outcome {
+            Outcome::Complete(n) | Outcome::Drained(n) if n > span.len => connection.faults.push(IMPOSSIBLE),
+            Outcome::Complete(n) | Outcome::Drained(n) => {
+                connection.disturbed |= matches!(outcome, Outcome::Drained(_)) || n == 0;
+                connection.taken += n as usize;
+                if n > 0 {
+                    connection.times.progress = now;
+                    connection.times.heard = now;
+                }
+                self.expected.may.push(Kind::Writable);
+            }
+            Outcome::Accepted(_) => connection.faults.push(IMPOSSIBLE),
+            Outcome::Failed(fault) => connection.failed(fault),
+        }
+    }
+}
+
+impl Connection {
+    fn failed(&mut self, fault: Fault) {
+        match fault.kind {
+            FaultKind::Interrupted => {}
+            FaultKind::Shortage => {
+                self.congested = true;
+                self.disturbed = true;
+            }
+            FaultKind::Reset
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable
+            | FaultKind::Invalid
+            | FaultKind::Unknown => self.faults.push(fault),
+        }
+    }
+
+    /// The application queued bytes.
+    pub(super) fn queues(&mut self, bytes: &[u8], now: Instant) {
+        if self.pending().is_empty() && !bytes.is_empty() {
+            self.times.progress = now;
+        }
+        self.queued.extend_from_slice(bytes);
+    }
+
+    /// The application consumed bytes.
+    pub(super) fn consumes(&mut self, n: u64, now: Instant) {
+        self.consumed += n;
+        if n > 0 {
+            self.times.consumed = now;
+        }
+    }
+
+    pub(super) fn finishes(&mut self, now: Instant) {
+        if !self.finished {
+            self.finished = true;
+            self.finished_at = now;
+        }
+    }
+}
+
+/// Notices.
+impl Model {
+    /// The application is told.
+    pub(super) fn told(&mut self, token: Token, call: Call) {
+        let kind = match call {
+            Call::Opened => Kind::Opened,
+            Call::Readable => Kind::Readable,
+            Call::Writable => Kind::Writable,
+            Call::Ended => Kind::Ended,
+            Call::Closed(_) => Kind::Closed,
+        };
+        // What `resume` calls for, at the end of the visit.
+        if kind == Kind::Readable && core::mem::take(&mut self.resumed) {
+            return;
+        }
+        assert_eq!(self.expected.token, Some(token), "{call:?} about another");
+        assert!(self.expected.may.contains(&kind), "{call:?} out of the blue: {token:?}");
+        assert!(!self.expected.told.contains(&kind), "{call:?} twice: {token:?}");
+        self.expected.told.push(kind);
+        let bytes = core::mem::take(&mut self.expected.bytes);
+        let connection = self.get(token);
+        connection.got += bytes;
+        connection.was_full |= connection.unread() == RX as u64;
+        match call {
+            Call::Opened => {}
+            Call::Readable => assert!(!connection.paused, "told while paused: {token:?}"),
+            Call::Writable => {
+                let fits = TX - connection.pending().len() >= connection.wants as usize;
+                assert!(fits, "told before it fits: {token:?}");
+                connection.wants = 0;
+            }
+            Call::Ended => {
+                assert!(!connection.ended, "two ends: {token:?}");
+                connection.ended = true;
+            }
+            Call::Closed(reason) => {
+                self.closed(token, reason);
+            }
+        }
+    }
+
+    fn closed(&mut self, token: Token, reason: Reason) {
+        self.counted.closed[reason.kind()] += 1;
+        let (now, config) = (self.now, &self.config);
+        let timed_out = self.stop_at.is_some_and(|by| by <= now);
+        let connection = &self.connections[&token];
+        let sent = connection.pending().is_empty();
+        match reason {
+            Reason::PeerFinished => assert!(sent && connection.finished && connection.ended),
+            Reason::Finished => assert!(sent && connection.finished, "{token:?}"),
+            Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),
+            Reason::Aborted => assert!(connection.aborted),
+            Reason::Evicted => assert_eq!(config.full, FullTable::Evict),
+            Reason::TooLong => assert!(connection.was_full, "{token:?}"),
+            Reason::Failed(fault) => assert!(connection.faults.contains(&fault), "{fault:?}"),
+            Reason::Deadline(class) => {
+                let length = nanos_of(config.length(class));
+                assert!(length > 0, "{class:?} is off");
+                let since = match class {
+                    Class::FirstByte => connection.opened_at,
+                    Class::Request => connection.settled.consumed,
+                    Class::WriteStall => connection.settled.progress,
+                    Class::Congestion => connection.opened_at,
+                    Class::Idle => connection.settled.heard,
+                    Class::Linger => connection.finished_at,
+                };
+                let after = now.nanos_since(since);
+                assert!(after >= length, "{class:?} after {after} of {length}: {token:?}");
+            }
+        }
+    }
+}
+
+const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);
+
+/// What holds between two calls.
+impl Model {
+    /// After an event: what was told is what had to be.
+    pub(super) fn answered(&mut self, core: &Dispatcher<'_>) {
+        let expected = core::mem::take(&mut self.expected);
+        if let Some(must) = expected.must {
+            assert!(expected.told.contains(&must), "{must:?} was not told: {:?}", expected.token);
+        }
+        let Some(token) = expected.token else { return };
+        let Some(connection) = self.connections.get_mut(&token) else {
+            return;
+        };
+        if connection.stage != Stage::Told {
+            return;
+        }
+        // Bytes that nobody was told of: taken while paused, or thrown away because it is no longer open.
+        let len = u64::from(core.unconsumed(token).len);
+        if expected.bytes > 0 && len == connection.unread() + expected.bytes {
+            assert!(connection.paused, "bytes that were not told: {token:?}");
+            connection.got += expected.bytes;
+            connection.was_full |= connection.unread() == RX as u64;
+        }
+        let fits = connection.wants > 0 && connection.pending().is_empty() && core.space(token).len > 0;
+        assert!(!fits, "there is room, and nobody was told: {token:?}");
+    }
+
+    /// After every step.
+    pub(super) fn check(&mut self, core: &Dispatcher<'_>) {
+        assert_eq!(core.now(), self.now, "the clock");
+        let mut armed: Vec<_> = core.armed().map(|(token, now, _)| (token, now)).collect();
+        let mut open: Vec<_> = core.connections().collect();
+        for (token, connection) in &self.connections {
+            let held = connection.source.registered;
+            let position = armed.iter().position(|entry| *entry == (*token, held));
+            assert_eq!(position.is_some(), !held.is_empty(), "armed: {token:?}");
+            position.map(|position| armed.swap_remove(position));
+            let position = open.iter().position(|entry| entry == token);
+            assert_eq!(position.is_some(), connection.is_live(), "connections: {token:?}");
+            position.map(|position| open.swap_remove(position));
+        }
+        for (token, listener) in &self.listeners {
+            let held = listener.source.registered;
+            let position = armed.iter().position(|entry| *entry == (*token, held));
+            assert_eq!(position.is_some(), !held.is_empty(), "armed: {token:?}");
+            position.map(|position| armed.swap_remove(position));
+        }
+        assert!(armed.is_empty() && open.is_empty(), "{armed:?} {open:?}");
+        let mut told = 0;
+        for (token, connection) in self.live().filter(|(_, connection)| connection.is_live()) {
+            told += 1;
+            let info = core.info(token).expect("a live connection");
+            assert_eq!(info.bytes_in, connection.got, "bytes in: {token:?}");
+            assert_eq!(info.bytes_out, connection.taken as u64, "bytes out: {token:?}");
+            assert_eq!(info.listener, connection.listener.index(), "{token:?}");
+            assert_eq!(info.opened_at, connection.opened_at, "{token:?}");
+            let unread = u64::from(core.unconsumed(token).len);
+            let dropped = unread == 0 && connection.shut;
+            assert!(dropped || unread == connection.unread(), "unread: {token:?}");
+            if let (Some(into), false) = (connection.receiving, connection.shut) {
+                let held = core.unconsumed(token);
+                assert!(held.len == 0 || held.at + held.len <= into.at, "{held:?} {into:?}");
+            }
+            if let Some(from) = connection.sending {
+                let space = core.space(token);
+                assert!(space.len == 0 || from.at + from.len <= space.at, "{space:?} {from:?}");
+            }
+        }
+        self.check_stats(core, told);
+        if core.has_work() {
+            assert_eq!(core.poll_timeout(), Some(core.now()), "work is due now");
+        }
+    }
+
+    fn check_stats(&self, core: &Dispatcher<'_>, told: u32) {
+        let stats = core.stats();
+        assert_eq!(stats.open, told, "open");
+        assert!(stats.peak >= told && stats.peak <= self.limit, "peak");
+        assert_eq!(stats.accepted, self.counted.accepted, "accepted");
+        assert_eq!(stats.accepted, u64::from(stats.open) + stats.closed_total(), "accepted = open + closed");
+        assert_eq!(stats.closed, self.counted.closed, "closed by reason");
+        assert_eq!(stats.refused_full, self.counted.refused_full, "refused, full");
+        assert_eq!(stats.refused_source, self.counted.refused_source, "refused, source");
+        let got: u64 = self.connections.values().map(|connection| connection.got).sum();
+        let taken: usize = self.connections.values().map(|connection| connection.taken).sum();
+        assert_eq!(stats.bytes_in, got, "bytes in");
+        assert_eq!(stats.bytes_out, taken as u64, "bytes out");
+    }
+
+    /// When no source waits for its turn: whatever a connection could do is in flight or armed, or waits for a deadline.
+    pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
+        for connection in self.connections.values_mut() {
+            connection.settled = connection.times;
+        }
+        for (token, connection) in self.live() {
+            let source = &connection.source;
+            let ending = source.cancelled || source.closing;
+            if connection.stage == Stage::Refused {
+                assert!(source.closing, "{token:?} is not closed");
+            }
+            if connection.stage != Stage::Told || ending {
+                continue;
+            }
+            // A bare window is not moved: it has room again once all of it is consumed.
+            let held = core.unconsumed(token);
+            let used = if self.bare { u64::from(held.at + held.len) } else { connection.unread() };
+            let hears = used < RX as u64 && !connection.paused && !connection.ended && connection.pending().is_empty() && !connection.finished;
+            let receives = connection.receiving.is_some() || source.armed.contains(Directions::READ);
+            assert!(!hears || receives || connection.congested, "deaf: {token:?}");
+            let sends = connection.sending.is_some() || source.armed.contains(Directions::WRITE);
+            let queued = !connection.pending().is_empty();
+            assert!(!queued || sends || connection.congested, "mute: {token:?}");
+            let waits = connection.finished && !queued && !connection.shut && !connection.congested;
+            assert!(!waits || connection.in_flight(), "does not end: {token:?}");
+            if let Some(longest) = self.longest {
+                let due = core.poll_timeout().expect("a connection has a deadline");
+                assert!(due.nanos_since(core.now()) <= longest + longest / 64, "{due:?} is far");
+            }
+        }
+    }
+}

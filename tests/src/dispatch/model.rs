@@ -1,0 +1,380 @@
+//! [`Model`]: what the checker believes, learned only from what went in and came out, and the laws over it.
+
+use super::input::{Plan, RX, TX};
+use core::net::SocketAddr;
+use std::collections::HashMap;
+use tidegate_core::{
+    Action, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger,
+};
+
+/// What is registered of a source, and how its end goes.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    pub(super) registered: Directions,
+    /// What will be reported: what is registered, unless it is a one-shot interest that was reported.
+    pub(super) armed: Directions,
+    pub(super) cancelled: bool,
+    /// `Close` was issued.
+    pub(super) closing: bool,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// `Accept` is in flight.
+    Reserved,
+    /// `Opened` was told.
+    Told,
+    /// It was accepted and, because its source had its share, told to nobody.
+    Refused,
+    /// Its slot is free again.
+    Gone,
+}
+
+/// A connection that was, is or will be.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stage: Stage,
+    pub(super) source: Source,
+    pub(super) listener: Token,
+    pub(super) address: Option<SocketAddr>,
+    /// Names the bytes of its peer.
+    pub(super) id: u64,
+    pub(super) receiving: Option<Span>,
+    pub(super) sending: Option<Span>,
+    /// `Shutdown` or `Unsent` is in flight.
+    pub(super) call: Option<Op>,
+    pub(super) shut: bool,
+    /// Bytes put into its receive window while it was open, and those of them that the application consumed.
+    pub(super) got: u64,
+    pub(super) consumed: u64,
+    /// Every byte that was queued, and how many the kernel took.
+    pub(super) queued: Vec<u8>,
+    pub(super) taken: usize,
+    pub(super) paused: bool,
+    pub(super) finished: bool,
+    pub(super) aborted: bool,
+    pub(super) ended: bool,
+    /// An attempt has shown that a direction is not ready, or the kernel has reported.
+    pub(super) disturbed: bool,
+    /// The last operation failed for want of memory.
+    pub(super) congested: bool,
+    /// What a send asked for that was answered with `Full`.
+    pub(super) wants: u32,
+    pub(super) was_full: bool,
+    pub(super) faults: Vec<Fault>,
+    pub(super) opened_at: Instant,
+    pub(super) finished_at: Instant,
+    pub(super) times: Times,
+    pub(super) settled: Times,
+}
+
+/// When something happened last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    pub(super) heard: Instant,
+    pub(super) progress: Instant,
+    pub(super) consumed: Instant,
+}
+
+impl Connection {
+    fn new(listener: Token) -> Self {
+        Self {
+            stage: Stage::Reserved,
+            source: Source::default(),
+            listener,
+            address: None,
+            id: 0,
+            receiving: None,
+            sending: None,
+            call: None,
+            shut: false,
+            got: 0,
+            consumed: 0,
+            queued: Vec::new(),
+            taken: 0,
+            paused: false,
+            finished: false,
+            aborted: false,
+            ended: false,
+            disturbed: false,
+            congested: false,
+            wants: 0,
+            was_full: false,
+            faults: Vec::new(),
+            opened_at: Instant::ZERO,
+            finished_at: Instant::ZERO,
+            times: Times::default(),
+            settled: Times::default(),
+        }
+    }
+
+    /// What was queued and not taken.
+    pub(super) fn pending(&self) -> &[u8] {
+        &self.queued[self.taken..]
+    }
+
+    /// Bytes that can be queued, if it is open: what is being sent must not move, so then only what lies behind counts.
+    pub(super) fn room(&self) -> usize {
+        let before = self.sending.map_or(0, |from| from.at as usize);
+        (TX - before).saturating_sub(self.pending().len())
+    }
+
+    pub(super) fn unread(&self) -> u64 {
+        self.got - self.consumed
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.stage == Stage::Told
+    }
+
+    pub(super) fn in_flight(&self) -> bool {
+        self.receiving.is_some() || self.sending.is_some() || self.call.is_some()
+    }
+
+    /// Whether nothing that the checker saw ends it or holds it back.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_live()
+            && !(self.finished || self.aborted || self.congested || self.source.cancelled || self.source.closing)
+            && self.faults.is_empty()
+    }
+}
+
+/// A listener.
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    pub(super) source: Source,
+    /// An `Accept` or `Refuse` is in flight.
+    pub(super) busy: bool,
+    pub(super) refusing: bool,
+    pub(super) gone: bool,
+}
+
+/// What the application is told as the answer to an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Call {
+    Opened,
+    Readable,
+    Writable,
+    Ended,
+    Closed(Reason),
+}
+
+/// What may be told about the event that goes in, and what was.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    pub(super) token: Option<Token>,
+    pub(super) may: Vec<Kind>,
+    pub(super) must: Option<Kind>,
+    pub(super) told: Vec<Kind>,
+    pub(super) bytes: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Opened,
+    Readable,
+    Writable,
+    Ended,
+    Closed,
+}
+
+/// What the checker believes.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) connections: HashMap<Token, Connection>,
+    pub(super) listeners: HashMap<Token, Listener>,
+    /// In the order in which they were reserved.
+    pub(super) order: Vec<Token>,
+    pub(super) now: Instant,
+    pub(super) expected: Expected,
+    /// `resume` was called in the visit that goes on.
+    pub(super) resumed: bool,
+    pub(super) stop_at: Option<Instant>,
+    pub(super) bare: bool,
+    pub(super) per_source: Option<u32>,
+    pub(super) limit: u32,
+    pub(super) longest: Option<u64>,
+    pub(super) config: tidegate_core::Config,
+    pub(super) counted: Stats,
+}
+
+impl Model {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            connections: HashMap::new(),
+            listeners: HashMap::new(),
+            order: Vec::new(),
+            now: Instant::ZERO,
+            expected: Expected::default(),
+            resumed: false,
+            stop_at: None,
+            bare: !plan.session,
+            per_source: plan.per_source,
+            limit: plan.limit,
+            longest: plan.longest(),
+            config: plan.config.clone(),
+            counted: Stats::default(),
+        }
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stop_at.is_some()
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = (Token, &Connection)> {
+        self.order.iter().filter_map(|token| {
+            let connection = &self.connections[token];
+            (connection.stage != Stage::Gone).then_some((*token, connection))
+        })
+    }
+
+    /// A connection that was reserved at some time.
+    pub(super) fn get(&mut self, token: Token) -> &mut Connection {
+        self.connections.get_mut(&token).unwrap_or_else(|| panic!("{token:?} was never reserved"))
+    }
+
+    pub(super) fn source(&mut self, token: Token) -> (&mut Source, bool) {
+        if token.is_listener() {
+            let listener = self.listeners.get_mut(&token).expect("a known listener");
+            assert!(!listener.gone, "{token:?} is gone");
+            (&mut listener.source, listener.busy)
+        } else {
+            let connection = self.connections.get_mut(&token).expect("a known connection");
+            assert!(
+                matches!(connection.stage, Stage::Told | Stage::Refused),
+                "{token:?} is no connection"
+            );
+            let busy = connection.in_flight();
+            (&mut connection.source, busy)
+        }
+    }
+}
+
+/// Outputs.
+impl Model {
+    /// Checks what the machine wants done, and believes it is.
+    pub(super) fn output(&mut self, action: Action) {
+        match action {
+            Action::Accept { listener, token } => self.accepts(listener, token),
+            Action::Refuse { listener } => {
+                assert_eq!(self.config.full, tidegate_core::FullTable::Refuse, "policy");
+                assert_eq!(self.taken(), self.limit, "refused though there is a place");
+                self.take_listener(listener, true);
+            }
+            Action::Recv { token, into } => {
+                let connection = self.transfers(token);
+                assert!(connection.receiving.is_none(), "two receives: {token:?}");
+                assert!(into.len > 0 && into.at.saturating_add(into.len) as usize <= RX, "{into:?}");
+                assert!(!connection.ended, "receive after the end: {token:?}");
+                assert!(!connection.paused || connection.shut, "receive while paused: {token:?}");
+                connection.receiving = Some(into);
+            }
+            Action::Send { token, from } => {
+                let connection = self.transfers(token);
+                assert!(connection.sending.is_none(), "two sends: {token:?}");
+                assert!(from.len > 0 && from.at.saturating_add(from.len) as usize <= TX, "{from:?}");
+                assert_eq!(from.len as usize, connection.pending().len(), "all that is queued is sent");
+                assert!(!connection.shut, "sends after its end: {token:?}");
+                connection.sending = Some(from);
+            }
+            Action::Arm {
+                token,
+                was,
+                now,
+                trigger,
+            } => self.arms(token, was, now, trigger),
+            Action::Shutdown { token } => {
+                let connection = self.transfers(token);
+                assert!(connection.call.is_none() && !connection.shut, "one end: {token:?}");
+                assert!(connection.pending().is_empty(), "end before what is queued: {token:?}");
+                let asked = connection.finished;
+                connection.call = Some(Op::Shutdown);
+                connection.shut = true;
+                assert!(asked || self.stop_at.is_some(), "an end that nobody asked for: {token:?}");
+            }
+            Action::Unsent { token } => {
+                let length = super::input::nanos_of(self.config.write_stall);
+                let now = self.now;
+                let connection = self.transfers(token);
+                assert!(connection.call.is_none(), "two calls: {token:?}");
+                connection.call = Some(Op::Unsent);
+                let since = connection.settled.progress;
+                assert!(now.nanos_since(since) >= length, "stalled early: {token:?}");
+            }
+            Action::Cancel { token } => {
+                let (source, busy) = self.source(token);
+                assert!(busy, "nothing to cancel: {token:?}");
+                assert!(!source.cancelled && !source.closing, "cancelled twice: {token:?}");
+                source.cancelled = true;
+            }
+            Action::Close { token, reset } => {
+                let (source, busy) = self.source(token);
+                assert!(!busy, "closed with something in flight: {token:?}");
+                assert!(source.registered.is_empty(), "closed while armed: {token:?}");
+                assert!(!source.closing, "closed twice: {token:?}");
+                source.closing = true;
+                let asked = (self.connections.get(&token))
+                    .is_some_and(|connection| connection.aborted || connection.stage == Stage::Refused);
+                assert!(!reset || asked, "reset that nobody asked for: {token:?}");
+            }
+            Action::Rebuild => {
+                for source in self.sources() {
+                    source.armed = source.registered;
+                }
+            }
+        }
+    }
+
+    fn sources(&mut self) -> impl Iterator<Item = &mut Source> {
+        let listeners = self.listeners.values_mut().map(|listener| &mut listener.source);
+        listeners.chain(self.connections.values_mut().map(|connection| &mut connection.source))
+    }
+
+    fn taken(&self) -> u32 {
+        u32::try_from(self.live().count()).unwrap_or(u32::MAX)
+    }
+
+    fn take_listener(&mut self, token: Token, refusing: bool) {
+        let listener = self.listeners.get_mut(&token).expect("a known listener");
+        assert!(!listener.gone && !listener.source.closing, "{token:?} is gone");
+        assert!(!listener.busy, "two accepts: {token:?}");
+        listener.busy = true;
+        listener.refusing = refusing;
+    }
+
+    fn accepts(&mut self, listener: Token, token: Token) {
+        assert!(!token.is_listener() && token.index() < self.limit, "{token:?} is outside the table");
+        assert!(self.taken() < self.limit, "accept with a full table");
+        assert!(self.live().all(|(other, _)| other.index() != token.index()), "{token:?}: the place is taken");
+        self.take_listener(listener, false);
+        let before = self.connections.insert(token, Connection::new(listener));
+        assert!(before.is_none(), "{token:?} comes again");
+        self.order.push(token);
+    }
+
+    /// A connection on which something may be done.
+    fn transfers(&mut self, token: Token) -> &mut Connection {
+        let connection = self.get(token);
+        assert!(connection.is_live(), "{token:?} is not open");
+        assert!(!connection.source.closing && !connection.source.cancelled, "{token:?} is closing");
+        connection.congested = false;
+        connection
+    }
+
+    fn arms(&mut self, token: Token, was: Directions, now: Directions, trigger: Trigger) {
+        let due = if token.is_listener() { Trigger::Level } else { self.config.trigger };
+        assert_eq!(trigger, due, "{token:?}");
+        if let Some(connection) = self.connections.get(&token) {
+            assert!(connection.disturbed || now.is_empty(), "armed though all is ready: {token:?}");
+        }
+        let (source, busy) = self.source(token);
+        assert!(!source.closing, "armed after its close: {token:?}");
+        assert!(!source.cancelled || (now.is_empty() && !busy), "armed while closing: {token:?}");
+        assert_eq!(source.registered, was, "{token:?}");
+        assert!(was != now || trigger == Trigger::Oneshot, "armed without need: {token:?}");
+        source.registered = now;
+        source.armed = now;
+    }
+}
+

@@ -1,0 +1,268 @@
+//! What one step is: one byte, modulo the number of choices, and its arguments of one byte each.
+
+use super::drive::{Drive, asked};
+use super::input::{RX, TX};
+use super::world::World;
+use tidegate_core::{Action, Directions, Event, Op, Outcome, Token};
+
+impl<W: World> Drive<'_, W> {
+    fn byte(&self) -> u8 {
+        self.shared.borrow_mut().input.byte()
+    }
+
+    fn below(&self, n: u32) -> u32 {
+        self.shared.borrow_mut().input.below(n)
+    }
+
+    fn index(&self, len: usize) -> usize {
+        self.shared.borrow_mut().input.index(len)
+    }
+
+    /// One step of the input.
+    pub(super) fn step(&mut self) {
+        match self.below(18) {
+            0 => self.turn(),
+            1 => {
+                self.pull(false);
+            }
+            2 => {
+                self.pull(true);
+            }
+            3 => {
+                self.wait(8);
+            }
+            4 | 5 => self.peer(),
+            6 => self.begin_turn(),
+            7 => {
+                let nanos = u64::from(self.byte()) * self.plan.unit;
+                self.forward(nanos, false);
+            }
+            8 => {
+                let nanos = u64::from(self.byte()) * self.plan.unit * 16;
+                self.forward(nanos, true);
+            }
+            9 => self.jump(),
+            10 => self.answer_one(true),
+            11 => self.answer_one(false),
+            12 => self.hostile_pull(),
+            13 => self.hostile_done(),
+            14 => self.hostile_ready(),
+            15 | 16 => self.application(),
+            _ => self.rare(),
+        }
+    }
+
+    /// A turn as it should be.
+    fn turn(&mut self) {
+        self.wait(8);
+        self.begin_turn();
+        self.drain();
+    }
+
+    fn peer(&mut self) {
+        let (what, amount) = (self.below(8), self.byte());
+        let nth = usize::from(amount >> 5);
+        let some = u64::from(amount & 31);
+        if what < 2 {
+            let source = u32::from(amount) % super::input::SOURCES;
+            return self.kernel.connect(usize::from(amount >> 7), source);
+        }
+        let Some(socket) = self.kernel.peer(nth) else {
+            return;
+        };
+        match what {
+            2..=4 => socket.peer_sends(some),
+            5 => socket.peer_reads(some),
+            6 => {
+                socket.peer_sends(some);
+                socket.peer_finishes();
+            }
+            _ => socket.peer_resets(),
+        }
+    }
+
+    /// To the time at which the machine wants to be called.
+    fn jump(&mut self) {
+        if let Some(due) = self.core().poll_timeout() {
+            self.now = self.now.max(due);
+        }
+        self.begin_turn();
+        self.drain();
+    }
+
+    fn answer_one(&mut self, honest: bool) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let action = self.pending.remove(self.index(self.pending.len()));
+        let outcome = if honest {
+            self.honest(action)
+        } else {
+            Some(self.invent(action))
+        };
+        match outcome {
+            Some(outcome) => self.answer(action, outcome),
+            None => self.pending.push(action),
+        }
+    }
+
+    /// Any answer; to a transfer, around its length.
+    fn invent(&self, action: Action) -> Outcome {
+        let len = match action {
+            Action::Recv { into, .. } => into.len,
+            Action::Send { from, .. } => from.len,
+            Action::Unsent { .. } => 20,
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Arm { .. }
+            | Action::Shutdown { .. }
+            | Action::Cancel { .. }
+            | Action::Close { .. }
+            | Action::Rebuild => 1,
+        };
+        self.shared.borrow_mut().input.outcome(len)
+    }
+
+    /// Carries the next output out in any way.
+    fn hostile_pull(&mut self) {
+        let Some(action) = self.poll() else { return };
+        if let Action::Arm { token, now, .. } = action {
+            if !now.is_empty() && self.byte() & 1 == 1 {
+                let kind = self.shared.borrow_mut().input.fault();
+                self.arm_fails(token, kind.with_code(28));
+            }
+        } else if asked(action).is_some() {
+            let outcome = self.invent(action);
+            self.answer(action, outcome);
+        }
+    }
+
+    /// An answer to whatever, asked for or not; twice, if it was.
+    fn hostile_done(&mut self) {
+        let token = self.any_token();
+        let op = [Op::Recv, Op::Send, Op::Accept, Op::Refuse, Op::Shutdown, Op::Unsent, Op::Close, Op::Cancel, Op::Arm]
+            [self.index(9)];
+        let outcome = self.shared.borrow_mut().input.outcome(8);
+        let found = self.pending.iter().position(|action| asked(*action) == Some((token, op)));
+        if let Some(position) = found {
+            let action = self.pending.remove(position);
+            let outcome = self.invent(action);
+            self.answer(action, outcome);
+        }
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let event = Event::Done { token, op, outcome };
+        match op {
+            // A failure of what needs no answer is an answer, to a source that lives.
+            Op::Cancel if failed && self.is_live(token) => self.event(event),
+            Op::Arm if failed && self.is_live(token) => {}
+            Op::Accept
+            | Op::Refuse
+            | Op::Recv
+            | Op::Send
+            | Op::Arm
+            | Op::Shutdown
+            | Op::Unsent
+            | Op::Cancel
+            | Op::Close => self.nothing_comes_of(event),
+        }
+    }
+
+    fn is_live(&self, token: Token) -> bool {
+        let model = self.model();
+        let listens = model.listeners.get(&token).is_some_and(|listener| !listener.gone);
+        listens || model.live().any(|(live, _)| live == token)
+    }
+
+    fn hostile_ready(&mut self) {
+        let token = self.any_token();
+        let what = self.byte();
+        let directions =
+            Directions::READ.when(what & 1 == 1) | Directions::WRITE.when(what & 2 == 2);
+        let event = Event::Ready {
+            token,
+            directions,
+            closing: what & 4 == 4,
+        };
+        if self.is_live(token) {
+            self.report(event);
+        } else {
+            self.nothing_comes_of(event);
+        }
+    }
+
+    /// A token of the present, of the past, or of nothing.
+    fn any_token(&self) -> Token {
+        let which = self.byte();
+        let model = self.model();
+        let nth = usize::from(which >> 2);
+        let connections = model.order.iter().rev().copied();
+        let live: Vec<Token> = model.live().map(|(token, _)| token).collect();
+        let found = match which & 3 {
+            0 => live.iter().copied().cycle().nth(nth),
+            1 => connections.cycle().nth(nth),
+            2 => model.listeners.keys().min().copied(),
+            _ => None,
+        };
+        let invented = [0, 1, 1 << 32, (1 << 32) | 3, (1 << 32) | (1 << 31) | 5, u64::MAX, 7 << 32, u64::MAX << 32];
+        found.unwrap_or(Token::from_bits(invented[nth % invented.len()]))
+    }
+
+    /// The application comes between turns.
+    fn application(&mut self) {
+        let token = self.any_token();
+        self.visit(token);
+    }
+
+    pub(super) fn visit(&mut self, token: Token) {
+        let told = self.model().connections.get(&token).is_some_and(super::model::Connection::is_live);
+        let visited = self.world.visit(token);
+        assert_eq!(visited, told, "lent: {token:?}");
+        self.model().resumed = false;
+        if !told {
+            assert_eq!(self.core().info(token), None, "known: {token:?}");
+            assert_eq!(self.core().unconsumed(token).len + self.core().space(token).len, 0, "{token:?}");
+        }
+    }
+
+    fn rare(&mut self) {
+        let what = self.byte();
+        match what % 4 {
+            0 => {
+                let by = super::input::moved(self.now, u64::from(what) * self.plan.unit * 8, false);
+                let mut model = self.model();
+                model.stop_at = Some(model.stop_at.map_or(by, |earlier| earlier.min(by)));
+                drop(model);
+                self.world.stop(by);
+            }
+            1 => {
+                // The same stale report, turn after turn.
+                for _ in 0..9 {
+                    self.nothing_comes_of(Event::Ready {
+                        token: Token::from_bits(u64::from(what) << 40),
+                        directions: Directions::BOTH,
+                        closing: false,
+                    });
+                    self.begin_turn();
+                }
+            }
+            2 => self.forward(u64::from(what) * 1_000_000_000, false),
+            _ => self.look_at_bytes(),
+        }
+    }
+
+    /// A driver may look at bytes that it was not asked for.
+    fn look_at_bytes(&mut self) {
+        let token = self.any_token();
+        let flying = self.pending.iter().any(|action| asked(*action) == Some((token, Op::Recv)));
+        if token.index() as usize >= super::input::N || flying {
+            return;
+        }
+        let at = self.below(RX as u32);
+        let span = tidegate_core::Span { at, len: RX as u32 - at };
+        let len = self.world.receive_into(token, span).len();
+        assert!(len == 0 || len == span.len as usize);
+        let span = tidegate_core::Span { at, len: TX as u32 - at };
+        let len = self.world.send_from(token, span).len();
+        assert!(len == 0 || len == span.len as usize);
+    }
+}

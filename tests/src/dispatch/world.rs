@@ -1,0 +1,185 @@
+//! [`World`]: a machine with its application, as a driver sees it: a [`Session`], or a bare [`Dispatcher`] with windows
+//! of its own.
+
+use super::app::{App, Face};
+use super::input::{N, RX, TX};
+use super::model::Call;
+use tidegate_core::{Action, Dispatcher, Event, Instant, Notice, SendError, Session, Span, Token};
+
+/// What a driver drives.
+pub(super) trait World {
+    fn core(&self) -> &Dispatcher<'_>;
+    fn event(&mut self, now: Instant, event: Event);
+    fn timeout(&mut self, now: Instant);
+    fn output(&mut self) -> Option<Action>;
+    fn listen(&mut self, per_source: Option<u32>) -> Token;
+    fn stop(&mut self, by: Instant);
+    fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8];
+    fn send_from(&self, token: Token, from: Span) -> &[u8];
+    /// The application visits a connection between turns; whether there is one.
+    fn visit(&mut self, token: Token) -> bool;
+}
+
+impl<'a> World for Session<'_, App<'a>> {
+    fn core(&self) -> &Dispatcher<'_> {
+        self.machine()
+    }
+    fn event(&mut self, now: Instant, event: Event) {
+        self.handle_event(now, event);
+    }
+    fn timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+    fn output(&mut self) -> Option<Action> {
+        self.poll_output()
+    }
+    fn listen(&mut self, per_source: Option<u32>) -> Token {
+        self.listen(per_source).expect("two places")
+    }
+    fn stop(&mut self, by: Instant) {
+        self.stop(by);
+    }
+    fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
+        self.receive_into(token, into)
+    }
+    fn send_from(&self, token: Token, from: Span) -> &[u8] {
+        self.send_from(token, from)
+    }
+    fn visit(&mut self, token: Token) -> bool {
+        self.lend(token, |app, conn, _| app.clone().visit(None, conn)).is_some()
+    }
+}
+
+/// A dispatcher and the windows that its spans lie in.
+#[derive(Debug)]
+pub(super) struct Bare<'t, 'a> {
+    pub(super) core: Dispatcher<'t>,
+    pub(super) app: App<'a>,
+    pub(super) receive: [[u8; RX]; N],
+    pub(super) send: [[u8; TX]; N],
+}
+
+impl World for Bare<'_, '_> {
+    fn core(&self) -> &Dispatcher<'_> {
+        &self.core
+    }
+    fn event(&mut self, now: Instant, event: Event) {
+        let (token, call) = match self.core.handle_event(now, event) {
+            None => return,
+            Some(Notice::Opened(token)) => (token, Call::Opened),
+            Some(Notice::Readable(token)) => (token, Call::Readable),
+            Some(Notice::Writable(token)) => (token, Call::Writable),
+            Some(Notice::Ended(token)) => (token, Call::Ended),
+            Some(Notice::Closed(token, reason)) => (token, Call::Closed(reason)),
+        };
+        let app = self.app.clone();
+        app.visit(Some(call), &mut BareConn { world: self, token });
+    }
+    fn timeout(&mut self, now: Instant) {
+        self.core.handle_timeout(now);
+    }
+    fn output(&mut self) -> Option<Action> {
+        self.core.poll_output()
+    }
+    fn listen(&mut self, per_source: Option<u32>) -> Token {
+        self.core.listen(per_source).expect("two places")
+    }
+    fn stop(&mut self, by: Instant) {
+        self.core.stop(by);
+    }
+    fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
+        part_mut(&mut self.receive[token.index() as usize], into)
+    }
+    fn send_from(&self, token: Token, from: Span) -> &[u8] {
+        part(&self.send[token.index() as usize], from)
+    }
+    fn visit(&mut self, token: Token) -> bool {
+        if self.core.info(token).is_none() {
+            return false;
+        }
+        let app = self.app.clone();
+        app.visit(None, &mut BareConn { world: self, token });
+        true
+    }
+}
+
+fn part(window: &[u8], span: Span) -> &[u8] {
+    &window[span.at as usize..][..span.len as usize]
+}
+
+fn part_mut(window: &mut [u8], span: Span) -> &mut [u8] {
+    &mut window[span.at as usize..][..span.len as usize]
+}
+
+/// A connection of a bare dispatcher, by the calls that take its token.
+struct BareConn<'w, 't, 'a> {
+    world: &'w mut Bare<'t, 'a>,
+    token: Token,
+}
+
+impl BareConn<'_, '_, '_> {
+    fn put(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
+        let space = self.world.core.space(token);
+        if bytes.len() > TX {
+            return Err(SendError::TooLong { window: TX });
+        }
+        if bytes.len() > space.len as usize || bytes.is_empty() {
+            let room = space.len as usize;
+            return Err(SendError::Full { room });
+        }
+        let window = &mut self.world.send[token.index() as usize];
+        window[space.at as usize..][..bytes.len()].copy_from_slice(bytes);
+        self.world.core.commit(token, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        Ok(())
+    }
+}
+
+impl Face for BareConn<'_, '_, '_> {
+    fn token(&self) -> Token {
+        self.token
+    }
+    fn data(&self) -> Vec<u8> {
+        let span = self.world.core.unconsumed(self.token);
+        part(&self.world.receive[self.token.index() as usize], span).to_vec()
+    }
+    fn consume(&mut self, n: usize) {
+        self.world.core.consume(self.token, u32::try_from(n).unwrap_or(u32::MAX));
+    }
+    fn room(&self) -> usize {
+        self.world.core.space(self.token).len as usize
+    }
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.put(self.token, bytes)
+    }
+    fn commit(&mut self, bytes: &[u8], n: usize) -> usize {
+        let space = self.world.core.space(self.token);
+        let window = &mut self.world.send[self.token.index() as usize];
+        part_mut(window, space).copy_from_slice(&bytes[..space.len as usize]);
+        self.world.core.commit(self.token, u32::try_from(n).unwrap_or(u32::MAX));
+        space.len as usize
+    }
+    fn finish(&mut self) {
+        self.world.core.finish(self.token);
+    }
+    fn abort(&mut self) {
+        self.world.core.abort(self.token);
+    }
+    fn pause(&mut self) {
+        self.world.core.pause(self.token);
+    }
+    fn resume(&mut self) {
+        self.world.core.resume(self.token);
+    }
+    fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
+        self.put(token, bytes)
+    }
+    fn send_others(&mut self, _: &[u8]) -> Option<u32> {
+        None
+    }
+    fn want_room(&mut self, n: u32) {
+        self.world.core.want_room(self.token, n);
+    }
+    fn is_bare(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,60 @@
+//! The fuzz target `dispatch` on stable: its corpus, and inputs of a generator whose seed is printed when one fails.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// Inputs made here. `FUZZ_INPUTS` and `FUZZ_SEED` in the environment replace the number and the first seed.
+const INPUTS: u64 = 4000;
+
+#[test]
+fn the_corpus_breaks_no_law() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/dispatch");
+    let files = fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("an entry of the corpus").path();
+        let bytes = fs::read(&path).expect("a file of the corpus");
+        play(&bytes, &path.display().to_string());
+        count += 1;
+    }
+    assert!(count > 0, "the corpus is empty: {}", corpus.display());
+}
+
+#[test]
+fn generated_inputs_break_no_law() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let first: u64 = number("FUZZ_SEED").unwrap_or(1);
+    for seed in first..first + number("FUZZ_INPUTS").unwrap_or(INPUTS) {
+        play(&generated(seed), &format!("FUZZ_SEED={seed} FUZZ_INPUTS=1"));
+    }
+}
+
+/// Up to 500 bytes. In every other input small bytes are frequent: they are the choices that lead on.
+fn generated(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    };
+    let len = 9 + next() % 500;
+    (0..len)
+        .map(|position| {
+            let [byte, choice, ..] = next().to_le_bytes();
+            let small = seed % 2 == 0 && position >= 9 && choice < 160;
+            if small { byte % 18 } else { byte }
+        })
+        .collect()
+}
+
+/// Plays an input; if it breaks a law, says which it was.
+fn play(bytes: &[u8], name: &str) {
+    let played = catch_unwind(AssertUnwindSafe(|| tests::dispatch(bytes)));
+    if let Err(law) = played {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        eprintln!("{name}\n{hex}");
+        std::panic::resume_unwind(law);
+    }
+}
