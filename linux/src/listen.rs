@@ -197,6 +197,8 @@ impl fmt::Display for ListenError {
             Errno::ACCESS => {
                 "permission denied; ports below 1024 need privileges, paths a writable folder"
             }
+            Errno::NOENT => "the path's folder does not exist; make it, or choose another path",
+            Errno::AFNOSUPPORT => "this kernel lacks the address family; choose another address",
             Errno::NAMETOOLONG | Errno::INVAL => {
                 "the address or path is not usable; a path has at most 107 bytes"
             }

@@ -2,6 +2,10 @@
 
 extern crate alloc;
 
+pub mod bounded;
 mod dispatch;
+pub mod net;
+pub mod process;
+pub mod server;
 
 pub use dispatch::dispatch;

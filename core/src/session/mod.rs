@@ -4,6 +4,8 @@ pub(crate) mod bytes;
 mod conn;
 mod handler;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 pub use conn::{Conn, SendError};
 pub use handler::Handler;

@@ -16,6 +16,7 @@ pub(super) struct Shared<'a> {
     pub(super) tame: bool,
     /// Bytes queued so far, all connections together: the next byte is made of it, so that no two sends are alike.
     sent: u64,
+    trace: bool,
 }
 
 impl<'a> Shared<'a> {
@@ -25,6 +26,7 @@ impl<'a> Shared<'a> {
             model,
             tame: false,
             sent: 0,
+            trace: std::env::var_os("FUZZ_TRACE").is_some(),
         }
     }
 }
@@ -115,6 +117,9 @@ impl App<'_> {
         } else {
             shared.check(face);
         }
+        if shared.trace {
+            eprintln!("             app {token:?} {call:?}");
+        }
         if shared.tame {
             if !gone {
                 shared.behave(call, face);
@@ -169,7 +174,11 @@ impl Shared<'_> {
     fn act(&mut self, face: &mut dyn Face, gone: bool) {
         let token = face.token();
         let now = self.model.now;
-        match self.input.below(12) {
+        let choice = self.input.below(12);
+        if self.trace {
+            eprintln!("             app {token:?} call {choice}, {} unread", face.data().len());
+        }
+        match choice {
             choice @ (0 | 1 | 11) => {
                 let have = face.data().len();
                 let n = if choice == 1 { self.input.index(RX + 2) } else { have };

@@ -26,6 +26,8 @@ pub(super) struct Drive<'a, W> {
     pub(super) now: Instant,
     /// Outputs since the turn began.
     pub(super) outputs: u32,
+    /// Prints what goes in and comes out: `FUZZ_TRACE` is set.
+    pub(super) trace: bool,
 }
 
 impl<'a, W: World> Drive<'a, W> {
@@ -38,8 +40,12 @@ impl<'a, W: World> Drive<'a, W> {
             cancelled: Vec::new(),
             now: Instant::ZERO,
             outputs: 0,
+            trace: std::env::var_os("FUZZ_TRACE").is_some(),
             plan,
         };
+        if drive.trace {
+            eprintln!("{:?}", drive.plan);
+        }
         for _ in 0..drive.plan.listeners {
             let token = drive.world.listen(drive.plan.per_source);
             drive.model().listeners.insert(token, super::model::Listener::default());
@@ -78,6 +84,9 @@ impl<W: World> Drive<'_, W> {
         let mut model = self.model();
         model.now = model.now.max(self.now);
         drop(model);
+        if self.trace {
+            eprintln!("{:>12} in  {event:?}", self.now.as_nanos());
+        }
         self.world.event(self.now, event);
         self.model().resumed = false;
     }
@@ -103,6 +112,9 @@ impl<W: World> Drive<'_, W> {
         let mut model = self.model();
         model.now = model.now.max(self.now);
         drop(model);
+        if self.trace {
+            eprintln!("{:>12} in  turn", self.now.as_nanos());
+        }
         self.world.timeout(self.now);
         self.outputs = 0;
         self.check();
@@ -129,6 +141,9 @@ impl<W: World> Drive<'_, W> {
             self.ends_turn();
             return None;
         };
+        if self.trace {
+            eprintln!("{:>12} out {action:?}", self.now.as_nanos());
+        }
         self.outputs += 1;
         assert!(self.outputs < OUTPUTS, "a turn without an end: {action:?}");
         self.model().output(action);

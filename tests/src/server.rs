@@ -1,0 +1,209 @@
+//! A server of the library, in a thread of its own.
+
+use crate::bounded::{SOON, until};
+use core::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server, Stats, StopHandle, Trigger};
+
+/// Every trigger.
+pub const TRIGGERS: [Trigger; 3] = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
+
+/// Sends back what comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo;
+
+impl Handler for Echo {
+    type State = ();
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let data = conn.data();
+        let n = data.len().min(conn.room());
+        if conn.send(&data[..n]).is_ok() {
+            conn.consume(n);
+        }
+    }
+}
+
+/// Small memory for one test; never given back.
+#[must_use]
+pub fn memory<const N: usize, const RX: usize, const TX: usize, S: 'static>()
+-> &'static mut Memory<N, RX, TX, S> {
+    Box::leak(Box::new(Memory::new()))
+}
+
+/// A configuration with this trigger.
+#[must_use]
+pub fn with(trigger: Trigger) -> Config {
+    Config {
+        trigger,
+        ..Config::default()
+    }
+}
+
+/// A port that the kernel chooses.
+#[must_use]
+pub fn anywhere() -> Listen<'static> {
+    Listen::on(Address::Inet(SocketAddr::from(([127, 0, 0, 1], 0))))
+}
+
+/// A server with one listener, to be turned by the test itself.
+///
+/// # Panics
+///
+/// If it cannot be made.
+#[must_use]
+pub fn server<const N: usize, const RX: usize, const TX: usize, H: Handler>(
+    memory: &'static mut Memory<N, RX, TX, H::State>,
+    config: &Config,
+    handler: H,
+) -> (Server<'static, H>, SocketAddr) {
+    let mut server = Server::new(memory, config, handler).expect("a server");
+    let (_, address) = server.listen(&anywhere()).expect("listening");
+    (server, address.expect("an address"))
+}
+
+type Question<H> = Box<dyn FnOnce(&mut Server<'static, H>) + Send>;
+
+/// A server that runs until it is dropped.
+#[derive(Debug)]
+pub struct Running<H: Handler<State: 'static> + 'static> {
+    address: Option<SocketAddr>,
+    stop: StopHandle,
+    ask: Sender<Question<H>>,
+    thread: Option<JoinHandle<Stats>>,
+}
+
+impl<H: Handler<State: Send> + Send> Running<H> {
+    /// Runs an echo or whatever `handler` is, on a port of the kernel's choice.
+    pub fn start<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'static mut Memory<N, RX, TX, H::State>,
+        config: &Config,
+        handler: H,
+    ) -> Self {
+        Self::listen(memory, config, handler, &anywhere())
+    }
+
+    /// Runs it there.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot.
+    pub fn listen<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'static mut Memory<N, RX, TX, H::State>,
+        config: &Config,
+        handler: H,
+        listen: &Listen<'static>,
+    ) -> Self {
+        let (config, listen) = (config.clone(), listen.clone());
+        let (tell, told) = channel();
+        let (ask, asked) = channel();
+        let thread = thread::spawn(move || {
+            let mut server = Server::new(memory, &config, handler).expect("a server");
+            let (_, address) = server.listen(&listen).expect("listening");
+            let _ = tell.send((address, server.stop_handle().expect("a handle")));
+            run(&mut server, &asked)
+        });
+        let (address, stop) = told.recv_timeout(SOON).expect("a server");
+        Self {
+            address,
+            stop,
+            ask,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    ///
+    /// If that is no internet address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("an internet address")
+    }
+
+    /// What stops it.
+    #[must_use]
+    pub fn handle(&self) -> &StopHandle {
+        &self.stop
+    }
+
+    /// Its thread, while it runs.
+    #[must_use]
+    pub fn thread(&self) -> Option<&JoinHandle<Stats>> {
+        self.thread.as_ref()
+    }
+
+    /// Asks the server something between two turns.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer.
+    pub fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Server<'static, H>) -> R + Send + 'static,
+    ) -> R {
+        let (tell, told) = channel();
+        let question: Question<H> = Box::new(move |server| {
+            let _ = tell.send(question(server));
+        });
+        self.ask.send(question).expect("a running server");
+        self.stop.wake();
+        told.recv_timeout(SOON).expect("an answer of the server")
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.ask(|server| server.stats().clone())
+    }
+
+    /// Waits until the counters are as `condition` wants them, and answers them.
+    pub fn stats_when(&self, what: &str, condition: impl Fn(&Stats) -> bool) -> Stats {
+        until(what, || condition(&self.stats()));
+        self.stats()
+    }
+
+    /// Asks it to stop, waits until it has, and answers the last counters.
+    ///
+    /// # Panics
+    ///
+    /// If it does not, or its thread panicked.
+    pub fn stop(mut self) -> Stats {
+        self.stop.stop();
+        self.wait()
+    }
+
+    /// Waits until it has stopped, and answers the last counters.
+    ///
+    /// # Panics
+    ///
+    /// If it does not, or its thread panicked.
+    pub fn wait(&mut self) -> Stats {
+        let thread = self.thread.take().expect("a thread");
+        until("the server has stopped", || thread.is_finished());
+        thread.join().expect("no panic in the server")
+    }
+}
+
+fn run<H: Handler>(server: &mut Server<'static, H>, asked: &Receiver<Question<H>>) -> Stats {
+    while !server.is_stopped() {
+        server.turn(None).expect("a wait");
+        for question in asked.try_iter() {
+            question(server);
+        }
+    }
+    server.stats().clone()
+}
+
+impl<H: Handler<State: 'static>> Drop for Running<H> {
+    fn drop(&mut self) {
+        self.stop.stop();
+        self.stop.stop();
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if any, was reported by its own thread.
+            let _ = thread.join();
+        }
+    }
+}
