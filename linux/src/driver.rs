@@ -344,28 +344,36 @@ impl<H: Handler> Server<'_, H> {
         (self.epoll.arm(socket, token, was, now, trigger)).map_err(errno::arm)
     }
 
-    /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on.
+    /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on, and is found
+    /// wanting again.
     #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
-        if self.epoll.renew().is_err() || self.watch_stop().is_err() {
+        let Ok(fresh) = self.epoll.renewed() else {
+            return;
+        };
+        let old = core::mem::replace(&mut self.epoll, fresh);
+        if self.watch_stop().is_err() {
+            self.epoll = old;
             return;
         }
-        let mut failed = None;
-        for (token, armed, trigger) in self.session.armed() {
-            let added = match self.sockets.get(token) {
-                Some(socket) => self
-                    .epoll
-                    .arm(socket, token, Directions::NONE, armed, trigger),
-                None => continue,
-            };
-            if let Err(errno) = added {
-                failed = Some((token, errno::arm(errno)));
-            }
-        }
-        // A set that lacks one lacks memory for it; the machine ends the connection, and the next look finds the others.
-        if let Some((token, outcome)) = failed {
+        // Each that cannot be registered is ended by the machine, and so is not in the list again.
+        while let Some((token, outcome)) = self.register_all() {
             self.answer(now, token, Op::Arm, outcome);
         }
+    }
+
+    /// Registers everything that is armed, up to the first that cannot be.
+    fn register_all(&mut self) -> Option<(Token, Outcome)> {
+        for (token, armed, trigger) in self.session.armed() {
+            let Some(socket) = self.sockets.get(token) else {
+                continue;
+            };
+            let added = (self.epoll).arm(socket, token, Directions::NONE, armed, trigger);
+            if let Err(errno) = added {
+                return Some((token, errno::arm(errno)));
+            }
+        }
+        None
     }
 
     fn watch_stop(&mut self) -> Result<(), Errno> {

@@ -243,7 +243,7 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Lends a connection to `call`, then puts its window in order.
-    #[inline]
+    #[inline(always)]
     fn visit<R>(
         &mut self,
         token: Token,
@@ -270,7 +270,7 @@ impl<H: Handler> Session<'_, H> {
         let answer = call(&mut self.handler, &mut conn, state);
         if gone.is_none() {
             if conn.resumed && !conn.data.is_empty() {
-                self.handler.readable(&mut conn, state);
+                again(&mut self.handler, &mut conn, state);
             }
             let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
             self.machine.consume_at(index, len.saturating_sub(left));
@@ -300,4 +300,10 @@ impl<H: Handler> Session<'_, H> {
             self.machine.slots.at_mut(index).rx = Cursors { at: 0, end: len };
         }
     }
+}
+
+/// What was left while reading was paused is told when it is resumed.
+#[cold]
+fn again<H: Handler>(handler: &mut H, conn: &mut Conn<'_>, state: &mut H::State) {
+    handler.readable(conn, state);
 }

@@ -54,10 +54,10 @@ impl Epoll {
         })
     }
 
-    /// Drops every registration.
-    pub(crate) fn renew(&mut self) -> Result<(), Errno> {
-        self.set = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(())
+    /// A new set without registrations.
+    pub(crate) fn renewed(&self) -> Result<Self, Errno> {
+        let repairs = self.repairs;
+        Self::new().map(|new| Self { repairs, ..new })
     }
 
     /// Waits until something is ready or it is `until`; a signal does not shorten the wait. Answers how many reports

@@ -366,7 +366,7 @@ impl Model {
             // A bare window is not moved: it has room again once all of it is consumed.
             let held = core.unconsumed(token);
             let used = if self.bare { u64::from(held.at + held.len) } else { connection.unread() };
-            let hears = used < RX as u64 && !connection.paused && !connection.ended && connection.pending().is_empty() && !connection.finished;
+            let hears = self.stop_at.is_none() && used < RX as u64 && !connection.paused && !connection.ended && connection.pending().is_empty() && !connection.finished;
             let receives = connection.receiving.is_some() || source.armed.contains(Directions::READ);
             assert!(!hears || receives || connection.congested, "deaf: {token:?}");
             let sends = connection.sending.is_some() || source.armed.contains(Directions::WRITE);

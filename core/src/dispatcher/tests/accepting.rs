@@ -68,7 +68,11 @@ fn a_slot_is_reserved_before_the_accept_is_issued() {
     assert_eq!(bench.slot(token).state, State::Reserved);
     assert_eq!(bench.machine.info(token), None, "not a connection yet");
     bench.ready(bench.listener, READ);
-    assert_eq!(kinds(&bench.run()), ["del"], "none is issued for which there is no place");
+    assert_eq!(
+        kinds(&bench.run()),
+        ["del"],
+        "none is issued for which there is no place"
+    );
     let notice = bench.done(token, Op::Accept, Outcome::Accepted(None));
     assert_eq!(notice, Some(Notice::Opened(token)));
 }
@@ -82,9 +86,15 @@ fn one_accept_answers_one_report() {
             Action::Accept { .. } => Some(outcome),
             _ => None,
         });
-        let accepts = kinds(&actions).iter().filter(|kind| **kind == "accept").count();
+        let accepts = kinds(&actions)
+            .iter()
+            .filter(|kind| **kind == "accept")
+            .count();
         assert_eq!(accepts, 1, "{outcome:?}");
-        assert_eq!(bench.machine.m.taken, u32::from(outcome == Outcome::Accepted(None)));
+        assert_eq!(
+            bench.machine.m.taken,
+            u32::from(outcome == Outcome::Accepted(None))
+        );
     }
 }
 
@@ -124,10 +134,25 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
             let mut bench = Bench::level();
             fail(&mut bench, outcome, times);
             let context = std::format!("{outcome:?}, {times} in a row");
-            assert_eq!(is_paused(&bench), pauses.is_some_and(|n| times >= n), "{context}");
-            assert_eq!(bench.machine.stats().accept_failures, times.into(), "{context}");
-            let tried_again = bench.asked.iter().filter(|(_, op)| *op == Op::Accept).count();
-            assert_eq!(bench.machine.m.taken as usize, tried_again, "{context}: free again");
+            assert_eq!(
+                is_paused(&bench),
+                pauses.is_some_and(|n| times >= n),
+                "{context}"
+            );
+            assert_eq!(
+                bench.machine.stats().accept_failures,
+                times.into(),
+                "{context}"
+            );
+            let tried_again = bench
+                .asked
+                .iter()
+                .filter(|(_, op)| *op == Op::Accept)
+                .count();
+            assert_eq!(
+                bench.machine.m.taken as usize, tried_again,
+                "{context}: free again"
+            );
             bench.answer_all();
             bench.run();
             if closes.is_some() {
@@ -136,7 +161,11 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
             } else {
                 bench.later(1000 * MS);
                 bench.rest();
-                assert_eq!(bench.machine.stats().open, 1, "{context}: accepting goes on");
+                assert_eq!(
+                    bench.machine.stats().open,
+                    1,
+                    "{context}: accepting goes on"
+                );
             }
         }
     }
@@ -163,7 +192,10 @@ fn a_pause_doubles_from_100_ms_to_1_s_and_a_success_ends_that() {
         let due = bench.now.plus(millis * MS);
         assert_eq!(bench.machine.poll_timeout(), Some(due), "{millis} ms");
         bench.ready(bench.listener, READ);
-        assert!(!kinds(&bench.run()).contains(&"accept"), "nothing is tried before");
+        assert!(
+            !kinds(&bench.run()).contains(&"accept"),
+            "nothing is tried before"
+        );
         bench.later(millis * MS - Duration::from_nanos(1));
         assert_eq!(bench.run(), []);
         bench.later(Duration::from_nanos(1));
@@ -211,12 +243,19 @@ fn a_slot_that_is_freed_ends_a_pause() {
 fn a_full_table_waits_and_the_next_place_is_taken_at_once() {
     let mut bench = Bench::new::<2>(&config(FullTable::Wait));
     let (a, _) = (bench.rest(), bench.rest());
-    assert!(bench.slot(bench.listener).registered.is_empty(), "the kernel queues");
+    assert!(
+        bench.slot(bench.listener).registered.is_empty(),
+        "the kernel queues"
+    );
     bench.ready(bench.listener, READ);
     assert_eq!(bench.run(), []);
     bench.machine.abort(a);
     let actions = bench.run();
-    assert_eq!(kinds(&actions), ["del", "reset", "accept", "add"], "and is asked again");
+    assert_eq!(
+        kinds(&actions),
+        ["del", "reset", "accept", "add"],
+        "and is asked again"
+    );
 }
 
 #[test]
@@ -267,7 +306,11 @@ fn a_full_table_evicts_who_has_been_idle_longest() {
             _ => None,
         });
         assert_eq!(bench.closed(victim), Some(Reason::Evicted), "{actions:?}");
-        assert_eq!(bench.machine.stats().open, 3, "and the newcomer has its place");
+        assert_eq!(
+            bench.machine.stats().open,
+            3,
+            "and the newcomer has its place"
+        );
         let new = *bench.told.last().expect("opened");
         bench.hears(new, 1);
     }
@@ -283,7 +326,10 @@ fn one_connection_is_evicted_at_a_time() {
     bench.ready(bench.listener, READ);
     bench.ready(second, READ);
     let actions = bench.outputs();
-    let closes = kinds(&actions).iter().filter(|kind| **kind == "close").count();
+    let closes = kinds(&actions)
+        .iter()
+        .filter(|kind| **kind == "close")
+        .count();
     assert_eq!(closes, 1, "{actions:?}");
     bench.ready(bench.listener, READ);
     assert!(!kinds(&bench.outputs()).contains(&"close"));
@@ -295,7 +341,11 @@ fn if_none_is_idle_the_table_waits_until_somebody_is() {
     let busy = bench.rest();
     bench.hears(busy, 10);
     bench.ready(bench.listener, READ);
-    assert_eq!(kinds(&bench.run()), ["del"], "a request is on its way: it is not idle");
+    assert_eq!(
+        kinds(&bench.run()),
+        ["del"],
+        "a request is on its way: it is not idle"
+    );
     bench.machine.consume(busy, 10);
     let actions = bench.run();
     assert_eq!(kinds(&actions), ["del", "close", "accept", "add"]);
@@ -333,7 +383,10 @@ fn a_source_has_its_share_and_more_is_reset_without_a_word() {
     let of_the_first = bench.told[0];
     bench.machine.abort(of_the_first);
     bench.run();
-    assert!(with_limit(&mut bench, "10.0.0.1:5"), "its share is free again");
+    assert!(
+        with_limit(&mut bench, "10.0.0.1:5"),
+        "its share is free again"
+    );
     bench.open_from(None);
 }
 
@@ -438,7 +491,10 @@ fn a_stop_accepts_all_that_had_connected_and_then_closes_the_listener() {
         Action::Recv { .. } => Some(END),
         _ => None,
     });
-    let accepts = kinds(&actions).iter().filter(|kind| **kind == "accept").count();
+    let accepts = kinds(&actions)
+        .iter()
+        .filter(|kind| **kind == "accept")
+        .count();
     assert_eq!(accepts, 4, "in one go, until it would block");
     assert_eq!(bench.machine.stats().accepted, 3);
     assert!(kinds(&actions).contains(&"close"));
@@ -459,7 +515,9 @@ fn a_stop_reads_answers_and_finishes_every_connection_and_then_it_is_stopped() {
     });
     assert_eq!(
         kinds(&actions),
-        ["recv", "shutdown", "recv", "del", "close", "accept", "del", "close"]
+        [
+            "recv", "shutdown", "recv", "del", "close", "accept", "del", "close"
+        ]
     );
     assert_eq!(bench.closed(token), Some(Reason::Stopping));
     assert!(bench.machine.is_stopped());

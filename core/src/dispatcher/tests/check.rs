@@ -77,7 +77,9 @@ fn timers(machine: &Dispatcher<'_>) {
     for class in Class::ALL {
         let queue = machine.m.timers.queue(class);
         let members = members(machine, queue, |slot| slot.timer);
-        let deadlines = members.iter().map(|index| machine.slots.at(*index).deadline);
+        let deadlines = members
+            .iter()
+            .map(|index| machine.slots.at(*index).deadline);
         assert!(deadlines.is_sorted(), "{class:?} is out of order");
         for index in &members {
             assert_eq!(machine.slots.at(*index).class, Some(class));
@@ -137,9 +139,15 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) {
     let (slot, m) = (machine.slots.at(index), &*machine.m);
     let admits = slot.state == State::Listening && machine.admits(index);
     let wanted = slot.wanted(m.windows, admits);
-    assert!(slot.issue(wanted).is_empty(), "possible and forgotten: {slot:?}");
+    assert!(
+        slot.issue(wanted).is_empty(),
+        "possible and forgotten: {slot:?}"
+    );
     let awaited = slot.awaited(wanted);
-    assert!(slot.armed.contains(awaited), "awaited and not armed: {slot:?}");
+    assert!(
+        slot.armed.contains(awaited),
+        "awaited and not armed: {slot:?}"
+    );
     let joins = !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED);
     let goes_on = match slot.state {
         State::Listening if admits => true,

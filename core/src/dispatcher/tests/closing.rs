@@ -19,12 +19,23 @@ fn finishing_sends_the_rest_then_our_end_and_waits_for_the_peers() {
         assert_eq!(bench.run(), [], "{trigger:?}: output waits");
         bench.ready(token, WRITE);
         let actions = bench.script(token, &[], &[Outcome::Complete(60)]);
-        let kinds_only: Vec<_> = kinds(&actions).into_iter().filter(|k| *k != "mod").collect();
-        assert_eq!(kinds_only, ["send", "send", "shutdown", "recv"], "{trigger:?}");
+        let kinds_only: Vec<_> = kinds(&actions)
+            .into_iter()
+            .filter(|k| *k != "mod")
+            .collect();
+        assert_eq!(
+            kinds_only,
+            ["send", "send", "shutdown", "recv"],
+            "{trigger:?}"
+        );
         assert_eq!(bench.slot(token).state, State::Lingering);
         bench.ready(token, READ);
         let actions = bench.script(token, &[Outcome::Complete(5), END], &[]);
-        assert_eq!(kinds(&actions), ["recv", "recv", "del", "close"], "{trigger:?}");
+        assert_eq!(
+            kinds(&actions),
+            ["recv", "recv", "del", "close"],
+            "{trigger:?}"
+        );
         assert_eq!(bench.closed(token), Some(Reason::Finished));
     }
 }
@@ -52,7 +63,11 @@ fn what_arrives_while_lingering_is_thrown_away() {
     let whole = crate::Span { at: 0, len: 1024 };
     let actions = bench.script(token, &[Outcome::Complete(1024); 3], &[]);
     for action in &actions {
-        assert_eq!(*action, Action::Recv { token, into: whole }, "the window is a waste bin");
+        assert_eq!(
+            *action,
+            Action::Recv { token, into: whole },
+            "the window is a waste bin"
+        );
     }
     assert_eq!(actions.len(), 4);
     assert_eq!(bench.notices.len(), told);
@@ -103,10 +118,18 @@ fn lingering_ends_with_the_cap() {
     bench.machine.finish(token);
     bench.run();
     bench.ready(token, READ);
-    bench.script(token, &[Outcome::Complete(1024), Outcome::Drained(1023)], &[]);
+    bench.script(
+        token,
+        &[Outcome::Complete(1024), Outcome::Drained(1023)],
+        &[],
+    );
     assert_eq!(bench.closed(token), None);
     bench.ready(token, READ);
-    let actions = bench.script(token, &[Outcome::Complete(1024), Outcome::Complete(1024)], &[]);
+    let actions = bench.script(
+        token,
+        &[Outcome::Complete(1024), Outcome::Complete(1024)],
+        &[],
+    );
     assert_eq!(kinds(&actions)[..3], ["recv", "del", "close"]);
     assert_eq!(bench.closed(token), Some(Reason::Finished));
 }
@@ -125,7 +148,11 @@ fn lingering_ends_with_an_error_or_its_deadline_and_the_reason_stays() {
             bench.later(Duration::from_secs(2));
             bench.run();
         }
-        assert_eq!(bench.closed(token), Some(Reason::Finished), "all was handed over");
+        assert_eq!(
+            bench.closed(token),
+            Some(Reason::Finished),
+            "all was handed over"
+        );
     }
 }
 
@@ -134,7 +161,8 @@ fn if_our_end_cannot_be_sent_nobody_is_there_to_wait_for() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.machine.finish(token);
-    let actions = bench.run_with(|action| matches!(action, Action::Shutdown { .. }).then_some(FAILED));
+    let actions =
+        bench.run_with(|action| matches!(action, Action::Shutdown { .. }).then_some(FAILED));
     assert_eq!(kinds(&actions), ["shutdown", "del", "close"]);
     assert_eq!(bench.closed(token), Some(Reason::Finished));
 }
@@ -164,7 +192,10 @@ fn an_abort_resets_at_once_from_every_state() {
         bench.machine.abort(token);
         bench.machine.finish(token);
         let actions = bench.run();
-        assert!(reset(&actions) && !kinds(&actions).contains(&"send"), "{actions:?}");
+        assert!(
+            reset(&actions) && !kinds(&actions).contains(&"send"),
+            "{actions:?}"
+        );
         assert_eq!(bench.closed(token), Some(Reason::Aborted));
     }
 }
@@ -193,11 +224,19 @@ fn what_is_in_flight_is_cancelled_once_and_joined() {
     assert_eq!(bench.outputs(), [], "once");
     assert_eq!(bench.done(token, Op::Send, FAILED), None);
     assert_eq!(bench.outputs(), [], "both are waited for");
-    assert_eq!(bench.done(token, Op::Recv, Outcome::Drained(7)), None, "nothing is told any more");
+    assert_eq!(
+        bench.done(token, Op::Recv, Outcome::Drained(7)),
+        None,
+        "nothing is told any more"
+    );
     assert_eq!(kinds(&bench.outputs()), ["del", "reset"]);
     assert_eq!(bench.outputs(), []);
     let closed = Notice::Closed(token, Reason::Aborted);
-    assert_eq!(bench.done(token, Op::Close, FAILED), Some(closed), "whatever close answers");
+    assert_eq!(
+        bench.done(token, Op::Close, FAILED),
+        Some(closed),
+        "whatever close answers"
+    );
 }
 
 #[test]
@@ -315,7 +354,11 @@ fn a_full_window_of_which_nothing_can_be_used_is_too_long() {
         }
         bench.script(token, &[], &[BLOCKED]);
         let reason = ends.then_some(Reason::TooLong);
-        assert_eq!(bench.closed(token), reason, "{consumed}, {queued}, {paused}");
+        assert_eq!(
+            bench.closed(token),
+            reason,
+            "{consumed}, {queued}, {paused}"
+        );
     }
 }
 
@@ -339,7 +382,11 @@ fn an_answer_that_cannot_be_ends_its_connection_and_is_counted() {
         bench.answer_all();
         bench.run();
         let invalid = FaultKind::Invalid.with_code(0);
-        assert_eq!(bench.closed(token), Some(Reason::Failed(invalid)), "{op:?} {outcome:?}");
+        assert_eq!(
+            bench.closed(token),
+            Some(Reason::Failed(invalid)),
+            "{op:?} {outcome:?}"
+        );
     }
 }
 
@@ -355,7 +402,11 @@ fn a_slot_is_freed_once_and_its_generation_rises() {
         bench.run();
         let closed = Notice::Closed(token, Reason::Aborted);
         assert_eq!(bench.notices.iter().filter(|n| **n == closed).count(), 1);
-        assert_eq!(bench.done(token, Op::Close, END), None, "a second answer is stale");
+        assert_eq!(
+            bench.done(token, Op::Close, END),
+            None,
+            "a second answer is stale"
+        );
         assert_eq!(bench.machine.m.free.len(), 1);
         assert_eq!(bench.machine.stats().closed_total(), round);
     }
@@ -401,7 +452,15 @@ fn what_was_not_asked_is_counted() {
     let mut bench = Bench::level();
     let token = bench.rest();
     let mut counted = 0;
-    for op in [Op::Recv, Op::Send, Op::Accept, Op::Refuse, Op::Shutdown, Op::Unsent, Op::Close] {
+    for op in [
+        Op::Recv,
+        Op::Send,
+        Op::Accept,
+        Op::Refuse,
+        Op::Shutdown,
+        Op::Unsent,
+        Op::Close,
+    ] {
         assert_eq!(bench.done(token, op, Outcome::Complete(1)), None);
         counted += 1;
         assert_eq!(bench.machine.stats().unasked, counted, "{op:?}");
@@ -423,6 +482,15 @@ fn reasons_are_counted_by_kind() {
     let reason = Reason::Deadline(Class::FirstByte);
     assert_eq!(bench.closed(token), Some(reason));
     assert_eq!(bench.machine.stats().closed_by(reason), 1);
-    assert_eq!(bench.machine.stats().closed_by(Reason::Deadline(Class::Idle)), 0);
-    assert_eq!((bench.machine.stats().open, bench.machine.stats().peak), (0, 1));
+    assert_eq!(
+        bench
+            .machine
+            .stats()
+            .closed_by(Reason::Deadline(Class::Idle)),
+        0
+    );
+    assert_eq!(
+        (bench.machine.stats().open, bench.machine.stats().peak),
+        (0, 1)
+    );
 }

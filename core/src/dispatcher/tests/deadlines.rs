@@ -51,13 +51,20 @@ fn live(bench: &mut Bench, by: Duration) {
 fn each_state_has_the_deadline_of_its_class() {
     let mut bench = Bench::level();
     let token = bench.rest();
-    assert_eq!((class(&bench, token), due(&bench)), (Some(Class::FirstByte), FIRST_BYTE));
+    assert_eq!(
+        (class(&bench, token), due(&bench)),
+        (Some(Class::FirstByte), FIRST_BYTE)
+    );
     bench.hears(token, 10);
     assert_eq!(class(&bench, token), Some(Class::Request));
     assert!(in_time(due(&bench), REQUEST));
     bench.machine.pause(token);
     bench.run();
-    assert_eq!(class(&bench, token), Some(Class::Idle), "a pause is the application's");
+    assert_eq!(
+        class(&bench, token),
+        Some(Class::Idle),
+        "a pause is the application's"
+    );
     bench.machine.resume(token);
     bench.run();
     assert_eq!(class(&bench, token), Some(Class::Request));
@@ -71,11 +78,17 @@ fn each_state_has_the_deadline_of_its_class() {
     assert!(in_time(due(&bench), IDLE));
     bench.machine.commit(token, 1);
     bench.script(token, &[], &[NO_MEMORY]);
-    assert_eq!((class(&bench, token), due(&bench)), (Some(Class::Congestion), CONGESTION));
+    assert_eq!(
+        (class(&bench, token), due(&bench)),
+        (Some(Class::Congestion), CONGESTION)
+    );
     wait(&mut bench, CONGESTION);
     bench.machine.finish(token);
     bench.run();
-    assert_eq!((class(&bench, token), due(&bench)), (Some(Class::Linger), LINGER));
+    assert_eq!(
+        (class(&bench, token), due(&bench)),
+        (Some(Class::Linger), LINGER)
+    );
     wait(&mut bench, LINGER);
     assert_eq!(bench.machine.next_deadline(), None, "nobody is left");
 }
@@ -92,7 +105,10 @@ fn the_first_byte_is_due_from_the_accept_on_whatever_else_happens() {
     wait(&mut bench, 10 * SECOND - NANO);
     assert_eq!(bench.closed(token), None, "never early");
     wait(&mut bench, NANO);
-    assert_eq!(bench.closed(token), Some(Reason::Deadline(Class::FirstByte)));
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::FirstByte))
+    );
 }
 
 #[test]
@@ -177,7 +193,10 @@ fn activity_moves_a_deadline_once_in_a_granule() {
         moves += u32::from(last != bench.machine.next_deadline());
         last = bench.machine.next_deadline();
     }
-    assert!((50..=64).contains(&moves), "{moves} moves in the length of the deadline");
+    assert!(
+        (50..=64).contains(&moves),
+        "{moves} moves in the length of the deadline"
+    );
 }
 
 #[test]
@@ -194,7 +213,11 @@ fn nothing_prolongs_lingering() {
     wait(&mut bench, SECOND / 10 - NANO);
     assert_eq!(bench.closed(token), None);
     wait(&mut bench, NANO);
-    assert_eq!(bench.closed(token), Some(Reason::Finished), "all was handed over");
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Finished),
+        "all was handed over"
+    );
 }
 
 #[test]
@@ -238,7 +261,10 @@ fn a_stall_asks_what_the_peer_has_taken_and_a_slow_link_lives() {
     bench.later(STALL + STALL / 64);
     let actions = bench.run_with(unsent(499));
     assert_eq!(kinds(&actions), ["unsent", "del", "close"]);
-    assert_eq!(bench.closed(token), Some(Reason::Deadline(Class::WriteStall)));
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::WriteStall))
+    );
 }
 
 #[test]
@@ -249,7 +275,11 @@ fn a_stall_of_which_nothing_can_be_learned_ends_the_connection() {
         bench.stalled(token, 10);
         bench.later(STALL + SECOND);
         bench.run_with(|action| matches!(action, Action::Unsent { .. }).then_some(outcome));
-        assert_eq!(bench.closed(token), Some(Reason::Deadline(Class::WriteStall)), "{outcome:?}");
+        assert_eq!(
+            bench.closed(token),
+            Some(Reason::Deadline(Class::WriteStall)),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -275,7 +305,10 @@ fn want_of_memory_is_waited_for_and_then_tried_again() {
     bench.machine.commit(token, 10);
     bench.script(token, &[], &[NO_MEMORY]);
     bench.ready(token, READ | WRITE);
-    assert!(!kinds(&bench.run()).contains(&"send"), "nothing is tried before");
+    assert!(
+        !kinds(&bench.run()).contains(&"send"),
+        "nothing is tried before"
+    );
     bench.later(CONGESTION - NANO);
     assert_eq!(bench.run(), []);
     bench.later(NANO);
@@ -301,9 +334,15 @@ fn want_of_memory_for_the_length_of_a_stall_ends_the_connection() {
             tries += actions.len();
             bench.later(CONGESTION);
         }
-        assert_eq!(bench.closed(token), Some(Reason::Deadline(Class::Congestion)));
+        assert_eq!(
+            bench.closed(token),
+            Some(Reason::Deadline(Class::Congestion))
+        );
         let lasted = bench.now.since(begun);
-        assert!((STALL..=STALL + SECOND).contains(&lasted), "{lasted:?} after {tries}");
+        assert!(
+            (STALL..=STALL + SECOND).contains(&lasted),
+            "{lasted:?} after {tries}"
+        );
     }
 }
 
@@ -346,7 +385,11 @@ fn a_clock_that_goes_back_is_ignored() {
     assert!(bench.machine.poll_timeout() > next);
     bench.now = Instant::NEVER;
     bench.run();
-    assert_eq!(bench.closed(token), Some(Reason::Deadline(Class::Idle)), "a jump is taken");
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::Idle)),
+        "a jump is taken"
+    );
 }
 
 #[test]
@@ -361,7 +404,11 @@ fn sixty_four_deadlines_are_acted_on_in_a_turn_and_the_rest_in_the_next() {
         bench.told.iter().copied().filter(closing).count()
     };
     assert_eq!(passed(&bench), 64);
-    assert_eq!(bench.machine.poll_timeout(), Some(bench.now), "so the driver does not sleep");
+    assert_eq!(
+        bench.machine.poll_timeout(),
+        Some(bench.now),
+        "so the driver does not sleep"
+    );
     bench.turn();
     assert_eq!(passed(&bench), 100);
     bench.run();
@@ -371,7 +418,11 @@ fn sixty_four_deadlines_are_acted_on_in_a_turn_and_the_rest_in_the_next() {
 #[test]
 fn a_timeout_is_the_least_of_all() {
     let mut bench = Bench::new::<8>(&Config::default());
-    assert_eq!(bench.machine.poll_timeout(), None, "a listener alone waits for ever");
+    assert_eq!(
+        bench.machine.poll_timeout(),
+        None,
+        "a listener alone waits for ever"
+    );
     let mut least = Duration::MAX;
     let first_byte = bench.rest();
     for (at, class) in [
@@ -380,7 +431,11 @@ fn a_timeout_is_the_least_of_all() {
         (Some(LINGER), Class::Linger),
         (Some(CONGESTION), Class::Congestion),
     ] {
-        let token = if class == Class::FirstByte { first_byte } else { bench.rest() };
+        let token = if class == Class::FirstByte {
+            first_byte
+        } else {
+            bench.rest()
+        };
         match class {
             Class::Request => bench.hears(token, 1),
             Class::Linger => {
@@ -399,7 +454,11 @@ fn a_timeout_is_the_least_of_all() {
     let reserved = bench.reserve();
     bench.done(reserved, Op::Accept, NO_MEMORY);
     bench.machine.stop(bench.now.plus(Duration::from_millis(1)));
-    assert_eq!(due(&bench), Duration::from_millis(1), "and the time to stop");
+    assert_eq!(
+        due(&bench),
+        Duration::from_millis(1),
+        "and the time to stop"
+    );
 }
 
 #[test]
@@ -411,7 +470,10 @@ fn whatever_is_going_on_every_connection_ends_when_its_peer_falls_silent() {
         bench.stalled(tokens[3], 5);
         live(&mut bench, 2 * IDLE);
         for token in tokens {
-            assert!(matches!(bench.closed(token), Some(Reason::Deadline(_))), "{token:?}");
+            assert!(
+                matches!(bench.closed(token), Some(Reason::Deadline(_))),
+                "{token:?}"
+            );
         }
     }
 }

@@ -36,7 +36,12 @@ fn many<const N: usize>(config: &Config) -> (Bench, Vec<Token>) {
 
 #[test]
 fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
-    for (quantum, look, served) in [(1024, 4096, 4), (4096, 4096, 1), (16384, 1, 1), (256, 8192, 8)] {
+    for (quantum, look, served) in [
+        (1024, 4096, 4),
+        (4096, 4096, 1),
+        (16384, 1, 1),
+        (256, 8192, 8),
+    ] {
         let (mut bench, tokens) = many::<8>(&Config {
             quantum,
             look,
@@ -46,8 +51,16 @@ fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
             bench.ready(*token, READ);
         }
         for _ in 0..8 {
-            assert_eq!(turn_of_endless(&mut bench).len(), served, "{quantum}, {look}");
-            assert_eq!(bench.machine.poll_timeout(), Some(bench.now), "more is queued");
+            assert_eq!(
+                turn_of_endless(&mut bench).len(),
+                served,
+                "{quantum}, {look}"
+            );
+            assert_eq!(
+                bench.machine.poll_timeout(),
+                Some(bench.now),
+                "more is queued"
+            );
         }
     }
 }
@@ -131,7 +144,10 @@ fn a_small_client_goes_before_the_bulk_of_the_others() {
         bench.ready(*small, READ);
         bench.turn();
         let first = bench.poll();
-        assert!(matches!(first, Some(Action::Recv { token, .. }) if token == *small), "{first:?}");
+        assert!(
+            matches!(first, Some(Action::Recv { token, .. }) if token == *small),
+            "{first:?}"
+        );
         bench.done(*small, Op::Recv, Outcome::Drained(10));
         bench.machine.consume(*small, 10);
         while let Some(Action::Recv { token, .. }) = bench.poll() {
@@ -148,7 +164,11 @@ fn the_longest_queue_is_known() {
         bench.ready(*token, READ);
         bench.ready(*token, READ);
     }
-    assert_eq!(bench.machine.stats().worst_queue, 5, "each stands in it once");
+    assert_eq!(
+        bench.machine.stats().worst_queue,
+        5,
+        "each stands in it once"
+    );
     bench.run();
     bench.ready(tokens[0], READ);
     assert_eq!(bench.machine.stats().worst_queue, 5);
@@ -183,7 +203,9 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
             bench.turn();
             while let Some(action) = bench.poll() {
                 outputs += 1;
-                let Some((token, op)) = asks(&action) else { continue };
+                let Some((token, op)) = asks(&action) else {
+                    continue;
+                };
                 waiting.retain(|(of, since, queued)| {
                     let bound = (queued + queued / u64::from(k) + 2) * visit;
                     let waited = outputs - since;

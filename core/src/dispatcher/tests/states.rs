@@ -80,7 +80,9 @@ impl Case {
             Trigger::Oneshot => self.oneshot,
         };
         let mut allowed = allowed.split(' ');
-        kinds(actions).iter().all(|kind| allowed.any(|next| next == *kind))
+        kinds(actions)
+            .iter()
+            .all(|kind| allowed.any(|next| next == *kind))
     }
 }
 
@@ -256,9 +258,29 @@ const OPS: [Op; 9] = [
 /// All that the machine knows but for what it counted.
 pub(super) fn snapshot(bench: &Bench) -> String {
     let (machine, m) = (&bench.machine, &*bench.machine.m);
-    let tables = (&machine.slots, &machine.records, &m.listeners, &machine.chains);
-    let queues = (&m.timers, &m.free, &m.fresh, &m.continuing, &m.visit, &m.turn);
-    let facts = (m.taken, m.starved, m.evicting, m.paused, m.listening, m.unix_peers, m.stop_at);
+    let tables = (
+        &machine.slots,
+        &machine.records,
+        &m.listeners,
+        &machine.chains,
+    );
+    let queues = (
+        &m.timers,
+        &m.free,
+        &m.fresh,
+        &m.continuing,
+        &m.visit,
+        &m.turn,
+    );
+    let facts = (
+        m.taken,
+        m.starved,
+        m.evicting,
+        m.paused,
+        m.listening,
+        m.unix_peers,
+        m.stop_at,
+    );
     format!("{tables:?} {queues:?} {facts:?}")
 }
 
@@ -360,7 +382,13 @@ fn an_old_token_changes_nothing_whatever_comes_with_it() {
         let new = bench.open();
         assert_eq!(old.index(), new.index(), "the slot is used again");
         bench.run();
-        let strangers = [0, u64::MAX, new.to_bits() + (1 << 32), new.to_bits() + 3, 1 << 63 | 7];
+        let strangers = [
+            0,
+            u64::MAX,
+            new.to_bits() + (1 << 32),
+            new.to_bits() + 3,
+            1 << 63 | 7,
+        ];
         let strangers = strangers.map(Token::from_bits);
         for token in core::iter::once(old).chain(strangers) {
             let before = snapshot(&bench);
@@ -406,7 +434,10 @@ fn an_event_of_one_source_touches_no_other() {
         let mut slot = bench.slot(b).clone();
         slot.timer = crate::queue::Link::NONE;
         let mut before = other;
-        for link in ["timer: Link { prev: 0, next: 4294967295 }", "timer: Link { prev: 4294967295, next: 0 }"] {
+        for link in [
+            "timer: Link { prev: 0, next: 4294967295 }",
+            "timer: Link { prev: 4294967295, next: 0 }",
+        ] {
             before = before.replace(link, "timer: Link { prev: 4294967295, next: 4294967295 }");
         }
         assert_eq!(format!("{slot:?}"), before);
@@ -428,7 +459,11 @@ fn stale_reports_in_eight_turns_in_a_row_ask_for_a_new_readiness_set_once() {
     }
     assert_eq!(bench.outputs(), [], "once");
     assert_eq!(bench.machine.stats().rebuilds, 1);
-    assert_eq!(bench.machine.armed().count(), 2, "what the new set is made of");
+    assert_eq!(
+        bench.machine.armed().count(),
+        2,
+        "what the new set is made of"
+    );
     for _ in 0..7 {
         bench.ready(old, READ);
         bench.outputs();
@@ -450,7 +485,9 @@ fn a_table_that_is_used_again_forgets_what_it_held() {
         assert_eq!(machine.poll_output(), None);
         assert_eq!((machine.connections().count(), machine.listening()), (0, 0));
         let listener = machine.listen(None).expect("a place");
-        assert!(matches!(machine.poll_output(), Some(Action::Arm { token, .. }) if token == listener));
+        assert!(
+            matches!(machine.poll_output(), Some(Action::Arm { token, .. }) if token == listener)
+        );
         check::laws(&machine);
     }
 }

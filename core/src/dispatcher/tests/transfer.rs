@@ -11,7 +11,9 @@ fn echo(bench: &mut Bench, token: Token, receives: &[Outcome], sends: &[Outcome]
         bench.turn();
         while let Some(action) = bench.poll() {
             all.push(action);
-            let Some((of, op)) = asks(&action) else { continue };
+            let Some((of, op)) = asks(&action) else {
+                continue;
+            };
             let scripted = match op {
                 Op::Recv if of == token => receives.next(),
                 Op::Send if of == token => sends.next(),
@@ -31,7 +33,10 @@ fn echo(bench: &mut Bench, token: Token, receives: &[Outcome], sends: &[Outcome]
 }
 
 fn received(actions: &[Action]) -> usize {
-    kinds(actions).iter().filter(|kind| **kind == "recv").count()
+    kinds(actions)
+        .iter()
+        .filter(|kind| **kind == "recv")
+        .count()
 }
 
 fn sent(actions: &[Action]) -> Vec<Span> {
@@ -111,7 +116,11 @@ fn a_full_window_wants_nothing_until_it_is_consumed() {
     bench.stalled(token, 1);
     bench.hears(token, 1024);
     bench.ready(token, READ);
-    assert_eq!(armed(&bench.run()), [(BOTH, WRITE)], "the peer is held back");
+    assert_eq!(
+        armed(&bench.run()),
+        [(BOTH, WRITE)],
+        "the peer is held back"
+    );
     bench.machine.consume(token, 1024);
     let actions = bench.run();
     assert_eq!(received(&actions), 1, "the report is not forgotten");
@@ -120,7 +129,11 @@ fn a_full_window_wants_nothing_until_it_is_consumed() {
 
 #[test]
 fn a_short_send_proves_nothing_in_edge_mode() {
-    for (trigger, sends) in [(Trigger::Level, 1), (Trigger::Edge, 2), (Trigger::Oneshot, 1)] {
+    for (trigger, sends) in [
+        (Trigger::Level, 1),
+        (Trigger::Edge, 2),
+        (Trigger::Oneshot, 1),
+    ] {
         let mut bench = Bench::with(trigger);
         let token = bench.rest();
         bench.machine.commit(token, 100);
@@ -129,7 +142,11 @@ fn a_short_send_proves_nothing_in_edge_mode() {
         assert_eq!(sent(&actions), expected[..sends], "{trigger:?}");
         assert!(bench.slot(token).armed.contains(WRITE));
         bench.ready(token, WRITE);
-        assert_eq!(sent(&bench.run()), expected[1..], "the rest, from where it stopped");
+        assert_eq!(
+            sent(&bench.run()),
+            expected[1..],
+            "the rest, from where it stopped"
+        );
         assert_eq!(bench.machine.info(token).expect("live").bytes_out, 100);
     }
 }
@@ -156,7 +173,12 @@ fn input_is_gathered_before_one_send_while_there_is_room() {
     assert_eq!(kinds(&actions), ["recv", "recv", "recv", "send"]);
     assert_eq!(sent(&actions), [Span { at: 0, len: 2049 }]);
     bench.ready(token, READ);
-    let actions = echo(&mut bench, token, &[full, full, full, full, Outcome::Drained(1)], &[]);
+    let actions = echo(
+        &mut bench,
+        token,
+        &[full, full, full, full, Outcome::Drained(1)],
+        &[],
+    );
     assert_eq!(
         kinds(&actions),
         ["recv", "recv", "recv", "recv", "send", "recv", "send"],
@@ -178,7 +200,11 @@ fn what_would_block_is_awaited_and_the_other_direction_goes_on() {
         assert_eq!(armed(&actions), Vec::from_iter(change), "{trigger:?}");
         bench.ready(token, READ);
         let actions = bench.script(token, &[Outcome::Drained(5)], &[]);
-        assert_eq!((received(&actions), sent(&actions).len()), (1, 0), "{trigger:?}");
+        assert_eq!(
+            (received(&actions), sent(&actions).len()),
+            (1, 0),
+            "{trigger:?}"
+        );
         bench.ready(token, WRITE);
         assert_eq!(sent(&bench.run()).len(), 1, "{trigger:?}");
     }
@@ -192,10 +218,20 @@ fn edge_mode_arms_both_directions_once() {
     let mut later = Vec::new();
     for _ in 0..3 {
         bench.ready(token, READ);
-        later.extend(echo(&mut bench, token, &[Outcome::Complete(700), BLOCKED], &[BLOCKED]));
+        later.extend(echo(
+            &mut bench,
+            token,
+            &[Outcome::Complete(700), BLOCKED],
+            &[BLOCKED],
+        ));
         bench.machine.pause(token);
         bench.report(token, BOTH, true);
-        later.extend(echo(&mut bench, token, &[], &[Outcome::Drained(1), BLOCKED]));
+        later.extend(echo(
+            &mut bench,
+            token,
+            &[],
+            &[Outcome::Drained(1), BLOCKED],
+        ));
         bench.ready(token, WRITE);
         bench.machine.resume(token);
         later.extend(echo(&mut bench, token, &[], &[]));
@@ -221,7 +257,11 @@ fn oneshot_arms_again_what_is_awaited_after_each_report() {
     assert_eq!(armed(&bench.run()), [(BOTH, READ)]);
     bench.machine.pause(token);
     bench.ready(token, READ);
-    assert_eq!(armed(&bench.run()), [], "fired and unwanted: silent without a call");
+    assert_eq!(
+        armed(&bench.run()),
+        [],
+        "fired and unwanted: silent without a call"
+    );
     bench.machine.resume(token);
     assert_eq!(armed(&bench.run()), [(READ, READ)]);
 }
@@ -233,7 +273,11 @@ fn level_mode_withdraws_only_what_was_reported_and_not_wanted() {
     bench.machine.pause(token);
     assert_eq!(bench.run(), [], "no call until it disturbs");
     bench.ready(token, READ);
-    assert_eq!(armed(&bench.run()), [(READ, NONE)], "removed, never an empty mask");
+    assert_eq!(
+        armed(&bench.run()),
+        [(READ, NONE)],
+        "removed, never an empty mask"
+    );
     bench.machine.resume(token);
     let actions = bench.run();
     assert_eq!(kinds(&actions), ["recv", "add"]);
@@ -311,7 +355,10 @@ fn one_source_moves_a_quantum_before_the_next_has_its_turn() {
             bench.machine.consume(token, each);
         }
         let served = visits.iter().filter(|token| **token == a).count();
-        assert_eq!(served, operations, "an operation counts for at least 256 bytes");
+        assert_eq!(
+            served, operations,
+            "an operation counts for at least 256 bytes"
+        );
         assert_eq!(visits.last(), Some(&b));
     }
 }
@@ -327,7 +374,10 @@ fn an_interrupted_operation_is_tried_again_and_that_is_bounded() {
     bench.ready(token, READ);
     bench.machine.commit(token, 10);
     let actions = bench.one_turn(|_| Some(interrupted));
-    assert!(actions.len() <= 2 * 64, "a quantum in units of 256 bytes each way");
+    assert!(
+        actions.len() <= 2 * 64,
+        "a quantum in units of 256 bytes each way"
+    );
     assert_eq!(bench.closed(token), None);
 }
 
@@ -341,7 +391,10 @@ fn room_that_was_asked_for_is_told_once_when_it_is_there() {
     bench.stalled(token, WINDOWS.send);
     bench.machine.want_room(token, 100);
     let writable = |bench: &Bench| {
-        let told = bench.notices.iter().filter(|n| **n == Notice::Writable(token));
+        let told = bench
+            .notices
+            .iter()
+            .filter(|n| **n == Notice::Writable(token));
         told.count()
     };
     for (taken, told) in [(60, 0), (39, 0), (1, 1), (1000, 1)] {

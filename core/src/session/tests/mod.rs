@@ -7,7 +7,8 @@ mod windows;
 use super::*;
 use crate::config::FullTable;
 use crate::dispatcher::tests::check;
-use crate::event::{Outcome, Peer};
+use crate::event::{Op, Outcome, Peer};
+use crate::output::Reason;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::boxed::Box;
@@ -33,22 +34,26 @@ struct App {
 }
 
 impl App {
-    const ECHO: Self = Self {
-        opened: |_, _, _| {},
-        readable: |_, conn, _| echo(conn),
-        writable: |app, conn, state| (app.readable)(app, conn, state),
-        ended: |_, conn, _| conn.finish(),
-        closed: |_, _, _| {},
-        log: Vec::new(),
-        infos: Vec::new(),
-        other: None,
-    };
+    fn echo() -> Self {
+        Self {
+            opened: |_, _, _| {},
+            readable: |_, conn, _| echo(conn),
+            writable: |app, conn, state| (app.readable)(app, conn, state),
+            ended: |_, conn, _| conn.finish(),
+            closed: |_, _, _| {},
+            log: Vec::new(),
+            infos: Vec::new(),
+            other: None,
+        }
+    }
 
-    /// Reads nothing.
-    const DEAF: Self = Self {
-        readable: |_, _, _| {},
-        ..Self::ECHO
-    };
+    /// Uses nothing of what it gets.
+    fn deaf() -> Self {
+        Self {
+            readable: |_, _, _| {},
+            ..Self::echo()
+        }
+    }
 
     fn note(&mut self, what: &str) {
         self.log.push(what.into());

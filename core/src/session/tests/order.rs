@@ -1,1 +1,236 @@
+//! Bytes in order, none lost, none twice, none of another connection: whatever the driver, whatever order it answers in.
 
+use super::*;
+use crate::directions::Trigger;
+use std::println;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((x ^ (x >> 31)) % n as u64).expect("below n")
+    }
+}
+
+const PEERS: usize = 4;
+const BYTES: usize = 400;
+
+/// What a peer says: no two say the same, and no place looks like another.
+fn speech(who: usize) -> Vec<u8> {
+    let bytes = (0..BYTES).map(|at| (at * 7 + at / 64 + who * 61) % 251);
+    bytes.map(|n| u8::try_from(n).expect("below 251")).collect()
+}
+
+/// An operation that was handed over and is not answered.
+struct Pending {
+    action: Action,
+    /// Of a send: what its span held when it was handed over.
+    bytes: Vec<u8>,
+    /// Of a receive that was carried out at once: the answer that is kept back.
+    kept: Option<Event>,
+}
+
+/// A driver that carries operations out when it likes, and answers in any order.
+struct Late {
+    pending: Vec<Pending>,
+    random: Random,
+}
+
+impl Late {
+    fn hand_over(&mut self, world: &mut World, action: Action) {
+        let mut pending = Pending {
+            action,
+            bytes: Vec::new(),
+            kept: None,
+        };
+        match action {
+            Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => return,
+            Action::Send { token, from } => {
+                pending.bytes = world.session.send_from(token, from).to_vec();
+            }
+            Action::Recv { .. } if self.random.below(2) == 0 => {
+                pending.kept = world.carry_out(action);
+            }
+            _ => {}
+        }
+        self.pending.push(pending);
+    }
+
+    fn answer_one(&mut self, world: &mut World) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let which = self.random.below(self.pending.len());
+        let Pending {
+            action,
+            bytes,
+            kept,
+        } = self.pending.swap_remove(which);
+        if let Action::Send { token, from } = action {
+            assert_eq!(
+                world.session.send_from(token, from),
+                bytes,
+                "law 2: a span was moved"
+            );
+        }
+        let done = kept.or_else(|| world.carry_out(action));
+        world.event(done.expect("what is kept is answered"));
+    }
+}
+
+/// Peers that say all of their speech, hear in bits, and finish; until everybody is gone.
+fn talk(world: &mut World, random: &mut Random, mut step: impl FnMut(&mut World)) {
+    let speeches: Vec<Vec<u8>> = (0..PEERS).map(speech).collect();
+    let mut said = [0; PEERS];
+    for _ in 0..40_000 {
+        let who = random.below(PEERS);
+        let token = world.token(who);
+        let (chunk, takes) = (1 + random.below(20), random.below(30));
+        let far = &mut world.fars[who];
+        far.chunk = chunk;
+        match random.below(3) {
+            0 if said[who] < BYTES => {
+                let n = (1 + random.below(40)).min(BYTES - said[who]);
+                far.says.extend(&speeches[who][said[who]..said[who] + n]);
+                said[who] += n;
+                world.ready(token, Directions::READ);
+            }
+            0 => {
+                far.finished = true;
+                world.event(Event::Ready {
+                    token,
+                    directions: Directions::READ,
+                    closing: true,
+                });
+            }
+            1 => {
+                far.takes = far.takes.saturating_add(takes);
+                world.ready(token, Directions::WRITE);
+            }
+            _ => {}
+        }
+        step(world);
+        check::laws(world.session.machine());
+        if world.fars.iter().all(|far| far.gone) {
+            break;
+        }
+    }
+    for (who, far) in world.fars.iter().enumerate() {
+        assert!(
+            far.gone,
+            "{who} is not done: {} of {BYTES}",
+            far.heard.len()
+        );
+        assert_eq!(far.heard, speeches[who], "{who}");
+    }
+    let infos = world.app().infos.clone();
+    assert!(
+        infos
+            .iter()
+            .all(|(_, reason)| *reason == Reason::PeerFinished),
+        "{infos:?}"
+    );
+}
+
+fn world(trigger: Trigger, quantum: u32) -> World {
+    let mut world = World::with::<PEERS>(
+        App::echo(),
+        &Config {
+            trigger,
+            quantum,
+            ..Config::default()
+        },
+    );
+    for _ in 0..PEERS {
+        let who = world.connect();
+        world.fars[who].takes = 0;
+    }
+    world
+}
+
+#[test]
+fn every_byte_comes_back_in_order_from_a_driver_that_answers_at_once() {
+    for seed in 0..30 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let trigger = [Trigger::Level, Trigger::Edge, Trigger::Oneshot][random.below(3)];
+        let mut world = world(trigger, [256, 1024, 16384][random.below(3)]);
+        talk(&mut world, &mut random, World::run);
+    }
+}
+
+#[test]
+fn every_byte_comes_back_in_order_from_a_driver_that_answers_later_in_any_order() {
+    for seed in 0..30 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut world = world(Trigger::Edge, 16384);
+        let mut late = Late {
+            pending: Vec::new(),
+            random: Random(!seed),
+        };
+        talk(&mut world, &mut random, |world| {
+            world.session.handle_timeout(world.now);
+            while let Some(action) = world.session.poll_output() {
+                late.hand_over(world, action);
+                if late.random.below(3) == 0 {
+                    late.answer_one(world);
+                }
+            }
+            late.answer_one(world);
+        });
+    }
+}
+
+/// Everybody says all at once to everybody: what is refused is refused whole.
+#[test]
+fn lines_for_others_arrive_whole_and_in_order_or_not_at_all() {
+    for seed in 0..20 {
+        println!("seed {seed}");
+        let mut random = Random(seed);
+        let mut world = World::new::<PEERS>(App {
+            readable: |_, conn, _| {
+                while let Some(line) = conn.data().get(..4) {
+                    conn.send_others(line);
+                    conn.consume(4);
+                }
+            },
+            ..App::echo()
+        });
+        for _ in 0..PEERS {
+            let who = world.connect();
+            world.fars[who].takes = 0;
+        }
+        let mut lines = [0u8; PEERS];
+        for _ in 0..200 {
+            let who = random.below(PEERS);
+            let mark = u8::try_from(who).expect("few");
+            let line = [b'<', mark, lines[who], b'>'];
+            lines[who] += 1;
+            let (first, second) = line.split_at(random.below(5));
+            world.says(who, first);
+            world.takes(random.below(PEERS), random.below(20));
+            world.says(who, second);
+        }
+        for who in 0..PEERS {
+            world.takes(who, usize::MAX);
+            let mut last = [None; PEERS];
+            for line in world.fars[who].heard.chunks(4) {
+                let &[b'<', from, number, b'>'] = line else {
+                    panic!("{who} heard {line:?}");
+                };
+                let from = usize::from(from);
+                assert!(
+                    from != who && last[from] < Some(number),
+                    "{who} heard {line:?}"
+                );
+                last[from] = Some(number);
+            }
+        }
+    }
+}

@@ -1,1 +1,181 @@
+//! Where the bytes lie: windows, the shared areas in front of them, and that nobody sees a byte of another.
 
+use super::*;
+
+/// A handler that takes away only what it is told to: the first byte of the data says how many.
+fn takes() -> App {
+    App {
+        readable: |_, conn, _| {
+            while let Some(first) = conn.data().first().copied()
+                && conn.data().len() > usize::from(first)
+            {
+                let whole = &conn.data()[1..=usize::from(first)];
+                conn.send(whole).expect("room");
+                conn.consume(1 + usize::from(first));
+            }
+        },
+        ..App::echo()
+    }
+}
+
+#[test]
+fn a_window_that_has_come_to_its_end_is_moved_to_the_front() {
+    let mut world = World::new::<1>(takes());
+    let a = world.connect();
+    // Eleven bytes of a message of twelve behind a whole one of four: the window of sixteen is full.
+    world.says(a, &[3, 1, 2, 3, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(world.fars[a].heard, [1, 2, 3]);
+    world.lend(a, |_, conn, _| assert_eq!(conn.data().len(), 12));
+    world.says(a, &[12, 1, 77]);
+    assert_eq!(
+        world.fars[a].heard[3..],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 77]
+    );
+}
+
+#[test]
+fn what_is_left_over_survives_the_visits_of_others() {
+    let mut world = World::new::<3>(takes());
+    let all = [0; 3].map(|_| world.connect());
+    for round in 0..10u8 {
+        for (who, far) in all.into_iter().enumerate() {
+            let mark = round * 3 + u8::try_from(who).expect("three");
+            // The second half of its last message, and the first half of the next.
+            if round > 0 {
+                world.says(far, &[mark - 3; 2]);
+            }
+            world.says(far, &[5, mark, mark, mark]);
+        }
+    }
+    for (who, far) in all.into_iter().enumerate() {
+        let marks = (0..9u8).map(|round| round * 3 + u8::try_from(who).expect("three"));
+        let expected: Vec<u8> = marks.flat_map(|mark| [mark; 5]).collect();
+        assert_eq!(world.fars[far].heard, expected, "{who}");
+    }
+}
+
+#[test]
+fn output_that_is_left_over_survives_the_output_of_others() {
+    let mut world = World::new::<3>(App::echo());
+    let all = [0; 3].map(|_| world.connect());
+    for far in all {
+        world.fars[far].takes = 1;
+        world.fars[far].chunk = 2;
+    }
+    for round in 0..10u8 {
+        for far in all {
+            let who = u8::try_from(far).expect("three");
+            world.says(far, &[who * 50 + round, who * 50 + round, who * 50 + round]);
+        }
+        for far in all {
+            world.takes(far, 2);
+        }
+    }
+    for far in all {
+        world.takes(far, usize::MAX);
+        let who = u8::try_from(far).expect("three");
+        let expected: Vec<u8> = (0..10).flat_map(|round| [who * 50 + round; 3]).collect();
+        assert_eq!(world.fars[far].heard, expected, "{who}");
+    }
+}
+
+#[test]
+fn output_is_moved_to_the_front_when_its_end_has_no_room() {
+    let mut world = World::new::<2>(App::echo());
+    // With the shared area its own, and lost to another.
+    for lost in [false, true] {
+        let (a, b) = (world.connect(), world.connect());
+        world.fars[a].takes = 0;
+        let filling: Vec<u8> = (0..30).collect();
+        world.lend(a, |_, conn, _| conn.send(&filling).expect("room"));
+        world.run();
+        world.takes(a, 20);
+        if lost {
+            world.says(b, b"mine now");
+        }
+        world.lend(a, |_, conn, _| {
+            assert_eq!(conn.room(), 22);
+            assert_eq!(conn.send(&[99; 22]), Ok(()));
+        });
+        world.run();
+        world.takes(a, usize::MAX);
+        assert_eq!(world.fars[a].heard[..30], filling);
+        assert_eq!(world.fars[a].heard[30..], [99; 22]);
+        for who in [a, b] {
+            world.lend(who, |_, conn, _| conn.abort());
+        }
+        world.run();
+    }
+}
+
+#[test]
+fn a_new_connection_sees_nothing_of_the_one_before() {
+    let mut world = World::new::<1>(App {
+        readable: |_, _, _| {},
+        ..App::echo()
+    });
+    let a = world.connect();
+    world.fars[a].takes = 0;
+    world.says(a, b"secret");
+    world.lend(a, |_, conn, _| {
+        conn.send(b"private").expect("room");
+        conn.abort();
+    });
+    world.run();
+    let b = world.connect();
+    world.lend(b, |_, conn, _| {
+        assert!(conn.data().is_empty());
+        assert_eq!(conn.room(), TX);
+    });
+    world.says(b, b"x");
+    world.lend(b, |_, conn, _| {
+        assert_eq!(conn.data(), b"x");
+        conn.send(b"y").expect("room");
+    });
+    world.run();
+    assert_eq!(world.fars[b].heard, b"y");
+}
+
+#[test]
+fn a_span_of_an_old_token_is_empty() {
+    let mut world = World::new::<1>(App::echo());
+    let a = world.connect();
+    world.lend(a, |_, conn, _| conn.abort());
+    world.run();
+    let span = Span { at: 0, len: 4 };
+    let old = world.token(a);
+    for token in [old, Token::from_bits(0), Token::from_bits(u64::MAX)] {
+        assert!(world.session.receive_into(token, span).is_empty());
+        assert!(world.session.send_from(token, span).is_empty());
+    }
+    world.connect();
+    assert!(world.session.receive_into(old, span).is_empty());
+}
+
+#[test]
+fn a_span_that_lies_outside_of_its_window_is_empty() {
+    let mut world = World::new::<1>(App::echo());
+    let a = world.connect();
+    let token = world.token(a);
+    for (at, len) in [
+        (RX, 1),
+        (1, RX),
+        (usize::MAX >> 33, 2),
+        (0, usize::MAX >> 33),
+    ] {
+        let [at, len] = [at, len].map(|n| u32::try_from(n).expect("31 bits"));
+        assert!(
+            world
+                .session
+                .receive_into(token, Span { at, len })
+                .is_empty()
+        );
+    }
+    let len = u32::MAX;
+    assert!(
+        world
+            .session
+            .send_from(token, Span { at: len, len })
+            .is_empty()
+    );
+}
