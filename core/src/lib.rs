@@ -134,6 +134,8 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 #[cfg(test)]
+extern crate alloc;
+#[cfg(test)]
 extern crate std;
 
 mod config;

@@ -149,7 +149,12 @@ impl Reason {
             Self::Stopping => 5,
             Self::Failed(fault) => match fault.kind {
                 crate::FaultKind::Reset => 6,
-                _ => 7,
+                crate::FaultKind::Interrupted
+                | crate::FaultKind::TimedOut
+                | crate::FaultKind::Unreachable
+                | crate::FaultKind::Shortage
+                | crate::FaultKind::Invalid
+                | crate::FaultKind::Unknown => 7,
             },
             Self::Deadline(class) => 8 + class.index(),
         }

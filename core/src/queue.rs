@@ -72,7 +72,11 @@ impl Queue {
     }
 
     pub(crate) const fn head(&self) -> Option<u32> {
-        if self.is_empty() { None } else { Some(self.head) }
+        if self.is_empty() {
+            None
+        } else {
+            Some(self.head)
+        }
     }
 
     /// Appends a member, which stands in no queue of this kind.
@@ -117,7 +121,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec::Vec;
+    use alloc::vec::Vec;
 
     struct Plain([Link; 5]);
 

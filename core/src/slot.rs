@@ -257,9 +257,10 @@ impl Slot {
 
     /// Where the next receive goes. While lingering the whole window is a waste bin.
     pub(crate) const fn receive_span(&self, windows: Windows) -> Span {
-        let at = match self.state {
-            State::Lingering => 0,
-            _ => self.rx.end,
+        let at = if matches!(self.state, State::Lingering) {
+            0
+        } else {
+            self.rx.end
         };
         Span {
             at,
@@ -277,12 +278,11 @@ impl Slot {
 
     /// Bytes that can be queued now. What is being sent must not move, so then only the space behind it counts.
     pub(crate) const fn room(&self, windows: Windows, sending: bool) -> u32 {
-        match self.state {
-            State::Open => windows
-                .send
-                .saturating_sub(if sending { self.tx.end } else { self.tx.len() }),
-            _ => 0,
+        if !matches!(self.state, State::Open) {
+            return 0;
         }
+        let used = if sending { self.tx.end } else { self.tx.len() };
+        windows.send.saturating_sub(used)
     }
 
     /// Whether there is nothing more to receive for now: a try would block, or is not wanted.
@@ -469,7 +469,11 @@ mod tests {
                             }
                             State::Lingering => !slot.flags.has(Flags::ENDED),
                             State::Listening => true,
-                            _ => false,
+                            State::Free
+                            | State::Reserved
+                            | State::Finishing
+                            | State::Closing
+                            | State::Retired => false,
                         };
                         let calm = !slot.flags.has(Flags::CONGESTED);
                         assert_eq!(wanted.contains(Directions::WRITE), sends && calm);

@@ -22,7 +22,7 @@ type EchoMemory = Memory<64, 1024, 4096>;
 const _: () = assert!(EchoMemory::SIZE <= 384 * 1024);
 static MEMORY: ConstStaticCell<EchoMemory> = ConstStaticCell::new(EchoMemory::new());
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     let mut server = Server::new(MEMORY.take(), &Config::default(), Echo)?;
     server.listen(&Listen::on(Address::Inet("127.0.0.1:8080".parse()?)))?;
     server.run()?;

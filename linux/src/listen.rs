@@ -117,23 +117,22 @@ impl<'a> Listen<'a> {
 
     /// Opens, binds and listens.
     pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
-        let (family, bind): (_, &dyn Fn(&OwnedFd) -> Result<(), Errno>) = match &self.address {
-            Address::Inet(address) => {
-                let family = match address {
-                    SocketAddr::V4(_) => AddressFamily::INET,
-                    SocketAddr::V6(_) => AddressFamily::INET6,
-                };
-                (family, &move |socket| net::bind(socket, address))
-            }
-            Address::Unix(path) => (AddressFamily::UNIX, &move |socket| {
-                net::bind(socket, &net::SocketAddrUnix::new(*path)?)
-            }),
+        let family = match &self.address {
+            Address::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
+            Address::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
+            Address::Unix(_) => AddressFamily::UNIX,
         };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)
             .map_err(|errno| ListenError::new("socket", errno))?;
         self.set(&socket, family)?;
-        bind(&socket).map_err(|errno| ListenError::new("bind", errno))?;
+        let bound = match &self.address {
+            Address::Inet(address) => net::bind(&socket, address),
+            Address::Unix(path) => {
+                net::SocketAddrUnix::new(*path).and_then(|address| net::bind(&socket, &address))
+            }
+        };
+        bound.map_err(|errno| ListenError::new("bind", errno))?;
         net::listen(&socket, self.backlog).map_err(|errno| ListenError::new("listen", errno))?;
         Ok(socket)
     }

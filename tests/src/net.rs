@@ -140,9 +140,14 @@ pub fn pattern(seed: u64, len: usize) -> Vec<u8> {
 #[must_use]
 pub fn descriptors(process: Pid) -> Vec<i32> {
     let folder = format!("/proc/{}/fd", process.as_raw_pid());
-    let numbers = fs::read_dir(folder).expect("a process");
-    let mut numbers: Vec<i32> = numbers
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    let listed = fs::read_dir(&folder).expect("a process");
+    let listed: Vec<_> = listed
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    // The list was read through one of our own, which is closed by now.
+    let still = listed.iter().filter(|path| fs::read_link(path).is_ok());
+    let mut numbers: Vec<i32> = still
+        .filter_map(|path| path.file_name()?.to_str()?.parse().ok())
         .collect();
     numbers.sort_unstable();
     numbers
@@ -202,5 +207,9 @@ pub fn resident(process: Pid) -> u64 {
     let text = fs::read_to_string(path).expect("a process");
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    kib.expect("a line").trim().parse::<u64>().expect("a number") * 1024
+    kib.expect("a line")
+        .trim()
+        .parse::<u64>()
+        .expect("a number")
+        * 1024
 }

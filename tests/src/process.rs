@@ -1,6 +1,6 @@
 //! The program as a process: built if need be, always reaped.
 
-use crate::bounded::{SOON, until};
+use crate::bounded::until;
 use core::net::SocketAddr;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
@@ -15,7 +15,11 @@ static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Kills every process that was started here and still runs.
 pub fn kill_all() {
-    for pid in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    for pid in RUNNING
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .drain(..)
+    {
         let _ = kill_process(pid, Signal::KILL);
     }
 }
@@ -31,7 +35,14 @@ pub fn program() -> &'static Path {
     PROGRAM.get_or_init(|| {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--package", "linux", "--bin", "tidegate", "--quiet"]);
+        build.args([
+            "build",
+            "--package",
+            "linux",
+            "--bin",
+            "tidegate",
+            "--quiet",
+        ]);
         build.args(["--message-format", "json-render-diagnostics"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
@@ -44,12 +55,18 @@ pub fn program() -> &'static Path {
         {
             build.arg("--target").arg(triple);
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("a workspace");
         let built = build.current_dir(root).output().expect("cargo");
         let said = String::from_utf8_lossy(&built.stdout);
-        let path = said.split(r#""executable":""#).nth(1).and_then(|rest| rest.split('"').next());
+        let path = said
+            .split(r#""executable":""#)
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let errors = String::from_utf8_lossy(&built.stderr);
-        path.unwrap_or_else(|| panic!("the program was not built: {errors}")).into()
+        path.unwrap_or_else(|| panic!("the program was not built: {errors}"))
+            .into()
     })
 }
 
@@ -111,15 +128,60 @@ impl Program {
         process
     }
 
-    /// Starts the program under a tracer that is no parent of it, on a port that the kernel chooses.
+    /// Starts the program under strace, which is no parent of it, on a port that the kernel chooses.
     #[must_use]
     pub fn traced(strace: &[&str], trace: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-qq", "-o"]).arg(trace).args(strace);
-        command.arg("--").arg(program()).args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command
+            .args(["-D", "-f", "-q", "-e", "signal=none", "-o"])
+            .arg(trace)
+            .args(strace);
+        command
+            .arg("--")
+            .arg(program())
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments);
         let mut process = Self::spawn(&mut command);
         process.wait_for("listening on ");
         process
+    }
+
+    /// Asks a traced program to stop, waits for its end, and answers the calls that `trace` says its threads made, each
+    /// as `(thread, call)`: the first thread is the loop's.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end well.
+    #[must_use]
+    pub fn calls(self, trace: &Path) -> Vec<(i32, String)> {
+        let first = self.pid().as_raw_pid();
+        let ended = self.stop();
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        let read = || fs::read_to_string(trace).unwrap_or_default();
+        until("the trace is written", || {
+            let text = read();
+            let over = |line: &str| {
+                line.starts_with(&first.to_string()) && line.ends_with("+++ exited with 0 +++")
+            };
+            text.lines().any(over)
+        });
+        let mut calls = Vec::new();
+        let mut begun: HashMap<i32, String> = HashMap::new();
+        for line in read().lines() {
+            let Some((thread, call)) = line.split_once(' ') else {
+                continue;
+            };
+            let thread = thread.parse().expect("a number");
+            let call = call.trim();
+            if let Some(beginning) = call.strip_suffix("<unfinished ...>") {
+                begun.insert(thread, beginning.to_owned());
+            } else if let Some((_, end)) = call.split_once(" resumed>") {
+                calls.push((thread, begun.remove(&thread).unwrap_or_default() + end));
+            } else if !call.starts_with(['+', '-']) {
+                calls.push((thread, call.to_owned()));
+            }
+        }
+        calls
     }
 
     /// Starts any command, and collects what it says.
@@ -143,9 +205,14 @@ impl Program {
     #[must_use]
     pub fn spawn_unread(command: &mut Command) -> (Self, ChildStdout) {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = Pid::from_child(&child);
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+        RUNNING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(pid);
         let output = child.stdout.take().expect("a pipe");
         let errors = Text::default();
         let readers = vec![collect(child.stderr.take().expect("a pipe"), &errors)];
@@ -189,9 +256,17 @@ impl Program {
             let over = ended;
             ended = self.has_ended() && self.readers.iter().all(thread::JoinHandle::is_finished);
             let output = self.output();
-            let mut whole = output.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            found = whole.find(|line| line.contains(part)).map(|line| line.trim_end().to_owned());
-            assert!(found.is_some() || !over, "it ended: {output}{}", self.errors());
+            let mut whole = output
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            found = whole
+                .find(|line| line.contains(part))
+                .map(|line| line.trim_end().to_owned());
+            assert!(
+                found.is_some() || !over,
+                "it ended: {output}{}",
+                self.errors()
+            );
             found.is_some()
         });
         found.expect("found")
@@ -205,8 +280,12 @@ impl Program {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         let output = self.output();
-        let mut places = output.lines().filter_map(|line| line.strip_prefix("listening on "));
-        places.find_map(|place| place.parse().ok()).expect("an address")
+        let mut places = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("listening on "));
+        places
+            .find_map(|place| place.parse().ok())
+            .expect("an address")
     }
 
     /// Sends it a signal.
@@ -233,13 +312,22 @@ impl Program {
         const LAST: &str = "stats: log_lines_dropped ";
         let before = self.output().matches(LAST).count();
         self.signal(Signal::USR1);
-        let count = |output: &str| output.split_inclusive('\n').filter(|l| l.starts_with(LAST) && l.ends_with('\n')).count();
+        let count = |output: &str| {
+            output
+                .split_inclusive('\n')
+                .filter(|l| l.starts_with(LAST) && l.ends_with('\n'))
+                .count()
+        };
         until("the statistics", || count(&self.output()) > before);
         // The latest value of each name.
         let output = self.output();
-        let lines = output.lines().filter_map(|line| line.strip_prefix("stats: "));
+        let lines = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("stats: "));
         let pairs = lines.filter_map(|line| line.split_once(' '));
-        pairs.filter_map(|(name, n)| Some((name.to_owned(), n.parse().ok()?))).collect()
+        pairs
+            .filter_map(|(name, n)| Some((name.to_owned(), n.parse().ok()?)))
+            .collect()
     }
 
     /// Waits until the statistic `name` is at least `least`, and answers all of them.
@@ -285,7 +373,10 @@ impl Drop for Program {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| *pid != self.pid);
+        RUNNING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|pid| *pid != self.pid);
     }
 }
 
@@ -296,7 +387,9 @@ fn collect(from: impl Read + Send + 'static, into: &Text) -> thread::JoinHandle<
         let mut line = Vec::new();
         while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
             let text = String::from_utf8_lossy(&line).into_owned();
-            into.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+            into.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&text);
             line.clear();
         }
     })

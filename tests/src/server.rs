@@ -4,7 +4,9 @@ use crate::bounded::{SOON, until};
 use core::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server, Stats, StopHandle, Trigger};
+use tidegate::{
+    Address, Config, Conn, Handler, Listen, Memory, Server, Stats, StopHandle, Trigger,
+};
 
 /// Every trigger.
 pub const TRIGGERS: [Trigger; 3] = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
@@ -25,11 +27,20 @@ impl Handler for Echo {
     }
 }
 
-/// Small memory for one test; never given back.
+/// Memory for one test, never given back. It is made on a stack of its own: one of a test is too small for most.
+///
+/// # Panics
+///
+/// If there is no thread to be had.
 #[must_use]
-pub fn memory<const N: usize, const RX: usize, const TX: usize, S: 'static>()
+pub fn memory<const N: usize, const RX: usize, const TX: usize, S: Send + 'static>()
 -> &'static mut Memory<N, RX, TX, S> {
-    Box::leak(Box::new(Memory::new()))
+    let room = 16 * 1024 * 1024 + 4 * Memory::<N, RX, TX, S>::SIZE;
+    let maker = thread::Builder::new().stack_size(room);
+    let made = maker
+        .spawn(|| Box::leak(Box::new(Memory::new())))
+        .expect("a thread");
+    made.join().expect("memory")
 }
 
 /// A configuration with this trigger.

@@ -232,7 +232,8 @@ impl Dispatcher<'_> {
         } else {
             None
         };
-        let stop = self.m.stop_at.filter(|by| *by < Instant::NEVER && !self.is_stopped());
+        let ahead = |by: &Instant| *by < Instant::NEVER && !self.m.stop_over && !self.is_stopped();
+        let stop = self.m.stop_at.filter(ahead);
         [classes, pause, stop].into_iter().flatten().min()
     }
 
@@ -249,6 +250,12 @@ impl Dispatcher<'_> {
                     break;
                 }
                 left = left.saturating_sub(1);
+                // What happened in time, and was told, counts, though it has not been served yet.
+                let slot = self.slots.at(index);
+                if slot.flags.has(restarts(class)) || slot.deadline_class() != Some(class) {
+                    self.settle(index);
+                    continue;
+                }
                 self.unlink(index);
                 self.expired(index, class);
             }
@@ -256,7 +263,7 @@ impl Dispatcher<'_> {
         if self.m.paused > 0 {
             self.wake_listeners(now);
         }
-        if self.m.stop_at.is_some_and(|by| by <= now) && !self.is_stopped() {
+        if self.m.stop_at.is_some_and(|by| by <= now) && !self.m.stop_over {
             self.close_all();
         }
     }
@@ -298,6 +305,7 @@ impl Dispatcher<'_> {
             if record.acknowledged != acknowledged {
                 record.acknowledged = acknowledged;
                 record.stalled_at = self.m.now.wrapping_millis();
+                self.slots.at_mut(index).flags.clear(Flags::PROBE);
                 return;
             }
         }
@@ -328,7 +336,7 @@ impl Dispatcher<'_> {
                 self.touch(index);
             }
         }
-        // Connections that still linger, or whose answers are on their way, end by themselves; do not ask again.
-        self.m.stop_at = Some(Instant::NEVER);
+        // What answers are on their way to ends when they come; an accept that still succeeds is closed at once.
+        self.m.stop_over = true;
     }
 }

@@ -172,12 +172,12 @@ impl Dispatcher<'_> {
             Outcome::Accepted(address) => address,
             Outcome::Complete(_) => {
                 bump(&mut self.m.stats.unasked);
-                self.release(index);
+                self.give_back(index);
                 self.tried(listener, Outcome::Drained(0));
                 return None;
             }
             Outcome::Drained(_) | Outcome::Failed(_) => {
-                self.release(index);
+                self.give_back(index);
                 self.tried(listener, outcome);
                 return None;
             }
@@ -210,6 +210,9 @@ impl Dispatcher<'_> {
         self.m.stats.peak = self.m.stats.peak.max(self.m.stats.open);
         debug!("opened: {:?}", token);
         self.touch(index);
+        if self.m.stop_over {
+            self.begin_close(index, Reason::Stopping);
+        }
         Some(Notice::Opened(token))
     }
 
@@ -303,6 +306,16 @@ impl Dispatcher<'_> {
             warn!("accepting pauses: errno {}; {} more", fault.code, more);
         }
         self.touch(index);
+    }
+
+    /// A slot that was reserved is free again: a listener that found none gets its turn. No descriptor came free with it,
+    /// so pauses go on.
+    fn give_back(&mut self, index: u32) {
+        self.release(index);
+        if self.m.starved {
+            self.m.starved = false;
+            self.wake_listeners(Instant::ZERO);
+        }
     }
 
     /// A descriptor and a slot are free again: whoever waited for them tries at once.

@@ -76,6 +76,8 @@ pub(crate) struct Machine {
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
     stop_at: Option<Instant>,
+    /// That time has come.
+    stop_over: bool,
     /// A stale report came in this turn, and in how many turns in a row before it.
     stale_now: bool,
     stale_turns: u8,
@@ -177,6 +179,7 @@ impl Machine {
             listeners: Vec::new(),
             unix_peers: 0,
             stop_at: None,
+            stop_over: false,
             stale_now: false,
             stale_turns: 0,
             rebuild: false,

@@ -123,8 +123,11 @@ impl Dispatcher<'_> {
         let token = Token::new(index, slot.generation);
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
-            slot.flags.set(Flags::CALLED);
-            return Some(Action::Unsent { token });
+            // Output may have made progress in this very visit.
+            if slot.deadline_class() == Some(Class::WriteStall) && !slot.flags.has(Flags::TAKEN) {
+                slot.flags.set(Flags::CALLED);
+                return Some(Action::Unsent { token });
+            }
         }
         let flushed = slot.state == State::Finishing
             && slot.tx.is_empty()

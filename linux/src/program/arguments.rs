@@ -39,7 +39,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             service: ServiceName::Print,
-            listen: vec![Place::Host("127.0.0.1".into(), 8080)],
+            listen: Place::parse(LISTEN).into_iter().collect(),
             connections: 1024,
             per_source: PerSource::Auto,
             log: LevelFilter::Warn,

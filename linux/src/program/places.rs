@@ -40,6 +40,10 @@ impl Where {
             Self::Unix(path) => Address::Unix(path),
         }
     }
+
+    fn is_any_port(&self) -> bool {
+        matches!(self, Self::Inet(address) if address.port() == 0)
+    }
 }
 
 impl Place {
@@ -109,8 +113,15 @@ pub(crate) fn targets(places: &[Place]) -> Result<Vec<Target>, Failure> {
     for place in places {
         let found = place.resolve()?;
         let one_of_several = found.len() > 1;
+        let first = targets.len();
         for place in found {
-            if targets.iter().all(|target| target.place != place) {
+            // Any free port, asked for twice, is two ports.
+            let others = if place.is_any_port() {
+                &targets[first..]
+            } else {
+                &targets[..]
+            };
+            if others.iter().all(|target| target.place != place) {
                 targets.push(Target {
                     place,
                     one_of_several,
@@ -187,6 +198,12 @@ mod tests {
         let found = targets(&twice).expect("two targets");
         assert_eq!(found.len(), 2);
         assert!(found.iter().all(|target| !target.one_of_several));
+        let any = [place("127.0.0.1:0"), place("127.0.0.1:0")];
+        assert_eq!(
+            targets(&any).map(|found| found.len()),
+            Ok(2),
+            "two free ports"
+        );
         let many: Vec<_> = (0..17).map(|n| place(&format!("127.0.0.1:{n}"))).collect();
         assert!(
             matches!(targets(&many), Err(Failure::System(why)) if why.starts_with("17 addresses"))

@@ -4,6 +4,7 @@ use super::Failure;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+use std::sync::mpsc;
 use std::{io, thread};
 use tidegate::StopHandle;
 
@@ -14,7 +15,9 @@ static STOPS: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn watch(handle: StopHandle) -> Result<(), Failure> {
     let no = |error: io::Error| Failure::System(format!("cannot watch for signals: {error}"));
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1]).map_err(no)?;
+    let (tell, started) = mpsc::sync_channel(0);
     let watching = move || {
+        let _ = tell.send(());
         for signal in signals.forever() {
             if signal == SIGUSR1 {
                 STATISTICS.store(true, Ordering::Release);
@@ -29,6 +32,8 @@ pub(crate) fn watch(handle: StopHandle) -> Result<(), Failure> {
         .name("signals".into())
         .stack_size(64 * 1024);
     builder.spawn(watching).map_err(no)?;
+    // What a thread allocates for itself, it does before this; nothing is allocated later.
+    let _ = started.recv();
     Ok(())
 }
 

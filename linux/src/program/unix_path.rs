@@ -12,7 +12,11 @@ pub(crate) fn make_free(path: &str) -> Result<(), String> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(format!("cannot look at it: {error}")),
+        Err(error) => {
+            return Err(format!(
+                "cannot look at it: {error}; choose a path whose folder this user may enter"
+            ));
+        }
     };
     if !found.file_type().is_socket() {
         return Err("a file that is no socket is there; choose another path, or remove it".into());

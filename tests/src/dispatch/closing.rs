@@ -4,7 +4,7 @@ use super::drive::Drive;
 use super::input::{N, nanos_of};
 use super::model::Stage;
 use super::world::World;
-use tidegate_core::{FullTable, Instant};
+use tidegate_core::FullTable;
 
 /// Turns in which a few connections of a few hundred bytes must have come to rest, whatever went before.
 const TURNS: u32 = 20_000;
@@ -30,7 +30,6 @@ impl<W: World> Drive<'_, W> {
             self.peers_behave();
             self.visit_all();
             let reported = self.wait(N + 2);
-            let had_work = self.core().has_work();
             self.begin_turn();
             self.drain();
             let answered = self.answer_pending();
@@ -41,7 +40,6 @@ impl<W: World> Drive<'_, W> {
             if progress || reported > 0 || self.core().has_work() {
                 continue;
             }
-            let _ = had_work;
             if rests(self) {
                 return;
             }
@@ -129,9 +127,10 @@ impl<W: World> Drive<'_, W> {
     /// After `stop` all is closed, and at its time whatever is left.
     fn stop(&mut self) {
         let by = super::input::moved(self.now, 1000 * self.plan.unit, false);
-        let by = self.model().stop_at.map_or(by, |earlier| earlier.min(by));
-        self.model().stop_at = Some(by);
-        self.world.stop(by);
+        if !self.model().has_stopped() {
+            self.stop_by(by);
+        }
+        let by = self.model().stop_at.unwrap_or(by);
         self.come_to_rest(|drive| drive.core().poll_timeout().is_none());
         assert!(self.core().is_stopped(), "stop does not end");
         assert!(self.core().now() <= by.max(self.now), "later than it had to");
@@ -143,6 +142,5 @@ impl<W: World> Drive<'_, W> {
         assert!(model.listeners.values().all(|listener| listener.gone));
         assert!(model.connections.values().all(|connection| connection.stage == Stage::Gone));
         assert!(self.kernel.sockets.is_empty());
-        let _: Instant = by;
     }
 }

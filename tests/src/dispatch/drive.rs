@@ -108,6 +108,14 @@ impl<W: World> Drive<'_, W> {
         events.len()
     }
 
+    pub(super) fn stop_by(&mut self, by: Instant) {
+        if self.trace {
+            eprintln!("             stop by {}", by.as_nanos());
+        }
+        self.model().stops(by);
+        self.world.stop(by);
+    }
+
     pub(super) fn begin_turn(&mut self) {
         let mut model = self.model();
         model.now = model.now.max(self.now);

@@ -247,10 +247,14 @@ impl Model {
                 let since = match class {
                     Class::FirstByte => connection.opened_at,
                     Class::Request => connection.settled.consumed,
-                    Class::WriteStall => connection.settled.progress,
+                    Class::WriteStall => connection.probed,
                     Class::Congestion => connection.opened_at,
                     Class::Idle => connection.settled.heard,
-                    Class::Linger => connection.finished_at,
+                    Class::Linger => match self.stopped_at {
+                        Some(stopped) if !connection.finished => stopped,
+                        Some(stopped) => connection.finished_at.min(stopped),
+                        None => connection.finished_at,
+                    },
                 };
                 let after = now.nanos_since(since);
                 assert!(after >= length, "{class:?} after {after} of {length}: {token:?}");
@@ -352,7 +356,10 @@ impl Model {
     /// When no source waits for its turn: whatever a connection could do is in flight or armed, or waits for a deadline.
     pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
         for connection in self.connections.values_mut() {
-            connection.settled = connection.times;
+            // What comes while its end is joined no longer counts.
+            if !connection.source.cancelled && !connection.source.closing {
+                connection.settled = connection.times;
+            }
         }
         for (token, connection) in self.live() {
             let source = &connection.source;

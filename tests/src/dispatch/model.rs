@@ -67,6 +67,8 @@ pub(super) struct Connection {
     pub(super) finished_at: Instant,
     pub(super) times: Times,
     pub(super) settled: Times,
+    /// When output had made progress last, as `Unsent` was asked.
+    pub(super) probed: Instant,
 }
 
 /// When something happened last.
@@ -106,6 +108,7 @@ impl Connection {
             finished_at: Instant::ZERO,
             times: Times::default(),
             settled: Times::default(),
+            probed: Instant::NEVER,
         }
     }
 
@@ -191,6 +194,8 @@ pub(super) struct Model {
     /// `resume` was called in the visit that goes on.
     pub(super) resumed: bool,
     pub(super) stop_at: Option<Instant>,
+    /// When it was first asked to stop.
+    pub(super) stopped_at: Option<Instant>,
     pub(super) bare: bool,
     pub(super) per_source: Option<u32>,
     pub(super) limit: u32,
@@ -209,6 +214,7 @@ impl Model {
             expected: Expected::default(),
             resumed: false,
             stop_at: None,
+            stopped_at: None,
             bare: !plan.session,
             per_source: plan.per_source,
             limit: plan.limit,
@@ -216,6 +222,12 @@ impl Model {
             config: plan.config.clone(),
             counted: Stats::default(),
         }
+    }
+
+    /// The machine is asked to stop by this time.
+    pub(super) fn stops(&mut self, by: Instant) {
+        self.stopped_at.get_or_insert(self.now);
+        self.stop_at = Some(self.stop_at.map_or(by, |earlier| earlier.min(by)));
     }
 
     pub(super) fn has_stopped(&self) -> bool {
@@ -300,6 +312,7 @@ impl Model {
                 assert!(connection.call.is_none(), "two calls: {token:?}");
                 connection.call = Some(Op::Unsent);
                 let since = connection.settled.progress;
+                connection.probed = since;
                 assert!(now.nanos_since(since) >= length, "stalled early: {token:?}");
             }
             Action::Cancel { token } => {

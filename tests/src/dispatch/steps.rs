@@ -229,10 +229,7 @@ impl<W: World> Drive<'_, W> {
         match what % 4 {
             0 => {
                 let by = super::input::moved(self.now, u64::from(what) * self.plan.unit * 8, false);
-                let mut model = self.model();
-                model.stop_at = Some(model.stop_at.map_or(by, |earlier| earlier.min(by)));
-                drop(model);
-                self.world.stop(by);
+                self.stop_by(by);
             }
             1 => {
                 // The same stale report, turn after turn.

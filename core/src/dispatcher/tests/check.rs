@@ -5,7 +5,7 @@ use crate::dispatcher::Dispatcher;
 use crate::queue::{Link, NONE, Queue};
 use crate::slot::{Flags, Queued, Slot, State};
 use crate::token::LISTENER_BIT;
-use std::vec::Vec;
+use alloc::vec::Vec;
 
 /// Asserts that the queues, the counts and the laws hold.
 pub(crate) fn laws(machine: &Dispatcher<'_>) {

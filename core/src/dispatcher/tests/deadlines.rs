@@ -199,6 +199,24 @@ fn activity_moves_a_deadline_once_in_a_granule() {
     );
 }
 
+/// The same for a class other than idle.
+#[test]
+fn progress_moves_a_stall_once_in_a_granule_and_never_early() {
+    let mut bench = Bench::level();
+    let token = bench.rest();
+    bench.stalled(token, 4000);
+    let (mut moves, mut last) = (0, bench.machine.next_deadline());
+    for _ in 0..640 {
+        bench.later(STALL / 640);
+        bench.ready(token, WRITE);
+        bench.script(token, &[], &[Outcome::Drained(1)]);
+        assert!(in_time(due(&bench), STALL));
+        moves += u32::from(last != bench.machine.next_deadline());
+        last = bench.machine.next_deadline();
+    }
+    assert!((50..=64).contains(&moves), "{moves} moves");
+}
+
 #[test]
 fn nothing_prolongs_lingering() {
     let mut bench = Bench::level();

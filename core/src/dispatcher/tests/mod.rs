@@ -1,12 +1,18 @@
 //! A bench for the machine: a table, a clock, a listener, and a kernel that does what a test says. What must always hold
 //! is checked after every step.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test is about some actions and leaves the others alone"
+)]
+
 pub(crate) mod check;
 
 mod accepting;
 mod closing;
 mod deadlines;
 mod fairness;
+mod full;
 mod states;
 mod transfer;
 
@@ -19,10 +25,10 @@ use crate::slot::Slot;
 use crate::table::Table;
 use crate::time::Instant;
 use crate::token::Token;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::boxed::Box;
-use std::vec::Vec;
 
 const READ: Directions = Directions::READ;
 const WRITE: Directions = Directions::WRITE;

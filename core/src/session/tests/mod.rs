@@ -9,11 +9,11 @@ use crate::config::FullTable;
 use crate::dispatcher::tests::check;
 use crate::event::{Op, Outcome, Peer};
 use crate::output::Reason;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::boxed::Box;
-use std::string::String;
-use std::vec::Vec;
 
 const RX: usize = 16;
 const TX: usize = 32;

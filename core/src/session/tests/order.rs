@@ -31,6 +31,8 @@ struct Pending {
     action: Action,
     /// Of a send: what its span held when it was handed over.
     bytes: Vec<u8>,
+    /// And where they lay.
+    lay: *const u8,
     /// Of a receive that was carried out at once: the answer that is kept back.
     kept: Option<Event>,
 }
@@ -46,17 +48,24 @@ impl Late {
         let mut pending = Pending {
             action,
             bytes: Vec::new(),
+            lay: core::ptr::null(),
             kept: None,
         };
         match action {
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => return,
             Action::Send { token, from } => {
-                pending.bytes = world.session.send_from(token, from).to_vec();
+                let bytes = world.session.send_from(token, from);
+                (pending.bytes, pending.lay) = (bytes.to_vec(), bytes.as_ptr());
             }
             Action::Recv { .. } if self.random.below(2) == 0 => {
                 pending.kept = world.carry_out(action);
             }
-            _ => {}
+            Action::Recv { .. }
+            | Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Shutdown { .. }
+            | Action::Unsent { .. }
+            | Action::Close { .. } => {}
         }
         self.pending.push(pending);
     }
@@ -69,12 +78,14 @@ impl Late {
         let Pending {
             action,
             bytes,
+            lay,
             kept,
         } = self.pending.swap_remove(which);
         if let Action::Send { token, from } = action {
+            let now = world.session.send_from(token, from);
             assert_eq!(
-                world.session.send_from(token, from),
-                bytes,
+                (now, now.as_ptr()),
+                (&*bytes, lay),
                 "law 2: a span was moved"
             );
         }

@@ -179,3 +179,33 @@ fn a_span_that_lies_outside_of_its_window_is_empty() {
             .is_empty()
     );
 }
+
+#[test]
+fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
+    let mut world = World::new::<1>(App::echo());
+    let a = world.connect();
+    world.fars[a].takes = 2;
+    world.lend(a, |_, conn, _| conn.send(b"abcdef").expect("room"));
+    world.run();
+    world.fars[a].takes = usize::MAX;
+    let token = world.token(a);
+    world.ready(token, Directions::WRITE);
+    world.session.handle_timeout(world.now);
+    let sending = world.session.poll_output();
+    let Some(Action::Send { token, from }) = sending else {
+        panic!("{sending:?}");
+    };
+    world.lend(a, |_, conn, _| {
+        assert_eq!(conn.room(), TX - 6, "only what lies behind it");
+        conn.space()[..3].copy_from_slice(b"ghi");
+        conn.commit(3);
+        conn.send(&[b'z'; TX - 9]).expect("room");
+        conn.send(b"x").expect_err("full");
+    });
+    assert_eq!(world.session.send_from(token, from), b"cdef");
+    let done = world.carry_out(Action::Send { token, from });
+    world.event(done.expect("an answer"));
+    world.run();
+    assert_eq!(world.fars[a].heard[..9], *b"abcdefghi");
+    assert_eq!(world.fars[a].heard.len(), TX);
+}

@@ -22,7 +22,7 @@ fn options(line: &str) -> Options {
 fn nothing_asked_for_is_the_defaults() {
     let options = options("");
     assert_eq!(options.service, ServiceName::Print);
-    assert_eq!(options.listen, [Place::parse(LISTEN).expect("the default")]);
+    assert_eq!(options.listen, [Place::Host("127.0.0.1".into(), 8080)]);
     assert_eq!(options.config.connections, Some(1024));
     assert_eq!(options.per_source, PerSource::Auto);
     assert_eq!(options.log, LevelFilter::Warn);

@@ -1,0 +1,193 @@
+//! When there is no place: a full table waits, refuses or evicts; a full source is refused.
+
+use super::*;
+use crate::config::FullTable;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn config(full: FullTable) -> Config {
+    Config {
+        full,
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_full_table_waits_and_the_next_place_is_taken_at_once() {
+    let mut bench = Bench::new::<2>(&config(FullTable::Wait));
+    let (a, _) = (bench.rest(), bench.rest());
+    assert!(
+        bench.slot(bench.listener).registered.is_empty(),
+        "the kernel queues"
+    );
+    bench.ready(bench.listener, READ);
+    assert_eq!(bench.run(), []);
+    bench.machine.abort(a);
+    let actions = bench.run();
+    assert_eq!(
+        kinds(&actions),
+        ["del", "reset", "accept", "add"],
+        "and is asked again"
+    );
+}
+
+#[test]
+fn fewer_connections_than_slots_can_be_used() {
+    let mut bench = Bench::new::<4>(&Config {
+        connections: Some(2),
+        ..Config::default()
+    });
+    let (a, _) = (bench.rest(), bench.rest());
+    assert_eq!(bench.try_reserve(bench.listener), None);
+    bench.machine.abort(a);
+    bench.run();
+    bench.rest();
+}
+
+#[test]
+fn a_full_table_refuses_once_for_each_report() {
+    let mut bench = Bench::new::<1>(&config(FullTable::Refuse));
+    bench.rest();
+    for refused in 1..=3 {
+        bench.ready(bench.listener, READ);
+        assert_eq!(kinds(&bench.run()), ["refuse"]);
+        assert_eq!(bench.machine.stats().refused_full, refused);
+    }
+    bench.ready(bench.listener, READ);
+    bench.run_with(|action| matches!(action, Action::Refuse { .. }).then_some(BLOCKED));
+    assert_eq!(bench.machine.stats().refused_full, 3, "nobody was there");
+    bench.ready(bench.listener, READ);
+    bench.run_with(|action| matches!(action, Action::Refuse { .. }).then_some(NO_MEMORY));
+    assert!(bench.machine.first_pause().is_some());
+}
+
+#[test]
+fn a_full_table_evicts_who_has_been_idle_longest() {
+    let mut bench = Bench::new::<3>(&config(FullTable::Evict));
+    let (first, second) = (bench.spoken(), bench.rest());
+    bench.later(MS);
+    let third = bench.spoken();
+    bench.later(60_000 * MS / 63);
+    bench.hears(first, 1);
+    bench.machine.consume(first, 1);
+    bench.run();
+    for victim in [second, third] {
+        bench.later(1000 * MS);
+        bench.ready(bench.listener, READ);
+        let actions = bench.run_with(|action| match action {
+            Action::Accept { .. } => Some(Outcome::Accepted(None)),
+            _ => None,
+        });
+        assert_eq!(bench.closed(victim), Some(Reason::Evicted), "{actions:?}");
+        assert_eq!(
+            bench.machine.stats().open,
+            3,
+            "and the newcomer has its place"
+        );
+        let new = *bench.told.last().expect("opened");
+        bench.hears(new, 1);
+    }
+    assert_eq!(bench.machine.stats().evicted(), 2);
+    assert_eq!(bench.closed(first), None);
+}
+
+#[test]
+fn one_connection_is_evicted_at_a_time() {
+    let mut bench = Bench::new::<2>(&config(FullTable::Evict));
+    let second = bench.machine.listen(None).expect("a place");
+    for _ in 0..2 {
+        bench.rest();
+    }
+    bench.ready(bench.listener, READ);
+    bench.ready(second, READ);
+    let actions = bench.outputs();
+    let closes = kinds(&actions)
+        .iter()
+        .filter(|kind| **kind == "close")
+        .count();
+    assert_eq!(closes, 1, "{actions:?}");
+    bench.ready(bench.listener, READ);
+    assert!(!kinds(&bench.outputs()).contains(&"close"));
+}
+
+#[test]
+fn if_none_is_idle_the_table_waits_until_somebody_is() {
+    let mut bench = Bench::new::<1>(&config(FullTable::Evict));
+    let busy = bench.rest();
+    bench.hears(busy, 10);
+    bench.ready(bench.listener, READ);
+    assert_eq!(
+        kinds(&bench.run()),
+        ["del"],
+        "a request is on its way: it is not idle"
+    );
+    bench.machine.consume(busy, 10);
+    let actions = bench.run();
+    assert_eq!(kinds(&actions), ["del", "close", "accept", "add"]);
+    assert_eq!(bench.closed(busy), Some(Reason::Evicted));
+}
+
+fn with_limit(bench: &mut Bench, address: &str) -> bool {
+    let token = bench.reserve();
+    let address = address.parse().expect("an address");
+    let notice = bench.done(token, Op::Accept, Outcome::Accepted(Some(address)));
+    let actions = bench.run();
+    let reset = kinds(&actions).contains(&"reset");
+    assert_eq!(notice, (!reset).then_some(Notice::Opened(token)));
+    !reset
+}
+
+#[test]
+fn a_source_has_its_share_and_more_is_reset_without_a_word() {
+    let mut bench = Bench::limited::<8>(&Config::default(), Some(2));
+    for (address, taken) in [
+        ("10.0.0.1:1", true),
+        ("10.0.0.1:2", true),
+        ("10.0.0.1:3", false),
+        ("[::ffff:10.0.0.1]:4", false),
+        ("10.0.0.2:1", true),
+        ("[2001:db8::1]:1", true),
+        ("[2001:db8::2]:1", true),
+        ("[2001:db8::3]:1", false),
+        ("[2001:db8:0:1::3]:1", true),
+    ] {
+        assert_eq!(with_limit(&mut bench, address), taken, "{address}");
+    }
+    assert_eq!(bench.machine.stats().refused_source, 3);
+    assert_eq!(bench.machine.stats().open, 6);
+    let of_the_first = bench.told[0];
+    bench.machine.abort(of_the_first);
+    bench.run();
+    assert!(
+        with_limit(&mut bench, "10.0.0.1:5"),
+        "its share is free again"
+    );
+    bench.open_from(None);
+}
+
+#[test]
+fn the_limit_holds_whatever_the_hash() {
+    for seed in 0..64 {
+        let mut bench = Bench::limited::<6>(
+            &Config {
+                hash_seed: seed,
+                ..Config::default()
+            },
+            Some(1),
+        );
+        let addresses = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"];
+        for address in addresses {
+            assert!(with_limit(&mut bench, address), "seed {seed}");
+        }
+        for address in addresses {
+            assert!(!with_limit(&mut bench, address), "seed {seed}");
+        }
+        for token in bench.told.clone() {
+            bench.machine.abort(token);
+            bench.run();
+        }
+        for address in addresses {
+            assert!(with_limit(&mut bench, address), "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Nothing is allocated after the start.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use rustix::process::Signal;
+use std::alloc::System;
+use std::thread;
+use tests::bounded::Watchdog;
+use tests::net::{Client, pattern, tcp};
+use tests::process::{Folder, Program};
+use tests::server::{Echo, TRIGGERS, memory, server, with};
+
+/// Counts what the present thread asks for.
+struct Counting;
+
+thread_local! {
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ASKED.with(|asked| asked.set(asked.get() + 1));
+}
+
+// SAFETY: everything is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn by_the_library() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let (tell, told) = std::sync::mpsc::channel();
+        let serves = thread::spawn(move || {
+            let (mut server, address) = server::<64, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let stop = server.stop_handle().expect("a handle");
+            tell.send((address, stop)).expect("heard");
+            let before = ASKED.get();
+            server.run().expect("a wait");
+            let asked = ASKED.get() - before;
+            assert_eq!(server.stats().accepted, 200);
+            // It does count.
+            drop(Box::new(1));
+            assert_eq!(ASKED.get(), before + asked + 2);
+            asked
+        });
+        let (address, stop) = told.recv().expect("a server");
+        let mut kept = Vec::new();
+        for n in 0..200 {
+            let mut client = tcp(address);
+            client.echo(&pattern(n, 100));
+            match n % 4 {
+                0 => tests::net::reset(client),
+                1 => client.echo(&pattern(n, 20_000)),
+                2 => {
+                    client.finish();
+                    assert_eq!(client.rest(), b"");
+                }
+                _ => kept.push(client),
+            }
+        }
+        stop.stop();
+        drop(kept);
+        assert_eq!(serves.join().expect("no panic"), 0, "{trigger:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn by_the_program() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("allocation");
+    for service in ["echo", "print", "chat", "discard"] {
+        let trace = folder.path(service);
+        let calls = "trace=brk,mmap,munmap,mremap,accept4";
+        let arguments = ["--service", service, "--linger", "100ms"];
+        let mut program = Program::traced(&["-e", calls], trace.as_ref(), &arguments);
+        let mut kept = Vec::new();
+        for n in 0..200 {
+            let mut client = tcp(program.address());
+            client.say(&pattern(n, 1000));
+            kept.push(client);
+            if n % 20 == 19 {
+                program.signal(Signal::USR1);
+                kept.clear();
+            }
+        }
+        program.statistics_when("accepted", 200);
+        let calls = program.calls(trace.as_ref());
+        let is_accept = |call: &str| call.starts_with("accept4(");
+        let first = calls
+            .iter()
+            .position(|(_, call)| is_accept(call))
+            .expect("an accept");
+        // The last things that are done give memory back.
+        let last = calls
+            .iter()
+            .rposition(|(_, call)| !call.starts_with("munmap("))
+            .expect("a call");
+        let asked: Vec<_> = calls[first..=last]
+            .iter()
+            .filter(|(_, call)| !is_accept(call))
+            .collect();
+        assert!(asked.is_empty(), "{service}: {asked:#?}");
+    }
+}

@@ -1,0 +1,270 @@
+//! Whoever never reads, never writes or falls silent is let go after the time for it, not before, and nobody else is.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+use tests::bounded::{SOON, Watchdog};
+use tests::net::{Client, pattern, tcp};
+use tests::server::{Running, TRIGGERS, memory, with};
+use tidegate::{Class, Config, Conn, Handler, Reason};
+
+/// Echoes lines; floods whoever begins with `F`; finishes at once with who begins with `Q`. Tells why each connection ended.
+struct Lines {
+    ends: Sender<(Reason, Duration)>,
+}
+
+impl Lines {
+    fn new() -> (Self, Receiver<(Reason, Duration)>) {
+        let (ends, ended) = channel();
+        (Self { ends }, ended)
+    }
+}
+
+impl Handler for Lines {
+    type State = ();
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let data = conn.data();
+        match data.first() {
+            Some(b'F') => {
+                let n = conn.space().len();
+                conn.commit(n);
+            }
+            Some(b'Q') => conn.finish(),
+            _ if data.ends_with(b"\n") && conn.send(data).is_ok() => conn.consume(data.len()),
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, (): &mut (), reason: Reason) {
+        let _ = self.ends.send((reason, conn.age()));
+    }
+}
+
+const SHORT: Duration = Duration::from_millis(100);
+
+/// No deadline but those that a test sets.
+fn patient(trigger: tidegate::Trigger) -> Config {
+    Config {
+        first_byte: None,
+        request: None,
+        write_stall: None,
+        idle: None,
+        linger: None,
+        ..with(trigger)
+    }
+}
+
+#[test]
+fn never_writing() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            first_byte: Some(SHORT),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let mut speaks = tcp(running.address());
+        speaks.echo(b"I do\n");
+        let began = Instant::now();
+        let mut silent = tcp(running.address());
+        silent.is_reset();
+        assert!(
+            began.elapsed() >= SHORT,
+            "{trigger:?}: {:?}",
+            began.elapsed()
+        );
+        let (reason, age) = ended.recv_timeout(SOON).expect("an end");
+        assert_eq!(reason, Reason::Deadline(Class::FirstByte));
+        assert!(age >= SHORT, "{age:?}");
+        speaks.echo(b"and still do\n");
+        assert_eq!(running.stats().open, 1);
+    }
+}
+
+#[test]
+fn falling_silent() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            idle: Some(SHORT),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let mut silent = tcp(running.address());
+        let began = Instant::now();
+        silent.echo(b"hello\n");
+        silent.is_reset();
+        assert!(
+            began.elapsed() >= SHORT,
+            "{trigger:?}: {:?}",
+            began.elapsed()
+        );
+        let (reason, age) = ended.recv_timeout(SOON).expect("an end");
+        assert_eq!(reason, Reason::Deadline(Class::Idle));
+        assert!(age >= SHORT, "{age:?}");
+    }
+}
+
+#[test]
+fn half_a_request() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            request: Some(SHORT),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let mut slow = tcp(running.address());
+        let mut idle = tcp(running.address());
+        idle.echo(b"whole\n");
+        slow.echo(b"whole\n");
+        let began = Instant::now();
+        slow.say(b"hal");
+        slow.is_reset();
+        assert!(
+            began.elapsed() >= SHORT,
+            "{trigger:?}: {:?}",
+            began.elapsed()
+        );
+        let (reason, _) = ended.recv_timeout(SOON).expect("an end");
+        assert_eq!(reason, Reason::Deadline(Class::Request));
+        idle.echo(b"whole again\n");
+        assert_eq!(running.stats().open, 1);
+    }
+}
+
+#[test]
+fn never_reading() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            write_stall: Some(SHORT),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<4, 1024, 65_536>(memory(), &config, handler);
+        let mut other = tcp(running.address());
+        let began = Instant::now();
+        let mut deaf = tcp(running.address());
+        deaf.say(b"F");
+        let end = loop {
+            // Nobody else is affected, before, while and after.
+            other.echo(b"hello\n");
+            if let Ok(end) = ended.try_recv() {
+                break end;
+            }
+            assert!(began.elapsed() < SOON, "{trigger:?}: it never ends");
+        };
+        other.echo(b"hello\n");
+        assert!(
+            began.elapsed() >= SHORT,
+            "{trigger:?}: {:?}",
+            began.elapsed()
+        );
+        assert_eq!(end.0, Reason::Deadline(Class::WriteStall));
+        assert!(end.1 >= SHORT, "{:?}", end.1);
+        assert_eq!(running.stats().open, 1);
+    }
+}
+
+#[test]
+fn reading_slowly_is_progress() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            write_stall: Some(Duration::from_secs(5)),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<4, 64, 65_536>(memory(), &config, handler);
+        let mut slow = tcp(running.address());
+        slow.say(b"F");
+        for _ in 0..200 {
+            slow.hear(&[0; 10_000]);
+        }
+        assert!(
+            ended.try_recv().is_err(),
+            "{trigger:?}: let go while it read"
+        );
+    }
+}
+
+#[test]
+fn never_finishing() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            linger: Some(SHORT),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let mut stays = tcp(running.address());
+        let began = Instant::now();
+        stays.say(b"Q");
+        assert_eq!(stays.rest(), b"");
+        let (reason, _) = ended.recv_timeout(SOON).expect("an end");
+        assert!(
+            began.elapsed() >= SHORT,
+            "{trigger:?}: {:?}",
+            began.elapsed()
+        );
+        assert_eq!(
+            reason,
+            Reason::Finished,
+            "all was handed over: the first cause counts"
+        );
+    }
+}
+
+#[test]
+fn many_at_once_end_each_for_its_own_reason() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            first_byte: Some(SHORT),
+            idle: Some(SHORT * 2),
+            request: Some(SHORT * 3),
+            write_stall: Some(SHORT * 4),
+            ..patient(trigger)
+        };
+        let (handler, ended) = Lines::new();
+        let running = Running::start::<64, 64, 65_536>(memory(), &config, handler);
+        let said: [&[u8]; 4] = [b"", b"\n", b"half", b"F"];
+        let clients: Vec<_> = (0..64)
+            .map(|n| {
+                let mut client = tcp(running.address());
+                client.say(said[n % 4]);
+                client
+            })
+            .collect();
+        let mut reasons: HashMap<_, usize> = HashMap::new();
+        for _ in 0..64 {
+            let (reason, age) = ended.recv_timeout(SOON).expect("an end");
+            let Reason::Deadline(class) = reason else {
+                panic!("{reason:?}")
+            };
+            assert!(
+                age >= config.length(class).expect("a deadline"),
+                "{class:?} after {age:?}"
+            );
+            *reasons.entry(class).or_default() += 1;
+        }
+        for class in [
+            Class::FirstByte,
+            Class::Idle,
+            Class::Request,
+            Class::WriteStall,
+        ] {
+            assert_eq!(reasons.get(&class), Some(&16), "{class:?}");
+        }
+        drop(clients);
+        let mut client = tcp(running.address());
+        client.echo(&[&pattern(1, 40)[..], b"\n"].concat());
+    }
+}

@@ -1,0 +1,56 @@
+//! Bytes that come together with the end are all answered before the end.
+
+use rustix::net::SendFlags;
+use tests::bounded::Watchdog;
+use tests::net::{Client, pattern, tcp};
+use tests::server::{Echo, Running, TRIGGERS, memory, server, with};
+
+/// The last bytes and the end in one segment: MSG_MORE holds the bytes back until the end pushes them.
+fn say_and_finish(client: &mut std::net::TcpStream, bytes: &[u8]) {
+    let mut left = bytes;
+    while !left.is_empty() {
+        let n = rustix::net::send(&*client, left, SendFlags::MORE).expect("sent");
+        left = &left[n..];
+    }
+    client.finish();
+}
+
+#[test]
+fn on_a_new_connection() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        for size in [1, 5, 256, 1023, 1024, 1025, 3000, 60_000] {
+            // It is all there before the server looks for the first time.
+            let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let mut client = tcp(address);
+            let said = pattern(size as u64, size);
+            say_and_finish(&mut client, &said);
+            let hears = std::thread::spawn(move || client.rest());
+            while server.stats().closed_total() == 0 {
+                server.turn(None).expect("a wait");
+            }
+            assert!(
+                hears.join().expect("an end") == said,
+                "{trigger:?}, {size} bytes"
+            );
+            assert_eq!(server.stats().closed_by(tidegate::Reason::PeerFinished), 1);
+        }
+    }
+}
+
+#[test]
+fn on_one_that_has_waited() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let running = Running::start::<4, 1024, 4096>(memory(), &with(trigger), Echo);
+        for size in [1, 5, 256, 1023, 1024, 1025, 3000, 60_000] {
+            let mut client = tcp(running.address());
+            client.echo(b"waits");
+            let said = pattern(size as u64, size);
+            say_and_finish(&mut client, &said);
+            assert!(client.rest() == said, "{trigger:?}, {size} bytes");
+        }
+        let stats = running.stop();
+        assert_eq!(stats.closed_by(tidegate::Reason::PeerFinished), 8);
+    }
+}

@@ -1,0 +1,141 @@
+//! A full table is an ordinary condition: peers wait and are served in turn, are refused, or take an idle one's place.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use tests::bounded::Watchdog;
+use tests::net::{Client, tcp};
+use tests::server::{Echo, Running, TRIGGERS, memory, with};
+use tidegate::{Config, FullTable, Trigger};
+
+fn start(trigger: Trigger, full: FullTable) -> Running<Echo> {
+    let config = Config {
+        connections: Some(2),
+        full,
+        ..with(trigger)
+    };
+    Running::start::<4, 1024, 4096>(memory(), &config, Echo)
+}
+
+#[test]
+fn wait() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let running = start(trigger, FullTable::Wait);
+        let mut clients: Vec<_> = (0..20).map(|_| tcp(running.address())).collect();
+        for (n, client) in (0..).zip(&mut clients) {
+            client.say(&[n; 10]);
+        }
+        for n in 0..20 {
+            let client = &mut clients[usize::from(n)];
+            client.hear(&[n; 10]);
+            // The one behind is being served too, nobody else.
+            assert_eq!(
+                running.stats().accepted,
+                u64::from(n + 2).min(20),
+                "{trigger:?}"
+            );
+            client.finish();
+            assert_eq!(client.rest(), b"");
+            let next = u64::from(n + 3).min(20);
+            running.stats_when("the next has its place", |stats| stats.accepted == next);
+        }
+        let stats = running.stop();
+        assert_eq!((stats.accepted, stats.peak), (20, 2), "{trigger:?}");
+        assert_eq!(
+            (stats.refused_full, stats.evicted(), stats.unasked),
+            (0, 0, 0)
+        );
+    }
+}
+
+#[test]
+fn refuse() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let running = start(trigger, FullTable::Refuse);
+        let mut kept = [(); 2].map(|()| tcp(running.address()));
+        for client in &mut kept {
+            client.echo(b"mine");
+        }
+        for n in 1..=10 {
+            assert!(
+                is_refused(running.address()),
+                "{trigger:?}: an orderly end would look like an answer"
+            );
+            running.stats_when("it is counted", |stats| stats.refused_full == n);
+        }
+        for client in &mut kept {
+            client.echo(b"still mine");
+        }
+        let [one, _two] = kept;
+        drop(one);
+        running.stats_when("a place is free", |stats| stats.open == 1);
+        tcp(running.address()).echo(b"mine now");
+        let stats = running.stats();
+        assert_eq!((stats.accepted, stats.peak, stats.refused_full), (3, 2, 10));
+    }
+}
+
+/// The reset comes while connecting or after it.
+fn is_refused(address: SocketAddr) -> bool {
+    match TcpStream::connect(address) {
+        Ok(mut client) => client.is_reset(),
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn evict() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let running = start(trigger, FullTable::Evict);
+        let mut clients = vec![tcp(running.address()), tcp(running.address())];
+        for client in &mut clients {
+            client.echo(b"mine");
+        }
+        for n in 1..=10 {
+            let mut new = tcp(running.address());
+            new.echo(b"mine");
+            clients.push(new);
+            let mut oldest = clients.remove(0);
+            oldest.is_reset();
+            assert_eq!(running.stats().evicted(), n, "{trigger:?}");
+            for client in &mut clients {
+                client.echo(b"still mine");
+            }
+        }
+        let stats = running.stats();
+        assert_eq!((stats.accepted, stats.peak, stats.evicted()), (12, 2, 10));
+    }
+}
+
+#[test]
+fn evict_waits_while_nobody_is_idle() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let running = start(trigger, FullTable::Evict);
+        // Both have an answer in front of them that they do not take.
+        let mut busy = [(); 2].map(|()| tcp(running.address()));
+        for client in &mut busy {
+            client
+                .set_write_timeout(Some(Duration::from_millis(200)))
+                .expect("SO_SNDTIMEO");
+            let error = loop {
+                if let Err(error) = client.write(&[7; 4096]) {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+        let mut new = tcp(running.address());
+        new.say(b"hello");
+        assert_eq!(running.stats().accepted, 2);
+        let [one, _two] = busy;
+        drop(one);
+        new.hear(b"hello");
+        let stats = running.stats();
+        assert_eq!((stats.accepted, stats.evicted()), (3, 0), "{trigger:?}");
+    }
+}

@@ -1,0 +1,95 @@
+//! An accepted connection has every option of its listener, and its flags, without a call for them.
+
+use core::time::Duration;
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::net::sockopt;
+use rustix::process::getpid;
+use tests::bounded::Watchdog;
+use tests::net::{Client, descriptors, flags, server_end, tcp};
+use tests::process::Program;
+use tests::server::{Echo, Running, anywhere, memory};
+use tidegate::{Config, Keepalive, Listen};
+
+const O_CLOEXEC: u32 = 0o2_000_000;
+
+#[test]
+fn the_defaults() {
+    let _bound = Watchdog::new();
+    let program = Program::start(&["--service", "echo"]);
+    let mut client = tcp(program.address());
+    client.echo(b"hello");
+    let (number, socket) = server_end(program.pid(), &client);
+    assert!(number > 2);
+    assert!(
+        fcntl_getfl(&socket)
+            .expect("flags")
+            .contains(OFlags::NONBLOCK)
+    );
+    assert_ne!(flags(program.pid(), number) & O_CLOEXEC, 0);
+    assert!(sockopt::tcp_nodelay(&socket).expect("TCP_NODELAY"));
+    assert!(sockopt::socket_keepalive(&socket).expect("SO_KEEPALIVE"));
+    assert_eq!(sockopt::tcp_keepidle(&socket), Ok(Duration::from_secs(30)));
+    assert_eq!(sockopt::tcp_keepintvl(&socket), Ok(Duration::from_secs(10)));
+    assert_eq!(sockopt::tcp_keepcnt(&socket), Ok(3));
+    assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(20_000));
+    // The kernel doubles them.
+    assert_eq!(sockopt::socket_recv_buffer_size(&socket), Ok(128 * 1024));
+    assert_eq!(sockopt::socket_send_buffer_size(&socket), Ok(128 * 1024));
+    // Every other descriptor that the program made is closed on exec, too; what it was given is its parent's business.
+    let given = |number: &i32| {
+        *number <= 2
+            || descriptors(getpid()).contains(number) && flags(getpid(), *number) & O_CLOEXEC == 0
+    };
+    for number in descriptors(program.pid())
+        .into_iter()
+        .filter(|number| !given(number))
+    {
+        assert_ne!(flags(program.pid(), number) & O_CLOEXEC, 0, "{number}");
+    }
+}
+
+#[test]
+fn what_was_asked_for() {
+    let _bound = Watchdog::new();
+    let listen = Listen {
+        nodelay: false,
+        keepalive: Some(Keepalive {
+            idle: Duration::from_secs(7),
+            interval: Duration::from_secs(3),
+            count: 2,
+        }),
+        user_timeout: Some(Duration::from_millis(1500)),
+        receive_buffer: Some(10_000),
+        send_buffer: Some(20_000),
+        ..anywhere()
+    };
+    let running = Running::listen::<4, 1024, 4096>(memory(), &Config::default(), Echo, &listen);
+    let mut client = tcp(running.address());
+    client.echo(b"hello");
+    let (_, socket) = server_end(getpid(), &client);
+    assert!(!sockopt::tcp_nodelay(&socket).expect("TCP_NODELAY"));
+    assert_eq!(sockopt::tcp_keepidle(&socket), Ok(Duration::from_secs(7)));
+    assert_eq!(sockopt::tcp_keepintvl(&socket), Ok(Duration::from_secs(3)));
+    assert_eq!(sockopt::tcp_keepcnt(&socket), Ok(2));
+    assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(1500));
+    assert_eq!(sockopt::socket_recv_buffer_size(&socket), Ok(20_000));
+    assert_eq!(sockopt::socket_send_buffer_size(&socket), Ok(40_000));
+}
+
+#[test]
+fn nothing_at_all() {
+    let _bound = Watchdog::new();
+    let listen = Listen {
+        keepalive: None,
+        user_timeout: None,
+        receive_buffer: None,
+        send_buffer: None,
+        ..anywhere()
+    };
+    let running = Running::listen::<4, 1024, 4096>(memory(), &Config::default(), Echo, &listen);
+    let mut client = tcp(running.address());
+    client.echo(b"hello");
+    let (_, socket) = server_end(getpid(), &client);
+    assert!(!sockopt::socket_keepalive(&socket).expect("SO_KEEPALIVE"));
+    assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(0));
+}

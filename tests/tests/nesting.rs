@@ -1,0 +1,145 @@
+//! A server serves from within another loop: its descriptor is readable when it has something to do.
+
+use core::time::Duration;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::mpsc::channel;
+use std::thread;
+use tests::bounded::{SOON, Watchdog};
+use tests::net::{Client, pattern, tcp};
+use tests::server::{Echo, TRIGGERS, memory, server, with};
+use tidegate::{Class, Config, Handler, Reason, Server};
+
+/// How long the outer loop may sleep: until the server's next deadline.
+fn patience<H: Handler>(server: &Server<'_, H>) -> Timespec {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = i64::from(now.tv_sec) * 1_000_000_000 + i64::from(now.tv_nsec);
+    let longest = i64::try_from(SOON.as_nanos()).expect("ten seconds");
+    let left = server.next().map_or(longest, |due| {
+        let due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
+        due.saturating_sub(now).clamp(0, longest)
+    });
+    // Rounded up: `poll` and `epoll_wait` count milliseconds.
+    let left = u64::try_from(left)
+        .expect("not negative")
+        .div_ceil(1_000_000);
+    Timespec::try_from(Duration::from_millis(left)).expect("ten seconds")
+}
+
+/// Talks on three connections in turn.
+fn talk(address: core::net::SocketAddr) {
+    let mut clients = [(); 3].map(|()| tcp(address));
+    for round in 0..100 {
+        for (n, client) in (0..).zip(&mut clients) {
+            client.echo(&pattern(round * 3 + n, 3000));
+        }
+    }
+    for client in &mut clients {
+        client.finish();
+        assert_eq!(client.rest(), b"");
+    }
+}
+
+#[test]
+fn in_poll() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+        let talks = thread::spawn(move || talk(address));
+        while server.stats().closed_by(Reason::PeerFinished) < 3 {
+            let mut fds = [PollFd::new(&server, PollFlags::IN)];
+            poll(&mut fds, Some(&patience(&server))).expect("poll");
+            server.turn(Some(Duration::ZERO)).expect("a turn");
+        }
+        talks.join().expect("every answer");
+    }
+}
+
+#[test]
+fn in_epoll_beside_something_else() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        for edge in [EventFlags::empty(), EventFlags::ET] {
+            let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let (other, other_end) = std::io::pipe().expect("a pipe");
+            let outer = epoll::create(CreateFlags::CLOEXEC).expect("an epoll set");
+            epoll::add(
+                &outer,
+                server.as_fd(),
+                EventData::new_u64(1),
+                EventFlags::IN | edge,
+            )
+            .expect("added");
+            epoll::add(&outer, &other, EventData::new_u64(2), EventFlags::IN).expect("added");
+            let talks = thread::spawn(move || {
+                talk(address);
+                drop(other_end);
+            });
+            let mut over = false;
+            let mut events = Vec::with_capacity(8);
+            // What is queued before the first report: the listener is not registered yet.
+            server.turn(Some(Duration::ZERO)).expect("a turn");
+            while !over {
+                let patience = patience(&server);
+                epoll::wait(
+                    &outer,
+                    rustix::buffer::spare_capacity(&mut events),
+                    Some(&patience),
+                )
+                .expect("a wait");
+                over = events.drain(..).any(|event| event.data.u64() == 2);
+                // In edge mode one turn for each report would not do: a turn's work is bounded.
+                loop {
+                    server.turn(Some(Duration::ZERO)).expect("a turn");
+                    if edge.is_empty() || !is_readable(&server) {
+                        break;
+                    }
+                }
+            }
+            talks.join().expect("every answer");
+            assert_eq!(server.stats().accepted, 3, "{trigger:?}");
+        }
+    }
+}
+
+fn is_readable<H: Handler>(server: &Server<'_, H>) -> bool {
+    let mut fds = [PollFd::new(server, PollFlags::IN)];
+    let none = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&none)).expect("poll") > 0
+}
+
+#[test]
+fn it_tells_when_it_is_due() {
+    let _bound = Watchdog::new();
+    for trigger in TRIGGERS {
+        let config = Config {
+            first_byte: Some(Duration::from_millis(80)),
+            ..with(trigger)
+        };
+        let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &config, Echo);
+        let mut silent = tcp(address);
+        let (tell, told) = channel();
+        thread::spawn(move || tell.send(silent.is_reset()));
+        let mut turns = 0;
+        while server.stats().closed_total() == 0 {
+            let mut fds = [PollFd::new(&server, PollFlags::IN)];
+            poll(&mut fds, Some(&patience(&server))).expect("poll");
+            server.turn(Some(Duration::ZERO)).expect("a turn");
+            turns += 1;
+            assert!(
+                turns < 30,
+                "{trigger:?}: an outer loop that sleeps until it is due does not spin"
+            );
+        }
+        assert_eq!(
+            server.stats().closed_by(Reason::Deadline(Class::FirstByte)),
+            1
+        );
+        told.recv_timeout(SOON).expect("an end");
+    }
+}

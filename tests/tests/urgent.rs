@@ -1,0 +1,138 @@
+//! An urgent byte and passed descriptors cut a read short; what lies behind them is not lost.
+
+use core::mem::MaybeUninit;
+use core::time::Duration;
+use rustix::fd::AsFd;
+use rustix::io::IoSlice;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use rustix::process::getpid;
+use std::sync::Mutex;
+use tests::bounded::{Watchdog, until};
+use tests::net::{Client, descriptors, tcp, unix};
+use tests::process::Folder;
+use tests::server::{Echo, TRIGGERS, memory, server, with};
+use tidegate::{Address, Handler, Listen, Server, Trigger};
+
+/// Descriptors are counted: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn settle<H: Handler>(server: &mut Server<'_, H>) {
+    for _ in 0..50 {
+        server.turn(Some(Duration::ZERO)).expect("a wait");
+    }
+}
+
+#[test]
+fn bytes_around_an_urgent_one() {
+    let _bound = Watchdog::new();
+    let _alone = ALONE.lock();
+    for trigger in TRIGGERS {
+        // All of it is there when the server looks for the first time; or it comes to one that waits.
+        for waits in [false, true] {
+            let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let mut client = tcp(address);
+            if waits {
+                client.say(b"-");
+                settle(&mut server);
+                client.hear(b"-");
+            }
+            for round in 0..3 {
+                client.say(b"ab");
+                send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
+                client.say(b"de");
+                settle(&mut server);
+                client.hear(b"abde");
+                client.say(b"and on");
+                settle(&mut server);
+                client.hear(b"and on");
+                assert_eq!(
+                    server.stats().open,
+                    1,
+                    "{trigger:?}, {waits}, round {round}"
+                );
+            }
+            // And with the end right behind.
+            client.say(b"ab");
+            send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
+            client.say(b"de");
+            client.finish();
+            settle(&mut server);
+            assert_eq!(client.rest(), b"abde", "{trigger:?}, {waits}");
+            assert_eq!(server.stats().open, 0);
+        }
+    }
+}
+
+#[test]
+fn an_urgent_byte_alone_does_not_spin() {
+    let _bound = Watchdog::new();
+    let _alone = ALONE.lock();
+    for trigger in TRIGGERS {
+        let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+        let mut client = tcp(address);
+        client.say(b"-");
+        settle(&mut server);
+        client.hear(b"-");
+        send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
+        settle(&mut server);
+        // Nothing is left to do: a turn sleeps for as long as it may.
+        let began = std::time::Instant::now();
+        server
+            .turn(Some(Duration::from_millis(30)))
+            .expect("a wait");
+        assert!(began.elapsed() >= Duration::from_millis(30), "{trigger:?}");
+        client.say(b"behind");
+        settle(&mut server);
+        client.hear(b"behind");
+    }
+}
+
+#[test]
+fn bytes_behind_a_passed_descriptor() {
+    let _bound = Watchdog::new();
+    let _alone = ALONE.lock();
+    let folder = Folder::new("passed");
+    for trigger in TRIGGERS {
+        let path = folder.path(&format!("{trigger:?}"));
+        let mut server = listening(&path, trigger);
+        let mut client = unix(&path);
+        client.say(b"-");
+        settle(&mut server);
+        client.hear(b"-");
+        let before = descriptors(getpid());
+        for _ in 0..3 {
+            let stdin = std::io::stdin();
+            let passed = [stdin.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+            client.say(b"front ");
+            sendmsg(
+                &client,
+                &[IoSlice::new(b"with it ")],
+                &mut control,
+                SendFlags::empty(),
+            )
+            .expect("sent");
+            client.say(b"behind");
+            settle(&mut server);
+            client.hear(b"front with it behind");
+        }
+        until("nobody keeps what was passed", || {
+            descriptors(getpid()) == before
+        });
+        client.finish();
+        settle(&mut server);
+        assert_eq!(client.rest(), b"", "{trigger:?}");
+    }
+}
+
+fn listening(path: &str, trigger: Trigger) -> Server<'static, Echo> {
+    let mut server: Server<'_, Echo> =
+        Server::new(memory::<4, 1024, 4096, ()>(), &with(trigger), Echo).expect("a server");
+    server
+        .listen(&Listen::on(Address::Unix(path)))
+        .expect("listening");
+    settle(&mut server);
+    server
+}
