@@ -1,13 +1,14 @@
 //! The program as a process: built if need be, always reaped.
 
 use crate::bounded::until;
+use alloc::sync::Arc;
 use core::net::SocketAddr;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{env, fs, thread};
 
 /// The processes that run now, for the watchdog.

@@ -73,7 +73,7 @@ fn the_library_pauses() {
             "{trigger:?}: {turns} turns in {:?}",
             began.elapsed()
         );
-        setrlimit(Resource::Nofile, old.clone()).expect("the limit as it was");
+        setrlimit(Resource::Nofile, old).expect("the limit as it was");
         while server.stats().bytes_out < 20 {
             server.turn(Some(SOON)).expect("a wait");
             assert!(began.elapsed() < SOON);

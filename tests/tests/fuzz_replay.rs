@@ -1,7 +1,8 @@
 //! The fuzz target `dispatch` on stable: its corpus, and inputs of a generator whose seed is printed when one fails.
 
+use core::panic::AssertUnwindSafe;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::path::Path;
 
 /// Inputs made here. `FUZZ_INPUTS` and `FUZZ_SEED` in the environment replace the number and the first seed.
@@ -43,7 +44,7 @@ fn generated(seed: u64) -> Vec<u8> {
     (0..len)
         .map(|position| {
             let [byte, choice, ..] = next().to_le_bytes();
-            let small = seed % 2 == 0 && position >= 9 && choice < 160;
+            let small = seed.is_multiple_of(2) && position >= 9 && choice < 160;
             if small { byte % 18 } else { byte }
         })
         .collect()

@@ -15,17 +15,15 @@ use tidegate::{Class, Config, Handler, Reason, Server};
 /// How long the outer loop may sleep: until the server's next deadline.
 fn patience<H: Handler>(server: &Server<'_, H>) -> Timespec {
     let now = clock_gettime(ClockId::Monotonic);
-    let now = i64::from(now.tv_sec) * 1_000_000_000 + i64::from(now.tv_nsec);
-    let longest = i64::try_from(SOON.as_nanos()).expect("ten seconds");
-    let left = server.next().map_or(longest, |due| {
-        let due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
-        due.saturating_sub(now).clamp(0, longest)
+    let seconds = u64::try_from(now.tv_sec).expect("after the start");
+    let now = Duration::new(seconds, u32::try_from(now.tv_nsec).expect("below a second"));
+    let left = server.next().map_or(SOON, |due| {
+        Duration::from_nanos(due.as_nanos()).saturating_sub(now)
     });
     // Rounded up: `poll` and `epoll_wait` count milliseconds.
-    let left = u64::try_from(left)
-        .expect("not negative")
-        .div_ceil(1_000_000);
-    Timespec::try_from(Duration::from_millis(left)).expect("ten seconds")
+    let millis = left.min(SOON).as_nanos().div_ceil(1_000_000);
+    let millis = u64::try_from(millis).expect("ten seconds");
+    Timespec::try_from(Duration::from_millis(millis)).expect("ten seconds")
 }
 
 /// Talks on three connections in turn.

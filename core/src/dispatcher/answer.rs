@@ -40,7 +40,9 @@ impl Dispatcher<'_> {
                 flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && !token.is_listener()
             }
             Op::Close => flags.has(Flags::CLOSED),
-            Op::Arm | Op::Cancel => matches!(outcome, Outcome::Failed(_)),
+            // What is not accepted yet was never armed.
+            Op::Arm => matches!(outcome, Outcome::Failed(_)) && slot.state != State::Reserved,
+            Op::Cancel => matches!(outcome, Outcome::Failed(_)),
             Op::Recv | Op::Send => false,
         };
         if !asked || !slot.is_named(token) {
@@ -264,7 +266,7 @@ impl Dispatcher<'_> {
         slot.registered = Directions::NONE;
         if slot.state == State::Listening {
             self.hold_back(index, fault);
-        } else {
+        } else if index & crate::token::LISTENER_BIT == 0 {
             // Accepting more would meet the same: the listener it came from pauses.
             let listener = crate::token::LISTENER_BIT | u32::from(self.records.at(index).listener);
             if fault.kind == FaultKind::Shortage && self.slots.at(listener).state == State::Listening {

@@ -1,6 +1,6 @@
 //! [`App`]: the application of both worlds, which does what the input says, from inside its calls and between turns.
 
-use super::input::{Input, RX, TX};
+use super::input::{Input, RX, TX, WINDOWS};
 use super::kernel::{Socket, mix};
 use super::model::{Call, Model};
 use alloc::rc::Rc;
@@ -223,7 +223,7 @@ impl Shared<'_> {
                 face.want_room(n);
                 if face.is_bare() && !gone {
                     let connection = self.model.get(token);
-                    let n = n.min(TX as u32);
+                    let n = n.min(WINDOWS.send);
                     if n as usize > connection.room() && !connection.finished {
                         connection.wants = n;
                     }

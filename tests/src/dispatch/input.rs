@@ -2,7 +2,7 @@
 
 use arbitrary::Unstructured;
 use core::time::Duration;
-use tidegate_core::{Class, Config, FaultKind, FullTable, Instant, Outcome, Trigger};
+use tidegate_core::{Class, Config, FaultKind, FullTable, Instant, Memory, Outcome, Trigger, Windows};
 
 /// Slots of the table. Three are enough for "one of another", and small enough that a full table is common.
 pub(super) const N: usize = 3;
@@ -10,6 +10,9 @@ pub(super) const N: usize = 3;
 pub(super) const RX: usize = 16;
 /// Bytes of a send window.
 pub(super) const TX: usize = 24;
+
+/// Both, as the machine is told.
+pub(super) const WINDOWS: Windows = Memory::<N, RX, TX>::WINDOWS;
 
 /// The source addresses of peers; the second and third are of one network, the last has none.
 pub(super) const SOURCES: u32 = 5;

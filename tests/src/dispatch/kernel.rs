@@ -4,8 +4,8 @@
 //! An edge of room comes only after a send that would have blocked (`SOCK_NOSPACE`); the peer's end is reported as
 //! `closing` to those who listen for input, a reset to everybody who is registered.
 
+use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::collections::{BTreeMap, VecDeque};
 use tidegate_core::{Directions, Event, FaultKind, Outcome, Token, Trigger};
 
 /// Bytes that a socket takes before a send would block. Less than a send window, so that sends are short.

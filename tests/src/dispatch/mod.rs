@@ -21,9 +21,9 @@ use alloc::rc::Rc;
 use app::{App, Shared};
 use core::cell::RefCell;
 use drive::Drive;
-use input::{Input, N, Plan, RX, TX};
+use input::{Input, N, Plan, RX, TX, WINDOWS};
 use model::Model;
-use tidegate_core::{Dispatcher, Memory, Session, Table, Windows};
+use tidegate_core::{Dispatcher, Memory, Session, Table};
 use world::Bare;
 
 /// Lets the bytes play driver, kernel, peers and application at once, against a session or a bare dispatcher.
@@ -42,11 +42,7 @@ pub fn dispatch(data: &[u8]) {
         Drive::new(session, shared, plan).run();
     } else {
         let mut table = Box::new(Table::<N>::new());
-        let windows = Windows {
-            receive: RX as u32,
-            send: TX as u32,
-        };
-        let core = Dispatcher::new(&mut table, &plan.config, windows).expect("a sound config");
+        let core = Dispatcher::new(&mut table, &plan.config, WINDOWS).expect("a sound config");
         let bare = Bare {
             core,
             app,

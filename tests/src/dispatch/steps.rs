@@ -1,9 +1,10 @@
 //! What one step is: one byte, modulo the number of choices, and its arguments of one byte each.
 
 use super::drive::{Drive, asked};
-use super::input::{RX, TX};
+use super::input::WINDOWS;
+use super::model::{Connection, Model, Stage};
 use super::world::World;
-use tidegate_core::{Action, Directions, Event, Op, Outcome, Token};
+use tidegate_core::{Action, Directions, Event, Op, Outcome, Span, Token};
 
 impl<W: World> Drive<'_, W> {
     fn byte(&self) -> u8 {
@@ -154,7 +155,11 @@ impl<W: World> Drive<'_, W> {
         match op {
             // A failure of what needs no answer is an answer, to a source that lives.
             Op::Cancel if failed && self.is_live(token) => self.event(event),
-            Op::Arm if failed && self.is_live(token) => {}
+            Op::Arm if failed && self.may_be_armed(token) => {
+                if let (Outcome::Failed(fault), true) = (outcome, self.is_armed(token)) {
+                    self.arm_fails(token, fault);
+                }
+            }
             Op::Accept
             | Op::Refuse
             | Op::Recv
@@ -171,6 +176,19 @@ impl<W: World> Drive<'_, W> {
         let model = self.model();
         let listens = model.listeners.get(&token).is_some_and(|listener| !listener.gone);
         listens || model.live().any(|(live, _)| live == token)
+    }
+
+    /// Whether arming it may have failed: what is reserved was never armed.
+    fn may_be_armed(&self, token: Token) -> bool {
+        let reserved = |model: &Model| {
+            let connection = model.connections.get(&token);
+            connection.is_some_and(|connection| connection.stage == Stage::Reserved)
+        };
+        self.is_live(token) && !reserved(&self.model())
+    }
+
+    fn is_armed(&self, token: Token) -> bool {
+        self.core().armed().any(|(armed, ..)| armed == token)
     }
 
     fn hostile_ready(&mut self) {
@@ -214,7 +232,7 @@ impl<W: World> Drive<'_, W> {
     }
 
     pub(super) fn visit(&mut self, token: Token) {
-        let told = self.model().connections.get(&token).is_some_and(super::model::Connection::is_live);
+        let told = self.model().connections.get(&token).is_some_and(Connection::is_live);
         let visited = self.world.visit(token);
         assert_eq!(visited, told, "lent: {token:?}");
         self.model().resumed = false;
@@ -254,11 +272,11 @@ impl<W: World> Drive<'_, W> {
         if token.index() as usize >= super::input::N || flying {
             return;
         }
-        let at = self.below(RX as u32);
-        let span = tidegate_core::Span { at, len: RX as u32 - at };
+        let at = self.below(WINDOWS.receive);
+        let span = Span { at, len: WINDOWS.receive - at };
         let len = self.world.receive_into(token, span).len();
         assert!(len == 0 || len == span.len as usize);
-        let span = tidegate_core::Span { at, len: TX as u32 - at };
+        let span = Span { at, len: WINDOWS.send - at };
         let len = self.world.send_from(token, span).len();
         assert!(len == 0 || len == span.len as usize);
     }
