@@ -15,9 +15,11 @@ pub const OPERATION_MIN: u32 = 256;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Class {
-    /// It was accepted and has not sent its first byte.
+    /// It was accepted and has not sent its first byte, whatever is sent to it. For services in which the peer only
+    /// listens, switch it off: then what is queued for such a peer counts as for any other.
     FirstByte,
-    /// Part of a message lies in the receive window. Consuming restarts it, more bytes do not.
+    /// Part of a message lies in the receive window, and nothing is queued to send. Consuming restarts it, more bytes do
+    /// not.
     Request,
     /// Output waits for the peer. Bytes that the kernel or the peer takes restart it.
     WriteStall,

@@ -110,8 +110,8 @@ pub enum Notice {
     Closed(Token, Reason),
 }
 
-/// Why a connection was closed: the first cause, whatever happened after it. An orderly one (`PeerFinished`, `Finished`,
-/// `Stopping`) means that every byte that was queued has been handed to the kernel.
+/// Why a connection was closed: the first cause, whatever happened after it. `PeerFinished` and `Finished` mean that every
+/// byte that was queued has been handed to the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reason {
@@ -127,7 +127,7 @@ pub enum Reason {
     TooLong,
     /// It was idle longest when the table was full, and the policy is to evict.
     Evicted,
-    /// The server is stopping.
+    /// The server is stopping. What was queued has been handed to the kernel unless the time for it ran out.
     Stopping,
     /// An operation failed.
     Failed(Fault),

@@ -209,8 +209,7 @@ impl Slot {
     /// Whether `token` names this incarnation, and it is taken.
     #[inline]
     pub(crate) fn is_named(&self, token: Token) -> bool {
-        self.generation == token.generation()
-            && !matches!(self.state, State::Free | State::Retired)
+        self.generation == token.generation() && !matches!(self.state, State::Free | State::Retired)
     }
 
     /// What this source could use now. Never stored: read off its state and its buffers.

@@ -33,7 +33,10 @@ impl<const N: usize> Table<N> {
     pub const fn new() -> Self {
         const {
             assert!(N > 0, "a table holds at least one connection");
-            assert!(N < LISTENER_BIT as usize, "one bit of the index tells the tables apart");
+            assert!(
+                N < LISTENER_BIT as usize,
+                "one bit of the index tells the tables apart"
+            );
         }
         Self {
             slots: Vec::new(),

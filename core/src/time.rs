@@ -53,7 +53,10 @@ impl Instant {
     }
 
     /// Milliseconds since the origin, modulo 2³²: for intervals below 49 days, compared by wrapping subtraction.
-    #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32 is what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "modulo 2^32 is what is wanted"
+    )]
     pub(crate) const fn wrapping_millis(self) -> u32 {
         (self.0 / 1_000_000) as u32
     }
@@ -80,13 +83,21 @@ mod tests {
         assert_eq!(Instant::NEVER.plus_nanos(1), Instant::NEVER);
         assert_eq!(Instant::ZERO.plus(Duration::MAX), Instant::NEVER);
         assert_eq!(Instant::ZERO.since(Instant::NEVER), Duration::ZERO);
-        assert_eq!(Instant::from_nanos(7).nanos_since(Instant::from_nanos(3)), 4);
+        assert_eq!(
+            Instant::from_nanos(7).nanos_since(Instant::from_nanos(3)),
+            4
+        );
     }
 
     #[test]
     fn milliseconds_wrap_and_still_subtract() {
         let before = Instant::from_nanos(u64::from(u32::MAX) * 1_000_000);
         let after = before.plus(Duration::from_millis(5));
-        assert_eq!(after.wrapping_millis().wrapping_sub(before.wrapping_millis()), 5);
+        assert_eq!(
+            after
+                .wrapping_millis()
+                .wrapping_sub(before.wrapping_millis()),
+            5
+        );
     }
 }

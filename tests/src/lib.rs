@@ -1,4 +1,39 @@
 //! The bodies of the fuzz targets and what the tests share. A target is three lines; a test replays its corpus.
+//!
+//! # Promises
+//!
+//! Each file in `tests/` keeps one; its first line says it whole. All but `fuzz_replay` talk to the real kernel, over
+//! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
+//! ([`process::program`]). Tests that need a tool, `strace`, `socat`, `nc` or `setpriv`, are ignored unless asked for:
+//! `cargo test -p tests -- --include-ignored`.
+//!
+//! | file | promise |
+//! | --- | --- |
+//! | `allocation` | nothing is allocated after the start |
+//! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
+//! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
+//! | `clients` | `socat` and `nc` are served as they expect |
+//! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
+//! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
+//! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
+//! | `fin` | bytes that come together with the end are answered before the end |
+//! | `full` | a full table waits, refuses or evicts, as asked |
+//! | `fuzz_replay` | no input of the fuzz target breaks a law |
+//! | `half_close` | either side may finish first |
+//! | `inherited` | accepted connections have the options and flags of their listener |
+//! | `linger` | a long answer arrives whole even if the client's input was left unread |
+//! | `nesting` | a server serves from within another loop |
+//! | `options` | every option works; what is wrong is told in one line, with an exit code |
+//! | `output` | whoever reads the output slowly, or not at all, stops nobody |
+//! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
+//! | `reset` | a reset before or after the accept ends one connection |
+//! | `segments` | one byte at a time is as good as all at once |
+//! | `session` | a session is the same byte for byte under every trigger |
+//! | `signals` | interrupted calls lose no byte and shorten no wait |
+//! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
+//! | `stop` | a server is stopped from any thread |
+//! | `thousand` | a thousand connections at once each get their own bytes |
+//! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 
 extern crate alloc;
 

@@ -3,6 +3,7 @@
 use crate::bounded::until;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -412,7 +413,9 @@ impl Folder {
     /// If it cannot.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("tidegate-{}-{name}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(format!("tidegate-{process}-{number}-{name}"));
         fs::create_dir_all(&path).expect("a folder");
         Self(path)
     }

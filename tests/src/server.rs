@@ -2,6 +2,7 @@
 
 use crate::bounded::{SOON, until};
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use tidegate::{
@@ -72,6 +73,41 @@ pub fn server<const N: usize, const RX: usize, const TX: usize, H: Handler>(
     let mut server = Server::new(memory, config, handler).expect("a server");
     let (_, address) = server.listen(&anywhere()).expect("listening");
     (server, address.expect("an address"))
+}
+
+/// Turns a server for as long as `talk` takes, in another thread.
+///
+/// # Panics
+///
+/// If a wait fails; `talk` bounds its own.
+pub fn serve<H: Handler, R: Send>(
+    server: &mut Server<'_, H>,
+    talk: impl FnOnce() -> R + Send,
+) -> R {
+    thread::scope(|scope| {
+        let talk = scope.spawn(talk);
+        while !talk.is_finished() {
+            let look = Duration::from_millis(1);
+            server.turn(Some(look)).expect("a wait");
+        }
+        talk.join().expect("what was expected")
+    })
+}
+
+/// Turns a server until its counters are as `condition` wants them.
+///
+/// # Panics
+///
+/// If they are not soon.
+pub fn turn_until<H: Handler>(
+    server: &mut Server<'_, H>,
+    what: &str,
+    condition: impl Fn(&Stats) -> bool,
+) {
+    until(what, || {
+        server.turn(Some(Duration::ZERO)).expect("a wait");
+        condition(server.stats())
+    });
 }
 
 type Question<H> = Box<dyn FnOnce(&mut Server<'static, H>) + Send>;

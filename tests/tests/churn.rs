@@ -8,7 +8,7 @@ use tests::process::Program;
 const WARM_UP: u64 = 1000;
 const CONNECTIONS: u64 = 10_000;
 
-/// Fourteen bytes for each connection: the least that a leak of anything would be is more.
+/// A leak of 14 bytes for each connection would be more.
 const BOUND: u64 = 128 * 1024;
 
 #[test]

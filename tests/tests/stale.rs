@@ -9,18 +9,11 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 use tests::bounded::{SOON, Watchdog};
 use tests::net::{Client, pattern, reset, server_end, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, server, with};
+use tests::server::{Echo, Running, TRIGGERS, memory, serve, server, turn_until, with};
 use tidegate::{Config, Conn, Handler, Reason, Server, Token};
 
 /// Descriptors are looked for by number: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
-
-/// Turns until nothing is ready and nothing is queued.
-fn settle<H: Handler>(server: &mut Server<'_, H>) {
-    for _ in 0..100 {
-        server.turn(Some(Duration::ZERO)).expect("a wait");
-    }
-}
 
 #[test]
 fn closing_and_accepting_in_one_batch() {
@@ -29,7 +22,7 @@ fn closing_and_accepting_in_one_batch() {
     for trigger in TRIGGERS {
         let (mut server, address) = server::<16, 1024, 4096, _>(memory(), &with(trigger), Echo);
         let mut clients: Vec<TcpStream> = (0..16).map(|_| tcp(address)).collect();
-        settle(&mut server);
+        turn_until(&mut server, "all are accepted", |stats| stats.open == 16);
         for round in 0..50 {
             // All in one look: some are reset, some finish with a last word, some only talk, and as many new ones
             // are waiting, who will be given the same numbers.
@@ -51,16 +44,17 @@ fn closing_and_accepting_in_one_batch() {
             for client in &mut new {
                 client.say(b"new");
             }
-            settle(&mut server);
-            for client in &mut new {
-                client.hear(b"new");
-            }
-            for (n, mut client) in finishing {
-                assert!(client.rest() == message(n), "{trigger:?}, round {round}");
-            }
-            for (n, client) in &mut kept {
-                client.hear(&message(*n));
-            }
+            serve(&mut server, || {
+                for client in &mut new {
+                    client.hear(b"new");
+                }
+                for (n, mut client) in finishing {
+                    assert!(client.rest() == message(n), "{trigger:?}, round {round}");
+                }
+                for (n, client) in &mut kept {
+                    client.hear(&message(*n));
+                }
+            });
             clients = kept
                 .into_iter()
                 .map(|(_, client)| client)
@@ -143,22 +137,14 @@ fn what_cannot_be_removed_is_left_behind_with_its_set() {
     for trigger in TRIGGERS {
         let (mut server, address) = server::<8, 1024, 4096, _>(memory(), &with(trigger), Echo);
         let mut client = tcp(address);
-        client.say(b"hello");
-        settle(&mut server);
-        client.hear(b"hello");
+        serve(&mut server, || client.echo(b"hello"));
         // The token of a connection that is gone: the same slot, an earlier life.
-        let gone = server
-            .session()
-            .machine()
-            .connections()
-            .next()
-            .expect("a connection");
+        let gone = server.session().machine().connections().next();
+        let gone = gone.expect("a connection");
         drop(client);
-        settle(&mut server);
+        turn_until(&mut server, "it is closed", |stats| stats.open == 0);
         let mut lives = tcp(address);
-        lives.say(b"hello");
-        settle(&mut server);
-        lives.hear(b"hello");
+        serve(&mut server, || lives.echo(b"hello"));
         let now = server
             .session()
             .machine()
@@ -180,14 +166,15 @@ fn what_cannot_be_removed_is_left_behind_with_its_set() {
         }
         // Everything else is in the new set: the connection, the listener, the wish to stop. Nothing wakes it now.
         let stale = server.stats().stale;
-        settle(&mut server);
+        for _ in 0..20 {
+            server.turn(Some(Duration::ZERO)).expect("a wait");
+        }
         assert!(!is_readable(&server), "{trigger:?}");
-        lives.say(b"hello again");
         let mut new = tcp(address);
-        new.say(b"new");
-        settle(&mut server);
-        lives.hear(b"hello again");
-        new.hear(b"new");
+        serve(&mut server, || {
+            lives.echo(b"hello again");
+            new.echo(b"new");
+        });
         let stop = server.stop_handle().expect("a handle");
         drop((lives, new));
         stop.stop();
@@ -219,9 +206,7 @@ fn any_word_may_be_reported() {
     let _alone = ALONE.lock();
     let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &Config::default(), Echo);
     let mut lives = tcp(address);
-    lives.say(b"hello");
-    settle(&mut server);
-    lives.hear(b"hello");
+    serve(&mut server, || lives.echo(b"hello"));
     let live = server
         .session()
         .machine()
@@ -256,9 +241,7 @@ fn any_word_may_be_reported() {
             server.turn(Some(SOON)).expect("a wait");
         }
         assert!(server.stats().stale > stale, "{word:x}");
-        lives.say(b"hello");
-        settle(&mut server);
-        lives.hear(b"hello");
+        serve(&mut server, || lives.echo(b"hello"));
     }
     assert_eq!((server.stats().accepted, server.stats().open), (1, 1));
 }

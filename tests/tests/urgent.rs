@@ -7,20 +7,15 @@ use rustix::io::IoSlice;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 use rustix::process::getpid;
 use std::sync::Mutex;
+use std::time::Instant;
 use tests::bounded::{Watchdog, until};
 use tests::net::{Client, descriptors, tcp, unix};
 use tests::process::Folder;
-use tests::server::{Echo, TRIGGERS, memory, server, with};
-use tidegate::{Address, Handler, Listen, Server, Trigger};
+use tests::server::{Echo, TRIGGERS, memory, serve, server, turn_until, with};
+use tidegate::{Address, Listen, Server, Trigger};
 
 /// Descriptors are counted: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
-
-fn settle<H: Handler>(server: &mut Server<'_, H>) {
-    for _ in 0..50 {
-        server.turn(Some(Duration::ZERO)).expect("a wait");
-    }
-}
 
 #[test]
 fn bytes_around_an_urgent_one() {
@@ -32,19 +27,14 @@ fn bytes_around_an_urgent_one() {
             let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
             let mut client = tcp(address);
             if waits {
-                client.say(b"-");
-                settle(&mut server);
-                client.hear(b"-");
+                serve(&mut server, || client.echo(b"-"));
             }
             for round in 0..3 {
                 client.say(b"ab");
                 send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
                 client.say(b"de");
-                settle(&mut server);
-                client.hear(b"abde");
-                client.say(b"and on");
-                settle(&mut server);
-                client.hear(b"and on");
+                serve(&mut server, || client.hear(b"abde"));
+                serve(&mut server, || client.echo(b"and on"));
                 assert_eq!(
                     server.stats().open,
                     1,
@@ -56,9 +46,9 @@ fn bytes_around_an_urgent_one() {
             send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
             client.say(b"de");
             client.finish();
-            settle(&mut server);
-            assert_eq!(client.rest(), b"abde", "{trigger:?}, {waits}");
-            assert_eq!(server.stats().open, 0);
+            let rest = serve(&mut server, || client.rest());
+            assert_eq!(rest, b"abde", "{trigger:?}, {waits}");
+            turn_until(&mut server, "it is closed", |stats| stats.open == 0);
         }
     }
 }
@@ -70,20 +60,16 @@ fn an_urgent_byte_alone_does_not_spin() {
     for trigger in TRIGGERS {
         let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
         let mut client = tcp(address);
-        client.say(b"-");
-        settle(&mut server);
-        client.hear(b"-");
+        serve(&mut server, || client.echo(b"-"));
         send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
-        settle(&mut server);
-        // Nothing is left to do: a turn sleeps for as long as it may.
-        let began = std::time::Instant::now();
-        server
-            .turn(Some(Duration::from_millis(30)))
-            .expect("a wait");
-        assert!(began.elapsed() >= Duration::from_millis(30), "{trigger:?}");
-        client.say(b"behind");
-        settle(&mut server);
-        client.hear(b"behind");
+        // Once it was looked at nothing is left to do: a turn sleeps for as long as it may.
+        let length = Duration::from_millis(30);
+        until("a turn sleeps", || {
+            let began = Instant::now();
+            server.turn(Some(length)).expect("a wait");
+            began.elapsed() >= length
+        });
+        serve(&mut server, || client.echo(b"behind"));
     }
 }
 
@@ -96,9 +82,7 @@ fn bytes_behind_a_passed_descriptor() {
         let path = folder.path(&format!("{trigger:?}"));
         let mut server = listening(&path, trigger);
         let mut client = unix(&path);
-        client.say(b"-");
-        settle(&mut server);
-        client.hear(b"-");
+        serve(&mut server, || client.echo(b"-"));
         let before = descriptors(getpid());
         for _ in 0..3 {
             let stdin = std::io::stdin();
@@ -115,15 +99,13 @@ fn bytes_behind_a_passed_descriptor() {
             )
             .expect("sent");
             client.say(b"behind");
-            settle(&mut server);
-            client.hear(b"front with it behind");
+            serve(&mut server, || client.hear(b"front with it behind"));
         }
         until("nobody keeps what was passed", || {
             descriptors(getpid()) == before
         });
         client.finish();
-        settle(&mut server);
-        assert_eq!(client.rest(), b"", "{trigger:?}");
+        assert_eq!(serve(&mut server, || client.rest()), b"", "{trigger:?}");
     }
 }
 
@@ -133,6 +115,5 @@ fn listening(path: &str, trigger: Trigger) -> Server<'static, Echo> {
     server
         .listen(&Listen::on(Address::Unix(path)))
         .expect("listening");
-    settle(&mut server);
     server
 }

@@ -1,6 +1,7 @@
 //! Answers to actions: one for each, whatever order they come in.
 
 use super::Dispatcher;
+use crate::config::OPERATION_MIN;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::output::{Notice, Reason};
@@ -187,7 +188,13 @@ impl Dispatcher<'_> {
     /// An operation failed: try again, wait for memory, or end the connection.
     #[cold]
     fn faulted(&mut self, index: u32, direction: Directions, fault: Fault) -> Option<Notice> {
-        self.spend(index, direction, 0);
+        // Sixteen interruptions use a quantum up.
+        let cost = if fault.kind == FaultKind::Interrupted {
+            self.m.quantum.div_ceil(16).saturating_mul(OPERATION_MIN)
+        } else {
+            0
+        };
+        self.spend(index, direction, cost);
         match fault.kind {
             FaultKind::Interrupted => {}
             FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),
@@ -269,7 +276,9 @@ impl Dispatcher<'_> {
         } else if index & crate::token::LISTENER_BIT == 0 {
             // Accepting more would meet the same: the listener it came from pauses.
             let listener = crate::token::LISTENER_BIT | u32::from(self.records.at(index).listener);
-            if fault.kind == FaultKind::Shortage && self.slots.at(listener).state == State::Listening {
+            if fault.kind == FaultKind::Shortage
+                && self.slots.at(listener).state == State::Listening
+            {
                 self.hold_back(listener, fault);
             }
             self.begin_close(index, Reason::Failed(fault));

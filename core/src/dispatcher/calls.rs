@@ -126,7 +126,8 @@ impl Dispatcher<'_> {
     pub(crate) fn connection(&self, token: Token) -> Option<u32> {
         let index = self.find(token)?;
         let slot = self.slots.at(index);
-        (index & LISTENER_BIT == 0 && slot.is_live() && slot.flags.has(Flags::TOLD)).then_some(index)
+        (index & LISTENER_BIT == 0 && slot.is_live() && slot.flags.has(Flags::TOLD))
+            .then_some(index)
     }
 }
 

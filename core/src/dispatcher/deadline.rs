@@ -4,8 +4,8 @@ use super::Dispatcher;
 use crate::config::{Class, Config};
 use crate::event::Outcome;
 use crate::output::Reason;
-use crate::queue::{Queue, Timer};
-use crate::slot::{Flags, Slot, State};
+use crate::queue::{NONE, Queue, Timer};
+use crate::slot::{Flags, Queued, Slot, State};
 use crate::time::{Instant, nanos_of};
 
 /// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
@@ -13,6 +13,9 @@ const EXPIRIES: u32 = 64;
 
 /// A granule is this part of a class's length: activity moves a deadline at most once in it.
 const GRANULES: u64 = 64;
+
+/// Connections looked at to find one that is idle.
+const LOOKS: u32 = 16;
 
 /// What stands for the length of a class that is switched off: its queue is kept in order all the same, because who has
 /// been idle longest is asked when the table is full. 146 years.
@@ -108,6 +111,12 @@ impl Timers {
         }
     }
 
+    /// Whether connections that have not spoken have a class of their own.
+    #[inline]
+    pub(super) const fn expects_first_byte(&self) -> bool {
+        self.first_byte.is_on()
+    }
+
     #[cfg(test)]
     pub(super) fn queue(&self, class: Class) -> &Queue {
         &self.of(class).queue
@@ -116,14 +125,18 @@ impl Timers {
 
 impl Slot {
     /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for answers.
+    ///
+    /// `first_byte`: that class is on. A peer that has not spoken is in it whatever is sent to it, so that nothing that
+    /// the application says makes it live longer.
     #[inline]
-    pub(super) fn deadline_class(&self) -> Option<Class> {
+    pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
         let class = match self.state {
             State::Open | State::Finishing | State::Lingering
                 if self.flags.has(Flags::CONGESTED) =>
             {
                 Class::Congestion
             }
+            State::Open if first_byte && !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
             State::Open | State::Finishing if !self.tx.is_empty() => Class::WriteStall,
             State::Open if !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
             State::Open if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) => Class::Request,
@@ -156,7 +169,7 @@ impl Dispatcher<'_> {
         let flags = slot.flags;
         slot.flags
             .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
-        let class = slot.deadline_class();
+        let class = slot.deadline_class(self.m.timers.expects_first_byte());
         if let Some(class) = class
             && slot.class == Some(class)
         {
@@ -182,13 +195,18 @@ impl Dispatcher<'_> {
         let old = self.slots.at(index).class;
         self.unlink(index);
         let Some(class) = class else { return };
-        // A stall goes on while the connection only waits for memory: going to and fro does not restart it.
-        let goes_on = matches!(
-            old,
-            None | Some(Class::WriteStall | Class::Congestion)
-        ) && !flags.has(Flags::TAKEN.or(Flags::HEARD));
-        if !goes_on {
-            self.records.at_mut(index).stalled_at = now.wrapping_millis();
+        // A wait goes on while the connection only waits for memory: going to and fro does not restart it.
+        let detour = class == Class::Congestion || matches!(old, None | Some(Class::Congestion));
+        let stalls = class == Class::WriteStall && old == Some(Class::WriteStall);
+        let record = self.records.at_mut(index);
+        if flags.has(Flags::TAKEN.or(Flags::HEARD)) || !(detour || stalls) {
+            record.stalled_at = now.wrapping_millis();
+        }
+        // What nothing restarts is over when its time is over, detour or not.
+        let waited = u64::from(now.wrapping_millis().wrapping_sub(record.stalled_at));
+        let fixed = matches!(class, Class::FirstByte | Class::Linger);
+        if fixed && waited > self.m.timers.of(class).length / 1_000_000 {
+            return self.expired(index, class);
         }
         self.link(index, class);
     }
@@ -199,10 +217,6 @@ impl Dispatcher<'_> {
         slot.class = Some(class);
         slot.deadline = timed.due(self.m.now);
         timed.queue.push(&mut Timer(&mut self.slots), index);
-        // A listener may have waited for somebody to be idle.
-        if self.m.starved && matches!(class, Class::Idle | Class::FirstByte) {
-            self.slot_freed();
-        }
     }
 
     /// Takes the deadline away.
@@ -241,6 +255,7 @@ impl Dispatcher<'_> {
     pub(super) fn expire(&mut self) {
         let now = self.m.now;
         let mut left = EXPIRIES;
+        let first_byte = self.m.timers.expects_first_byte();
         for class in Class::ALL {
             if !self.m.timers.of(class).is_on() {
                 continue;
@@ -252,7 +267,8 @@ impl Dispatcher<'_> {
                 left = left.saturating_sub(1);
                 // What happened in time, and was told, counts, though it has not been served yet.
                 let slot = self.slots.at(index);
-                if slot.flags.has(restarts(class)) || slot.deadline_class() != Some(class) {
+                if slot.flags.has(restarts(class)) || slot.deadline_class(first_byte) != Some(class)
+                {
                     self.settle(index);
                     continue;
                 }
@@ -300,7 +316,10 @@ impl Dispatcher<'_> {
         self.touch(index);
         let record = self.records.at_mut(index);
         if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
-            #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32 is what is wanted")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "modulo 2^32 is what is wanted"
+            )]
             let acknowledged = (record.bytes_out as u32).wrapping_sub(unsent);
             if record.acknowledged != acknowledged {
                 record.acknowledged = acknowledged;
@@ -312,12 +331,23 @@ impl Dispatcher<'_> {
         self.begin_close(index, Reason::Deadline(Class::WriteStall));
     }
 
-    /// The connection that has been idle longest: nothing received yet, or nothing going on.
+    /// The connection that has been idle longest: nothing received yet, or nothing going on. One that waits for its turn
+    /// is not idle any more, though its deadline does not know; past a few of those nobody is looked for.
     pub(super) fn longest_idle(&self) -> Option<u32> {
         let since = |class: Class| {
-            let index = self.head(class)?;
-            let length = self.m.timers.of(class).due(Instant::ZERO);
-            Some((self.slots.at(index).deadline.nanos_since(length), index))
+            let mut index = self.head(class)?;
+            for _ in 0..LOOKS {
+                let slot = self.slots.at(index);
+                if slot.queued == Queued::No && self.m.visit.index != index {
+                    let length = self.m.timers.of(class).due(Instant::ZERO);
+                    return Some((slot.deadline.nanos_since(length), index));
+                }
+                index = slot.timer.next;
+                if index == NONE {
+                    return None;
+                }
+            }
+            None
         };
         let (first_byte, idle) = (since(Class::FirstByte), since(Class::Idle));
         let longest = [first_byte, idle].into_iter().flatten().min();

@@ -47,12 +47,17 @@ impl Dispatcher<'_> {
             per_source,
             pause: self.m.pause_min,
         };
-        let free = (self.slots.others.places.iter().zip(0u32..)).find(|(slot, _)| slot.state == State::Free);
+        let free = (self.slots.others.places.iter().zip(0u32..))
+            .find(|(slot, _)| slot.state == State::Free);
         let place = match free {
             Some((_, place)) => place,
             None => {
                 let place = u32::try_from(self.slots.others.places.len()).unwrap_or(u32::MAX);
-                self.slots.others.places.push(Slot::NEW).map_err(|_| ListenersFull)?;
+                self.slots
+                    .others
+                    .places
+                    .push(Slot::NEW)
+                    .map_err(|_| ListenersFull)?;
                 place
             }
         };
@@ -138,7 +143,10 @@ impl Dispatcher<'_> {
     fn warn_full(&mut self) {
         if let Some(more) = self.m.full_warning.due(self.m.now) {
             let (n, wait) = (self.m.connections, self.m.full == FullTable::Wait);
-            warn!("table full: {} connections, waiting {}; {} more", n, wait, more);
+            warn!(
+                "table full: {} connections, waiting {}; {} more",
+                n, wait, more
+            );
         }
     }
 
@@ -217,11 +225,18 @@ impl Dispatcher<'_> {
     }
 
     fn source_is_full(&mut self, index: u32, place: u8) -> bool {
-        let limit = self.m.listeners.get(usize::from(place)).and_then(|l| l.per_source);
+        let limit = self
+            .m
+            .listeners
+            .get(usize::from(place))
+            .and_then(|l| l.per_source);
         let Some(limit) = limit else { return false };
         let full = self.source_has(index, limit);
         if full && let Some(more) = self.m.source_warning.due(self.m.now) {
-            warn!("a source has its {} connections: refused; {} more", limit, more);
+            warn!(
+                "a source has its {} connections: refused; {} more",
+                limit, more
+            );
         }
         full
     }
@@ -267,7 +282,11 @@ impl Dispatcher<'_> {
                     }
                     FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),
                     FaultKind::Invalid => {
-                        error!("listener {} failed: errno {}", index & !LISTENER_BIT, failed.code);
+                        error!(
+                            "listener {} failed: errno {}",
+                            index & !LISTENER_BIT,
+                            failed.code
+                        );
                         bump(&mut self.m.stats.listeners_failed);
                         slot.state = State::Closing;
                     }
@@ -312,6 +331,11 @@ impl Dispatcher<'_> {
     /// so pauses go on.
     fn give_back(&mut self, index: u32) {
         self.release(index);
+        self.wake_starved();
+    }
+
+    /// Gives listeners their turn that found no slot.
+    pub(super) fn wake_starved(&mut self) {
         if self.m.starved {
             self.m.starved = false;
             self.wake_listeners(Instant::ZERO);

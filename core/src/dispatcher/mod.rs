@@ -1,8 +1,7 @@
 //! [`Dispatcher`]: the four verbs.
 //!
-//! This file holds what a turn is: who is served next, and when it ends. `answer` takes answers in, `serve` derives
-//! outputs, `listener` accepts, `deadline` keeps time, `source` counts connections of one address, `calls` is the
-//! application's side.
+//! `turn` takes reports in and decides who is served, `serve` derives outputs, `answer` takes answers in, `listener`
+//! accepts, `deadline` keeps time, `source` counts connections of one address, `calls` is the application's side.
 
 mod answer;
 pub(crate) mod calls;
@@ -12,27 +11,23 @@ mod serve;
 mod source;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turn;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
 use crate::directions::{Directions, Trigger};
 use crate::event::Event;
 use crate::log::Limited;
-use crate::output::{Action, Notice, Reason};
-use crate::queue::{NONE, Queue, Run};
-use crate::slot::{Flags, Queued, Record, State};
-use crate::stats::{Stats, bump};
+use crate::output::{Action, Notice};
+use crate::queue::{NONE, Queue};
+use crate::slot::{Flags, Record};
+use crate::stats::Stats;
 use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
 use deadline::Timers;
-use defmt_or_log::{trace, warn};
+use defmt_or_log::trace;
 use heapless::Vec;
 use listener::Listener;
-
-/// Turns in a row with a stale report after which the driver is asked to rebuild its readiness set. A registration that
-/// outlived its descriptor reports at every wait and cannot be removed; eight turns are more than any event that was
-/// merely late.
-const STALE_TURNS: u8 = 8;
 
 /// What the machine knows beside its slots.
 #[derive(Debug)]
@@ -375,225 +370,5 @@ impl Dispatcher<'_> {
         (self.slots.connections.iter().zip(0u32..))
             .filter(|(slot, _)| slot.is_live() && slot.flags.has(Flags::TOLD))
             .map(|(slot, index)| Token::new(index, slot.generation))
-    }
-}
-
-/// Whose turn it is.
-impl Dispatcher<'_> {
-    fn advance_clock(&mut self, now: Instant) {
-        if now > self.m.now {
-            self.m.now = now;
-        }
-    }
-
-    /// The index of a live source, if `token` names one.
-    #[inline]
-    fn find(&self, token: Token) -> Option<u32> {
-        let index = token.slot();
-        self.slots.at(index).is_named(token).then_some(index)
-    }
-
-    fn token(&self, index: u32) -> Token {
-        Token::new(index, self.slots.at(index).generation)
-    }
-
-    /// A report: the sets take it in, and the source gets its turn.
-    #[inline(always)]
-    fn ready(&mut self, token: Token, directions: Directions, closing: bool) {
-        let windows = self.m.windows;
-        let index = token.slot();
-        let slot = self.slots.at_mut(index);
-        if !slot.is_named(token) {
-            return self.stale(token);
-        }
-        let mut reported = directions;
-        if closing {
-            slot.flags.set(Flags::CLOSING);
-            reported = Directions::BOTH;
-        }
-        slot.ready |= reported;
-        match slot.trigger {
-            // What a listener wants is asked when it is served.
-            Trigger::Level => {
-                if slot.state == State::Listening || !slot.wanted(windows, true).contains(reported) {
-                    slot.flags.set(Flags::UNWANTED);
-                }
-            }
-            Trigger::Oneshot => slot.armed = Directions::NONE,
-            Trigger::Edge => {}
-        }
-        self.touch(index);
-    }
-
-    #[cold]
-    fn stale(&mut self, token: Token) {
-        trace!("stale: {:?}", token);
-        bump(&mut self.m.stats.stale);
-        self.m.stale_now = true;
-    }
-
-    /// Asks for a new readiness set when stale reports do not end.
-    fn watch_stale(&mut self) {
-        let stale = core::mem::take(&mut self.m.stale_now);
-        self.m.stale_turns = if stale {
-            self.m.stale_turns.saturating_add(1)
-        } else {
-            0
-        };
-        if self.m.stale_turns >= STALE_TURNS {
-            self.m.stale_turns = 0;
-            self.m.rebuild = true;
-        }
-    }
-
-    fn rebuild(&mut self) -> Action {
-        self.m.rebuild = false;
-        bump(&mut self.m.stats.rebuilds);
-        warn!("stale reports do not end: the readiness set is rebuilt");
-        // What the new set reports first is the present state, so a one-shot that had fired is armed again.
-        let connections = self.slots.connections.iter_mut();
-        for slot in connections.chain(self.slots.others.places.iter_mut()) {
-            slot.armed = slot.registered;
-        }
-        Action::Rebuild
-    }
-
-    /// Gives a source its turn, unless it has it or waits for it.
-    #[inline]
-    pub(crate) fn touch(&mut self, index: u32) {
-        if self.m.visit.index == index {
-            return;
-        }
-        let slot = self.slots.at_mut(index);
-        if slot.queued != Queued::No {
-            return;
-        }
-        slot.queued = Queued::Fresh;
-        self.m.fresh.push(&mut Run(&mut self.slots), index);
-        let waiting = self.m.fresh.len().saturating_add(self.m.continuing.len());
-        if waiting > self.m.stats.worst_queue {
-            self.m.stats.worst_queue = waiting;
-        }
-    }
-
-    /// Puts a source that has had its quantum behind the others.
-    fn touch_last(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
-        if slot.queued != Queued::No {
-            return;
-        }
-        slot.queued = Queued::Continuing;
-        self.m.continuing.push(&mut Run(&mut self.slots), index);
-    }
-
-    /// The next source, unless the turn is over.
-    #[inline]
-    fn pick(&mut self) -> Option<u32> {
-        let turn = &mut self.m.turn;
-        if turn.moved >= self.m.look && turn.served > 0 {
-            return None;
-        }
-        let continuing = turn.left > 0 && !self.m.continuing.is_empty();
-        let members = &mut Run(&mut self.slots);
-        let index = if continuing
-            && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty())
-        {
-            turn.fresh = 0;
-            turn.left = turn.left.saturating_sub(1);
-            self.m.continuing.pop(members)?
-        } else {
-            turn.fresh = turn.fresh.saturating_add(1);
-            self.m.fresh.pop(members)?
-        };
-        turn.served = turn.served.saturating_add(1);
-        self.slots.at_mut(index).queued = Queued::No;
-        Some(index)
-    }
-
-    /// Ends a visit: what is left to do waits behind the others, and the deadline is that of the new state.
-    fn leave(&mut self, index: u32) {
-        let Visit { received, sent, .. } = core::mem::replace(&mut self.m.visit, Visit::NOBODY);
-        let windows = self.m.windows;
-        let slot = self.slots.at(index);
-        match slot.state {
-            State::Open | State::Finishing | State::Lingering => {
-                // Unless a quantum is used up, all that could be done has been done.
-                let cut = received >= self.m.quantum || sent >= self.m.quantum;
-                if cut && !slot.issue(slot.wanted(windows, false)).is_empty() {
-                    self.touch_last(index);
-                }
-                self.settle(index);
-            }
-            State::Listening => {
-                // With an accept in flight, its answer gives the next turn.
-                let issue = slot.issue(Directions::READ);
-                if !issue.is_empty() && self.admits(index) {
-                    self.touch_last(index);
-                }
-            }
-            State::Free | State::Reserved | State::Closing | State::Retired => {}
-        }
-    }
-
-    /// Counts an operation against the turn, and against the visit if it is of the source that is being served; if it
-    /// is not, that source gets its turn.
-    #[inline]
-    fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
-        let units = units(bytes);
-        self.m.turn.moved = self.m.turn.moved.saturating_add(units);
-        let visit = &mut self.m.visit;
-        if visit.index != index {
-            return self.touch(index);
-        }
-        let spent = if direction == Directions::READ {
-            &mut visit.received
-        } else {
-            &mut visit.sent
-        };
-        *spent = spent.saturating_add(units);
-    }
-
-    /// Puts a slot that nobody uses any more back, with its next generation.
-    fn release(&mut self, index: u32) {
-        self.drop_from_queues(index);
-        if index & crate::token::LISTENER_BIT != 0 {
-            let slot = self.slots.at_mut(index);
-            if slot.flags.has(Flags::PAUSED) {
-                self.m.paused = self.m.paused.saturating_sub(1);
-            }
-            slot.renew();
-            self.m.listening = self.m.listening.saturating_sub(1);
-            return;
-        }
-        let slot = self.slots.at_mut(index);
-        slot.renew();
-        if slot.state == State::Free {
-            self.m.free.push(&mut Run(&mut self.slots), index);
-        }
-        self.m.taken = self.m.taken.saturating_sub(1);
-    }
-
-    fn drop_from_queues(&mut self, index: u32) {
-        self.unlink(index);
-        let members = &mut Run(&mut self.slots);
-        match members.0.at(index).queued {
-            Queued::No => {}
-            Queued::Fresh => self.m.fresh.remove(members, index),
-            Queued::Continuing => self.m.continuing.remove(members, index),
-        }
-    }
-
-    /// Starts the end of a connection: whatever is in flight is joined, then it is closed. An earlier reason stays if
-    /// all output was handed over for it.
-    fn begin_close(&mut self, index: u32, reason: Reason) {
-        let slot = self.slots.at_mut(index);
-        match slot.state {
-            State::Open | State::Finishing => slot.reason = Some(reason),
-            State::Lingering => {}
-            State::Free | State::Reserved | State::Closing | State::Listening | State::Retired => return,
-        }
-        slot.state = State::Closing;
-        self.unlink(index);
-        self.touch(index);
     }
 }

@@ -40,7 +40,10 @@ impl Dispatcher<'_> {
             return self.next_step(index);
         }
         // Most visits end here: all that was there is received and answered, and the kernel will tell of more.
-        let special = Flags::PROBE.or(Flags::UNWANTED).or(Flags::CONGESTED).or(Flags::ENDED);
+        let special = Flags::PROBE
+            .or(Flags::UNWANTED)
+            .or(Flags::CONGESTED)
+            .or(Flags::ENDED);
         if slot.class == Some(Class::Idle)
             && slot.state == State::Open
             && !slot.flags.has(special)
@@ -48,6 +51,7 @@ impl Dispatcher<'_> {
             && slot.tx.is_empty()
             && slot.armed.contains(slot.awaited(wanted))
             && self.m.stop_at.is_none()
+            && !self.m.starved
             && self.m.timers.is_recent(slot.deadline, self.m.now)
         {
             slot.flags
@@ -124,7 +128,10 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
             // Output may have made progress in this very visit.
-            if slot.deadline_class() == Some(Class::WriteStall) && !slot.flags.has(Flags::TAKEN) {
+            if slot.class == Some(Class::WriteStall)
+                && !slot.tx.is_empty()
+                && !slot.flags.has(Flags::TAKEN)
+            {
                 slot.flags.set(Flags::CALLED);
                 return Some(Action::Unsent { token });
             }

@@ -156,7 +156,10 @@ mod tests {
         store.get_mut(2, span(0, 4)).copy_from_slice(b"wxyz");
         assert_eq!(store.get(1, span(1, 2)), b"bc");
         assert_eq!(store.get(2, span(0, 4)), b"wxyz");
-        assert_eq!(windows, *b"\0\0\0\0\0bc\0\0\0\0\0", "only what is left is written");
+        assert_eq!(
+            windows, *b"\0\0\0\0\0bc\0\0\0\0\0",
+            "only what is left is written"
+        );
     }
 
     #[test]

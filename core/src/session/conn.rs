@@ -35,7 +35,10 @@ impl fmt::Display for SendError {
         match self {
             Self::Full { room } => write!(f, "send window full: room for {room} bytes now"),
             Self::TooLong { window } => {
-                write!(f, "longer than the send window of {window} bytes; send it in parts")
+                write!(
+                    f,
+                    "longer than the send window of {window} bytes; send it in parts"
+                )
             }
             Self::Closed => f.write_str("connection closed for sending"),
         }
@@ -256,7 +259,9 @@ impl Conn<'_> {
             return Err(SendError::Full { room });
         }
         let span = self.make_space(index, len);
-        self.sending.get_mut(index, span).copy_from_slice_or_less(bytes);
+        self.sending
+            .get_mut(index, span)
+            .copy_from_slice_or_less(bytes);
         self.machine.commit_at(index, len);
         Ok(())
     }

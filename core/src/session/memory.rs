@@ -74,7 +74,11 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
         let Windows { receive, send } = Self::WINDOWS;
         Lent {
             table: &mut self.table,
-            received: Store::new(receive, self.received.as_flattened_mut(), &mut self.receive_area),
+            received: Store::new(
+                receive,
+                self.received.as_flattened_mut(),
+                &mut self.receive_area,
+            ),
             sending: Store::new(send, self.sending.as_flattened_mut(), &mut self.send_area),
             states: self.states.as_mut_view(),
         }

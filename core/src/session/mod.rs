@@ -207,17 +207,25 @@ impl<H: Handler> Session<'_, H> {
     fn tell(&mut self, notice: Notice, info: Option<&Info>) {
         match notice {
             Notice::Readable(token) => {
-                self.visit(token, None, |handler, conn, state| handler.readable(conn, state));
+                self.visit(token, None, |handler, conn, state| {
+                    handler.readable(conn, state)
+                });
             }
             Notice::Writable(token) => {
-                self.visit(token, None, |handler, conn, state| handler.writable(conn, state));
+                self.visit(token, None, |handler, conn, state| {
+                    handler.writable(conn, state)
+                });
             }
             Notice::Opened(token) => {
                 self.renew_state(token.index());
-                self.visit(token, None, |handler, conn, state| handler.opened(conn, state));
+                self.visit(token, None, |handler, conn, state| {
+                    handler.opened(conn, state)
+                });
             }
             Notice::Ended(token) => {
-                self.visit(token, None, |handler, conn, state| handler.ended(conn, state));
+                self.visit(token, None, |handler, conn, state| {
+                    handler.ended(conn, state)
+                });
             }
             Notice::Closed(token, reason) => {
                 self.visit(token, info, |handler, conn, state| {

@@ -203,7 +203,7 @@ fn activity_moves_a_deadline_once_in_a_granule() {
 #[test]
 fn progress_moves_a_stall_once_in_a_granule_and_never_early() {
     let mut bench = Bench::level();
-    let token = bench.rest();
+    let token = bench.spoken();
     bench.stalled(token, 4000);
     let (mut moves, mut last) = (0, bench.machine.next_deadline());
     for _ in 0..640 {
@@ -241,7 +241,7 @@ fn nothing_prolongs_lingering() {
 #[test]
 fn what_the_kernel_takes_restarts_a_stall() {
     let mut bench = Bench::level();
-    let token = bench.rest();
+    let token = bench.spoken();
     bench.stalled(token, 100);
     for _ in 0..5 {
         wait(&mut bench, 29 * SECOND);
@@ -266,7 +266,7 @@ fn unsent(n: u32) -> impl FnMut(&Action) -> Option<Outcome> {
 #[test]
 fn a_stall_asks_what_the_peer_has_taken_and_a_slow_link_lives() {
     let mut bench = Bench::level();
-    let token = bench.rest();
+    let token = bench.spoken();
     bench.machine.commit(token, 1000);
     bench.script(token, &[], &[Outcome::Drained(900), BLOCKED]);
     for left in [800, 500, 499] {
@@ -289,7 +289,7 @@ fn a_stall_asks_what_the_peer_has_taken_and_a_slow_link_lives() {
 fn a_stall_of_which_nothing_can_be_learned_ends_the_connection() {
     for outcome in [FAILED, Outcome::Complete(0)] {
         let mut bench = Bench::level();
-        let token = bench.rest();
+        let token = bench.spoken();
         bench.stalled(token, 10);
         bench.later(STALL + SECOND);
         bench.run_with(|action| matches!(action, Action::Unsent { .. }).then_some(outcome));
@@ -494,4 +494,37 @@ fn whatever_is_going_on_every_connection_ends_when_its_peer_falls_silent() {
             );
         }
     }
+}
+
+#[test]
+fn nothing_that_is_said_to_a_silent_peer_prolongs_its_first_byte() {
+    let mut bench = Bench::level();
+    let token = bench.rest();
+    for _ in 0..5 {
+        wait(&mut bench, 10 * SECOND);
+        bench.machine.commit(token, 1);
+        bench.script(token, &[], &[Outcome::Complete(1)]);
+    }
+    wait(&mut bench, 10 * SECOND - NANO);
+    assert_eq!(bench.closed(token), None);
+    wait(&mut bench, NANO);
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::FirstByte))
+    );
+}
+
+#[test]
+fn want_of_memory_now_and_then_does_not_prolong_lingering() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.machine.finish(token);
+    bench.run();
+    let shortage = Outcome::Failed(FaultKind::Shortage.with_code(105));
+    for _ in 0..30 {
+        bench.ready(token, READ);
+        bench.script(token, &[shortage], &[]);
+        wait(&mut bench, SECOND / 10);
+    }
+    assert_eq!(bench.closed(token), Some(Reason::Finished));
 }
