@@ -227,7 +227,8 @@ fn many_at_once_end_each_for_its_own_reason() {
     let _bound = Watchdog::new();
     for trigger in TRIGGERS {
         let config = Config {
-            first_byte: Some(SHORT),
+            // Long enough that whoever speaks does so in time.
+            first_byte: Some(SHORT * 10),
             idle: Some(SHORT * 2),
             request: Some(SHORT * 3),
             write_stall: Some(SHORT * 4),

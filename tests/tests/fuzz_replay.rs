@@ -11,7 +11,8 @@ const INPUTS: u64 = 4000;
 #[test]
 fn the_corpus_breaks_no_law() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/dispatch");
-    let files = fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
+    let files =
+        fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
     let mut count = 0;
     for file in files {
         let path = file.expect("an entry of the corpus").path();
@@ -24,7 +25,11 @@ fn the_corpus_breaks_no_law() {
 
 #[test]
 fn generated_inputs_break_no_law() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse().ok())
+    };
     let first: u64 = number("FUZZ_SEED").unwrap_or(1);
     for seed in first..first + number("FUZZ_INPUTS").unwrap_or(INPUTS) {
         play(&generated(seed), &format!("FUZZ_SEED={seed} FUZZ_INPUTS=1"));

@@ -1,7 +1,7 @@
 //! Whose turn it is: reports in, run queues, when a turn and a visit end, and slots that come free.
 
 use super::{Dispatcher, Visit, units};
-use crate::config::FullTable;
+use crate::config::{FullTable, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
 use crate::output::{Action, Reason};
 use crate::queue::Run;
@@ -177,21 +177,30 @@ impl Dispatcher<'_> {
     }
 
     /// Counts an operation against the turn, and against the visit if it is of the source that is being served; if it
-    /// is not, that source gets its turn.
+    /// is not, that source gets its turn. To the turn, a send after a receive of the same visit counts by its bytes alone:
+    /// a small question and its answer are one small thing, and with 64 of them a look at the kernel is due.
     #[inline]
     pub(super) fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
         let units = units(bytes);
-        self.m.turn.moved = self.m.turn.moved.saturating_add(units);
+        let turn = &mut self.m.turn;
         let visit = &mut self.m.visit;
         if visit.index != index {
+            turn.moved = turn.moved.saturating_add(units);
             return self.touch(index);
         }
-        let spent = if direction == Directions::READ {
-            &mut visit.received
+        if direction == Directions::READ {
+            turn.moved = turn.moved.saturating_add(units);
+            visit.received = visit.received.saturating_add(units);
         } else {
-            &mut visit.sent
-        };
-        *spent = spent.saturating_add(units);
+            let answers = visit.received > 0;
+            let counted = if answers {
+                bytes / OPERATION_MIN
+            } else {
+                units
+            };
+            turn.moved = turn.moved.saturating_add(counted);
+            visit.sent = visit.sent.saturating_add(units);
+        }
     }
 
     /// Puts a slot that nobody uses any more back, with its next generation.

@@ -141,11 +141,19 @@ impl Shared<'_> {
             return;
         }
         let id = connection.id;
-        let expected = (connection.consumed..connection.got).map(|position| Socket::byte(id, position));
-        assert!(data.iter().copied().eq(expected), "data of {:?}: {data:?}", face.token());
+        let expected =
+            (connection.consumed..connection.got).map(|position| Socket::byte(id, position));
+        assert!(
+            data.iter().copied().eq(expected),
+            "data of {:?}: {data:?}",
+            face.token()
+        );
         let room = face.room();
         let predicted = connection.room();
-        assert!(room == 0 || room == predicted || (face.is_bare() && room < predicted), "room {room}, not {predicted}");
+        assert!(
+            room == 0 || room == predicted || (face.is_bare() && room < predicted),
+            "room {room}, not {predicted}"
+        );
     }
 
     fn behave(&mut self, call: Option<Call>, face: &mut dyn Face) {
@@ -176,12 +184,19 @@ impl Shared<'_> {
         let now = self.model.now;
         let choice = self.input.below(12);
         if self.trace {
-            eprintln!("             app {token:?} call {choice}, {} unread", face.data().len());
+            eprintln!(
+                "             app {token:?} call {choice}, {} unread",
+                face.data().len()
+            );
         }
         match choice {
             choice @ (0 | 1 | 11) => {
                 let have = face.data().len();
-                let n = if choice == 1 { self.input.index(RX + 2) } else { have };
+                let n = if choice == 1 {
+                    self.input.index(RX + 2)
+                } else {
+                    have
+                };
                 face.consume(n);
                 let left = face.data().len();
                 assert_eq!(left, have.saturating_sub(n), "consumed");
@@ -241,7 +256,10 @@ impl Shared<'_> {
         let room = connection.room();
         match answer {
             Ok(()) => {
-                assert!(!gone && !connection.finished && !connection.aborted, "sent after its end");
+                assert!(
+                    !gone && !connection.finished && !connection.aborted,
+                    "sent after its end"
+                );
                 assert!(n <= room, "{n} bytes into {room}");
                 connection.queues(&bytes, now);
             }
@@ -267,7 +285,10 @@ impl Shared<'_> {
         let answer = face.send_to(token, &bytes);
         let connection = self.model.get(token);
         if answer.is_ok() {
-            assert!(connection.is_live() && !connection.finished, "sent to {token:?}");
+            assert!(
+                connection.is_live() && !connection.finished,
+                "sent to {token:?}"
+            );
             assert!(bytes.len() <= connection.room());
             connection.queues(&bytes, now);
         }
@@ -283,7 +304,10 @@ impl Shared<'_> {
             .map(|(token, _)| token)
             .collect();
         // Nothing can be sent to one that is not open, and nothing always to one that is.
-        let open: Vec<Token> = others.into_iter().filter(|token| face.send_to(*token, &[]).is_ok()).collect();
+        let open: Vec<Token> = others
+            .into_iter()
+            .filter(|token| face.send_to(*token, &[]).is_ok())
+            .collect();
         let Some(missed) = face.send_others(&bytes) else {
             return;
         };

@@ -14,7 +14,9 @@ impl<W: World> Drive<'_, W> {
     pub(super) fn close(&mut self) {
         self.shared.borrow_mut().tame = true;
         self.now = self.now.max(self.core().now());
-        let pauses = nanos_of(Some(self.plan.config.pause_max + self.plan.config.congestion)) * 4;
+        let pauses = nanos_of(Some(
+            self.plan.config.pause_max + self.plan.config.congestion,
+        )) * 4;
         let until = super::input::moved(self.now, pauses, false);
         self.come_to_rest(|drive| drive.core().poll_timeout().is_none_or(|due| due > until));
         if !self.model().has_stopped() {
@@ -35,7 +37,11 @@ impl<W: World> Drive<'_, W> {
             let answered = self.answer_pending();
             let progress = self.outputs > 0 || answered;
             // Law 9: at most one turn in a row with an event and no progress.
-            idle = if reported > 0 && !progress { idle + 1 } else { 0 };
+            idle = if reported > 0 && !progress {
+                idle + 1
+            } else {
+                0
+            };
             assert!(idle <= 1, "it spins");
             if progress || reported > 0 || self.core().has_work() {
                 continue;
@@ -43,8 +49,14 @@ impl<W: World> Drive<'_, W> {
             if rests(self) {
                 return;
             }
-            let due = self.core().poll_timeout().expect("nothing will ever happen");
-            assert!(due > self.core().now(), "a deadline that passed is due for ever");
+            let due = self
+                .core()
+                .poll_timeout()
+                .expect("nothing will ever happen");
+            assert!(
+                due > self.core().now(),
+                "a deadline that passed is due for ever"
+            );
             self.now = due;
         }
         panic!("no rest after {TURNS} turns");
@@ -97,7 +109,10 @@ impl<W: World> Drive<'_, W> {
         let mut idle = false;
         for (token, connection) in model.live() {
             taken += 1;
-            assert!(connection.stage == Stage::Told || self.plan.completions, "{token:?} never opened");
+            assert!(
+                connection.stage == Stage::Told || self.plan.completions,
+                "{token:?} never opened"
+            );
             if !connection.is_plain() {
                 continue;
             }
@@ -106,16 +121,29 @@ impl<W: World> Drive<'_, W> {
                 continue;
             }
             idle |= connection.pending().is_empty();
-            assert_eq!(socket.available(), 0, "input that nobody fetches: {token:?}");
-            assert!(!socket.finished || connection.ended, "an end that nobody reads: {token:?}");
+            assert_eq!(
+                socket.available(),
+                0,
+                "input that nobody fetches: {token:?}"
+            );
+            assert!(
+                !socket.finished || connection.ended,
+                "an end that nobody reads: {token:?}"
+            );
             assert!(!socket.reset, "a reset that nobody sees: {token:?}");
-            assert!(connection.pending().is_empty(), "output that nobody sends: {token:?}");
+            assert!(
+                connection.pending().is_empty(),
+                "output that nobody sends: {token:?}"
+            );
         }
         for (token, backlog) in &self.kernel.backlogs {
             if backlog.is_empty() {
                 continue;
             }
-            assert!(taken >= self.plan.limit, "{token:?}: a place is free, and nobody is let in");
+            assert!(
+                taken >= self.plan.limit,
+                "{token:?}: a place is free, and nobody is let in"
+            );
             match self.plan.config.full {
                 FullTable::Wait => {}
                 FullTable::Refuse => panic!("{token:?}: nobody is refused"),
@@ -133,14 +161,22 @@ impl<W: World> Drive<'_, W> {
         let by = self.model().stop_at.unwrap_or(by);
         self.come_to_rest(|drive| drive.core().poll_timeout().is_none());
         assert!(self.core().is_stopped(), "stop does not end");
-        assert!(self.core().now() <= by.max(self.now), "later than it had to");
+        assert!(
+            self.core().now() <= by.max(self.now),
+            "later than it had to"
+        );
         assert_eq!(self.core().listening(), 0);
         assert_eq!(self.core().armed().count(), 0);
         assert_eq!(self.core().poll_timeout(), None);
         assert!(self.pending.is_empty(), "{:?}", self.pending);
         let model = self.model();
         assert!(model.listeners.values().all(|listener| listener.gone));
-        assert!(model.connections.values().all(|connection| connection.stage == Stage::Gone));
+        assert!(
+            model
+                .connections
+                .values()
+                .all(|connection| connection.stage == Stage::Gone)
+        );
         assert!(self.kernel.sockets.is_empty());
     }
 }

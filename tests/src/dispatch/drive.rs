@@ -7,7 +7,10 @@ use super::model::Model;
 use super::world::World;
 use alloc::rc::Rc;
 use core::cell::{RefCell, RefMut};
-use tidegate_core::{Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token, Trigger};
+use tidegate_core::{
+    Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token,
+    Trigger,
+};
 
 /// Outputs of a turn: at most 64 operations of 256 bytes before the kernel is asked again, one visit beyond, and a few
 /// calls for each of 3 connections and 16 listeners; reports that come in between may add their visits.
@@ -48,7 +51,10 @@ impl<'a, W: World> Drive<'a, W> {
         }
         for _ in 0..drive.plan.listeners {
             let token = drive.world.listen(drive.plan.per_source);
-            drive.model().listeners.insert(token, super::model::Listener::default());
+            drive
+                .model()
+                .listeners
+                .insert(token, super::model::Listener::default());
             drive.kernel.backlogs.entry(token).or_default();
         }
         drive
@@ -187,7 +193,10 @@ impl<W: World> Drive<'_, W> {
 
     /// A kernel may write into the span as soon as it has it; how much of that counts, the answer tells.
     fn fill(&mut self, token: Token, into: Span) {
-        let (id, received) = (self.model().get(token).id, self.kernel.sockets[&token].received);
+        let (id, received) = (
+            self.model().get(token).id,
+            self.kernel.sockets[&token].received,
+        );
         let space = self.world.receive_into(token, into);
         assert_eq!(space.len(), into.len as usize, "{token:?} {into:?}");
         for (byte, position) in space.iter_mut().zip(received..) {
@@ -199,7 +208,11 @@ impl<W: World> Drive<'_, W> {
     fn compare(&self, token: Token, from: Span) {
         let mut model = self.model();
         let queued = &model.get(token).pending()[..from.len as usize];
-        assert_eq!(self.world.send_from(token, from), queued, "{token:?} {from:?}");
+        assert_eq!(
+            self.world.send_from(token, from),
+            queued,
+            "{token:?} {from:?}"
+        );
     }
 }
 
@@ -221,13 +234,24 @@ impl<W: World> Drive<'_, W> {
         let waits = |of: Token| self.plan.completions && !self.cancelled.contains(&of);
         match action {
             Action::Accept { listener, .. } | Action::Refuse { listener } => {
-                let waiting = self.kernel.backlogs.get(&listener).is_some_and(|backlog| !backlog.is_empty());
+                let waiting = self
+                    .kernel
+                    .backlogs
+                    .get(&listener)
+                    .is_some_and(|backlog| !backlog.is_empty());
                 if !waiting && waits(listener) {
                     return None;
                 }
                 let outcome = self.kernel.accept(listener);
-                let refused = matches!((action, outcome), (Action::Refuse { .. }, Outcome::Accepted(_)));
-                Some(if refused { Outcome::Complete(0) } else { outcome })
+                let refused = matches!(
+                    (action, outcome),
+                    (Action::Refuse { .. }, Outcome::Accepted(_))
+                );
+                Some(if refused {
+                    Outcome::Complete(0)
+                } else {
+                    outcome
+                })
             }
             Action::Recv { into, .. } => {
                 let completion = waits(token);
@@ -239,7 +263,9 @@ impl<W: World> Drive<'_, W> {
             }
             Action::Unsent { .. } => {
                 let socket = &self.kernel.sockets[&token];
-                Some(Outcome::Complete(u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX)))
+                Some(Outcome::Complete(
+                    u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX),
+                ))
             }
             Action::Shutdown { .. } | Action::Close { .. } => Some(Outcome::Complete(0)),
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
@@ -316,17 +342,41 @@ impl<W: World> Drive<'_, W> {
     fn snapshot(
         &self,
     ) -> (
-        (Option<Instant>, Instant, bool, Vec<(Token, Directions, Trigger)>, Vec<(Token, Span, Span, Option<Info>)>, Stats),
+        (
+            Option<Instant>,
+            Instant,
+            bool,
+            Vec<(Token, Directions, Trigger)>,
+            Vec<(Token, Span, Span, Option<Info>)>,
+            Stats,
+        ),
         u64,
     ) {
         let core = self.core();
         let mut stats = core.stats().clone();
         let dropped = core::mem::take(&mut stats.stale) + core::mem::take(&mut stats.unasked);
         let connections = (core.connections())
-            .map(|token| (token, core.unconsumed(token), core.space(token), core.info(token)))
+            .map(|token| {
+                (
+                    token,
+                    core.unconsumed(token),
+                    core.space(token),
+                    core.info(token),
+                )
+            })
             .collect();
         let armed = core.armed().collect();
-        ((core.poll_timeout(), core.now(), core.has_work(), armed, connections, stats), dropped)
+        (
+            (
+                core.poll_timeout(),
+                core.now(),
+                core.has_work(),
+                armed,
+                connections,
+                stats,
+            ),
+            dropped,
+        )
     }
 
     pub(super) fn forward(&mut self, nanos: u64, back: bool) {

@@ -2,7 +2,9 @@
 
 use arbitrary::Unstructured;
 use core::time::Duration;
-use tidegate_core::{Class, Config, FaultKind, FullTable, Instant, Memory, Outcome, Trigger, Windows};
+use tidegate_core::{
+    Class, Config, FaultKind, FullTable, Instant, Memory, Outcome, Trigger, Windows,
+};
 
 /// Slots of the table. Three are enough for "one of another", and small enough that a full table is common.
 pub(super) const N: usize = 3;
@@ -110,8 +112,7 @@ impl Plan {
         let times = [(); 5].map(|()| input.byte());
         let rest = input.byte();
         let unit = if rest & 1 == 0 { 1 } else { 1_000_000 };
-        let [first_byte, request, write_stall, idle, linger] =
-            times.map(|byte| length(byte, unit));
+        let [first_byte, request, write_stall, idle, linger] = times.map(|byte| length(byte, unit));
         let limit = 1 + u32::from(table & 15) % 3;
         let of = |value: u8, shift: u32, list: [u32; 4]| list[usize::from(value >> shift) & 3];
         let config = Config {
@@ -156,7 +157,9 @@ impl Plan {
 
     /// The longest deadline, `None` if one is switched off.
     pub(super) fn longest(&self) -> Option<u64> {
-        let lengths = Class::ALL.into_iter().map(|class| self.config.length(class));
+        let lengths = Class::ALL
+            .into_iter()
+            .map(|class| self.config.length(class));
         let nanos = lengths.map(|length| length.map(|length| nanos_of(Some(length))));
         nanos.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
@@ -170,7 +173,9 @@ fn length(byte: u8, unit: u64) -> Option<Duration> {
 
 /// A length in nanoseconds, 0 if it is off.
 pub(super) fn nanos_of(length: Option<Duration>) -> u64 {
-    length.map_or(0, |length| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX))
+    length.map_or(0, |length| {
+        u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+    })
 }
 
 /// `now` and so many nanoseconds more or fewer.

@@ -61,7 +61,9 @@ impl Socket {
 /// Distinct for close positions and numbers.
 pub(super) fn mix(mut x: u64) -> u8 {
     x = (x ^ (x >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let [byte, ..] = (x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).to_be_bytes();
+    let [byte, ..] = (x ^ (x >> 29))
+        .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        .to_be_bytes();
     byte
 }
 
@@ -112,7 +114,11 @@ impl Kernel {
     }
 
     pub(super) fn accept(&mut self, listener: Token) -> Outcome {
-        match self.backlogs.get_mut(&listener).and_then(VecDeque::pop_front) {
+        match self
+            .backlogs
+            .get_mut(&listener)
+            .and_then(VecDeque::pop_front)
+        {
             Some(source) => Outcome::Accepted(address(source)),
             None => Outcome::Drained(0),
         }
@@ -130,7 +136,10 @@ impl Kernel {
     }
 
     pub(super) fn close(&mut self, token: Token) {
-        assert!(!self.registered.contains_key(&token), "closed while registered: {token:?}");
+        assert!(
+            !self.registered.contains_key(&token),
+            "closed while registered: {token:?}"
+        );
         self.sockets.remove(&token);
         self.backlogs.remove(&token);
     }
@@ -141,7 +150,9 @@ impl Kernel {
         if socket.reset {
             return Some(Outcome::Failed(FaultKind::Reset.with_code(104)));
         }
-        let n = u32::try_from(socket.available()).unwrap_or(u32::MAX).min(len);
+        let n = u32::try_from(socket.available())
+            .unwrap_or(u32::MAX)
+            .min(len);
         match n {
             0 if socket.finished => Some(Outcome::Complete(0)),
             0 if completion => None,
@@ -194,9 +205,15 @@ impl Kernel {
 
     /// Changes what is registered; `was` must be what is.
     pub(super) fn arm(&mut self, token: Token, was: Directions, now: Directions, trigger: Trigger) {
-        let held = self.registered.get(&token).map_or(Directions::NONE, |(held, _)| *held);
+        let held = self
+            .registered
+            .get(&token)
+            .map_or(Directions::NONE, |(held, _)| *held);
         assert_eq!(held, was, "Arm names what is registered: {token:?}");
-        assert!(!(was | now).is_empty(), "Arm of nothing to nothing: {token:?}");
+        assert!(
+            !(was | now).is_empty(),
+            "Arm of nothing to nothing: {token:?}"
+        );
         self.forget(token);
         if !now.is_empty() {
             self.registered.insert(token, (now, trigger));
@@ -213,7 +230,11 @@ impl Kernel {
 
     /// A new readiness set.
     pub(super) fn rebuild(&mut self, armed: &[(Token, Directions, Trigger)]) {
-        let held: Vec<_> = self.registered.iter().map(|(token, (now, how))| (*token, *now, *how)).collect();
+        let held: Vec<_> = self
+            .registered
+            .iter()
+            .map(|(token, (now, how))| (*token, *now, *how))
+            .collect();
         let mut armed = armed.to_vec();
         armed.sort_by_key(|(token, ..)| *token);
         assert_eq!(held, armed, "what is armed is what is registered");
@@ -233,7 +254,8 @@ impl Kernel {
             let (token, registered) = (*token, *registered);
             let (state, closing, reports) = match self.sockets.get_mut(&token) {
                 Some(socket) => {
-                    let told = socket.reset || (socket.finished && registered.contains(Directions::READ));
+                    let told =
+                        socket.reset || (socket.finished && registered.contains(Directions::READ));
                     let reports = match trigger {
                         Trigger::Level => true,
                         Trigger::Edge => core::mem::take(&mut socket.changed),
@@ -242,7 +264,10 @@ impl Kernel {
                     (socket.state(), told, reports)
                 }
                 None => {
-                    let waiting = self.backlogs.get(&token).is_some_and(|backlog| !backlog.is_empty());
+                    let waiting = self
+                        .backlogs
+                        .get(&token)
+                        .is_some_and(|backlog| !backlog.is_empty());
                     (Directions::READ.when(waiting), false, true)
                 }
             };

@@ -4,7 +4,8 @@ use super::input::{RX, TX, nanos_of};
 use super::kernel::source_of;
 use super::model::{Call, Connection, Expected, Kind, Model, Stage, Times};
 use tidegate_core::{
-    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, Instant, Op, Outcome, Reason, Token, Trigger,
+    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, Instant, Op, Outcome, Reason,
+    Token, Trigger,
 };
 
 /// Events.
@@ -51,7 +52,10 @@ impl Model {
             Op::Send => self.sent(token, outcome),
             Op::Shutdown | Op::Unsent => self.get(token).call = None,
             Op::Close if token.is_listener() => {
-                self.listeners.get_mut(&token).expect("a known listener").gone = true;
+                self.listeners
+                    .get_mut(&token)
+                    .expect("a known listener")
+                    .gone = true;
             }
             Op::Close => {
                 let told = self.get(token).stage == Stage::Told;
@@ -67,7 +71,10 @@ impl Model {
 
     fn accepted(&mut self, token: Token, outcome: Outcome) {
         let listener = self.get(token).listener;
-        self.listeners.get_mut(&listener).expect("a known listener").busy = false;
+        self.listeners
+            .get_mut(&listener)
+            .expect("a known listener")
+            .busy = false;
         let Outcome::Accepted(address) = outcome else {
             self.get(token).stage = Stage::Gone;
             return;
@@ -104,7 +111,9 @@ impl Model {
         let connection = self.get(token);
         let span = connection.receiving.take().expect("asked");
         match outcome {
-            Outcome::Complete(n) | Outcome::Drained(n) if n > span.len => connection.faults.push(IMPOSSIBLE),
+            Outcome::Complete(n) | Outcome::Drained(n) if n > span.len => {
+                connection.faults.push(IMPOSSIBLE)
+            }
             Outcome::Complete(n) | Outcome::Drained(n) => {
                 let short = matches!(outcome, Outcome::Drained(_));
                 connection.disturbed |= short;
@@ -130,7 +139,9 @@ impl Model {
         let connection = self.get(token);
         let span = connection.sending.take().expect("asked");
         match outcome {
-            Outcome::Complete(n) | Outcome::Drained(n) if n > span.len => connection.faults.push(IMPOSSIBLE),
+            Outcome::Complete(n) | Outcome::Drained(n) if n > span.len => {
+                connection.faults.push(IMPOSSIBLE)
+            }
             Outcome::Complete(n) | Outcome::Drained(n) => {
                 connection.disturbed |= matches!(outcome, Outcome::Drained(_)) || n == 0;
                 connection.taken += n as usize;
@@ -202,8 +213,14 @@ impl Model {
             return;
         }
         assert_eq!(self.expected.token, Some(token), "{call:?} about another");
-        assert!(self.expected.may.contains(&kind), "{call:?} out of the blue: {token:?}");
-        assert!(!self.expected.told.contains(&kind), "{call:?} twice: {token:?}");
+        assert!(
+            self.expected.may.contains(&kind),
+            "{call:?} out of the blue: {token:?}"
+        );
+        assert!(
+            !self.expected.told.contains(&kind),
+            "{call:?} twice: {token:?}"
+        );
         self.expected.told.push(kind);
         let bytes = core::mem::take(&mut self.expected.bytes);
         let connection = self.get(token);
@@ -257,7 +274,10 @@ impl Model {
                     },
                 };
                 let after = now.nanos_since(since);
-                assert!(after >= length, "{class:?} after {after} of {length}: {token:?}");
+                assert!(
+                    after >= length,
+                    "{class:?} after {after} of {length}: {token:?}"
+                );
             }
         }
     }
@@ -271,7 +291,11 @@ impl Model {
     pub(super) fn answered(&mut self, core: &Dispatcher<'_>) {
         let expected = core::mem::take(&mut self.expected);
         if let Some(must) = expected.must {
-            assert!(expected.told.contains(&must), "{must:?} was not told: {:?}", expected.token);
+            assert!(
+                expected.told.contains(&must),
+                "{must:?} was not told: {:?}",
+                expected.token
+            );
         }
         let Some(token) = expected.token else { return };
         let Some(connection) = self.connections.get_mut(&token) else {
@@ -287,7 +311,8 @@ impl Model {
             connection.got += expected.bytes;
             connection.was_full |= connection.unread() == RX as u64;
         }
-        let fits = connection.wants > 0 && connection.pending().is_empty() && core.space(token).len > 0;
+        let fits =
+            connection.wants > 0 && connection.pending().is_empty() && core.space(token).len > 0;
         assert!(!fits, "there is room, and nobody was told: {token:?}");
     }
 
@@ -302,7 +327,11 @@ impl Model {
             assert_eq!(position.is_some(), !held.is_empty(), "armed: {token:?}");
             position.map(|position| armed.swap_remove(position));
             let position = open.iter().position(|entry| entry == token);
-            assert_eq!(position.is_some(), connection.is_live(), "connections: {token:?}");
+            assert_eq!(
+                position.is_some(),
+                connection.is_live(),
+                "connections: {token:?}"
+            );
             position.map(|position| open.swap_remove(position));
         }
         for (token, listener) in &self.listeners {
@@ -317,19 +346,31 @@ impl Model {
             told += 1;
             let info = core.info(token).expect("a live connection");
             assert_eq!(info.bytes_in, connection.got, "bytes in: {token:?}");
-            assert_eq!(info.bytes_out, connection.taken as u64, "bytes out: {token:?}");
+            assert_eq!(
+                info.bytes_out, connection.taken as u64,
+                "bytes out: {token:?}"
+            );
             assert_eq!(info.listener, connection.listener.index(), "{token:?}");
             assert_eq!(info.opened_at, connection.opened_at, "{token:?}");
             let unread = u64::from(core.unconsumed(token).len);
             let dropped = unread == 0 && connection.shut;
-            assert!(dropped || unread == connection.unread(), "unread: {token:?}");
+            assert!(
+                dropped || unread == connection.unread(),
+                "unread: {token:?}"
+            );
             if let (Some(into), false) = (connection.receiving, connection.shut) {
                 let held = core.unconsumed(token);
-                assert!(held.len == 0 || held.at + held.len <= into.at, "{held:?} {into:?}");
+                assert!(
+                    held.len == 0 || held.at + held.len <= into.at,
+                    "{held:?} {into:?}"
+                );
             }
             if let Some(from) = connection.sending {
                 let space = core.space(token);
-                assert!(space.len == 0 || from.at + from.len <= space.at, "{space:?} {from:?}");
+                assert!(
+                    space.len == 0 || from.at + from.len <= space.at,
+                    "{space:?} {from:?}"
+                );
             }
         }
         self.check_stats(core, told);
@@ -343,12 +384,30 @@ impl Model {
         assert_eq!(stats.open, told, "open");
         assert!(stats.peak >= told && stats.peak <= self.limit, "peak");
         assert_eq!(stats.accepted, self.counted.accepted, "accepted");
-        assert_eq!(stats.accepted, u64::from(stats.open) + stats.closed_total(), "accepted = open + closed");
+        assert_eq!(
+            stats.accepted,
+            u64::from(stats.open) + stats.closed_total(),
+            "accepted = open + closed"
+        );
         assert_eq!(stats.closed, self.counted.closed, "closed by reason");
-        assert_eq!(stats.refused_full, self.counted.refused_full, "refused, full");
-        assert_eq!(stats.refused_source, self.counted.refused_source, "refused, source");
-        let got: u64 = self.connections.values().map(|connection| connection.got).sum();
-        let taken: usize = self.connections.values().map(|connection| connection.taken).sum();
+        assert_eq!(
+            stats.refused_full, self.counted.refused_full,
+            "refused, full"
+        );
+        assert_eq!(
+            stats.refused_source, self.counted.refused_source,
+            "refused, source"
+        );
+        let got: u64 = self
+            .connections
+            .values()
+            .map(|connection| connection.got)
+            .sum();
+        let taken: usize = self
+            .connections
+            .values()
+            .map(|connection| connection.taken)
+            .sum();
         assert_eq!(stats.bytes_in, got, "bytes in");
         assert_eq!(stats.bytes_out, taken as u64, "bytes out");
     }
@@ -372,10 +431,23 @@ impl Model {
             }
             // A bare window is not moved: it has room again once all of it is consumed.
             let held = core.unconsumed(token);
-            let used = if self.bare { u64::from(held.at + held.len) } else { connection.unread() };
-            let hears = self.stop_at.is_none() && used < RX as u64 && !connection.paused && !connection.ended && connection.pending().is_empty() && !connection.finished;
-            let receives = connection.receiving.is_some() || source.armed.contains(Directions::READ);
-            assert!(!hears || receives || connection.congested, "deaf: {token:?}");
+            let used = if self.bare {
+                u64::from(held.at + held.len)
+            } else {
+                connection.unread()
+            };
+            let hears = self.stop_at.is_none()
+                && used < RX as u64
+                && !connection.paused
+                && !connection.ended
+                && connection.pending().is_empty()
+                && !connection.finished;
+            let receives =
+                connection.receiving.is_some() || source.armed.contains(Directions::READ);
+            assert!(
+                !hears || receives || connection.congested,
+                "deaf: {token:?}"
+            );
             let sends = connection.sending.is_some() || source.armed.contains(Directions::WRITE);
             let queued = !connection.pending().is_empty();
             assert!(!queued || sends || connection.congested, "mute: {token:?}");
@@ -383,7 +455,10 @@ impl Model {
             assert!(!waits || connection.in_flight(), "does not end: {token:?}");
             if let Some(longest) = self.longest {
                 let due = core.poll_timeout().expect("a connection has a deadline");
-                assert!(due.nanos_since(core.now()) <= longest + longest / 64, "{due:?} is far");
+                assert!(
+                    due.nanos_since(core.now()) <= longest + longest / 64,
+                    "{due:?} is far"
+                );
             }
         }
     }

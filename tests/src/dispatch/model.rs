@@ -3,9 +3,7 @@
 use super::input::{Plan, RX, TX};
 use core::net::SocketAddr;
 use std::collections::HashMap;
-use tidegate_core::{
-    Action, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger,
-};
+use tidegate_core::{Action, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger};
 
 /// What is registered of a source, and how its end goes.
 #[derive(Debug, Default)]
@@ -138,7 +136,11 @@ impl Connection {
     /// Whether nothing that the checker saw ends it or holds it back.
     pub(super) fn is_plain(&self) -> bool {
         self.is_live()
-            && !(self.finished || self.aborted || self.congested || self.source.cancelled || self.source.closing)
+            && !(self.finished
+                || self.aborted
+                || self.congested
+                || self.source.cancelled
+                || self.source.closing)
             && self.faults.is_empty()
     }
 }
@@ -243,7 +245,9 @@ impl Model {
 
     /// A connection that was reserved at some time.
     pub(super) fn get(&mut self, token: Token) -> &mut Connection {
-        self.connections.get_mut(&token).unwrap_or_else(|| panic!("{token:?} was never reserved"))
+        self.connections
+            .get_mut(&token)
+            .unwrap_or_else(|| panic!("{token:?} was never reserved"))
     }
 
     pub(super) fn source(&mut self, token: Token) -> (&mut Source, bool) {
@@ -252,7 +256,10 @@ impl Model {
             assert!(!listener.gone, "{token:?} is gone");
             (&mut listener.source, listener.busy)
         } else {
-            let connection = self.connections.get_mut(&token).expect("a known connection");
+            let connection = self
+                .connections
+                .get_mut(&token)
+                .expect("a known connection");
             assert!(
                 matches!(connection.stage, Stage::Told | Stage::Refused),
                 "{token:?} is no connection"
@@ -277,16 +284,29 @@ impl Model {
             Action::Recv { token, into } => {
                 let connection = self.transfers(token);
                 assert!(connection.receiving.is_none(), "two receives: {token:?}");
-                assert!(into.len > 0 && into.at.saturating_add(into.len) as usize <= RX, "{into:?}");
+                assert!(
+                    into.len > 0 && into.at.saturating_add(into.len) as usize <= RX,
+                    "{into:?}"
+                );
                 assert!(!connection.ended, "receive after the end: {token:?}");
-                assert!(!connection.paused || connection.shut, "receive while paused: {token:?}");
+                assert!(
+                    !connection.paused || connection.shut,
+                    "receive while paused: {token:?}"
+                );
                 connection.receiving = Some(into);
             }
             Action::Send { token, from } => {
                 let connection = self.transfers(token);
                 assert!(connection.sending.is_none(), "two sends: {token:?}");
-                assert!(from.len > 0 && from.at.saturating_add(from.len) as usize <= TX, "{from:?}");
-                assert_eq!(from.len as usize, connection.pending().len(), "all that is queued is sent");
+                assert!(
+                    from.len > 0 && from.at.saturating_add(from.len) as usize <= TX,
+                    "{from:?}"
+                );
+                assert_eq!(
+                    from.len as usize,
+                    connection.pending().len(),
+                    "all that is queued is sent"
+                );
                 assert!(!connection.shut, "sends after its end: {token:?}");
                 connection.sending = Some(from);
             }
@@ -298,12 +318,21 @@ impl Model {
             } => self.arms(token, was, now, trigger),
             Action::Shutdown { token } => {
                 let connection = self.transfers(token);
-                assert!(connection.call.is_none() && !connection.shut, "one end: {token:?}");
-                assert!(connection.pending().is_empty(), "end before what is queued: {token:?}");
+                assert!(
+                    connection.call.is_none() && !connection.shut,
+                    "one end: {token:?}"
+                );
+                assert!(
+                    connection.pending().is_empty(),
+                    "end before what is queued: {token:?}"
+                );
                 let asked = connection.finished;
                 connection.call = Some(Op::Shutdown);
                 connection.shut = true;
-                assert!(asked || self.stop_at.is_some(), "an end that nobody asked for: {token:?}");
+                assert!(
+                    asked || self.stop_at.is_some(),
+                    "an end that nobody asked for: {token:?}"
+                );
             }
             Action::Unsent { token } => {
                 let length = super::input::nanos_of(self.config.write_stall);
@@ -318,17 +347,24 @@ impl Model {
             Action::Cancel { token } => {
                 let (source, busy) = self.source(token);
                 assert!(busy, "nothing to cancel: {token:?}");
-                assert!(!source.cancelled && !source.closing, "cancelled twice: {token:?}");
+                assert!(
+                    !source.cancelled && !source.closing,
+                    "cancelled twice: {token:?}"
+                );
                 source.cancelled = true;
             }
             Action::Close { token, reset } => {
                 let (source, busy) = self.source(token);
                 assert!(!busy, "closed with something in flight: {token:?}");
-                assert!(source.registered.is_empty(), "closed while armed: {token:?}");
+                assert!(
+                    source.registered.is_empty(),
+                    "closed while armed: {token:?}"
+                );
                 assert!(!source.closing, "closed twice: {token:?}");
                 source.closing = true;
-                let asked = (self.connections.get(&token))
-                    .is_some_and(|connection| connection.aborted || connection.stage == Stage::Refused);
+                let asked = (self.connections.get(&token)).is_some_and(|connection| {
+                    connection.aborted || connection.stage == Stage::Refused
+                });
                 assert!(!reset || asked, "reset that nobody asked for: {token:?}");
             }
             Action::Rebuild => {
@@ -340,8 +376,15 @@ impl Model {
     }
 
     fn sources(&mut self) -> impl Iterator<Item = &mut Source> {
-        let listeners = self.listeners.values_mut().map(|listener| &mut listener.source);
-        listeners.chain(self.connections.values_mut().map(|connection| &mut connection.source))
+        let listeners = self
+            .listeners
+            .values_mut()
+            .map(|listener| &mut listener.source);
+        listeners.chain(
+            self.connections
+                .values_mut()
+                .map(|connection| &mut connection.source),
+        )
     }
 
     fn taken(&self) -> u32 {
@@ -350,16 +393,25 @@ impl Model {
 
     fn take_listener(&mut self, token: Token, refusing: bool) {
         let listener = self.listeners.get_mut(&token).expect("a known listener");
-        assert!(!listener.gone && !listener.source.closing, "{token:?} is gone");
+        assert!(
+            !listener.gone && !listener.source.closing,
+            "{token:?} is gone"
+        );
         assert!(!listener.busy, "two accepts: {token:?}");
         listener.busy = true;
         listener.refusing = refusing;
     }
 
     fn accepts(&mut self, listener: Token, token: Token) {
-        assert!(!token.is_listener() && token.index() < self.limit, "{token:?} is outside the table");
+        assert!(
+            !token.is_listener() && token.index() < self.limit,
+            "{token:?} is outside the table"
+        );
         assert!(self.taken() < self.limit, "accept with a full table");
-        assert!(self.live().all(|(other, _)| other.index() != token.index()), "{token:?}: the place is taken");
+        assert!(
+            self.live().all(|(other, _)| other.index() != token.index()),
+            "{token:?}: the place is taken"
+        );
         self.take_listener(listener, false);
         let before = self.connections.insert(token, Connection::new(listener));
         assert!(before.is_none(), "{token:?} comes again");
@@ -370,24 +422,39 @@ impl Model {
     fn transfers(&mut self, token: Token) -> &mut Connection {
         let connection = self.get(token);
         assert!(connection.is_live(), "{token:?} is not open");
-        assert!(!connection.source.closing && !connection.source.cancelled, "{token:?} is closing");
+        assert!(
+            !connection.source.closing && !connection.source.cancelled,
+            "{token:?} is closing"
+        );
         connection.congested = false;
         connection
     }
 
     fn arms(&mut self, token: Token, was: Directions, now: Directions, trigger: Trigger) {
-        let due = if token.is_listener() { Trigger::Level } else { self.config.trigger };
+        let due = if token.is_listener() {
+            Trigger::Level
+        } else {
+            self.config.trigger
+        };
         assert_eq!(trigger, due, "{token:?}");
         if let Some(connection) = self.connections.get(&token) {
-            assert!(connection.disturbed || now.is_empty(), "armed though all is ready: {token:?}");
+            assert!(
+                connection.disturbed || now.is_empty(),
+                "armed though all is ready: {token:?}"
+            );
         }
         let (source, busy) = self.source(token);
         assert!(!source.closing, "armed after its close: {token:?}");
-        assert!(!source.cancelled || (now.is_empty() && !busy), "armed while closing: {token:?}");
+        assert!(
+            !source.cancelled || (now.is_empty() && !busy),
+            "armed while closing: {token:?}"
+        );
         assert_eq!(source.registered, was, "{token:?}");
-        assert!(was != now || trigger == Trigger::Oneshot, "armed without need: {token:?}");
+        assert!(
+            was != now || trigger == Trigger::Oneshot,
+            "armed without need: {token:?}"
+        );
         source.registered = now;
         source.armed = now;
     }
 }
-

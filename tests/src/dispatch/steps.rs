@@ -141,10 +141,22 @@ impl<W: World> Drive<'_, W> {
     /// An answer to whatever, asked for or not; twice, if it was.
     fn hostile_done(&mut self) {
         let token = self.any_token();
-        let op = [Op::Recv, Op::Send, Op::Accept, Op::Refuse, Op::Shutdown, Op::Unsent, Op::Close, Op::Cancel, Op::Arm]
-            [self.index(9)];
+        let op = [
+            Op::Recv,
+            Op::Send,
+            Op::Accept,
+            Op::Refuse,
+            Op::Shutdown,
+            Op::Unsent,
+            Op::Close,
+            Op::Cancel,
+            Op::Arm,
+        ][self.index(9)];
         let outcome = self.shared.borrow_mut().input.outcome(8);
-        let found = self.pending.iter().position(|action| asked(*action) == Some((token, op)));
+        let found = self
+            .pending
+            .iter()
+            .position(|action| asked(*action) == Some((token, op)));
         if let Some(position) = found {
             let action = self.pending.remove(position);
             let outcome = self.invent(action);
@@ -174,7 +186,10 @@ impl<W: World> Drive<'_, W> {
 
     fn is_live(&self, token: Token) -> bool {
         let model = self.model();
-        let listens = model.listeners.get(&token).is_some_and(|listener| !listener.gone);
+        let listens = model
+            .listeners
+            .get(&token)
+            .is_some_and(|listener| !listener.gone);
         listens || model.live().any(|(live, _)| live == token)
     }
 
@@ -221,7 +236,16 @@ impl<W: World> Drive<'_, W> {
             2 => model.listeners.keys().min().copied(),
             _ => None,
         };
-        let invented = [0, 1, 1 << 32, (1 << 32) | 3, (1 << 32) | (1 << 31) | 5, u64::MAX, 7 << 32, u64::MAX << 32];
+        let invented = [
+            0,
+            1,
+            1 << 32,
+            (1 << 32) | 3,
+            (1 << 32) | (1 << 31) | 5,
+            u64::MAX,
+            7 << 32,
+            u64::MAX << 32,
+        ];
         found.unwrap_or(Token::from_bits(invented[nth % invented.len()]))
     }
 
@@ -232,13 +256,21 @@ impl<W: World> Drive<'_, W> {
     }
 
     pub(super) fn visit(&mut self, token: Token) {
-        let told = self.model().connections.get(&token).is_some_and(Connection::is_live);
+        let told = self
+            .model()
+            .connections
+            .get(&token)
+            .is_some_and(Connection::is_live);
         let visited = self.world.visit(token);
         assert_eq!(visited, told, "lent: {token:?}");
         self.model().resumed = false;
         if !told {
             assert_eq!(self.core().info(token), None, "known: {token:?}");
-            assert_eq!(self.core().unconsumed(token).len + self.core().space(token).len, 0, "{token:?}");
+            assert_eq!(
+                self.core().unconsumed(token).len + self.core().space(token).len,
+                0,
+                "{token:?}"
+            );
         }
     }
 
@@ -268,15 +300,24 @@ impl<W: World> Drive<'_, W> {
     /// A driver may look at bytes that it was not asked for.
     fn look_at_bytes(&mut self) {
         let token = self.any_token();
-        let flying = self.pending.iter().any(|action| asked(*action) == Some((token, Op::Recv)));
+        let flying = self
+            .pending
+            .iter()
+            .any(|action| asked(*action) == Some((token, Op::Recv)));
         if token.index() as usize >= super::input::N || flying {
             return;
         }
         let at = self.below(WINDOWS.receive);
-        let span = Span { at, len: WINDOWS.receive - at };
+        let span = Span {
+            at,
+            len: WINDOWS.receive - at,
+        };
         let len = self.world.receive_into(token, span).len();
         assert!(len == 0 || len == span.len as usize);
-        let span = Span { at, len: WINDOWS.send - at };
+        let span = Span {
+            at,
+            len: WINDOWS.send - at,
+        };
         let len = self.world.send_from(token, span).len();
         assert!(len == 0 || len == span.len as usize);
     }

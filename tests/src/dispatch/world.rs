@@ -46,7 +46,8 @@ impl<'a> World for Session<'_, App<'a>> {
         self.send_from(token, from)
     }
     fn visit(&mut self, token: Token) -> bool {
-        self.lend(token, |app, conn, _| app.clone().visit(None, conn)).is_some()
+        self.lend(token, |app, conn, _| app.clone().visit(None, conn))
+            .is_some()
     }
 }
 
@@ -129,7 +130,9 @@ impl BareConn<'_, '_, '_> {
         }
         let window = &mut self.world.send[token.index() as usize];
         window[space.at as usize..][..bytes.len()].copy_from_slice(bytes);
-        self.world.core.commit(token, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.world
+            .core
+            .commit(token, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         Ok(())
     }
 }
@@ -143,7 +146,9 @@ impl Face for BareConn<'_, '_, '_> {
         part(&self.world.receive[self.token.index() as usize], span).to_vec()
     }
     fn consume(&mut self, n: usize) {
-        self.world.core.consume(self.token, u32::try_from(n).unwrap_or(u32::MAX));
+        self.world
+            .core
+            .consume(self.token, u32::try_from(n).unwrap_or(u32::MAX));
     }
     fn room(&self) -> usize {
         self.world.core.space(self.token).len as usize
@@ -155,7 +160,9 @@ impl Face for BareConn<'_, '_, '_> {
         let space = self.world.core.space(self.token);
         let window = &mut self.world.send[self.token.index() as usize];
         part_mut(window, space).copy_from_slice(&bytes[..space.len as usize]);
-        self.world.core.commit(self.token, u32::try_from(n).unwrap_or(u32::MAX));
+        self.world
+            .core
+            .commit(self.token, u32::try_from(n).unwrap_or(u32::MAX));
         space.len as usize
     }
     fn finish(&mut self) {
