@@ -1,6 +1,8 @@
 //! Which system calls are made, in which order, and how many: seen from outside, with strace.
 
+use core::time::Duration;
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 use tests::bounded::{Watchdog, until};
 use tests::net::{Client, pattern, tcp};
 use tests::process::{Folder, Program};
@@ -170,10 +172,12 @@ fn a_shortage_does_not_spin() {
             &["-e", "trace=accept4,epoll_wait,epoll_pwait", "-e", &inject],
             &[],
             |program| {
+                let began = Instant::now();
                 let mut clients = [(); 5].map(|()| tcp(program.address()));
                 for client in &mut clients {
                     client.echo(b"nobody is lost");
                 }
+                assert!(began.elapsed() >= Duration::from_millis(1500));
             },
         );
         let failed = calls.iter().filter(|call| call.contains(error)).count();
