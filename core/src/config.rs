@@ -121,7 +121,8 @@ pub struct Config {
     pub linger: Option<Duration>,
     /// How long to leave an operation alone that failed for want of memory (`ENOBUFS`). Default 20 ms.
     pub congestion: Duration,
-    /// Bytes received and discarded while waiting for the peer's end, in multiples of 256, at most 16 MiB. Default 64 KiB.
+    /// Bytes received and discarded while waiting for the peer's end, in multiples of 256, at most 16 MiB; each receive
+    /// counts for at least 256. Default 64 KiB.
     pub linger_bytes: u32,
     /// The first pause of a listener after a shortage, doubled to `pause_max` while it lasts. Default 100 ms.
     pub pause_min: Duration,

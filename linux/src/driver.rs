@@ -20,7 +20,8 @@ use tidegate_core::{
     Outcome, Session, Stats, Token, Trigger,
 };
 
-/// A server: a [`Session`] on real sockets. One belongs to one thread.
+/// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
+/// its [`StopHandle`].
 ///
 /// The loop must not run in a forked child: the child would share the readiness set with its parent (`epoll(7)`).
 pub struct Server<'m, H: Handler> {

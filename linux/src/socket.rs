@@ -4,7 +4,7 @@
 use crate::errno;
 use core::net::SocketAddr;
 use core::time::Duration;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
 use tidegate_core::Outcome;
@@ -80,13 +80,16 @@ pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Outcome {
     }
 }
 
-/// Closes, once, whatever it says (`close(2)`: the descriptor is gone even then).
+/// Closes, once, whatever it says: the descriptor is gone even then (`close(2)`, section "Dealing with error returns").
 pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {
     if reset {
         // Without this it is an orderly end: less than was wished, and no reason to keep the descriptor.
         let _ = sockopt::set_socket_linger(socket.as_fd(), Some(Duration::ZERO));
     }
-    drop(socket);
+    // SAFETY: the descriptor was owned here alone, and is given up with this call.
+    let closed = unsafe { rustix::io::try_close(socket.into_raw_fd()) };
+    // There is nothing to do about an error, and nobody to try it again: the number may be another's by now.
+    let _ = closed;
     Outcome::Complete(0)
 }
 

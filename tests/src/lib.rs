@@ -39,8 +39,11 @@ extern crate alloc;
 
 pub mod bounded;
 mod dispatch;
+#[cfg(feature = "kernel")]
 pub mod net;
+#[cfg(feature = "kernel")]
 pub mod process;
+#[cfg(feature = "kernel")]
 pub mod server;
 
 pub use dispatch::dispatch;

@@ -149,7 +149,9 @@ fn a_connection_costs_few_calls() {
         // Accept, three receives at most (one in vain, the bytes, the end), send, register, withdraw, close, and a wait
         // before each of accept, bytes and end. A few more for the start and the end of all.
         assert!(calls.len() <= 11 * 100 + 50, "{trigger}: {counts:?}");
-        for call in calls.iter().filter(|call| call.starts_with("sendto(")) {
+        // What a signal handler writes to its own pair of sockets is not for a peer.
+        let sends = calls.iter().filter(|call| call.starts_with("sendto("));
+        for call in sends.filter(|call| !call.contains("\"X\", 1, MSG_DONTWAIT")) {
             assert!(call.contains("MSG_NOSIGNAL"), "{call}");
         }
         for call in ["accept4", "close"] {
