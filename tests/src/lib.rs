@@ -37,6 +37,7 @@
 
 extern crate alloc;
 
+#[cfg(feature = "kernel")]
 pub mod bounded;
 mod dispatch;
 #[cfg(feature = "kernel")]
