@@ -180,6 +180,8 @@ impl Dispatcher<'_> {
             slot.state = State::Finishing;
             slot.reason = Some(reason);
             slot.wants = 0;
+            // The wait for the peer's end begins here, though the connection may not have been served since its accept.
+            self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
             self.touch(index);
         }
     }

@@ -205,7 +205,7 @@ impl Dispatcher<'_> {
         // What nothing restarts is over when its time is over, detour or not.
         let waited = u64::from(now.wrapping_millis().wrapping_sub(record.stalled_at));
         let fixed = matches!(class, Class::FirstByte | Class::Linger);
-        if fixed && waited > self.m.timers.of(class).length / 1_000_000 {
+        if fixed && waited > self.m.timers.of(class).length.div_ceil(1_000_000) {
             return self.expired(index, class);
         }
         self.link(index, class);

@@ -113,7 +113,7 @@ impl<W: World> Drive<'_, W> {
                 connection.stage == Stage::Told || self.plan.completions,
                 "{token:?} never opened"
             );
-            if !connection.is_plain() {
+            if !connection.goes_on() {
                 continue;
             }
             let socket = &self.kernel.sockets[&token];

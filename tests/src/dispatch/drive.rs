@@ -7,6 +7,7 @@ use super::model::Model;
 use super::world::World;
 use alloc::rc::Rc;
 use core::cell::{RefCell, RefMut};
+use std::collections::HashMap;
 use tidegate_core::{
     Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token,
     Trigger,
@@ -27,6 +28,8 @@ pub(super) struct Drive<'a, W> {
     /// `Cancel` came for these: what is pending is answered soon.
     pub(super) cancelled: Vec<Token>,
     pub(super) now: Instant,
+    /// Where the bytes lie that are being sent.
+    places: HashMap<Token, usize>,
     /// Outputs since the turn began.
     pub(super) outputs: u32,
     /// Prints what goes in and comes out: `FUZZ_TRACE` is set.
@@ -42,6 +45,7 @@ impl<'a, W: World> Drive<'a, W> {
             pending: Vec::new(),
             cancelled: Vec::new(),
             now: Instant::ZERO,
+            places: HashMap::new(),
             outputs: 0,
             trace: std::env::var_os("FUZZ_TRACE").is_some(),
             plan,
@@ -125,6 +129,7 @@ impl<W: World> Drive<'_, W> {
     pub(super) fn begin_turn(&mut self) {
         let mut model = self.model();
         model.now = model.now.max(self.now);
+        model.begins_turn();
         drop(model);
         if self.trace {
             eprintln!("{:>12} in  turn", self.now.as_nanos());
@@ -204,8 +209,11 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// What is to be sent is what was queued.
-    fn compare(&self, token: Token, from: Span) {
+    /// What is to be sent is what was queued, and lies where it lay.
+    fn compare(&mut self, token: Token, from: Span) {
+        let place = self.world.send_from(token, from).as_ptr().addr();
+        let before = *self.places.entry(token).or_insert(place);
+        assert_eq!(place, before, "moved while it is sent: {token:?} {from:?}");
         let mut model = self.model();
         let queued = &model.get(token).pending()[..from.len as usize];
         assert_eq!(
@@ -289,6 +297,7 @@ impl<W: World> Drive<'_, W> {
             }
             Action::Send { from, .. } => {
                 self.compare(token, from);
+                self.places.remove(&token);
                 if possible(outcome, from) {
                     self.kernel.answered(token, false, outcome, edge);
                 }

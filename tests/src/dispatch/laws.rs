@@ -93,6 +93,7 @@ impl Model {
             heard: now,
             progress: now,
             consumed: now,
+            spoken: false,
         };
         connection.settled = connection.times;
         if refused {
@@ -119,6 +120,7 @@ impl Model {
                 connection.disturbed |= short;
                 if n > 0 {
                     connection.times.heard = now;
+                    connection.times.spoken = true;
                     if connection.unread() == 0 {
                         connection.times.consumed = now;
                     }
@@ -262,7 +264,10 @@ impl Model {
                 let length = nanos_of(config.length(class));
                 assert!(length > 0, "{class:?} is off");
                 let since = match class {
-                    Class::FirstByte => connection.opened_at,
+                    Class::FirstByte => {
+                        assert!(!connection.settled.spoken, "it has spoken: {token:?}");
+                        connection.opened_at
+                    }
                     Class::Request => connection.settled.consumed,
                     Class::WriteStall => connection.probed,
                     Class::Congestion => connection.opened_at,
@@ -412,14 +417,27 @@ impl Model {
         assert_eq!(stats.bytes_out, taken as u64, "bytes out");
     }
 
-    /// When no source waits for its turn: whatever a connection could do is in flight or armed, or waits for a deadline.
-    pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
+    /// A turn begins: what was told before it counts for the deadlines that it acts on, unless an end that was decided
+    /// before may not have shown yet.
+    pub(super) fn begins_turn(&mut self) {
+        if core::mem::take(&mut self.shown) {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
         for connection in self.connections.values_mut() {
             // What comes while its end is joined no longer counts.
             if !connection.source.cancelled && !connection.source.closing {
                 connection.settled = connection.times;
             }
         }
+    }
+
+    /// When no source waits for its turn: whatever a connection could do is in flight or armed, or waits for a deadline.
+    pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
+        self.settle();
+        self.shown = true;
         for (token, connection) in self.live() {
             let source = &connection.source;
             let ending = source.cancelled || source.closing;

@@ -75,6 +75,7 @@ pub(super) struct Times {
     pub(super) heard: Instant,
     pub(super) progress: Instant,
     pub(super) consumed: Instant,
+    pub(super) spoken: bool,
 }
 
 impl Connection {
@@ -133,15 +134,10 @@ impl Connection {
         self.receiving.is_some() || self.sending.is_some() || self.call.is_some()
     }
 
-    /// Whether nothing that the checker saw ends it or holds it back.
-    pub(super) fn is_plain(&self) -> bool {
-        self.is_live()
-            && !(self.finished
-                || self.aborted
-                || self.congested
-                || self.source.cancelled
-                || self.source.closing)
-            && self.faults.is_empty()
+    /// Whether nothing that the checker saw ends it.
+    pub(super) fn goes_on(&self) -> bool {
+        let ends = self.finished || self.aborted || self.source.cancelled || self.source.closing;
+        self.is_live() && !ends && self.faults.is_empty()
     }
 }
 
@@ -196,6 +192,8 @@ pub(super) struct Model {
     /// `resume` was called in the visit that goes on.
     pub(super) resumed: bool,
     pub(super) stop_at: Option<Instant>,
+    /// No source waited for its turn since the turn began: every end that was decided has shown.
+    pub(super) shown: bool,
     /// When it was first asked to stop.
     pub(super) stopped_at: Option<Instant>,
     pub(super) bare: bool,
@@ -216,6 +214,7 @@ impl Model {
             expected: Expected::default(),
             resumed: false,
             stop_at: None,
+            shown: false,
             stopped_at: None,
             bare: !plan.session,
             per_source: plan.per_source,
@@ -274,6 +273,7 @@ impl Model {
 impl Model {
     /// Checks what the machine wants done, and believes it is.
     pub(super) fn output(&mut self, action: Action) {
+        self.shown = false;
         match action {
             Action::Accept { listener, token } => self.accepts(listener, token),
             Action::Refuse { listener } => {
@@ -294,6 +294,7 @@ impl Model {
                     "receive while paused: {token:?}"
                 );
                 connection.receiving = Some(into);
+                connection.congested = false;
             }
             Action::Send { token, from } => {
                 let connection = self.transfers(token);
@@ -309,6 +310,7 @@ impl Model {
                 );
                 assert!(!connection.shut, "sends after its end: {token:?}");
                 connection.sending = Some(from);
+                connection.congested = false;
             }
             Action::Arm {
                 token,
@@ -426,7 +428,6 @@ impl Model {
             !connection.source.closing && !connection.source.cancelled,
             "{token:?} is closing"
         );
-        connection.congested = false;
         connection
     }
 
