@@ -27,7 +27,7 @@ pub enum Class {
     Congestion,
     /// Nothing is going on. Any byte restarts it.
     Idle,
-    /// We have finished and wait for the peer's end. Nothing restarts it.
+    /// We have finished and wait for the peer's end. Nothing restarts it; want of memory on the way may double it.
     Linger,
 }
 
@@ -197,6 +197,9 @@ impl Config {
         zero("fresh_in_a_row", self.fresh_in_a_row.into())?;
         zero("congestion", self.congestion.as_nanos())?;
         zero("pause_min", self.pause_min.as_nanos())?;
+        if self.pause_max < self.pause_min {
+            return Err(ConfigError::PauseMax);
+        }
         zero("accept_failures", self.accept_failures.into())?;
         for (name, length) in [
             ("first_byte", self.first_byte),
@@ -226,6 +229,8 @@ pub enum ConfigError {
     },
     /// A size or length that must not be 0.
     Zero(&'static str),
+    /// `pause_max` is shorter than `pause_min`.
+    PauseMax,
 }
 
 impl fmt::Display for ConfigError {
@@ -236,6 +241,9 @@ impl fmt::Display for ConfigError {
                 "{asked} connections asked for; the table was compiled for 1 to {slots}"
             ),
             Self::Zero(name) => write!(f, "{name} is 0; it must be at least 1"),
+            Self::PauseMax => {
+                f.write_str("pause_max is shorter than pause_min; it must be at least as long")
+            }
         }
     }
 }
@@ -279,6 +287,11 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(config.check(4, WINDOWS), Err(ConfigError::Zero("idle")));
+        let config = Config {
+            pause_max: Duration::from_millis(1),
+            ..Config::default()
+        };
+        assert_eq!(config.check(4, WINDOWS), Err(ConfigError::PauseMax));
     }
 
     #[test]

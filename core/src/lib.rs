@@ -30,8 +30,8 @@
 //!
 //! 1. Ask the kernel what is ready, and sleep until [`poll_timeout`](Dispatcher::poll_timeout) at most: not at all if
 //!    that has passed.
-//! 2. Tell the time: [`handle_timeout`](Dispatcher::handle_timeout). A turn begins.
-//! 3. Tell each report: [`handle_event`](Dispatcher::handle_event) with [`Event::Ready`].
+//! 2. Tell each report: [`handle_event`](Dispatcher::handle_event) with [`Event::Ready`].
+//! 3. Tell the time: [`handle_timeout`](Dispatcher::handle_timeout). A turn begins, and what came in time is known.
 //! 4. Until [`poll_output`](Dispatcher::poll_output) answers `None`: carry the [`Action`] out, and tell what came of it:
 //!    [`handle_event`](Dispatcher::handle_event) with [`Event::Done`]. The answer may be a [`Notice`] for the application.
 //!

@@ -22,7 +22,7 @@ pub struct Span {
 /// Something for the driver to do.
 ///
 /// Each is answered by exactly one [`Event::Done`](crate::Event::Done) with the [`Op`](crate::Op) of its name, but for
-/// `Arm`, `Cancel` and `Rebuild`, which are answered only when they fail.
+/// `Arm` and `Cancel`, which are answered only when they fail, and `Rebuild`, which is not answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "an action that is not carried out and answered holds its connection for ever"]
@@ -91,6 +91,7 @@ pub enum Action {
     },
     /// Make a new readiness set, register in it what [`Dispatcher::armed`](crate::Dispatcher::armed) lists, and drop the
     /// old one: it reports what can no longer be removed (a registration that outlived its descriptor, `epoll(7)` Q6).
+    /// If there is no new set to be had, register everything again in the old one.
     Rebuild,
 }
 

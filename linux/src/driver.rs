@@ -218,7 +218,6 @@ impl<'m, H: Handler> Server<'m, H> {
         };
         let reports = (self.epoll.wait(until, glance)).map_err(CallError::of("epoll_wait"))?;
         let now = clock::now();
-        self.session.handle_timeout(now);
         for number in 0..reports {
             match self.epoll.report(number) {
                 Some(Event::Ready { token, .. }) if token == Stop::TOKEN => self.take_stops(),
@@ -226,6 +225,8 @@ impl<'m, H: Handler> Server<'m, H> {
                 None => break,
             }
         }
+        // After the reports: what came before a deadline counts, even if we were held up.
+        self.session.handle_timeout(now);
         while let Some(action) = self.session.poll_output() {
             self.perform(now, action);
         }
@@ -263,7 +264,8 @@ impl<'m, H: Handler> Server<'m, H> {
     }
 }
 
-/// For nesting in another loop: readable when [`turn`](Server::turn) has something to do.
+/// For nesting in another loop: readable when [`turn`](Server::turn) has something to do. It is another descriptor when
+/// [`Stats::rebuilds`] has risen: register it again then.
 impl<H: Handler> AsFd for Server<'_, H> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
@@ -345,22 +347,23 @@ impl<H: Handler> Server<'_, H> {
         (self.epoll.arm(socket, token, was, now, trigger)).map_err(errno::arm)
     }
 
-    /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on, and is found
-    /// wanting again.
+    /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on with everything
+    /// armed anew, and is found wanting again.
     #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
-        let Ok(fresh) = self.epoll.renewed() else {
-            return;
-        };
-        let old = core::mem::replace(&mut self.epoll, fresh);
-        if self.watch_stop().is_err() {
-            self.epoll = old;
-            return;
+        let repairs = self.epoll.repairs;
+        if let Ok(fresh) = self.epoll.renewed() {
+            let old = core::mem::replace(&mut self.epoll, fresh);
+            if self.watch_stop().is_err() {
+                self.epoll = old;
+            }
         }
         // Each that cannot be registered is ended by the machine, and so is not in the list again.
         while let Some((token, outcome)) = self.register_all() {
             self.answer(now, token, Op::Arm, outcome);
         }
+        // What is there already is no surprise here.
+        self.epoll.repairs = repairs;
     }
 
     /// Registers everything that is armed, up to the first that cannot be.

@@ -62,6 +62,14 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// If the receive window has come to its end with something consumed from its front: the span that is left, which
+    /// counts as moved to the front now; the caller moves the bytes. Until that is done nothing more is received.
+    #[must_use = "the bytes have to be moved"]
+    pub fn compact(&mut self, token: Token) -> Option<Span> {
+        let index = self.connection(token)?;
+        self.compact_at(index)
+    }
+
     /// Where bytes to be sent may be put: the end of the send window. The whole room, if nothing is queued.
     #[must_use]
     pub fn space(&self, token: Token) -> Span {
@@ -144,6 +152,20 @@ impl Dispatcher<'_> {
             }
             self.touch(index);
         }
+    }
+
+    pub(crate) fn compact_at(&mut self, index: u32) -> Option<Span> {
+        let windows = self.m.windows;
+        let slot = self.slots.at_mut(index);
+        let Cursors { at, end } = slot.rx;
+        let due = at > 0 && end >= windows.receive && slot.state == State::Open;
+        if !due || slot.in_flight.contains(Directions::READ) {
+            return None;
+        }
+        let len = slot.rx.len();
+        slot.rx = Cursors { at: 0, end: len };
+        self.touch(index);
+        Some(Span { at, len })
     }
 
     pub(crate) fn commit_at(&mut self, index: u32, n: u32) {

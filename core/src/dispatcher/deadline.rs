@@ -1,11 +1,11 @@
 //! Deadlines: a FIFO for each class, sorted by appending, because all lengths of a class are equal.
 
 use super::Dispatcher;
-use crate::config::{Class, Config};
+use crate::config::{Class, Config, FullTable};
 use crate::event::Outcome;
 use crate::output::Reason;
 use crate::queue::{NONE, Queue, Timer};
-use crate::slot::{Flags, Queued, Slot, State};
+use crate::slot::{Flags, Queued, Record, Slot, State};
 use crate::time::{Instant, nanos_of};
 
 /// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
@@ -40,6 +40,8 @@ impl Timed {
         let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
         let granule = match restarts(class) {
             Flags::NONE => 0,
+            // Who has been idle longest is asked to the moment.
+            _ if matches!(class, Class::Idle) && matches!(config.full, FullTable::Evict) => 0,
             _ if length < OFF => length / GRANULES,
             _ => OFF_GRANULE,
         };
@@ -160,6 +162,11 @@ const fn restarts(class: Class) -> Flags {
     }
 }
 
+/// Milliseconds without progress, modulo 2³².
+const fn waited(record: &Record, now: Instant) -> u64 {
+    now.wrapping_millis().wrapping_sub(record.stalled_at) as u64
+}
+
 impl Dispatcher<'_> {
     /// Gives a connection the deadline of its state.
     #[inline]
@@ -195,17 +202,25 @@ impl Dispatcher<'_> {
         let old = self.slots.at(index).class;
         self.unlink(index);
         let Some(class) = class else { return };
-        // A wait goes on while the connection only waits for memory: going to and fro does not restart it.
-        let detour = class == Class::Congestion || matches!(old, None | Some(Class::Congestion));
-        let stalls = class == Class::WriteStall && old == Some(Class::WriteStall);
+        // A wait goes on while the connection only waits for memory: going to and fro does not restart it. How long it
+        // has waited for its first byte is known from when it was opened.
+        let detour = match old {
+            None | Some(Class::Congestion) => true,
+            Some(Class::WriteStall | Class::Linger) => class == Class::Congestion,
+            Some(Class::FirstByte | Class::Request | Class::Idle) => false,
+        };
         let record = self.records.at_mut(index);
-        if flags.has(Flags::TAKEN.or(Flags::HEARD)) || !(detour || stalls) {
+        if flags.has(Flags::TAKEN.or(Flags::HEARD)) || !detour {
             record.stalled_at = now.wrapping_millis();
         }
         // What nothing restarts is over when its time is over, detour or not.
-        let waited = u64::from(now.wrapping_millis().wrapping_sub(record.stalled_at));
-        let fixed = matches!(class, Class::FirstByte | Class::Linger);
-        if fixed && waited > self.m.timers.of(class).length.div_ceil(1_000_000) {
+        let length = self.m.timers.of(class).length;
+        let over = match class {
+            Class::FirstByte => now.nanos_since(record.opened_at) >= length,
+            Class::Linger => waited(record, now) > length.div_ceil(1_000_000),
+            Class::Request | Class::WriteStall | Class::Congestion | Class::Idle => false,
+        };
+        if over {
             return self.expired(index, class);
         }
         self.link(index, class);
@@ -264,6 +279,11 @@ impl Dispatcher<'_> {
                 if self.slots.at(index).deadline > now || left == 0 {
                     break;
                 }
+                // Bytes may have come in time that were only reported now: they are looked at first.
+                let comes_alive = matches!(class, Class::FirstByte | Class::Idle);
+                if comes_alive && self.slots.at(index).queued != Queued::No {
+                    break;
+                }
                 left = left.saturating_sub(1);
                 // What happened in time, and was told, counts, though it has not been served yet.
                 let slot = self.slots.at(index);
@@ -294,10 +314,14 @@ impl Dispatcher<'_> {
                 self.link(index, class);
             }
             Class::Congestion => {
-                let stalled = self.records.at(index).stalled_at;
-                let waited = self.m.now.wrapping_millis().wrapping_sub(stalled);
-                let limit = &self.m.timers.write_stall;
-                if limit.is_on() && u64::from(waited) >= limit.length / 1_000_000 {
+                let lingers = self.slots.at(index).state == State::Lingering;
+                let limit = if lingers {
+                    &self.m.timers.linger
+                } else {
+                    &self.m.timers.write_stall
+                };
+                let waited = waited(self.records.at(index), self.m.now);
+                if limit.is_on() && waited >= limit.length / 1_000_000 {
                     self.begin_close(index, Reason::Deadline(Class::Congestion));
                 } else {
                     let slot = self.slots.at_mut(index);

@@ -71,6 +71,13 @@ impl Dispatcher<'_> {
         slot.state = State::Listening;
         slot.trigger = Trigger::Level;
         self.m.listening = self.m.listening.saturating_add(1);
+        // One that comes too late ends as the others did.
+        if self.m.stop_at.is_some() {
+            slot.ready = Directions::READ;
+        }
+        if self.m.stop_over {
+            slot.state = State::Closing;
+        }
         self.touch(index);
         Ok(self.token(index))
     }
@@ -105,9 +112,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         if !admits && !slot.flags.has(Flags::PAUSED) {
             self.m.starved = true;
-            if slot.ready.contains(Directions::READ) {
-                self.warn_full();
-            }
+            self.warn_full();
         }
         let slot = self.slots.at(index);
         let issue = slot.issue(slot.wanted(self.m.windows, admits));
@@ -142,10 +147,15 @@ impl Dispatcher<'_> {
 
     fn warn_full(&mut self) {
         if let Some(more) = self.m.full_warning.due(self.m.now) {
-            let (n, wait) = (self.m.connections, self.m.full == FullTable::Wait);
+            let n = self.m.connections;
+            let what = match self.m.full {
+                FullTable::Wait => "newcomers wait",
+                FullTable::Refuse => "newcomers are reset",
+                FullTable::Evict => "the one idle longest goes, if one is idle",
+            };
             warn!(
-                "table full: {} connections, waiting {}; {} more",
-                n, wait, more
+                "table full: {} connections, {} ({} more times since the last such line)",
+                n, what, more
             );
         }
     }
@@ -234,7 +244,7 @@ impl Dispatcher<'_> {
         let full = self.source_has(index, limit);
         if full && let Some(more) = self.m.source_warning.due(self.m.now) {
             warn!(
-                "a source has its {} connections: refused; {} more",
+                "a source has its {} connections: refused ({} more times since the last such line)",
                 limit, more
             );
         }
@@ -322,7 +332,10 @@ impl Dispatcher<'_> {
         }
         bump(&mut self.m.stats.shortages);
         if let Some(more) = self.m.shortage_warning.due(self.m.now) {
-            warn!("accepting pauses: errno {}; {} more", fault.code, more);
+            warn!(
+                "accepting pauses: errno {} ({} more times since the last such line)",
+                fault.code, more
+            );
         }
         self.touch(index);
     }

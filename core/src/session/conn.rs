@@ -86,7 +86,7 @@ impl<'a> Conn<'a> {
         self.resumed = false;
     }
 
-    /// Receives again; if bytes are left, `readable` is called for them at the end of this visit.
+    /// Receives again; if bytes are left, `readable` is called for them at the end of this visit, once.
     pub fn resume(&mut self) {
         self.machine.resume(self.token);
         self.resumed = true;

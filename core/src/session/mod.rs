@@ -18,7 +18,7 @@ use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Event, Op};
 use crate::output::{Action, Notice, Span};
-use crate::slot::{Cursors, Flags, State};
+use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
@@ -164,7 +164,7 @@ impl<H: Handler> Session<'_, H> {
 
     /// Where to receive into: the bytes of a [`Action::Recv`]. Empty if the token names nothing live.
     ///
-    /// They stay there until the action is answered.
+    /// They stay there until the action is answered. To be called once for each action.
     #[inline]
     pub fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
         let index = token.slot();
@@ -296,16 +296,8 @@ impl<H: Handler> Session<'_, H> {
         if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && self.machine.room_at(index) == 0 {
             self.machine.want_room_at(index, 1);
         }
-        let windows = self.machine.windows();
-        let rx = self.machine.slots.at(index).rx;
-        if rx.at > 0
-            && rx.end >= windows.receive
-            && self.machine.slots.at(index).state == State::Open
-            && !self.machine.is_in_flight(index, Directions::READ)
-        {
-            let len = rx.len();
-            self.received.move_to_front(index, Span { at: rx.at, len });
-            self.machine.slots.at_mut(index).rx = Cursors { at: 0, end: len };
+        if let Some(span) = self.machine.compact_at(index) {
+            self.received.move_to_front(index, span);
         }
     }
 }

@@ -13,6 +13,7 @@ mod closing;
 mod deadlines;
 mod fairness;
 mod full;
+mod held_up;
 mod states;
 mod transfer;
 
