@@ -6,7 +6,7 @@ use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
 struct Echo;
 
 impl Handler for Echo {
-    type State = ();
+    type State = (); // your own, one for each connection
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();

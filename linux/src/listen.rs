@@ -192,7 +192,9 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = match self.errno {
             Errno::ADDRINUSE => "address in use; choose another, or stop who listens there",
-            Errno::ADDRNOTAVAIL => "no interface of this machine has this address",
+            Errno::ADDRNOTAVAIL => {
+                "no interface of this machine has this address; choose one that it has, or 0.0.0.0 for all"
+            }
             Errno::ACCESS => {
                 "permission denied; ports below 1024 need privileges, paths a writable folder"
             }

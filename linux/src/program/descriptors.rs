@@ -34,7 +34,7 @@ pub(crate) fn reserve(connections: u32, listeners: u32) -> Result<(), Failure> {
     };
     Err(Failure::System(format!(
         "--connections {connections} needs {needed} descriptors; the limit is {soft} (hard {hard}): raise it \
-         (ulimit -Hn, LimitNOFILE=){remedy}"
+         (ulimit -Hn, LimitNOFILE=) to at least {needed}{remedy}"
     )))
 }
 

@@ -40,7 +40,7 @@ Durations such as 500ms, 30s, 10m, or off:
   --first-byte TIME      from the connection to its first byte [{first_byte}]
   --request TIME         from the start of a message to its end [{request}]
   --idle TIME            without a byte in either direction [{idle}]
-  --write-stall TIME     without progress of what is sent [{write_stall}]
+  --write-stall TIME     without progress of what is sent; it ends after one to two of these [{write_stall}]
   --linger TIME          from our end to the peer's [{linger}]
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
 

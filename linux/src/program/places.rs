@@ -58,7 +58,7 @@ impl Place {
                 )),
             };
         }
-        let expected = "must be HOST:PORT, [IPV6]:PORT or unix:/path";
+        let expected = "has no port; it must be HOST:PORT, [IPV6]:PORT or unix:/path";
         let (host, port) = text.rsplit_once(':').ok_or(expected)?;
         let bracketed = host
             .strip_prefix('[')
@@ -166,9 +166,9 @@ mod tests {
     fn what_is_wrong_is_said() {
         let long = format!("unix:/{}", "x".repeat(PATH_MAX));
         for (text, says) in [
-            ("", "must be HOST:PORT"),
-            ("8080", "must be HOST:PORT"),
-            ("localhost", "must be HOST:PORT"),
+            ("", "has no port; it must be HOST:PORT"),
+            ("8080", "has no port"),
+            ("localhost", "has no port"),
             (":8080", "no host"),
             ("[]:8080", "no host"),
             ("::1:8080", "brackets"),

@@ -105,7 +105,10 @@ fn every_mistake_is_one_line_with_the_value_and_the_remedy() {
             "--log loud",
             "--log loud: must be one of off, error, warn, info, debug, trace",
         ),
-        ("--listen here", "--listen here: must be HOST:PORT"),
+        (
+            "--listen here",
+            "--listen here: has no port; it must be HOST:PORT",
+        ),
         ("--listen=unix:", "--listen unix:: has no path"),
         ("--idle 0s", "--idle 0s: is no time at all; say off"),
         ("--drain 0s", "--drain 0s: is no time at all; say off"),
