@@ -2,6 +2,7 @@
 
 use super::Dispatcher;
 use crate::config::{Class, Config, FullTable};
+use crate::directions::Directions;
 use crate::event::Outcome;
 use crate::output::Reason;
 use crate::queue::{NONE, Queue, Timer};
@@ -269,6 +270,7 @@ impl Dispatcher<'_> {
     /// Acts on what has passed.
     pub(super) fn expire(&mut self) {
         let now = self.m.now;
+        let windows = self.m.windows;
         let mut left = EXPIRIES;
         let first_byte = self.m.timers.expects_first_byte();
         for class in Class::ALL {
@@ -280,8 +282,12 @@ impl Dispatcher<'_> {
                     break;
                 }
                 // Bytes may have come in time that were only reported now: they are looked at first.
-                let comes_alive = matches!(class, Class::FirstByte | Class::Idle);
-                if comes_alive && self.slots.at(index).queued != Queued::No {
+                let slot = self.slots.at(index);
+                let reported = slot.queued != Queued::No
+                    && slot
+                        .issue(slot.wanted(windows, false))
+                        .contains(Directions::READ);
+                if reported && matches!(class, Class::FirstByte | Class::Idle) {
                     break;
                 }
                 left = left.saturating_sub(1);
@@ -326,7 +332,7 @@ impl Dispatcher<'_> {
                 } else {
                     let slot = self.slots.at_mut(index);
                     slot.flags.clear(Flags::CONGESTED);
-                    slot.ready = crate::Directions::BOTH;
+                    slot.ready = Directions::BOTH;
                 }
             }
         }
