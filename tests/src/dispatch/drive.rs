@@ -328,6 +328,8 @@ impl<W: World> Drive<'_, W> {
     /// Arming fails, after the fact.
     pub(super) fn arm_fails(&mut self, token: Token, fault: Fault) {
         self.kernel.forget(token);
+        let ends = token.is_listener() && self.model().listeners[&token].failed;
+        let pauses = self.core().stats().shortages;
         self.model().arm_failed(token, fault);
         let outcome = Outcome::Failed(fault);
         self.event(Event::Done {
@@ -335,6 +337,11 @@ impl<W: World> Drive<'_, W> {
             op: Op::Arm,
             outcome,
         });
+        let paused = self.core().stats().shortages > pauses;
+        assert!(
+            !(ends && paused),
+            "{token:?} ends, and another listener pauses"
+        );
     }
 
     /// An event that must change nothing but the two counters.

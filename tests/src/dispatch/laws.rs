@@ -44,6 +44,7 @@ impl Model {
             Op::Refuse => {
                 let listener = self.listeners.get_mut(&token).expect("a known listener");
                 listener.busy = false;
+                listener.failed |= is_invalid(outcome);
                 if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
                     self.counted.refused_full += 1;
                 }
@@ -71,10 +72,9 @@ impl Model {
 
     fn accepted(&mut self, token: Token, outcome: Outcome) {
         let listener = self.get(token).listener;
-        self.listeners
-            .get_mut(&listener)
-            .expect("a known listener")
-            .busy = false;
+        let accepting = self.listeners.get_mut(&listener).expect("a known listener");
+        accepting.busy = false;
+        accepting.failed |= is_invalid(outcome);
         let Outcome::Accepted(address) = outcome else {
             self.get(token).stage = Stage::Gone;
             return;
@@ -286,6 +286,11 @@ impl Model {
             }
         }
     }
+}
+
+/// Whether this answer to an accept ends its listener.
+fn is_invalid(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(fault) if fault.kind == FaultKind::Invalid)
 }
 
 const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);

@@ -148,6 +148,8 @@ pub(super) struct Listener {
     /// An `Accept` or `Refuse` is in flight.
     pub(super) busy: bool,
     pub(super) refusing: bool,
+    /// Its descriptor is no good, so it ends.
+    pub(super) failed: bool,
     pub(super) gone: bool,
 }
 

@@ -233,7 +233,11 @@ impl<W: World> Drive<'_, W> {
         let found = match which & 3 {
             0 => live.iter().copied().cycle().nth(nth),
             1 => connections.cycle().nth(nth),
-            2 => model.listeners.keys().min().copied(),
+            2 => {
+                let mut listeners: Vec<Token> = model.listeners.keys().copied().collect();
+                listeners.sort_unstable();
+                listeners.get(nth % listeners.len()).copied()
+            }
             _ => None,
         };
         let invented = [
