@@ -47,26 +47,22 @@ impl Dispatcher<'_> {
             per_source,
             pause: self.m.pause_min,
         };
-        let free = (self.slots.others.places.iter().zip(0u32..))
-            .find(|(slot, _)| slot.state == State::Free);
-        let place = match free {
-            Some((_, place)) => place,
+        let used = self.places();
+        let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
+        let index = match free {
+            Some(index) => index,
             None => {
-                let place = u32::try_from(self.slots.others.places.len()).unwrap_or(u32::MAX);
-                self.slots
-                    .others
-                    .places
-                    .push(Slot::NEW)
-                    .map_err(|_| ListenersFull)?;
-                place
+                let places = &mut self.slots.others.places;
+                places.push(Slot::NEW).map_err(|_| ListenersFull)?;
+                used.end
             }
         };
+        let place = index & !LISTENER_BIT;
         if let Some(known) = self.m.listeners.get_mut(place as usize) {
             *known = listener;
         } else {
             self.m.listeners.push(listener).map_err(|_| ListenersFull)?;
         }
-        let index = place | LISTENER_BIT;
         let slot = self.slots.at_mut(index);
         slot.state = State::Listening;
         slot.trigger = Trigger::Level;

@@ -351,24 +351,18 @@ impl Dispatcher<'_> {
     /// Every source that is registered, and how: for a driver that makes a new readiness set. Its length is at most
     /// `N + 16`.
     pub fn armed(&self) -> impl Iterator<Item = (Token, Directions, Trigger)> + '_ {
-        let connections = self.slots.connections.iter().zip(0u32..);
-        let places = (self.slots.others.places.iter()).zip(crate::token::LISTENER_BIT..);
-        connections
-            .chain(places)
-            .filter(|(slot, _)| !slot.registered.is_empty())
-            .map(|(slot, index)| {
-                (
-                    Token::new(index, slot.generation),
-                    slot.registered,
-                    slot.trigger,
-                )
-            })
+        (0..self.slots.used())
+            .chain(self.places())
+            .map(|index| (self.token(index), self.slots.at(index)))
+            .filter(|(_, slot)| !slot.registered.is_empty())
+            .map(|(token, slot)| (token, slot.registered, slot.trigger))
     }
 
     /// The live connections, of which the application was told and `Closed` was not.
     pub fn connections(&self) -> impl Iterator<Item = Token> + '_ {
-        (self.slots.connections.iter().zip(0u32..))
-            .filter(|(slot, _)| slot.is_live() && slot.flags.has(Flags::TOLD))
-            .map(|(slot, index)| Token::new(index, slot.generation))
+        (0..self.slots.used())
+            .map(|index| (self.token(index), self.slots.at(index)))
+            .filter(|(_, slot)| slot.is_live() && slot.flags.has(Flags::TOLD))
+            .map(|(token, _)| token)
     }
 }

@@ -88,7 +88,7 @@ impl<'a> Store<'a> {
         let window = window(self.size, self.owner()).and_then(|all| self.windows.get_mut(all));
         let to = window.and_then(|window| window.get_mut(range.clone()));
         if let Some((to, from)) = to.zip(self.area.bytes.get(range)) {
-            to.copy_from_slice(from);
+            copy(to, from);
         }
     }
 
@@ -128,6 +128,14 @@ impl<'a> Store<'a> {
                 .and_then(|range| self.windows.get_mut(range))
                 .unwrap_or(&mut [])
         }
+    }
+}
+
+/// Copies as much as both have. Their lengths are equal wherever this is used; what cannot be must not panic.
+#[inline]
+pub(super) fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`Conn`]: what a handler is lent for one visit.
 
-use super::bytes::Store;
+use super::bytes::{Store, copy};
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
@@ -230,7 +230,7 @@ impl Conn<'_> {
                 && let Some(space) = space.get_mut(at..)
                 && let Some(space) = space.get_mut(..bytes.len())
             {
-                space.copy_from_slice(bytes);
+                copy(space, bytes);
                 slot.tx.end = slot.tx.end.saturating_add(width(bytes.len()));
                 self.machine.touch(index);
                 return Ok(());
@@ -259,9 +259,7 @@ impl Conn<'_> {
             return Err(SendError::Full { room });
         }
         let span = self.make_space(index, len);
-        self.sending
-            .get_mut(index, span)
-            .copy_from_slice_or_less(bytes);
+        copy(self.sending.get_mut(index, span), bytes);
         self.machine.commit_at(index, len);
         Ok(())
     }
@@ -304,19 +302,4 @@ impl Conn<'_> {
 /// A length that was checked against a window, which is below 2³².
 pub(super) fn width(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-trait CopyOrLess {
-    fn copy_from_slice_or_less(&mut self, from: &[u8]);
-}
-
-impl CopyOrLess for [u8] {
-    /// Copies as much as both have. Their lengths are equal here; what cannot be must not panic.
-    #[inline]
-    fn copy_from_slice_or_less(&mut self, from: &[u8]) {
-        let n = self.len().min(from.len());
-        if let (Some(to), Some(from)) = (self.get_mut(..n), from.get(..n)) {
-            to.copy_from_slice(from);
-        }
-    }
 }
