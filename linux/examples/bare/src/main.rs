@@ -1,0 +1,45 @@
+//! The echo server of the README as a static program without std, libc and allocator: 127.0.0.1:8080, 64 connections.
+//!
+//! ```text
+//! RUSTFLAGS="-C link-arg=-nostartfiles -C link-arg=-nostdlib -C link-arg=-static -C relocation-model=static" \
+//!     cargo build --release --target x86_64-unknown-linux-gnu
+//! ```
+#![no_std]
+#![no_main]
+
+mod runtime;
+
+use core::net::{Ipv4Addr, SocketAddr};
+use static_cell::ConstStaticCell;
+use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
+
+struct Echo;
+
+impl Handler for Echo {
+    type State = ();
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let data = conn.data();
+        let n = data.len().min(conn.room());
+        if conn.send(&data[..n]).is_ok() {
+            conn.consume(n);
+        }
+    }
+}
+
+static MEMORY: ConstStaticCell<Memory<64, 1024, 4096>> = ConstStaticCell::new(Memory::new());
+
+/// Serves until something fails that cannot be mended; answers the exit code.
+fn serve() -> u8 {
+    let Ok(mut server) = Server::new(MEMORY.take(), &Config::default(), Echo) else {
+        return 1;
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    if server.listen(&Listen::on(Address::Inet(address))).is_err() {
+        return 2;
+    }
+    match server.run() {
+        Ok(()) => 0,
+        Err(_) => 3,
+    }
+}
