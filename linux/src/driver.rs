@@ -352,11 +352,10 @@ impl<H: Handler> Server<'_, H> {
     #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
         let repairs = self.epoll.repairs;
-        if let Ok(fresh) = self.epoll.renewed() {
-            let old = core::mem::replace(&mut self.epoll, fresh);
-            if self.watch_stop().is_err() {
-                self.epoll = old;
-            }
+        if let Ok(old) = self.epoll.renew()
+            && self.watch_stop().is_err()
+        {
+            drop(self.epoll.restore(old));
         }
         // Each that cannot be registered is ended by the machine, and so is not in the list again.
         while let Some((token, outcome)) = self.register_all() {

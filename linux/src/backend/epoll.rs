@@ -54,10 +54,15 @@ impl Epoll {
         })
     }
 
-    /// A new set without registrations.
-    pub(crate) fn renewed(&self) -> Result<Self, Errno> {
-        let repairs = self.repairs;
-        Self::new().map(|new| Self { repairs, ..new })
+    /// Takes a new set without registrations into use, and hands the old one out.
+    pub(crate) fn renew(&mut self) -> Result<OwnedFd, Errno> {
+        let fresh = epoll::create(CreateFlags::CLOEXEC)?;
+        Ok(self.restore(fresh))
+    }
+
+    /// Takes a set into use, and hands the present one out.
+    pub(crate) const fn restore(&mut self, set: OwnedFd) -> OwnedFd {
+        core::mem::replace(&mut self.set, set)
     }
 
     /// Waits until something is ready or it is `until`; a signal does not shorten the wait. Answers how many reports
