@@ -141,6 +141,7 @@ extern crate std;
 mod config;
 mod directions;
 mod dispatcher;
+mod escape;
 mod event;
 mod log;
 mod output;
@@ -156,6 +157,7 @@ pub use config::{Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN
 pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::listener::ListenersFull;
 pub use dispatcher::{Dispatcher, calls::Info};
+pub use escape::Escaped;
 pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;

@@ -54,8 +54,8 @@ pub use memory::Memory;
 pub use rustix::io::Errno;
 pub use stop::StopHandle;
 pub use tidegate_core::{
-    Class, Config, ConfigError, Conn, FullTable, Handler, Info, Instant, LISTENERS, Notice, Peer,
-    Reason, SendError, Session, Stats, Token, Trigger, Windows,
+    Class, Config, ConfigError, Conn, Escaped, FullTable, Handler, Info, Instant, LISTENERS,
+    Notice, Peer, Reason, SendError, Session, Stats, Token, Trigger, Windows,
 };
 
 /// The code in the README is compiled.

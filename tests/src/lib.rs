@@ -18,7 +18,7 @@
 //! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
 //! | `fin` | bytes that come together with the end are answered before the end |
 //! | `full` | a full table waits, refuses or evicts, as asked |
-//! | `fuzz_replay` | no input of the fuzz target breaks a law |
+//! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
 //! | `inherited` | accepted connections have the options and flags of their listener |
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
@@ -46,5 +46,7 @@ pub mod net;
 pub mod process;
 #[cfg(feature = "kernel")]
 pub mod server;
+mod small;
 
 pub use dispatch::dispatch;
+pub use small::{escape, token};

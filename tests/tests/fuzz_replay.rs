@@ -1,30 +1,54 @@
-//! The fuzz target `dispatch` on stable: its corpus, and inputs of a generator whose seed is printed when one fails.
+//! The fuzz targets on stable: their corpora, and inputs of a generator whose seed is printed when one fails.
 
 use core::panic::AssertUnwindSafe;
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-/// Inputs made here. `FUZZ_INPUTS` and `FUZZ_SEED` in the environment replace the number and the first seed.
+/// Inputs made here for a target. `FUZZ_INPUTS` and `FUZZ_SEED` in the environment replace the number and the first seed.
 const INPUTS: u64 = 4000;
 
+/// The body of a fuzz target.
+type Target = fn(&[u8]);
+
 #[test]
-fn the_corpus_breaks_no_law() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/dispatch");
+fn no_sequence_of_calls_breaks_a_law() {
+    replay("dispatch", tests::dispatch);
+}
+
+#[test]
+fn no_word_is_taken_for_a_token_that_it_is_not() {
+    replay("token", tests::token);
+}
+
+#[test]
+fn no_byte_escapes_escaping() {
+    replay("escape", tests::escape);
+}
+
+fn replay(name: &str, target: Target) {
+    corpus(name, target);
+    generate(target);
+}
+
+/// Plays what fuzzing has found worth keeping.
+fn corpus(name: &str, target: Target) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fuzz/corpus")
+        .join(name);
     let files =
         fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
     let mut count = 0;
     for file in files {
         let path = file.expect("an entry of the corpus").path();
         let bytes = fs::read(&path).expect("a file of the corpus");
-        play(&bytes, &path.display().to_string());
+        play(target, &bytes, &path.display().to_string());
         count += 1;
     }
     assert!(count > 0, "the corpus is empty: {}", corpus.display());
 }
 
-#[test]
-fn generated_inputs_break_no_law() {
+fn generate(target: Target) {
     let number = |name: &str| {
         std::env::var(name)
             .ok()
@@ -32,7 +56,11 @@ fn generated_inputs_break_no_law() {
     };
     let first: u64 = number("FUZZ_SEED").unwrap_or(1);
     for seed in first..first + number("FUZZ_INPUTS").unwrap_or(INPUTS) {
-        play(&generated(seed), &format!("FUZZ_SEED={seed} FUZZ_INPUTS=1"));
+        play(
+            target,
+            &generated(seed),
+            &format!("FUZZ_SEED={seed} FUZZ_INPUTS=1"),
+        );
     }
 }
 
@@ -56,8 +84,8 @@ fn generated(seed: u64) -> Vec<u8> {
 }
 
 /// Plays an input; if it breaks a law, says which it was.
-fn play(bytes: &[u8], name: &str) {
-    let played = catch_unwind(AssertUnwindSafe(|| tests::dispatch(bytes)));
+fn play(target: Target, bytes: &[u8], name: &str) {
+    let played = catch_unwind(AssertUnwindSafe(|| target(bytes)));
     if let Err(law) = played {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         eprintln!("{name}\n{hex}");

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod descriptors;
-mod escape;
 mod help;
 mod lines;
 mod logging;

@@ -1,8 +1,7 @@
 //! What the server does with its connections.
 
-use super::escape::Escaped;
 use super::lines::Sink;
-use tidegate::{Conn, Handler, Reason};
+use tidegate::{Conn, Escaped, Handler, Reason};
 
 /// Which one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

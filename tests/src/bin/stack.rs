@@ -6,7 +6,9 @@
 //!
 //! The last line is `deepest: N bytes`, the red zone below the last frame included.
 
-use std::collections::{BTreeMap, BTreeSet};
+extern crate alloc;
+
+use alloc::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::{env, fs};
 

@@ -1,17 +1,25 @@
-//! Bytes from peers, made harmless for terminals and logs.
+//! [`Escaped`]: bytes from peers, made harmless for terminals and logs.
 
 use core::fmt;
 
-/// The most bytes that are shown.
-pub(crate) const SHOWN: usize = 64;
-
-/// Shows the first [`SHOWN`] bytes: printable ASCII as it is, everything else and the backslash as `\xNN`.
+/// Bytes from a peer, to be shown: printable ASCII as it is, everything else and the backslash as `\xNN`, cut after
+/// [`SHOWN`](Self::SHOWN) bytes. No line, colour or command for a terminal gets through (CWE-117, CWE-150).
+///
+/// ```
+/// use tidegate_core::Escaped;
+/// assert_eq!(Escaped(b"hello\n\x1b[2J").to_string(), r"hello\x0a\x1b[2J");
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl Escaped<'_> {
+    /// The most bytes that are shown.
+    pub const SHOWN: usize = 64;
+}
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.0.iter().take(SHOWN) {
+        for &byte in self.0.iter().take(Self::SHOWN) {
             match byte {
                 b'\\' => f.write_str(r"\x5c")?,
                 b' '..=b'~' => fmt::Write::write_char(f, char::from(byte))?,
@@ -25,6 +33,9 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
+
+    const SHOWN: usize = Escaped::SHOWN;
 
     #[test]
     fn each_byte_is_itself_or_hexadecimal() {

@@ -1,0 +1,3 @@
+//! Any word as a token; the body is in `tests`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::token(data));

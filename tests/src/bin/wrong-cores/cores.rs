@@ -1,0 +1,216 @@
+//! Twenty wrong cores, each a change of a few lines that somebody might make. They are text, applied to a copy of the
+//! sources, so that nothing that is built from the sources themselves can contain one.
+
+/// A wrong core.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) name: &'static str,
+    /// Each: a file below `core/src`, a text that stands in it once, and what stands there in this one.
+    pub(crate) changes: &'static [(&'static str, &'static str, &'static str)],
+}
+
+pub(crate) const CORES: [Wrong; 20] = [
+    Wrong {
+        name: "no generation check",
+        changes: &[
+            (
+                "slot.rs",
+                "self.generation == token.generation() && !matches!",
+                "!matches!",
+            ),
+            (
+                "dispatcher/answer.rs",
+                "if slot.generation != token.generation()\n            || !slot",
+                "if !slot",
+            ),
+            (
+                "dispatcher/answer.rs",
+                "if slot.generation != token.generation() || !slot",
+                "if !slot",
+            ),
+        ],
+    },
+    Wrong {
+        name: "DEL after close",
+        changes: &[(
+            "dispatcher/serve.rs",
+            "if !slot.registered.is_empty() {",
+            "if !slot.registered.is_empty() && slot.flags.has(Flags::CLOSED) {",
+        )],
+    },
+    Wrong {
+        name: "no pause at EMFILE",
+        changes: &[(
+            "dispatcher/listener.rs",
+            "FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),",
+            "FaultKind::Shortage => {}\n                    FaultKind::Unknown => fault = Some(failed),",
+        )],
+    },
+    Wrong {
+        name: "read interest kept when full",
+        changes: &[(
+            "slot.rs",
+            "\n                    && self.rx.end < windows.receive",
+            "",
+        )],
+    },
+    Wrong {
+        name: "HUP ignored",
+        changes: &[(
+            "dispatcher/turn.rs",
+            "if closing {",
+            "if closing && false {",
+        )],
+    },
+    Wrong {
+        name: "RDHUP taken for close",
+        changes: &[(
+            "dispatcher/turn.rs",
+            "slot.flags.set(Flags::CLOSING);\n            reported = Directions::BOTH;",
+            "reported = Directions::BOTH;\n            return self.begin_close(index, Reason::PeerFinished);",
+        )],
+    },
+    Wrong {
+        name: "close without linger",
+        changes: &[(
+            "dispatcher/serve.rs",
+            "State::Lingering => {\n                if slot.flags.has(Flags::ENDED) {",
+            "State::Lingering => {\n                if true {",
+        )],
+    },
+    Wrong {
+        name: "timer early by rounding",
+        changes: &[(
+            "dispatcher/deadline.rs",
+            "now.plus_nanos(self.length.saturating_add(self.granule))",
+            "now.plus_nanos(self.length)",
+        )],
+    },
+    Wrong {
+        name: "timer not cancelled",
+        changes: &[
+            (
+                "dispatcher/turn.rs",
+                "slot.state = State::Closing;\n        self.unlink(index);",
+                "slot.state = State::Closing;",
+            ),
+            (
+                "dispatcher/turn.rs",
+                "        self.unlink(index);\n        let members",
+                "        let members",
+            ),
+        ],
+    },
+    Wrong {
+        name: "write interest kept",
+        changes: &[(
+            "directions.rs",
+            "Self::Level if missing || (unwanted && !wanted.contains(armed)) => Some(wanted),",
+            "Self::Level if missing => Some(wanted | armed),",
+        )],
+    },
+    Wrong {
+        name: "accept loop unbounded",
+        changes: &[
+            (
+                "dispatcher/listener.rs",
+                "slot.ready -= Directions::READ.when(!stopping);\n                slot.tally = 0;",
+                "slot.tally = 0;",
+            ),
+            (
+                "dispatcher/listener.rs",
+                "if issue.is_empty() || self.m.visit.received >= self.m.quantum {",
+                "if issue.is_empty() {",
+            ),
+        ],
+    },
+    Wrong {
+        name: "short read in edge mode",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "slot.ready -= Directions::READ.when(certain);",
+            "slot.ready -= Directions::READ.when(certain || true);",
+        )],
+    },
+    Wrong {
+        name: "error read twice",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "FaultKind::Reset\n            | FaultKind::TimedOut",
+            "FaultKind::Reset if direction == Directions::READ => {}\n            FaultKind::Reset\n            | FaultKind::TimedOut",
+        )],
+    },
+    Wrong {
+        name: "EINTR as error",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "FaultKind::Interrupted => {}\n            FaultKind::Shortage",
+            "FaultKind::Interrupted => self.begin_close(index, Reason::Failed(fault)),\n            FaultKind::Shortage",
+        )],
+    },
+    Wrong {
+        name: "ENOBUFS as error",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),",
+            "FaultKind::Shortage => self.begin_close(index, Reason::Failed(fault)),",
+        )],
+    },
+    Wrong {
+        name: "ready queue LIFO",
+        changes: &[
+            (
+                "dispatcher/turn.rs",
+                "self.m.fresh.push(&mut Run(&mut self.slots), index);",
+                "self.m.fresh.push_first(&mut Run(&mut self.slots), index);",
+            ),
+            (
+                "queue.rs",
+                "    /// Takes a member out, which stands in this queue.",
+                "    pub(crate) fn push_first(&mut self, members: &mut impl Linked, index: u32) {
+        *members.link(index) = Link { prev: NONE, next: self.head };
+        match self.head {
+            NONE => self.tail = index,
+            head => members.link(head).prev = index,
+        }
+        self.head = index;
+        self.len = self.len.saturating_add(1);
+    }
+
+    /// Takes a member out, which stands in this queue.",
+            ),
+        ],
+    },
+    Wrong {
+        name: "slot freed twice",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "self.release(index);\n        self.slot_freed();",
+            "self.release(index);\n        self.release(index);\n        self.slot_freed();",
+        )],
+    },
+    Wrong {
+        name: "generation not raised",
+        changes: &[(
+            "slot.rs",
+            "self.generation.checked_add(1)",
+            "self.generation.checked_add(0)",
+        )],
+    },
+    Wrong {
+        name: "output cut",
+        changes: &[(
+            "dispatcher/calls.rs",
+            "slot.state = State::Finishing;",
+            "slot.state = State::Finishing;\n            slot.tx = Cursors::EMPTY;",
+        )],
+    },
+    Wrong {
+        name: "deadline missing while lingering",
+        changes: &[(
+            "dispatcher/deadline.rs",
+            "State::Finishing | State::Lingering => Class::Linger,",
+            "State::Lingering => return None,\n            State::Finishing => Class::Linger,",
+        )],
+    },
+];

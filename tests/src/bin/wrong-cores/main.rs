@@ -1,0 +1,259 @@
+//! The test of the tests: twenty wrong cores, and which layers of tests find each out.
+//!
+//! `cargo run --release -p tests --bin wrong-cores [-- --only NAME] [--layers unit,fuzz,…]`. Each wrong core is built in a
+//! copy of the sources under `target/wrong-cores` and put before each layer of tests; a test that fails or does not end
+//! catches it. The last line is `caught: N of 20`: by at least two layers each.
+
+mod cores;
+
+use core::time::Duration;
+use cores::{CORES, Wrong};
+use lexopt::{Arg, Parser, ValueExt};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Instant;
+use std::{fs, io, thread};
+
+/// Kinds of tests, from the smallest to the largest: rules one by one, the fuzz target's inputs, sessions in simulation,
+/// every order of events of a small world, the real kernel.
+const LAYERS: [&str; 5] = ["unit", "fuzz", "sim", "explore", "kernel"];
+
+/// The tests that are none of the real kernel.
+const NOT_KERNEL: [&str; 5] = ["attacks", "differ", "explore", "fuzz_replay", "sim"];
+
+/// A layer that takes longer than this hangs: the longest takes a minute with the right core.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// What of the project the tests need.
+const SOURCES: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "core",
+    "linux",
+    "tests",
+];
+
+/// What a layer said of a core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Passed,
+    Failed,
+    Hung,
+}
+
+fn main() -> ExitCode {
+    let (only, layers) = match arguments() {
+        Ok(arguments) => arguments,
+        Err(wrong) => {
+            eprintln!("wrong-cores: {wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(only.as_deref(), &layers) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("wrong-cores: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn arguments() -> Result<(Option<String>, Vec<&'static str>), String> {
+    let (mut only, mut layers) = (None, LAYERS.to_vec());
+    let mut parser = Parser::from_env();
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        let Arg::Long(option @ ("only" | "layers")) = argument else {
+            return Err(argument.unexpected().to_string());
+        };
+        let is_only = option == "only";
+        let value = parser.value().and_then(|value| value.string());
+        let value = value.map_err(|error| error.to_string())?;
+        if is_only {
+            if !CORES.iter().any(|core| core.name == value) {
+                let names: Vec<_> = CORES.iter().map(|core| core.name).collect();
+                return Err(format!(
+                    "no such core: {value}; there are: {}",
+                    names.join(", ")
+                ));
+            }
+            only = Some(value);
+        } else {
+            layers = (value.split(','))
+                .map(|name| {
+                    let known = LAYERS.into_iter().find(|layer| *layer == name);
+                    let all = LAYERS.join(", ");
+                    known.ok_or_else(|| format!("no such layer: {name}; there are: {all}"))
+                })
+                .collect::<Result<_, _>>()?;
+        }
+    }
+    Ok((only, layers))
+}
+
+/// Puts each core before each layer; whether all of them were caught.
+fn run(only: Option<&str>, layers: &[&str]) -> Result<bool, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let place = root.join("target/wrong-cores");
+    let copy = place.join("sources");
+    let cores: Vec<&Wrong> = (CORES.iter())
+        .filter(|core| only.is_none_or(|name| name == core.name))
+        .collect();
+    copy_sources(&root, &copy).map_err(|error| format!("copying the sources: {error}"))?;
+    for layer in layers {
+        let right = judge(&copy, &place, layer)?;
+        if right != Verdict::Passed {
+            return Err(format!("{layer}: the right core does not pass: {right:?}"));
+        }
+    }
+    let names: String = layers.iter().map(|name| format!("{name:<10}")).collect();
+    println!("{:<34}{names}", "wrong core");
+    let mut caught = 0;
+    for core in &cores {
+        let undo = apply(&copy, core)?;
+        let verdicts = layers.iter().map(|layer| judge(&copy, &place, layer));
+        let verdicts = verdicts.collect::<Result<Vec<_>, _>>();
+        for (path, text) in undo.into_iter().rev() {
+            write(&path, &text)?;
+        }
+        let verdicts = verdicts?;
+        let cells: String = verdicts.iter().map(|verdict| cell(*verdict)).collect();
+        println!("{:<34}{cells}", core.name);
+        let by = verdicts
+            .iter()
+            .filter(|verdict| **verdict != Verdict::Passed);
+        caught += usize::from(by.count() >= 2);
+    }
+    println!("caught: {caught} of {}", cores.len());
+    Ok(caught == cores.len())
+}
+
+fn cell(verdict: Verdict) -> String {
+    let text = match verdict {
+        Verdict::Passed => "-",
+        Verdict::Failed => "caught",
+        Verdict::Hung => "hung",
+    };
+    format!("{text:<10}")
+}
+
+/// The sources as they are, beside what was built from them last time.
+fn copy_sources(root: &Path, copy: &Path) -> io::Result<()> {
+    fs::create_dir_all(copy)?;
+    for name in SOURCES {
+        copy_into(&root.join(name), &copy.join(name))?;
+    }
+    copy_into(&root.join("fuzz/corpus"), &copy.join("fuzz/corpus"))
+}
+
+/// Copies what differs, so that what does not is not built again.
+fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let name = entry?.file_name();
+            if name != "target" {
+                copy_into(&from.join(&name), &to.join(&name))?;
+            }
+        }
+        return Ok(());
+    }
+    let text = fs::read(from)?;
+    if fs::read(to).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
+    fs::write(to, text)
+}
+
+/// Makes the right core wrong; answers what the changed files held.
+fn apply(copy: &Path, core: &Wrong) -> Result<Vec<(PathBuf, String)>, String> {
+    let mut undo = Vec::new();
+    for (file, right, wrong) in core.changes {
+        let path = copy.join("core/src").join(file);
+        let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+        if text.matches(right).count() != 1 {
+            return Err(format!(
+                "{}: this does not stand once in {file}, so the core has changed; mend the list: {right}",
+                core.name
+            ));
+        }
+        write(&path, &text.replacen(right, wrong, 1))?;
+        undo.push((path, text));
+    }
+    Ok(undo)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Builds and runs one layer.
+fn judge(copy: &Path, place: &Path, layer: &str) -> Result<Verdict, String> {
+    let mut build = cargo(copy, place, layer);
+    let built = build.arg("--no-run").output();
+    let built = built.map_err(|error| format!("cargo: {error}"))?;
+    if !built.status.success() {
+        let said = String::from_utf8_lossy(&built.stderr);
+        return Err(format!("it does not compile:\n{said}"));
+    }
+    let mut tests = cargo(copy, place, layer);
+    // A group of its own, so that what hangs can be killed with all that it started.
+    let tests = tests.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = (tests.process_group(0).spawn()).map_err(|error| format!("cargo: {error}"))?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(Verdict::Passed),
+            Ok(Some(_)) => return Ok(Verdict::Failed),
+            Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(50)),
+            Ok(None) => {
+                kill(&mut child);
+                return Ok(Verdict::Hung);
+            }
+            Err(error) => return Err(format!("waiting for the tests: {error}")),
+        }
+    }
+}
+
+fn kill(child: &mut Child) {
+    let group = Pid::from_child(child);
+    let _ = kill_process_group(group, Signal::KILL);
+    let _ = child.wait();
+}
+
+/// The command that tests a layer, without its last arguments.
+fn cargo(copy: &Path, place: &Path, layer: &str) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--quiet"]).current_dir(copy);
+    cargo.env("CARGO_TARGET_DIR", place.join("target"));
+    match layer {
+        "unit" => cargo.args(["-p", "tidegate-core", "--lib"]),
+        "fuzz" => cargo.args(["-p", "tests", "--test", "fuzz_replay"]),
+        "kernel" => {
+            cargo.args(["-p", "tests"]);
+            for name in kernel_tests(copy) {
+                cargo.args(["--test", &name]);
+            }
+            &mut cargo
+        }
+        other => cargo.args(["-p", "tests", "--test", other]),
+    };
+    cargo
+}
+
+/// The files of tests that use the real kernel.
+fn kernel_tests(copy: &Path) -> Vec<String> {
+    let files = fs::read_dir(copy.join("tests/tests")).into_iter().flatten();
+    let names = files.filter_map(|file| {
+        let path = file.ok()?.path();
+        Some(path.file_stem()?.to_str()?.to_owned())
+    });
+    let mut names: Vec<String> = names
+        .filter(|name| !NOT_KERNEL.contains(&name.as_str()))
+        .collect();
+    names.sort_unstable();
+    names
+}
