@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -67,9 +68,28 @@ pub fn program() -> &'static Path {
             .nth(1)
             .and_then(|rest| rest.split('"').next());
         let errors = String::from_utf8_lossy(&built.stderr);
-        path.unwrap_or_else(|| panic!("the program was not built: {errors}"))
-            .into()
+        let path = path.unwrap_or_else(|| panic!("the program was not built: {errors}"));
+        match env::var("PROGRAM_RUNNER") {
+            Ok(runner) => wrapper(Path::new(path), &runner),
+            Err(_) => path.into(),
+        }
     })
+}
+
+/// A script beside the program that runs it by way of `runner`, an emulator with its options: for a machine whose kernel
+/// does not know what to do with the program.
+fn wrapper(program: &Path, runner: &str) -> PathBuf {
+    let script = program.with_extension("sh");
+    let text = format!("#!/bin/sh\nexec {runner} {} \"$@\"\n", program.display());
+    // Tests in other processes write the same; a script that is being run must not be touched.
+    if fs::read_to_string(&script).is_ok_and(|known| known == text) {
+        return script;
+    }
+    let fresh = program.with_extension(std::process::id().to_string());
+    fs::write(&fresh, text).expect("a script");
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).expect("its permissions");
+    fs::rename(&fresh, &script).expect("its name");
+    script
 }
 
 /// What a process said until it ended.
