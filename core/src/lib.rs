@@ -150,6 +150,8 @@ mod session;
 mod slot;
 mod stats;
 mod table;
+#[cfg(test)]
+mod texts;
 mod time;
 mod token;
 

@@ -1,5 +1,6 @@
 //! A session against a small world of peers: what each sends, what it reads, and whether it has finished.
 
+mod asks;
 mod handlers;
 mod order;
 mod windows;

@@ -1,0 +1,95 @@
+//! Tests of what values say of themselves to people.
+
+use crate::{
+    Class, ConfigError, Directions, Fault, FaultKind, ListenersFull, Peer, Reason, SendError,
+};
+use alloc::string::ToString;
+use core::fmt::Display;
+use core::net::SocketAddr;
+
+fn says(value: impl Display, text: &str) {
+    assert_eq!(value.to_string(), text);
+}
+
+#[test]
+fn a_reason() {
+    says(Reason::PeerFinished, "peer finished");
+    says(Reason::Finished, "finished");
+    says(Reason::Aborted, "aborted");
+    says(Reason::TooLong, "message too long for the receive window");
+    says(Reason::Evicted, "evicted, the table was full");
+    says(Reason::Stopping, "server stopping");
+    says(
+        Reason::Failed(FaultKind::Reset.with_code(104)),
+        "connection reset by peer (errno 104)",
+    );
+    for (class, text) in [
+        (Class::FirstByte, "no first byte in time"),
+        (Class::Request, "request not complete in time"),
+        (Class::WriteStall, "peer does not read"),
+        (Class::Congestion, "system short of memory for too long"),
+        (Class::Idle, "idle too long"),
+        (Class::Linger, "peer did not finish in time"),
+    ] {
+        says(Reason::Deadline(class), text);
+    }
+}
+
+#[test]
+fn a_fault() {
+    for (kind, text) in [
+        (FaultKind::Interrupted, "interrupted"),
+        (FaultKind::Reset, "connection reset by peer"),
+        (FaultKind::TimedOut, "peer does not answer"),
+        (FaultKind::Unreachable, "network unreachable"),
+        (FaultKind::Shortage, "system short of resources"),
+        (FaultKind::Invalid, "descriptor not usable"),
+        (FaultKind::Unknown, "unforeseen error"),
+    ] {
+        says(Fault { kind, code: 0 }, text);
+        says(kind.with_code(7), &alloc::format!("{text} (errno 7)"));
+    }
+}
+
+#[test]
+fn a_peer() {
+    says(Peer::Unix(3), "unix#3");
+    let address = SocketAddr::from(([10, 0, 0, 1], 80));
+    says(Peer::Inet(address), "10.0.0.1:80");
+    let address = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80));
+    says(Peer::Inet(address), "[::1]:80");
+}
+
+#[test]
+fn an_error() {
+    says(
+        SendError::Full { room: 9 },
+        "send window full: room for 9 bytes now",
+    );
+    says(
+        SendError::TooLong { window: 9 },
+        "longer than the send window of 9 bytes; send it in parts",
+    );
+    says(SendError::Closed, "connection closed for sending");
+    says(ListenersFull, "no place for another listener; there are 16");
+    says(
+        ConfigError::Connections { asked: 9, slots: 4 },
+        "9 connections asked for; the table was compiled for 1 to 4",
+    );
+    says(
+        ConfigError::Zero("quantum"),
+        "quantum is 0; it must be at least 1",
+    );
+    says(
+        ConfigError::PauseMax,
+        "pause_max is shorter than pause_min; it must be at least as long",
+    );
+}
+
+#[test]
+fn a_set() {
+    let mut set = Directions::BOTH;
+    set &= Directions::WRITE;
+    assert_eq!(set, Directions::WRITE);
+    assert_eq!(alloc::format!("{set:?}"), "W");
+}
