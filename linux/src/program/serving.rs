@@ -33,15 +33,24 @@ pub(crate) fn serve<S: Service>(
     signals::watch(handle)?;
     let files = open(&mut server, options, &targets)?;
 
+    let mut unreachable = false;
     while !server.is_stopped() {
         server.turn(None).map_err(|error| cannot("go on", error))?;
         if signals::statistics_wanted() {
             report::statistics(&OUTPUT, &server, began.elapsed());
         }
+        // Whoever restarts it can help; a server that nobody can reach cannot.
+        if server.session().machine().listening() == 0 && !unreachable && !signals::stop_wanted() {
+            unreachable = true;
+            server.stop();
+        }
     }
 
     drop(files);
     say_goodbye(&server, began);
+    if unreachable {
+        return Err(Failure::System("no listener works any more".into()));
+    }
     Ok(())
 }
 

@@ -42,6 +42,11 @@ pub(crate) fn statistics_wanted() -> bool {
     STATISTICS.load(Ordering::Relaxed) && STATISTICS.swap(false, Ordering::Acquire)
 }
 
+/// Whether somebody wants it to stop.
+pub(crate) fn stop_wanted() -> bool {
+    STOPS.load(Ordering::Relaxed) > 0
+}
+
 /// Whether somebody was not content with an orderly end.
 pub(crate) fn in_a_hurry() -> bool {
     STOPS.load(Ordering::Relaxed) > 1
