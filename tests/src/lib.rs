@@ -21,6 +21,7 @@
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
 //! | `inherited` | accepted connections have the options and flags of their listener |
+//! | `inject` | whatever a system call answers, nobody else is touched, nothing spins, and service resumes |
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |
@@ -47,6 +48,8 @@ pub mod process;
 #[cfg(feature = "kernel")]
 pub mod server;
 mod small;
+#[cfg(feature = "kernel")]
+pub mod strace;
 
 pub use dispatch::dispatch;
 pub use small::{escape, token};

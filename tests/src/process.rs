@@ -4,10 +4,11 @@ use crate::bounded::until;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{PTracer, Pid, Signal, kill_process, set_ptracer};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -146,6 +147,25 @@ impl Program {
     #[must_use]
     pub fn start_with(arguments: &[&str]) -> Self {
         let mut process = Self::spawn(Command::new(program()).args(arguments));
+        process.wait_for("listening on ");
+        process
+    }
+
+    /// Starts the program on a port that the kernel chooses so that a tracer which is no parent of it may attach
+    /// later, and waits until it listens.
+    #[must_use]
+    pub fn traceable(arguments: &[&str]) -> Self {
+        let mut command = Command::new(program());
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        // SAFETY: one system call, between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                // A kernel without this restriction does not know the call.
+                let _ = set_ptracer(PTracer::Any);
+                Ok(())
+            });
+        }
+        let mut process = Self::spawn(&mut command);
         process.wait_for("listening on ");
         process
     }
