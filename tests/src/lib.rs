@@ -10,6 +10,7 @@
 //! | file | promise |
 //! | --- | --- |
 //! | `allocation` | nothing is allocated after the start |
+//! | `attacks` | whatever attackers do, others are served, and memory and descriptors stay as they are |
 //! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
 //! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
 //! | `clients` | `socat` and `nc` are served as they expect |
@@ -38,6 +39,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "kernel")]
+pub mod attack;
 #[cfg(feature = "kernel")]
 pub mod bounded;
 mod dispatch;

@@ -1,13 +1,14 @@
 //! Clients, and what `/proc` knows of descriptors.
 
 use crate::bounded::SOON;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
@@ -94,6 +95,46 @@ pub fn tcp(address: SocketAddr) -> TcpStream {
     stream.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
     stream.set_write_timeout(Some(SOON)).expect("SO_SNDTIMEO");
     stream
+}
+
+/// Connects over TCP from this address of the loopback; every wait is bounded, that for the connection by the kernel's
+/// retries.
+///
+/// # Errors
+///
+/// Of the calls that it takes.
+pub fn connect_from(source: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket_from(source, SocketFlags::CLOEXEC)?;
+    rustix::net::connect(&socket, &to)?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SOON))?;
+    stream.set_write_timeout(Some(SOON))?;
+    Ok(stream)
+}
+
+/// Begins to connect over TCP from this address of the loopback; the stream never waits.
+///
+/// # Errors
+///
+/// Of the calls that it takes.
+pub fn begin_from(source: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket_from(source, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn socket_from(source: Ipv4Addr, flags: SocketFlags) -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+    let socket = rustix::net::socket_with(family, kind, flags, None)?;
+    // Connecting chooses that by itself, and its port by both ends.
+    if source != Ipv4Addr::LOCALHOST {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &SocketAddr::from((source, 0)))?;
+    }
+    Ok(socket)
 }
 
 /// Connects over a Unix socket; every wait is bounded.
@@ -212,4 +253,45 @@ pub fn resident(process: Pid) -> u64 {
         .parse::<u64>()
         .expect("a number")
         * 1024
+}
+
+/// Bytes of private writable memory that a process has asked the system for, used or not.
+///
+/// # Panics
+///
+/// If it is gone.
+#[must_use]
+pub fn writable_memory(process: Pid) -> u64 {
+    let path = format!("/proc/{}/status", process.as_raw_pid());
+    let text = fs::read_to_string(path).expect("a process");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmData:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.expect("a line")
+        .trim()
+        .parse::<u64>()
+        .expect("a number")
+        * 1024
+}
+
+/// How often the threads of a process went to sleep so far: one that wakes up does so again.
+///
+/// # Panics
+///
+/// If it is gone.
+#[must_use]
+pub fn wake_ups(process: Pid) -> u64 {
+    let folder = format!("/proc/{}/task", process.as_raw_pid());
+    let threads = fs::read_dir(folder).expect("a process");
+    let switches = threads.map(|thread| {
+        let path = thread.expect("a thread").path().join("status");
+        let text = fs::read_to_string(path).expect("a thread");
+        let mut lines = text.lines();
+        let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count
+            .expect("a line")
+            .trim()
+            .parse::<u64>()
+            .expect("a number")
+    });
+    switches.sum()
 }

@@ -51,9 +51,10 @@ pub fn program() -> &'static Path {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        // TARGET/[TRIPLE/]PROFILE/deps/test: only the root of the target folder has the tag.
-        let test = env::current_exe().expect("a path");
-        if let Some(folder) = test.ancestors().nth(3)
+        // TARGET/[TRIPLE/]PROFILE/[deps/]us: only the root of the target folder has the tag.
+        let us = env::current_exe().expect("a path");
+        let mut folders = us.ancestors().skip(1).filter(|at| !at.ends_with("deps"));
+        if let Some(folder) = folders.nth(1)
             && !folder.join("CACHEDIR.TAG").exists()
             && let Some(triple) = folder.file_name()
         {

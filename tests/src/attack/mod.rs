@@ -1,0 +1,276 @@
+//! Attacks on the program, in real sockets: what they do ([`ATTACKS`]), and what a well-behaved client with another
+//! source address sees of them ([`Attack::play`]).
+//!
+//! Each is played against the program with the options that a sensible operator would use where it is to be expected.
+
+mod churn;
+mod crowd;
+mod list;
+
+use crate::bounded::until;
+use crate::net::{connect_from, descriptors, pattern, resident};
+use crate::process::Program;
+pub use churn::Churn;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use crowd::{Step, besiege};
+pub use list::ATTACKS;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
+use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
+
+/// Where the well-behaved client comes from. Attackers come from elsewhere.
+const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The least that must have been done to call it an attack.
+const LEAST: u64 = 200;
+
+/// Pause of the well-behaved client between two visits.
+const BETWEEN: Duration = Duration::from_millis(2);
+
+/// Where attackers come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sources {
+    /// All from one address.
+    One,
+    /// From some 250.
+    Many,
+}
+
+/// An attack: a crowd of clients, each of which does the same thing over and over.
+#[derive(Debug)]
+pub struct Attack {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// What the program does meanwhile.
+    pub service: &'static str,
+    /// The options that an operator would use against it.
+    pub options: &'static [&'static str],
+    /// Clients at a time.
+    clients: usize,
+    sources: Sources,
+    /// Between two steps of each client.
+    pause: Duration,
+    step: fn(&mut TcpStream, u32) -> io::Result<Step>,
+}
+
+/// How long an attack lasts.
+#[derive(Clone, Copy, Debug)]
+pub enum Length {
+    /// Until the well-behaved client was served so often.
+    Visits(u64),
+    /// So long.
+    For(Duration),
+}
+
+/// What was seen of an attack.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Connections that the attackers tried to make, or steps that they made.
+    pub attempts: u64,
+    /// Visits of the well-behaved client.
+    pub visits: u64,
+    /// Those that did not get what they should.
+    pub unserved: u64,
+    /// The longest visit.
+    pub worst: Duration,
+    /// The middle one.
+    pub median: Duration,
+    /// From the end of the attack until the table is empty and a visit is over.
+    pub recovery: Duration,
+    /// Resident bytes before the attack.
+    pub before: u64,
+    /// At half time.
+    pub half: u64,
+    /// The most of the second half.
+    pub peak: u64,
+    /// Descriptors that are open after it and were not before, or the reverse.
+    pub descriptors: i64,
+    /// Connections that the program closed by its own decision, or refused.
+    pub fended_off: u64,
+    /// Events that cannot be, and listeners lost.
+    pub mistakes: u64,
+    /// Bytes of its output that are neither printable nor ends of lines.
+    pub unprintable: usize,
+}
+
+impl Attack {
+    /// Plays it.
+    ///
+    /// # Panics
+    ///
+    /// If the program does not start, answer or end.
+    #[must_use]
+    pub fn play(&self, length: Length) -> Report {
+        raise_limit();
+        let arguments = [&["--service", self.service], self.options].concat();
+        let mut program = Program::start(&arguments);
+        let (pid, address) = (program.pid(), program.address());
+        let echoes = self.service == "echo";
+        visit(address, 0, echoes).expect("served in peace");
+        until("nothing is open", || program.statistics()["open"] == 0);
+        let (before, at_first) = (resident(pid), descriptors(pid).len());
+        let (over, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
+        let (mut report, ended) = thread::scope(|scope| {
+            scope.spawn(|| besiege(self, address, &over, &attempts));
+            let report = self.watch(&program, length, &attempts);
+            over.store(true, Ordering::Relaxed);
+            (report, Instant::now())
+        });
+        report.before = before;
+        report.attempts = attempts.load(Ordering::Relaxed);
+        until("the table is empty", || program.statistics()["open"] == 0);
+        visit(address, 1, echoes).expect("served after it");
+        report.recovery = ended.elapsed();
+        until("the last is closed", || program.statistics()["open"] == 0);
+        report.descriptors = difference(descriptors(pid).len(), at_first);
+        let statistics = program.statistics();
+        let of = |name: &str| statistics[name];
+        report.mistakes = of("unasked") + of("listeners_failed") + of("repairs") + of("rebuilds");
+        report.fended_off = [
+            "refused_full",
+            "refused_source",
+            "closed_evicted",
+            "closed_too_long",
+            "closed_first_byte",
+            "closed_request",
+            "closed_write_stall",
+            "closed_idle",
+            "closed_linger",
+        ]
+        .map(of)
+        .iter()
+        .sum();
+        let ended = program.stop();
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        report.unprintable = unprintable(&ended.output);
+        report
+    }
+
+    /// Visits while the attack lasts.
+    fn watch(&self, program: &Program, length: Length, attempts: &AtomicU64) -> Report {
+        let echoes = self.service == "echo";
+        let (began, mut waits, mut unserved) = (Instant::now(), Vec::new(), 0);
+        let (mut half, mut peak) = (None, 0);
+        loop {
+            let attacked = attempts.load(Ordering::Relaxed) >= LEAST;
+            let n = waits.len() as u64;
+            // Full tables and windows that were all used once stay as they are.
+            let (half_time, over) = match length {
+                Length::Visits(all) => (n >= all / 2, n >= all),
+                Length::For(time) => (began.elapsed() >= time / 2, began.elapsed() >= time),
+            };
+            if attacked && half_time {
+                let now = resident(program.pid());
+                half.get_or_insert(now);
+                peak = peak.max(now);
+            }
+            if attacked && over {
+                break;
+            }
+            let visiting = Instant::now();
+            if visit(program.address(), n, echoes).is_err() {
+                unserved += 1;
+            }
+            waits.push(visiting.elapsed());
+            thread::sleep(BETWEEN);
+        }
+        waits.sort_unstable();
+        Report {
+            attempts: 0,
+            visits: waits.len() as u64,
+            unserved,
+            worst: waits.last().copied().unwrap_or_default(),
+            median: waits.get(waits.len() / 2).copied().unwrap_or_default(),
+            recovery: Duration::ZERO,
+            before: 0,
+            half: half.unwrap_or(peak),
+            peak,
+            descriptors: 0,
+            fended_off: 0,
+            mistakes: 0,
+            unprintable: 0,
+        }
+    }
+}
+
+impl Report {
+    /// Pages that a table of 64 may touch that it had not: its windows and records, and a little for the rest.
+    const TABLE: u64 = 64 * (4096 + 16384 + 256) + Self::SLACK;
+
+    /// Less than half a hundred pages are no growth.
+    const SLACK: u64 = 128 * 1024;
+
+    /// What is wrong, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Says what.
+    pub fn judge(&self) -> Result<(), String> {
+        let wrong = [
+            (self.attempts < LEAST, "that was no attack"),
+            (self.unserved > 0, "a well-behaved client was not served"),
+            (self.peak > self.half + Self::SLACK, "the memory grows"),
+            (
+                self.peak > self.before + Self::TABLE,
+                "more memory than the table has",
+            ),
+            (self.descriptors != 0, "descriptors are left"),
+            (self.mistakes > 0, "something happened that cannot be"),
+            (self.unprintable > 0, "bytes of peers were printed raw"),
+        ];
+        match wrong.iter().find(|(is, _)| *is) {
+            Some((_, what)) => Err(format!("{what}: {self:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One visit of the well-behaved client: connects, says something, ends, and reads to the end what it is answered.
+///
+/// # Errors
+///
+/// It was refused, reset, or answered something else.
+fn visit(address: SocketAddr, n: u64, echoes: bool) -> io::Result<()> {
+    let mut client = connect_from(GOOD, address)?;
+    let mut message = pattern(n, 200);
+    message
+        .iter_mut()
+        .for_each(|byte| *byte = b'a' + *byte % 26);
+    message.push(b'\n');
+    io::Write::write_all(&mut client, &message)?;
+    client.shutdown(std::net::Shutdown::Write)?;
+    let mut heard = Vec::new();
+    io::Read::read_to_end(&mut client, &mut heard)?;
+    let expected: &[u8] = if echoes { &message } else { b"" };
+    if heard == expected {
+        Ok(())
+    } else {
+        Err(io::Error::other("another answer than expected"))
+    }
+}
+
+fn difference(now: usize, before: usize) -> i64 {
+    let count = |n| i64::try_from(n).unwrap_or(i64::MAX);
+    count(now) - count(before)
+}
+
+fn unprintable(output: &str) -> usize {
+    let fine = |c: &char| *c == '\n' || matches!(c, ' '..='~');
+    output.chars().filter(|c| !fine(c)).count()
+}
+
+/// Attackers need descriptors, too.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).expect("RLIMIT_NOFILE");
+}
