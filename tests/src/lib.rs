@@ -4,8 +4,8 @@
 //!
 //! Each file in `tests/` keeps one; its first line says it whole. All but `fuzz_replay` talk to the real kernel, over
 //! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
-//! ([`process::program`]). Tests that need a tool, `strace`, `socat`, `nc` or `setpriv`, are ignored unless asked for:
-//! `cargo test -p tests -- --include-ignored`.
+//! ([`process::program`]). Tests that need a tool, `strace`, `socat`, `nc` or `setpriv`, are ignored unless asked for,
+//! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
 //!
 //! | file | promise |
 //! | --- | --- |

@@ -32,11 +32,13 @@ macro_rules! attacks {
 }
 
 attacks! {
+    none: "none",
     slow_loris: "slow-loris",
     slow_loris_many: "slow-loris-many",
     silent_many: "silent-many",
     never_reading: "never-reading",
     connect_flood: "connect-flood",
+    connect_flood_many: "connect-flood-many",
     reset_flood: "reset-flood",
     half_close: "half-close",
     endless_lines: "endless-lines",

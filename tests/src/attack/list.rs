@@ -52,6 +52,16 @@ const REFUSING: &[&str] = &[
 /// All of them.
 pub const ATTACKS: &[Attack] = &[
     Attack {
+        name: "none",
+        what: "nobody attacks, to compare with",
+        service: "echo",
+        options: ONE_SOURCE,
+        clients: 0,
+        sources: Sources::One,
+        pause: Duration::from_millis(1),
+        step: wait,
+    },
+    Attack {
         name: "slow-loris",
         what: "one source, 200 clients, each a byte of an endless line now and then",
         service: "chat",
@@ -98,6 +108,16 @@ pub const ATTACKS: &[Attack] = &[
         options: REFUSING,
         clients: 500,
         sources: Sources::One,
+        pause: Duration::ZERO,
+        step: wait,
+    },
+    Attack {
+        name: "connect-flood-many",
+        what: "200 sources connect, again as soon as they are evicted",
+        service: "echo",
+        options: MANY_SOURCES,
+        clients: 200,
+        sources: Sources::Many,
         pause: Duration::ZERO,
         step: wait,
     },

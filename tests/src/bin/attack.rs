@@ -102,32 +102,35 @@ fn listed() -> String {
             ..
         } = attack;
         format!(
-            "  {name:<16} {what}\n{:18} --service {service} {}\n",
+            "  {name:<19} {what}\n{:21} --service {service} {}\n",
             "",
             attack.options.join(" ")
         )
     };
     ATTACKS.iter().map(line).collect::<String>()
-        + "  churn            connect, echo, close, one after the other\n"
+        + "  churn               connect, echo, close, one after the other\n"
 }
 
-const HEAD: &str = "| attack | attempts | fended off | visits | not served | median ms | worst ms | recovery ms | RSS before KiB | half time | peak |\n\
-                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+const HEAD: &str = "| attack | attempts | fended off | visits | not served | median ms | p99 ms | worst ms | recovery ms | RSS before KiB | half time | peak | options of the program |\n\
+                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |";
 
 fn row(attack: &Attack, report: &Report) -> String {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     format!(
-        "| {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.1} | {} | {} | {} |",
+        "| {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.1} | {} | {} | {} | --service {} {} |",
         attack.name,
         report.attempts,
         report.fended_off,
         report.visits,
         report.unserved,
         ms(report.median),
+        ms(report.p99),
         ms(report.worst),
         ms(report.recovery),
         report.before / 1024,
         report.half / 1024,
         report.peak / 1024,
+        attack.service,
+        attack.options.join(" "),
     )
 }
