@@ -40,15 +40,6 @@ const MANY_SOURCES: &[&str] = &[
     "500ms",
 ];
 
-const REFUSING: &[&str] = &[
-    "--connections",
-    "64",
-    "--per-source",
-    "48",
-    "--full",
-    "refuse",
-];
-
 /// All of them.
 pub const ATTACKS: &[Attack] = &[
     Attack {
@@ -105,7 +96,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "connect-flood",
         what: "one source, 500 clients connect, again as soon as they are reset",
         service: "echo",
-        options: REFUSING,
+        options: ONE_SOURCE,
         clients: 500,
         sources: Sources::One,
         pause: Duration::ZERO,
