@@ -18,8 +18,9 @@ macro_rules! attacks {
             fn $test() {
                 let _bound = Watchdog::new();
                 let attack = ATTACKS.iter().find(|attack| attack.name == $name);
-                let report = attack.expect("an attack").play(Length::Visits(40));
-                assert_eq!(report.judge(), Ok(()));
+                let attack = attack.expect("an attack");
+                let report = attack.play(Length::Visits(40));
+                assert_eq!(attack.judge(&report), Ok(()));
             }
         )*
 

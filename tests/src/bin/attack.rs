@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     for attack in ATTACKS.iter().filter(|attack| wanted(attack.name)) {
         let report = attack.play(Length::For(Duration::from_secs(options.seconds)));
         println!("{}", row(attack, &report));
-        count(report.judge());
+        count(attack.judge(&report));
     }
     if wanted("churn") {
         let churn = Churn::play(options.count);
@@ -111,17 +111,18 @@ fn listed() -> String {
         + "  churn               connect, echo, close, one after the other\n"
 }
 
-const HEAD: &str = "| attack | attempts | fended off | visits | not served | median ms | p99 ms | worst ms | recovery ms | RSS before KiB | half time | peak | options of the program |\n\
-                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |";
+const HEAD: &str = "| attack | attempts | fended off | visits | tried again | not served | median ms | p99 ms | worst ms | recovery ms | RSS before KiB | half time | peak | options of the program |\n\
+                    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |";
 
 fn row(attack: &Attack, report: &Report) -> String {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     format!(
-        "| {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.1} | {} | {} | {} | --service {} {} |",
+        "| {} | {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.1} | {} | {} | {} | --service {} {} |",
         attack.name,
         report.attempts,
         report.fended_off,
         report.visits,
+        report.again,
         report.unserved,
         ms(report.median),
         ms(report.p99),
