@@ -133,7 +133,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
@@ -147,6 +147,8 @@ mod log;
 mod output;
 mod queue;
 mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod slot;
 mod stats;
 mod table;

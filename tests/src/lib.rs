@@ -16,6 +16,7 @@
 //! | `clients` | `socat` and `nc` are served as they expect |
 //! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
 //! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
+//! | `differ` | the simulated kernel answers as the real one does |
 //! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
 //! | `fin` | bytes that come together with the end are answered before the end |
 //! | `full` | a full table waits, refuses or evicts, as asked |
@@ -43,6 +44,8 @@ extern crate alloc;
 pub mod attack;
 #[cfg(feature = "kernel")]
 pub mod bounded;
+#[cfg(feature = "kernel")]
+pub mod differ;
 mod dispatch;
 #[cfg(feature = "kernel")]
 pub mod net;

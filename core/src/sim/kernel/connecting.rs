@@ -1,0 +1,181 @@
+//! Listening, connecting, accepting.
+
+use super::{ANYBODY, Call, Errno, Family, Fd, Kernel, Kind, Listener, Socket, State};
+use crate::sim::flags::EpollFlags;
+use alloc::collections::VecDeque;
+use core::net::SocketAddr;
+
+impl Kernel {
+    /// A listener at `port`; of each family there may be one at each. As on Linux, its queue holds one connection more
+    /// than `backlog`.
+    ///
+    /// # Errors
+    ///
+    /// `MFILE`; `EXIST` (Linux: `EADDRINUSE`) if there is one.
+    pub fn listen(&mut self, family: Family, port: u16, backlog: usize) -> Result<Fd, Errno> {
+        self.has_descriptor()?;
+        if self.listening_at(family, port).is_some() {
+            return Err(Errno::EXIST);
+        }
+        let file = self.file(Kind::Listener(Listener {
+            family,
+            port,
+            backlog,
+            queue: VecDeque::new(),
+            knocking: VecDeque::new(),
+            stopped: false,
+        }));
+        self.describe(file)
+    }
+
+    /// A socket that is not connected; `address` is what its peer will see of a TCP socket.
+    ///
+    /// # Errors
+    ///
+    /// `MFILE`.
+    pub fn socket_from(
+        &mut self,
+        family: Family,
+        address: Option<SocketAddr>,
+    ) -> Result<Fd, Errno> {
+        self.has_descriptor()?;
+        let address = match family {
+            Family::Tcp => Some(address.unwrap_or(ANYBODY)),
+            Family::Unix => None,
+        };
+        let file = self.file(Kind::Socket(Socket::new(family, address)));
+        self.describe(file)
+    }
+
+    /// Connects to the listener at `port`. A Unix stream is connected at once. TCP answers `INPROGRESS`, and is then
+    /// connected, refused (nobody listens), or waits while the listener's queue is full.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `ISCONN`, `ALREADY`, `INPROGRESS`; of Unix streams `CONNREFUSED`, and `AGAIN` if the queue is
+    /// full.
+    pub fn connect(&mut self, fd: Fd, port: u16) -> Result<(), Errno> {
+        let at = self.file_of(fd)?;
+        let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
+        let family = socket.family;
+        match socket.state {
+            State::Fresh => {}
+            State::Connecting => return Err(Errno::ALREADY),
+            State::Established | State::Closed => return Err(Errno::ISCONN),
+        }
+        let listener = self.listening_at(family, port);
+        let full = listener.is_some_and(|listener| self.is_full(listener));
+        match (family, listener) {
+            (Family::Unix, None) => Err(Errno::CONNREFUSED),
+            (Family::Unix, Some(_)) if full => Err(Errno::AGAIN),
+            (Family::Unix, Some(listener)) => {
+                self.join(at, listener);
+                Ok(())
+            }
+            (Family::Tcp, None) => {
+                self.put_state(at, State::Connecting, None);
+                self.reset(at);
+                Err(Errno::INPROGRESS)
+            }
+            (Family::Tcp, Some(listener)) => {
+                self.put_state(at, State::Connecting, Some(listener));
+                if full {
+                    if let Some(listener) = self.listener_mut(listener) {
+                        listener.knocking.push_back(at);
+                    }
+                } else {
+                    self.join(at, listener);
+                    self.wake(at, EpollFlags::NONE);
+                }
+                Err(Errno::INPROGRESS)
+            }
+        }
+    }
+
+    /// Takes a connection out of a listener's queue, and tells its peer's address if it has one.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `INVAL` (no listener, or shut down), `MFILE`, `AGAIN`.
+    pub fn accept(&mut self, fd: Fd) -> Result<(Fd, Option<SocketAddr>), Errno> {
+        let at = self.file_of(fd)?;
+        if let Err(errno) = self.failing(Call::Accept) {
+            if errno == Errno::AGAIN {
+                self.wake(at, EpollFlags::IN);
+            }
+            return Err(errno);
+        }
+        self.has_descriptor()?;
+        if let Some(Kind::Set(_)) = self.files.get(at).map(|file| &file.kind) {
+            return Err(Errno::NOTSOCK);
+        }
+        let listener = self.listener_mut(at).ok_or(Errno::INVAL)?;
+        if listener.stopped {
+            return Err(Errno::INVAL);
+        }
+        let child = listener.queue.pop_front().ok_or(Errno::AGAIN)?;
+        // Whoever has knocked longest takes the place (on Linux when it knocks again, a second later or more).
+        if let Some(next) = listener.knocking.pop_front() {
+            self.join(next, at);
+            self.wake(next, EpollFlags::NONE);
+        }
+        let peer = self.socket(child).and_then(|socket| socket.address);
+        Ok((self.describe(child)?, peer))
+    }
+
+    fn listening_at(&self, family: Family, port: u16) -> Option<u32> {
+        self.files.numbers().find(|&file| {
+            matches!(
+                self.files.get(file).map(|file| &file.kind),
+                Some(Kind::Listener(listener))
+                    if listener.family == family && listener.port == port && !listener.stopped
+            )
+        })
+    }
+
+    fn is_full(&self, listener: u32) -> bool {
+        match self.files.get(listener).map(|file| &file.kind) {
+            Some(Kind::Listener(listener)) => listener.queue.len() > listener.backlog,
+            Some(Kind::Socket(_) | Kind::Set(_)) | None => true,
+        }
+    }
+
+    fn put_state(&mut self, at: u32, state: State, knocks_at: Option<u32>) {
+        if let Some(socket) = self.socket_mut(at) {
+            socket.state = state;
+            socket.knocks_at = knocks_at;
+        }
+    }
+
+    /// Makes the other end of a connecting socket and puts it into the listener's queue. The child keeps the address of
+    /// its peer: it is asked for when that may be gone.
+    fn join(&mut self, at: u32, listener: u32) {
+        let Some(socket) = self.socket(at) else {
+            return;
+        };
+        let child = Socket::connected(socket.family, socket.address, at);
+        let child = self.file(Kind::Socket(child));
+        if let Some(socket) = self.socket_mut(at) {
+            socket.peer = Some(child);
+        }
+        self.put_state(at, State::Established, None);
+        if let Some(listener) = self.listener_mut(listener) {
+            listener.queue.push_back(child);
+        }
+        self.wake(listener, EpollFlags::IN | EpollFlags::PRI);
+    }
+
+    /// The last descriptor of a listener is gone: what it had not accepted is reset.
+    pub(super) fn stop_listening(&mut self, listener: Listener) {
+        for child in listener.queue {
+            let gone = self.files.remove(child).map(|file| file.kind);
+            if let Some(Kind::Socket(mut socket)) = gone {
+                socket.resets = true;
+                self.hang_up(child, socket);
+            }
+        }
+        for knocking in listener.knocking {
+            self.reset(knocking);
+        }
+    }
+}

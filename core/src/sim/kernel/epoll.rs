@@ -1,0 +1,231 @@
+//! Epoll sets: registering, waking, waiting.
+
+use super::set::Item;
+use super::{Call, Errno, Fd, Kernel, Kind, Set};
+use crate::sim::flags::EpollFlags;
+use crate::sim::variant::Variant;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// What a wait tells of one item.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Report {
+    /// What is true, of what was asked for; `ERR` and `HUP` come unasked.
+    pub flags: EpollFlags,
+    /// The word that was registered.
+    pub data: u64,
+}
+
+/// Bits that are never reported: how to report.
+const HOW: EpollFlags = EpollFlags::from_bits((1 << 30) | (1 << 31));
+/// Bits that are always asked for.
+const UNASKED: EpollFlags = EpollFlags::from_bits(0x18);
+
+impl Kernel {
+    /// A new epoll set.
+    ///
+    /// # Errors
+    ///
+    /// `MFILE`.
+    pub fn epoll_create(&mut self) -> Result<Fd, Errno> {
+        self.has_descriptor()?;
+        let file = self.file(Kind::Set(Set::default()));
+        self.describe(file)
+    }
+
+    /// Registers a descriptor (`EPOLL_CTL_ADD`).
+    ///
+    /// # Errors
+    ///
+    /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled); `EXIST`; injected ones.
+    pub fn epoll_add(&mut self, set: Fd, fd: Fd, mask: EpollFlags, data: u64) -> Result<(), Errno> {
+        let (set, file) = self.set_and_file(set, fd)?;
+        let key = (fd.0, file);
+        let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
+        if entry.items.contains_key(&key) {
+            return Err(Errno::EXIST);
+        }
+        let item = Item {
+            mask: mask | self.unasked(),
+            data,
+            queued: false,
+            fired: false,
+        };
+        if let Some(set) = self.set_mut(set) {
+            set.items.insert(key, item);
+        }
+        if let Some(file) = self.files.get_mut(file) {
+            file.watchers.push((set, fd.0));
+        }
+        if self.wrong() != Some(Variant::AddDoesNotQueue) {
+            self.queue_if_ready(set, key);
+        }
+        Ok(())
+    }
+
+    /// Changes what is asked about a descriptor (`EPOLL_CTL_MOD`), which arms a one-shot item again, and reports again
+    /// what is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered.
+    pub fn epoll_modify(
+        &mut self,
+        set: Fd,
+        fd: Fd,
+        mask: EpollFlags,
+        data: u64,
+    ) -> Result<(), Errno> {
+        let (set, file) = self.set_and_file(set, fd)?;
+        let key = (fd.0, file);
+        let (unasked, wrong) = (self.unasked(), self.wrong());
+        let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
+        let item = entry.items.get_mut(&key).ok_or(Errno::NOENT)?;
+        item.mask = mask | unasked;
+        item.data = data;
+        item.fired &= wrong == Some(Variant::ModifyDoesNotArm);
+        if wrong != Some(Variant::ModifyDoesNotQueue) {
+            self.queue_if_ready(set, key);
+        }
+        Ok(())
+    }
+
+    /// Withdraws a descriptor (`EPOLL_CTL_DEL`), also from what was about to be reported.
+    ///
+    /// # Errors
+    ///
+    /// As [`epoll_modify`](Self::epoll_modify).
+    pub fn epoll_delete(&mut self, set: Fd, fd: Fd) -> Result<(), Errno> {
+        let (set, file) = self.set_and_file(set, fd)?;
+        let leaves_queued = self.wrong() == Some(Variant::DeleteLeavesQueued);
+        let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
+        entry
+            .remove((fd.0, file), leaves_queued)
+            .ok_or(Errno::NOENT)?;
+        if let Some(file) = self.files.get_mut(file) {
+            file.watchers.retain(|watcher| *watcher != (set, fd.0));
+        }
+        Ok(())
+    }
+
+    /// Tells what is ready, at most `most` items, in the order of the ready list (`epoll_wait(2)` with a time-out of 0).
+    ///
+    /// # Errors
+    ///
+    /// `BADF`; `INVAL` if `set` is no set or `most` is 0; injected ones.
+    pub fn epoll_wait(&mut self, set: Fd, most: usize) -> Result<Vec<Report>, Errno> {
+        if most == 0 {
+            return Err(Errno::INVAL);
+        }
+        let at = self.file_of(set)?;
+        self.set_mut(at).ok_or(Errno::INVAL)?;
+        self.failing(Call::EpollWait)?;
+        let wrong = self.wrong();
+        let mut reports = Vec::new();
+        let mut back = VecDeque::new();
+        while reports.len() < most {
+            let Some(set) = self.set_mut(at) else { break };
+            let Some(key) = set.ready.pop_front() else {
+                break;
+            };
+            let Some(item) = set.items.get_mut(&key) else {
+                continue;
+            };
+            item.queued = false;
+            let Item {
+                mask, data, fired, ..
+            } = *item;
+            let kept = wrong == Some(Variant::OneshotKeepsHangUp);
+            let mask = match (fired, kept) {
+                (false, _) => mask,
+                (true, true) => UNASKED,
+                (true, false) => EpollFlags::NONE,
+            };
+            let flags = match wrong {
+                Some(Variant::NoSecondLook) => mask - HOW - UNASKED,
+                _ => self.poll_file(key.1) & mask,
+            };
+            if flags.is_empty() {
+                continue;
+            }
+            reports.push(Report { flags, data });
+            let Some(item) = self.set_mut(at).and_then(|set| set.items.get_mut(&key)) else {
+                continue;
+            };
+            if mask.contains(EpollFlags::ONESHOT) {
+                item.fired = true;
+                continue;
+            }
+            let again = !mask.contains(EpollFlags::ET) || wrong == Some(Variant::EdgeAsLevel);
+            if again && !fired && wrong != Some(Variant::LevelNotQueuedAgain) {
+                item.queued = true;
+                back.push_back(key);
+            }
+        }
+        if let Some(set) = self.set_mut(at) {
+            match wrong {
+                Some(Variant::LevelToHead) => {
+                    back.into_iter().for_each(|key| set.ready.push_front(key));
+                }
+                Some(Variant::UnsentToTail) => {
+                    back.append(&mut set.ready);
+                    set.ready = back;
+                }
+                _ => set.ready.append(&mut back),
+            }
+        }
+        Ok(reports)
+    }
+
+    /// Something has happened to a file: those who watch it are told, the latest first. `what` is empty if anything may
+    /// have changed.
+    pub(super) fn wake(&mut self, at: u32, what: EpollFlags) {
+        let wrong = self.wrong();
+        let count = self.files.get(at).map_or(0, |file| file.watchers.len());
+        for number in (0..count).rev() {
+            let watcher = self
+                .files
+                .get(at)
+                .and_then(|file| file.watchers.get(number));
+            if let Some(&(set, fd)) = watcher
+                && let Some(set) = self.set_mut(set)
+            {
+                set.wake((fd, at), what, wrong);
+            }
+        }
+    }
+
+    fn queue_if_ready(&mut self, set: u32, key: (u32, u32)) {
+        let bits = self.poll_file(key.1);
+        if let Some(set) = self.set_mut(set)
+            && let Some(item) = set.items.get(&key)
+            && !item.fired
+            && item.mask.intersects(bits)
+        {
+            set.queue(key);
+        }
+    }
+
+    fn set_and_file(&mut self, set: Fd, fd: Fd) -> Result<(u32, u32), Errno> {
+        let (at, file) = (self.file_of(set)?, self.file_of(fd)?);
+        self.failing(Call::EpollCtl)?;
+        let is_set = |at| {
+            matches!(
+                self.files.get(at).map(|file| &file.kind),
+                Some(Kind::Set(_))
+            )
+        };
+        if is_set(at) && !is_set(file) {
+            Ok((at, file))
+        } else {
+            Err(Errno::INVAL)
+        }
+    }
+
+    fn unasked(&self) -> EpollFlags {
+        match self.wrong() {
+            Some(Variant::HangUpOnRequest) => EpollFlags::NONE,
+            _ => UNASKED,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! [`Kernel`]: descriptors, files behind them, and the calls. What each call does is in the files of its subject.
+
+mod connecting;
+mod epoll;
+mod set;
+mod slab;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use epoll::Report;
+pub use socket::Family;
+
+use super::errno::Errno;
+use super::faults::{Call, Fault, Faults};
+use super::flags::EpollFlags;
+use super::variant::Variant;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use set::Set;
+use slab::Slab;
+use socket::{Socket, State};
+
+/// A descriptor: the lowest number that was free when it was made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Fd(pub u32);
+
+/// Sizes of a [`Kernel`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How many descriptors there may be.
+    pub descriptors: u32,
+    /// What the unread writes of one Unix socket may cost (`SO_SNDBUF`).
+    pub unix_buffer: usize,
+    /// What a write of `n + 1` bytes costs on a Unix stream, by `n`. Longer ones cost as the last, and a byte for each
+    /// byte more. Linux counts the memory of a buffer (its `truesize`), which depends on the build.
+    pub unix_charge: Vec<usize>,
+    /// Bytes that lie between a TCP writer and its reader, in both buffers.
+    pub tcp_buffer: usize,
+    /// Of these, bytes that the reader's side holds, and so acknowledges.
+    pub tcp_window: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            descriptors: 1024,
+            unix_buffer: 64 * 1024,
+            unix_charge: Vec::from([768]),
+            tcp_buffer: 64 * 1024,
+            tcp_window: 32 * 1024,
+        }
+    }
+}
+
+/// How a descriptor is shut down.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Shutdown {
+    /// `SHUT_RD`.
+    Read,
+    /// `SHUT_WR`.
+    Write,
+    /// `SHUT_RDWR`.
+    Both,
+}
+
+/// A simulated kernel: descriptors, streams, listeners and epoll sets, held against Linux by the program `differ`.
+///
+/// It is a value: it blocks nowhere, has no clock and no thread, and the same calls give the same answers. Nothing is
+/// delayed: what one end sends the other can read at once.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The file of each descriptor.
+    descriptors: Slab<u32>,
+    files: Slab<File>,
+    limits: Limits,
+    /// What goes wrong.
+    pub faults: Faults,
+    #[cfg(feature = "wrong-kernels")]
+    wrong: Option<Variant>,
+}
+
+/// What descriptors refer to (an open file description).
+#[derive(Clone, Debug)]
+struct File {
+    /// Descriptors; 0 while it waits to be accepted.
+    references: u32,
+    /// Items in epoll sets: the file of the set, and the descriptor that was registered, in this order.
+    watchers: Vec<(u32, u32)>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Socket(Socket),
+    Listener(Listener),
+    Set(Set),
+}
+
+#[derive(Clone, Debug)]
+struct Listener {
+    family: Family,
+    port: u16,
+    backlog: usize,
+    /// Connections to accept.
+    queue: VecDeque<u32>,
+    /// TCP connects that found the queue full.
+    knocking: VecDeque<u32>,
+    /// It was shut down.
+    stopped: bool,
+}
+
+impl Kernel {
+    /// A kernel without descriptors.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            descriptors: Slab::new(),
+            files: Slab::new(),
+            limits,
+            faults: Faults::none(),
+            #[cfg(feature = "wrong-kernels")]
+            wrong: None,
+        }
+    }
+
+    /// The same, but wrong.
+    #[cfg(feature = "wrong-kernels")]
+    #[must_use]
+    pub const fn with_variant(mut self, variant: Variant) -> Self {
+        self.wrong = Some(variant);
+        self
+    }
+
+    #[cfg(feature = "wrong-kernels")]
+    const fn wrong(&self) -> Option<Variant> {
+        self.wrong
+    }
+
+    #[cfg(not(feature = "wrong-kernels"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is asked")]
+    const fn wrong(&self) -> Option<Variant> {
+        None
+    }
+
+    /// The open descriptors, lowest first.
+    pub fn descriptors(&self) -> impl Iterator<Item = Fd> + '_ {
+        self.descriptors.numbers().map(Fd)
+    }
+
+    /// Its sizes.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Its sizes, to change for calls to come.
+    pub const fn limits_mut(&mut self) -> &mut Limits {
+        &mut self.limits
+    }
+
+    /// A pair of connected Unix streams.
+    ///
+    /// # Errors
+    ///
+    /// `MFILE`.
+    pub fn pair(&mut self) -> Result<(Fd, Fd), Errno> {
+        let taken = u32::try_from(self.descriptors.len()).unwrap_or(u32::MAX);
+        if taken.saturating_add(2) > self.limits.descriptors {
+            return Err(Errno::MFILE);
+        }
+        let one = self.file(Kind::Socket(Socket::connected(Family::Unix, None, 0)));
+        let other = self.file(Kind::Socket(Socket::connected(Family::Unix, None, one)));
+        if let Some(socket) = self.socket_mut(one) {
+            socket.peer = Some(other);
+        }
+        Ok((self.describe(one)?, self.describe(other)?))
+    }
+
+    /// Another descriptor of the same file.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `MFILE`.
+    pub fn dup(&mut self, fd: Fd) -> Result<Fd, Errno> {
+        let file = self.file_of(fd)?;
+        self.describe(file)
+    }
+
+    /// Gives a descriptor up. With the last one of a file, its items leave their epoll sets and the other end is told:
+    /// an end, or a reset if there was unread input.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`. An injected error closes all the same, as on Linux.
+    pub fn close(&mut self, fd: Fd) -> Result<(), Errno> {
+        let fault = self.fault(Call::Close);
+        let file = self.descriptors.remove(fd.0).ok_or(Errno::BADF)?;
+        self.release(file);
+        match fault {
+            Some(Fault::Errno(errno)) => Err(errno),
+            Some(Fault::Short(_)) | None => Ok(()),
+        }
+    }
+
+    /// What is true of a descriptor now, as `poll(2)` tells.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`.
+    pub fn poll(&mut self, fd: Fd) -> Result<EpollFlags, Errno> {
+        let file = self.file_of(fd)?;
+        Ok(self.poll_file(file))
+    }
+}
+
+/// Descriptors and files.
+impl Kernel {
+    fn file(&mut self, kind: Kind) -> u32 {
+        self.files.insert(File {
+            references: 0,
+            watchers: Vec::new(),
+            kind,
+        })
+    }
+
+    fn has_descriptor(&self) -> Result<(), Errno> {
+        if self.descriptors.len() < self.limits.descriptors as usize {
+            Ok(())
+        } else {
+            Err(Errno::MFILE)
+        }
+    }
+
+    /// The lowest free descriptor for a file.
+    fn describe(&mut self, file: u32) -> Result<Fd, Errno> {
+        self.has_descriptor()?;
+        if let Some(file) = self.files.get_mut(file) {
+            file.references += 1;
+        }
+        Ok(Fd(self.descriptors.insert(file)))
+    }
+
+    fn file_of(&self, fd: Fd) -> Result<u32, Errno> {
+        self.descriptors.get(fd.0).copied().ok_or(Errno::BADF)
+    }
+
+    fn socket(&self, file: u32) -> Option<&Socket> {
+        match &self.files.get(file)?.kind {
+            Kind::Socket(socket) => Some(socket),
+            Kind::Listener(_) | Kind::Set(_) => None,
+        }
+    }
+
+    fn socket_mut(&mut self, file: u32) -> Option<&mut Socket> {
+        match &mut self.files.get_mut(file)?.kind {
+            Kind::Socket(socket) => Some(socket),
+            Kind::Listener(_) | Kind::Set(_) => None,
+        }
+    }
+
+    fn listener_mut(&mut self, file: u32) -> Option<&mut Listener> {
+        match &mut self.files.get_mut(file)?.kind {
+            Kind::Listener(listener) => Some(listener),
+            Kind::Socket(_) | Kind::Set(_) => None,
+        }
+    }
+
+    fn set_mut(&mut self, file: u32) -> Option<&mut Set> {
+        match &mut self.files.get_mut(file)?.kind {
+            Kind::Set(set) => Some(set),
+            Kind::Socket(_) | Kind::Listener(_) => None,
+        }
+    }
+
+    fn poll_file(&mut self, file: u32) -> EpollFlags {
+        let wrong = self.wrong();
+        match self.files.get_mut(file).map(|file| &mut file.kind) {
+            Some(Kind::Socket(socket)) => socket.poll(&self.limits, wrong),
+            Some(Kind::Listener(listener)) => {
+                EpollFlags::IN.when(!listener.queue.is_empty())
+                    | EpollFlags::HUP.when(listener.stopped)
+            }
+            Some(Kind::Set(_)) | None => EpollFlags::NONE,
+        }
+    }
+
+    /// One descriptor fewer; the last one takes the file with it.
+    fn release(&mut self, at: u32) {
+        let Some(file) = self.files.get_mut(at) else {
+            return;
+        };
+        file.references = file.references.saturating_sub(1);
+        if file.references > 0 {
+            return;
+        }
+        let leaves_queued = self.wrong() == Some(Variant::CloseLeavesQueued);
+        let watchers = self
+            .files
+            .get_mut(at)
+            .map(|file| core::mem::take(&mut file.watchers));
+        for (set, fd) in watchers.into_iter().flatten() {
+            if let Some(set) = self.set_mut(set) {
+                set.remove((fd, at), leaves_queued);
+            }
+        }
+        match self.files.remove(at).map(|file| file.kind) {
+            Some(Kind::Socket(socket)) => self.hang_up(at, socket),
+            Some(Kind::Listener(listener)) => self.stop_listening(listener),
+            Some(Kind::Set(set)) => {
+                for (_, file) in set.items.into_keys() {
+                    if let Some(file) = self.files.get_mut(file) {
+                        file.watchers.retain(|(set, _)| *set != at);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The fault of this call, if there is one.
+    fn fault(&mut self, call: Call) -> Option<Fault> {
+        self.faults.next(call)
+    }
+
+    /// The error that was put into this call.
+    fn failing(&mut self, call: Call) -> Result<(), Errno> {
+        match self.fault(call) {
+            Some(Fault::Errno(errno)) => Err(errno),
+            Some(Fault::Short(_)) | None => Ok(()),
+        }
+    }
+}
+
+/// A peer that named no address of its own.
+const ANYBODY: SocketAddr = SocketAddr::new(
+    core::net::IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 1)),
+    1024,
+);

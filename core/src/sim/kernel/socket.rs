@@ -1,0 +1,187 @@
+//! [`Socket`]: one end of a stream, and what `poll(2)` says about it.
+
+use super::Limits;
+use crate::sim::errno::Errno;
+use crate::sim::flags::EpollFlags;
+use crate::sim::variant::Variant;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// The two kinds of streams.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Family {
+    /// Unix streams: each write is kept apart and frees its room when it has been read whole.
+    Unix,
+    /// TCP: bytes are bytes; an end of its own, resets, an urgent mark.
+    Tcp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// Not connected yet.
+    Fresh,
+    /// A TCP connect waits for a place in the listener's queue.
+    Connecting,
+    Established,
+    /// TCP: both ends were sent and read, or it was reset.
+    Closed,
+}
+
+/// What one write has put into the queue, as far as it has not been read.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    /// How many of them have been read.
+    pub(super) at: usize,
+    /// What the writer is charged for it.
+    pub(super) charge: usize,
+}
+
+impl Chunk {
+    pub(super) fn left(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or(&[])
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Socket {
+    pub(super) family: Family,
+    pub(super) state: State,
+    pub(super) address: Option<SocketAddr>,
+    /// The other end; `None` before the connection and after it was closed.
+    pub(super) peer: Option<u32>,
+    /// The listener that a connect waits for.
+    pub(super) knocks_at: Option<u32>,
+    /// Received and not read.
+    pub(super) queue: VecDeque<Chunk>,
+    /// Bytes in the queue.
+    pub(super) unread: usize,
+    /// In-band bytes in front of the urgent mark.
+    pub(super) urgent: Option<usize>,
+    /// What our own unread bytes cost.
+    pub(super) charged: usize,
+    pub(super) receive_shut: bool,
+    pub(super) send_shut: bool,
+    /// TCP: the peer's end has come.
+    pub(super) ended: bool,
+    /// TCP: a write or a poll has found no room, so the next room is told.
+    pub(super) no_space: bool,
+    /// `SO_LINGER` of zero seconds: closing resets.
+    pub(super) resets: bool,
+    pub(super) error: Option<Errno>,
+}
+
+impl Socket {
+    pub(super) const fn new(family: Family, address: Option<SocketAddr>) -> Self {
+        Self {
+            family,
+            state: State::Fresh,
+            address,
+            peer: None,
+            knocks_at: None,
+            queue: VecDeque::new(),
+            unread: 0,
+            urgent: None,
+            charged: 0,
+            receive_shut: false,
+            send_shut: false,
+            ended: false,
+            no_space: false,
+            resets: false,
+            error: None,
+        }
+    }
+
+    pub(super) const fn connected(family: Family, address: Option<SocketAddr>, peer: u32) -> Self {
+        let mut socket = Self::new(family, address);
+        socket.state = State::Established;
+        socket.peer = Some(peer);
+        socket
+    }
+
+    /// Room for more output: a quarter of the limit taken at most on a Unix stream (`unix_writable`), two thirds on TCP
+    /// (`sk_stream_is_writeable`). `extra` is what is being freed right now and still counted.
+    pub(super) const fn is_writable(&self, limits: &Limits, extra: usize) -> bool {
+        match self.family {
+            Family::Unix => (self.charged + 1 + extra) * 4 <= limits.unix_buffer,
+            Family::Tcp => {
+                let free = limits.tcp_buffer.saturating_sub(self.charged);
+                free >= self.charged / 2 && free > 0
+            }
+        }
+    }
+
+    /// What is true of it now: `unix_poll`, `tcp_poll`. To look for room and find none is to ask for it.
+    pub(super) fn poll(&mut self, limits: &Limits, wrong: Option<Variant>) -> EpollFlags {
+        let input = match wrong {
+            Some(Variant::EndWithoutInput) => EpollFlags::NONE,
+            _ => EpollFlags::IN,
+        };
+        let both = match wrong {
+            Some(Variant::HangUpOnHalfClose) => self.receive_shut || self.send_shut,
+            _ => self.receive_shut && self.send_shut,
+        };
+        let apart = matches!(self.state, State::Fresh | State::Closed);
+        let mut bits = EpollFlags::ERR.when(self.error.is_some())
+            | EpollFlags::HUP.when(both || apart)
+            | (EpollFlags::RDHUP | input).when(self.receive_shut);
+        if self.state == State::Connecting {
+            return bits;
+        }
+        bits |= EpollFlags::IN.when(self.unread > 0);
+        bits |= EpollFlags::PRI.when(self.urgent.is_some());
+        let writable = self.is_writable(limits, 0);
+        match self.family {
+            Family::Unix => bits |= EpollFlags::OUT.when(writable),
+            Family::Tcp => {
+                bits |= EpollFlags::OUT.when(writable || self.send_shut);
+                self.no_space |= !writable && !self.send_shut;
+            }
+        }
+        bits
+    }
+
+    /// Takes up to `into.len()` bytes out of the queue; answers how many, and the charges of chunks that are used up.
+    /// A transfer ends at the urgent mark, and the next one begins behind it.
+    pub(super) fn take(&mut self, into: &mut [u8]) -> (usize, usize) {
+        let (mut moved, mut freed) = (0, 0);
+        if self.urgent == Some(0) && self.unread > 0 {
+            self.urgent = None;
+        }
+        let most = into.len().min(self.urgent.unwrap_or(usize::MAX));
+        while moved < most {
+            let Some(chunk) = self.queue.front_mut() else {
+                break;
+            };
+            let left = chunk.left();
+            let n = left.len().min(most - moved);
+            if let (Some(to), Some(from)) = (into.get_mut(moved..moved + n), left.get(..n)) {
+                to.copy_from_slice(from);
+            }
+            chunk.at += n;
+            moved += n;
+            if self.family == Family::Tcp {
+                freed += n;
+            }
+            if chunk.left().is_empty() {
+                if self.family == Family::Unix {
+                    freed += chunk.charge;
+                }
+                self.queue.pop_front();
+            }
+        }
+        self.unread -= moved;
+        self.urgent = self.urgent.map(|ahead| ahead.saturating_sub(moved));
+        (moved, freed)
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8], charge: usize) {
+        self.unread += bytes.len();
+        self.queue.push_back(Chunk {
+            bytes: bytes.to_vec(),
+            at: 0,
+            charge,
+        });
+    }
+}

@@ -1,0 +1,425 @@
+//! Sending, receiving, shutting down, and what a close does to the other end.
+
+use super::{Call, Errno, Family, Fault, Fd, Kernel, Kind, Shutdown, Socket, State};
+use crate::sim::flags::EpollFlags;
+use crate::sim::variant::Variant;
+
+/// The key of a wake-up for new bytes.
+const INPUT: EpollFlags = EpollFlags::from_bits(0x3);
+
+impl Kernel {
+    /// Receives; 0 bytes are the peer's end.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `INVAL`; what is kept for the socket (`CONNRESET`, …), once; injected ones.
+    pub fn recv(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+        let at = self.stream(fd)?;
+        let most = self.most(at, Call::Recv, into.len(), INPUT)?;
+        let into = into.get_mut(..most).unwrap_or_default();
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let socket = self.socket_mut(at).ok_or(Errno::NOTCONN)?;
+        match (socket.family, socket.state) {
+            (Family::Unix, State::Fresh) => return Err(Errno::INVAL),
+            (Family::Tcp, State::Fresh) => return Err(Errno::NOTCONN),
+            (_, State::Connecting) => return Err(Errno::AGAIN),
+            (_, State::Established | State::Closed) => {}
+        }
+        let (moved, freed) = socket.take(into);
+        if moved > 0 {
+            let writer = socket.peer;
+            self.make_room(writer, freed);
+            return Ok(moved);
+        }
+        if socket.ended {
+            return Ok(0);
+        }
+        match socket.error.take() {
+            Some(errno) => Err(errno),
+            None if socket.receive_shut => Ok(0),
+            None => Err(Errno::AGAIN),
+        }
+    }
+
+    /// Sends as much as there is room for.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `PIPE`; what is kept for the socket, once; injected ones.
+    pub fn send(&mut self, fd: Fd, bytes: &[u8]) -> Result<usize, Errno> {
+        let at = self.stream(fd)?;
+        let most = self.most(at, Call::Send, bytes.len(), EpollFlags::OUT)?;
+        let bytes = bytes.get(..most).unwrap_or_default();
+        match self.socket(at).map(|socket| socket.family) {
+            Some(Family::Unix) => self.send_unix(at, bytes),
+            Some(Family::Tcp) => self.send_tcp(at, bytes),
+            None => Err(Errno::NOTCONN),
+        }
+    }
+
+    /// Sends one urgent byte (`MSG_OOB`): the receiver sees a mark where it was, and not the byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); `OPNOTSUPP` on a Unix stream, whose urgent bytes are another matter.
+    pub fn send_urgent(&mut self, fd: Fd) -> Result<(), Errno> {
+        let at = self.stream(fd)?;
+        if self.socket(at).map(|socket| socket.family) != Some(Family::Tcp) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        self.send_tcp(at, &[])?;
+        if let Some(peer) = self.peer(at)
+            && let Some(socket) = self.socket_mut(peer)
+        {
+            socket.urgent = Some(socket.unread);
+            self.wake(peer, INPUT);
+        }
+        Ok(())
+    }
+
+    /// Shuts one or both directions down.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`; `NOTCONN` for TCP that is not connected, or no longer; injected ones.
+    pub fn shutdown(&mut self, fd: Fd, how: Shutdown) -> Result<(), Errno> {
+        let at = self.file_of(fd)?;
+        self.failing(Call::Shutdown)?;
+        if let Some(listener) = self.listener_mut(at) {
+            listener.stopped |= how != Shutdown::Write;
+            self.wake(at, EpollFlags::NONE);
+            return Ok(());
+        }
+        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+        let read = how != Shutdown::Write;
+        let write = how != Shutdown::Read;
+        let ends = write && !socket.send_shut && socket.state == State::Established;
+        let apart = socket.state != State::Established && socket.family == Family::Tcp;
+        socket.receive_shut |= read;
+        socket.send_shut |= write;
+        let (family, peer) = (socket.family, socket.peer);
+        match family {
+            Family::Unix => {
+                if self.wrong() != Some(Variant::ShutdownWakesOneSide) {
+                    self.wake(at, EpollFlags::NONE);
+                }
+                if let Some(peer) = peer
+                    && let Some(socket) = self.socket_mut(peer)
+                {
+                    socket.receive_shut |= write;
+                    socket.send_shut |= read;
+                    self.wake(peer, EpollFlags::NONE);
+                }
+            }
+            Family::Tcp => {
+                if ends {
+                    self.send_end(at);
+                }
+                self.wake(at, EpollFlags::NONE);
+            }
+        }
+        if apart { Err(Errno::NOTCONN) } else { Ok(()) }
+    }
+
+    /// Takes the error that is kept for a socket (`SO_ERROR`), which clears it.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn take_error(&mut self, fd: Fd) -> Result<Option<Errno>, Errno> {
+        let at = self.file_of(fd)?;
+        if let Some(Kind::Set(_)) = self.files.get(at).map(|file| &file.kind) {
+            return Err(Errno::NOTSOCK);
+        }
+        Ok(self.socket_mut(at).and_then(|socket| socket.error.take()))
+    }
+
+    /// Makes the last close reset the connection (`SO_LINGER` of zero seconds), of TCP.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn reset_on_close(&mut self, fd: Fd) -> Result<(), Errno> {
+        let at = self.stream(fd)?;
+        if let Some(socket) = self.socket_mut(at) {
+            socket.resets = socket.family == Family::Tcp;
+        }
+        Ok(())
+    }
+
+    /// How much of what was sent waits in the kernel (`SIOCOUTQ`): of TCP the bytes that the other side has not
+    /// acknowledged, of Unix streams what its unread writes cost.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`; injected ones.
+    pub fn unsent(&mut self, fd: Fd) -> Result<usize, Errno> {
+        let at = self.stream(fd)?;
+        self.failing(Call::Unsent)?;
+        let window = self.limits.tcp_window;
+        let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
+        Ok(match socket.family {
+            Family::Unix => socket.charged,
+            Family::Tcp => socket.charged.saturating_sub(window),
+        })
+    }
+
+    /// Bytes that wait to be received (`SIOCINQ`).
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn unread(&self, fd: Fd) -> Result<usize, Errno> {
+        let at = self.stream(fd)?;
+        Ok(self.socket(at).map_or(0, |socket| socket.unread))
+    }
+}
+
+impl Kernel {
+    /// The socket or listener behind a descriptor.
+    fn stream(&self, fd: Fd) -> Result<u32, Errno> {
+        let at = self.file_of(fd)?;
+        match self.files.get(at).map(|file| &file.kind) {
+            Some(Kind::Set(_)) | None => Err(Errno::NOTSOCK),
+            Some(Kind::Socket(_) | Kind::Listener(_)) => Ok(at),
+        }
+    }
+
+    fn peer(&self, at: u32) -> Option<u32> {
+        self.socket(at)?.peer
+    }
+
+    /// How many bytes this transfer may move. After a fault that is told as would-block or as a short count, whoever
+    /// waits is woken: what is there counts as having come just afterwards.
+    fn most(&mut self, at: u32, call: Call, len: usize, key: EpollFlags) -> Result<usize, Errno> {
+        match self.fault(call) {
+            None => Ok(len),
+            Some(Fault::Errno(errno)) => {
+                if errno == Errno::AGAIN {
+                    self.wake(at, key);
+                }
+                Err(errno)
+            }
+            Some(Fault::Short(most)) => {
+                self.wake(at, key);
+                Ok(len.min(most.max(1) as usize))
+            }
+        }
+    }
+
+    fn send_unix(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
+        let buffer = self.limits.unix_buffer;
+        // `unix_stream_sendmsg`: two buffers at least fit.
+        let longest = (buffer / 2).saturating_sub(64).max(1);
+        let mut sent = 0;
+        loop {
+            let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+            if socket.state == State::Fresh {
+                return Err(Errno::NOTCONN);
+            }
+            if socket.send_shut {
+                return Err(Errno::PIPE);
+            }
+            let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) else {
+                return Ok(sent);
+            };
+            if socket.charged >= buffer {
+                return if sent > 0 {
+                    Ok(sent)
+                } else {
+                    Err(Errno::AGAIN)
+                };
+            }
+            let Some(peer) = socket.peer else {
+                return Err(Errno::PIPE);
+            };
+            let chunk = rest.get(..longest.min(rest.len())).unwrap_or(rest);
+            let charge = charge(&self.limits.unix_charge, chunk.len());
+            if let Some(socket) = self.socket_mut(at) {
+                socket.charged += charge;
+            }
+            if let Some(peer) = self.socket_mut(peer) {
+                peer.put(chunk, charge);
+            }
+            self.wake(peer, INPUT);
+            sent += chunk.len();
+        }
+    }
+
+    fn send_tcp(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
+        let buffer = self.limits.tcp_buffer;
+        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+        if socket.state == State::Connecting {
+            return Err(Errno::AGAIN);
+        }
+        if let Some(errno) = socket.error.take() {
+            return Err(errno);
+        }
+        if socket.send_shut || socket.state != State::Established {
+            return Err(Errno::PIPE);
+        }
+        let room = buffer.saturating_sub(socket.charged);
+        let taken = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
+        socket.no_space |= taken.len() < bytes.len();
+        if taken.is_empty() && !bytes.is_empty() {
+            return Err(Errno::AGAIN);
+        }
+        let Some(peer) = socket.peer else {
+            // Nobody is there any more: the answer is a reset.
+            self.reset(at);
+            return Ok(taken.len());
+        };
+        let deaf = self
+            .socket(peer)
+            .is_some_and(|peer| peer.receive_shut && peer.send_shut);
+        if deaf {
+            self.reset(peer);
+            self.reset(at);
+            return Ok(taken.len());
+        }
+        if let Some(socket) = self.socket_mut(at) {
+            socket.charged += taken.len();
+        }
+        if let Some(peer) = self.socket_mut(peer)
+            && !taken.is_empty()
+        {
+            peer.put(taken, 0);
+        }
+        if !taken.is_empty() {
+            self.wake(peer, INPUT);
+        }
+        Ok(taken.len())
+    }
+
+    /// A reader has freed so much of what a writer had been charged.
+    fn make_room(&mut self, writer: Option<u32>, freed: usize) {
+        let Some(writer) = writer else {
+            return;
+        };
+        let wrong = self.wrong();
+        let limits = &self.limits;
+        let Some(Kind::Socket(socket)) = self.files.get_mut(writer).map(|file| &mut file.kind)
+        else {
+            return;
+        };
+        socket.charged = socket.charged.saturating_sub(freed);
+        let tells = match socket.family {
+            Family::Unix => {
+                (freed > 0 || wrong == Some(Variant::WriteEdgeOnPartialRead))
+                    && socket.is_writable(limits, 1)
+            }
+            Family::Tcp => {
+                let tells = socket.no_space && socket.is_writable(limits, 0);
+                socket.no_space &= !tells;
+                tells
+            }
+        };
+        if tells && wrong != Some(Variant::NoWriteEdge) {
+            self.wake(writer, EpollFlags::OUT);
+        }
+    }
+
+    /// TCP: our end goes to the peer. When both ends have gone both ways, the connection is over on both sides.
+    fn send_end(&mut self, at: u32) {
+        let (ended, peer) = match self.socket(at) {
+            Some(socket) => (socket.ended, socket.peer),
+            None => return,
+        };
+        if let Some(peer) = peer {
+            if let Some(socket) = self.socket_mut(peer) {
+                socket.receive_shut = true;
+                socket.ended = true;
+                if ended {
+                    socket.state = State::Closed;
+                }
+            }
+            self.wake(peer, EpollFlags::NONE);
+        }
+        if ended && let Some(socket) = self.socket_mut(at) {
+            socket.state = State::Closed;
+        }
+    }
+
+    /// TCP: a reset comes in.
+    pub(super) fn reset(&mut self, at: u32) {
+        let Some(socket) = self.socket_mut(at) else {
+            return;
+        };
+        if socket.state == State::Closed {
+            return;
+        }
+        socket.error = Some(match socket.state {
+            State::Connecting => Errno::CONNREFUSED,
+            // `tcp_reset` in CLOSE_WAIT.
+            State::Established if socket.ended && !socket.send_shut => Errno::PIPE,
+            State::Fresh | State::Established | State::Closed => Errno::CONNRESET,
+        });
+        socket.state = State::Closed;
+        socket.receive_shut = true;
+        socket.send_shut = true;
+        socket.peer = None;
+        socket.charged = 0;
+        self.wake(at, EpollFlags::NONE);
+    }
+
+    /// The last descriptor of a socket is gone; `at` was its file.
+    pub(super) fn hang_up(&mut self, at: u32, socket: Socket) {
+        if let Some(listener) = socket.knocks_at.and_then(|at| self.listener_mut(at)) {
+            listener.knocking.retain(|knocking| *knocking != at);
+        }
+        let Some(peer) = socket.peer else {
+            return;
+        };
+        let unread = !socket.queue.is_empty();
+        match socket.family {
+            Family::Unix => {
+                let reset =
+                    (unread || socket.resets) && self.wrong() != Some(Variant::NoErrorOnReset);
+                if let Some(other) = self.socket_mut(peer) {
+                    other.receive_shut = true;
+                    other.send_shut = true;
+                    other.peer = None;
+                    if reset {
+                        other.error = Some(Errno::CONNRESET);
+                    }
+                }
+                self.wake(peer, EpollFlags::NONE);
+                if unread {
+                    let freed = socket.queue.iter().map(|chunk| chunk.charge).sum();
+                    self.make_room(Some(peer), freed);
+                }
+            }
+            Family::Tcp if socket.state == State::Closed => {
+                if let Some(other) = self.socket_mut(peer) {
+                    other.peer = None;
+                }
+            }
+            Family::Tcp if unread || socket.resets => self.reset(peer),
+            Family::Tcp => {
+                if let Some(other) = self.socket_mut(peer) {
+                    other.peer = None;
+                    if !socket.send_shut {
+                        other.receive_shut = true;
+                        other.ended = true;
+                        if socket.ended {
+                            other.state = State::Closed;
+                        }
+                    }
+                }
+                if !socket.send_shut {
+                    self.wake(peer, EpollFlags::NONE);
+                }
+            }
+        }
+    }
+}
+
+/// What a write of so many bytes costs.
+fn charge(table: &[usize], len: usize) -> usize {
+    let last = table.len().saturating_sub(1);
+    let at = len.saturating_sub(1);
+    let base = table.get(at.min(last)).copied().unwrap_or(0);
+    base.saturating_add(at.saturating_sub(last))
+}

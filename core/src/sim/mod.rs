@@ -1,0 +1,33 @@
+//! A simulated kernel, for testing what runs on a real one: without a socket, without a clock, without a thread.
+//!
+//! [`Kernel`] is a model of the calls that a driver makes: streams (TCP and Unix) with half-close, reset, urgent mark and
+//! buffers that fill; listeners with a backlog; epoll sets with level, edge and one-shot triggering and one ready list,
+//! first in, first out; descriptors that are copied, closed and used again, the lowest first. It is held against Linux:
+//! the program `differ` makes the same random calls on both and compares every answer and the order of every report.
+//!
+//! [`Faults`] makes calls fail: one that is named, or a random few of a mixture that its seed chooses.
+//!
+//! This module allocates; it is compiled only with the feature `sim`, and no other part of the crate uses it.
+
+mod errno;
+mod faults;
+mod flags;
+mod kernel;
+mod random;
+#[cfg_attr(
+    not(feature = "wrong-kernels"),
+    expect(
+        dead_code,
+        unreachable_pub,
+        reason = "no build without the feature can choose one"
+    )
+)]
+mod variant;
+
+pub use errno::Errno;
+pub use faults::{Call, Fault, Faults};
+pub use flags::EpollFlags;
+pub use kernel::{Family, Fd, Kernel, Limits, Report, Shutdown};
+pub use random::Random;
+#[cfg(feature = "wrong-kernels")]
+pub use variant::Variant;

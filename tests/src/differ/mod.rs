@@ -1,0 +1,230 @@
+//! The simulated kernel held against the real one: the same random calls on both, every answer and the order of every
+//! report compared.
+//!
+//! Unix pairs first, where everything is determined by the calls; then TCP over the loopback, where after each call both
+//! sides are given time to agree on what has arrived. A TCP session stays within what the calls determine: it never
+//! fills a buffer or a listener's queue.
+
+mod operation;
+mod real;
+mod simulated;
+
+pub use operation::{Answer, Operation};
+pub use real::without_gaps;
+
+use core::fmt;
+use real::Real;
+use rustix::io;
+use tidegate_core::sim::{Family, Kernel, Limits, Random};
+
+/// Operations of one session.
+const SESSION: u64 = 300;
+/// One session in so many is over TCP.
+const TCP_IN: u32 = 5;
+/// How often a failing session is tried again to shorten it.
+const TRIES: u32 = 500;
+/// Milliseconds that a TCP session is given to agree: ample the first time, few while it is shortened.
+const PATIENCE: (u32, u32) = (1000, 100);
+/// Send buffers of Unix sessions, in bytes: one that a few writes fill, and one that takes more.
+const BUFFERS: [usize; 2] = [1, 20_000];
+
+/// What is needed to run sessions on this machine.
+#[derive(Debug)]
+pub struct Differ {
+    /// By the buffers they are of.
+    limits: Vec<(usize, Limits)>,
+    make: fn(Limits) -> Kernel,
+}
+
+/// The shortest list of operations found, the last of which the two kernels answer differently.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Divergence {
+    /// The seed of the session.
+    pub seed: u64,
+    /// Which sockets.
+    pub family: Family,
+    /// How many operations had agreed before, in this session.
+    pub after: u64,
+    operations: Vec<Operation>,
+    difference: String,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            family,
+            after,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "session {seed} ({family:?}) diverges after {after} operations, or after these:"
+        )?;
+        for operation in &self.operations {
+            writeln!(f, "  {operation:?}")?;
+        }
+        write!(f, "  {}", self.difference)
+    }
+}
+
+/// What one session is.
+struct Session<'a> {
+    seed: u64,
+    family: Family,
+    buffer: usize,
+    limits: &'a Limits,
+    make: fn(Limits) -> Kernel,
+}
+
+impl Differ {
+    /// Measures this kernel; `make` makes the simulated one.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us make sockets.
+    pub fn new(make: fn(Limits) -> Kernel) -> io::Result<Self> {
+        let measured = |buffer| Ok((buffer, real::measured(buffer)?));
+        Ok(Self {
+            limits: BUFFERS
+                .into_iter()
+                .map(measured)
+                .collect::<io::Result<_>>()?,
+            make,
+        })
+    }
+
+    /// Runs sessions until `operations` have agreed, or `most` sessions have not; `tell` is told what diverged. Answers how
+    /// many operations were made, and how many sessions diverged.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us make sockets.
+    pub fn run(
+        &self,
+        seed: u64,
+        operations: u64,
+        most: usize,
+        mut tell: impl FnMut(&Divergence),
+    ) -> io::Result<(u64, usize)> {
+        let mut random = Random::new(seed);
+        let (mut made, mut divergences) = (0, 0);
+        while made < operations && divergences < most {
+            let session = self.session(random.next_u64());
+            let length = SESSION.min(operations - made);
+            match session.run(length)? {
+                None => made += length,
+                Some(divergence) => {
+                    made += divergence.after + 1;
+                    divergences += 1;
+                    tell(&divergence);
+                }
+            }
+        }
+        Ok((made, divergences))
+    }
+
+    fn session(&self, seed: u64) -> Session<'_> {
+        let mut random = Random::new(seed);
+        let tcp = random.one_in(TCP_IN);
+        let (buffer, limits) = random.pick(&self.limits).expect("measured");
+        Session {
+            seed,
+            family: if tcp { Family::Tcp } else { Family::Unix },
+            buffer: *buffer,
+            limits,
+            make: self.make,
+        }
+    }
+}
+
+impl Session<'_> {
+    fn run(&self, length: u64) -> io::Result<Option<Divergence>> {
+        let mut random = Random::new(self.seed);
+        let (mut kernel, mut real) = self.begin()?;
+        let mut operations = Vec::new();
+        for after in 0..length {
+            let operation = operation::draw(&mut random, &kernel, self.family);
+            operations.push(operation);
+            if let Some(difference) = self.step(&mut kernel, &mut real, operation, PATIENCE.0) {
+                drop(real);
+                let (operations, difference) = self.shorten(operations, difference)?;
+                return Ok(Some(Divergence {
+                    seed: self.seed,
+                    family: self.family,
+                    after,
+                    operations,
+                    difference,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin(&self) -> io::Result<(Kernel, Real)> {
+        let kernel = (self.make)(self.limits.clone());
+        let real = Real::new(self.family, self.buffer)?;
+        Ok((simulated::prepared(kernel, self.family), real))
+    }
+
+    /// One operation on both; tells the difference.
+    fn step(
+        &self,
+        kernel: &mut Kernel,
+        real: &mut Real,
+        operation: Operation,
+        patience: u32,
+    ) -> Option<String> {
+        let simulated = simulated::perform(kernel, operation);
+        let answer = real.perform(operation);
+        if answer != simulated {
+            return Some(format!("real {answer:?}, simulated {simulated:?}"));
+        }
+        if self.family == Family::Tcp {
+            return real.settle(kernel, patience);
+        }
+        None
+    }
+
+    /// The first difference that this list leads to, and how much of the list that takes.
+    fn replay(&self, operations: &[Operation]) -> io::Result<Option<(usize, String)>> {
+        let (mut kernel, mut real) = self.begin()?;
+        for (number, operation) in operations.iter().enumerate() {
+            if let Some(difference) = self.step(&mut kernel, &mut real, *operation, PATIENCE.1) {
+                return Ok(Some((number + 1, difference)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Leaves out whatever can be left out, in pieces that grow smaller, with some difference still there at the end.
+    fn shorten(
+        &self,
+        mut operations: Vec<Operation>,
+        mut difference: String,
+    ) -> io::Result<(Vec<Operation>, String)> {
+        let mut piece = operations.len() / 2;
+        let mut tries = 0;
+        while piece > 0 {
+            let mut at = 0;
+            let before = operations.len();
+            while at < operations.len() && tries < TRIES {
+                tries += 1;
+                let end = (at + piece).min(operations.len());
+                let fewer = [&operations[..at], &operations[end..]].concat();
+                match self.replay(&fewer)? {
+                    Some((length, found)) => {
+                        operations = fewer;
+                        operations.truncate(length);
+                        difference = found;
+                    }
+                    None => at = end,
+                }
+            }
+            if operations.len() == before || piece > 1 {
+                piece /= 2;
+            }
+        }
+        Ok((operations, difference))
+    }
+}
