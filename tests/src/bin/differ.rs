@@ -14,6 +14,8 @@ Usage: differ [OPTIONS]
 
   --operations N  how many calls (default 1000000)
   --seed N        which ones (default 1)
+  --matrix        holds twenty deliberately wrong models against this kernel, each until it diverges
+                  (needs `--features wrong-kernels`; the last line is `caught: N of 20`)
   --help          this text
 
 The last line is `divergences: 0`, and the exit code 0, if there are none. Of sessions that diverge, at most ten, the
@@ -31,6 +33,7 @@ struct Options {
 
 enum Command {
     Compare(Options),
+    Matrix(Options),
     Help,
 }
 
@@ -40,10 +43,8 @@ fn main() -> ExitCode {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        Ok(Command::Compare(options)) => compare(options).unwrap_or_else(|error| {
-            eprintln!("differ: {error}");
-            ExitCode::FAILURE
-        }),
+        Ok(Command::Compare(options)) => report(compare(options)),
+        Ok(Command::Matrix(options)) => report(matrix(options)),
         Err(wrong) => {
             eprintln!("differ: {wrong}; --help tells the options");
             ExitCode::from(2)
@@ -51,20 +52,33 @@ fn main() -> ExitCode {
     }
 }
 
+fn report(result: rustix::io::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("differ: {error}");
+        ExitCode::FAILURE
+    })
+}
+
 fn arguments(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut options = Options {
         operations: 1_000_000,
         seed: 1,
     };
+    let mut matrix = false;
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("operations") => options.operations = number(&mut parser, "--operations")?,
             Arg::Long("seed") => options.seed = number(&mut parser, "--seed")?,
+            Arg::Long("matrix") => matrix = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
         }
     }
-    Ok(Command::Compare(options))
+    Ok(if matrix {
+        Command::Matrix(options)
+    } else {
+        Command::Compare(options)
+    })
 }
 
 fn number<T: FromStr<Err: fmt::Display>>(
@@ -90,4 +104,40 @@ fn compare(options: Options) -> rustix::io::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Each wrong model, and after how many operations this kernel shows that it is.
+#[cfg(feature = "wrong-kernels")]
+fn matrix(options: Options) -> rustix::io::Result<ExitCode> {
+    use tidegate_core::sim::Variant;
+
+    let _plugs = without_gaps()?;
+    let mut differ = Differ::new(Kernel::new)?;
+    let mut caught = 0;
+    for variant in Variant::ALL {
+        differ.replace(move |limits| Kernel::new(limits).with_variant(variant));
+        let mut shortest = 0;
+        let (made, divergences) =
+            differ.run(options.seed, options.operations, 1, |divergence| {
+                shortest = divergence.operations().len();
+            })?;
+        if divergences > 0 {
+            caught += 1;
+            println!("{variant:?}: caught after {made} operations, shown by {shortest}");
+        } else {
+            println!("{variant:?}: not caught in {made} operations");
+        }
+    }
+    println!("caught: {caught} of {}", Variant::ALL.len());
+    Ok(if caught == Variant::ALL.len() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(not(feature = "wrong-kernels"))]
+fn matrix(_: Options) -> rustix::io::Result<ExitCode> {
+    eprintln!("differ: --matrix needs a build with `--features wrong-kernels`");
+    Ok(ExitCode::from(2))
 }

@@ -20,7 +20,7 @@ use tidegate_core::sim::{Family, Kernel, Limits, Random};
 /// Operations of one session.
 const SESSION: u64 = 300;
 /// One session in so many is over TCP.
-const TCP_IN: u32 = 5;
+const TCP_IN: u32 = 10;
 /// How often a failing session is tried again to shorten it.
 const TRIES: u32 = 500;
 /// Milliseconds that a TCP session is given to agree: ample the first time, few while it is shortened.
@@ -29,11 +29,16 @@ const PATIENCE: (u32, u32) = (1000, 100);
 const BUFFERS: [usize; 2] = [1, 20_000];
 
 /// What is needed to run sessions on this machine.
-#[derive(Debug)]
 pub struct Differ {
     /// By the buffers they are of.
     limits: Vec<(usize, Limits)>,
-    make: fn(Limits) -> Kernel,
+    make: Box<dyn Fn(Limits) -> Kernel>,
+}
+
+impl fmt::Debug for Differ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Differ").finish_non_exhaustive()
+    }
 }
 
 /// The shortest list of operations found, the last of which the two kernels answer differently.
@@ -47,6 +52,14 @@ pub struct Divergence {
     pub after: u64,
     operations: Vec<Operation>,
     difference: String,
+}
+
+impl Divergence {
+    /// The list.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
 }
 
 impl fmt::Display for Divergence {
@@ -74,7 +87,7 @@ struct Session<'a> {
     family: Family,
     buffer: usize,
     limits: &'a Limits,
-    make: fn(Limits) -> Kernel,
+    make: &'a dyn Fn(Limits) -> Kernel,
 }
 
 impl Differ {
@@ -83,15 +96,20 @@ impl Differ {
     /// # Errors
     ///
     /// The system does not let us make sockets.
-    pub fn new(make: fn(Limits) -> Kernel) -> io::Result<Self> {
+    pub fn new(make: impl Fn(Limits) -> Kernel + 'static) -> io::Result<Self> {
         let measured = |buffer| Ok((buffer, real::measured(buffer)?));
         Ok(Self {
             limits: BUFFERS
                 .into_iter()
                 .map(measured)
                 .collect::<io::Result<_>>()?,
-            make,
+            make: Box::new(make),
         })
+    }
+
+    /// Another way to make the simulated kernel.
+    pub fn replace(&mut self, make: impl Fn(Limits) -> Kernel + 'static) {
+        self.make = Box::new(make);
     }
 
     /// Runs sessions until `operations` have agreed, or `most` sessions have not; `tell` is told what diverged. Answers how
@@ -133,7 +151,7 @@ impl Differ {
             family: if tcp { Family::Tcp } else { Family::Unix },
             buffer: *buffer,
             limits,
-            make: self.make,
+            make: &self.make,
         }
     }
 }
@@ -144,7 +162,7 @@ impl Session<'_> {
         let (mut kernel, mut real) = self.begin()?;
         let mut operations = Vec::new();
         for after in 0..length {
-            let operation = operation::draw(&mut random, &kernel, self.family);
+            let operation = operation::draw(&mut random, &mut kernel, self.family);
             operations.push(operation);
             if let Some(difference) = self.step(&mut kernel, &mut real, operation, PATIENCE.0) {
                 drop(real);

@@ -66,11 +66,15 @@ impl From<Result<Answer, Errno>> for Answer {
     }
 }
 
+/// The listener of a TCP session.
+pub(super) const LISTENER: Fd = Fd(2);
 /// The port of the listener in the simulated kernel.
 pub(super) const PORT: u16 = 1;
 /// Connections that may wait to be accepted: more than a session makes. A real listener that has its fill lets connects
 /// knock for a second and more.
 pub(super) const BACKLOG: usize = 200;
+/// The byte of an urgent send: none of the pattern.
+pub(super) const URGENT: u8 = 255;
 /// Descriptors that are open at once, about.
 const CROWD: usize = 16;
 
@@ -82,13 +86,17 @@ pub(super) fn pattern(fd: Fd, len: usize) -> Vec<u8> {
 }
 
 /// The next operation of a session, one that means something to the kernel as it is now.
-pub(super) fn draw(random: &mut Random, kernel: &Kernel, family: Family) -> Operation {
+pub(super) fn draw(random: &mut Random, kernel: &mut Kernel, family: Family) -> Operation {
     let first = if family == Family::Tcp { 3 } else { 2 };
     let open: Vec<Fd> = kernel.descriptors().filter(|fd| fd.0 >= first).collect();
     let set = Fd(random.below(2));
     let Some(&fd) = random.pick(&open) else {
         return new_socket(random, family);
     };
+    // What is not accepted soon acknowledges late, which is to be waited for.
+    if family == Family::Tcp && random.one_in(2) && kernel.poll(LISTENER) == Ok(EpollFlags::IN) {
+        return Operation::Accept;
+    }
     match random.below(100) {
         0..=3 if open.len() < CROWD => new_socket(random, family),
         4..=5 if open.len() < CROWD => Operation::Dup(fd),
@@ -101,6 +109,7 @@ pub(super) fn draw(random: &mut Random, kernel: &Kernel, family: Family) -> Oper
         70..=72 => Operation::Shutdown(fd, how(random, family)),
         73 => Operation::TakeError(fd),
         74 if family == Family::Tcp => Operation::ResetOnClose(fd),
+        75 if family == Family::Tcp => Operation::SendUrgent(fd),
         74 => Operation::Unsent(fd),
         _ => {
             let most = random.pick(&[1, 2, 8]).copied().unwrap_or(1);
@@ -137,6 +146,6 @@ fn how(random: &mut Random, family: Family) -> Shutdown {
     let all = [Shutdown::Write, Shutdown::Read, Shutdown::Both];
     match family {
         Family::Unix => random.pick(&all).copied().unwrap_or(Shutdown::Write),
-        Family::Tcp => Shutdown::Write,
+        Family::Tcp => random.pick(&all).copied().unwrap_or(Shutdown::Write),
     }
 }

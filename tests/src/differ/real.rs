@@ -1,6 +1,7 @@
 //! The real side.
 
-use super::operation::{Answer, BACKLOG, Operation, pattern};
+use super::operation::{Answer, BACKLOG, LISTENER, Operation, URGENT, pattern};
+use alloc::collections::BTreeMap;
 use core::ffi::c_int;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
@@ -11,7 +12,6 @@ use rustix::io::{self, ioctl_fionread};
 use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt,
 };
-use std::collections::BTreeMap;
 use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdown};
 
 /// `SIOCOUTQ` (`unix(7)`), as on every architecture that these tests run on.
@@ -90,7 +90,7 @@ impl Real {
                 ));
             }
             // A listener has no bytes (EINVAL).
-            if number == 2 {
+            if Fd(number) == LISTENER {
                 continue;
             }
             let real = ioctl_fionread(fd).ok();
@@ -101,8 +101,9 @@ impl Real {
                 ));
             }
             // What has arrived is acknowledged when there is something to send, or 40 ms later, unless it is asked for
-            // now. The acknowledgement of an end is a change of state, and wakes. After a reset there is none.
-            if state.contains(EpollFlags::HUP) {
+            // now. The acknowledgement of an end is a change of state, and wakes. What is closed has no peer and waits
+            // for nothing.
+            if state.contains(EpollFlags::HUP) && net::getpeername(fd).is_err() {
                 continue;
             }
             sockopt::set_tcp_quickack(fd, true).ok();
@@ -128,7 +129,7 @@ impl Real {
             }
             Operation::Accept => {
                 let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-                let socket = net::accept_with(self.at(Fd(2))?, flags)?;
+                let socket = net::accept_with(self.at(LISTENER)?, flags)?;
                 Answer::Descriptors(vec![self.keep(socket)])
             }
             Operation::Dup(fd) => {
@@ -172,7 +173,7 @@ impl Real {
             }
             Operation::SendUrgent(fd) => {
                 let flags = SendFlags::NOSIGNAL | SendFlags::OOB;
-                net::send(self.at(fd)?, b"!", flags)?;
+                net::send(self.at(fd)?, &[URGENT], flags)?;
                 Answer::Done
             }
             Operation::Recv(fd, len) => {

@@ -1,7 +1,7 @@
 //! The simulated side.
 
-use super::operation::{Answer, BACKLOG, Operation, PORT, pattern};
-use tidegate_core::sim::{Errno, Family, Fd, Kernel};
+use super::operation::{Answer, BACKLOG, LISTENER, Operation, PORT, URGENT, pattern};
+use tidegate_core::sim::{Errno, Family, Kernel};
 
 /// A kernel as a session finds it: two sets, and for TCP a listener.
 #[must_use]
@@ -19,7 +19,6 @@ pub(super) fn prepared(mut kernel: Kernel, family: Family) -> Kernel {
 
 /// Makes one call.
 pub(super) fn perform(kernel: &mut Kernel, operation: Operation) -> Answer {
-    let listener = Fd(2);
     let done = |()| Answer::Done;
     match operation {
         Operation::Pair => kernel
@@ -30,7 +29,7 @@ pub(super) fn perform(kernel: &mut Kernel, operation: Operation) -> Answer {
             Answer::Connecting(fd, connected.err().unwrap_or(Errno::new(0)))
         }),
         Operation::Accept => kernel
-            .accept(listener)
+            .accept(LISTENER)
             .map(|(fd, _)| Answer::Descriptors(vec![fd])),
         Operation::Dup(fd) => kernel.dup(fd).map(|fd| Answer::Descriptors(vec![fd])),
         Operation::Close(fd) => kernel.close(fd).map(done),
@@ -41,7 +40,7 @@ pub(super) fn perform(kernel: &mut Kernel, operation: Operation) -> Answer {
         Operation::Delete(set, fd) => kernel.epoll_delete(set, fd).map(done),
         Operation::Wait(set, most) => kernel.epoll_wait(set, most).map(Answer::Reports),
         Operation::Send(fd, len) => kernel.send(fd, &pattern(fd, len)).map(Answer::Count),
-        Operation::SendUrgent(fd) => kernel.send_urgent(fd).map(done),
+        Operation::SendUrgent(fd) => kernel.send_urgent(fd, URGENT).map(done),
         Operation::Recv(fd, len) => {
             let mut bytes = vec![0; len];
             kernel.recv(fd, &mut bytes).map(|n| {

@@ -44,6 +44,14 @@ impl Chunk {
     }
 }
 
+/// An urgent byte that has not been passed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Urgent {
+    /// In-band bytes in front of it.
+    ahead: usize,
+    byte: u8,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Socket {
     pub(super) family: Family,
@@ -57,8 +65,7 @@ pub(super) struct Socket {
     pub(super) queue: VecDeque<Chunk>,
     /// Bytes in the queue.
     pub(super) unread: usize,
-    /// In-band bytes in front of the urgent mark.
-    pub(super) urgent: Option<usize>,
+    pub(super) urgent: Option<Urgent>,
     /// What our own unread bytes cost.
     pub(super) charged: usize,
     pub(super) receive_shut: bool,
@@ -146,10 +153,8 @@ impl Socket {
     /// A transfer ends at the urgent mark, and the next one begins behind it.
     pub(super) fn take(&mut self, into: &mut [u8]) -> (usize, usize) {
         let (mut moved, mut freed) = (0, 0);
-        if self.urgent == Some(0) && self.unread > 0 {
-            self.urgent = None;
-        }
-        let most = into.len().min(self.urgent.unwrap_or(usize::MAX));
+        self.urgent = self.urgent.filter(|urgent| urgent.ahead > 0);
+        let most = into.len().min(self.unread());
         while moved < most {
             let Some(chunk) = self.queue.front_mut() else {
                 break;
@@ -172,8 +177,39 @@ impl Socket {
             }
         }
         self.unread -= moved;
-        self.urgent = self.urgent.map(|ahead| ahead.saturating_sub(moved));
+        if let Some(urgent) = &mut self.urgent {
+            urgent.ahead = urgent.ahead.saturating_sub(moved);
+        }
         (moved, freed)
+    }
+
+    /// Bytes that one receive could get: those in front of the urgent mark.
+    pub(super) fn unread(&self) -> usize {
+        self.urgent
+            .map_or(self.unread, |urgent| urgent.ahead.min(self.unread))
+    }
+
+    /// An urgent byte comes in. An earlier one that was not reached yet becomes a byte like any other
+    /// (`tcp_check_urg`).
+    pub(super) fn mark(&mut self, byte: u8) {
+        if let Some(Urgent { mut ahead, byte }) = self.urgent.filter(|urgent| urgent.ahead > 0) {
+            for chunk in &mut self.queue {
+                let left = chunk.left().len();
+                if ahead <= left {
+                    chunk.bytes.insert(chunk.at + ahead, byte);
+                    self.unread += 1;
+                    break;
+                }
+                ahead -= left;
+            }
+        }
+        // A reset has the mark and not the byte, which then is never passed.
+        let ahead = if self.state == State::Closed {
+            usize::MAX
+        } else {
+            self.unread
+        };
+        self.urgent = Some(Urgent { ahead, byte });
     }
 
     pub(super) fn put(&mut self, bytes: &[u8], charge: usize) {

@@ -59,21 +59,23 @@ impl Kernel {
         }
     }
 
-    /// Sends one urgent byte (`MSG_OOB`): the receiver sees a mark where it was, and not the byte.
+    /// Sends one urgent byte (`MSG_OOB`): the receiver sees a mark where it was, and not the byte, unless another urgent
+    /// byte overtakes it.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send); `OPNOTSUPP` on a Unix stream, whose urgent bytes are another matter.
-    pub fn send_urgent(&mut self, fd: Fd) -> Result<(), Errno> {
+    pub fn send_urgent(&mut self, fd: Fd, byte: u8) -> Result<(), Errno> {
         let at = self.stream(fd)?;
         if self.socket(at).map(|socket| socket.family) != Some(Family::Tcp) {
             return Err(Errno::OPNOTSUPP);
         }
+        let peer = self.peer(at);
         self.send_tcp(at, &[])?;
-        if let Some(peer) = self.peer(at)
+        if let Some(peer) = peer
             && let Some(socket) = self.socket_mut(peer)
         {
-            socket.urgent = Some(socket.unread);
+            socket.mark(byte);
             self.wake(peer, INPUT);
         }
         Ok(())
@@ -166,14 +168,14 @@ impl Kernel {
         })
     }
 
-    /// Bytes that wait to be received (`SIOCINQ`).
+    /// Bytes that wait to be received, up to the urgent mark (`SIOCINQ`).
     ///
     /// # Errors
     ///
     /// `BADF`, `NOTSOCK`.
     pub fn unread(&self, fd: Fd) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
-        Ok(self.socket(at).map_or(0, |socket| socket.unread))
+        Ok(self.socket(at).map_or(0, Socket::unread))
     }
 }
 
@@ -372,7 +374,7 @@ impl Kernel {
         let Some(peer) = socket.peer else {
             return;
         };
-        let unread = !socket.queue.is_empty();
+        let unread = socket.unread > 0 || socket.urgent.is_some();
         match socket.family {
             Family::Unix => {
                 let reset =

@@ -1,0 +1,77 @@
+//! The simulated kernel answers as the real one does: the same calls on both, in a bounded number of random sessions. The
+//! program `differ` makes more. One test only: the numbers of new descriptors are compared, so nobody else may open any.
+
+use std::process::Command;
+use tests::bounded::Watchdog;
+use tests::differ::{Differ, without_gaps};
+use tidegate_core::sim::{Kernel, Limits};
+
+/// Calls made here.
+const OPERATIONS: u64 = 20_000;
+
+/// A kernel in which a socket holds a byte less than it should.
+fn wrong(mut limits: Limits) -> Kernel {
+    limits.unix_buffer /= 2;
+    Kernel::new(limits)
+}
+
+#[test]
+fn the_simulated_kernel_answers_as_the_real_one_does() {
+    let _bound = Watchdog::new();
+    let _plugs = without_gaps().expect("descriptors");
+    let differ = Differ::new(Kernel::new).expect("sockets");
+    let mut told = String::new();
+    let (made, divergences) = differ
+        .run(1, OPERATIONS, 1, |divergence| told = divergence.to_string())
+        .expect("sockets");
+    assert_eq!((made, divergences), (OPERATIONS, 0), "{told}");
+
+    // And if it did not, that would be seen, and told in a few calls.
+    let differ = Differ::new(wrong).expect("sockets");
+    let (_, divergences) = differ
+        .run(1, OPERATIONS, 1, |divergence| told = divergence.to_string())
+        .expect("sockets");
+    assert_eq!(divergences, 1);
+    assert!(told.lines().count() < 12, "{told}");
+
+    options_are_read();
+}
+
+fn options_are_read() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_differ"))
+            .args(arguments)
+            .output()
+            .expect("the program runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let said = text(output.stdout);
+        let last = said.lines().last().unwrap_or("").to_owned();
+        (output.status.code(), last, text(output.stderr))
+    };
+    let (code, last, errors) = run(&["--operations", "600", "--seed", "7"]);
+    assert_eq!(
+        (code, last.as_str(), errors.as_str()),
+        (Some(0), "divergences: 0", "")
+    );
+    let (code, last, errors) = run(&["--matrix", "--operations", "100000"]);
+    if cfg!(feature = "wrong-kernels") {
+        assert_eq!(
+            (code, last.as_str()),
+            (Some(0), "caught: 20 of 20"),
+            "{errors}"
+        );
+    } else {
+        assert_eq!((code, errors.lines().count()), (Some(2), 1), "{errors}");
+    }
+    for wrong in [
+        &["--operations", "many"][..],
+        &["--seed"],
+        &["--speed", "1"],
+        &["x"],
+    ] {
+        let (code, last, errors) = run(wrong);
+        assert_eq!((code, last.as_str()), (Some(2), ""), "{wrong:?}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.starts_with("differ: "), "{errors}");
+    }
+}
