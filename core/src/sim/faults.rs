@@ -14,7 +14,8 @@ pub enum Call {
     Shutdown,
     Unsent,
     Close,
-    EpollCtl,
+    /// `epoll_ctl(EPOLL_CTL_ADD)`: the other operations allocate nothing, and so have nothing to fail for.
+    EpollAdd,
     EpollWait,
 }
 
@@ -27,7 +28,7 @@ impl Call {
         Self::Shutdown,
         Self::Unsent,
         Self::Close,
-        Self::EpollCtl,
+        Self::EpollAdd,
         Self::EpollWait,
     ];
 
@@ -52,10 +53,9 @@ impl Call {
             ],
             Self::Recv => &[Errno::INTR, Errno::AGAIN, Errno::NOMEM],
             Self::Send => &[Errno::INTR, Errno::AGAIN, Errno::NOBUFS, Errno::NOMEM],
-            Self::Shutdown => &[],
+            Self::Shutdown | Self::EpollAdd => &[],
             Self::Unsent => &[Errno::INTR],
             Self::Close => &[Errno::INTR, Errno::IO],
-            Self::EpollCtl => &[Errno::NOMEM, Errno::NOSPC],
             Self::EpollWait => &[Errno::INTR],
         }
     }
@@ -73,7 +73,8 @@ impl Call {
             ],
             Self::Shutdown => &[Errno::NOTCONN],
             Self::Unsent => &[Errno::INVAL],
-            Self::Accept | Self::Close | Self::EpollCtl | Self::EpollWait => &[],
+            Self::EpollAdd => &[Errno::NOMEM, Errno::NOSPC],
+            Self::Accept | Self::Close | Self::EpollWait => &[],
         }
     }
 }

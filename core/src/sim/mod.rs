@@ -7,6 +7,9 @@
 //!
 //! [`Faults`] makes calls fail: one that is named, or a random few of a mixture that its seed chooses.
 //!
+//! [`World`] runs a [`Session`](crate::Session) with a handler of your own over it, with scripted peers, in a time that
+//! jumps: the place to start for testing a handler.
+//!
 //! This module allocates; it is compiled only with the feature `sim`, and no other part of the crate uses it.
 
 mod errno;
@@ -23,6 +26,7 @@ mod random;
     )
 )]
 mod variant;
+mod world;
 
 pub use errno::Errno;
 pub use faults::{Call, Fault, Faults};
@@ -31,3 +35,4 @@ pub use kernel::{Family, Fd, Kernel, Limits, Report, Shutdown};
 pub use random::Random;
 #[cfg(feature = "wrong-kernels")]
 pub use variant::Variant;
+pub use world::{Broken, End, Interface, Peer, PeerId, Script, Setup, Told, World};

@@ -40,6 +40,7 @@ impl Kernel {
     /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled); `EXIST`; injected ones.
     pub fn epoll_add(&mut self, set: Fd, fd: Fd, mask: EpollFlags, data: u64) -> Result<(), Errno> {
         let (set, file) = self.set_and_file(set, fd)?;
+        self.failing(Call::EpollAdd)?;
         let key = (fd.0, file);
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         if entry.items.contains_key(&key) {
@@ -177,6 +178,17 @@ impl Kernel {
         Ok(reports)
     }
 
+    /// What is registered in a set: the descriptor, what is asked, and the word that goes with it.
+    pub fn registered(&self, set: Fd) -> impl Iterator<Item = (Fd, EpollFlags, u64)> + '_ {
+        let set = self.file_of(set).ok().and_then(|at| self.files.get(at));
+        let items = set.and_then(|file| match &file.kind {
+            Kind::Set(set) => Some(&set.items),
+            Kind::Socket(_) | Kind::Listener(_) => None,
+        });
+        let items = items.into_iter().flatten();
+        items.map(|(&(fd, _), item)| (Fd(fd), item.mask - UNASKED, item.data))
+    }
+
     /// Something has happened to a file: those who watch it are told, the latest first. `what` is empty if anything may
     /// have changed.
     pub(super) fn wake(&mut self, at: u32, what: EpollFlags) {
@@ -206,9 +218,8 @@ impl Kernel {
         }
     }
 
-    fn set_and_file(&mut self, set: Fd, fd: Fd) -> Result<(u32, u32), Errno> {
+    fn set_and_file(&self, set: Fd, fd: Fd) -> Result<(u32, u32), Errno> {
         let (at, file) = (self.file_of(set)?, self.file_of(fd)?);
-        self.failing(Call::EpollCtl)?;
         let is_set = |at| {
             matches!(
                 self.files.get(at).map(|file| &file.kind),

@@ -1,0 +1,442 @@
+//! [`World`]: a session over the simulated kernel, with scripted peers, faults and a clock that jumps.
+
+mod broken;
+mod driver;
+mod outcome;
+mod peer;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use broken::Broken;
+pub use driver::Interface;
+pub use peer::{End, Peer, Script};
+pub use watch::Told;
+
+use super::faults::Faults;
+use super::kernel::{Family, Kernel, Limits};
+use super::random::Random;
+use crate::config::{Config, ConfigError};
+use crate::directions::Trigger;
+use crate::event;
+use crate::session::{Handler, Memory, Session};
+use crate::stats::Stats;
+use crate::time::Instant;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use driver::Driver;
+use watch::Watch;
+
+/// Where the session listens.
+const PORT: u16 = 80;
+/// What one round takes, so that time passes even while there is work.
+const ROUND: Duration = Duration::from_micros(10);
+/// Rounds without an end that count as none.
+const ROUNDS: u64 = 2_000_000;
+/// Virtual time in which everything has to become quiet, beyond the longest deadline.
+const SPARE: Duration = Duration::from_secs(600);
+
+/// What a world is like. The same setup, scripts and handler give the same run.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Decides what is left to chance: who acts when, the order of completions, jumps of the clock.
+    pub seed: u64,
+    /// Which kind of kernel interface. Its trigger replaces that of `config`.
+    pub interface: Interface,
+    /// The session's.
+    pub config: Config,
+    /// Connections from one address, for [`Session::listen`].
+    pub per_source: Option<u32>,
+    /// The kernel's.
+    pub limits: Limits,
+    /// Connections that the listener holds, and one more; further ones wait outside.
+    pub backlog: usize,
+    /// What goes wrong in the session's calls. Those of the peers do not.
+    pub faults: Faults,
+    /// Whether the clock goes back now and then.
+    pub clock_jumps: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            interface: Interface::Readiness(Trigger::Level),
+            config: Config::default(),
+            per_source: None,
+            limits: Limits::default(),
+            backlog: 16,
+            faults: Faults::none(),
+            clock_jumps: false,
+        }
+    }
+}
+
+/// A session with your handler on a simulated kernel, and its peers.
+///
+/// Nothing is real and nothing waits: when nobody can do anything, the clock jumps to the next time at which somebody can.
+/// After every round the laws that can be seen from outside are checked; the first one that is broken ends the run with
+/// [`Broken`], which tells the seed.
+///
+/// # Examples
+///
+/// A protocol of one's own, lines answered in capitals, tried against one-byte segments, a stall, a reset and a full
+/// table, on every kind of kernel interface.
+///
+/// ```
+/// use core::time::Duration;
+/// use tidegate_core::sim::{End, Faults, Interface, Script, Setup, World};
+/// use tidegate_core::{Config, Conn, Handler, Memory};
+///
+/// struct Capitals;
+///
+/// impl Handler for Capitals {
+///     type State = ();
+///     fn readable(&mut self, conn: &mut Conn<'_>, _: &mut ()) {
+///         while let Some(end) = conn.data().iter().position(|&byte| byte == b'\n') {
+///             let answer = conn.data()[..=end].to_ascii_uppercase();
+///             if conn.send(&answer).is_err() {
+///                 return; // no room: `writable` will call again
+///             }
+///             conn.consume(end + 1);
+///         }
+///     }
+/// }
+///
+/// for interface in Interface::ALL {
+///     for seed in 0..20 {
+///         let mut memory = Memory::<2, 64, 128>::new(); // two places for four peers
+///         let setup = Setup { seed, interface, faults: Faults::swarm(seed, 20, false), ..Setup::default() };
+///         let mut world = World::new(&mut memory, &setup, Capitals)?;
+///         let lines = b"one\ntwo\n".repeat(100);
+///         let one_byte = world.add(Script::new().segments(1).send(&lines).finish());
+///         let stalls = world.add(Script::new().stall().send(&lines).wait(Duration::from_secs(9)).resume().finish());
+///         let resets = world.add(Script::new().send(b"half a li").reset());
+///         let waits = world.add(Script::new().send(b"me too\n").expect(7).finish());
+///         world.settle()?; // faults stop, everything ends, every law holds
+///
+///         assert_eq!(world.peer(one_byte).received(), lines.to_ascii_uppercase());
+///         assert_eq!(world.peer(stalls).received(), lines.to_ascii_uppercase());
+///         assert_eq!(world.peer(resets).received(), b"");
+///         assert_eq!(world.peer(waits).received(), b"ME TOO\n");
+///         assert_eq!(world.peer(waits).end(), End::Finished);
+///         assert_eq!(world.stats().peak, 2);
+///     }
+/// }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct World<'m, H: Handler> {
+    session: Session<'m, Watch<H>>,
+    kernel: Kernel,
+    driver: Driver,
+    peers: Vec<Peer>,
+    random: Random,
+    setup: Setup,
+    now: Instant,
+    round: u64,
+    /// Something may be going on.
+    busy: bool,
+    /// Nothing was done in the last round, so chance leaves nobody out in the next.
+    all: bool,
+    /// How much of what the handler was told has been compared with what was sent.
+    compared: Vec<usize>,
+}
+
+impl<H: Handler> fmt::Debug for World<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("now", &self.now)
+            .field("round", &self.round)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which peer: the answer of [`World::add`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PeerId(usize);
+
+impl<'m, H: Handler> World<'m, H> {
+    /// A session in `memory` that listens, and nobody there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] tells which value cannot work.
+    ///
+    /// # Panics
+    ///
+    /// The kernel is given fewer than two descriptors.
+    pub fn new<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'m mut Memory<N, RX, TX, H::State>,
+        setup: &Setup,
+        handler: H,
+    ) -> Result<Self, ConfigError> {
+        let mut config = setup.config.clone();
+        if let Interface::Readiness(trigger) = setup.interface {
+            config.trigger = trigger;
+        }
+        let mut session = Session::new(memory, &config, Watch::new(handler))?;
+        let mut kernel = Kernel::new(setup.limits.clone());
+        let driver = Driver::new(setup.interface, &mut kernel);
+        let listener = kernel.listen(Family::Tcp, PORT, setup.backlog);
+        let (Ok(mut driver), Ok(listener)) = (driver, listener) else {
+            panic!("a world needs two descriptors at least");
+        };
+        if let Ok(token) = session.listen(setup.per_source) {
+            driver.adopt(token, listener);
+        }
+        kernel.faults = setup.faults.clone();
+        Ok(Self {
+            session,
+            kernel,
+            driver,
+            peers: Vec::new(),
+            random: Random::new(setup.seed),
+            setup: setup.clone(),
+            now: Instant::from_nanos(1_000_000_000),
+            round: 0,
+            busy: true,
+            all: false,
+            compared: Vec::new(),
+        })
+    }
+
+    /// Adds a peer, which connects in one of the next rounds.
+    pub fn add(&mut self, script: Script) -> PeerId {
+        self.add_from(script, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))
+    }
+
+    /// Adds a peer at an address of its own.
+    pub fn add_from(&mut self, script: Script, address: IpAddr) -> PeerId {
+        let number = self.peers.len();
+        let port = u16::try_from(number)
+            .unwrap_or(u16::MAX)
+            .saturating_add(1024);
+        self.peers
+            .push(Peer::new(script, SocketAddr::new(address, port)));
+        self.busy = true;
+        PeerId(number)
+    }
+
+    /// What became of a peer.
+    ///
+    /// # Panics
+    ///
+    /// It is of another world.
+    #[must_use]
+    pub fn peer(&self, id: PeerId) -> &Peer {
+        let peer = self.peers.get(id.0);
+        peer.expect("a peer of this world")
+    }
+
+    /// What the handler was told, one entry for each connection, in the order of opening.
+    #[must_use]
+    pub fn told(&self) -> &[Told] {
+        &self.session.handler().told
+    }
+
+    /// The handler.
+    #[must_use]
+    pub const fn handler(&self) -> &H {
+        &self.session.handler().handler
+    }
+
+    /// The counters of the session.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        self.session.stats()
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The kernel, to look at or to change its limits.
+    pub const fn kernel_mut(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
+    /// A hash of every action and every answer so far: equal for equal runs.
+    #[must_use]
+    pub const fn digest(&self) -> u64 {
+        self.driver.digest.0
+    }
+
+    /// Asks the session to stop within `length`.
+    pub fn stop(&mut self, length: Duration) {
+        self.session.stop(self.now.plus(length));
+        self.busy = true;
+    }
+
+    /// Whether the session has stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.session.is_stopped()
+    }
+}
+
+/// Running.
+impl<H: Handler> World<'_, H> {
+    /// Runs for so much virtual time, or until nothing will ever happen again.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`].
+    pub fn run_for(&mut self, length: Duration) -> Result<(), Broken> {
+        let until = self.now.plus(length);
+        let last = self.round.saturating_add(ROUNDS);
+        while self.now < until {
+            self.step()?;
+            if self.round > last {
+                return Err(self.broken(Broken::new(format!("no end in {ROUNDS} rounds"))));
+            }
+            if !self.busy {
+                match self.next() {
+                    Some(next) => self.now = next.min(until).max(self.now),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Faults stop, the peers end their scripts and behave from then on: then everything must come to its end in the time
+    /// that the deadlines allow, with no connection and no descriptor left but the listener.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`], also if it does not.
+    pub fn settle(&mut self) -> Result<(), Broken> {
+        let longest = self.longest();
+        self.run_for(longest)?;
+        self.kernel.faults.stop();
+        self.peers.iter_mut().for_each(Peer::behave);
+        self.busy = true;
+        self.run_for(longest)?;
+        let open = self.session.machine().connections().count();
+        let sockets = self.peers.iter().filter(|peer| peer.has_socket()).count();
+        if open > 0 || sockets > 0 || self.busy {
+            let what =
+                format!("not quiet in {longest:?}: {open} connections, {sockets} peers left");
+            return Err(self.broken(Broken::new(what)));
+        }
+        Ok(())
+    }
+
+    /// One round: some peers act, the session has a turn, the laws are checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`].
+    pub fn step(&mut self) -> Result<(), Broken> {
+        self.round += 1;
+        let all = self.all;
+        let acted = self.peers_act(all);
+        let mut told = self.now;
+        if self.setup.clock_jumps && self.random.one_in(8) {
+            let back = self.random.next_u64() % told.as_nanos();
+            told = Instant::from_nanos(told.as_nanos() - back);
+        }
+        let (session, kernel) = (&mut self.session, &mut self.kernel);
+        let turn = self
+            .driver
+            .turn(session, kernel, &mut self.random, told, (acted, all));
+        let turn = turn.map_err(|broken| self.broken(broken))?;
+        self.check().map_err(|broken| self.broken(broken))?;
+        let active = acted || turn;
+        self.busy = active || !all;
+        self.all = !active;
+        self.now = self.now.plus(ROUND);
+        Ok(())
+    }
+
+    fn peers_act(&mut self, all: bool) -> bool {
+        let faults = core::mem::take(&mut self.kernel.faults);
+        let mut acted = false;
+        for peer in &mut self.peers {
+            if all || self.random.one_in(2) {
+                acted |= peer.act(&mut self.kernel, PORT, self.now);
+            }
+        }
+        self.kernel.faults = faults;
+        acted
+    }
+
+    /// When something will happen by itself.
+    fn next(&self) -> Option<Instant> {
+        let waits = self
+            .peers
+            .iter()
+            .filter_map(|peer| peer.waits_until(self.now));
+        waits.chain(self.session.poll_timeout()).min()
+    }
+
+    fn longest(&self) -> Duration {
+        let lengths = crate::config::Class::ALL.map(|class| self.setup.config.length(class));
+        let all: Duration = lengths.into_iter().flatten().sum();
+        all.saturating_mul(4).saturating_add(SPARE)
+    }
+
+    fn broken(&self, broken: Broken) -> Broken {
+        broken.at(self.setup.seed, self.round)
+    }
+
+    /// The laws that can be seen from outside.
+    fn check(&mut self) -> Result<(), Broken> {
+        if let Some(broken) = self.session.handler_mut().broken.take() {
+            return Err(broken);
+        }
+        let must = |holds: bool, what: fmt::Arguments<'_>| {
+            if holds {
+                Ok(())
+            } else {
+                Err(Broken::new(format!("{what}")))
+            }
+        };
+        let stats = self.session.stats();
+        must(
+            stats.stale == 0,
+            format_args!("{} stale events", stats.stale),
+        )?;
+        must(
+            stats.unasked == 0,
+            format_args!("{} answers unasked", stats.unasked),
+        )?;
+        let registered = self.driver.is_registered(&self.session, &self.kernel);
+        must(
+            registered,
+            format_args!("the kernel's set is not what the session armed"),
+        )?;
+        let descriptors = self.kernel.descriptors().count();
+        let peers = self.peers.iter().filter(|peer| peer.has_socket()).count();
+        let held = self.driver.holds() + peers;
+        must(
+            descriptors == held,
+            format_args!("{descriptors} descriptors, {held} are owned"),
+        )?;
+        let told = &self.session.handler().told;
+        self.compared.resize(told.len(), 0);
+        for (told, compared) in told.iter().zip(&mut self.compared) {
+            let new = told.received.get(*compared..).unwrap_or_default();
+            let sent = self
+                .peers
+                .iter()
+                .find(|peer| event::Peer::Inet(peer.address()) == told.peer);
+            let same = sent
+                .and_then(|peer| peer.sent().get(*compared..))
+                .is_some_and(|sent| sent.starts_with(new));
+            let token = told.token;
+            must(
+                same,
+                format_args!("{token:?} was told other bytes than its peer sent"),
+            )?;
+            *compared = told.received.len();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! What an answer of the kernel means to the machine, as in the Linux driver.
+
+use crate::event::{Fault, FaultKind, Outcome};
+use crate::sim::errno::Errno;
+use crate::sim::faults::Call;
+
+/// So many bytes moved; `short` if fewer than asked tells something.
+pub(super) fn moved(n: usize, asked: usize, short: bool) -> Outcome {
+    let count = u32::try_from(n).unwrap_or(u32::MAX);
+    if short && n < asked {
+        Outcome::Drained(count)
+    } else {
+        Outcome::Complete(count)
+    }
+}
+
+/// An error, by its number and the call. Would-block is none.
+pub(super) fn of(call: Call, errno: Errno) -> Outcome {
+    if errno == Errno::AGAIN {
+        return Outcome::Drained(0);
+    }
+    let accepts = call == Call::Accept;
+    let kind = match errno {
+        Errno::INTR => FaultKind::Interrupted,
+        Errno::CONNABORTED | Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN => FaultKind::Reset,
+        Errno::PERM if accepts => FaultKind::Reset,
+        Errno::TIMEDOUT => FaultKind::TimedOut,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN => FaultKind::Unreachable,
+        Errno::PROTO | Errno::OPNOTSUPP if accepts => FaultKind::Unreachable,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
+            FaultKind::Shortage
+        }
+        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::NOENT | Errno::EXIST => {
+            FaultKind::Invalid
+        }
+        _ => FaultKind::Unknown,
+    };
+    Outcome::Failed(Fault {
+        kind,
+        code: errno.code(),
+    })
+}

@@ -1,0 +1,115 @@
+//! [`Watch`]: a handler around the user's, which notes what it is told and sees to the order of it.
+
+use super::broken::Broken;
+use crate::event::Peer;
+use crate::output::Reason;
+use crate::session::{Conn, Handler};
+use crate::token::Token;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// What a handler was told of one connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// The connection.
+    pub token: Token,
+    /// Whose.
+    pub peer: Peer,
+    /// Every byte that it was shown, once.
+    pub received: Vec<u8>,
+    /// Why it was closed, when it was.
+    pub closed: Option<Reason>,
+    /// How many of the bytes it has consumed.
+    consumed: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Watch<H> {
+    pub(super) handler: H,
+    pub(super) told: Vec<Told>,
+    /// Where in the list the open ones are.
+    open: BTreeMap<Token, usize>,
+    pub(super) broken: Option<Broken>,
+}
+
+impl<H: Handler> Watch<H> {
+    pub(super) const fn new(handler: H) -> Self {
+        Self {
+            handler,
+            told: Vec::new(),
+            open: BTreeMap::new(),
+            broken: None,
+        }
+    }
+
+    /// One visit: what it is shown continues what it was shown, and what it leaves is shown again.
+    fn visit(&mut self, conn: &mut Conn<'_>, call: impl FnOnce(&mut H, &mut Conn<'_>)) {
+        let before = conn.data();
+        let at = self.open.get(&conn.token()).copied();
+        match at.and_then(|at| self.told.get_mut(at)) {
+            Some(told) => {
+                let known = told.received.get(told.consumed..).unwrap_or_default();
+                let (again, new) = before.split_at(known.len().min(before.len()));
+                if again == known {
+                    told.received.extend(new);
+                } else {
+                    self.broken(format_args!(
+                        "{:?}: bytes were shown and changed",
+                        conn.token()
+                    ));
+                }
+            }
+            None => self.broken(format_args!("{:?} was told and is not open", conn.token())),
+        }
+        call(&mut self.handler, conn);
+        if let Some(told) = at.and_then(|at| self.told.get_mut(at)) {
+            told.consumed += before.len().saturating_sub(conn.data().len());
+        }
+    }
+
+    fn broken(&mut self, what: core::fmt::Arguments<'_>) {
+        self.broken.get_or_insert(Broken::new(format!("{what}")));
+    }
+}
+
+impl<H: Handler> Handler for Watch<H> {
+    type State = H::State;
+
+    fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        let token = conn.token();
+        if self.told.iter().any(|told| told.token == token) {
+            self.broken(format_args!("{token:?} was opened twice"));
+        }
+        self.open.insert(token, self.told.len());
+        self.told.push(Told {
+            token,
+            peer: conn.peer(),
+            received: Vec::new(),
+            closed: None,
+            consumed: 0,
+        });
+        self.visit(conn, |handler, conn| handler.opened(conn, state));
+    }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        self.visit(conn, |handler, conn| handler.readable(conn, state));
+    }
+
+    fn writable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        self.visit(conn, |handler, conn| handler.writable(conn, state));
+    }
+
+    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        self.visit(conn, |handler, conn| handler.ended(conn, state));
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {
+        let at = self.open.remove(&conn.token());
+        match at.and_then(|at| self.told.get_mut(at)) {
+            Some(told) => told.closed = Some(reason),
+            None => self.broken(format_args!("{:?} was closed and not open", conn.token())),
+        }
+        self.handler.closed(conn, state, reason);
+    }
+}
