@@ -53,6 +53,8 @@ pub(super) struct Driver {
     pending: Vec<Pending>,
     /// A hash of all that was carried out, and what came of it.
     pub(super) digest: Digest,
+    /// The last wait was interrupted, so there may be reports.
+    interrupted: bool,
     /// Turns in a row with a report and nothing that came of it.
     vain: u32,
 }
@@ -73,6 +75,7 @@ impl Driver {
             sockets: BTreeMap::new(),
             pending: Vec::new(),
             digest: Digest(0xcbf2_9ce4_8422_2325),
+            interrupted: false,
             vain: 0,
         })
     }
@@ -118,7 +121,8 @@ impl Driver {
                 self.vain
             )));
         }
-        Ok(told > 0 || actions > 0 || session.machine().has_work())
+        let interrupted = core::mem::take(&mut self.interrupted);
+        Ok(interrupted || told > 0 || actions > 0 || session.machine().has_work())
     }
 
     /// The readiness world: tells what the kernel reports.
@@ -130,7 +134,10 @@ impl Driver {
     ) -> Result<usize, Broken> {
         let reports = match kernel.epoll_wait(self.set, BATCH) {
             Ok(reports) => reports,
-            Err(Errno::INTR) => return Ok(0),
+            Err(Errno::INTR) => {
+                self.interrupted = true;
+                return Ok(0);
+            }
             Err(errno) => return Err(Broken::new(format!("epoll_wait: {errno}"))),
         };
         let closing = EpollFlags::RDHUP | EpollFlags::HUP | EpollFlags::ERR | EpollFlags::PRI;

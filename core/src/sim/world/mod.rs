@@ -50,7 +50,7 @@ pub struct Setup {
     pub config: Config,
     /// Connections from one address, for [`Session::listen`].
     pub per_source: Option<u32>,
-    /// The kernel's.
+    /// The kernel's. Its descriptors are the session's alone; the peers have theirs.
     pub limits: Limits,
     /// Connections that the listener holds, and one more; further ones wait outside.
     pub backlog: usize,
@@ -256,11 +256,6 @@ impl<'m, H: Handler> World<'m, H> {
         self.now
     }
 
-    /// The kernel, to look at or to change its limits.
-    pub const fn kernel_mut(&mut self) -> &mut Kernel {
-        &mut self.kernel
-    }
-
     /// A hash of every action and every answer so far: equal for equal runs.
     #[must_use]
     pub const fn digest(&self) -> u64 {
@@ -342,7 +337,11 @@ impl<H: Handler> World<'_, H> {
             let back = self.random.next_u64() % told.as_nanos();
             told = Instant::from_nanos(told.as_nanos() - back);
         }
+        let theirs = self.peers.iter().filter(|peer| peer.has_socket()).count();
+        let theirs = u32::try_from(theirs).unwrap_or(u32::MAX);
+        let ours = self.setup.limits.descriptors;
         let (session, kernel) = (&mut self.session, &mut self.kernel);
+        kernel.limits_mut().descriptors = ours.saturating_add(theirs);
         let turn = self
             .driver
             .turn(session, kernel, &mut self.random, told, (acted, all));
@@ -357,6 +356,7 @@ impl<H: Handler> World<'_, H> {
 
     fn peers_act(&mut self, all: bool) -> bool {
         let faults = core::mem::take(&mut self.kernel.faults);
+        self.kernel.limits_mut().descriptors = u32::MAX;
         let mut acted = false;
         for peer in &mut self.peers {
             if all || self.random.one_in(2) {
