@@ -4,7 +4,7 @@ use super::broken::Broken;
 use super::outcome;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Event, Op, Outcome};
-use crate::output::Action;
+use crate::output::{Action, Span};
 use crate::session::{Handler, Session};
 use crate::sim::errno::Errno;
 use crate::sim::faults::Call;
@@ -40,9 +40,6 @@ impl Interface {
 
 /// Reports that one wait asks for: few, so that some are left for the next.
 const BATCH: usize = 3;
-/// A receive of the simulated kernel, at most.
-const LONGEST: usize = 1 << 20;
-
 #[derive(Debug)]
 pub(super) struct Driver {
     interface: Interface,
@@ -115,7 +112,7 @@ impl Driver {
         } else {
             0
         };
-        if self.vain > 2 && matches!(self.interface, Interface::Readiness(_)) {
+        if self.vain > 1 && matches!(self.interface, Interface::Readiness(_)) {
             return Err(Broken::new(format!(
                 "{} turns with reports and no progress",
                 self.vain
@@ -288,27 +285,10 @@ impl Driver {
                     })
             }
             Action::Recv { token, into } => {
-                let socket = self.socket(token)?;
-                let mut bytes = vec![0; LONGEST.min(into.len as usize)];
-                let received = kernel.recv(socket, &mut bytes);
-                if let Ok(n) = received {
-                    let space = session.receive_into(token, into);
-                    let to = space.get_mut(..n).unwrap_or_default();
-                    to.copy_from_slice(bytes.get(..to.len()).unwrap_or_default());
-                }
-                received
-                    .map_err(|errno| outcome::of(Call::Recv, errno))
-                    .map(|n| outcome::moved(n, bytes.len(), n > 0))
+                return self.receive(session, kernel, token, into);
             }
             Action::Send { token, from } => {
-                let socket = self.socket(token)?;
-                let bytes = session.send_from(token, from);
-                if bytes.as_ptr().addr() != pending.place || bytes.len() != from.len as usize {
-                    return Err(Broken::new(format!("{action:?}: the bytes moved")));
-                }
-                let sent = kernel.send(socket, bytes);
-                sent.map_err(|errno| outcome::of(Call::Send, errno))
-                    .map(|n| outcome::moved(n, bytes.len(), true))
+                return self.send(session, kernel, token, from, pending.place);
             }
             Action::Shutdown { token } => {
                 let done = kernel.shutdown(self.socket(token)?, Shutdown::Write);
@@ -323,6 +303,9 @@ impl Driver {
             }
             Action::Close { token, reset } => {
                 let socket = self.socket(token)?;
+                if kernel.registered(self.set).any(|(fd, ..)| fd == socket) {
+                    return Err(Broken::new(format!("{action:?} while it is registered")));
+                }
                 self.sockets.remove(&token);
                 if reset {
                     // A listener has no such option.
@@ -337,6 +320,47 @@ impl Driver {
             }
         };
         Ok(outcome.unwrap_or_else(|outcome| outcome))
+    }
+
+    fn receive<H: Handler>(
+        &self,
+        session: &mut Session<'_, H>,
+        kernel: &mut Kernel,
+        token: Token,
+        into: Span,
+    ) -> Result<Outcome, Broken> {
+        let mut bytes = vec![0; into.len as usize];
+        let n = match kernel.recv(self.socket(token)?, &mut bytes) {
+            Ok(n) => n,
+            Err(errno) => return Ok(outcome::of(Call::Recv, errno)),
+        };
+        let space = session.receive_into(token, into);
+        if space.len() != bytes.len() || bytes.is_empty() {
+            return Err(Broken::new(format!("{token:?} has no place for {into:?}")));
+        }
+        let (to, from) = (space.iter_mut(), bytes.iter().take(n));
+        to.zip(from).for_each(|(to, from)| *to = *from);
+        Ok(outcome::moved(n, bytes.len(), n > 0))
+    }
+
+    fn send<H: Handler>(
+        &self,
+        session: &Session<'_, H>,
+        kernel: &mut Kernel,
+        token: Token,
+        from: Span,
+        place: usize,
+    ) -> Result<Outcome, Broken> {
+        let bytes = session.send_from(token, from);
+        if bytes.as_ptr().addr() != place || bytes.len() != from.len as usize || bytes.is_empty() {
+            return Err(Broken::new(format!(
+                "{token:?}: the bytes of {from:?} moved"
+            )));
+        }
+        Ok(match kernel.send(self.socket(token)?, bytes) {
+            Ok(n) => outcome::moved(n, bytes.len(), true),
+            Err(errno) => outcome::of(Call::Send, errno),
+        })
     }
 
     fn answer<H: Handler>(

@@ -35,7 +35,7 @@ const PORT: u16 = 80;
 /// What one round takes, so that time passes even while there is work.
 const ROUND: Duration = Duration::from_micros(10);
 /// Rounds without an end that count as none.
-const ROUNDS: u64 = 2_000_000;
+const ROUNDS: u64 = 1_000_000;
 /// Virtual time in which everything has to become quiet, beyond the longest deadline.
 const SPARE: Duration = Duration::from_secs(600);
 
