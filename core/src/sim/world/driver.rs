@@ -50,6 +50,14 @@ pub(super) struct Driver {
     pending: Vec<Pending>,
     /// A hash of all that was carried out, and what came of it.
     pub(super) digest: Digest,
+    /// Whether false and stale reports are told now and then.
+    noise: bool,
+    /// What is told falsely now, and for how many more turns.
+    lie: Option<(Token, u32)>,
+    /// Every connection that there ever was.
+    known: Vec<Token>,
+    /// Stale reports that were told.
+    pub(super) stale: u64,
     /// The last wait was interrupted, so there may be reports.
     interrupted: bool,
     /// Turns in a row with a report and nothing that came of it.
@@ -65,13 +73,21 @@ struct Pending {
 }
 
 impl Driver {
-    pub(super) fn new(interface: Interface, kernel: &mut Kernel) -> Result<Self, Errno> {
+    pub(super) fn new(
+        interface: Interface,
+        noise: bool,
+        kernel: &mut Kernel,
+    ) -> Result<Self, Errno> {
         Ok(Self {
             interface,
             set: kernel.epoll_create()?,
             sockets: BTreeMap::new(),
             pending: Vec::new(),
             digest: Digest(0xcbf2_9ce4_8422_2325),
+            noise,
+            lie: None,
+            known: Vec::new(),
+            stale: 0,
             interrupted: false,
             vain: 0,
         })
@@ -97,7 +113,10 @@ impl Driver {
         (acted, all): (bool, bool),
     ) -> Result<bool, Broken> {
         let told = match self.interface {
-            Interface::Readiness(_) => self.report(session, kernel, now)?,
+            Interface::Readiness(_) => {
+                self.mislead(session, random, now);
+                self.report(session, kernel, now)?
+            }
             Interface::Completion => self.complete(session, kernel, random, now, all)?,
         };
         session.handle_timeout(now);
@@ -150,6 +169,32 @@ impl Driver {
             session.handle_event(now, event);
         }
         Ok(reports.len())
+    }
+
+    /// A report that is not true, of a connection that lives or of one that is gone; often some turns in a row, as a
+    /// registration that outlived its descriptor makes them.
+    fn mislead<H: Handler>(
+        &mut self,
+        session: &mut Session<'_, H>,
+        random: &mut Random,
+        now: Instant,
+    ) {
+        if self.noise && random.one_in(16) {
+            let about = random.pick(&self.known).copied();
+            self.lie = about.map(|token| (token, random.length(16)));
+        }
+        let Some((token, left)) = self.lie else {
+            return;
+        };
+        self.lie = left.checked_sub(1).map(|left| (token, left));
+        self.stale += u64::from(!self.sockets.contains_key(&token));
+        let directions = Directions::READ.when(random.one_in(2));
+        let event = Event::Ready {
+            token,
+            directions: directions | Directions::WRITE.when(random.one_in(2)),
+            closing: random.one_in(4),
+        };
+        session.handle_event(now, event);
     }
 
     /// The completion world: answers some of what is pending, in any order.
@@ -228,6 +273,7 @@ impl Driver {
                 }
                 Ok(())
             }
+            Action::Rebuild if self.stale > 0 => self.rebuild(session, kernel),
             Action::Rebuild => Err(Broken::new(format!("{action:?} without a stale report"))),
             Action::Accept { .. }
             | Action::Refuse { .. }
@@ -271,6 +317,7 @@ impl Driver {
                     .map_err(|errno| outcome::of(Call::Accept, errno))
                     .map(|(fd, peer)| {
                         self.sockets.insert(token, fd);
+                        self.known.push(token);
                         Outcome::Accepted(peer)
                     })
             }
@@ -431,6 +478,24 @@ impl Driver {
         } else {
             kernel.epoll_modify(self.set, fd, mask, data)
         }
+    }
+
+    /// A new set with everything that is armed. Its calls do not fail: that is the affair of others.
+    fn rebuild<H: Handler>(
+        &mut self,
+        session: &Session<'_, H>,
+        kernel: &mut Kernel,
+    ) -> Result<(), Broken> {
+        let faults = core::mem::take(&mut kernel.faults);
+        let fail = |errno| Broken::new(format!("no new set: {errno}"));
+        kernel.close(self.set).map_err(fail)?;
+        self.set = kernel.epoll_create().map_err(fail)?;
+        for (token, armed, trigger) in session.armed() {
+            self.arm(kernel, token, Directions::NONE, armed, trigger)
+                .map_err(fail)?;
+        }
+        kernel.faults = faults;
+        Ok(())
     }
 
     /// Whether the kernel's set holds what the session believes, and nothing else.

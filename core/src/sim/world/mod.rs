@@ -56,6 +56,8 @@ pub struct Setup {
     pub backlog: usize,
     /// What goes wrong in the session's calls. Those of the peers do not.
     pub faults: Faults,
+    /// Whether, in a readiness world, false reports are told now and then, and reports of connections that are gone.
+    pub noise: bool,
     /// Whether the clock goes back now and then.
     pub clock_jumps: bool,
 }
@@ -70,6 +72,7 @@ impl Default for Setup {
             limits: Limits::default(),
             backlog: 16,
             faults: Faults::none(),
+            noise: false,
             clock_jumps: false,
         }
     }
@@ -180,7 +183,7 @@ impl<'m, H: Handler> World<'m, H> {
         }
         let mut session = Session::new(memory, &config, Watch::new(handler))?;
         let mut kernel = Kernel::new(setup.limits.clone());
-        let driver = Driver::new(setup.interface, &mut kernel);
+        let driver = Driver::new(setup.interface, setup.noise, &mut kernel);
         let listener = kernel.listen(Family::Tcp, PORT, setup.backlog);
         let (Ok(mut driver), Ok(listener)) = (driver, listener) else {
             panic!("a world needs two descriptors at least");
@@ -399,9 +402,10 @@ impl<H: Handler> World<'_, H> {
             }
         };
         let stats = self.session.stats();
+        let (stale, expected) = (stats.stale, self.driver.stale);
         must(
-            stats.stale == 0,
-            format_args!("{} stale events", stats.stale),
+            stale == expected,
+            format_args!("{stale} stale events, {expected} expected"),
         )?;
         must(
             stats.unasked == 0,

@@ -92,7 +92,7 @@ fn story<H: Handler>(world: &World<'_, H>) -> Vec<(Vec<u8>, Vec<u8>, End)> {
 /// to come again.
 #[test]
 fn the_same_scripts_deliver_the_same_bytes_on_every_interface() {
-    for seed in 0..12 {
+    for seed in seeds(12) {
         let mut first = None;
         for interface in Interface::ALL {
             for faults in [Faults::none(), Faults::swarm(seed, 6, false)] {
@@ -137,11 +137,23 @@ fn the_same_scripts_deliver_the_same_bytes_on_every_interface() {
     }
 }
 
+/// Seeds of a test: the first `count`, unless `SIM_SEED` and `SIM_SEEDS` in the environment say otherwise.
+fn seeds(count: u64) -> core::ops::Range<u64> {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value: std::string::String| value.parse().ok())
+    };
+    let first: u64 = number("SIM_SEED").unwrap_or(0);
+    first..first + number("SIM_SEEDS").unwrap_or(count)
+}
+
 /// Whatever peers, handler and calls do: no law is broken, and when faults stop and peers behave, everything ends.
 #[test]
 fn everything_ends_and_no_law_is_broken() {
     let mut reasons = [0u64; Reason::KINDS];
-    for seed in 0..100 {
+    let mut rebuilds = 0;
+    for seed in seeds(100) {
         for interface in Interface::ALL {
             let mut random = Random::new(seed);
             let policies = [FullTable::Wait, FullTable::Refuse, FullTable::Evict];
@@ -164,6 +176,7 @@ fn everything_ends_and_no_law_is_broken() {
                     ..Limits::default()
                 },
                 faults: Faults::swarm(seed, 2 + random.below(40), random.one_in(2)),
+                noise: random.one_in(2),
                 clock_jumps: random.one_in(2),
                 ..setup(seed, interface)
             };
@@ -178,6 +191,7 @@ fn everything_ends_and_no_law_is_broken() {
             for (sum, count) in reasons.iter_mut().zip(world.stats().closed) {
                 *sum += count;
             }
+            rebuilds += world.stats().rebuilds;
             // And it stops, with nothing left.
             world.add(Script::new().send(b"late"));
             world.stop(Duration::from_secs(5));
@@ -186,14 +200,14 @@ fn everything_ends_and_no_law_is_broken() {
             assert_eq!(world.driver.holds(), 1);
         }
     }
-    assert!(
-        reasons[0] > 0 && reasons[1] > 0 && reasons[2] > 0,
-        "{reasons:?}"
-    );
-    assert!(
-        reasons[3] > 0 && reasons[6] > 0 && reasons[7] > 0,
-        "{reasons:?}"
-    );
+    // Each way to end came up, and stale reports in a row. Few seeds need not lead to all.
+    if seeds(100).end - seeds(100).start >= 100 {
+        let ways = [0, 1, 2, 3, 6, 7].map(|kind: usize| reasons[kind]);
+        assert!(
+            ways.iter().all(|&count| count > 0) && rebuilds > 0,
+            "{ways:?} {rebuilds}"
+        );
+    }
 }
 
 #[test]
