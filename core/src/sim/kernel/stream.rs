@@ -180,6 +180,13 @@ impl Kernel {
 }
 
 impl Kernel {
+    /// Whether the other end has an urgent byte before it that it has not passed.
+    pub(in crate::sim) fn has_urgent(&self, fd: Fd) -> bool {
+        let peer = self.stream(fd).ok().and_then(|at| self.peer(at));
+        let socket = peer.and_then(|peer| self.socket(peer));
+        socket.is_some_and(|socket| socket.urgent.is_some())
+    }
+
     /// The socket or listener behind a descriptor.
     fn stream(&self, fd: Fd) -> Result<u32, Errno> {
         let at = self.file_of(fd)?;

@@ -48,7 +48,8 @@ impl Script {
         self.then(Step::Send(bytes.to_vec()))
     }
 
-    /// Sends one urgent byte, which is no part of the stream.
+    /// Sends one urgent byte, which is no part of the stream. Waits until an earlier one was passed: overtaken, it would
+    /// become part of it.
     #[must_use]
     pub fn send_urgent(self, byte: u8) -> Self {
         self.then(Step::Urgent(byte))
@@ -287,6 +288,9 @@ impl Peer {
             }
             Step::Urgent(byte) => {
                 let byte = *byte;
+                if kernel.has_urgent(socket) {
+                    return false;
+                }
                 if kernel.send_urgent(socket, byte) == Err(Errno::AGAIN) {
                     return false;
                 }
