@@ -129,6 +129,12 @@
 //! With the feature `log` or `defmt` (one of them, or neither): errors when something must be given up, warnings when a
 //! limit was met (at most one a second of each kind, with a count), debug for each connection, trace for each output.
 //! Bytes from a peer are never logged.
+//!
+//! # Testing a handler
+//!
+//! With the feature `sim` (for `dev-dependencies`: it allocates) the module `sim` has a simulated kernel and, over it,
+//! `World`: a session with a handler of your own, with peers that reset, stall and send one byte at a time, calls that
+//! fail, and a time that jumps; on level, edge, one-shot and completion interfaces, without a socket and without a sleep.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]

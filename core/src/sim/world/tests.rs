@@ -142,7 +142,7 @@ fn seeds(count: u64) -> core::ops::Range<u64> {
     let number = |name| {
         std::env::var(name)
             .ok()
-            .and_then(|value: std::string::String| value.parse().ok())
+            .and_then(|value: alloc::string::String| value.parse().ok())
     };
     let first: u64 = number("SIM_SEED").unwrap_or(0);
     first..first + number("SIM_SEEDS").unwrap_or(count)
