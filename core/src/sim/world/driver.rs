@@ -4,18 +4,17 @@ use super::broken::Broken;
 use super::outcome;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Event, Op, Outcome};
-use crate::output::{Action, Span};
+use crate::output::Action;
 use crate::session::{Handler, Session};
 use crate::sim::errno::Errno;
 use crate::sim::faults::Call;
 use crate::sim::flags::EpollFlags;
-use crate::sim::kernel::{Fd, Kernel, Shutdown};
+use crate::sim::kernel::{Fd, Kernel};
 use crate::sim::random::Random;
 use crate::time::Instant;
 use crate::token::Token;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -40,12 +39,14 @@ impl Interface {
 
 /// Reports that one wait asks for: few, so that some are left for the next.
 const BATCH: usize = 3;
+/// More actions than any turn has: its bytes are bounded, and each counts for some.
+const TURN: u32 = 100_000;
 #[derive(Debug)]
 pub(super) struct Driver {
-    interface: Interface,
-    set: Fd,
+    pub(super) interface: Interface,
+    pub(super) set: Fd,
     /// The descriptors of connections and listeners.
-    sockets: BTreeMap<Token, Fd>,
+    pub(super) sockets: BTreeMap<Token, Fd>,
     /// Issued and not answered.
     pending: Vec<Pending>,
     /// A hash of all that was carried out, and what came of it.
@@ -55,7 +56,7 @@ pub(super) struct Driver {
     /// What is told falsely now, and for how many more turns.
     lie: Option<(Token, u32)>,
     /// Every connection that there ever was.
-    known: Vec<Token>,
+    pub(super) known: Vec<Token>,
     /// Stale reports that were told.
     pub(super) stale: u64,
     /// The last wait was interrupted, so there may be reports.
@@ -65,11 +66,11 @@ pub(super) struct Driver {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Pending {
-    action: Action,
+pub(super) struct Pending {
+    pub(super) action: Action,
     cancelled: bool,
     /// Where the bytes of a send lay when it was issued.
-    place: usize,
+    pub(super) place: usize,
 }
 
 impl Driver {
@@ -123,6 +124,11 @@ impl Driver {
         let mut actions = 0u32;
         while let Some(action) = session.poll_output() {
             actions += 1;
+            if actions > TURN {
+                return Err(Broken::new(format!(
+                    "a turn of {actions} actions has no end"
+                )));
+            }
             self.perform(session, kernel, now, action)?;
         }
         // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
@@ -302,114 +308,6 @@ impl Driver {
         }
     }
 
-    /// Makes the call.
-    fn carry_out<H: Handler>(
-        &mut self,
-        session: &mut Session<'_, H>,
-        kernel: &mut Kernel,
-        pending: Pending,
-    ) -> Result<Outcome, Broken> {
-        let action = pending.action;
-        let outcome = match action {
-            Action::Accept { listener, token } => {
-                let accepted = kernel.accept(self.socket(listener)?);
-                accepted
-                    .map_err(|errno| outcome::of(Call::Accept, errno))
-                    .map(|(fd, peer)| {
-                        self.sockets.insert(token, fd);
-                        self.known.push(token);
-                        Outcome::Accepted(peer)
-                    })
-            }
-            Action::Refuse { listener } => {
-                let accepted = kernel.accept(self.socket(listener)?);
-                accepted
-                    .map_err(|errno| outcome::of(Call::Accept, errno))
-                    .map(|(fd, _)| {
-                        let _ = kernel.reset_on_close(fd);
-                        let _ = kernel.close(fd);
-                        Outcome::Complete(0)
-                    })
-            }
-            Action::Recv { token, into } => {
-                return self.receive(session, kernel, token, into);
-            }
-            Action::Send { token, from } => {
-                return self.send(session, kernel, token, from, pending.place);
-            }
-            Action::Shutdown { token } => {
-                let done = kernel.shutdown(self.socket(token)?, Shutdown::Write);
-                done.map_err(|errno| outcome::of(Call::Shutdown, errno))
-                    .map(|()| Outcome::Complete(0))
-            }
-            Action::Unsent { token } => {
-                let unsent = kernel.unsent(self.socket(token)?);
-                unsent
-                    .map_err(|errno| outcome::of(Call::Unsent, errno))
-                    .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
-            }
-            Action::Close { token, reset } => {
-                let socket = self.socket(token)?;
-                if kernel.registered(self.set).any(|(fd, ..)| fd == socket) {
-                    return Err(Broken::new(format!("{action:?} while it is registered")));
-                }
-                self.sockets.remove(&token);
-                if reset {
-                    // A listener has no such option.
-                    let _ = kernel.reset_on_close(socket);
-                }
-                // Closed is closed, whatever it says.
-                let _ = kernel.close(socket);
-                Ok(Outcome::Complete(0))
-            }
-            Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => {
-                return Err(Broken::new(format!("{action:?} has no answer")));
-            }
-        };
-        Ok(outcome.unwrap_or_else(|outcome| outcome))
-    }
-
-    fn receive<H: Handler>(
-        &self,
-        session: &mut Session<'_, H>,
-        kernel: &mut Kernel,
-        token: Token,
-        into: Span,
-    ) -> Result<Outcome, Broken> {
-        let mut bytes = vec![0; into.len as usize];
-        let n = match kernel.recv(self.socket(token)?, &mut bytes) {
-            Ok(n) => n,
-            Err(errno) => return Ok(outcome::of(Call::Recv, errno)),
-        };
-        let space = session.receive_into(token, into);
-        if space.len() != bytes.len() || bytes.is_empty() {
-            return Err(Broken::new(format!("{token:?} has no place for {into:?}")));
-        }
-        let (to, from) = (space.iter_mut(), bytes.iter().take(n));
-        to.zip(from).for_each(|(to, from)| *to = *from);
-        Ok(outcome::moved(n, bytes.len(), n > 0))
-    }
-
-    fn send<H: Handler>(
-        &self,
-        session: &Session<'_, H>,
-        kernel: &mut Kernel,
-        token: Token,
-        from: Span,
-        place: usize,
-    ) -> Result<Outcome, Broken> {
-        let bytes = session.send_from(token, from);
-        if bytes.as_ptr().addr() != place || bytes.len() != from.len as usize || bytes.is_empty() {
-            return Err(Broken::new(format!(
-                "{token:?}: the bytes of {from:?} moved"
-            )));
-        }
-        Ok(match kernel.send(self.socket(token)?, bytes) {
-            Ok(n) => outcome::moved(n, bytes.len(), true),
-            Err(errno) => outcome::of(Call::Send, errno),
-        })
-    }
-
     fn answer<H: Handler>(
         &mut self,
         session: &mut Session<'_, H>,
@@ -460,69 +358,7 @@ impl Driver {
         );
     }
 
-    /// As the Linux driver does, but that nothing needs to be mended here.
-    fn arm(
-        &self,
-        kernel: &mut Kernel,
-        token: Token,
-        was: Directions,
-        now: Directions,
-        trigger: Trigger,
-    ) -> Result<(), Errno> {
-        let fd = self.sockets.get(&token).copied().ok_or(Errno::BADF)?;
-        let (mask, data) = (interest(now, trigger), token.to_bits());
-        if now.is_empty() {
-            kernel.epoll_delete(self.set, fd)
-        } else if was.is_empty() {
-            kernel.epoll_add(self.set, fd, mask, data)
-        } else {
-            kernel.epoll_modify(self.set, fd, mask, data)
-        }
-    }
-
-    /// A new set with everything that is armed. Its calls do not fail: that is the affair of others.
-    fn rebuild<H: Handler>(
-        &mut self,
-        session: &Session<'_, H>,
-        kernel: &mut Kernel,
-    ) -> Result<(), Broken> {
-        let faults = core::mem::take(&mut kernel.faults);
-        let fail = |errno| Broken::new(format!("no new set: {errno}"));
-        kernel.close(self.set).map_err(fail)?;
-        self.set = kernel.epoll_create().map_err(fail)?;
-        for (token, armed, trigger) in session.armed() {
-            self.arm(kernel, token, Directions::NONE, armed, trigger)
-                .map_err(fail)?;
-        }
-        kernel.faults = faults;
-        Ok(())
-    }
-
-    /// Whether the kernel's set holds what the session believes, and nothing else.
-    pub(super) fn is_registered<H: Handler>(
-        &self,
-        session: &Session<'_, H>,
-        kernel: &Kernel,
-    ) -> bool {
-        if self.interface == Interface::Completion {
-            return true;
-        }
-        let believed = session.armed().map(|(token, armed, trigger)| {
-            let fd = self.sockets.get(&token).copied();
-            (fd, interest(armed, trigger), token.to_bits())
-        });
-        let mut believed: Vec<_> = believed.collect();
-        let held = kernel.registered(self.set);
-        let mut held: Vec<_> = held
-            .map(|(fd, mask, data)| (Some(fd), mask, data))
-            .collect();
-        let order = |(fd, mask, data): &(Option<Fd>, EpollFlags, u64)| (*fd, mask.bits(), *data);
-        believed.sort_by_key(order);
-        held.sort_by_key(order);
-        believed == held
-    }
-
-    fn socket(&self, token: Token) -> Result<Fd, Broken> {
+    pub(super) fn socket(&self, token: Token) -> Result<Fd, Broken> {
         let socket = self.sockets.get(&token).copied();
         socket.ok_or_else(|| Broken::new(format!("{token:?} has no descriptor")))
     }
@@ -541,17 +377,6 @@ fn names(action: Action, of: Token) -> bool {
         | Action::Cancel { token }
         | Action::Close { token, .. } => token == of,
         Action::Rebuild => false,
-    }
-}
-
-/// What to ask the kernel for, as the Linux driver does.
-fn interest(directions: Directions, trigger: Trigger) -> EpollFlags {
-    let read = (EpollFlags::IN | EpollFlags::RDHUP).when(directions.contains(Directions::READ));
-    let flags = read | EpollFlags::OUT.when(directions.contains(Directions::WRITE));
-    match trigger {
-        Trigger::Level => flags,
-        Trigger::Edge => flags | EpollFlags::ET | EpollFlags::RDHUP | EpollFlags::PRI,
-        Trigger::Oneshot => flags | EpollFlags::ONESHOT,
     }
 }
 

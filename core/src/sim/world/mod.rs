@@ -1,9 +1,11 @@
 //! [`World`]: a session over the simulated kernel, with scripted peers, faults and a clock that jumps.
 
 mod broken;
+mod calls;
 mod driver;
 mod outcome;
 mod peer;
+mod registering;
 #[cfg(test)]
 mod tests;
 mod watch;

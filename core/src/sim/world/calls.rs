@@ -1,0 +1,123 @@
+//! The actions that are calls, made on the simulated kernel.
+
+use super::broken::Broken;
+use super::driver::{Driver, Pending};
+use super::outcome;
+use crate::event::Outcome;
+use crate::output::{Action, Span};
+use crate::session::{Handler, Session};
+use crate::sim::faults::Call;
+use crate::sim::kernel::{Kernel, Shutdown};
+use crate::token::Token;
+use alloc::format;
+use alloc::vec;
+
+impl Driver {
+    /// Makes the call.
+    pub(super) fn carry_out<H: Handler>(
+        &mut self,
+        session: &mut Session<'_, H>,
+        kernel: &mut Kernel,
+        pending: Pending,
+    ) -> Result<Outcome, Broken> {
+        let action = pending.action;
+        let outcome = match action {
+            Action::Accept { listener, token } => {
+                let accepted = kernel.accept(self.socket(listener)?);
+                accepted
+                    .map_err(|errno| outcome::of(Call::Accept, errno))
+                    .map(|(fd, peer)| {
+                        self.sockets.insert(token, fd);
+                        self.known.push(token);
+                        Outcome::Accepted(peer)
+                    })
+            }
+            Action::Refuse { listener } => {
+                let accepted = kernel.accept(self.socket(listener)?);
+                accepted
+                    .map_err(|errno| outcome::of(Call::Accept, errno))
+                    .map(|(fd, _)| {
+                        let _ = kernel.reset_on_close(fd);
+                        let _ = kernel.close(fd);
+                        Outcome::Complete(0)
+                    })
+            }
+            Action::Recv { token, into } => {
+                return self.receive(session, kernel, token, into);
+            }
+            Action::Send { token, from } => {
+                return self.send(session, kernel, token, from, pending.place);
+            }
+            Action::Shutdown { token } => {
+                let done = kernel.shutdown(self.socket(token)?, Shutdown::Write);
+                done.map_err(|errno| outcome::of(Call::Shutdown, errno))
+                    .map(|()| Outcome::Complete(0))
+            }
+            Action::Unsent { token } => {
+                let unsent = kernel.unsent(self.socket(token)?);
+                unsent
+                    .map_err(|errno| outcome::of(Call::Unsent, errno))
+                    .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
+            }
+            Action::Close { token, reset } => {
+                let socket = self.socket(token)?;
+                if kernel.registered(self.set).any(|(fd, ..)| fd == socket) {
+                    return Err(Broken::new(format!("{action:?} while it is registered")));
+                }
+                self.sockets.remove(&token);
+                if reset {
+                    // A listener has no such option.
+                    let _ = kernel.reset_on_close(socket);
+                }
+                // Closed is closed, whatever it says.
+                let _ = kernel.close(socket);
+                Ok(Outcome::Complete(0))
+            }
+            Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => {
+                return Err(Broken::new(format!("{action:?} has no answer")));
+            }
+        };
+        Ok(outcome.unwrap_or_else(|outcome| outcome))
+    }
+
+    fn receive<H: Handler>(
+        &self,
+        session: &mut Session<'_, H>,
+        kernel: &mut Kernel,
+        token: Token,
+        into: Span,
+    ) -> Result<Outcome, Broken> {
+        let mut bytes = vec![0; into.len as usize];
+        let n = match kernel.recv(self.socket(token)?, &mut bytes) {
+            Ok(n) => n,
+            Err(errno) => return Ok(outcome::of(Call::Recv, errno)),
+        };
+        let space = session.receive_into(token, into);
+        if space.len() != bytes.len() || bytes.is_empty() {
+            return Err(Broken::new(format!("{token:?} has no place for {into:?}")));
+        }
+        let (to, from) = (space.iter_mut(), bytes.iter().take(n));
+        to.zip(from).for_each(|(to, from)| *to = *from);
+        Ok(outcome::moved(n, bytes.len(), n > 0))
+    }
+
+    fn send<H: Handler>(
+        &self,
+        session: &Session<'_, H>,
+        kernel: &mut Kernel,
+        token: Token,
+        from: Span,
+        place: usize,
+    ) -> Result<Outcome, Broken> {
+        let bytes = session.send_from(token, from);
+        if bytes.as_ptr().addr() != place || bytes.len() != from.len as usize || bytes.is_empty() {
+            return Err(Broken::new(format!(
+                "{token:?}: the bytes of {from:?} moved"
+            )));
+        }
+        Ok(match kernel.send(self.socket(token)?, bytes) {
+            Ok(n) => outcome::moved(n, bytes.len(), true),
+            Err(errno) => outcome::of(Call::Send, errno),
+        })
+    }
+}
