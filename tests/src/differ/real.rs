@@ -82,7 +82,9 @@ impl Real {
         let mut polled: Vec<PollFd<'_>> = sockets().map(|(_, fd)| PollFd::new(fd, all)).collect();
         poll(&mut polled, Some(&Timespec::default())).ok();
         for ((&number, fd), polled) in sockets().zip(&polled) {
-            let state = EpollFlags::from_bits(polled.revents().bits().into());
+            // 16 bits, with a sign where rustix goes through libc.
+            let state = u32::try_from(i64::from(polled.revents().bits())).unwrap_or(0);
+            let state = EpollFlags::from_bits(state);
             let simulated = kernel.poll(Fd(number)).unwrap_or_default();
             if state != simulated {
                 return Some(format!(
