@@ -359,3 +359,17 @@ fn what_is_left_when_the_time_to_stop_is_over_is_closed() {
     assert!(bench.closed(token).is_some());
     assert!(bench.machine.is_stopped());
 }
+
+#[test]
+fn an_accept_that_succeeds_after_the_time_to_stop_is_closed() {
+    let mut bench = Bench::level();
+    let token = bench.reserve();
+    bench.machine.stop(bench.now);
+    bench.turn();
+    let address = bench.address();
+    let notice = bench.done(token, Op::Accept, Outcome::Accepted(Some(address)));
+    assert_eq!(notice, Some(Notice::Opened(token)));
+    bench.run();
+    assert_eq!(bench.closed(token), Some(Reason::Stopping));
+    assert!(bench.machine.is_stopped());
+}

@@ -528,3 +528,21 @@ fn want_of_memory_now_and_then_does_not_prolong_lingering() {
     }
     assert_eq!(bench.closed(token), Some(Reason::Finished));
 }
+
+#[test]
+fn what_was_done_between_turns_counts_at_a_deadline_that_has_passed() {
+    let mut bench = Bench::level();
+    let token = bench.rest();
+    bench.hears(token, 2);
+    bench.run();
+    assert_eq!(class(&bench, token), Some(Class::Request));
+    bench.now = bench.now.plus(Duration::from_secs(31));
+    // The application lends itself the connection in time, and the turn comes late.
+    bench.machine.consume(token, 1);
+    bench.run();
+    assert_eq!(bench.closed(token), None);
+    assert_eq!(class(&bench, token), Some(Class::Request));
+    wait(&mut bench, Duration::from_secs(31));
+    let reason = Some(Reason::Deadline(Class::Request));
+    assert_eq!(bench.closed(token), reason, "it is still due");
+}

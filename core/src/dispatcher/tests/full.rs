@@ -191,3 +191,18 @@ fn the_limit_holds_whatever_the_hash() {
         }
     }
 }
+
+#[test]
+fn nobody_is_evicted_whose_turn_is_about_to_come() {
+    let mut bench = Bench::new::<40>(&config(FullTable::Evict));
+    let tokens: Vec<Token> = (0..40).map(|_| bench.spoken()).collect();
+    // All of them have something to say, and the newcomer is served first.
+    bench.ready(bench.listener, READ);
+    for token in &tokens {
+        bench.ready(*token, READ);
+    }
+    bench.turn();
+    let outputs = [bench.poll(), bench.poll()].map(|action| action.as_ref().map(kind));
+    assert_eq!(outputs, [Some("del"), Some("recv")], "the listener waits");
+    assert!(tokens.iter().all(|token| bench.closed(*token).is_none()));
+}
