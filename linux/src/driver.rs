@@ -119,6 +119,8 @@ impl<'m, H: Handler> Server<'m, H> {
     ) -> Result<Self, StartError> {
         let system = |call| move |errno| StartError::System(CallError { call, errno });
         let (memory, connections) = memory.lend();
+        // The first reading looks for the kernel's vdso, and allocates for it where rustix may: now, not on the way.
+        let _ = clock::now();
         let config = Config {
             hash_seed: match config.hash_seed {
                 0 => random(),
