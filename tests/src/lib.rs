@@ -27,6 +27,7 @@
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |
+//! | `order` | who was ready first is served first; newcomers come in a few at a time |
 //! | `output` | whoever reads the output slowly, or not at all, stops nobody |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
 //! | `reset` | a reset before or after the accept ends one connection |
