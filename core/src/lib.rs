@@ -167,6 +167,8 @@ pub use config::{Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN
 pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::listener::ListenersFull;
 pub use dispatcher::{Dispatcher, calls::Info};
+#[cfg(feature = "sim")]
+pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
 pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.

@@ -101,6 +101,35 @@ impl Flags {
     }
 }
 
+/// For images.
+#[cfg(feature = "sim")]
+impl Flags {
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    pub(crate) const fn of(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are still asked for in this state, or may be in one that follows.
+    pub(crate) const fn that_matter(state: State) -> Self {
+        let opened = Self::SPOKEN.or(Self::PAUSED);
+        let ends = Self::CALLED.or(Self::CANCELLED).or(Self::CLOSED);
+        match state {
+            State::Finishing | State::Lingering => Self(!opened.0),
+            State::Closing => ends.or(Self::TOLD).or(Self::RESET),
+            State::Free | State::Reserved | State::Open | State::Listening | State::Retired => {
+                Self(u16::MAX)
+            }
+        }
+    }
+}
+
 /// Where the bytes of a window begin and end: `at ≤ end ≤` its size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Cursors {

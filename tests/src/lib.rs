@@ -2,7 +2,7 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line says it whole. All but `fuzz_replay` talk to the real kernel, over
+//! Each file in `tests/` keeps one; its first line says it whole. All but `explore` and `fuzz_replay` talk to the real kernel, over
 //! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
 //! ([`process::program`]). Tests that need a tool, `strace`, `socat`, `nc` or `setpriv`, are ignored unless asked for,
 //! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
@@ -18,6 +18,7 @@
 //! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
 //! | `differ` | the simulated kernel answers as the real one does |
 //! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
+//! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
 //! | `fin` | bytes that come together with the end are answered before the end |
 //! | `full` | a full table waits, refuses or evicts, as asked |
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
@@ -48,6 +49,8 @@ pub mod bounded;
 #[cfg(feature = "kernel")]
 pub mod differ;
 mod dispatch;
+#[cfg(feature = "explore")]
+pub mod explore;
 #[cfg(feature = "kernel")]
 pub mod net;
 #[cfg(feature = "kernel")]

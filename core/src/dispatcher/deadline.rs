@@ -120,9 +120,31 @@ impl Timers {
         self.first_byte.is_on()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(super) fn queue(&self, class: Class) -> &Queue {
         &self.of(class).queue
+    }
+}
+
+/// For images.
+#[cfg(feature = "sim")]
+impl Timers {
+    pub(super) fn queue_mut(&mut self, class: Class) -> &mut Queue {
+        &mut self.of_mut(class).queue
+    }
+
+    /// Forgets who stands in the queues, and keeps their lengths.
+    pub(super) fn empty(&mut self) {
+        for class in Class::ALL {
+            *self.queue_mut(class) = Queue::EMPTY;
+        }
+    }
+
+    /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.
+    pub(super) fn beyond_every_wait(&self) -> u64 {
+        let lengths = [&self.first_byte, &self.write_stall, &self.linger];
+        let longest = lengths.map(|timed| timed.length).into_iter().max();
+        longest.unwrap_or(0).saturating_add(2_000_000)
     }
 }
 

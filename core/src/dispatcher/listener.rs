@@ -19,7 +19,7 @@ pub(crate) struct Listener {
     /// The most connections that one source address may have, over all listeners that have such a limit.
     pub(super) per_source: Option<u32>,
     /// How long the next pause lasts, in nanoseconds.
-    pause: u64,
+    pub(super) pause: u64,
 }
 
 /// Every place for a listener is taken: there are [`LISTENERS`].

@@ -1,11 +1,16 @@
 //! [`Dispatcher`]: the four verbs.
 //!
 //! `turn` takes reports in and decides who is served, `serve` derives outputs, `answer` takes answers in, `listener`
-//! accepts, `deadline` keeps time, `source` counts connections of one address, `calls` is the application's side.
+//! accepts, `deadline` keeps time, `source` counts connections of one address, `calls` is the application's side. `laws`
+//! and `inspect` are for those who test it.
 
 mod answer;
 pub(crate) mod calls;
 mod deadline;
+#[cfg(feature = "sim")]
+pub mod inspect;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod laws;
 pub(crate) mod listener;
 mod serve;
 mod source;

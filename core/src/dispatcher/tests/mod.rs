@@ -6,8 +6,6 @@
     reason = "a test is about some actions and leaves the others alone"
 )]
 
-pub(crate) mod check;
-
 mod accepting;
 mod closing;
 mod deadlines;
@@ -17,7 +15,7 @@ mod held_up;
 mod states;
 mod transfer;
 
-use super::Dispatcher;
+use super::{Dispatcher, laws};
 use crate::config::{Config, Windows};
 use crate::directions::{Directions, Trigger};
 use crate::event::{Event, Fault, FaultKind, Op, Outcome};
@@ -109,7 +107,7 @@ impl Bench {
         if let Some(notice) = notice {
             self.hear(notice);
         }
-        check::laws(&self.machine);
+        laws::assert_laws(&self.machine);
         notice
     }
 
@@ -153,7 +151,7 @@ impl Bench {
 
     fn turn(&mut self) {
         self.machine.handle_timeout(self.now);
-        check::laws(&self.machine);
+        laws::assert_laws(&self.machine);
     }
 
     /// The clock moves on, and a turn begins.
@@ -164,7 +162,7 @@ impl Bench {
 
     fn poll(&mut self) -> Option<Action> {
         let action = self.machine.poll_output();
-        check::laws(&self.machine);
+        laws::assert_laws(&self.machine);
         if let Some(asked) = action.as_ref().and_then(asks) {
             // Laws 1 and 3.
             assert!(!self.asked.contains(&asked), "{asked:?} asked twice");

@@ -471,6 +471,6 @@ fn a_table_that_is_used_again_forgets_what_it_held() {
         assert!(
             matches!(machine.poll_output(), Some(Action::Arm { token, .. }) if token == listener)
         );
-        check::laws(&machine);
+        laws::assert_laws(&machine);
     }
 }

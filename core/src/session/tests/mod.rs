@@ -7,7 +7,7 @@ mod windows;
 
 use super::*;
 use crate::config::FullTable;
-use crate::dispatcher::tests::check;
+use crate::dispatcher::laws;
 use crate::event::{Op, Outcome, Peer};
 use crate::output::Reason;
 use alloc::boxed::Box;
@@ -200,7 +200,7 @@ impl World {
         visit: impl FnOnce(&mut App, &mut Conn<'_>, &mut u32) -> R,
     ) -> Option<R> {
         let answer = self.session.lend(self.token(who), visit);
-        check::laws(self.session.machine());
+        laws::assert_laws(self.session.machine());
         answer
     }
 
@@ -214,7 +214,7 @@ impl World {
 
     fn event(&mut self, event: Event) {
         self.session.handle_event(self.now, event);
-        check::laws(self.session.machine());
+        laws::assert_laws(self.session.machine());
     }
 
     /// Turns until there is nothing to do, each action answered at once.

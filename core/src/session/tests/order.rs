@@ -126,7 +126,7 @@ fn talk(world: &mut World, random: &mut Random, mut step: impl FnMut(&mut World)
             _ => {}
         }
         step(world);
-        check::laws(world.session.machine());
+        laws::assert_laws(world.session.machine());
         if world.fars.iter().all(|far| far.gone) {
             break;
         }

@@ -1,0 +1,516 @@
+//! [`Image`]: what a machine holds, as a few bytes that can be compared, kept, and put back (feature `sim`).
+//!
+//! Two machines with one image do the same from then on, whatever happens to them. So an image leaves out what has no
+//! bearing on that, and a state space of images is finite where that of machines is not:
+//!
+//! - times are counted from now, in milliseconds; one that has passed is 0, and a wait beyond every limit is as good as one
+//!   just beyond it;
+//! - generations: an image that is put back has the generation [`GENERATION`] in every slot, so that one less is stale;
+//! - statistics, serial numbers, what was logged, and how many turns in a row had a stale report;
+//! - the peer's address: every connection that has one has [`PEER`];
+//! - which fault it was that closed a connection, and all else about it once it is being closed but for what is in flight
+//!   and registered; what was received and left by an application that has finished;
+//! - which of the free slots is which;
+//! - what a free list or a queue looks like inside: a source tells its place in it. So the connections of an image may be
+//!   put into any order: they change names, and nothing else.
+//!
+//! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15 bytes, one listener, at most [`CONNECTIONS`] connections, a quantum and a look
+//! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
+//! switched off, no stop.
+
+use super::{Dispatcher, Turn, Visit};
+use crate::config::Class;
+use crate::directions::{Directions, Trigger};
+use crate::event::{FaultKind, Peer};
+use crate::output::Reason;
+use crate::queue::{NONE, Queue, Run, Timer};
+use crate::slot::{Cursors, Flags, Queued, Record, Slot, State};
+use crate::stats::Stats;
+use crate::time::Instant;
+use crate::token::{LISTENER_BIT, Token};
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use heapless::Vec;
+
+/// The most connections of an image.
+pub const CONNECTIONS: usize = 4;
+/// Bytes of an image for what is of no source.
+pub const MACHINE: usize = 6;
+/// Bytes of an image for each source.
+pub const SOURCE: usize = 17;
+/// Where in the bytes of a source stands how much was sent since the peer's acknowledgements were asked for: it matters
+/// only if the question is answered.
+pub const ACKNOWLEDGED: usize = 16;
+/// The generation of every slot of a machine that was put back.
+pub const GENERATION: u32 = 2;
+/// The time of a machine that was put back.
+pub const NOW: Instant = Instant::from_nanos(MILLI << 32);
+/// The address of every peer that has one, in a machine that was put back.
+pub const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 51234));
+
+/// The states, as they are numbered in the first byte of a source.
+pub const STATES: [&str; 8] = [
+    "Free",
+    "Reserved",
+    "Open",
+    "Finishing",
+    "Lingering",
+    "Closing",
+    "Listening",
+    "Retired",
+];
+
+const MILLI: u64 = 1_000_000;
+const ALL: [State; 8] = [
+    State::Free,
+    State::Reserved,
+    State::Open,
+    State::Finishing,
+    State::Lingering,
+    State::Closing,
+    State::Listening,
+    State::Retired,
+];
+/// Bytes sent by a machine that was put back: more than any number that is subtracted from it.
+const SENT: u32 = 1 << 16;
+
+/// What a machine holds.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Image {
+    /// What is of no source.
+    pub machine: [u8; MACHINE],
+    /// The listener.
+    pub listener: [u8; SOURCE],
+    /// The slots that were ever used.
+    pub connections: Vec<[u8; SOURCE], CONNECTIONS>,
+}
+
+/// Where in the bytes of a source its places in its run queue (low half) and in its class (high half) stand.
+const PLACES: usize = 9;
+
+/// Images.
+impl Dispatcher<'_> {
+    /// What this machine holds. `turn`: a turn goes on, so what was done in it counts.
+    #[must_use]
+    pub fn image(&self, turn: bool) -> Image {
+        let mut image = Image {
+            machine: self.machine_image(turn),
+            listener: self.source_image(LISTENER_BIT),
+            connections: Vec::new(),
+        };
+        for index in 0..self.slots.used() {
+            let full = image.connections.push(self.source_image(index)).is_err();
+            debug_assert!(!full, "an image holds {CONNECTIONS} connections");
+        }
+        for queue in [&self.m.fresh, &self.m.continuing] {
+            self.number(&mut image, queue, 0);
+        }
+        for class in Class::ALL {
+            self.number(&mut image, self.m.timers.queue(class), 4);
+        }
+        image
+    }
+
+    /// Makes this machine one that holds what the image tells, in a table of the same size with the same configuration.
+    pub fn put_back(&mut self, image: &Image) {
+        self.m.now = NOW;
+        self.m.timers.empty();
+        self.m.free = Queue::EMPTY;
+        self.m.fresh = Queue::EMPTY;
+        self.m.continuing = Queue::EMPTY;
+        self.m.stats = Stats::default();
+        (self.m.stale_now, self.m.stale_turns) = (false, 0);
+        (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
+        self.m.evicting = false;
+        self.chains.fill(0);
+        self.slots.connections.clear();
+        self.records.list.clear();
+        self.put_machine(&image.machine);
+        let mut places = Places([[NONE; CONNECTIONS + 1]; 8]);
+        for (source, index) in image.connections.iter().zip(0u32..) {
+            let room = self.slots.connections.push(Slot::NEW).is_ok()
+                && self.records.list.push(Record::NEW).is_ok();
+            debug_assert!(room, "a table of the same size");
+            self.put_source(index, source, &mut places);
+        }
+        self.put_source(LISTENER_BIT, &image.listener, &mut places);
+        self.put_queues(&places);
+    }
+
+    /// What a source could use now: the one of the three sets that is never stored.
+    #[must_use]
+    pub fn wanted(&self, token: Token) -> Directions {
+        let Some(index) = self.find(token) else {
+            return Directions::NONE;
+        };
+        let slot = self.slots.at(index);
+        let admits = slot.state == State::Listening && self.admits(index);
+        slot.wanted(self.m.windows, admits)
+    }
+
+    /// The state of a source, alive or not, as its place among [`STATES`].
+    #[must_use]
+    pub fn state(&self, token: Token) -> usize {
+        let state = self.slots.at(token.slot()).state;
+        ALL.iter().position(|other| *other == state).unwrap_or(0)
+    }
+
+    /// The deadline of a connection, and its class.
+    #[must_use]
+    pub fn deadline(&self, token: Token) -> Option<(Class, Instant)> {
+        let slot = self.slots.at(token.slot());
+        slot.class.map(|class| (class, slot.deadline))
+    }
+
+    /// Names the connection in a slot, free or not.
+    #[must_use]
+    pub fn token_of(&self, place: u32) -> Token {
+        self.token(place)
+    }
+
+    /// The connection that is being visited.
+    #[must_use]
+    pub fn visited(&self) -> Option<Token> {
+        let index = self.m.visit.index;
+        (index & LISTENER_BIT == 0).then(|| self.token(index))
+    }
+
+    /// Tells each member of a queue its place in it, in the byte for places, so many bits up.
+    fn number(&self, image: &mut Image, queue: &Queue, up: u32) {
+        let mut next = queue.head().unwrap_or(NONE);
+        for place in 0..=15u8 {
+            if next == NONE {
+                return;
+            }
+            let source = match image.connections.get_mut(next as usize) {
+                Some(source) => source,
+                None => &mut image.listener,
+            };
+            source[PLACES] |= place << up;
+            let slot = self.slots.at(next);
+            next = if up == 0 {
+                slot.run.next
+            } else {
+                slot.timer.next
+            };
+        }
+    }
+
+    fn machine_image(&self, turn: bool) -> [u8; MACHINE] {
+        let m = &*self.m;
+        let Visit { received, sent, .. } = m.visit;
+        let Turn {
+            moved,
+            served,
+            fresh,
+            left,
+        } = m.turn;
+        let facts = u8::from(m.starved) | u8::from(m.rebuild) << 1;
+        let visit = pair(received.min(m.quantum), sent.min(m.quantum));
+        let pause = m.listeners.first().map_or(0, |listener| listener.pause);
+        let [pause_low, pause_high] = millis(pause);
+        let over = moved >= m.look && served > 0;
+        let (fresh, left) = if over { (0, 0) } else { (fresh, left) };
+        let [moved, fresh] = if turn && self.has_work() {
+            [
+                pair(moved.min(m.look), served.min(1)),
+                pair(fresh.min(m.fresh_in_a_row), left.min(m.continuing.len())),
+            ]
+        } else {
+            [0; 2]
+        };
+        [facts, visit, pause_low, pause_high, moved, fresh]
+    }
+
+    fn put_machine(&mut self, bytes: &[u8; MACHINE]) {
+        let [facts, visit, pause_low, pause_high, moved, fresh] = *bytes;
+        self.m.starved = facts & 1 != 0;
+        self.m.rebuild = facts & 2 != 0;
+        let (received, sent) = halves(visit);
+        self.m.visit = Visit {
+            index: NONE,
+            received,
+            sent,
+        };
+        if let Some(listener) = self.m.listeners.first_mut() {
+            listener.pause = nanos([pause_low, pause_high]);
+        }
+        let (moved, served) = halves(moved);
+        let (fresh, left) = halves(fresh);
+        self.m.turn = Turn {
+            moved,
+            served,
+            fresh,
+            left,
+        };
+    }
+
+    fn source_image(&self, index: u32) -> [u8; SOURCE] {
+        let slot = self.slots.at(index);
+        let record = self.records.at(index);
+        let now = self.m.now;
+        let connection = slot.is_live() && index & LISTENER_BIT == 0;
+        let listener = slot.state == State::Listening && slot.flags.has(Flags::PAUSED);
+        let mut bytes = [0; SOURCE];
+        let state = ALL
+            .iter()
+            .zip(0u8..)
+            .find(|(state, _)| **state == slot.state);
+        bytes[0] = state.map_or(0, |(_, number)| number)
+            | u8::from(connection && record.is_tcp()) << 3
+            | u8::from(self.m.visit.index == index) << 4;
+        [bytes[1], bytes[2]] = slot
+            .flags
+            .and(Flags::that_matter(slot.state))
+            .bits()
+            .to_le_bytes();
+        bytes[3] = bits(slot.in_flight) << 2 | bits(slot.registered) << 6;
+        bytes[7] = pair(
+            slot.reason.map_or(0, number_of),
+            slot.class.map_or(0, |class| number(class) + 1),
+        );
+        bytes[8] = match slot.queued {
+            Queued::No => 0,
+            Queued::Fresh => 1,
+            Queued::Continuing => 2,
+        };
+        if slot.class.is_some() || listener {
+            [bytes[10], bytes[11]] = millis(slot.deadline.nanos_since(now));
+        }
+        // Of one that is being closed nothing else matters.
+        if slot.state == State::Closing {
+            return bytes;
+        }
+        bytes[3] |= bits(slot.ready) | bits(slot.armed) << 4;
+        bytes[5] = pair(slot.tx.at, slot.tx.end);
+        bytes[6] = pair(slot.wants, slot.tally.into());
+        if connection {
+            self.put_waits(index, &mut bytes);
+        }
+        bytes
+    }
+
+    /// What a live connection has beside its slot, and what of it matters in its state.
+    fn put_waits(&self, index: u32, bytes: &mut [u8; SOURCE]) {
+        let (slot, record, now) = (self.slots.at(index), self.records.at(index), self.m.now);
+        let beyond = self.m.timers.beyond_every_wait();
+        // From these classes every way to another begins the wait anew.
+        let begins_anew = matches!(
+            slot.class,
+            Some(Class::FirstByte | Class::Request | Class::Idle)
+        );
+        if !begins_anew {
+            let waited = now.wrapping_millis().wrapping_sub(record.stalled_at);
+            [bytes[12], bytes[13]] = millis((u64::from(waited) * MILLI).min(beyond));
+        }
+        if slot.state == State::Open {
+            bytes[4] = pair(slot.rx.at, slot.rx.end);
+            if !slot.flags.has(Flags::SPOKEN) {
+                [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(beyond));
+            }
+        }
+        if slot.state != State::Lingering {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "modulo 2^32 as the machine has it"
+            )]
+            let sent = record.bytes_out as u32;
+            let since = sent.wrapping_sub(record.acknowledged);
+            bytes[ACKNOWLEDGED] = pair(since.min(self.m.windows.send.saturating_add(1)), 0);
+        }
+    }
+
+    fn put_source(&mut self, index: u32, bytes: &[u8; SOURCE], places: &mut Places) {
+        let state = ALL.get(usize::from(bytes[0] & 7)).copied();
+        let state = state.unwrap_or(State::Free);
+        let listens = index & LISTENER_BIT != 0;
+        if bytes[0] & 16 != 0 {
+            self.m.visit.index = index;
+        }
+        let trigger = if listens || state == State::Free {
+            Trigger::Level
+        } else {
+            self.m.trigger
+        };
+        let (rx, tx) = (halves(bytes[4]), halves(bytes[5]));
+        let (wants, tally) = halves(bytes[6]);
+        let (reason, class) = halves(bytes[7]);
+        let class = class
+            .checked_sub(1)
+            .and_then(|class| Class::ALL.get(class as usize))
+            .copied();
+        *self.slots.at_mut(index) = Slot {
+            deadline: NOW.plus_nanos(nanos([bytes[10], bytes[11]])),
+            rx: Cursors {
+                at: rx.0,
+                end: rx.1,
+            },
+            tx: Cursors {
+                at: tx.0,
+                end: tx.1,
+            },
+            generation: GENERATION,
+            wants,
+            tally: u16::try_from(tally).unwrap_or(0),
+            flags: Flags::of(u16::from_le_bytes([bytes[1], bytes[2]])),
+            reason: reason_of(reason),
+            state,
+            ready: directions(bytes[3]),
+            in_flight: directions(bytes[3] >> 2),
+            armed: directions(bytes[3] >> 4),
+            registered: directions(bytes[3] >> 6),
+            trigger,
+            class,
+            ..Slot::NEW
+        };
+        let (run, timer) = halves(bytes[PLACES]);
+        places.take(usize::from(bytes[8]), run, index);
+        // The first two rows are the run queues.
+        places.take(class.map_or(0, |class| 3 + class.index()), timer, index);
+        self.count_source(index);
+        if !listens {
+            self.put_record(index, bytes);
+        }
+    }
+
+    fn put_record(&mut self, index: u32, bytes: &[u8; SOURCE]) {
+        let peer = if bytes[0] & 8 == 0 {
+            Peer::Unix(1)
+        } else {
+            Peer::Inet(PEER)
+        };
+        let ago = |bytes| Instant::from_nanos(NOW.nanos_since(Instant::from_nanos(nanos(bytes))));
+        let record = self.records.at_mut(index);
+        *record = Record::open(peer, 0, ago([bytes[14], bytes[15]]));
+        record.stalled_at = ago([bytes[12], bytes[13]]).wrapping_millis();
+        record.bytes_out = SENT.into();
+        record.acknowledged = SENT - u32::from(bytes[ACKNOWLEDGED]);
+        if self.slots.at(index).flags.has(Flags::TOLD) {
+            self.remember_source(index);
+        }
+    }
+
+    /// What is counted over all sources.
+    fn count_source(&mut self, index: u32) {
+        let slot = self.slots.at(index);
+        let gone = matches!(slot.state, State::Free | State::Retired);
+        if index & LISTENER_BIT != 0 {
+            self.m.listening = u32::from(!gone);
+            self.m.paused = u32::from(slot.flags.has(Flags::PAUSED));
+            return;
+        }
+        let open = slot.is_live() && slot.flags.has(Flags::TOLD);
+        self.m.stats.open += u32::from(open);
+        self.m.taken += u32::from(!gone);
+        self.m.evicting |= slot.reason == Some(Reason::Evicted);
+        if slot.state == State::Free {
+            self.m.free.push(&mut Run(&mut self.slots), index);
+        }
+    }
+
+    fn put_queues(&mut self, places: &Places) {
+        for (row, kind) in places.0.iter().zip(1usize..) {
+            for index in row.iter().copied().take_while(|index| *index != NONE) {
+                match kind {
+                    1 => {
+                        self.slots.at_mut(index).queued = Queued::Fresh;
+                        self.m.fresh.push(&mut Run(&mut self.slots), index);
+                    }
+                    2 => {
+                        self.slots.at_mut(index).queued = Queued::Continuing;
+                        self.m.continuing.push(&mut Run(&mut self.slots), index);
+                    }
+                    _ => {
+                        if let Some(class) = self.slots.at(index).class {
+                            let queue = self.m.timers.queue_mut(class);
+                            queue.push(&mut Timer(&mut self.slots), index);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// For each queue, the run queues first, then the classes, who stands at which place in it.
+struct Places([[u32; CONNECTIONS + 1]; 8]);
+
+impl Places {
+    /// `kind` 0: in none.
+    fn take(&mut self, kind: usize, place: u32, index: u32) {
+        let row = kind.checked_sub(1).and_then(|row| self.0.get_mut(row));
+        if let Some(taken) = row.and_then(|row| row.get_mut(place as usize)) {
+            *taken = index;
+        }
+    }
+}
+
+/// Two numbers up to 15 in one byte.
+fn pair(low: u32, high: u32) -> u8 {
+    debug_assert!(
+        low <= 15 && high <= 15,
+        "{low} and {high} are for a small machine"
+    );
+    u8::try_from(low.min(15) | high.min(15) << 4).unwrap_or(0)
+}
+
+fn halves(pair: u8) -> (u32, u32) {
+    (u32::from(pair & 15), u32::from(pair >> 4))
+}
+
+/// A length in milliseconds, rounded up, at most a minute.
+fn millis(nanos: u64) -> [u8; 2] {
+    u16::try_from(nanos.div_ceil(MILLI))
+        .unwrap_or(u16::MAX)
+        .to_le_bytes()
+}
+
+fn nanos(millis: [u8; 2]) -> u64 {
+    u64::from(u16::from_le_bytes(millis)) * MILLI
+}
+
+fn bits(directions: Directions) -> u8 {
+    u8::from(directions.contains(Directions::READ))
+        | u8::from(directions.contains(Directions::WRITE)) << 1
+}
+
+fn directions(bits: u8) -> Directions {
+    Directions::READ.when(bits & 1 != 0) | Directions::WRITE.when(bits & 2 != 0)
+}
+
+fn number(class: Class) -> u32 {
+    u32::try_from(class.index()).unwrap_or(0)
+}
+
+/// The reasons in 1..=13: the faults are one.
+fn number_of(reason: Reason) -> u32 {
+    match reason {
+        Reason::PeerFinished => 1,
+        Reason::Finished => 2,
+        Reason::Aborted => 3,
+        Reason::TooLong => 4,
+        Reason::Evicted => 5,
+        Reason::Stopping => 6,
+        Reason::Failed(_) => 7,
+        Reason::Deadline(class) => 8 + number(class),
+    }
+}
+
+fn reason_of(number: u32) -> Option<Reason> {
+    Some(match number {
+        0 => return None,
+        1 => Reason::PeerFinished,
+        2 => Reason::Finished,
+        3 => Reason::Aborted,
+        4 => Reason::TooLong,
+        5 => Reason::Evicted,
+        6 => Reason::Stopping,
+        7 => Reason::Failed(FaultKind::Unknown.with_code(0)),
+        class => Reason::Deadline(*Class::ALL.get((class - 8) as usize)?),
+    })
+}
+
+/// Names the listener of a machine that was put back.
+#[must_use]
+pub fn listener() -> Token {
+    Token::new(LISTENER_BIT, GENERATION)
+}

@@ -1,0 +1,271 @@
+//! What must hold between two calls, seen from inside: for the tests of this crate and for whoever explores the machine
+//! (feature `sim`). Bounded work, no allocation.
+
+use super::Dispatcher;
+use crate::config::Class;
+use crate::queue::{Link, NONE, Queue};
+use crate::slot::{Flags, Queued, Slot, State};
+use crate::token::LISTENER_BIT;
+
+/// What does not hold, and of which source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// The sentence that is not true.
+    pub law: &'static str,
+    /// The index of the source with the bit of the listeners; `u32::MAX`: of none in particular.
+    pub source: u32,
+}
+
+type Held = Result<(), Broken>;
+
+fn hold(condition: bool, law: &'static str, source: u32) -> Held {
+    if condition {
+        Ok(())
+    } else {
+        Err(Broken { law, source })
+    }
+}
+
+impl Dispatcher<'_> {
+    /// Whether the queues, the counts and the laws hold.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn check_laws(&self) -> Held {
+        run_queues(self)?;
+        timers(self)?;
+        counts(self)?;
+        chains(self)?;
+        for index in all(self) {
+            let slot = self.slots.at(index);
+            windows(self, slot, index)?;
+            if slot.queued == Queued::No && self.m.visit.index != index {
+                can_go_on(self, index)?;
+                has_its_deadline(self, slot, index)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same, for tests.
+#[cfg(test)]
+pub(crate) fn assert_laws(machine: &Dispatcher<'_>) {
+    if let Err(broken) = machine.check_laws() {
+        panic!("{broken:?}: {:?}", machine.slots.at(broken.source));
+    }
+}
+
+fn all(machine: &Dispatcher<'_>) -> impl Iterator<Item = u32> {
+    (0..machine.slots.used()).chain(machine.places())
+}
+
+fn count(machine: &Dispatcher<'_>, of: impl Fn(&Slot) -> bool) -> u32 {
+    let found = all(machine).filter(|index| of(machine.slots.at(*index)));
+    u32::try_from(found.count()).unwrap_or(u32::MAX)
+}
+
+/// Walks the members of a queue from its head on; their links agree, and `each` holds of them.
+fn walk(
+    machine: &Dispatcher<'_>,
+    queue: &Queue,
+    link: impl Fn(&Slot) -> Link,
+    mut each: impl FnMut(u32, &Slot) -> Held,
+) -> Held {
+    let (mut before, mut next, mut members) = (NONE, queue.head().unwrap_or(NONE), 0u32);
+    while next != NONE {
+        let slot = machine.slots.at(next);
+        let here = link(slot);
+        hold(here.prev == before, "links agree", next)?;
+        hold(members < queue.len(), "a queue is as long as it says", next)?;
+        each(next, slot)?;
+        members = members.saturating_add(1);
+        (before, next) = (next, here.next);
+    }
+    hold(
+        members == queue.len(),
+        "a queue is as long as it says",
+        before,
+    )
+}
+
+/// Each slot stands in at most one run queue, or in the free list, and its flag says in which.
+fn run_queues(machine: &Dispatcher<'_>) -> Held {
+    let m = &*machine.m;
+    for (queue, queued) in [
+        (&m.fresh, Queued::Fresh),
+        (&m.continuing, Queued::Continuing),
+    ] {
+        walk(
+            machine,
+            queue,
+            |slot| slot.run,
+            |index, slot| hold(slot.queued == queued, "a slot knows its run queue", index),
+        )?;
+        let marked = count(machine, |slot| slot.queued == queued);
+        hold(
+            marked == queue.len(),
+            "whoever is marked as queued is queued",
+            NONE,
+        )?;
+    }
+    walk(
+        machine,
+        &m.free,
+        |slot| slot.run,
+        |index, slot| {
+            let free = slot.state == State::Free && slot.queued == Queued::No;
+            hold(
+                free && index & LISTENER_BIT == 0,
+                "the free list holds free slots",
+                index,
+            )
+        },
+    )?;
+    let used = (0..machine.slots.used()).map(|index| machine.slots.at(index));
+    let unused = used.filter(|slot| slot.state == State::Free).count();
+    hold(
+        m.free.len() as usize == unused,
+        "every free slot is in the list",
+        NONE,
+    )
+}
+
+/// Each class holds those whose deadline is of it, in the order in which they pass.
+fn timers(machine: &Dispatcher<'_>) -> Held {
+    for class in Class::ALL {
+        let queue = machine.m.timers.queue(class);
+        let mut latest = None;
+        walk(
+            machine,
+            queue,
+            |slot| slot.timer,
+            |index, slot| {
+                let sorted = latest.is_none_or(|latest| latest <= slot.deadline);
+                latest = Some(slot.deadline);
+                hold(
+                    slot.class == Some(class) && sorted,
+                    "a class is sorted by deadline",
+                    index,
+                )
+            },
+        )?;
+        let linked = count(machine, |slot| slot.class == Some(class));
+        hold(
+            linked == queue.len(),
+            "whoever is of a class stands in its queue",
+            NONE,
+        )?;
+    }
+    Ok(())
+}
+
+fn counts(machine: &Dispatcher<'_>) -> Held {
+    let m = &*machine.m;
+    let used = || (0..machine.slots.used()).map(|index| machine.slots.at(index));
+    let gone = |slot: &&Slot| matches!(slot.state, State::Free | State::Retired);
+    let taken = used().filter(|slot| !gone(slot)).count();
+    hold(
+        m.taken as usize == taken && m.taken <= m.connections,
+        "free and taken are all",
+        NONE,
+    )?;
+    let open = used().filter(|slot| slot.is_live() && slot.flags.has(Flags::TOLD));
+    hold(
+        m.stats.open as usize == open.count(),
+        "open is counted",
+        NONE,
+    )?;
+    let places = || machine.slots.others.places.iter();
+    let listening = places().filter(|slot| !gone(slot)).count();
+    hold(
+        m.listening as usize == listening,
+        "listeners are counted",
+        NONE,
+    )?;
+    let paused = places().filter(|slot| slot.flags.has(Flags::PAUSED));
+    hold(
+        m.paused as usize == paused.count(),
+        "paused listeners are counted",
+        NONE,
+    )?;
+    let evicted = |slot: &Slot| slot.reason == Some(crate::Reason::Evicted);
+    hold(
+        m.evicting == used().any(evicted),
+        "somebody is evicted while the machine says so",
+        NONE,
+    )
+}
+
+/// Every connection that has a source address stands in one chain, once.
+fn chains(machine: &Dispatcher<'_>) -> Held {
+    let mut chained = 0u32;
+    for head in machine.chains.iter() {
+        let (mut before, mut next) = (NONE, head.wrapping_sub(1));
+        while next != NONE {
+            let record = machine.records.at(next);
+            let told = machine.slots.at(next).flags.has(Flags::TOLD);
+            let sound = told && record.chain.prev == before && chained < machine.m.connections;
+            hold(sound, "a chain of source addresses is sound", next)?;
+            chained = chained.saturating_add(1);
+            (before, next) = (next, record.chain.next);
+        }
+    }
+    let known = (0..machine.slots.used()).filter(|index| {
+        machine.slots.at(*index).flags.has(Flags::TOLD)
+            && machine.records.at(*index).source().is_some()
+    });
+    hold(
+        chained as usize == known.count(),
+        "whoever has a source address is in a chain",
+        NONE,
+    )
+}
+
+fn windows(machine: &Dispatcher<'_>, slot: &Slot, index: u32) -> Held {
+    let windows = machine.m.windows;
+    let rx = slot.rx.at <= slot.rx.end && slot.rx.end <= windows.receive;
+    let tx = slot.tx.at <= slot.tx.end && slot.tx.end <= windows.send;
+    hold(rx && tx, "bytes lie inside their window", index)
+}
+
+/// Law 8: what is wanted is queued, armed, or in flight, or waits for a deadline.
+fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
+    let (slot, m) = (machine.slots.at(index), &*machine.m);
+    let admits = slot.state == State::Listening && machine.admits(index);
+    let wanted = slot.wanted(m.windows, admits);
+    hold(
+        slot.issue(wanted).is_empty(),
+        "what is possible and wanted is queued",
+        index,
+    )?;
+    hold(
+        slot.armed.contains(slot.awaited(wanted)),
+        "what is awaited is armed",
+        index,
+    )?;
+    let joins = !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED);
+    let goes_on = match slot.state {
+        State::Listening if admits => true,
+        State::Listening => {
+            slot.flags.has(Flags::PAUSED) || m.starved || joins || !slot.armed.is_empty()
+        }
+        State::Finishing => !slot.tx.is_empty() || joins,
+        State::Closing => joins || slot.flags.has(Flags::CLOSED),
+        State::Lingering => !slot.flags.has(Flags::ENDED),
+        State::Open | State::Free | State::Reserved | State::Retired => true,
+    };
+    hold(goes_on, "something will happen to every source", index)
+}
+
+/// Law 11: a connection has exactly one deadline, of the class that its state decides. (A class that is switched off
+/// keeps its order, too.)
+fn has_its_deadline(machine: &Dispatcher<'_>, slot: &Slot, index: u32) -> Held {
+    let class = slot.deadline_class(machine.m.timers.expects_first_byte());
+    hold(
+        slot.class == class,
+        "the deadline is of the class that the state decides",
+        index,
+    )
+}

@@ -1,0 +1,138 @@
+//! `explore`: drives the real dispatcher through every order of events that a small world allows.
+
+use lexopt::prelude::{Long, Short, Value, ValueExt};
+use std::process::ExitCode;
+use std::time::Instant;
+use tests::explore::{Limits, Settings, explore};
+use tidegate_core::{FullTable, Trigger};
+
+const HELP: &str = "\
+explore: drives the real dispatcher through every order of events that a small world allows
+
+  --connections N   places in the table, 1 to 4 [1]
+  --trigger T       level, edge or oneshot [level]
+  --full P          wait, refuse or evict [wait]
+  --with WHAT       adds to the world, --without WHAT takes from it: crowd, spurious, stale, every-fault, probes,
+                    long-waits, aborts, between, hasty, rude, racing, unix, rounds
+  --states N        gives up at so many states
+  --memory MIB      gives up when the states take so much [4096]
+  --threads N       [one for each processor]
+  --table           prints the table of states that was seen
+
+Exits with 0 if nothing is broken and no state follows another that the documented table does not tell of, whether the
+space was closed or not.
+";
+
+fn main() -> ExitCode {
+    match arguments() {
+        Ok(Some(asked)) => run(&asked),
+        Ok(None) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("explore: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Asked {
+    settings: Settings,
+    limits: Limits,
+    table: bool,
+}
+
+fn arguments() -> Result<Option<Asked>, lexopt::Error> {
+    let (mut connections, mut trigger, mut full) = (1, Trigger::Level, FullTable::Wait);
+    let mut switches = Vec::new();
+    let mut table = false;
+    let mut limits = Limits {
+        states: usize::MAX,
+        memory: 4096 << 20,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("connections") => {
+                connections = parser.value()?.parse_with(|text| match text.parse() {
+                    Ok(number @ 1..=4) => Ok(number),
+                    _ => Err("it must be 1 to 4"),
+                })?;
+            }
+            Long("trigger") => {
+                trigger = parser.value()?.parse_with(|text| match text {
+                    "level" => Ok(Trigger::Level),
+                    "edge" => Ok(Trigger::Edge),
+                    "oneshot" => Ok(Trigger::Oneshot),
+                    _ => Err("it must be level, edge or oneshot"),
+                })?;
+            }
+            Long("full") => {
+                full = parser.value()?.parse_with(|text| match text {
+                    "wait" => Ok(FullTable::Wait),
+                    "refuse" => Ok(FullTable::Refuse),
+                    "evict" => Ok(FullTable::Evict),
+                    _ => Err("it must be wait, refuse or evict"),
+                })?;
+            }
+            Long("with") => switches.push((parser.value()?.string()?, true)),
+            Long("without") => switches.push((parser.value()?.string()?, false)),
+            Long("states") => limits.states = parser.value()?.parse()?,
+            Long("memory") => limits.memory = parser.value()?.parse::<usize>()? << 20,
+            Long("threads") => limits.threads = parser.value()?.parse()?,
+            Long("table") => table = true,
+            Long("help") => return Ok(None),
+            Long(_) | Short(_) | Value(_) => return Err(argument.unexpected()),
+        }
+    }
+    let mut settings = Settings {
+        full,
+        ..Settings::of(connections, trigger)
+    };
+    for (name, on) in switches {
+        if !settings.switch(&name, on) {
+            return Err(format!("there is no {name:?} in the world; see --help").into());
+        }
+    }
+    Ok(Some(Asked {
+        settings,
+        limits,
+        table,
+    }))
+}
+
+fn run(asked: &Asked) -> ExitCode {
+    println!("{:?}", asked.settings);
+    let began = Instant::now();
+    let report = explore(asked.settings, asked.limits);
+    if asked.table {
+        report.seen.rows().iter().for_each(|row| println!("{row}"));
+    }
+    report
+        .broken
+        .iter()
+        .flatten()
+        .for_each(|line| println!("{line}"));
+    let undocumented = report.seen.undocumented();
+    let missing = report.seen.missing(asked.settings.connections);
+    println!("rows of the table: {}", report.seen.rows().len());
+    undocumented
+        .iter()
+        .for_each(|row| println!("not documented: {row}"));
+    missing.iter().for_each(|row| println!("not seen: {row}"));
+    println!("states: {}", report.states);
+    println!("transitions: {}", report.transitions);
+    println!("depth: {}", report.depth);
+    println!("memory: {} MiB", report.memory >> 20);
+    println!("seconds: {:.1}", began.elapsed().as_secs_f64());
+    if let Some((waits, steps)) = report.patience {
+        println!("at rest, if everybody behaves, after: {waits} deadlines, {steps} steps");
+    }
+    println!("closed: {}", if report.closed { "yes" } else { "no" });
+    if report.broken.is_some() || !undocumented.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

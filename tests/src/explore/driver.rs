@@ -1,0 +1,497 @@
+//! The driver: the next output is carried out and answered at once, honestly or with a fault; then the application says
+//! what it makes of it.
+
+use super::choices::Choices;
+use super::socket::{Socket, UNREAD};
+use super::steps::Call;
+use super::table::What;
+use super::world::{Lawful, World};
+use tidegate_core::inspect::{self, PEER};
+use tidegate_core::{
+    Action, Directions, Event, Fault, FaultKind, Notice, Op, Outcome, Reason, Span, Token,
+};
+
+/// Every class of failure.
+const FAULTS: [FaultKind; 7] = [
+    FaultKind::Interrupted,
+    FaultKind::Reset,
+    FaultKind::Shortage,
+    FaultKind::Invalid,
+    FaultKind::TimedOut,
+    FaultKind::Unreachable,
+    FaultKind::Unknown,
+];
+/// How many of them come to something different each.
+const DIFFERENT: usize = 4;
+
+fn failed(kind: FaultKind) -> Outcome {
+    Outcome::Failed(kind.with_code(0))
+}
+
+impl World<'_> {
+    /// Takes the next output and carries it out.
+    pub(super) fn output(&mut self, choices: &mut Choices) -> Lawful {
+        let before = self.states();
+        let output = self.core.poll_output();
+        let after = self.states();
+        for (before, after) in before.into_iter().zip(after) {
+            if before != after {
+                self.seen.saw(before, What::Served, after);
+            }
+        }
+        let Some(action) = output else {
+            self.say(|| "the turn ends".to_owned());
+            self.turn = false;
+            return Ok(());
+        };
+        self.say(|| format!("out: {action:?}"));
+        match action {
+            Action::Accept { listener, token } => self.accept(listener, token, choices),
+            Action::Refuse { listener } => self.refuse(listener, choices),
+            Action::Recv { token, into } => self.receive(token, into, choices),
+            Action::Send { token, from } => self.send(token, from, choices),
+            Action::Arm {
+                token, was, now, ..
+            } => self.arm(token, was, now, choices),
+            Action::Shutdown { token } => self.shutdown(token, choices),
+            Action::Unsent { token } => self.unsent(token, choices),
+            Action::Cancel { token } => Err(format!("{token:?}: nothing is in flight")),
+            Action::Close { token, .. } => self.close(token, choices),
+            Action::Rebuild => self.rebuild(),
+        }
+    }
+
+    fn accept(&mut self, listener: Token, token: Token, choices: &mut Choices) -> Lawful {
+        let (at, taken) = (place(token), self.core.state(token));
+        if self.sockets.get(at).is_none_or(|socket| socket.open)
+            || inspect::STATES[taken] != "Reserved"
+            || listener != inspect::listener()
+        {
+            return Err(format!("{token:?} is not free"));
+        }
+        let mut outcomes = Outcomes::new();
+        if self.backlog > 0 {
+            outcomes.add(Outcome::Accepted(Some(PEER)));
+            if self.settings.unix {
+                outcomes.add(Outcome::Accepted(None));
+            }
+        } else {
+            outcomes.add(Outcome::Drained(0));
+        }
+        self.faults().for_each(|fault| outcomes.add(fault));
+        outcomes.add(Outcome::Complete(1));
+        let outcome = self.one_of(&outcomes.0, choices);
+        let what = match outcome {
+            Outcome::Accepted(_) => What::Accepted,
+            Outcome::Failed(fault) if fault.kind == FaultKind::Invalid => What::AcceptInvalid,
+            Outcome::Failed(_) | Outcome::Drained(_) | Outcome::Complete(_) => What::AcceptedNot,
+        };
+        if let Outcome::Accepted(_) = outcome {
+            self.backlog -= 1;
+            self.sockets[at] = Socket::ACCEPTED;
+        } else {
+            self.died_in_the_queue(outcome);
+        }
+        let listened = self.core.state(listener);
+        let notice = self.answer(token, Op::Accept, outcome, what)?;
+        self.seen.saw(listened, what, self.core.state(listener));
+        match (outcome, notice) {
+            (Outcome::Accepted(_), Some(Notice::Opened(opened))) if opened == token => {
+                self.sockets[at].told = true;
+                self.reacts(at, choices, &[None, Some(Call::Commit), Some(Call::Pause)])
+            }
+            (Outcome::Accepted(_), _) => Err(format!("{token:?} was accepted: {notice:?}")),
+            (_, None) => Ok(()),
+            (_, Some(notice)) => Err(format!("nothing was accepted: {notice:?}")),
+        }
+    }
+
+    /// Some failures take a connection off the queue.
+    fn died_in_the_queue(&mut self, outcome: Outcome) {
+        if let Outcome::Failed(Fault { kind, .. }) = outcome
+            && matches!(kind, FaultKind::Reset | FaultKind::Unreachable)
+        {
+            self.backlog = self.backlog.saturating_sub(1);
+        }
+    }
+
+    fn refuse(&mut self, listener: Token, choices: &mut Choices) -> Lawful {
+        let honest = if self.backlog > 0 {
+            Outcome::Complete(0)
+        } else {
+            Outcome::Drained(0)
+        };
+        let mut outcomes = Outcomes::new();
+        outcomes.add(honest);
+        self.faults().for_each(|fault| outcomes.add(fault));
+        let outcome = self.one_of(&outcomes.0, choices);
+        let what = match outcome {
+            Outcome::Failed(fault) if fault.kind == FaultKind::Invalid => What::AcceptInvalid,
+            Outcome::Complete(_) => What::Accepted,
+            Outcome::Failed(_) | Outcome::Drained(_) | Outcome::Accepted(_) => What::AcceptedNot,
+        };
+        if outcome == Outcome::Complete(0) {
+            self.backlog -= 1;
+        }
+        self.died_in_the_queue(outcome);
+        self.silently(listener, Op::Refuse, outcome, what)
+    }
+
+    fn receive(&mut self, token: Token, into: Span, choices: &mut Choices) -> Lawful {
+        let socket = self.socket(token)?;
+        let held = self.core.unconsumed(token);
+        let behind = held.len == 0 || held.at + held.len <= into.at;
+        if into.len == 0 || into.at + into.len > self.settings.window || !behind {
+            return Err(format!("{into:?} beside {held:?}"));
+        }
+        if socket.told && !socket.shut && (socket.ended || socket.paused) {
+            return Err(format!("receives though {socket:?}"));
+        }
+        let n = socket.arrived.min(into.len);
+        let honest = match n {
+            _ if socket.reset => failed(FaultKind::Reset),
+            0 if socket.finished => Outcome::Complete(0),
+            n if n == into.len => Outcome::Complete(n),
+            n => Outcome::Drained(n),
+        };
+        let outcome = self.transfer(honest, into.len, choices);
+        let at = place(token);
+        let what = match outcome {
+            Outcome::Complete(0) => What::End,
+            Outcome::Drained(0) => What::WouldBlock,
+            Outcome::Complete(n) | Outcome::Drained(n) if n <= into.len => {
+                self.sockets[at].arrived -= n;
+                What::Bytes
+            }
+            Outcome::Complete(_)
+            | Outcome::Drained(_)
+            | Outcome::Accepted(_)
+            | Outcome::Failed(_) => went_wrong(outcome),
+        };
+        let socket = self.sockets[at];
+        let notice = self.answer(token, Op::Recv, outcome, what)?;
+        let open = socket.told && !socket.asked_to_finish && !socket.aborted;
+        match notice {
+            None => Ok(()),
+            Some(Notice::Readable(of)) if of == token && open && !socket.paused => {
+                if what != What::Bytes {
+                    return Err("readable without bytes".to_owned());
+                }
+                let calls = [
+                    Some(Call::Consume(self.settings.window)),
+                    Some(Call::Consume(1)),
+                    None,
+                    Some(Call::Echo),
+                    Some(Call::Pause),
+                    Some(Call::Finish),
+                    Some(Call::Abort),
+                    Some(Call::WantRoom),
+                ];
+                // Waiting for room concerns nobody else.
+                let waits = self.settings.connections == 1 && self.wants_room(at);
+                let end = if waits { 8 } else { 7 };
+                // The third is the same as the first if a window holds one byte.
+                let first = if self.settings.window > 1 { 0 } else { 1 };
+                self.reacts(at, choices, &calls[first..end])
+            }
+            Some(Notice::Ended(of)) if of == token && open && !socket.ended => {
+                if what != What::End {
+                    return Err("ended without an end".to_owned());
+                }
+                self.sockets[at].ended = true;
+                let calls = [
+                    Some(Call::Finish),
+                    None,
+                    Some(Call::Commit),
+                    Some(Call::Abort),
+                ];
+                self.reacts(at, choices, &calls)
+            }
+            Some(notice) => Err(format!("told {notice:?}")),
+        }
+    }
+
+    fn send(&mut self, token: Token, from: Span, choices: &mut Choices) -> Lawful {
+        let socket = self.socket(token)?;
+        if from.len == 0 || from.at + from.len > self.settings.room || socket.shut {
+            return Err(format!("sends {from:?}, {socket:?}"));
+        }
+        let room = UNREAD - socket.unread.min(UNREAD);
+        let honest = match room.min(from.len) {
+            _ if socket.reset => failed(FaultKind::Reset),
+            n if n == from.len => Outcome::Complete(n),
+            n => Outcome::Drained(n),
+        };
+        let outcome = self.transfer(honest, from.len, choices);
+        let at = place(token);
+        let what = match outcome {
+            Outcome::Drained(0) => {
+                self.sockets[at].no_space = true;
+                What::SentNot
+            }
+            Outcome::Complete(n) | Outcome::Drained(n) if n <= from.len => {
+                self.sockets[at].unread += n;
+                What::Sent
+            }
+            Outcome::Complete(_)
+            | Outcome::Drained(_)
+            | Outcome::Accepted(_)
+            | Outcome::Failed(_) => went_wrong(outcome),
+        };
+        match self.answer(token, Op::Send, outcome, what)? {
+            None => Ok(()),
+            Some(Notice::Writable(of)) if of == token && self.sockets[at].waits_for_room => {
+                self.sockets[at].waits_for_room = false;
+                self.reacts(at, choices, &[None, Some(Call::Commit), Some(Call::Finish)])
+            }
+            Some(notice) => Err(format!("told {notice:?}")),
+        }
+    }
+
+    fn arm(
+        &mut self,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        choices: &mut Choices,
+    ) -> Lawful {
+        let socket = self.source(token);
+        if !socket.open || socket.registered != was || (was | now).is_empty() {
+            return Err(format!("arms {was:?} to {now:?}: {socket:?}"));
+        }
+        socket.registered = now;
+        (socket.fired, socket.changed) = (false, true);
+        let faults = [None, Some(FaultKind::Shortage), Some(FaultKind::Invalid)];
+        let what = if now.is_empty() {
+            &faults[..1]
+        } else {
+            &faults
+        };
+        let Some(kind) = self.one_of(what, choices) else {
+            return Ok(());
+        };
+        self.source(token).registered = Directions::NONE;
+        self.silently(token, Op::Arm, failed(kind), What::ArmFailed)
+    }
+
+    fn shutdown(&mut self, token: Token, choices: &mut Choices) -> Lawful {
+        let socket = self.socket(token)?;
+        if socket.shut || !socket.asked_to_finish {
+            return Err(format!("an end that nobody asked for: {socket:?}"));
+        }
+        let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Reset)], choices);
+        let done = outcome == Outcome::Complete(0);
+        let at = place(token);
+        self.sockets[at].shut = done;
+        // With both ends there is a hang-up.
+        self.sockets[at].changed |= done && self.sockets[at].finished;
+        let what = if done { What::Shut } else { What::ShutFailed };
+        self.silently(token, Op::Shutdown, outcome, what)
+    }
+
+    fn unsent(&mut self, token: Token, choices: &mut Choices) -> Lawful {
+        let unread = self.socket(token)?.unread;
+        if self.settings.probes && choices.choose(2) == 0 {
+            self.silently(token, Op::Unsent, Outcome::Complete(unread), What::Unsent)
+        } else {
+            let fault = failed(FaultKind::Unknown);
+            self.silently(token, Op::Unsent, fault, What::UnsentFailed)
+        }
+    }
+
+    fn close(&mut self, token: Token, choices: &mut Choices) -> Lawful {
+        let socket = core::mem::take(self.source(token));
+        if !socket.open || !socket.registered.is_empty() {
+            return Err(format!("closes {socket:?}"));
+        }
+        let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Unknown)], choices);
+        let notice = self.answer(token, Op::Close, outcome, What::Closed)?;
+        let freed = inspect::STATES[self.core.state(token)] == "Free";
+        let next = self.core.token_of(token.index()).generation();
+        if !freed || !token.is_listener() && next != token.generation() + 1 {
+            return Err(format!("{token:?} is not freed"));
+        }
+        match notice {
+            None if !socket.told => Ok(()),
+            Some(Notice::Closed(of, reason)) if of == token && socket.told => {
+                let asked = match reason {
+                    Reason::PeerFinished => socket.ended && socket.asked_to_finish,
+                    Reason::Finished => socket.asked_to_finish,
+                    Reason::Aborted => socket.aborted,
+                    Reason::Stopping => false,
+                    Reason::Deadline(_) | Reason::TooLong | Reason::Evicted | Reason::Failed(_) => {
+                        true
+                    }
+                };
+                if asked {
+                    Ok(())
+                } else {
+                    Err(format!("closed for {reason:?}: {socket:?}"))
+                }
+            }
+            _ => Err(format!("closed, and told {notice:?}")),
+        }
+    }
+
+    fn rebuild(&mut self) -> Lawful {
+        for at in self.places() {
+            let token = self.token(at);
+            let held = self.core.armed().find(|(armed, ..)| *armed == token);
+            let socket = &mut self.sockets[at];
+            socket.registered = held.map_or(Directions::NONE, |(_, held, _)| held);
+            (socket.fired, socket.changed) = (false, true);
+        }
+        Ok(())
+    }
+
+    fn faults(&self) -> impl Iterator<Item = Outcome> + use<> {
+        let most = if self.settings.every_fault {
+            FAULTS.len()
+        } else {
+            DIFFERENT
+        };
+        FAULTS.into_iter().take(most).map(failed)
+    }
+
+    /// What may come of a transfer over `len` bytes.
+    fn transfer(&mut self, honest: Outcome, len: u32, choices: &mut Choices) -> Outcome {
+        let mut outcomes = Outcomes::new();
+        outcomes.add(honest);
+        for fault in self.faults().filter(|fault| *fault != honest) {
+            outcomes.add(fault);
+        }
+        if self.settings.every_fault {
+            outcomes.add(Outcome::Complete(len + 1));
+            outcomes.add(Outcome::Accepted(None));
+        }
+        self.one_of(&outcomes.0, choices)
+    }
+
+    /// What comes of an action: the first is what should. In a round only one goes wrong.
+    fn one_of<T: Copy>(&mut self, outcomes: &[T], choices: &mut Choices) -> T {
+        let open = if self.failed { 1 } else { outcomes.len() };
+        let chosen = choices.choose(open);
+        self.failed |= self.settings.rounds && chosen > 0;
+        outcomes[chosen]
+    }
+
+    /// The application answers a notice with one of these calls, or with nothing; or, of several connections, it sends to
+    /// another.
+    fn reacts(&mut self, at: usize, choices: &mut Choices, calls: &[Option<Call>]) -> Lawful {
+        let mut all: heapless::Vec<(usize, Option<Call>), 16> =
+            calls.iter().map(|call| (at, *call)).collect();
+        for other in self.places() {
+            if other != at && self.sockets[other].told && self.core.space(self.token(other)).len > 0
+            {
+                all.push((other, Some(Call::Commit)))
+                    .expect("few connections");
+            }
+        }
+        match choices.pick(&all) {
+            (of, Some(call)) => self.call(of, call),
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// An answer goes in; nobody is told of anything.
+    fn silently(&mut self, token: Token, op: Op, outcome: Outcome, what: What) -> Lawful {
+        match self.answer(token, op, outcome, what)? {
+            None => Ok(()),
+            Some(notice) => Err(format!("told {notice:?}")),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        token: Token,
+        op: Op,
+        outcome: Outcome,
+        what: What,
+    ) -> Lawful<Option<Notice>> {
+        self.event(done(token, op, outcome), what)
+    }
+
+    /// An event goes in.
+    pub(super) fn event(&mut self, event: Event, what: What) -> Lawful<Option<Notice>> {
+        self.say(|| format!("in: {event:?}"));
+        let token = match event {
+            Event::Ready { token, .. } | Event::Done { token, .. } => token,
+        };
+        let before = self.core.state(token);
+        let counted = self.core.stats().stale + self.core.stats().unasked;
+        let notice = self.core.handle_event(self.now, event);
+        let dropped = self.core.stats().stale + self.core.stats().unasked > counted;
+        let impossible = matches!(what, What::Impossible)
+            || matches!(
+                event,
+                Event::Done {
+                    op: Op::Accept,
+                    outcome: Outcome::Complete(_),
+                    ..
+                }
+            );
+        if dropped && !impossible {
+            return Err("an event of this connection is dropped".to_owned());
+        }
+        self.seen.saw(before, what, self.core.state(token));
+        if let Some(notice) = notice {
+            self.say(|| format!("told: {notice:?}"));
+        }
+        Ok(notice)
+    }
+
+    fn source(&mut self, token: Token) -> &mut Socket {
+        if token.is_listener() {
+            &mut self.listener
+        } else {
+            &mut self.sockets[place(token)]
+        }
+    }
+
+    fn socket(&self, token: Token) -> Lawful<Socket> {
+        let socket = (!token.is_listener())
+            .then(|| self.sockets.get(place(token)))
+            .flatten();
+        match socket {
+            Some(socket) if socket.open && token == self.token(place(token)) => Ok(*socket),
+            _ => Err(format!("{token:?} is no connection")),
+        }
+    }
+}
+
+fn place(token: Token) -> usize {
+    token.index() as usize
+}
+
+fn done(token: Token, op: Op, outcome: Outcome) -> Event {
+    Event::Done { token, op, outcome }
+}
+
+/// How the table calls a transfer that moved nothing.
+fn went_wrong(outcome: Outcome) -> What {
+    match outcome {
+        Outcome::Failed(fault) => match fault.kind {
+            FaultKind::Interrupted => What::Interrupted,
+            FaultKind::Shortage => What::Shortage,
+            FaultKind::Reset
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable
+            | FaultKind::Invalid
+            | FaultKind::Unknown => What::Fault,
+        },
+        Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_) => What::Impossible,
+    }
+}
+
+/// What may come of an action; first what is true.
+struct Outcomes(heapless::Vec<Outcome, 16>);
+
+impl Outcomes {
+    fn new() -> Self {
+        Self(heapless::Vec::new())
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        self.0.push(outcome).expect("few outcomes");
+    }
+}

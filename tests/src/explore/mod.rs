@@ -1,0 +1,208 @@
+//! Every order of events that a small world allows, driven through the real dispatcher until nothing new comes.
+//!
+//! The world: a listener with a short queue, a few connections with windows of two bytes, a kernel model of a handful of
+//! bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything it
+//! can at each notice and between turns, reports that are true and reports that are not, a failure of each class at each
+//! operation, and a clock that goes on in steps of the shortest deadline. A state is the
+//! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
+//! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways there.
+//!
+//! In each state the laws are checked: those that the dispatcher can check by itself, and those that need the kernel's
+//! eyes (`check`). After each step what was told to the application and asked of the driver is checked (`driver`).
+//! Two ways lead on from every state. If everybody behaves from there on, all comes to rest: nobody is left, and a few
+//! deadlines have passed ([`Report::patience`]). If nobody but the driver does anything, reports come to an end: nothing
+//! spins.
+//!
+//! Not in this world: answers that come later (completions), stopping, limits for each source, several listeners, deadlines
+//! that are switched off, generations that are used up.
+//!
+#![doc = include_str!("states.md")]
+
+mod check;
+mod choices;
+mod driver;
+mod search;
+mod socket;
+mod states;
+mod steps;
+mod table;
+mod world;
+
+pub use search::{explore, images_tell_all};
+pub use table::Seen;
+use tidegate_core::{FullTable, Trigger};
+
+/// How large the world is, and what may happen in it. All that is switched is on in the largest.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Places in the table, at most 4.
+    pub connections: u32,
+    /// How connections are reported.
+    pub trigger: Trigger,
+    /// What happens when all places are taken.
+    pub full: FullTable,
+    /// Bytes of each receive window, 1 or 2.
+    pub window: u32,
+    /// Bytes of each send window, 1 or 2.
+    pub room: u32,
+    /// The most bytes of a peer that wait in the kernel, at most 3.
+    pub arrive: u32,
+    /// The most peers that wait to be accepted.
+    pub backlog: u32,
+    /// Peers connect, too, when the table is full.
+    pub crowd: bool,
+    /// The kernel may report what is not so.
+    pub spurious: bool,
+    /// Stale reports may last until the readiness set is rebuilt.
+    pub stale: bool,
+    /// Each class of fault is tried that comes to the same as another, and answers that cannot be.
+    pub every_fault: bool,
+    /// The kernel tells how much it has not sent; otherwise asking fails.
+    pub probes: bool,
+    /// Write stalls and lingering last twice as long as other waits.
+    pub long_waits: bool,
+    /// Applications abort between turns, too.
+    pub aborts: bool,
+    /// Applications call whatever they like between turns.
+    pub between: bool,
+    /// Peers and applications act while work is queued, too.
+    pub hasty: bool,
+    /// The application goes on calling when it has nothing more to say.
+    pub rude: bool,
+    /// Peers act within a visit, too. All that can come of it comes of acts before and after it and of faults.
+    pub racing: bool,
+    /// Some peers are Unix peers.
+    pub unix: bool,
+    /// A wait and the turn after it are one step, in which at most one operation fails; all that is ready is reported, in
+    /// any order.
+    pub rounds: bool,
+}
+
+impl Settings {
+    /// The world of one connection in full, of which all else leaves something out.
+    const WHOLE: Self = Self {
+        connections: 1,
+        trigger: Trigger::Level,
+        full: FullTable::Wait,
+        window: 2,
+        room: 2,
+        arrive: 2,
+        backlog: 1,
+        crowd: true,
+        spurious: true,
+        stale: true,
+        every_fault: true,
+        probes: true,
+        long_waits: true,
+        aborts: true,
+        between: true,
+        hasty: true,
+        rude: true,
+        racing: true,
+        unix: true,
+        rounds: false,
+    };
+
+    /// The world of so many connections. What one connection may do alone is tried with one; several may do less each, so
+    /// that what they do to each other can be seen to the end.
+    #[must_use]
+    pub fn of(connections: u32, trigger: Trigger) -> Self {
+        if connections == 1 {
+            return Self {
+                trigger,
+                arrive: 1,
+                hasty: false,
+                rude: false,
+                racing: false,
+                unix: false,
+                ..Self::WHOLE
+            };
+        }
+        Self {
+            connections,
+            crowd: false,
+            spurious: false,
+            stale: false,
+            every_fault: false,
+            probes: false,
+            long_waits: false,
+            window: 1,
+            aborts: false,
+            ..Self::small(trigger)
+        }
+    }
+
+    /// A world of one connection in which a few seconds show everything of the documented table.
+    #[must_use]
+    pub fn small(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            room: 1,
+            arrive: 1,
+            crowd: false,
+            spurious: false,
+            between: false,
+            hasty: false,
+            rude: false,
+            racing: false,
+            unix: false,
+            rounds: true,
+            ..Self::WHOLE
+        }
+    }
+
+    /// Switches what has this name on or off; whether there is such a thing.
+    pub fn switch(&mut self, name: &str, on: bool) -> bool {
+        let switch = match name {
+            "crowd" => &mut self.crowd,
+            "spurious" => &mut self.spurious,
+            "stale" => &mut self.stale,
+            "every-fault" => &mut self.every_fault,
+            "probes" => &mut self.probes,
+            "long-waits" => &mut self.long_waits,
+            "aborts" => &mut self.aborts,
+            "between" => &mut self.between,
+            "hasty" => &mut self.hasty,
+            "rude" => &mut self.rude,
+            "racing" => &mut self.racing,
+            "unix" => &mut self.unix,
+            "rounds" => &mut self.rounds,
+            _ => return false,
+        };
+        *switch = on;
+        true
+    }
+}
+
+/// When to give up, and how many are at work.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// States.
+    pub states: usize,
+    /// Bytes that the states may take.
+    pub memory: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Report {
+    /// Distinct states.
+    pub states: usize,
+    /// Steps between them.
+    pub transitions: u64,
+    /// The most steps that a state is away from the beginning.
+    pub depth: usize,
+    /// Bytes that the states took.
+    pub memory: usize,
+    /// Every state was seen.
+    pub closed: bool,
+    /// Which state follows which.
+    pub seen: Seen,
+    /// Once faults stop and everybody behaves, how often time has to pass at most until all is at rest, and how many steps
+    /// that takes. `None` unless every state was seen.
+    pub patience: Option<(u32, u32)>,
+    /// A shortest way to something that must not be, in words.
+    pub broken: Option<Vec<String>>,
+}

@@ -1,0 +1,485 @@
+//! What may happen next, and what comes of it: the peers, the kernel's reports, time, the application between turns.
+
+use super::choices::Choices;
+use super::socket::UNREAD;
+use super::table::What;
+use super::world::{Lawful, World};
+use tidegate_core::inspect::{self, CONNECTIONS};
+use tidegate_core::{Class, Directions, Event, Token};
+
+/// A step between two calls of the driver.
+#[derive(Clone, Copy)]
+enum Step {
+    PeerReads(usize),
+    PeerSends(usize),
+    PeerFinishes(usize),
+    PeerResets(usize),
+    Connects,
+    /// What a wait reports.
+    Report(usize),
+    ReportListener,
+    /// A report of what the kernel has not to say.
+    Spurious(usize, Directions, bool),
+    SpuriousListener,
+    /// A turn begins.
+    Turn,
+    /// A wait, which may have lasted, and a turn in one.
+    Round(bool),
+    /// The driver takes the next output.
+    Output,
+    Time,
+    /// Stale reports, turn after turn, until the set is rebuilt.
+    Stale,
+    Call(usize, Call),
+}
+
+/// What an application may call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Call {
+    Commit,
+    Consume(u32),
+    /// Takes all and sends what fits.
+    Echo,
+    WantRoom,
+    Pause,
+    Resume,
+    Finish,
+    Abort,
+}
+
+type Steps = heapless::Vec<Step, 128>;
+
+impl World<'_> {
+    /// Takes the next step as the choices tell. Answers which of the steps comes if everybody behaves, and which if nobody
+    /// but the driver does anything; `None`: then it rests.
+    pub(super) fn step(&mut self, choices: &mut Choices) -> Lawful<[Option<usize>; 2]> {
+        self.failed = false;
+        let mut steps = Steps::new();
+        self.tame(&mut steps);
+        let tame = (!steps.is_empty()).then_some(0);
+        let calm = steps.iter().position(|step| {
+            let driven = [
+                Step::Report(0),
+                Step::ReportListener,
+                Step::Turn,
+                Step::Output,
+            ];
+            let kinds = driven.map(|step| core::mem::discriminant(&step));
+            kinds.contains(&core::mem::discriminant(step)) || matches!(step, Step::Round(false))
+        });
+        self.wild(&mut steps);
+        if !steps.is_empty() {
+            let step = choices.pick(&steps);
+            self.take(step, choices)?;
+        }
+        self.forget();
+        Ok([tame, calm])
+    }
+
+    /// What happens when everybody behaves; of these the first is taken.
+    fn tame(&self, steps: &mut Steps) {
+        let mut add = |step| {
+            steps
+                .push(step)
+                .unwrap_or_else(|_| panic!("too many steps"))
+        };
+        if self.turn {
+            return add(Step::Output);
+        }
+        for (at, socket) in self.sockets.iter().enumerate() {
+            if socket.has_peer() && socket.unread > 0 {
+                add(Step::PeerReads(at));
+            }
+            if socket.has_peer() && socket.shut && !socket.finished {
+                add(Step::PeerFinishes(at));
+            }
+        }
+        for at in self.places() {
+            if let Some(call) = self.owes(at) {
+                add(Step::Call(at, call));
+            }
+        }
+        let due = (self.core.poll_timeout()).is_some_and(|due| due <= self.now);
+        let later = !due && self.core.poll_timeout().is_some();
+        if self.settings.rounds {
+            if due || !self.reports().is_empty() {
+                add(Step::Round(false));
+            } else if later {
+                add(Step::Round(true));
+            }
+            return;
+        }
+        self.reports().into_iter().for_each(&mut add);
+        if due {
+            add(Step::Turn);
+        } else if later {
+            add(Step::Time);
+        }
+    }
+
+    /// What a wait would report.
+    fn reports(&self) -> heapless::Vec<Step, 16> {
+        let due = |at: &usize| self.sockets[*at].report(self.settings.trigger).is_some();
+        let mut reports: heapless::Vec<Step, 16> =
+            self.places().filter(due).map(Step::Report).collect();
+        if !self.listener.registered.is_empty() && self.backlog > 0 {
+            reports
+                .push(Step::ReportListener)
+                .unwrap_or_else(|_| panic!("few reports"));
+        }
+        reports
+    }
+
+    /// A wait, which reports what there is in any order, and a turn.
+    fn round(&mut self, later: bool, choices: &mut Choices) -> Lawful {
+        if later {
+            self.time_passes();
+        }
+        let mut reports = self.reports();
+        while !reports.is_empty() {
+            let next = choices.choose(reports.len());
+            let report = reports.remove(next);
+            self.take(report, choices)?;
+        }
+        self.begin_turn()?;
+        while self.turn {
+            self.output(choices)?;
+        }
+        Ok(())
+    }
+
+    /// What a well-behaved application does about this connection: takes what came, and finishes after the end.
+    fn owes(&self, at: usize) -> Option<Call> {
+        let socket = &self.sockets[at];
+        let over = socket.asked_to_finish || socket.aborted || self.is(at, "Closing");
+        if !socket.told || over {
+            return None;
+        }
+        let unread = self.core.unconsumed(self.token(at)).len;
+        if socket.paused {
+            Some(Call::Resume)
+        } else if unread > 0 {
+            Some(Call::Consume(unread))
+        } else if socket.ended {
+            Some(Call::Finish)
+        } else {
+            None
+        }
+    }
+
+    /// What else may happen. What the tame steps have already is left out where it is the same.
+    fn wild(&self, steps: &mut Steps) {
+        let mut add = |step| {
+            steps
+                .push(step)
+                .unwrap_or_else(|_| panic!("too many steps"))
+        };
+        if self.turn {
+            // Peers are as fast as we are; what they do to a connection that is not visited now is the same as if they
+            // had done it before the turn, or did it after.
+            if !self.settings.racing {
+                return;
+            }
+            let visited = self.core.visited().map(|token| token.index() as usize);
+            if let Some(at) = visited.filter(|at| self.sockets[*at].open) {
+                self.peer(at, true, &mut add);
+            }
+            return;
+        }
+        let full = self.sockets.iter().filter(|socket| socket.open).count();
+        let crowd = self.settings.crowd || full < self.settings.connections as usize;
+        if self.backlog < self.settings.backlog && crowd {
+            add(Step::Connects);
+        }
+        let due = |at| {
+            self.core
+                .deadline(self.token(at))
+                .is_some_and(|(_, due)| due <= self.now)
+        };
+        if self.settings.rounds {
+            let timed = |at| self.core.deadline(self.token(at)).is_some();
+            if self.places().any(timed) && (self.core.has_work() || !self.reports().is_empty()) {
+                add(Step::Round(true));
+            }
+        } else if self.core.has_work() && !self.places().any(due) {
+            add(Step::Time);
+        }
+        if self.core.has_work() && !self.settings.hasty {
+            return;
+        }
+        for at in self.places() {
+            if self.is(at, "Closing") {
+                // What the kernel may report of it, and who may call, changes nothing.
+                continue;
+            }
+            self.peer(at, false, &mut add);
+            self.calls(at, &mut add);
+            if self.sockets[at].open && self.settings.spurious {
+                add(Step::Spurious(at, Directions::READ, false));
+                add(Step::Spurious(at, Directions::WRITE, false));
+                add(Step::Spurious(at, Directions::NONE, true));
+            }
+        }
+        if self.settings.spurious && self.listener.open {
+            add(Step::SpuriousListener);
+        }
+        if self.settings.stale && !self.core.has_work() {
+            add(Step::Stale);
+        }
+    }
+
+    fn is(&self, at: usize, state: &str) -> bool {
+        inspect::STATES[self.core.state(self.token(at))] == state
+    }
+
+    fn peer(&self, at: usize, reads: bool, add: &mut impl FnMut(Step)) {
+        let socket = &self.sockets[at];
+        if !socket.has_peer() {
+            return;
+        }
+        if reads && socket.unread > 0 {
+            add(Step::PeerReads(at));
+        }
+        if !socket.finished {
+            if socket.arrived < self.settings.arrive {
+                add(Step::PeerSends(at));
+            }
+            if !socket.shut || reads {
+                add(Step::PeerFinishes(at));
+            }
+        }
+        add(Step::PeerResets(at));
+    }
+
+    /// Whether there is no room to send, and the application does not wait for it yet.
+    pub(super) fn wants_room(&self, at: usize) -> bool {
+        let waits = self.sockets[at].waits_for_room;
+        self.is(at, "Open") && !waits && self.core.space(self.token(at)).len == 0
+    }
+
+    fn calls(&self, at: usize, add: &mut impl FnMut(Step)) {
+        let socket = &self.sockets[at];
+        if !socket.told {
+            return;
+        }
+        let over = socket.asked_to_finish || socket.aborted;
+        if self.settings.aborts && !socket.aborted {
+            add(Step::Call(at, Call::Abort));
+        }
+        if !self.settings.between || over && !self.settings.rude {
+            return;
+        }
+        let token = self.token(at);
+        let owes = self.owes(at);
+        if self.core.space(token).len > 0 {
+            add(Step::Call(at, Call::Commit));
+        } else if self.wants_room(at) {
+            add(Step::Call(at, Call::WantRoom));
+        }
+        let unread = self.core.unconsumed(token).len;
+        if unread > 1 {
+            add(Step::Call(at, Call::Consume(1)));
+        }
+        if unread > 0 && owes != Some(Call::Consume(unread)) {
+            add(Step::Call(at, Call::Consume(unread)));
+        }
+        if !socket.paused {
+            add(Step::Call(at, Call::Pause));
+        }
+        if owes != Some(Call::Finish) {
+            add(Step::Call(at, Call::Finish));
+        }
+    }
+
+    fn take(&mut self, step: Step, choices: &mut Choices) -> Lawful {
+        match step {
+            Step::Output => return self.output(choices),
+            Step::Report(at) => {
+                let trigger = self.settings.trigger;
+                let (directions, closing) = (self.sockets[at].report(trigger)).expect("offered");
+                self.sockets[at].changed = false;
+                self.sockets[at].fired = true;
+                return self.report(self.token(at), directions, closing);
+            }
+            Step::ReportListener | Step::SpuriousListener => {
+                return self.report(inspect::listener(), Directions::READ, false);
+            }
+            Step::Spurious(at, directions, closing) => {
+                return self.report(self.token(at), directions, closing);
+            }
+            Step::Round(later) => return self.round(later, choices),
+            Step::Turn => return self.begin_turn(),
+            Step::Stale => return self.stale_reports(),
+            Step::Call(at, call) => return self.call(at, call),
+            Step::Time => self.time_passes(),
+            Step::Connects => {
+                self.say(|| "a peer connects".to_owned());
+                self.backlog += 1;
+            }
+            Step::PeerReads(at) => {
+                self.say(|| format!("the peer of #{at} reads"));
+                let socket = &mut self.sockets[at];
+                socket.unread = 0;
+                socket.changed |= core::mem::take(&mut socket.no_space);
+            }
+            Step::PeerSends(at) => {
+                self.say(|| format!("the peer of #{at} sends a byte"));
+                self.sockets[at].arrived += 1;
+                self.sockets[at].changed = true;
+            }
+            Step::PeerFinishes(at) => {
+                self.say(|| format!("the peer of #{at} finishes"));
+                self.sockets[at].finished = true;
+                self.sockets[at].changed = true;
+            }
+            Step::PeerResets(at) => {
+                self.say(|| format!("the peer of #{at} resets"));
+                let socket = &mut self.sockets[at];
+                (socket.reset, socket.changed) = (true, true);
+                (socket.arrived, socket.unread, socket.no_space) = (0, UNREAD, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn time_passes(&mut self) {
+        self.say(|| "time passes".to_owned());
+        self.tick();
+        // Any event tells the time; one that is stale tells nothing else.
+        self.core.handle_event(self.now, stale_report());
+    }
+
+    fn report(&mut self, token: Token, directions: Directions, closing: bool) -> Lawful {
+        self.event(
+            Event::Ready {
+                token,
+                directions,
+                closing,
+            },
+            What::Report,
+        )
+        .map(|_| ())
+    }
+
+    /// Time is told, and deadlines are acted on.
+    fn begin_turn(&mut self) -> Lawful {
+        self.say(|| "a turn begins".to_owned());
+        let mut deadlines = [None; CONNECTIONS];
+        for at in self.places() {
+            deadlines[at] = self.core.deadline(self.token(at));
+        }
+        let before = self.states();
+        self.core.handle_timeout(self.now);
+        self.turn = true;
+        let after = self.states();
+        for (at, deadline) in deadlines.into_iter().enumerate() {
+            let due = deadline.filter(|(_, by)| *by <= self.now);
+            if let Some((class, _)) = due {
+                self.seen.saw(before[at], expires(class), after[at]);
+            } else if before[at] != after[at] {
+                return Err(format!("#{at} changes without a deadline"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same stale report in as many turns as it takes.
+    fn stale_reports(&mut self) -> Lawful {
+        self.say(|| "stale reports do not end".to_owned());
+        for _ in 0..16 {
+            self.core.handle_event(self.now, stale_report());
+            self.begin_turn()?;
+            if self.core.has_work() {
+                return Ok(());
+            }
+        }
+        Err("stale reports for ever, and no new set is asked for".to_owned())
+    }
+
+    pub(super) fn call(&mut self, at: usize, call: Call) -> Lawful {
+        if call == Call::Echo {
+            self.call(at, Call::Consume(self.settings.window))?;
+            return self.call(at, Call::Commit);
+        }
+        self.say(|| format!("the application of #{at}: {call:?}"));
+        let token = self.token(at);
+        let before = self.core.state(token);
+        let socket = &mut self.sockets[at];
+        // What it calls after it has said its last word is not in the table.
+        let rude = socket.aborted || socket.asked_to_finish && call != Call::Abort;
+        let what = match call {
+            Call::Commit => {
+                let room = self.core.space(token).len;
+                self.core.commit(token, room);
+                What::Commit
+            }
+            Call::Consume(n) => {
+                self.core.consume(token, n);
+                // The caller moves the bytes.
+                let _moved = self.core.compact(token);
+                What::Consume
+            }
+            Call::Echo => unreachable!("two calls"),
+            Call::WantRoom => {
+                self.core.want_room(token, self.settings.room);
+                socket.waits_for_room = true;
+                What::WantRoom
+            }
+            Call::Pause => {
+                self.core.pause(token);
+                socket.paused = true;
+                What::Pause
+            }
+            Call::Resume => {
+                self.core.resume(token);
+                socket.paused = false;
+                What::Resume
+            }
+            Call::Finish => {
+                self.core.finish(token);
+                socket.asked_to_finish = true;
+                socket.waits_for_room = false;
+                What::Finish
+            }
+            Call::Abort => {
+                self.core.abort(token);
+                socket.aborted = true;
+                What::Abort
+            }
+        };
+        if !rude {
+            self.seen.saw(before, what, self.core.state(token));
+        }
+        Ok(())
+    }
+
+    /// What the states of the connections are, and last the listener's.
+    pub(super) fn states(&self) -> [usize; CONNECTIONS + 1] {
+        let mut states = [0; CONNECTIONS + 1];
+        for at in self.places() {
+            states[at] = self.core.state(self.token(at));
+        }
+        states[CONNECTIONS] = self.core.state(inspect::listener());
+        states
+    }
+}
+
+/// About the connection that was in the first place before.
+fn stale_report() -> Event {
+    Event::Ready {
+        token: Token::from_bits((u64::from(inspect::GENERATION) - 1) << 32),
+        directions: Directions::BOTH,
+        closing: true,
+    }
+}
+
+fn expires(class: Class) -> What {
+    match class {
+        Class::FirstByte => What::FirstByte,
+        Class::Request => What::Request,
+        Class::WriteStall => What::WriteStall,
+        Class::Congestion => What::Congestion,
+        Class::Idle => What::Idle,
+        Class::Linger => What::Linger,
+    }
+}

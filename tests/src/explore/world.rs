@@ -1,0 +1,184 @@
+//! [`World`]: the dispatcher, the sockets it works on, and how both are kept as bytes.
+
+use super::Settings;
+use super::socket::{SOCKET, Socket};
+use super::table::Seen;
+use core::time::Duration;
+use tidegate_core::inspect::{self, CONNECTIONS, Image, MACHINE, SOURCE};
+use tidegate_core::{Config, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows};
+
+/// The length of a class in milliseconds: a granule is one of them.
+const LENGTH: u64 = 64;
+/// Time passes in steps of a length and a granule, after which every deadline of that length is due.
+const TICK: u64 = 65_000_000;
+
+const HEAD: usize = MACHINE + 2 + SOURCE;
+const EACH: usize = SOURCE + SOCKET;
+
+/// Everything there is.
+pub(super) struct World<'t> {
+    pub(super) settings: Settings,
+    pub(super) core: Dispatcher<'t>,
+    pub(super) sockets: [Socket; CONNECTIONS],
+    /// Peers that wait to be accepted.
+    pub(super) backlog: u32,
+    /// The listener's descriptor works and is registered.
+    pub(super) listener: Socket,
+    /// A turn goes on.
+    pub(super) turn: bool,
+    /// Something has failed in this step.
+    pub(super) failed: bool,
+    pub(super) now: Instant,
+    pub(super) seen: Seen,
+    /// What happens, in words, if somebody wants to know.
+    pub(super) story: Option<Vec<String>>,
+}
+
+/// What is wrong with a state or a step.
+pub(super) type Lawful<T = ()> = Result<T, String>;
+
+pub(super) fn table() -> Box<Table<CONNECTIONS>> {
+    Box::new(Table::new())
+}
+
+fn config(settings: &Settings) -> Config {
+    let one = Some(Duration::from_millis(LENGTH));
+    let two = Some(Duration::from_millis(2 * LENGTH));
+    Config {
+        connections: Some(settings.connections),
+        trigger: settings.trigger,
+        full: settings.full,
+        quantum: OPERATION_MIN,
+        look: OPERATION_MIN,
+        fresh_in_a_row: 1,
+        first_byte: one,
+        request: one,
+        // A connection that is short of memory tries again before it gives up.
+        write_stall: if settings.long_waits { two } else { one },
+        idle: one,
+        linger: if settings.long_waits { two } else { one },
+        congestion: Duration::from_millis(LENGTH),
+        linger_bytes: 2 * OPERATION_MIN,
+        pause_min: Duration::from_millis(LENGTH),
+        pause_max: Duration::from_millis(LENGTH),
+        accept_failures: 2,
+        ..Config::default()
+    }
+}
+
+impl<'t> World<'t> {
+    pub(super) fn new(table: &'t mut Table<CONNECTIONS>, settings: Settings) -> Self {
+        let windows = Windows {
+            receive: settings.window,
+            send: settings.room,
+        };
+        let mut core = Dispatcher::new(table, &config(&settings), windows).expect("a sound config");
+        core.listen(None).expect("a place for a listener");
+        Self {
+            settings,
+            core,
+            sockets: [Socket::default(); CONNECTIONS],
+            backlog: 0,
+            listener: Socket::ACCEPTED,
+            turn: false,
+            failed: false,
+            now: Instant::ZERO,
+            seen: Seen::default(),
+            story: None,
+        }
+    }
+
+    pub(super) fn say(&mut self, words: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(words());
+        }
+    }
+
+    /// The places for connections.
+    pub(super) fn places(&self) -> core::ops::Range<usize> {
+        0..self.settings.connections as usize
+    }
+
+    /// Forgets what no longer matters: what the kernel reports of a connection that is being closed changes nothing, and one
+    /// that has finished is not held back by a pause.
+    pub(super) fn forget(&mut self) {
+        for at in self.places() {
+            let state = self.core.state(self.token(at));
+            let socket = &mut self.sockets[at];
+            match inspect::STATES[state] {
+                "Closing" => *socket = socket.closing(),
+                "Finishing" | "Lingering" => socket.paused = false,
+                _ => {}
+            }
+            // An edge of which nothing is left is not reported, and the next one comes anyway.
+            let trigger = self.settings.trigger;
+            socket.changed = trigger == Trigger::Edge && socket.report(trigger).is_some();
+            socket.fired &= trigger == Trigger::Oneshot;
+        }
+    }
+
+    /// Names the connection in a place.
+    pub(super) fn token(&self, at: usize) -> Token {
+        self.core.token_of(u32::try_from(at).expect("a place"))
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.now = self.now.plus_nanos(TICK);
+    }
+
+    /// The first state: every slot has been used, and is free again.
+    pub(super) fn first(&self, into: &mut Vec<u8>) {
+        self.pack(into);
+        into.resize(HEAD + EACH * self.settings.connections as usize, 0);
+    }
+
+    /// This state as bytes, the same for all that differ only in the names of connections. Answers who stands where.
+    pub(super) fn pack(&self, into: &mut Vec<u8>) -> [u8; CONNECTIONS] {
+        let image = self.core.image(self.turn);
+        into.clear();
+        into.extend_from_slice(&image.machine);
+        let facts = u8::from(self.turn) | u8::from(self.listener.open) << 1;
+        let registered = u8::from(!self.listener.registered.is_empty());
+        into.push(facts | registered << 2);
+        into.push(u8::try_from(self.backlog).expect("a short queue"));
+        into.extend_from_slice(&image.listener);
+        let mut each: heapless::Vec<([u8; EACH], u8), CONNECTIONS> = heapless::Vec::new();
+        for ((source, socket), place) in image.connections.iter().zip(&self.sockets).zip(0..) {
+            let mut bytes = [0; EACH];
+            bytes[..SOURCE].copy_from_slice(source);
+            if !self.settings.probes {
+                bytes[inspect::ACKNOWLEDGED] = 0;
+            }
+            bytes[SOURCE..].copy_from_slice(&socket.pack());
+            each.push((bytes, place)).expect("as many places");
+        }
+        each.sort_unstable();
+        let mut order = [0; CONNECTIONS];
+        for ((bytes, place), new) in each.iter().zip(&mut order) {
+            into.extend_from_slice(bytes);
+            *new = *place;
+        }
+        order
+    }
+
+    /// The state that these bytes tell.
+    pub(super) fn unpack(&mut self, bytes: &[u8]) {
+        let mut image = Image::default();
+        image.machine.copy_from_slice(&bytes[..MACHINE]);
+        let facts = bytes[MACHINE];
+        self.turn = facts & 1 != 0;
+        self.listener.open = facts & 2 != 0;
+        self.listener.registered = tidegate_core::Directions::READ.when(facts & 4 != 0);
+        self.backlog = bytes[MACHINE + 1].into();
+        image.listener.copy_from_slice(&bytes[MACHINE + 2..HEAD]);
+        self.sockets = [Socket::default(); CONNECTIONS];
+        for (each, socket) in bytes[HEAD..].chunks_exact(EACH).zip(&mut self.sockets) {
+            let (source, kernel) = each.split_at(SOURCE);
+            let source = source.try_into().expect("as long");
+            image.connections.push(source).expect("as many places");
+            *socket = Socket::unpack(kernel.try_into().expect("as long"));
+        }
+        self.core.put_back(&image);
+        self.now = inspect::NOW;
+    }
+}

@@ -1,0 +1,50 @@
+//! Every order of events that a small world of one connection allows, through the real dispatcher: no law is broken, all
+//! comes to rest if everybody behaves, and the states follow each other as documented.
+
+use tests::explore::{Limits, Settings, explore, images_tell_all};
+use tidegate_core::Trigger;
+
+/// More than the largest of these worlds has.
+const STATES: usize = 100_000;
+
+const LIMITS: Limits = Limits {
+    states: STATES,
+    memory: 64 << 20,
+    threads: 1,
+};
+
+fn closes(trigger: Trigger) {
+    let report = explore(Settings::small(trigger), LIMITS);
+    if let Some(way) = report.broken {
+        panic!("{}", way.join("\n"));
+    }
+    assert!(report.closed, "more than {STATES} states");
+    assert_eq!(report.seen.undocumented(), [""; 0], "not documented");
+    assert_eq!(report.seen.missing(1), [""; 0], "documented and not seen");
+    let (waits, _) = report.patience.expect("it closed");
+    assert!(waits <= 3, "at rest only after {waits} deadlines");
+}
+
+#[test]
+fn level_closes() {
+    closes(Trigger::Level);
+}
+
+#[test]
+fn edge_closes() {
+    closes(Trigger::Edge);
+}
+
+#[test]
+fn oneshot_closes() {
+    closes(Trigger::Oneshot);
+}
+
+/// What a state is compared by leaves out only what has no bearing on what comes next.
+#[test]
+fn images_tell_all_that_matters() {
+    for trigger in [Trigger::Level, Trigger::Edge, Trigger::Oneshot] {
+        let tried = images_tell_all(Settings::small(trigger), LIMITS, 97);
+        assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
+    }
+}
