@@ -262,6 +262,11 @@ mod tests {
     #[test]
     fn the_default_is_sound() {
         assert_eq!(Config::default().check(4, WINDOWS), Ok(()));
+        let all = Config {
+            connections: Some(4),
+            ..Config::default()
+        };
+        assert_eq!(all.check(4, WINDOWS), Ok(()), "every slot may be used");
     }
 
     #[test]

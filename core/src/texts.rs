@@ -36,6 +36,23 @@ fn a_reason() {
 }
 
 #[test]
+fn every_kind_of_reason_has_a_number_of_its_own() {
+    let others = [
+        Reason::PeerFinished,
+        Reason::Finished,
+        Reason::Aborted,
+        Reason::TooLong,
+        Reason::Evicted,
+        Reason::Stopping,
+        Reason::Failed(FaultKind::Reset.with_code(104)),
+        Reason::Failed(FaultKind::TimedOut.with_code(110)),
+    ];
+    let classes = Class::ALL.map(Reason::Deadline);
+    let kinds = others.into_iter().chain(classes).map(Reason::kind);
+    assert!(kinds.eq(0..Reason::KINDS));
+}
+
+#[test]
 fn a_fault() {
     for (kind, text) in [
         (FaultKind::Interrupted, "interrupted"),

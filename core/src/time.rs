@@ -81,6 +81,7 @@ mod tests {
     #[test]
     fn saturates_at_both_ends() {
         assert_eq!(Instant::NEVER.plus_nanos(1), Instant::NEVER);
+        assert_eq!(Instant::NEVER.as_nanos(), u64::MAX);
         assert_eq!(Instant::ZERO.plus(Duration::MAX), Instant::NEVER);
         assert_eq!(Instant::ZERO.since(Instant::NEVER), Duration::ZERO);
         assert_eq!(

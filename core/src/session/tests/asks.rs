@@ -24,15 +24,21 @@ fn a_connection_tells_who_and_when() {
 
 #[test]
 fn a_session_tells_of_its_parts() {
-    let mut world = World::new::<2>(App::echo());
+    let config = Config {
+        trigger: Trigger::Edge,
+        ..Config::default()
+    };
+    let mut world = World::with::<2>(App::echo(), &config);
     let a = world.connect();
     let (listener, token) = (world.listener, world.token(a));
     let session = &world.session;
     assert_eq!(session.stats().open, 1);
     assert_eq!(session.handler().count("opened"), 1);
-    assert_eq!(session.machine().trigger(), Trigger::Level);
-    let armed = |token| (token, Directions::READ, Trigger::Level);
-    assert!(session.armed().eq([armed(token), armed(listener)]));
+    assert_eq!(session.machine().trigger(), Trigger::Edge);
+    assert!(session.armed().eq([
+        (token, Directions::BOTH, Trigger::Edge),
+        (listener, Directions::READ, Trigger::Level)
+    ]));
     assert!(format!("{session:?}").contains("open: 1"), "{session:?}");
 }
 
@@ -105,4 +111,10 @@ fn memory_that_was_used_is_as_good_as_new() {
         let stats = session.stats();
         assert_eq!((stats.accepted, stats.refused_source), (1, 1));
     }
+}
+
+#[test]
+fn a_connection_costs_what_it_says() {
+    // A slot, a record, the head of a chain, and the state.
+    assert_eq!(Memory::<2, RX, TX, u32>::CONNECTION, 64 + 64 + 4 + 4);
 }

@@ -209,3 +209,28 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
     assert_eq!(world.fars[a].heard[..9], *b"abcdefghi");
     assert_eq!(world.fars[a].heard.len(), TX);
 }
+
+#[test]
+fn the_shared_area_is_the_first_ones_until_its_receive_is_answered() {
+    let mut world = World::new::<2>(App::echo());
+    let [a, b] = [world.connect(), world.connect()].map(|who| world.token(who));
+    for token in [a, b] {
+        world.ready(token, Directions::READ);
+    }
+    world.session.handle_timeout(world.now);
+    for (token, byte) in [(a, b'a'), (b, b'b')] {
+        let action = world.session.poll_output();
+        let Some(Action::Recv { token: of, into }) = action else {
+            panic!("{action:?}");
+        };
+        assert_eq!(of, token);
+        world.session.receive_into(token, into)[..2].fill(byte);
+        assert_eq!(world.session.received.owner(), a.index());
+    }
+    for (who, token) in [a, b].into_iter().enumerate() {
+        let (op, outcome) = (Op::Recv, Outcome::Drained(2));
+        world.event(Event::Done { token, op, outcome });
+        world.run();
+        assert_eq!(world.fars[who].heard, [[b'a'; 2], [b'b'; 2]][who]);
+    }
+}
