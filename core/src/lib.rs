@@ -22,7 +22,8 @@
 //! An attempt that would block takes its direction out of `ready`, a report puts it back, and arming is needed when
 //! `awaited ⊄ armed`. Backpressure, a full table, a paused reader, an empty send queue are all just an empty `wanted`.
 //! Level, edge and one-shot differ only in what is armed ([`Trigger::rearm`]); a completion driver is one for which
-//! everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`].
+//! everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`]. Such a driver reports a
+//! listener as ready after each accept: the machine takes one accept for the answer to one report.
 //!
 //! # The loop
 //!
