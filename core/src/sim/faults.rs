@@ -1,8 +1,10 @@
 //! [`Faults`]: what goes wrong, and at which call.
 
+use super::documented::documented;
 use super::errno::Errno;
 use super::random::Random;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 /// A call of the kernel at which a fault may be put.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -14,14 +16,18 @@ pub enum Call {
     Shutdown,
     Unsent,
     Close,
-    /// `epoll_ctl(EPOLL_CTL_ADD)`: the other operations allocate nothing, and so have nothing to fail for.
+    /// `epoll_ctl(EPOLL_CTL_ADD)`.
     EpollAdd,
+    /// `epoll_ctl(EPOLL_CTL_MOD)`.
+    EpollModify,
+    /// `epoll_ctl(EPOLL_CTL_DEL)`.
+    EpollDelete,
     EpollWait,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Accept,
         Self::Recv,
         Self::Send,
@@ -29,6 +35,8 @@ impl Call {
         Self::Unsent,
         Self::Close,
         Self::EpollAdd,
+        Self::EpollModify,
+        Self::EpollDelete,
         Self::EpollWait,
     ];
 
@@ -43,9 +51,17 @@ impl Call {
                 Errno::CONNABORTED,
                 Errno::PROTO,
                 Errno::PERM,
+                Errno::TIMEDOUT,
                 Errno::NETDOWN,
+                Errno::NOPROTOOPT,
+                Errno::HOSTDOWN,
+                Errno::NONET,
                 Errno::HOSTUNREACH,
                 Errno::OPNOTSUPP,
+                Errno::NETUNREACH,
+                Errno::NOSR,
+                Errno::SOCKTNOSUPPORT,
+                Errno::PROTONOSUPPORT,
                 Errno::MFILE,
                 Errno::NFILE,
                 Errno::NOBUFS,
@@ -53,14 +69,17 @@ impl Call {
             ],
             Self::Recv => &[Errno::INTR, Errno::AGAIN, Errno::NOMEM],
             Self::Send => &[Errno::INTR, Errno::AGAIN, Errno::NOBUFS, Errno::NOMEM],
-            Self::Shutdown | Self::EpollAdd => &[],
-            Self::Unsent => &[Errno::INTR],
-            Self::Close => &[Errno::INTR, Errno::IO],
+            Self::Shutdown
+            | Self::Unsent
+            | Self::EpollAdd
+            | Self::EpollModify
+            | Self::EpollDelete => &[],
+            Self::Close => &[Errno::INTR, Errno::IO, Errno::NOSPC, Errno::DQUOT],
             Self::EpollWait => &[Errno::INTR],
         }
     }
 
-    /// Errors that the connection does not survive.
+    /// Errors that the connection need not survive.
     #[must_use]
     pub const fn fatal(self) -> &'static [Errno] {
         match self {
@@ -73,9 +92,18 @@ impl Call {
             ],
             Self::Shutdown => &[Errno::NOTCONN],
             Self::Unsent => &[Errno::INVAL],
-            Self::EpollAdd => &[Errno::NOMEM, Errno::NOSPC],
+            Self::EpollAdd => &[Errno::NOMEM, Errno::NOSPC, Errno::EXIST],
+            Self::EpollModify => &[Errno::NOENT],
+            Self::EpollDelete => &[Errno::NOENT, Errno::BADF],
             Self::Accept | Self::Close | Self::EpollWait => &[],
         }
+    }
+
+    /// Every error that the man page of the call lists, for `Unsent` that of `ioctl(2)`, also those that only a broken
+    /// program meets; of receiving and sending also those that `tcp(7)` and `ip(7)` add.
+    #[must_use]
+    pub const fn documented(self) -> &'static [Errno] {
+        documented(self)
     }
 }
 
@@ -89,20 +117,33 @@ pub enum Fault {
     Short(u32),
 }
 
-/// Which calls go wrong, and how: none, one that is named, or a random few that follow from a seed.
+/// A fault that was put in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The number of the call, counted from 0.
+    pub number: u64,
+    /// The call.
+    pub call: Call,
+    /// What it was told.
+    pub fault: Fault,
+    /// The peer of the socket it was about; none if that is a listener or a set.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Which calls go wrong, and how: none, some that are named, or a random few that follow from a seed.
 #[derive(Clone, Debug)]
 pub struct Faults {
     plan: Plan,
     /// Calls made so far.
     calls: u64,
-    /// Faults put in so far.
-    taken: u64,
+    taken: Vec<Taken>,
+    noted: Option<Vec<Call>>,
 }
 
 #[derive(Clone, Debug)]
 enum Plan {
     None,
-    At(u64, Fault),
+    Each(Vec<(u64, Fault)>),
     Swarm {
         random: Random,
         one_in: u32,
@@ -119,8 +160,14 @@ impl Faults {
 
     /// Only call `number` goes wrong, counted from 0, whichever it is.
     #[must_use]
-    pub const fn at(number: u64, fault: Fault) -> Self {
-        Self::new(Plan::At(number, fault))
+    pub fn at(number: u64, fault: Fault) -> Self {
+        Self::each(Vec::from([(number, fault)]))
+    }
+
+    /// Only the calls of these numbers go wrong, counted from 0, whichever they are.
+    #[must_use]
+    pub const fn each(faults: Vec<(u64, Fault)>) -> Self {
+        Self::new(Plan::Each(faults))
     }
 
     /// About one in `one_in` of the calls goes wrong. Which kinds of faults there are is drawn first, so that different
@@ -157,7 +204,8 @@ impl Faults {
         Self {
             plan,
             calls: 0,
-            taken: 0,
+            taken: Vec::new(),
+            noted: None,
         }
     }
 
@@ -167,10 +215,23 @@ impl Faults {
         self.calls
     }
 
-    /// Faults put in so far.
+    /// Faults put in so far, in order.
     #[must_use]
-    pub const fn taken(&self) -> u64 {
-        self.taken
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
+    /// The same, and from now on it is noted which call each number is.
+    #[must_use]
+    pub fn noting(mut self) -> Self {
+        self.noted = Some(Vec::new());
+        self
+    }
+
+    /// The calls that were noted, by their numbers.
+    #[must_use]
+    pub fn noted(&self) -> &[Call] {
+        self.noted.as_deref().unwrap_or_default()
     }
 
     /// Nothing goes wrong from now on; what was counted stays.
@@ -178,14 +239,34 @@ impl Faults {
         self.plan = Plan::None;
     }
 
-    /// The fault of the call that is being made.
-    pub(super) fn next(&mut self, call: Call) -> Option<Fault> {
+    /// The fault of the call that is being made, on a socket of this peer.
+    pub(super) fn next(&mut self, call: Call, peer: Option<SocketAddr>) -> Option<Fault> {
         let number = self.calls;
         self.calls = number.saturating_add(1);
-        let fault = match &mut self.plan {
-            Plan::None => None,
-            Plan::At(at, fault) => (*at == number).then_some(*fault),
-            Plan::Swarm {
+        if let Some(noted) = &mut self.noted {
+            noted.push(call);
+        }
+        let fault = self.plan.fault(number, call)?;
+        self.taken.push(Taken {
+            number,
+            call,
+            fault,
+            peer,
+        });
+        Some(fault)
+    }
+}
+
+impl Plan {
+    fn fault(&mut self, number: u64, call: Call) -> Option<Fault> {
+        match self {
+            Self::None => None,
+            Self::Each(faults) => {
+                let mut faults = faults.iter();
+                let found = faults.find(|(at, _)| *at == number);
+                found.map(|(_, fault)| *fault)
+            }
+            Self::Swarm {
                 random,
                 one_in,
                 kinds,
@@ -198,9 +279,7 @@ impl Faults {
                 let mut of_call = kinds.iter().filter(|(at, _)| *at == call);
                 of_call.nth(number).map(|(_, fault)| *fault)
             }
-        };
-        self.taken = self.taken.saturating_add(u64::from(fault.is_some()));
-        fault
+        }
     }
 }
 
@@ -219,7 +298,9 @@ mod tests {
         let run = |seed| {
             let mut faults = Faults::swarm(seed, 3, true);
             let calls = Call::ALL.iter().cycle().take(400);
-            calls.map(|&call| faults.next(call)).collect::<Vec<_>>()
+            calls
+                .map(|&call| faults.next(call, None))
+                .collect::<Vec<_>>()
         };
         assert_eq!(run(5), run(5));
         assert_ne!(run(5), run(6));
@@ -230,11 +311,12 @@ mod tests {
     fn one_fault_is_put_at_one_call_and_stopped_faults_at_none() {
         let fault = Fault::Errno(Errno::INTR);
         let mut faults = Faults::at(2, fault);
-        let taken = [(); 4].map(|()| faults.next(Call::Recv));
+        let taken = [(); 4].map(|()| faults.next(Call::Recv, None));
         assert_eq!(taken, [None, None, Some(fault), None]);
-        assert_eq!((faults.calls(), faults.taken()), (4, 1));
+        assert_eq!((faults.calls(), faults.taken().len()), (4, 1));
+        assert_eq!(faults.taken()[0].number, 2);
         let mut faults = Faults::swarm(1, 1, true);
         faults.stop();
-        assert_eq!(faults.next(Call::Recv), None);
+        assert_eq!(faults.next(Call::Recv, None), None);
     }
 }

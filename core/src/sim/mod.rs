@@ -12,6 +12,7 @@
 //!
 //! This module allocates; it is compiled only with the feature `sim`, and no other part of the crate uses it.
 
+mod documented;
 mod errno;
 mod faults;
 mod flags;
@@ -29,7 +30,7 @@ mod variant;
 mod world;
 
 pub use errno::Errno;
-pub use faults::{Call, Fault, Faults};
+pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
 pub use kernel::{Family, Fd, Kernel, Limits, Report, Shutdown};
 pub use random::Random;

@@ -99,7 +99,7 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`, `INVAL` (no listener, or shut down), `MFILE`, `AGAIN`.
     pub fn accept(&mut self, fd: Fd) -> Result<(Fd, Option<SocketAddr>), Errno> {
         let at = self.file_of(fd)?;
-        if let Err(errno) = self.failing(Call::Accept) {
+        if let Err(errno) = self.failing(Call::Accept, at) {
             if errno == Errno::AGAIN {
                 self.wake(at, EpollFlags::IN);
             }

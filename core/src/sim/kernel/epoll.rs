@@ -37,11 +37,27 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled); `EXIST`; injected ones.
+    /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled); `EXIST`; injected ones. What an
+    /// injected error says is true: after `EXIST` it is registered.
     pub fn epoll_add(&mut self, set: Fd, fd: Fd, mask: EpollFlags, data: u64) -> Result<(), Errno> {
         let (set, file) = self.set_and_file(set, fd)?;
-        self.failing(Call::EpollAdd)?;
-        let key = (fd.0, file);
+        match self.failing(Call::EpollAdd, file) {
+            Err(Errno::EXIST) => {
+                self.register(set, (fd.0, file), mask, data)?;
+                Err(Errno::EXIST)
+            }
+            Err(errno) => Err(errno),
+            Ok(()) => self.register(set, (fd.0, file), mask, data),
+        }
+    }
+
+    fn register(
+        &mut self,
+        set: u32,
+        key: (u32, u32),
+        mask: EpollFlags,
+        data: u64,
+    ) -> Result<(), Errno> {
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         if entry.items.contains_key(&key) {
             return Err(Errno::EXIST);
@@ -55,8 +71,8 @@ impl Kernel {
         if let Some(set) = self.set_mut(set) {
             set.items.insert(key, item);
         }
-        if let Some(file) = self.files.get_mut(file) {
-            file.watchers.push((set, fd.0));
+        if let Some(file) = self.files.get_mut(key.1) {
+            file.watchers.push((set, key.0));
         }
         if self.wrong() != Some(Variant::AddDoesNotQueue) {
             self.queue_if_ready(set, key);
@@ -69,7 +85,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered.
+    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered; after an injected one it is not.
     pub fn epoll_modify(
         &mut self,
         set: Fd,
@@ -79,6 +95,12 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let (set, file) = self.set_and_file(set, fd)?;
         let key = (fd.0, file);
+        if let Err(errno) = self.failing(Call::EpollModify, file) {
+            if errno == Errno::NOENT {
+                self.withdraw(set, key)?;
+            }
+            return Err(errno);
+        }
         let (unasked, wrong) = (self.unasked(), self.wrong());
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         let item = entry.items.get_mut(&key).ok_or(Errno::NOENT)?;
@@ -95,16 +117,25 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// As [`epoll_modify`](Self::epoll_modify).
+    /// As [`epoll_modify`](Self::epoll_modify); after an injected `BADF` it is not registered either.
     pub fn epoll_delete(&mut self, set: Fd, fd: Fd) -> Result<(), Errno> {
         let (set, file) = self.set_and_file(set, fd)?;
+        match self.failing(Call::EpollDelete, file) {
+            Err(errno @ (Errno::NOENT | Errno::BADF)) => {
+                self.withdraw(set, (fd.0, file))?;
+                Err(errno)
+            }
+            Err(errno) => Err(errno),
+            Ok(()) => self.withdraw(set, (fd.0, file)),
+        }
+    }
+
+    fn withdraw(&mut self, set: u32, key: (u32, u32)) -> Result<(), Errno> {
         let leaves_queued = self.wrong() == Some(Variant::DeleteLeavesQueued);
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
-        entry
-            .remove((fd.0, file), leaves_queued)
-            .ok_or(Errno::NOENT)?;
-        if let Some(file) = self.files.get_mut(file) {
-            file.watchers.retain(|watcher| *watcher != (set, fd.0));
+        entry.remove(key, leaves_queued).ok_or(Errno::NOENT)?;
+        if let Some(file) = self.files.get_mut(key.1) {
+            file.watchers.retain(|watcher| *watcher != (set, key.0));
         }
         Ok(())
     }
@@ -120,7 +151,7 @@ impl Kernel {
         }
         let at = self.file_of(set)?;
         self.set_mut(at).ok_or(Errno::INVAL)?;
-        self.failing(Call::EpollWait)?;
+        self.failing(Call::EpollWait, at)?;
         let wrong = self.wrong();
         let mut reports = Vec::new();
         let mut back = VecDeque::new();

@@ -196,8 +196,9 @@ impl Kernel {
     ///
     /// `BADF`. An injected error closes all the same, as on Linux.
     pub fn close(&mut self, fd: Fd) -> Result<(), Errno> {
-        let fault = self.fault(Call::Close);
-        let file = self.descriptors.remove(fd.0).ok_or(Errno::BADF)?;
+        let file = self.file_of(fd)?;
+        let fault = self.fault(Call::Close, file);
+        self.descriptors.remove(fd.0);
         self.release(file);
         match fault {
             Some(Fault::Errno(errno)) => Err(errno),
@@ -320,14 +321,15 @@ impl Kernel {
         }
     }
 
-    /// The fault of this call, if there is one.
-    fn fault(&mut self, call: Call) -> Option<Fault> {
-        self.faults.next(call)
+    /// The fault of this call on a file, if there is one.
+    fn fault(&mut self, call: Call, at: u32) -> Option<Fault> {
+        let peer = self.socket(at).and_then(|socket| socket.address);
+        self.faults.next(call, peer)
     }
 
-    /// The error that was put into this call.
-    fn failing(&mut self, call: Call) -> Result<(), Errno> {
-        match self.fault(call) {
+    /// The error that was put into this call on a file.
+    fn failing(&mut self, call: Call, at: u32) -> Result<(), Errno> {
+        match self.fault(call, at) {
             Some(Fault::Errno(errno)) => Err(errno),
             Some(Fault::Short(_)) | None => Ok(()),
         }

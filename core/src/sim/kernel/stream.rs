@@ -88,7 +88,7 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`; `NOTCONN` for TCP that is not connected, or no longer; injected ones.
     pub fn shutdown(&mut self, fd: Fd, how: Shutdown) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
-        self.failing(Call::Shutdown)?;
+        self.failing(Call::Shutdown, at)?;
         if let Some(listener) = self.listener_mut(at) {
             listener.stopped |= how != Shutdown::Write;
             self.wake(at, EpollFlags::NONE);
@@ -159,7 +159,7 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`; injected ones.
     pub fn unsent(&mut self, fd: Fd) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
-        self.failing(Call::Unsent)?;
+        self.failing(Call::Unsent, at)?;
         let window = self.limits.tcp_window;
         let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
         Ok(match socket.family {
@@ -203,7 +203,7 @@ impl Kernel {
     /// How many bytes this transfer may move. After a fault that is told as would-block or as a short count, whoever
     /// waits is woken: what is there counts as having come just afterwards.
     fn most(&mut self, at: u32, call: Call, len: usize, key: EpollFlags) -> Result<usize, Errno> {
-        match self.fault(call) {
+        match self.fault(call, at) {
             None => Ok(len),
             Some(Fault::Errno(errno)) => {
                 if errno == Errno::AGAIN {

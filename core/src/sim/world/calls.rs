@@ -61,7 +61,8 @@ impl Driver {
             }
             Action::Close { token, reset } => {
                 let socket = self.socket(token)?;
-                if kernel.registered(self.set).any(|(fd, ..)| fd == socket) {
+                let astray = self.astray.remove(&token);
+                if !astray && kernel.registered(self.set).any(|(fd, ..)| fd == socket) {
                     return Err(Broken::new(format!("{action:?} while it is registered")));
                 }
                 self.sockets.remove(&token);

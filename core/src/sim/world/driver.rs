@@ -13,7 +13,7 @@ use crate::sim::kernel::{Fd, Kernel};
 use crate::sim::random::Random;
 use crate::time::Instant;
 use crate::token::Token;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -63,6 +63,8 @@ pub(super) struct Driver {
     interrupted: bool,
     /// Turns in a row with a report and nothing that came of it.
     vain: u32,
+    /// Those of which an injected error left open what is registered, until it is known again.
+    pub(super) astray: BTreeSet<Token>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +93,7 @@ impl Driver {
             stale: 0,
             interrupted: false,
             vain: 0,
+            astray: BTreeSet::new(),
         })
     }
 
@@ -132,7 +135,8 @@ impl Driver {
             self.perform(session, kernel, now, action)?;
         }
         // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
-        self.vain = if told > 0 && actions == 0 && !acted {
+        let strange = acted || !self.astray.is_empty();
+        self.vain = if told > 0 && actions == 0 && !strange {
             self.vain + 1
         } else {
             0
@@ -266,7 +270,7 @@ impl Driver {
                 let armed = self.arm(kernel, token, was, asked, trigger);
                 match armed {
                     Ok(()) => Ok(()),
-                    Err(errno) if Call::EpollAdd.fatal().contains(&errno) => {
+                    Err(errno) if self.astray.contains(&token) => {
                         let outcome = outcome::of(Call::EpollAdd, errno);
                         self.answer(session, now, action, outcome)
                     }

@@ -255,6 +255,12 @@ impl<'m, H: Handler> World<'m, H> {
         self.session.stats()
     }
 
+    /// The kernel: its descriptors, and the faults that were put into its calls.
+    #[must_use]
+    pub const fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     /// The virtual time.
     #[must_use]
     pub const fn now(&self) -> Instant {

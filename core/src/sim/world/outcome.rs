@@ -20,19 +20,36 @@ pub(super) fn of(call: Call, errno: Errno) -> Outcome {
         return Outcome::Drained(0);
     }
     let accepts = call == Call::Accept;
+    let arms = matches!(call, Call::EpollAdd | Call::EpollModify | Call::EpollDelete);
     let kind = match errno {
         Errno::INTR => FaultKind::Interrupted,
         Errno::CONNABORTED | Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN => FaultKind::Reset,
         Errno::PERM if accepts => FaultKind::Reset,
         Errno::TIMEDOUT => FaultKind::TimedOut,
-        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN => FaultKind::Unreachable,
-        Errno::PROTO | Errno::OPNOTSUPP if accepts => FaultKind::Unreachable,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
+            FaultKind::Unreachable
+        }
+        Errno::PROTO
+        | Errno::NOPROTOOPT
+        | Errno::NONET
+        | Errno::OPNOTSUPP
+        | Errno::NOSR
+        | Errno::SOCKTNOSUPPORT
+        | Errno::PROTONOSUPPORT
+            if accepts =>
+        {
+            FaultKind::Unreachable
+        }
+        Errno::PERM | Errno::LOOP if arms => FaultKind::Invalid,
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
             FaultKind::Shortage
         }
-        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::NOENT | Errno::EXIST => {
-            FaultKind::Invalid
-        }
+        Errno::BADF
+        | Errno::INVAL
+        | Errno::NOTSOCK
+        | Errno::FAULT
+        | Errno::NOENT
+        | Errno::EXIST => FaultKind::Invalid,
         _ => FaultKind::Unknown,
     };
     Outcome::Failed(Fault {

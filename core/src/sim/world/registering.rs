@@ -12,9 +12,9 @@ use alloc::format;
 use alloc::vec::Vec;
 
 impl Driver {
-    /// As the Linux driver does, but that nothing needs to be mended here.
+    /// As the Linux driver does. Only after a fault that was put in is there anything to mend.
     pub(super) fn arm(
-        &self,
+        &mut self,
         kernel: &mut Kernel,
         token: Token,
         was: Directions,
@@ -23,13 +23,27 @@ impl Driver {
     ) -> Result<(), Errno> {
         let fd = self.sockets.get(&token).copied().ok_or(Errno::BADF)?;
         let (mask, data) = (interest(now, trigger), token.to_bits());
-        if now.is_empty() {
+        let faults = kernel.faults.taken().len();
+        let done = if now.is_empty() {
             kernel.epoll_delete(self.set, fd)
         } else if was.is_empty() {
             kernel.epoll_add(self.set, fd, mask, data)
         } else {
             kernel.epoll_modify(self.set, fd, mask, data)
+        };
+        let mends = kernel.faults.taken().len() > faults || self.astray.contains(&token);
+        let done = match done {
+            Err(Errno::NOENT | Errno::BADF) if mends && now.is_empty() => Ok(()),
+            Err(Errno::EXIST) if mends => kernel.epoll_modify(self.set, fd, mask, data),
+            Err(Errno::NOENT) if mends => kernel.epoll_add(self.set, fd, mask, data),
+            done => done,
+        };
+        if done.is_ok() {
+            self.astray.remove(&token);
+        } else if mends || kernel.faults.taken().len() > faults {
+            self.astray.insert(token);
         }
+        done
     }
 
     /// A new set with everything that is armed. Its calls do not fail: that is the affair of others.
@@ -42,6 +56,7 @@ impl Driver {
         let fail = |errno| Broken::new(format!("no new set: {errno}"));
         kernel.close(self.set).map_err(fail)?;
         self.set = kernel.epoll_create().map_err(fail)?;
+        self.astray.clear();
         for (token, armed, trigger) in session.armed() {
             self.arm(kernel, token, Directions::NONE, armed, trigger)
                 .map_err(fail)?;
@@ -50,7 +65,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether the kernel's set holds what the session believes, and nothing else.
+    /// Whether the kernel's set holds what the session believes, and nothing else, but for what went astray.
     pub(super) fn is_registered<H: Handler>(
         &self,
         session: &Session<'_, H>,
@@ -59,13 +74,16 @@ impl Driver {
         if self.interface == Interface::Completion {
             return true;
         }
-        let believed = session.armed().map(|(token, armed, trigger)| {
+        let known = |token: &Token| !self.astray.contains(token);
+        let armed = session.armed().filter(|(token, ..)| known(token));
+        let believed = armed.map(|(token, armed, trigger)| {
             let fd = self.sockets.get(&token).copied();
             (fd, interest(armed, trigger), token.to_bits())
         });
         let mut believed: Vec<_> = believed.collect();
         let held = kernel.registered(self.set);
         let mut held: Vec<_> = held
+            .filter(|(.., data)| known(&Token::from_bits(*data)))
             .map(|(fd, mask, data)| (Some(fd), mask, data))
             .collect();
         let order = |(fd, mask, data): &(Option<Fd>, EpollFlags, u64)| (*fd, mask.bits(), *data);

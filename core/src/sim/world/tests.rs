@@ -287,10 +287,10 @@ fn each_call_fails_once_and_nobody_else_is_touched() {
                 let mut world = World::new(&mut memory, &setup, Echo).unwrap();
                 let peers = [1, 2].map(|byte| world.add(Script::new().send(&[byte; 150]).finish()));
                 if let Err(broken) = world.settle() {
-                    // These calls do not fail so, and a driver has no answer if they do.
+                    // These calls do not fail so: a wait that does is told to the caller, and nothing else has would-block.
                     let told = format!("{broken}");
                     assert!(
-                        told.contains("epoll_wait") || told.contains("Arm"),
+                        told.contains("epoll_wait") || errno == Errno::AGAIN,
                         "{told}"
                     );
                     continue;
