@@ -12,7 +12,8 @@ pub(super) const fn documented(call: Call) -> &'static [Errno] {
         Call::Shutdown => SHUTDOWN,
         Call::Unsent => IOCTL,
         Call::Close => CLOSE,
-        Call::EpollAdd | Call::EpollModify | Call::EpollDelete => EPOLL_CTL,
+        Call::EpollAdd => EPOLL_ADD,
+        Call::EpollModify | Call::EpollDelete => EPOLL_CHANGE,
         Call::EpollWait => EPOLL_WAIT,
     }
 }
@@ -102,15 +103,23 @@ const CLOSE: &[Errno] = &[
     Errno::DQUOT,
 ];
 
-/// `epoll_ctl(2)`.
-const EPOLL_CTL: &[Errno] = &[
+/// `epoll_ctl(2)`, which tells of which operation each error is.
+const EPOLL_ADD: &[Errno] = &[
     Errno::BADF,
     Errno::EXIST,
     Errno::INVAL,
     Errno::LOOP,
-    Errno::NOENT,
     Errno::NOMEM,
     Errno::NOSPC,
+    Errno::PERM,
+];
+
+/// `epoll_ctl(2)`.
+const EPOLL_CHANGE: &[Errno] = &[
+    Errno::BADF,
+    Errno::INVAL,
+    Errno::NOENT,
+    Errno::NOMEM,
     Errno::PERM,
 ];
 
