@@ -130,6 +130,14 @@ pub struct Taken {
     pub peer: Option<SocketAddr>,
 }
 
+impl Taken {
+    /// It, to be put there again: for [`Faults::each`].
+    #[must_use]
+    pub const fn named(&self) -> (u64, Call, Fault) {
+        (self.number, self.call, self.fault)
+    }
+}
+
 /// Which calls go wrong, and how: none, some that are named, or a random few that follow from a seed.
 #[derive(Clone, Debug)]
 pub struct Faults {
@@ -143,10 +151,12 @@ pub struct Faults {
 #[derive(Clone, Debug)]
 enum Plan {
     None,
-    Each(Vec<(u64, Fault)>),
+    Each(Vec<(u64, Call, Fault)>),
     Swarm {
-        random: Random,
+        seed: u64,
         one_in: u32,
+        fatal: bool,
+        random: Random,
         kinds: Vec<(Call, Fault)>,
     },
 }
@@ -158,15 +168,15 @@ impl Faults {
         Self::new(Plan::None)
     }
 
-    /// Only call `number` goes wrong, counted from 0, whichever it is.
+    /// Only this call goes wrong, if call `number`, counted from 0, is one.
     #[must_use]
-    pub fn at(number: u64, fault: Fault) -> Self {
-        Self::each(Vec::from([(number, fault)]))
+    pub fn at(number: u64, call: Call, fault: Fault) -> Self {
+        Self::each(Vec::from([(number, call, fault)]))
     }
 
-    /// Only the calls of these numbers go wrong, counted from 0, whichever they are.
+    /// Only these calls go wrong, by their numbers, counted from 0; a number that is another kind of call does not.
     #[must_use]
-    pub const fn each(faults: Vec<(u64, Fault)>) -> Self {
+    pub const fn each(faults: Vec<(u64, Call, Fault)>) -> Self {
         Self::new(Plan::Each(faults))
     }
 
@@ -175,6 +185,7 @@ impl Faults {
     /// are in with a chance of a half.
     #[must_use]
     pub fn swarm(seed: u64, one_in: u32, fatal: bool) -> Self {
+        let with_fatal = fatal;
         let mut random = Random::new(seed);
         let mut kinds = Vec::new();
         for call in Call::ALL {
@@ -194,8 +205,10 @@ impl Faults {
             }
         }
         Self::new(Plan::Swarm {
-            random,
+            seed,
             one_in,
+            fatal: with_fatal,
+            random,
             kinds,
         })
     }
@@ -219,6 +232,34 @@ impl Faults {
     #[must_use]
     pub fn taken(&self) -> &[Taken] {
         &self.taken
+    }
+
+    /// The faults that are put at named calls.
+    pub(super) fn named(&self) -> &[(u64, Call, Fault)] {
+        match &self.plan {
+            Plan::Each(faults) => faults,
+            Plan::None | Plan::Swarm { .. } => &[],
+        }
+    }
+
+    pub(super) const fn named_mut(&mut self) -> Option<&mut Vec<(u64, Call, Fault)>> {
+        match &mut self.plan {
+            Plan::Each(faults) => Some(faults),
+            Plan::None | Plan::Swarm { .. } => None,
+        }
+    }
+
+    /// What a random few follow from: the arguments of [`swarm`](Self::swarm).
+    pub(super) const fn drawn(&self) -> Option<(u64, u32, bool)> {
+        match self.plan {
+            Plan::Swarm {
+                seed,
+                one_in,
+                fatal,
+                ..
+            } => Some((seed, one_in, fatal)),
+            Plan::None | Plan::Each(_) => None,
+        }
     }
 
     /// The same, and from now on it is noted which call each number is.
@@ -263,13 +304,14 @@ impl Plan {
             Self::None => None,
             Self::Each(faults) => {
                 let mut faults = faults.iter();
-                let found = faults.find(|(at, _)| *at == number);
-                found.map(|(_, fault)| *fault)
+                let found = faults.find(|(at, of, _)| (*at, *of) == (number, call));
+                found.map(|(.., fault)| *fault)
             }
             Self::Swarm {
-                random,
                 one_in,
+                random,
                 kinds,
+                ..
             } => {
                 if !random.one_in(*one_in) {
                     return None;
@@ -310,7 +352,7 @@ mod tests {
     #[test]
     fn one_fault_is_put_at_one_call_and_stopped_faults_at_none() {
         let fault = Fault::Errno(Errno::INTR);
-        let mut faults = Faults::at(2, fault);
+        let mut faults = Faults::each(Vec::from([(2, Call::Recv, fault), (3, Call::Send, fault)]));
         let taken = [(); 4].map(|()| faults.next(Call::Recv, None));
         assert_eq!(taken, [None, None, Some(fault), None]);
         assert_eq!((faults.calls(), faults.taken().len()), (4, 1));

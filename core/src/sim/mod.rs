@@ -36,4 +36,4 @@ pub use kernel::{Family, Fd, Kernel, Limits, Report, Shutdown};
 pub use random::Random;
 #[cfg(feature = "wrong-kernels")]
 pub use variant::Variant;
-pub use world::{Broken, End, Interface, Peer, PeerId, Script, Setup, Told, World};
+pub use world::{Broken, End, Interface, Peer, PeerId, Scene, Script, Setup, Told, World};

@@ -10,7 +10,7 @@ use tidegate_core::sim::{Call, Errno, Fault, Faults, Interface, Random, Taken};
 use tidegate_core::{Class, FaultKind, Peer, Reason, Trigger};
 
 /// Pairs of faults on each interface, unless `PAIRS` in the environment says otherwise.
-const PAIRS: u64 = 800;
+const PAIRS: u64 = 400;
 /// Second faults that are tried with a first one.
 const SECONDS: u64 = 8;
 
@@ -67,7 +67,7 @@ fn faults(call: Call) -> Vec<Fault> {
 }
 
 /// Runs with these faults and compares with the run without any.
-fn check(interface: Interface, plain: &Outcome, faults: &[(u64, Fault)]) -> Outcome {
+fn check(interface: Interface, plain: &Outcome, faults: &[(u64, Call, Fault)]) -> Outcome {
     let what = format!("{interface:?}, {faults:?}");
     let outcome = run(interface, Faults::each(faults.to_vec()))
         .unwrap_or_else(|broken| panic!("{what}: {broken}"));
@@ -199,7 +199,7 @@ fn each(interface: Interface) {
     let mut runs = 0u64;
     for (number, &call) in (0..).zip(&plain.calls) {
         for fault in faults(call) {
-            check(interface, &plain, &[(number, fault)]);
+            check(interface, &plain, &[(number, call, fault)]);
             runs += 1;
         }
     }
@@ -227,10 +227,10 @@ fn pairs(interface: Interface) {
 }
 
 /// Any fault of any call from this number on.
-fn any(random: &mut Random, from: usize, calls: &[Call]) -> (u64, Fault) {
+fn any(random: &mut Random, from: usize, calls: &[Call]) -> (u64, Call, Fault) {
     let count = u32::try_from(calls.len() - from).expect("a few hundred");
     let number = from + random.below(count) as usize;
     let faults = faults(calls[number]);
     let fault = random.pick(&faults).expect("each can fail");
-    (number as u64, *fault)
+    (number as u64, calls[number], *fault)
 }

@@ -405,7 +405,7 @@ fn a_fault_is_taken_by_the_call_and_told_as_if_the_rest_came_later() {
     kernel.send(client, b"abc").unwrap();
     assert_eq!(kernel.all(set), [(1, Flags::IN)]);
     for fault in [Fault::Errno(Errno::AGAIN), Fault::Short(1)] {
-        kernel.faults = Faults::at(0, fault);
+        kernel.faults = Faults::at(0, Call::Recv, fault);
         let expected = match fault {
             Fault::Errno(errno) => Err(errno),
             Fault::Short(_) => Ok(b"a".to_vec()),
@@ -413,17 +413,25 @@ fn a_fault_is_taken_by_the_call_and_told_as_if_the_rest_came_later() {
         assert_eq!(kernel.received(server, 9), expected);
         assert_eq!(kernel.all(set), [(1, Flags::IN)], "a new edge");
     }
-    kernel.faults = Faults::at(0, Fault::Errno(Errno::INTR));
+    kernel.faults = Faults::at(0, Call::Close, Fault::Errno(Errno::INTR));
     assert_eq!(kernel.close(server), Err(Errno::INTR));
     assert_eq!(
         kernel.close(server),
         Err(Errno::BADF),
         "closed all the same"
     );
-    kernel.faults = Faults::at(0, Fault::Errno(Errno::NOMEM));
-    assert_eq!(
-        kernel.epoll_add(set, client, Flags::IN, 1),
-        Err(Errno::NOMEM)
-    );
-    assert_eq!(kernel.epoll_add(set, client, Flags::IN, 1), Ok(()));
+    let failing = |call, errno| Faults::at(0, call, Fault::Errno(errno));
+    kernel.faults = failing(Call::EpollAdd, Errno::NOMEM);
+    let add = |kernel: &mut Kernel| kernel.epoll_add(set, client, Flags::IN, 1);
+    assert_eq!(add(&mut kernel), Err(Errno::NOMEM));
+    assert_eq!(add(&mut kernel), Ok(()));
+    // What the error says is true.
+    kernel.faults = failing(Call::EpollDelete, Errno::NOENT);
+    assert_eq!(kernel.epoll_delete(set, client), Err(Errno::NOENT));
+    kernel.faults = failing(Call::EpollAdd, Errno::EXIST);
+    assert_eq!(add(&mut kernel), Err(Errno::EXIST));
+    kernel.faults = failing(Call::EpollModify, Errno::NOENT);
+    let modified = kernel.epoll_modify(set, client, Flags::OUT, 1);
+    assert_eq!(modified, Err(Errno::NOENT));
+    assert_eq!(add(&mut kernel), Ok(()));
 }

@@ -4,8 +4,12 @@ mod broken;
 mod calls;
 mod driver;
 mod outcome;
+mod parts;
 mod peer;
+mod print;
 mod registering;
+mod scene;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -13,6 +17,7 @@ mod watch;
 pub use broken::Broken;
 pub use driver::Interface;
 pub use peer::{End, Peer, Script};
+pub use scene::Scene;
 pub use watch::Told;
 
 use super::faults::Faults;
@@ -235,6 +240,11 @@ impl<'m, H: Handler> World<'m, H> {
     pub fn peer(&self, id: PeerId) -> &Peer {
         let peer = self.peers.get(id.0);
         peer.expect("a peer of this world")
+    }
+
+    /// What became of all peers, in the order of adding.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter()
     }
 
     /// What the handler was told, one entry for each connection, in the order of opening.

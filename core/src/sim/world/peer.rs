@@ -4,7 +4,6 @@ use crate::sim::errno::Errno;
 use crate::sim::kernel::{Family, Fd, Kernel, Shutdown};
 use crate::sim::random::Random;
 use crate::time::Instant;
-use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -14,11 +13,11 @@ use core::time::Duration;
 /// script goes on reading, and closes once it has read the end.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    steps: VecDeque<Step>,
+    pub(super) steps: Vec<Step>,
 }
 
-#[derive(Clone, Debug)]
-enum Step {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Step {
     Send(Vec<u8>),
     Urgent(u8),
     Segments(usize),
@@ -38,7 +37,7 @@ impl Script {
     }
 
     fn then(mut self, step: Step) -> Self {
-        self.steps.push_back(step);
+        self.steps.push(step);
         self
     }
 
@@ -221,7 +220,7 @@ impl Peer {
             Step::Expect(_) | Step::Wait(_) | Step::Reading(_) => false,
             Step::Reset | Step::Close => true,
         });
-        self.script.steps.push_back(Step::Finish);
+        self.script.steps.push(Step::Finish);
     }
 
     /// Does something, if it can; tells whether it did.
@@ -270,7 +269,7 @@ impl Peer {
         if self.until > now {
             return false;
         }
-        let Some(step) = self.script.steps.front_mut() else {
+        let Some(step) = self.script.steps.first_mut() else {
             return false;
         };
         match step {
@@ -320,7 +319,7 @@ impl Peer {
                 return true;
             }
         }
-        self.script.steps.pop_front();
+        self.script.steps.remove(0);
         true
     }
 
