@@ -211,14 +211,14 @@ impl Peer {
         self.socket.is_some()
     }
 
-    /// From now on it behaves: no more waits, it reads, and sends its end when its script is done.
+    /// From now on it behaves: no more waits, also not for an urgent byte to be passed, it reads, and sends its end when
+    /// its script is done.
     pub(super) fn behave(&mut self) {
         self.until = Instant::ZERO;
         self.reading = true;
         self.script.steps.retain(|step| match step {
-            Step::Send(_) | Step::Urgent(_) | Step::Segments(_) | Step::Finish => true,
-            Step::Expect(_) | Step::Wait(_) | Step::Reading(_) => false,
-            Step::Reset | Step::Close => true,
+            Step::Send(_) | Step::Segments(_) | Step::Finish | Step::Reset | Step::Close => true,
+            Step::Urgent(_) | Step::Expect(_) | Step::Wait(_) | Step::Reading(_) => false,
         });
         self.script.steps.push(Step::Finish);
     }
@@ -304,7 +304,14 @@ impl Peer {
             }
             Step::Wait(length) => self.until = now.plus(*length),
             Step::Reading(reading) => self.reading = *reading,
+            Step::Finish if self.finished => {}
             Step::Finish => {
+                match kernel.send(socket, &[]) {
+                    Ok(_) => {}
+                    // It is not connected yet: an end would be lost.
+                    Err(Errno::AGAIN) => return false,
+                    Err(errno) => return self.refused(kernel, errno),
+                }
                 self.finished = true;
                 // It may be over already.
                 let _ = kernel.shutdown(socket, Shutdown::Write);

@@ -265,6 +265,43 @@ fn a_silent_peer_and_one_that_never_reads_are_ended() {
     }
 }
 
+/// A peer that has nothing to say but its end says it, also if it had to wait outside.
+#[test]
+fn an_end_is_sent_once_there_is_a_connection() {
+    for interface in Interface::ALL {
+        let mut memory = Memory::<4, 64, 64>::new();
+        let setup = Setup {
+            config: Config {
+                first_byte: None,
+                ..Config::default()
+            },
+            backlog: 0,
+            ..setup(1, interface)
+        };
+        let mut world = World::new(&mut memory, &setup, Echo).unwrap();
+        let peers = [(); 4].map(|()| world.add(Script::new().finish()));
+        world.run_for(Duration::from_secs(1)).unwrap();
+        let ends = peers.map(|id| world.peer(id).end());
+        assert_eq!(ends, [End::Finished; 4], "{interface:?}");
+    }
+}
+
+/// An urgent byte that nothing follows is never passed: the next one is left out in the end.
+#[test]
+fn a_peer_that_waits_to_send_an_urgent_byte_settles() {
+    let mut memory = Memory::<1, 64, 64>::new();
+    let setup = Setup {
+        config: Config {
+            idle: None,
+            ..Config::default()
+        },
+        ..Setup::default()
+    };
+    let mut world = World::new(&mut memory, &setup, Echo).unwrap();
+    world.add(Script::new().send(b"a").send_urgent(b'!').send_urgent(b'!'));
+    world.settle().unwrap();
+}
+
 /// Each call of a run fails once, in each way from which it can recover: nobody is touched.
 #[test]
 fn after_a_passing_error_at_any_call_all_goes_on() {
