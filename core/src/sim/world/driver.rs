@@ -63,6 +63,8 @@ pub(super) struct Driver {
     interrupted: bool,
     /// Turns in a row with a report and nothing that came of it.
     vain: u32,
+    /// The set is new, and there may be more of what it reports anew.
+    pub(super) rebuilt: bool,
     /// Those of which an injected error left open what is registered, until it is known again.
     pub(super) astray: BTreeSet<Token>,
 }
@@ -93,6 +95,7 @@ impl Driver {
             stale: 0,
             interrupted: false,
             vain: 0,
+            rebuilt: false,
             astray: BTreeSet::new(),
         })
     }
@@ -116,6 +119,7 @@ impl Driver {
         now: Instant,
         (acted, all): (bool, bool),
     ) -> Result<bool, Broken> {
+        let anew = core::mem::take(&mut self.rebuilt);
         let told = match self.interface {
             Interface::Readiness(_) => {
                 self.mislead(session, random, now);
@@ -135,7 +139,8 @@ impl Driver {
             self.perform(session, kernel, now, action)?;
         }
         // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
-        let strange = acted || !self.astray.is_empty();
+        let strange = acted || anew || !self.astray.is_empty();
+        self.rebuilt |= anew && told == BATCH;
         self.vain = if told > 0 && actions == 0 && !strange {
             self.vain + 1
         } else {

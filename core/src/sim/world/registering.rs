@@ -57,6 +57,7 @@ impl Driver {
         kernel.close(self.set).map_err(fail)?;
         self.set = kernel.epoll_create().map_err(fail)?;
         self.astray.clear();
+        self.rebuilt = true;
         for (token, armed, trigger) in session.armed() {
             self.arm(kernel, token, Directions::NONE, armed, trigger)
                 .map_err(fail)?;
