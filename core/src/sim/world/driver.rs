@@ -140,7 +140,7 @@ impl Driver {
         }
         // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
         let strange = acted || anew || !self.astray.is_empty();
-        self.rebuilt |= anew && told == BATCH;
+        self.rebuilt |= anew && (told == BATCH || self.interrupted);
         self.vain = if told > 0 && actions == 0 && !strange {
             self.vain + 1
         } else {
