@@ -9,13 +9,19 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Runs after which the smallest so far has to do.
-const RUNS: u32 = 5000;
+const RUNS: u32 = 20_000;
+/// More steps than this are too many: what is left to chance may then fall otherwise.
+const MANY: usize = 20;
+/// Seeds that are tried then.
+const SEEDS: u64 = 100;
 
 pub(super) struct Shrinker<F> {
     /// The smallest that failed.
     best: Scene,
     fails: F,
     runs: u32,
+    /// Other seeds may be tried.
+    reseeds: bool,
 }
 
 impl<F: FnMut(&Scene) -> Option<Faults>> Shrinker<F> {
@@ -24,6 +30,7 @@ impl<F: FnMut(&Scene) -> Option<Faults>> Shrinker<F> {
             best: scene,
             fails,
             runs: 0,
+            reseeds: false,
         }
     }
 
@@ -44,12 +51,26 @@ impl<F: FnMut(&Scene) -> Option<Faults>> Shrinker<F> {
             goes_on |= self.reset(SETUP, |scene| &mut scene.setup);
             goes_on |= self.reset(CONFIG, |scene| &mut scene.setup.config);
             goes_on |= self.reset(LIMITS, |scene| &mut scene.setup.limits);
+            if !goes_on && !self.reseeds && self.best.steps() > MANY {
+                self.reseeds = true;
+                goes_on = true;
+            }
         }
         self.best
     }
 
     /// Takes a candidate if it fails, too.
-    fn attempt(&mut self, mut candidate: Scene) -> bool {
+    fn attempt(&mut self, candidate: Scene) -> bool {
+        let seeds = if self.reseeds { SEEDS } else { 0 };
+        self.attempt_once(candidate.clone())
+            || (0..seeds).any(|seed| {
+                let mut candidate = candidate.clone();
+                candidate.setup.seed = seed;
+                self.attempt_once(candidate)
+            })
+    }
+
+    fn attempt_once(&mut self, mut candidate: Scene) -> bool {
         if self.runs >= RUNS {
             return false;
         }
