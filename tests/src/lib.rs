@@ -2,7 +2,7 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line says it whole. All but `explore` and `fuzz_replay` talk to the real kernel, over
+//! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay` and `shrink` talk to the real kernel, over
 //! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
 //! ([`process::program`]). Tests that need a tool, `strace`, `socat`, `nc` or `setpriv`, are ignored unless asked for,
 //! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
@@ -19,6 +19,7 @@
 //! | `differ` | the simulated kernel answers as the real one does |
 //! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
 //! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
+//! | `fails_once` | whatever any one call answers, and whatever any two do, nobody else is touched |
 //! | `fin` | bytes that come together with the end are answered before the end |
 //! | `full` | a full table waits, refuses or evicts, as asked |
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
@@ -34,6 +35,7 @@
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `segments` | one byte at a time is as good as all at once |
 //! | `session` | a session is the same byte for byte under every trigger |
+//! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
 //! | `signals` | interrupted calls lose no byte and shorten no wait |
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |
@@ -57,9 +59,11 @@ pub mod net;
 pub mod process;
 #[cfg(feature = "kernel")]
 pub mod server;
+mod sim;
 mod small;
 #[cfg(feature = "kernel")]
 pub mod strace;
 
 pub use dispatch::dispatch;
+pub use sim::{App, Manner, State, sim};
 pub use small::{escape, token};

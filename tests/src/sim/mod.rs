@@ -1,0 +1,63 @@
+//! [`sim`]: a session with any peers, any faults and any handler over the simulated kernel, and it comes to its end.
+//!
+//! The input is a [`Case`](input::Case): a setup, a behaviour of the handler, and up to six scripts. The laws that can be
+//! seen from outside are checked after every round; when faults stop and peers behave, all has to be quiet in bounded
+//! time, and after `stop` nothing is left but the set. What fails is reduced and printed as a test.
+
+mod app;
+mod input;
+
+pub use app::{App, Manner, State};
+use core::panic::AssertUnwindSafe;
+use core::time::Duration;
+use input::Case;
+use std::panic::catch_unwind;
+use tidegate_core::Memory;
+use tidegate_core::sim::{Faults, Scene};
+
+/// Places of the table; the setup says how many of them are used.
+const N: usize = 4;
+/// Bytes of a receive window.
+const RX: usize = 32;
+/// Bytes of a send window.
+const TX: usize = 80;
+
+/// Lets the bytes decide what a world is like and what its peers and its handler do, and runs it to its end.
+///
+/// # Panics
+///
+/// When a law is broken or something does not end; it prints the smallest test that it finds of it.
+pub fn sim(data: &[u8]) {
+    let case = Case::decode(data);
+    let Err(what) = run(&case.scene, case.manner).1 else {
+        return;
+    };
+    let fails = |scene: &Scene| {
+        let (faults, result) = run(scene, case.manner);
+        result.err().map(|_| faults)
+    };
+    let small = case.scene.shrink(fails);
+    let memory = format!("Memory::<{N}, {RX}, {TX}, tests::State>::new()");
+    let handler = format!("tests::App::new(tests::Manner::{:?})", case.manner);
+    panic!("{what}\n{}", small.as_test(&memory, &handler));
+}
+
+/// One run, and what was broken in it.
+fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
+    let mut memory = Box::new(Memory::<N, RX, TX, app::State>::new());
+    let world = scene.world(&mut memory, App::new(manner));
+    let mut world = world.expect("a sound config");
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        world.settle().map_err(|broken| broken.to_string())?;
+        world.stop(Duration::from_secs(5));
+        let stopped = world.run_for(Duration::from_secs(6));
+        stopped.map_err(|broken| broken.to_string())?;
+        let left = world.kernel().descriptors().count();
+        if !world.is_stopped() || left != 1 {
+            return Err(format!("not stopped, {left} descriptors left"));
+        }
+        Ok(())
+    }));
+    let told = result.unwrap_or_else(|_| Err("a panic".to_string()));
+    (world.kernel().faults.clone(), told)
+}
