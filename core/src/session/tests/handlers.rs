@@ -406,3 +406,18 @@ fn a_handler_may_do_anything_in_any_call() {
         }
     }
 }
+
+#[test]
+fn who_has_used_everything_hears_more_though_there_is_no_room_to_answer() {
+    let mut world = World::new::<1>(App {
+        readable: |_, conn, _| conn.consume(conn.data().len()),
+        ..App::echo()
+    });
+    let a = world.connect();
+    world.fars[a].takes = 0;
+    world.lend(a, |_, conn, _| conn.send(&[b'x'; TX]).expect("room"));
+    world.run();
+    world.says(a, b"one");
+    world.says(a, b"two");
+    assert_eq!(world.app().count("readable"), 2);
+}
