@@ -555,7 +555,35 @@ mod tests {
         assert_eq!(source("10.0.0.1:1"), source("[::ffff:10.0.0.1]:1"));
         assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::2]:1"));
         assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
+        assert_ne!(source("10.0.0.1:1"), source("[0:0:a00:1::1]:1"));
         assert_eq!(Record::open(Peer::Unix(1), 0, Instant::ZERO).source(), None);
+    }
+
+    #[test]
+    fn all_is_heard_when_nothing_is_coming_and_nobody_waits() {
+        let heard = |ready, in_flight, flags, wants| {
+            let open = slot(State::Open);
+            let slot = Slot {
+                ready,
+                in_flight,
+                flags,
+                wants,
+                ..open
+            };
+            slot.has_heard_all()
+        };
+        const READ: Directions = Directions::READ;
+        const NONE: Directions = Directions::NONE;
+        assert!(heard(NONE, NONE, Flags::NONE, 0));
+        assert!(heard(READ, NONE, Flags::PAUSED, 0), "not wanted");
+        assert!(heard(READ, NONE, Flags::ENDED, 0), "nothing more comes");
+        assert!(!heard(READ, NONE, Flags::NONE, 0), "more may be there");
+        assert!(!heard(NONE, READ, Flags::NONE, 0), "more may be coming");
+        assert!(
+            !heard(NONE, NONE, Flags::NONE, 1),
+            "an answer waits for room"
+        );
+        assert!(!heard(NONE, READ, Flags::PAUSED, 0));
     }
 
     #[test]

@@ -83,6 +83,8 @@ mod tests {
         assert_eq!(Instant::NEVER.plus_nanos(1), Instant::NEVER);
         assert_eq!(Instant::NEVER.as_nanos(), u64::MAX);
         assert_eq!(Instant::ZERO.plus(Duration::MAX), Instant::NEVER);
+        let years = Duration::from_secs(585 * 366 * 86_400);
+        assert_eq!(Instant::ZERO.plus(years), Instant::NEVER);
         assert_eq!(Instant::ZERO.since(Instant::NEVER), Duration::ZERO);
         assert_eq!(
             Instant::from_nanos(7).nanos_since(Instant::from_nanos(3)),
