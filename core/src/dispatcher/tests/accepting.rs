@@ -293,6 +293,17 @@ fn a_connection_that_could_not_be_armed_ends_and_its_listener_pauses() {
 }
 
 #[test]
+fn a_connection_whose_descriptor_cannot_be_armed_holds_nobody_back() {
+    let mut bench = Bench::level();
+    let token = bench.rest();
+    let fault = FaultKind::Invalid.with_code(1);
+    bench.done(token, Op::Arm, Outcome::Failed(fault));
+    assert!(!is_paused(&bench));
+    bench.run();
+    assert_eq!(bench.closed(token), Some(Reason::Failed(fault)));
+}
+
+#[test]
 fn a_stop_accepts_all_that_had_connected_and_then_closes_the_listener() {
     let mut bench = Bench::level();
     let by = bench.now.plus(10_000 * MS);

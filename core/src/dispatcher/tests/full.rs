@@ -131,6 +131,8 @@ fn with_limit(bench: &mut Bench, address: &str) -> bool {
     let token = bench.reserve();
     let address = address.parse().expect("an address");
     let notice = bench.done(token, Op::Accept, Outcome::Accepted(Some(address)));
+    // Nobody was told of one that is refused, so nobody can talk to it.
+    assert_eq!(bench.machine.info(token).is_some(), notice.is_some());
     let actions = bench.run();
     let reset = kinds(&actions).contains(&"reset");
     assert_eq!(notice, (!reset).then_some(Notice::Opened(token)));
