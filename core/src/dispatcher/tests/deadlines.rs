@@ -546,3 +546,36 @@ fn what_was_done_between_turns_counts_at_a_deadline_that_has_passed() {
     let reason = Some(Reason::Deadline(Class::Request));
     assert_eq!(bench.closed(token), reason, "it is still due");
 }
+
+#[test]
+fn what_a_silent_peer_does_not_read_waits_for_its_first_byte_unless_that_is_off() {
+    for (first_byte, expected) in [
+        (Some(FIRST_BYTE), Class::FirstByte),
+        (None, Class::WriteStall),
+    ] {
+        let mut bench = Bench::new::<2>(&Config {
+            first_byte,
+            ..Config::default()
+        });
+        let token = bench.rest();
+        bench.stalled(token, 10);
+        assert_eq!(class(&bench, token), Some(expected));
+    }
+}
+
+#[test]
+fn a_stop_without_an_end_is_due_at_no_time() {
+    let mut bench = Bench::new::<2>(&Config {
+        idle: None,
+        ..Config::default()
+    });
+    let token = bench.spoken();
+    bench.stalled(token, 10);
+    let before = bench.machine.next_deadline();
+    assert!(before.is_some(), "of the stall");
+    bench.machine.abort(token);
+    bench.machine.stop(Instant::NEVER);
+    bench.turn();
+    while bench.poll().is_some() {}
+    assert_eq!(bench.machine.next_deadline(), None);
+}
