@@ -558,6 +558,7 @@ fn what_a_silent_peer_does_not_read_waits_for_its_first_byte_unless_that_is_off(
             ..Config::default()
         });
         let token = bench.rest();
+        assert_eq!(class(&bench, token), Some(Class::FirstByte));
         bench.stalled(token, 10);
         assert_eq!(class(&bench, token), Some(expected));
     }

@@ -71,7 +71,7 @@ impl Bench {
 
     /// The same with a limit for each source.
     fn limited<const N: usize>(config: &Config, per_source: Option<u32>) -> Self {
-        let table = Box::leak(Box::new(Table::<N>::new()));
+        let table = Box::leak(Box::new(Table::<N>::default()));
         let mut machine = Dispatcher::new(table, config, WINDOWS).expect("a sound configuration");
         let listener = machine.listen(per_source).expect("a place");
         let mut bench = Self {
