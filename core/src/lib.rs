@@ -153,6 +153,7 @@ mod event;
 mod log;
 mod output;
 mod queue;
+mod record;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -1,4 +1,4 @@
-//! [`Slot`]: what the machine has to know of a source at every turn, in one cache line. [`Record`]: what it seldom needs.
+//! [`Slot`]: what the machine has to know of a source at every turn, in one cache line.
 //!
 //! ```text
 //!              Accept           Accepted
@@ -17,12 +17,10 @@
 
 use crate::config::{Class, Windows};
 use crate::directions::{self, Directions, Trigger};
-use crate::event::Peer;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
 use crate::time::Instant;
 use crate::token::Token;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Where a source is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -331,124 +329,6 @@ impl Slot {
     }
 }
 
-/// A connection, as far as only its opening, its closing and its application need it.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) opened_at: Instant,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-    /// In the chain of the sources with the same hash.
-    pub(crate) chain: Link,
-    /// When output last made progress, in milliseconds modulo 2³².
-    pub(crate) stalled_at: u32,
-    /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
-    pub(crate) acknowledged: u32,
-    /// Of an IPv6 address.
-    scope: u32,
-    /// IPv4 in the first four bytes; of a Unix peer, its number.
-    address: [u8; 16],
-    port: u16,
-    family: Family,
-    /// Index of the listener that accepted it.
-    pub(crate) listener: u8,
-}
-
-const _: () = assert!(size_of::<Record>() <= 64, "a record is one cache line");
-
-#[derive(Clone, Copy, Debug)]
-enum Family {
-    V4,
-    V6,
-    Unix,
-}
-
-impl Record {
-    pub(crate) const NEW: Self = Self {
-        opened_at: Instant::ZERO,
-        bytes_in: 0,
-        bytes_out: 0,
-        chain: Link::NONE,
-        stalled_at: 0,
-        acknowledged: 0,
-        scope: 0,
-        address: [0; 16],
-        port: 0,
-        family: Family::Unix,
-        listener: 0,
-    };
-
-    /// A connection that was opened `now`.
-    pub(crate) fn open(peer: Peer, listener: u8, now: Instant) -> Self {
-        let mut record = Self {
-            opened_at: now,
-            stalled_at: now.wrapping_millis(),
-            listener,
-            ..Self::NEW
-        };
-        match peer {
-            Peer::Unix(number) => record.put_four(number.to_ne_bytes()),
-            Peer::Inet(address) => {
-                record.port = address.port();
-                match address {
-                    SocketAddr::V4(v4) => {
-                        record.family = Family::V4;
-                        record.put_four(v4.ip().octets());
-                    }
-                    SocketAddr::V6(v6) => {
-                        record.family = Family::V6;
-                        record.address = v6.ip().octets();
-                        record.scope = v6.scope_id();
-                    }
-                }
-            }
-        }
-        record
-    }
-
-    fn put_four(&mut self, [a, b, c, d]: [u8; 4]) {
-        self.address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    }
-
-    const fn four(&self) -> [u8; 4] {
-        let [a, b, c, d, ..] = self.address;
-        [a, b, c, d]
-    }
-
-    /// Who is at the other end.
-    pub(crate) fn peer(&self) -> Peer {
-        match self.family {
-            Family::Unix => Peer::Unix(u32::from_ne_bytes(self.four())),
-            Family::V4 => Peer::Inet(SocketAddrV4::new(self.four().into(), self.port).into()),
-            Family::V6 => {
-                let ip = Ipv6Addr::from(self.address);
-                Peer::Inet(SocketAddrV6::new(ip, self.port, 0, self.scope).into())
-            }
-        }
-    }
-
-    /// Whether a short transfer ends what is there: true of TCP, not of Unix streams (they end one at each passed
-    /// descriptor).
-    pub(crate) const fn is_tcp(&self) -> bool {
-        !matches!(self.family, Family::Unix)
-    }
-
-    /// What counts as one source: an IPv4 address, an IPv6 network of 64 bits; nothing for Unix peers.
-    pub(crate) fn source(&self) -> Option<u64> {
-        match self.peer() {
-            Peer::Unix(_) => None,
-            Peer::Inet(address) => Some(source_of(address.ip())),
-        }
-    }
-}
-
-/// The upper 64 bits of an IPv6 address; an IPv4 address, also one mapped into IPv6, as ::ffff:0:0/96 would have it.
-fn source_of(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => (0xffff << 32) | u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -532,31 +412,6 @@ mod tests {
         assert_eq!((slot.generation, slot.state), (u32::MAX, State::Free));
         slot.renew();
         assert_eq!((slot.generation, slot.state), (u32::MAX, State::Retired));
-    }
-
-    #[test]
-    fn a_record_keeps_its_peer() {
-        for text in ["127.0.0.1:51234", "[::1]:8080", "[fe80::1%7]:1"] {
-            let peer = Peer::Inet(text.parse().expect("an address"));
-            assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
-        }
-        let peer = Peer::Unix(0xdead_beef);
-        assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
-    }
-
-    #[test]
-    fn a_source_is_an_ipv4_address_or_a_network_of_ipv6() {
-        let source = |text: &str| {
-            let peer = Peer::Inet(text.parse().expect("an address"));
-            Record::open(peer, 0, Instant::ZERO).source()
-        };
-        assert_eq!(source("10.0.0.1:1"), source("10.0.0.1:2"));
-        assert_ne!(source("10.0.0.1:1"), source("10.0.0.2:1"));
-        assert_eq!(source("10.0.0.1:1"), source("[::ffff:10.0.0.1]:1"));
-        assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::2]:1"));
-        assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
-        assert_ne!(source("10.0.0.1:1"), source("[0:0:a00:1::1]:1"));
-        assert_eq!(Record::open(Peer::Unix(1), 0, Instant::ZERO).source(), None);
     }
 
     #[test]

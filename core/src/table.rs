@@ -2,7 +2,8 @@
 
 use crate::config::LISTENERS;
 use crate::dispatcher::{Control, Machine};
-use crate::slot::{Record, Slot};
+use crate::record::Record;
+use crate::slot::Slot;
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};

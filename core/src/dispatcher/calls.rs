@@ -4,7 +4,8 @@ use super::Dispatcher;
 use crate::directions::Directions;
 use crate::event::Peer;
 use crate::output::{Reason, Span};
-use crate::slot::{Cursors, Flags, Record, State};
+use crate::record::Record;
+use crate::slot::{Cursors, Flags, State};
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 

@@ -6,7 +6,8 @@ use crate::directions::Directions;
 use crate::event::Outcome;
 use crate::output::Reason;
 use crate::queue::{NONE, Queue, Timer};
-use crate::slot::{Flags, Queued, Record, Slot, State};
+use crate::record::Record;
+use crate::slot::{Flags, Queued, Slot, State};
 use crate::time::{Instant, nanos_of};
 
 /// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.

@@ -283,100 +283,111 @@ impl Model {
                 assert_eq!(self.taken(), self.limit, "refused though there is a place");
                 self.take_listener(listener, true);
             }
-            Action::Recv { token, into } => {
-                let connection = self.transfers(token);
-                assert!(connection.receiving.is_none(), "two receives: {token:?}");
-                assert!(
-                    into.len > 0 && into.at.saturating_add(into.len) as usize <= RX,
-                    "{into:?}"
-                );
-                assert!(!connection.ended, "receive after the end: {token:?}");
-                assert!(
-                    !connection.paused || connection.shut,
-                    "receive while paused: {token:?}"
-                );
-                connection.receiving = Some(into);
-                connection.congested = false;
-            }
-            Action::Send { token, from } => {
-                let connection = self.transfers(token);
-                assert!(connection.sending.is_none(), "two sends: {token:?}");
-                assert!(
-                    from.len > 0 && from.at.saturating_add(from.len) as usize <= TX,
-                    "{from:?}"
-                );
-                assert_eq!(
-                    from.len as usize,
-                    connection.pending().len(),
-                    "all that is queued is sent"
-                );
-                assert!(!connection.shut, "sends after its end: {token:?}");
-                connection.sending = Some(from);
-                connection.congested = false;
-            }
+            Action::Recv { token, into } => self.receives(token, into),
+            Action::Send { token, from } => self.sends(token, from),
             Action::Arm {
                 token,
                 was,
                 now,
                 trigger,
             } => self.arms(token, was, now, trigger),
-            Action::Shutdown { token } => {
-                let connection = self.transfers(token);
-                assert!(
-                    connection.call.is_none() && !connection.shut,
-                    "one end: {token:?}"
-                );
-                assert!(
-                    connection.pending().is_empty(),
-                    "end before what is queued: {token:?}"
-                );
-                let asked = connection.finished;
-                connection.call = Some(Op::Shutdown);
-                connection.shut = true;
-                assert!(
-                    asked || self.stop_at.is_some(),
-                    "an end that nobody asked for: {token:?}"
-                );
-            }
-            Action::Unsent { token } => {
-                let length = super::input::nanos_of(self.config.write_stall);
-                let now = self.now;
-                let connection = self.transfers(token);
-                assert!(connection.call.is_none(), "two calls: {token:?}");
-                connection.call = Some(Op::Unsent);
-                let since = connection.settled.progress;
-                connection.probed = since;
-                assert!(now.nanos_since(since) >= length, "stalled early: {token:?}");
-            }
-            Action::Cancel { token } => {
-                let (source, busy) = self.source(token);
-                assert!(busy, "nothing to cancel: {token:?}");
-                assert!(
-                    !source.cancelled && !source.closing,
-                    "cancelled twice: {token:?}"
-                );
-                source.cancelled = true;
-            }
-            Action::Close { token, reset } => {
-                let (source, busy) = self.source(token);
-                assert!(!busy, "closed with something in flight: {token:?}");
-                assert!(
-                    source.registered.is_empty(),
-                    "closed while armed: {token:?}"
-                );
-                assert!(!source.closing, "closed twice: {token:?}");
-                source.closing = true;
-                let asked = (self.connections.get(&token)).is_some_and(|connection| {
-                    connection.aborted || connection.stage == Stage::Refused
-                });
-                assert!(!reset || asked, "reset that nobody asked for: {token:?}");
-            }
+            Action::Shutdown { token } => self.shuts(token),
+            Action::Unsent { token } => self.measures(token),
+            Action::Cancel { token } => self.cancels(token),
+            Action::Close { token, reset } => self.closes(token, reset),
             Action::Rebuild => {
                 for source in self.sources() {
                     source.armed = source.registered;
                 }
             }
         }
+    }
+
+    fn receives(&mut self, token: Token, into: Span) {
+        let connection = self.transfers(token);
+        assert!(connection.receiving.is_none(), "two receives: {token:?}");
+        assert!(
+            into.len > 0 && into.at.saturating_add(into.len) as usize <= RX,
+            "{into:?}"
+        );
+        assert!(!connection.ended, "receive after the end: {token:?}");
+        assert!(
+            !connection.paused || connection.shut,
+            "receive while paused: {token:?}"
+        );
+        connection.receiving = Some(into);
+        connection.congested = false;
+    }
+
+    fn sends(&mut self, token: Token, from: Span) {
+        let connection = self.transfers(token);
+        assert!(connection.sending.is_none(), "two sends: {token:?}");
+        assert!(
+            from.len > 0 && from.at.saturating_add(from.len) as usize <= TX,
+            "{from:?}"
+        );
+        assert_eq!(
+            from.len as usize,
+            connection.pending().len(),
+            "all that is queued is sent"
+        );
+        assert!(!connection.shut, "sends after its end: {token:?}");
+        connection.sending = Some(from);
+        connection.congested = false;
+    }
+
+    fn shuts(&mut self, token: Token) {
+        let connection = self.transfers(token);
+        assert!(
+            connection.call.is_none() && !connection.shut,
+            "one end: {token:?}"
+        );
+        assert!(
+            connection.pending().is_empty(),
+            "end before what is queued: {token:?}"
+        );
+        let asked = connection.finished;
+        connection.call = Some(Op::Shutdown);
+        connection.shut = true;
+        assert!(
+            asked || self.stop_at.is_some(),
+            "an end that nobody asked for: {token:?}"
+        );
+    }
+
+    fn measures(&mut self, token: Token) {
+        let length = super::input::nanos_of(self.config.write_stall);
+        let now = self.now;
+        let connection = self.transfers(token);
+        assert!(connection.call.is_none(), "two calls: {token:?}");
+        connection.call = Some(Op::Unsent);
+        let since = connection.settled.progress;
+        connection.probed = since;
+        assert!(now.nanos_since(since) >= length, "stalled early: {token:?}");
+    }
+
+    fn cancels(&mut self, token: Token) {
+        let (source, busy) = self.source(token);
+        assert!(busy, "nothing to cancel: {token:?}");
+        assert!(
+            !source.cancelled && !source.closing,
+            "cancelled twice: {token:?}"
+        );
+        source.cancelled = true;
+    }
+
+    fn closes(&mut self, token: Token, reset: bool) {
+        let (source, busy) = self.source(token);
+        assert!(!busy, "closed with something in flight: {token:?}");
+        assert!(
+            source.registered.is_empty(),
+            "closed while armed: {token:?}"
+        );
+        assert!(!source.closing, "closed twice: {token:?}");
+        source.closing = true;
+        let asked = (self.connections.get(&token))
+            .is_some_and(|connection| connection.aborted || connection.stage == Stage::Refused);
+        assert!(!reset || asked, "reset that nobody asked for: {token:?}");
     }
 
     fn sources(&mut self) -> impl Iterator<Item = &mut Source> {

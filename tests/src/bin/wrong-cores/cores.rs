@@ -214,3 +214,38 @@ pub(crate) const CORES: [Wrong; 20] = [
         )],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    /// Else the list is out of date, and the long run would be the first to say so.
+    #[test]
+    fn every_change_fits_the_sources_once() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
+        for core in &CORES {
+            let mut names: Vec<_> = CORES
+                .iter()
+                .filter(|other| other.name == core.name)
+                .collect();
+            assert_eq!(
+                names.pop().map(|_| names.len()),
+                Some(0),
+                "{}: one name",
+                core.name
+            );
+            for (file, right, wrong) in core.changes {
+                let text = fs::read_to_string(sources.join(file)).expect("a file of the core");
+                assert_eq!(
+                    text.matches(right).count(),
+                    1,
+                    "{}: {file}: {right}",
+                    core.name
+                );
+                assert_ne!(right, wrong, "{}", core.name);
+            }
+        }
+    }
+}
