@@ -204,6 +204,10 @@ impl Dispatcher<'_> {
         if let Some(class) = class
             && slot.class == Some(class)
         {
+            // What moved while another operation waited for memory is progress, though it does not shorten that wait.
+            if class == Class::Congestion && flags.has(Flags::TAKEN.or(Flags::HEARD)) {
+                self.records.at_mut(index).stalled_at = now.wrapping_millis();
+            }
             if !flags.has(restarts(class)) {
                 return;
             }
@@ -342,24 +346,32 @@ impl Dispatcher<'_> {
                 self.slots.at_mut(index).flags.set(Flags::PROBE);
                 self.link(index, class);
             }
-            Class::Congestion => {
-                let lingers = self.slots.at(index).state == State::Lingering;
-                let limit = if lingers {
-                    &self.m.timers.linger
-                } else {
-                    &self.m.timers.write_stall
-                };
-                let waited = waited(self.records.at(index), self.m.now);
-                if limit.is_on() && waited >= limit.length / 1_000_000 {
-                    self.begin_close(index, Reason::Deadline(Class::Congestion));
-                } else {
-                    let slot = self.slots.at_mut(index);
-                    slot.flags.clear(Flags::CONGESTED);
-                    slot.ready = Directions::BOTH;
-                }
-            }
+            Class::Congestion => self.tried_again(index),
         }
         self.touch(index);
+    }
+
+    /// A wait for memory is over: the operation is tried again, unless nothing has moved for as long as output may stall,
+    /// or lingering may last. Of output that the kernel has it is asked first whether the peer takes it.
+    fn tried_again(&mut self, index: u32) {
+        let slot = self.slots.at(index);
+        let lingers = slot.state == State::Lingering;
+        let limit = if lingers {
+            &self.m.timers.linger
+        } else {
+            &self.m.timers.write_stall
+        };
+        let waited = waited(self.records.at(index), self.m.now);
+        if !limit.is_on() || waited <= limit.length.div_ceil(1_000_000) {
+            let slot = self.slots.at_mut(index);
+            slot.flags.clear(Flags::CONGESTED);
+            slot.ready = Directions::BOTH;
+        } else if lingers || slot.tx.is_empty() {
+            self.begin_close(index, Reason::Deadline(Class::Congestion));
+        } else {
+            self.slots.at_mut(index).flags.set(Flags::PROBE);
+            self.link(index, Class::Congestion);
+        }
     }
 
     /// How much the peer has not acknowledged, asked at the end of a write stall: if it took something since it was
@@ -381,7 +393,13 @@ impl Dispatcher<'_> {
                 return;
             }
         }
-        self.begin_close(index, Reason::Deadline(Class::WriteStall));
+        let congested = self.slots.at(index).flags.has(Flags::CONGESTED);
+        let class = if congested {
+            Class::Congestion
+        } else {
+            Class::WriteStall
+        };
+        self.begin_close(index, Reason::Deadline(class));
     }
 
     /// The connection that has been idle longest: nothing received yet, or nothing going on. One that waits for its turn

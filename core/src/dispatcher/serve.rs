@@ -128,7 +128,7 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
             // Output may have made progress in this very visit.
-            if slot.class == Some(Class::WriteStall)
+            if matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
                 && !slot.tx.is_empty()
                 && !slot.flags.has(Flags::TAKEN)
             {

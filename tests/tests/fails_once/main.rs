@@ -25,7 +25,7 @@ enum Victim {
 }
 
 /// What may come of a fault. With another one near it, the mending of a registration may fail.
-fn victim(interface: Interface, taken: &Taken, alone: bool) -> Victim {
+fn victim(taken: &Taken, alone: bool) -> Victim {
     let own = taken
         .peer
         .map_or(Victim::Nobody, |peer| Victim::Own(Peer::Inet(peer)));
@@ -35,13 +35,6 @@ fn victim(interface: Interface, taken: &Taken, alone: bool) -> Victim {
     match taken.call {
         Call::Accept if taken.call.passing().contains(&errno) => Victim::Nobody,
         Call::Accept => Victim::Waiting,
-        // Where a send is still in flight when the write stall ends, want of memory may be what it is answered with.
-        Call::Send
-            if interface == Interface::Completion
-                && matches!(errno, Errno::NOBUFS | Errno::NOMEM) =>
-        {
-            own
-        }
         Call::Recv | Call::Send if taken.call.passing().contains(&errno) => Victim::Nobody,
         Call::Recv | Call::Send | Call::Shutdown | Call::Unsent => own,
         Call::EpollModify if errno == Errno::NOENT && alone => Victim::Nobody,
@@ -73,7 +66,7 @@ fn check(interface: Interface, plain: &Outcome, faults: &[(u64, Call, Fault)]) -
         .unwrap_or_else(|broken| panic!("{what}: {broken}"));
     let taken = &outcome.taken;
     let alone = taken.len() == 1;
-    let victims = taken.iter().map(|taken| victim(interface, taken, alone));
+    let victims = taken.iter().map(|taken| victim(taken, alone));
     let victims: Vec<_> = victims.collect();
     let is_victim = |(peer, fate): &(Peer, Fate)| {
         let waits = fate.told.is_none() && victims.contains(&Victim::Waiting);

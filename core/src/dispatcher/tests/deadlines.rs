@@ -580,3 +580,30 @@ fn a_stop_without_an_end_is_due_at_no_time() {
     while bench.poll().is_some() {}
     assert_eq!(bench.machine.next_deadline(), None);
 }
+
+#[test]
+fn want_of_memory_as_a_stall_ends_does_not_end_a_peer_that_is_slow() {
+    for taken in [true, false] {
+        let mut bench = Bench::level();
+        let token = bench.spoken();
+        bench.machine.commit(token, 100);
+        bench.script(token, &[], &[Outcome::Drained(50)]);
+        bench.later(STALL - SECOND / 1000);
+        bench.ready(token, WRITE);
+        bench.script(token, &[], &[NO_MEMORY]);
+        bench.later(CONGESTION);
+        // Of 50 bytes that were sent, 20 are not acknowledged: the others were, since.
+        let unsent = if taken { 20 } else { 50 };
+        let actions = bench.run_with(|action| match action {
+            Action::Unsent { .. } => Some(Outcome::Complete(unsent)),
+            _ => None,
+        });
+        assert_eq!(kinds(&actions)[0], "unsent", "it is asked first");
+        bench.later(CONGESTION);
+        bench.run();
+        let reason = (!taken).then_some(Reason::Deadline(Class::Congestion));
+        assert_eq!(bench.closed(token), reason);
+        let sent = bench.machine.info(token).map(|info| info.bytes_out);
+        assert_eq!(sent, taken.then_some(100));
+    }
+}
