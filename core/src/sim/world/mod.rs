@@ -388,12 +388,13 @@ impl<H: Handler> World<'_, H> {
         acted
     }
 
-    /// When something will happen by itself.
+    /// When something will happen by itself. A wait that ends at this very time, or since the last round began, has yet
+    /// to be noticed.
     fn next(&self) -> Option<Instant> {
-        let waits = self
-            .peers
-            .iter()
-            .filter_map(|peer| peer.waits_until(self.now));
+        let round = u64::try_from(ROUND.as_nanos()).unwrap_or(0);
+        let last = Instant::from_nanos(self.now.as_nanos().saturating_sub(round));
+        let peers = self.peers.iter();
+        let waits = peers.filter_map(|peer| peer.waits_until(last));
         waits.chain(self.session.poll_timeout()).min()
     }
 
