@@ -59,7 +59,7 @@ pub(super) struct Driver {
     pub(super) known: Vec<Token>,
     /// Stale reports that were told.
     pub(super) stale: u64,
-    /// The last wait was interrupted, so there may be reports.
+    /// The last wait was interrupted, or a fault came in the way of a completion, so there may be something after all.
     interrupted: bool,
     /// Turns in a row with a report and nothing that came of it.
     vain: u32,
@@ -230,7 +230,10 @@ impl Driver {
                 self.pending.push(next);
                 continue;
             }
+            let faults = kernel.faults.taken().len();
             let outcome = self.carry_out(session, kernel, next)?;
+            // Told to come again by a fault, it does: there may be something to it.
+            self.interrupted |= kernel.faults.taken().len() > faults;
             // It is not over, unless it has to be.
             if outcome == Outcome::Drained(0) && !next.cancelled {
                 self.pending.push(next);
