@@ -61,6 +61,35 @@ pub enum Outcome {
     Failed(Fault),
 }
 
+/// What a transfer came to that was made at once: bytes moved, or why none were; `None`: it would have blocked.
+pub type Transfer = Result<u32, Option<Fault>>;
+
+impl Outcome {
+    /// The outcome of a receive that asked for so many bytes. Fewer have drained the source; none are the peer's end.
+    #[inline]
+    #[must_use]
+    pub fn of_receive(transfer: Transfer, asked: u32) -> Self {
+        Self::of(transfer, |n| n > 0 && n < asked)
+    }
+
+    /// The outcome of a send of so many bytes. Fewer have filled the way out.
+    #[inline]
+    #[must_use]
+    pub fn of_send(transfer: Transfer, asked: u32) -> Self {
+        Self::of(transfer, |n| n < asked)
+    }
+
+    #[inline]
+    fn of(transfer: Transfer, short: impl FnOnce(u32) -> bool) -> Self {
+        match transfer {
+            Ok(n) if short(n) => Self::Drained(n),
+            Ok(n) => Self::Complete(n),
+            Err(None) => Self::Drained(0),
+            Err(Some(fault)) => Self::Failed(fault),
+        }
+    }
+}
+
 /// Why an action failed: what the machine has to know, and the system's own number for people.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

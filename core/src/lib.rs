@@ -172,11 +172,11 @@ pub use dispatcher::{Dispatcher, calls::Info};
 #[cfg(feature = "sim")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
-pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer};
+pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer, Transfer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;
 pub use output::{Action, Notice, Reason, Span};
-pub use session::{Conn, Handler, Memory, SendError, Session};
+pub use session::{Conn, Handler, Memory, SendError, Session, Transfers};
 pub use stats::Stats;
 pub use table::Table;
 pub use time::Instant;

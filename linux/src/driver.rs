@@ -16,8 +16,8 @@ use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::heapless::{Vec, VecView};
 use tidegate_core::{
-    Action, Config, ConfigError, Directions, Event, FaultKind, Handler, Instant, LISTENERS, Op,
-    Outcome, Session, Stats, Token, Trigger,
+    Action, Config, ConfigError, Directions, Event, Fault, FaultKind, Handler, Instant, LISTENERS,
+    Op, Outcome, Session, Stats, Token, Transfer, Transfers, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -223,6 +223,14 @@ impl<'m, H: Handler> Server<'m, H> {
         for number in 0..reports {
             match self.epoll.report(number) {
                 Some(Event::Ready { token, .. }) if token == Stop::TOKEN => self.take_stops(),
+                Some(Event::Ready {
+                    token,
+                    directions,
+                    closing,
+                }) => {
+                    let sockets = &mut self.sockets;
+                    (self.session).handle_ready(now, token, directions, closing, sockets);
+                }
                 Some(event) => self.session.handle_event(now, event),
                 None => break,
             }
@@ -280,18 +288,16 @@ impl<H: Handler> Server<'_, H> {
     fn perform(&mut self, now: Instant, action: Action) {
         match action {
             Action::Recv { token, into } => {
-                let outcome = match self.sockets.connection(token) {
-                    Some(socket) => socket::receive(socket, self.session.receive_into(token, into)),
-                    None => NO_SOCKET,
-                };
+                let asked = into.len;
+                let into = self.session.receive_into(token, into);
+                let outcome = Outcome::of_receive(self.sockets.receive(token, into), asked);
                 self.session
                     .handle_event(now, done(token, Op::Recv, outcome));
             }
             Action::Send { token, from } => {
-                let outcome = match self.sockets.connection(token) {
-                    Some(socket) => socket::send(socket, self.session.send_from(token, from)),
-                    None => NO_SOCKET,
-                };
+                let asked = from.len;
+                let from = self.session.send_from(token, from);
+                let outcome = Outcome::of_send(self.sockets.send(token, from), asked);
                 self.session
                     .handle_event(now, done(token, Op::Send, outcome));
             }
@@ -394,6 +400,24 @@ impl<H: Handler> Server<'_, H> {
     }
 }
 
+impl Transfers for Sockets<'_> {
+    #[inline(always)]
+    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
+        match self.connection(token) {
+            Some(socket) => socket::receive(socket, into),
+            None => Err(Some(NO_FAULT)),
+        }
+    }
+
+    #[inline(always)]
+    fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
+        match self.connection(token) {
+            Some(socket) => socket::send(socket, from),
+            None => Err(Some(NO_FAULT)),
+        }
+    }
+}
+
 impl Sockets<'_> {
     #[inline]
     fn connection(&self, token: Token) -> Option<BorrowedFd<'_>> {
@@ -451,7 +475,8 @@ impl Sockets<'_> {
 }
 
 /// What cannot be: an action for a token without a descriptor.
-const NO_SOCKET: Outcome = Outcome::Failed(FaultKind::Invalid.with_code(0));
+const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);
+const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
 
 /// Keeps a descriptor at the place of its token. Places come into use in order.
 fn put(list: &mut VecView<Option<OwnedFd>>, token: Token, socket: OwnedFd) -> Result<(), Outcome> {

@@ -7,7 +7,7 @@ use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
-use tidegate_core::Outcome;
+use tidegate_core::{Fault, Outcome, Transfer};
 
 /// `SIOCOUTQ`, which is `TIOCOUTQ` on every architecture (`tcp(7)`, `unix(7)`).
 #[cfg(not(any(
@@ -35,30 +35,32 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<Socket
 
 /// Receives into `into`, which is not empty: an empty receive would look like the peer's end.
 #[inline]
-pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
-    let asked = into.len();
+pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
     match net::recv(socket, into, RecvFlags::empty()) {
-        Ok((n, _)) => moved(n, asked, n > 0),
-        Err(errno) => errno::transfer(errno),
+        Ok((n, _)) => Ok(count(n)),
+        Err(errno) => Err(fault(errno)),
     }
 }
 
 /// Sends `from`, without a signal if nobody reads it.
 #[inline]
-pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Outcome {
+pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Transfer {
     match net::send(socket, from, SendFlags::NOSIGNAL) {
-        Ok(n) => moved(n, from.len(), true),
-        Err(errno) => errno::transfer(errno),
+        Ok(n) => Ok(count(n)),
+        Err(errno) => Err(fault(errno)),
     }
 }
 
-/// So many bytes moved; `short` if fewer than asked tells something.
-fn moved(n: usize, asked: usize, short: bool) -> Outcome {
-    let count = u32::try_from(n).unwrap_or(u32::MAX);
-    if short && n < asked {
-        Outcome::Drained(count)
-    } else {
-        Outcome::Complete(count)
+/// A length that is at most that of a window, which is below 2³².
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cold]
+fn fault(errno: Errno) -> Option<Fault> {
+    match errno::transfer(errno) {
+        Outcome::Failed(fault) => Some(fault),
+        Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_) => None,
     }
 }
 

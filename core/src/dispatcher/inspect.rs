@@ -204,6 +204,7 @@ impl Dispatcher<'_> {
             served,
             fresh,
             left,
+            over: _,
         } = m.turn;
         let facts = u8::from(m.starved) | u8::from(m.rebuild) << 1;
         let visit = pair(received.min(m.quantum), sent.min(m.quantum));
@@ -235,6 +236,7 @@ impl Dispatcher<'_> {
         if let Some(listener) = self.m.listeners.first_mut() {
             listener.pause = nanos([pause_low, pause_high]);
         }
+        let going = [moved, fresh] != [0; 2];
         let (moved, served) = halves(moved);
         let (fresh, left) = halves(fresh);
         self.m.turn = Turn {
@@ -242,6 +244,7 @@ impl Dispatcher<'_> {
             served,
             fresh,
             left,
+            over: !going,
         };
     }
 

@@ -7,6 +7,7 @@
 mod answer;
 pub(crate) mod calls;
 mod deadline;
+mod express;
 #[cfg(feature = "sim")]
 pub mod inspect;
 #[cfg(any(test, feature = "sim"))]
@@ -121,6 +122,18 @@ struct Turn {
     fresh: u32,
     /// How many that were continuing when the turn began have not been served.
     left: u32,
+    /// There was nothing more to do: what is done next is done in another turn.
+    over: bool,
+}
+
+impl Turn {
+    const FIRST: Self = Self {
+        moved: 0,
+        served: 0,
+        fresh: 0,
+        left: 0,
+        over: false,
+    };
 }
 
 /// All of a table that does not depend on its capacity.
@@ -166,12 +179,7 @@ impl Machine {
             fresh: Queue::EMPTY,
             continuing: Queue::EMPTY,
             visit: Visit::NOBODY,
-            turn: Turn {
-                moved: 0,
-                served: 0,
-                fresh: 0,
-                left: 0,
-            },
+            turn: Turn::FIRST,
             taken: 0,
             starved: false,
             evicting: false,
@@ -264,16 +272,12 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Begins a turn: takes the time in, acts on deadlines that have passed, at most 64 of them, and lets
-    /// [`poll_output`](Self::poll_output) answer again.
+    /// Begins a turn, unless one goes on: takes the time in, acts on deadlines that have passed, at most 64 of them, and
+    /// lets [`poll_output`](Self::poll_output) answer again.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
-        self.m.turn = Turn {
-            moved: 0,
-            served: 0,
-            fresh: 0,
-            left: self.m.continuing.len(),
-        };
+        self.begin_turn();
+        self.m.turn.left = self.m.continuing.len();
         self.watch_stale();
         self.expire();
     }
@@ -293,7 +297,10 @@ impl Dispatcher<'_> {
         loop {
             let index = match self.m.visit.index {
                 NONE => {
-                    let next = self.pick()?;
+                    let Some(next) = self.pick() else {
+                        self.m.turn.over = true;
+                        return None;
+                    };
                     self.m.visit = Visit::to(next);
                     next
                 }

@@ -1,6 +1,6 @@
 //! Whose turn it is: reports in, run queues, when a turn and a visit end, and slots that come free.
 
-use super::{Dispatcher, Visit, units};
+use super::{Dispatcher, Turn, Visit, units};
 use crate::config::{FullTable, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
 use crate::output::{Action, Reason};
@@ -20,6 +20,14 @@ impl Dispatcher<'_> {
     pub(super) fn advance_clock(&mut self, now: Instant) {
         if now > self.m.now {
             self.m.now = now;
+        }
+    }
+
+    /// What is done now is done in a new turn, if the last one is over.
+    #[inline(always)]
+    pub(super) fn begin_turn(&mut self) {
+        if self.m.turn.over {
+            self.m.turn = Turn::FIRST;
         }
     }
 

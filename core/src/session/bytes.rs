@@ -16,7 +16,7 @@
 use crate::output::Span;
 
 /// No connection has this index.
-const NOBODY: u32 = u32::MAX;
+pub(super) const NOBODY: u32 = u32::MAX;
 
 /// The area, and whose bytes it holds.
 #[derive(Debug)]
@@ -81,6 +81,18 @@ impl<'a> Store<'a> {
             self.write_back(left);
         }
         self.area.owner = index;
+    }
+
+    /// Gives the area, which nobody has, to a connection whose window is empty.
+    #[inline]
+    pub(super) const fn take_free(&mut self, index: u32) {
+        self.area.owner = index;
+    }
+
+    /// The owner needs nothing of the area any more.
+    #[inline]
+    pub(super) const fn release(&mut self) {
+        self.area.owner = NOBODY;
     }
 
     fn write_back(&mut self, left: Span) {

@@ -1,6 +1,6 @@
 //! [`Conn`]: what a handler is lent for one visit.
 
-use super::bytes::{Store, copy};
+use super::bytes::{NOBODY, Store, copy};
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
@@ -219,19 +219,17 @@ impl Conn<'_> {
     /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
     #[inline]
     fn send_at(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
-        let slot = self.machine.slots.at(index);
-        if slot.state == State::Open && (self.sending.owner() == index || slot.tx.is_empty()) {
-            if self.sending.owner() != index {
-                self.take_area(index);
+        let slot = self.machine.slots.at_mut(index);
+        if slot.state == State::Open {
+            if self.sending.owner() == NOBODY && slot.tx.is_empty() {
+                self.sending.take_free(index);
             }
-            let slot = self.machine.slots.at_mut(index);
-            let at = slot.tx.end as usize;
             if let Some(space) = self.sending.own_mut(index)
-                && let Some(space) = space.get_mut(at..)
+                && let Some(space) = space.get_mut(slot.tx.end as usize..)
                 && let Some(space) = space.get_mut(..bytes.len())
             {
                 copy(space, bytes);
-                slot.tx.end = slot.tx.end.saturating_add(width(bytes.len()));
+                slot.tx.end = slot.tx.end.wrapping_add(width(bytes.len()));
                 self.machine.touch(index);
                 return Ok(());
             }
@@ -239,6 +237,7 @@ impl Conn<'_> {
         self.send_anywhere(index, bytes, tell)
     }
 
+    #[inline(never)]
     fn send_anywhere(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
         let window = self.machine.windows().send;
         let len = width(bytes.len());

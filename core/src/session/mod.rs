@@ -16,13 +16,13 @@ use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::{Event, Op};
+use crate::event::{Event, Op, Outcome, Transfer};
 use crate::output::{Action, Notice, Span};
 use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
-use bytes::Store;
+use bytes::{NOBODY, Store};
 use core::fmt;
 use heapless::VecView;
 use memory::Lent;
@@ -144,6 +144,72 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
+    /// Takes a report in, as [`handle_event`](Self::handle_event) does; and if the source would be served next anyway, it
+    /// is served on the spot: received, told, and what the handler answers is sent. For drivers whose transfers are
+    /// answered at once. At most one receive and one send; at most two calls of the handler.
+    #[inline(always)]
+    pub fn handle_ready(
+        &mut self,
+        now: Instant,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+        transfers: &mut impl Transfers,
+    ) {
+        let into = match closing {
+            false => self.machine.express(now, token, directions),
+            true => None,
+        };
+        let Some(into) = into else {
+            let event = Event::Ready {
+                token,
+                directions,
+                closing,
+            };
+            return self.handle_event(now, event);
+        };
+        let index = token.slot();
+        self.claim(index);
+        let asked = into.len;
+        let received = match transfers.receive(token, self.received.get_mut(index, into)) {
+            Ok(n) if n > 0 && n < asked => n,
+            other => {
+                let outcome = Outcome::of_receive(other, asked);
+                self.machine.express_receives(index);
+                return self.take_answer(now, token, Op::Recv, outcome);
+            }
+        };
+        self.machine.express_received(index, received);
+        let data = Span {
+            at: 0,
+            len: received,
+        };
+        let visit = self.call(token, None, data, |handler, conn, state| {
+            handler.readable(conn, state);
+        });
+        let left = visit.map_or(0, |(_, left)| left);
+        let Some(from) = self.machine.express_answer(index, left) else {
+            return self.put_in_order(index, received, left);
+        };
+        match transfers.send(token, self.sending.get(index, from)) {
+            Ok(n) if n == from.len => {
+                self.machine.express_answered(index, n);
+                self.received.release();
+                self.sending.release();
+            }
+            other => {
+                let outcome = Outcome::of_send(other, from.len);
+                self.take_answer(now, token, Op::Send, outcome);
+            }
+        }
+    }
+
+    /// What did not go the express way.
+    #[inline(never)]
+    fn take_answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
+        self.handle_event(now, Event::Done { token, op, outcome });
+    }
+
     /// Begins a turn; see [`Dispatcher::handle_timeout`].
     #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -172,14 +238,8 @@ impl<H: Handler> Session<'_, H> {
         if !slot.is_named(token) {
             return &mut [];
         }
-        let owner = self.received.owner();
-        if owner != index && slot.rx.is_empty() {
-            let other = self.machine.slots.at(owner);
-            if !other.in_flight.contains(Directions::READ) {
-                let Cursors { at, end } = other.rx;
-                let len = end.saturating_sub(at);
-                self.received.take(index, Span { at, len });
-            }
+        if slot.rx.is_empty() {
+            self.claim(index);
         }
         self.received.get_mut(index, into)
     }
@@ -200,6 +260,15 @@ impl<H: Handler> Session<'_, H> {
     pub fn armed(&self) -> impl Iterator<Item = (Token, Directions, Trigger)> + '_ {
         self.machine.armed()
     }
+}
+
+/// Transfers that are answered at once, carried out for a session: see [`Session::handle_ready`].
+pub trait Transfers {
+    /// What [`Action::Recv`] asks for: receives into these bytes.
+    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer;
+
+    /// What [`Action::Send`] asks for: sends these bytes.
+    fn send(&mut self, token: Token, from: &[u8]) -> Transfer;
 }
 
 impl<H: Handler> Session<'_, H> {
@@ -250,6 +319,22 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
+    /// Gives the receive area to a connection whose window is empty, unless bytes are on their way into it.
+    #[inline(always)]
+    fn claim(&mut self, index: u32) {
+        let owner = self.received.owner();
+        if owner == NOBODY {
+            self.received.take_free(index);
+        } else if owner != index {
+            let other = self.machine.slots.at(owner);
+            if !other.in_flight.contains(Directions::READ) {
+                let Cursors { at, end } = other.rx;
+                let len = end.saturating_sub(at);
+                self.received.take(index, Span { at, len });
+            }
+        }
+    }
+
     /// Lends a connection to `call`, then puts its window in order.
     #[inline(always)]
     fn visit<R>(
@@ -259,16 +344,33 @@ impl<H: Handler> Session<'_, H> {
         call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = token.index();
-        let state = self.states.get_mut(index as usize)?;
         let Cursors { at, end } = match gone {
             Some(_) => Cursors::EMPTY,
             None => self.machine.slots.at(index).rx,
         };
         let len = end.saturating_sub(at);
+        let (answer, left) = self.call(token, gone, Span { at, len }, call)?;
+        if gone.is_none() {
+            self.put_in_order(index, len, left);
+        }
+        Some(answer)
+    }
+
+    /// Lends a connection with this data to `call`, which is also told how much of it is left.
+    #[inline(always)]
+    fn call<R>(
+        &mut self,
+        token: Token,
+        gone: Option<&Info>,
+        data: Span,
+        call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+    ) -> Option<(R, u32)> {
+        let index = token.index();
+        let state = self.states.get_mut(index as usize)?;
         let mut conn = Conn {
             machine: self.machine.reborrow(),
             sending: self.sending.reborrow(),
-            data: self.received.get(index, Span { at, len }),
+            data: self.received.get(index, data),
             index,
             token,
             info: gone,
@@ -276,17 +378,20 @@ impl<H: Handler> Session<'_, H> {
             lent: 0,
         };
         let answer = call(&mut self.handler, &mut conn, state);
-        if gone.is_none() {
-            if conn.resumed && !conn.data.is_empty() {
-                again(&mut self.handler, &mut conn, state);
-            }
-            let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
-            self.machine.consume_at(index, len.saturating_sub(left));
-            if left > 0 {
-                self.keep_left(index);
-            }
+        if conn.resumed && !conn.data.is_empty() && gone.is_none() {
+            again(&mut self.handler, &mut conn, state);
         }
-        Some(answer)
+        let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
+        Some((answer, left))
+    }
+
+    /// After a visit that was shown `len` bytes and left so many of them.
+    #[inline(always)]
+    fn put_in_order(&mut self, index: u32, len: u32, left: u32) {
+        self.machine.consume_at(index, len.saturating_sub(left));
+        if left > 0 {
+            self.keep_left(index);
+        }
     }
 
     /// Data was left in the window. If that has come to its end, the data is moved to the front, unless bytes are on

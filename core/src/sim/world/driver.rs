@@ -3,9 +3,9 @@
 use super::broken::Broken;
 use super::outcome;
 use crate::directions::{Directions, Trigger};
-use crate::event::{Event, Op, Outcome};
+use crate::event::{Event, Op, Outcome, Transfer};
 use crate::output::Action;
-use crate::session::{Handler, Session};
+use crate::session::{Handler, Session, Transfers};
 use crate::sim::errno::Errno;
 use crate::sim::faults::Call;
 use crate::sim::flags::EpollFlags;
@@ -61,6 +61,8 @@ pub(super) struct Driver {
     pub(super) stale: u64,
     /// The last wait was interrupted, or a fault came in the way of a completion, so there may be something after all.
     interrupted: bool,
+    /// Something was received or sent on the spot in this turn.
+    moved: bool,
     /// Turns in a row with a report and nothing that came of it.
     vain: u32,
     /// The set is new, and there may be more of what it reports anew.
@@ -94,6 +96,7 @@ impl Driver {
             known: Vec::new(),
             stale: 0,
             interrupted: false,
+            moved: false,
             vain: 0,
             rebuilt: false,
             astray: BTreeSet::new(),
@@ -123,7 +126,7 @@ impl Driver {
         let told = match self.interface {
             Interface::Readiness(_) => {
                 self.mislead(session, random, now);
-                self.report(session, kernel, now)?
+                self.report(session, kernel, random, now)?
             }
             Interface::Completion => self.complete(session, kernel, random, now, all)?,
         };
@@ -141,7 +144,8 @@ impl Driver {
         // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
         let strange = acted || anew || !self.astray.is_empty();
         self.rebuilt |= anew && (told == BATCH || self.interrupted);
-        self.vain = if told > 0 && actions == 0 && !strange {
+        let moved = core::mem::take(&mut self.moved);
+        self.vain = if told > 0 && actions == 0 && !moved && !strange {
             self.vain + 1
         } else {
             0
@@ -156,11 +160,12 @@ impl Driver {
         Ok(interrupted || told > 0 || actions > 0 || session.machine().has_work())
     }
 
-    /// The readiness world: tells what the kernel reports.
+    /// The readiness world: tells what the kernel reports, and has it served on the spot or in its turn.
     fn report<H: Handler>(
         &mut self,
         session: &mut Session<'_, H>,
         kernel: &mut Kernel,
+        random: &mut Random,
         now: Instant,
     ) -> Result<usize, Broken> {
         let reports = match kernel.epoll_wait(self.set, BATCH) {
@@ -175,13 +180,26 @@ impl Driver {
         for report in &reports {
             let flags = report.flags;
             let input = flags.intersects(EpollFlags::IN | EpollFlags::PRI);
-            let event = Event::Ready {
-                token: Token::from_bits(report.data),
-                directions: Directions::READ.when(input)
-                    | Directions::WRITE.when(flags.contains(EpollFlags::OUT)),
-                closing: flags.intersects(closing),
+            let token = Token::from_bits(report.data);
+            let directions = Directions::READ.when(input)
+                | Directions::WRITE.when(flags.contains(EpollFlags::OUT));
+            let closing = flags.intersects(closing);
+            if random.one_in(4) {
+                let event = Event::Ready {
+                    token,
+                    directions,
+                    closing,
+                };
+                session.handle_event(now, event);
+                continue;
+            }
+            let mut at_once = AtOnce {
+                driver: self,
+                kernel,
+                moved: 0,
             };
-            session.handle_event(now, event);
+            session.handle_ready(now, token, directions, closing, &mut at_once);
+            self.moved |= at_once.moved > 0;
         }
         Ok(reports.len())
     }
@@ -373,6 +391,47 @@ impl Driver {
     pub(super) fn socket(&self, token: Token) -> Result<Fd, Broken> {
         let socket = self.sockets.get(&token).copied();
         socket.ok_or_else(|| Broken::new(format!("{token:?} has no descriptor")))
+    }
+}
+
+/// The transfers of a report that is served on the spot.
+struct AtOnce<'a> {
+    driver: &'a mut Driver,
+    kernel: &'a mut Kernel,
+    moved: u32,
+}
+
+impl AtOnce<'_> {
+    fn note(&mut self, token: Token, op: Op, moved: Result<usize, Outcome>) -> Transfer {
+        let _ = write!(self.driver.digest, "{token:?}{op:?}{moved:?}");
+        self.moved += 1;
+        match moved {
+            Ok(n) => Ok(u32::try_from(n).unwrap_or(u32::MAX)),
+            Err(Outcome::Failed(fault)) => Err(Some(fault)),
+            Err(Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_)) => Err(None),
+        }
+    }
+}
+
+impl Transfers for AtOnce<'_> {
+    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
+        let socket = self.driver.socket(token);
+        let moved = match socket {
+            Ok(socket) => self.kernel.recv(socket, into),
+            Err(_) => Err(Errno::BADF),
+        };
+        let moved = moved.map_err(|errno| outcome::of(Call::Recv, errno));
+        self.note(token, Op::Recv, moved)
+    }
+
+    fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
+        let socket = self.driver.socket(token);
+        let moved = match socket {
+            Ok(socket) => self.kernel.send(socket, from),
+            Err(_) => Err(Errno::BADF),
+        };
+        let moved = moved.map_err(|errno| outcome::of(Call::Send, errno));
+        self.note(token, Op::Send, moved)
     }
 }
 
