@@ -47,9 +47,14 @@ impl Dispatcher<'_> {
             && slot.flags == RESTING
             && slot.is_at_rest()
             && slot.queued == Queued::No
-            && slot.trigger != Trigger::Oneshot
-            && slot.armed.contains(directions)
-            && directions.contains(Directions::READ);
+            && slot.armed.contains(Directions::READ)
+            && match slot.trigger {
+                // Anything else was not wanted, and is withdrawn.
+                Trigger::Level => directions == Directions::READ,
+                Trigger::Edge => directions.contains(Directions::READ),
+                // It has to be armed again.
+                Trigger::Oneshot => false,
+            };
         let machine = &mut *self.m;
         let next = machine.visit.index == NONE
             && machine.fresh.is_empty()

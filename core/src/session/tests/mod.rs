@@ -1,6 +1,8 @@
 //! A session against a small world of peers: what each sends, what it reads, and whether it has finished.
 
 mod asks;
+#[cfg(feature = "sim")]
+mod express;
 mod handlers;
 mod order;
 mod windows;
