@@ -1,6 +1,6 @@
 //! [`Server`]: one round of the loop, and the loop. Actions become system calls, answers become events.
 
-use crate::backend::{Backend, Epoll, Report};
+use crate::backend::{Backend, Epoll, OTHERS, Report};
 use crate::clock;
 use crate::errno;
 use crate::error::{CallError, StartError};
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
-    Action, Config, Directions, Event, Handler, Instant, LISTENERS, Op, Outcome, Session, Stats,
+    Action, Config, Directions, Event, Handler, Instant, Op, Outcome, Session, Spinning, Stats,
     Token, Trigger,
 };
 
@@ -32,6 +32,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     /// Wishes to stop so far.
     stops: u64,
     drain: Duration,
+    spinning: Spinning,
     connections: u32,
     /// Registrations that were not as we believed, mended: somebody shares a descriptor, or a mistake of ours.
     repairs: u64,
@@ -95,6 +96,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,
+            spinning: Spinning::new(config.spin),
             connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
             repairs: 0,
         };
@@ -106,8 +108,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
 
     /// Whether the backend can do what it will be asked for.
     fn check(&self, trigger: Trigger) -> Result<(), StartError> {
-        if !self.backend.has(trigger) {
-            let backend = self.backend.name();
+        let backend = self.backend.kind();
+        if !backend.has(trigger) {
             return Err(StartError::Trigger { backend, trigger });
         }
         let needed = (self.connections as usize).saturating_add(OTHERS);
@@ -177,8 +179,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         Ok(())
     }
 
-    /// One round: waits for something to happen, at most `longest`, and acts on it, for a bounded time. For embedding:
-    /// call it whenever the descriptor ([`AsFd`]) is readable or [`next`](Self::next) has come.
+    /// One round: waits for something to happen, at most `longest`, and acts on it, for a bounded time. It may wait shorter,
+    /// and not at all while [`Config::spin`] wants it so. For embedding: call it whenever the descriptor ([`AsFd`]) is readable or [`next`](Self::next) has come.
     ///
     /// # Errors
     ///
@@ -191,8 +193,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             (Some(due), Some(limit)) => Some(due.min(limit)),
             (due, limit) => due.or(limit),
         };
+        let until = self.spinning.until(machine.now(), until);
         let places = self.backend.wait(until, glance)?;
         let now = clock::now();
+        if places > 0 {
+            self.spinning.happened(now);
+        }
         for place in 0..places {
             match self.backend.report(place) {
                 Some(Report::Event(Event::Ready { token, .. })) if token == Stop::TOKEN => {
@@ -409,9 +415,6 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
 const fn done(token: Token, op: Op, outcome: Outcome) -> Event {
     Event::Done { token, op, outcome }
 }
-
-/// What may be registered beside connections: listeners, and what stops the server.
-pub(crate) const OTHERS: usize = LISTENERS + 1;
 
 /// A random number that is not 0; a fixed one if the system has none yet, early at boot.
 fn random() -> u64 {

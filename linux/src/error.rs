@@ -1,5 +1,6 @@
 //! [`StartError`], [`CallError`]: why a server cannot start, or cannot go on.
 
+use crate::backend::Kind;
 use core::fmt;
 use rustix::io::Errno;
 #[cfg(doc)]
@@ -15,8 +16,8 @@ pub enum StartError {
     System(CallError),
     /// The backend cannot report by this trigger.
     Trigger {
-        /// Its name.
-        backend: &'static str,
+        /// Which one it is.
+        backend: Kind,
         /// What [`Config::trigger`] asks for.
         trigger: Trigger,
     },
@@ -36,7 +37,8 @@ impl fmt::Display for StartError {
             Self::System(error) => error.fmt(f),
             Self::Trigger { backend, trigger } => write!(
                 f,
-                "{backend} cannot report by {trigger:?}; use Level, or epoll"
+                "{} cannot report by Trigger::{trigger:?}; use Trigger::Level, or epoll",
+                backend.name()
             ),
             Self::Places { lent, needed } => write!(
                 f,
@@ -67,6 +69,9 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = match self.errno {
             Errno::MFILE | Errno::NFILE => ": too many open files; raise the limit (ulimit -n)",
+            Errno::NOSPC => {
+                ": no place for another registration; raise the limit (fs.epoll.max_user_watches), or lend the backend more places"
+            }
             _ => "",
         };
         write!(

@@ -1,9 +1,8 @@
 //! `epoll(7)`: level, edge and one-shot, each token in the event's 64-bit word.
 
-use super::{Backend, Report, sealed};
+use super::{Backend, Kind, Report, sealed};
 use crate::clock;
 use crate::error::CallError;
-use crate::stop::Stop;
 use core::fmt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,18 +60,12 @@ impl Epoll {
 impl sealed::Sealed for Epoll {}
 
 impl Backend for Epoll {
-    fn name(&self) -> &'static str {
-        "epoll"
+    fn kind(&self) -> Kind {
+        Kind::Epoll
     }
 
-    fn has(&self, _trigger: Trigger) -> bool {
-        true
-    }
-
-    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
-        let (was, now) = (Directions::NONE, Directions::READ);
-        let watched = self.arm(stop, Stop::TOKEN, was, now, Trigger::Level);
-        watched.map(|_| ()).map_err(CallError::of("epoll_ctl"))
+    fn arm_call(&self) -> &'static str {
+        "epoll_ctl"
     }
 
     #[inline]

@@ -1,17 +1,68 @@
 //! What brings the kernel's answers: a [`Backend`] registers descriptors under tokens, waits, and hands out what happened
 //! as [`Report`]s. It decides nothing: the same machine, handler and driver run over each.
 
+mod any;
 mod epoll;
+mod places;
+mod poll;
+mod select;
+mod spin;
 
+pub use any::AnyBackend;
 pub use epoll::Epoll;
+pub(crate) use places::OTHERS;
+pub use places::Places;
+pub use poll::Poll;
+pub use select::Select;
+pub use spin::Spin;
 
 use crate::error::CallError;
 use crate::socket;
+use crate::stop::Stop;
 use core::fmt;
 use core::net::SocketAddr;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
+
+/// The kinds of backend.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Kind {
+    /// `epoll(7)`: the kernel keeps the list and tells what is ready. Every trigger.
+    #[default]
+    Epoll,
+    /// `poll(2)`: the list is handed over at each wait.
+    Poll,
+    /// `select(2)`: as sets of bits.
+    Select,
+    /// No waiting: every source is tried, round and round.
+    Spin,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Epoll, Self::Poll, Self::Select, Self::Spin];
+
+    /// What it is called, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+            Self::Poll => "poll",
+            Self::Select => "select",
+            Self::Spin => "spin",
+        }
+    }
+
+    /// Whether it can report by this trigger.
+    #[must_use]
+    pub const fn has(self, trigger: Trigger) -> bool {
+        match self {
+            Self::Epoll => true,
+            Self::Poll | Self::Select | Self::Spin => matches!(trigger, Trigger::Level),
+        }
+    }
+}
 
 /// What happened, as a wait brought it.
 #[derive(Debug)]
@@ -41,11 +92,8 @@ pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 ///
 /// It is sealed: the kernel has few ways, and all of them are in this module.
 pub trait Backend: fmt::Debug + sealed::Sealed {
-    /// What it is called, for people.
-    fn name(&self) -> &'static str;
-
-    /// Whether it can report so.
-    fn has(&self, trigger: Trigger) -> bool;
+    /// Which one it is.
+    fn kind(&self) -> Kind;
 
     /// The most sources that can be registered at a time.
     fn places(&self) -> usize {
@@ -57,7 +105,16 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// # Errors
     ///
     /// The call that failed.
-    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError>;
+    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+        let (was, now) = (Directions::NONE, Directions::READ);
+        let watched = self.arm(stop, Stop::TOKEN, was, now, Trigger::Level);
+        watched.map(drop).map_err(CallError::of(self.arm_call()))
+    }
+
+    /// The call that registers, for people.
+    fn arm_call(&self) -> &'static str {
+        self.kind().name()
+    }
 
     /// Registers, changes or withdraws a source: `was` and `now` alone decide which. Where what is registered is not as
     /// `was` says, it is made as `now` says, and the answer is true: it was mended.
