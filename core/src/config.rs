@@ -132,6 +132,10 @@ pub struct Config {
     pub accept_failures: u16,
     /// From the wish to stop to the end of all that is left. Default 10 s.
     pub drain: Duration,
+    /// How long after the last event the kernel is asked again without sleeping ([`Spinning`](crate::Spinning)); a driver
+    /// does that. Off by default: it keeps a core busy for so long after each event, and serves only those who have one
+    /// to spare.
+    pub spin: Option<Duration>,
     /// Mixed into the hash of source addresses, so that nobody outside can choose addresses that fall together. A driver
     /// with a source of random numbers sets it at start.
     pub hash_seed: u64,
@@ -157,6 +161,7 @@ impl Default for Config {
             pause_max: Duration::from_secs(1),
             accept_failures: 16,
             drain: Duration::from_secs(10),
+            spin: None,
             hash_seed: 0,
         }
     }
@@ -207,6 +212,7 @@ impl Config {
             ("write_stall", self.write_stall),
             ("idle", self.idle),
             ("linger", self.linger),
+            ("spin", self.spin),
         ] {
             if let Some(length) = length {
                 zero(name, length.as_nanos())?;

@@ -158,6 +158,7 @@ mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod slot;
+mod spinning;
 mod stats;
 mod table;
 #[cfg(test)]
@@ -177,6 +178,7 @@ pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer, Transfer};
 pub use heapless;
 pub use output::{Action, Notice, Reason, Span};
 pub use session::{Conn, Handler, Memory, SendError, Session, Transfers};
+pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;
 pub use time::Instant;

@@ -1,7 +1,7 @@
 //! The clock: `CLOCK_MONOTONIC`, which stops while the machine is suspended and is never set.
 
 use core::time::Duration;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use tidegate_core::Instant;
 
 /// The longest wait, in nanoseconds: 10 minutes. Old kernels take very long ones for endless, and a wake-up every ten
@@ -18,9 +18,19 @@ pub(crate) fn now() -> Instant {
     Instant::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
+/// How long to wait now until it is `until`, as the waiting calls want it.
+#[inline]
+pub(crate) fn timeout(until: Instant) -> Timespec {
+    let left = wait_for(until, now());
+    Timespec {
+        tv_sec: left.as_secs().try_into().unwrap_or(0),
+        tv_nsec: left.subsec_nanos().into(),
+    }
+}
+
 /// How long to wait until `until`, rounded up to the milliseconds that `epoll_wait(2)` counts: a wait rounded down
 /// ends before the deadline, again and again.
-pub(crate) fn wait_for(until: Instant, now: Instant) -> Duration {
+fn wait_for(until: Instant, now: Instant) -> Duration {
     let left = until.nanos_since(now).min(LONGEST);
     Duration::from_millis(left.div_ceil(MILLI))
 }

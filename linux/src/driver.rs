@@ -1,111 +1,54 @@
 //! [`Server`]: one round of the loop, and the loop. Actions become system calls, answers become events.
 
-use crate::backend::Epoll;
+use crate::backend::{Backend, Epoll, OTHERS, Report};
 use crate::clock;
 use crate::errno;
+use crate::error::{CallError, StartError};
 use crate::listen::{Listen, ListenError};
 use crate::memory::Memory;
-use crate::socket;
+use crate::sockets::{NO_FAULT, NO_SOCKET, Sockets};
 use crate::stop::{Stop, StopHandle};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
-use tidegate_core::heapless::{Vec, VecView};
 use tidegate_core::{
-    Action, Config, ConfigError, Directions, Event, Fault, FaultKind, Handler, Instant, LISTENERS,
-    Op, Outcome, Session, Stats, Token, Transfer, Transfers, Trigger,
+    Action, Config, Directions, Event, Handler, Instant, Op, Outcome, Session, Spinning, Stats,
+    Token, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
 /// its [`StopHandle`].
 ///
 /// The loop must not run in a forked child: the child would share the readiness set with its parent (`epoll(7)`).
-pub struct Server<'m, H: Handler> {
+pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     session: Session<'m, H>,
-    epoll: Epoll,
+    backend: B,
     sockets: Sockets<'m>,
     stop: Stop,
     /// Wishes to stop so far.
     stops: u64,
     drain: Duration,
+    spinning: Spinning,
     connections: u32,
+    /// Registrations that were not as we believed, mended: somebody shares a descriptor, or a mistake of ours.
+    repairs: u64,
 }
 
-impl<H: Handler> fmt::Debug for Server<'_, H> {
+impl<H: Handler, B: Backend> fmt::Debug for Server<'_, H, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("epoll", &self.epoll)
+            .field("backend", &self.backend)
             .field("stats", self.stats())
             .finish_non_exhaustive()
     }
 }
 
-/// The descriptors, each owned here alone and closed once.
-#[derive(Debug)]
-struct Sockets<'m> {
-    /// By the index of the token.
-    connections: &'m mut VecView<Option<OwnedFd>>,
-    listeners: Vec<Option<OwnedFd>, LISTENERS>,
-}
-
-/// A server could not be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StartError {
-    /// A value in the [`Config`] cannot work.
-    Config(ConfigError),
-    /// A system call failed: the readiness set, the event counter.
-    System(CallError),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::System(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for StartError {}
-
-/// A system call failed that does not fail in a sound process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CallError {
-    /// Which.
-    pub call: &'static str,
-    /// The system's error number (`errno(3)`).
-    pub errno: Errno,
-}
-
-impl CallError {
-    fn of(call: &'static str) -> impl Fn(Errno) -> Self {
-        move |errno| Self { call, errno }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hint = match self.errno {
-            Errno::MFILE | Errno::NFILE => ": too many open files; raise the limit (ulimit -n)",
-            _ => "",
-        };
-        write!(
-            f,
-            "{} failed: errno {}{hint}",
-            self.call,
-            self.errno.raw_os_error()
-        )
-    }
-}
-
-impl core::error::Error for CallError {}
-
 impl<'m, H: Handler> Server<'m, H> {
-    /// A server in `memory`, without a listener yet.
+    /// A server over epoll in `memory`, without a listener yet.
     ///
     /// The seed of the hash of source addresses is taken from the system if `config` has none.
     ///
@@ -117,7 +60,23 @@ impl<'m, H: Handler> Server<'m, H> {
         config: &Config,
         handler: H,
     ) -> Result<Self, StartError> {
-        let system = |call| move |errno| StartError::System(CallError { call, errno });
+        let epoll = Epoll::new().map_err(StartError::System)?;
+        Self::with_backend(memory, config, handler, epoll)
+    }
+}
+
+impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
+    /// As [`new`](Server::new), over any backend.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub fn with_backend<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'m mut Memory<N, RX, TX, H::State>,
+        config: &Config,
+        handler: H,
+        backend: B,
+    ) -> Result<Self, StartError> {
         let (memory, connections) = memory.lend();
         // The first reading looks for the kernel's vdso, and allocates for it where rustix may: now, not on the way.
         let _ = clock::now();
@@ -129,20 +88,36 @@ impl<'m, H: Handler> Server<'m, H> {
             ..config.clone()
         };
         let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
+        let stop = Stop::new().map_err(CallError::of("eventfd"));
         let mut server = Self {
             session,
-            epoll: Epoll::new().map_err(system("epoll_create1"))?,
-            sockets: Sockets {
-                connections,
-                listeners: Vec::new(),
-            },
-            stop: Stop::new().map_err(system("eventfd"))?,
+            backend,
+            sockets: Sockets::new(connections),
+            stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,
+            spinning: Spinning::new(config.spin),
             connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
+            repairs: 0,
         };
-        server.watch_stop().map_err(system("epoll_ctl"))?;
+        server.check(config.trigger)?;
+        let watched = server.backend.watch(server.stop.as_fd());
+        watched.map_err(StartError::System)?;
         Ok(server)
+    }
+
+    /// Whether the backend can do what it will be asked for.
+    fn check(&self, trigger: Trigger) -> Result<(), StartError> {
+        let backend = self.backend.kind();
+        if !backend.has(trigger) {
+            return Err(StartError::Trigger { backend, trigger });
+        }
+        let needed = (self.connections as usize).saturating_add(OTHERS);
+        let lent = self.backend.places();
+        if lent < needed {
+            return Err(StartError::Places { lent, needed });
+        }
+        Ok(())
     }
 
     /// Adds a listener; answers its token, whose [`index`](Token::index) handlers are told, and the address it has.
@@ -161,7 +136,7 @@ impl<'m, H: Handler> Server<'m, H> {
         let full = ListenError::new("table", Errno::NOSPC);
         let limit = listen.limit(self.connections);
         let token = self.session.listen(limit).map_err(|_| full)?;
-        put(&mut self.sockets.listeners, token, socket).map_err(|_| full)?;
+        self.sockets.put(token, socket).map_err(|_| full)?;
         Ok((token, address))
     }
 
@@ -204,8 +179,9 @@ impl<'m, H: Handler> Server<'m, H> {
         Ok(())
     }
 
-    /// One round: waits for something to happen, at most `longest`, and acts on it, for a bounded time. For embedding:
-    /// call it whenever the descriptor ([`AsFd`]) is readable or [`next`](Self::next) has come.
+    /// One round: waits for something to happen, at most `longest`, and acts on it, for a bounded time. It may wait shorter,
+    /// and not at all while [`Config::spin`] wants it so. For embedding: call it whenever the descriptor ([`AsFd`]) is
+    /// readable or [`next`](Self::next) has come.
     ///
     /// # Errors
     ///
@@ -218,21 +194,35 @@ impl<'m, H: Handler> Server<'m, H> {
             (Some(due), Some(limit)) => Some(due.min(limit)),
             (due, limit) => due.or(limit),
         };
-        let reports = (self.epoll.wait(until, glance)).map_err(CallError::of("epoll_wait"))?;
+        let until = self.spinning.until(machine.now(), until);
+        let places = self.backend.wait(until, glance)?;
         let now = clock::now();
-        for number in 0..reports {
-            match self.epoll.report(number) {
-                Some(Event::Ready { token, .. }) if token == Stop::TOKEN => self.take_stops(),
-                Some(Event::Ready {
+        if places > 0 {
+            self.spinning.happened(now);
+        }
+        for place in 0..places {
+            match self.backend.report(place) {
+                Some(Report::Event(Event::Ready { token, .. })) if token == Stop::TOKEN => {
+                    self.take_stops();
+                }
+                Some(Report::Event(Event::Ready {
                     token,
                     directions,
                     closing,
-                }) => {
+                })) if B::AT_ONCE => {
                     let sockets = &mut self.sockets;
                     (self.session).handle_ready(now, token, directions, closing, sockets);
                 }
-                Some(event) => self.session.handle_event(now, event),
-                None => break,
+                Some(Report::Event(event)) => self.session.handle_event(now, event),
+                Some(Report::Accepted {
+                    token,
+                    socket,
+                    peer,
+                }) => {
+                    let outcome = self.sockets.keep(token, Ok((socket, peer)));
+                    self.answer(now, token, Op::Accept, outcome);
+                }
+                None => {}
             }
         }
         // After the reports: what came before a deadline counts, even if we were held up.
@@ -270,56 +260,84 @@ impl<'m, H: Handler> Server<'m, H> {
     /// Registrations that were not as we believed and were mended: 0, unless descriptors are shared with others.
     #[must_use]
     pub const fn repairs(&self) -> u64 {
-        self.epoll.repairs
+        self.repairs
     }
 }
 
 /// For nesting in another loop: readable when [`turn`](Server::turn) has something to do. It is another descriptor when
 /// [`Stats::rebuilds`] has risen: register it again then.
-impl<H: Handler> AsFd for Server<'_, H> {
+impl<H: Handler, B: Backend + AsFd> AsFd for Server<'_, H, B> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.backend.as_fd()
     }
 }
 
-impl<H: Handler> Server<'_, H> {
+impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Carries an action out and answers it.
     #[inline(always)]
     fn perform(&mut self, now: Instant, action: Action) {
         match action {
             Action::Recv { token, into } => {
                 let asked = into.len;
-                let into = self.session.receive_into(token, into);
-                let outcome = Outcome::of_receive(self.sockets.receive(token, into), asked);
-                self.session
-                    .handle_event(now, done(token, Op::Recv, outcome));
+                let transfer = match self.sockets.connection(token) {
+                    Some(socket) => {
+                        let into = self.session.receive_into(token, into);
+                        self.backend.receive(token, socket, into)
+                    }
+                    None => Some(Err(Some(NO_FAULT))),
+                };
+                if let Some(transfer) = transfer {
+                    let outcome = Outcome::of_receive(transfer, asked);
+                    self.session
+                        .handle_event(now, done(token, Op::Recv, outcome));
+                }
             }
             Action::Send { token, from } => {
                 let asked = from.len;
-                let from = self.session.send_from(token, from);
-                let outcome = Outcome::of_send(self.sockets.send(token, from), asked);
-                self.session
-                    .handle_event(now, done(token, Op::Send, outcome));
+                let transfer = match self.sockets.connection(token) {
+                    Some(socket) => {
+                        let from = self.session.send_from(token, from);
+                        self.backend.send(token, socket, from)
+                    }
+                    None => Some(Err(Some(NO_FAULT))),
+                };
+                if let Some(transfer) = transfer {
+                    let outcome = Outcome::of_send(transfer, asked);
+                    self.session
+                        .handle_event(now, done(token, Op::Send, outcome));
+                }
             }
             Action::Accept { listener, token } => {
-                let outcome = self.sockets.accept(listener, token);
-                self.answer(now, token, Op::Accept, outcome);
+                let outcome = self.accept(listener, token);
+                self.answer_if(now, token, Op::Accept, outcome);
             }
             Action::Refuse { listener } => {
-                let outcome = self.sockets.refuse(listener);
-                self.answer(now, listener, Op::Refuse, outcome);
+                let outcome = match self.sockets.get(listener) {
+                    Some(from) => self.backend.refuse(listener, from),
+                    None => Some(NO_SOCKET),
+                };
+                self.answer_if(now, listener, Op::Refuse, outcome);
             }
             Action::Shutdown { token } => {
-                let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down);
-                self.answer(now, token, Op::Shutdown, outcome);
+                let outcome = match self.sockets.get(token) {
+                    Some(socket) => self.backend.shut_down(token, socket),
+                    None => Some(NO_SOCKET),
+                };
+                self.answer_if(now, token, Op::Shutdown, outcome);
             }
             Action::Unsent { token } => {
-                let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::unsent);
-                self.answer(now, token, Op::Unsent, outcome);
+                let outcome = match self.sockets.get(token) {
+                    Some(socket) => self.backend.unsent(token, socket),
+                    None => Some(NO_SOCKET),
+                };
+                self.answer_if(now, token, Op::Unsent, outcome);
             }
             Action::Close { token, reset } => {
-                let outcome = self.sockets.close(token, reset);
-                self.answer(now, token, Op::Close, outcome);
+                let outcome = match self.sockets.take(token) {
+                    Some(socket) => self.backend.close(token, socket, reset),
+                    None => Some(NO_SOCKET),
+                };
+                self.answer_if(now, token, Op::Close, outcome);
             }
             Action::Arm {
                 token,
@@ -331,8 +349,7 @@ impl<H: Handler> Server<'_, H> {
                     self.answer(now, token, Op::Arm, outcome);
                 }
             }
-            // Every call is answered before the next: nothing is ever in flight.
-            Action::Cancel { .. } => {}
+            Action::Cancel { token } => self.backend.cancel(token),
             Action::Rebuild => self.rebuild(now),
         }
     }
@@ -341,6 +358,22 @@ impl<H: Handler> Server<'_, H> {
     #[inline(never)]
     fn answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
         self.session.handle_event(now, done(token, op, outcome));
+    }
+
+    #[inline(always)]
+    fn answer_if(&mut self, now: Instant, token: Token, op: Op, outcome: Option<Outcome>) {
+        if let Some(outcome) = outcome {
+            self.answer(now, token, op, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn accept(&mut self, listener: Token, token: Token) -> Option<Outcome> {
+        let Some(from) = self.sockets.get(listener) else {
+            return Some(NO_SOCKET);
+        };
+        let accepted = self.backend.accept(listener, from, token)?;
+        Some(self.sockets.keep(token, accepted))
     }
 
     #[inline(never)]
@@ -352,25 +385,21 @@ impl<H: Handler> Server<'_, H> {
         trigger: Trigger,
     ) -> Result<(), Outcome> {
         let socket = self.sockets.get(token).ok_or(NO_SOCKET)?;
-        (self.epoll.arm(socket, token, was, now, trigger)).map_err(errno::arm)
+        let armed = self.backend.arm(socket, token, was, now, trigger);
+        let mended = armed.map_err(errno::arm)?;
+        self.repairs = self.repairs.saturating_add(u64::from(mended));
+        Ok(())
     }
 
     /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on with everything
     /// armed anew, and is found wanting again.
     #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
-        let repairs = self.epoll.repairs;
-        if let Ok(old) = self.epoll.renew()
-            && self.watch_stop().is_err()
-        {
-            drop(self.epoll.restore(old));
-        }
+        self.backend.renew(self.stop.as_fd());
         // Each that cannot be registered is ended by the machine, and so is not in the list again.
         while let Some((token, outcome)) = self.register_all() {
             self.answer(now, token, Op::Arm, outcome);
         }
-        // What is there already is no surprise here.
-        self.epoll.repairs = repairs;
     }
 
     /// Registers everything that is armed, up to the first that cannot be.
@@ -379,17 +408,13 @@ impl<H: Handler> Server<'_, H> {
             let Some(socket) = self.sockets.get(token) else {
                 continue;
             };
-            let added = (self.epoll).arm(socket, token, Directions::NONE, armed, trigger);
+            // What is there already is no surprise here, and no repair.
+            let added = (self.backend).arm(socket, token, Directions::NONE, armed, trigger);
             if let Err(errno) = added {
                 return Some((token, errno::arm(errno)));
             }
         }
         None
-    }
-
-    fn watch_stop(&mut self) -> Result<(), Errno> {
-        let (was, now) = (Directions::NONE, Directions::READ);
-        (self.epoll).arm(self.stop.as_fd(), Stop::TOKEN, was, now, Trigger::Level)
     }
 
     fn take_stops(&mut self) {
@@ -398,96 +423,6 @@ impl<H: Handler> Server<'_, H> {
             self.stop();
         }
     }
-}
-
-impl Transfers for Sockets<'_> {
-    #[inline(always)]
-    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
-        match self.connection(token) {
-            Some(socket) => socket::receive(socket, into),
-            None => Err(Some(NO_FAULT)),
-        }
-    }
-
-    #[inline(always)]
-    fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
-        match self.connection(token) {
-            Some(socket) => socket::send(socket, from),
-            None => Err(Some(NO_FAULT)),
-        }
-    }
-}
-
-impl Sockets<'_> {
-    #[inline]
-    fn connection(&self, token: Token) -> Option<BorrowedFd<'_>> {
-        let kept = self.connections.get(token.index() as usize)?;
-        kept.as_ref().map(OwnedFd::as_fd)
-    }
-
-    #[inline(never)]
-    fn get(&self, token: Token) -> Option<BorrowedFd<'_>> {
-        let list: &VecView<Option<OwnedFd>> = if token.is_listener() {
-            &self.listeners
-        } else {
-            self.connections
-        };
-        list.get(token.index() as usize)?
-            .as_ref()
-            .map(OwnedFd::as_fd)
-    }
-
-    #[inline(never)]
-    fn close(&mut self, token: Token, reset: bool) -> Outcome {
-        let list: &mut VecView<Option<OwnedFd>> = if token.is_listener() {
-            &mut self.listeners
-        } else {
-            self.connections
-        };
-        match list.get_mut(token.index() as usize).and_then(Option::take) {
-            Some(socket) => socket::close(socket, reset),
-            None => NO_SOCKET,
-        }
-    }
-
-    #[inline(never)]
-    fn accept(&mut self, listener: Token, token: Token) -> Outcome {
-        let Some(from) = self.get(listener) else {
-            return NO_SOCKET;
-        };
-        match socket::accept(from) {
-            Ok((socket, address)) => match put(self.connections, token, socket) {
-                Ok(()) => Outcome::Accepted(address),
-                Err(outcome) => outcome,
-            },
-            Err(outcome) => outcome,
-        }
-    }
-
-    #[inline(never)]
-    fn refuse(&self, listener: Token) -> Outcome {
-        match self.get(listener).map(socket::accept) {
-            Some(Ok((socket, _))) => socket::close(socket, true),
-            Some(Err(outcome)) => outcome,
-            None => NO_SOCKET,
-        }
-    }
-}
-
-/// What cannot be: an action for a token without a descriptor.
-const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);
-const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
-
-/// Keeps a descriptor at the place of its token. Places come into use in order.
-fn put(list: &mut VecView<Option<OwnedFd>>, token: Token, socket: OwnedFd) -> Result<(), Outcome> {
-    let place = token.index() as usize;
-    while list.len() <= place {
-        list.push(None).map_err(|_| NO_SOCKET)?;
-    }
-    if let Some(kept) = list.get_mut(place) {
-        *kept = Some(socket);
-    }
-    Ok(())
 }
 
 const fn done(token: Token, op: Op, outcome: Outcome) -> Event {

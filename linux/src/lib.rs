@@ -39,16 +39,19 @@
 #[cfg(test)]
 extern crate std;
 
-mod backend;
+pub mod backend;
 mod clock;
 mod driver;
 pub mod errno;
+mod error;
 mod listen;
 mod memory;
 mod socket;
+mod sockets;
 mod stop;
 
-pub use driver::{CallError, Server, StartError};
+pub use driver::Server;
+pub use error::{CallError, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use rustix::io::Errno;

@@ -1,6 +1,7 @@
 //! The calls on connections: accept, receive, send, shut down, measure, close. Each turns an error number into an
 //! [`Outcome`] and decides nothing.
 
+use crate::backend::Accepted;
 use crate::errno;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -23,7 +24,7 @@ const SIOCOUTQ: rustix::ioctl::Opcode = 0x7472;
 const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
 
 /// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
-pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>), Outcome> {
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (socket, address) = net::acceptfrom_with(listener, flags).map_err(errno::accept)?;
     let address = address.and_then(|address| match address.address_family() {

@@ -1,11 +1,12 @@
 //! `epoll(7)`: level, edge and one-shot, each token in the event's 64-bit word.
 
+use super::{Backend, Kind, Report, sealed};
 use crate::clock;
+use crate::error::CallError;
 use core::fmt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::time::Timespec;
 use tidegate_core::{Directions, Event, Instant, Token, Trigger};
 
 /// Reports taken in one look.
@@ -17,19 +18,16 @@ const BATCH: usize = 256;
 const GLANCE: usize = 8;
 
 /// An epoll set, and what the last look brought.
-pub(crate) struct Epoll {
+pub struct Epoll {
     set: OwnedFd,
     events: [epoll::Event; BATCH],
     count: usize,
-    /// Registrations that were not as we believed, mended: somebody shares a descriptor, or a mistake of ours.
-    pub(crate) repairs: u64,
 }
 
 impl fmt::Debug for Epoll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Epoll")
             .field("set", &self.set)
-            .field("repairs", &self.repairs)
             .finish_non_exhaustive()
     }
 }
@@ -41,94 +39,97 @@ impl AsFd for Epoll {
 }
 
 impl Epoll {
-    pub(crate) fn new() -> Result<Self, Errno> {
+    /// A set without registrations.
+    ///
+    /// # Errors
+    ///
+    /// `epoll_create1(2)` failed: no descriptor or no memory is free.
+    pub fn new() -> Result<Self, CallError> {
         let nothing = epoll::Event {
             flags: EventFlags::empty(),
             data: EventData::new_u64(0),
         };
         Ok(Self {
-            set: epoll::create(CreateFlags::CLOEXEC)?,
+            set: epoll::create(CreateFlags::CLOEXEC).map_err(CallError::of("epoll_create1"))?,
             events: [nothing; BATCH],
             count: 0,
-            repairs: 0,
         })
     }
+}
 
-    /// Takes a new set without registrations into use, and hands the old one out.
-    pub(crate) fn renew(&mut self) -> Result<OwnedFd, Errno> {
-        let fresh = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(self.restore(fresh))
+impl sealed::Sealed for Epoll {}
+
+impl Backend for Epoll {
+    fn kind(&self) -> Kind {
+        Kind::Epoll
     }
 
-    /// Takes a set into use, and hands the present one out.
-    pub(crate) const fn restore(&mut self, set: OwnedFd) -> OwnedFd {
-        core::mem::replace(&mut self.set, set)
+    fn arm_call(&self) -> &'static str {
+        "epoll_ctl"
     }
 
-    /// Waits until something is ready or it is `until`; a signal does not shorten the wait. Answers how many reports
-    /// there are, for [`report`](Self::report).
-    ///
-    /// `glance`: work is queued, and what is ready is reported at every look.
-    pub(crate) fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, Errno> {
+    #[inline]
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        let data = EventData::new_u64(token.to_bits());
+        let flags = interest(now, trigger);
+        let done = if now.is_empty() {
+            epoll::delete(&self.set, socket)
+        } else if was.is_empty() {
+            epoll::add(&self.set, socket, data, flags)
+        } else {
+            epoll::modify(&self.set, socket, data, flags)
+        };
+        let mended = match done {
+            Err(Errno::NOENT | Errno::BADF) if now.is_empty() => Ok(()),
+            Err(Errno::EXIST) => epoll::modify(&self.set, socket, data, flags),
+            Err(Errno::NOENT) => epoll::add(&self.set, socket, data, flags),
+            done => return done.map(|()| false),
+        };
+        mended.map(|()| true)
+    }
+
+    fn renew(&mut self, stop: BorrowedFd<'_>) {
+        let Ok(fresh) = epoll::create(CreateFlags::CLOEXEC) else {
+            return;
+        };
+        let old = core::mem::replace(&mut self.set, fresh);
+        if self.watch(stop).is_err() {
+            self.set = old;
+        }
+    }
+
+    #[inline]
+    fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError> {
         let batch = if glance { GLANCE } else { BATCH };
         self.count = loop {
-            let timeout = until.map(|until| {
-                let left = clock::wait_for(until, clock::now());
-                Timespec {
-                    tv_sec: left.as_secs().try_into().unwrap_or(0),
-                    tv_nsec: left.subsec_nanos().into(),
-                }
-            });
+            let timeout = until.map(clock::timeout);
             match epoll::wait(&self.set, &mut self.events[..batch], timeout.as_ref()) {
                 Ok(count) => break count,
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
+                Err(errno) => return Err(CallError::of("epoll_wait")(errno)),
             }
         };
         Ok(self.count)
     }
 
-    /// A report of the last look, by its number.
-    pub(crate) fn report(&self, number: usize) -> Option<Event> {
-        let event = self.events[..self.count].get(number)?;
+    #[inline]
+    fn report(&mut self, place: usize) -> Option<Report> {
+        let event = self.events[..self.count].get(place)?;
         let (flags, data) = (event.flags, event.data);
         let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
-        Some(Event::Ready {
+        Some(Report::Event(Event::Ready {
             token: Token::from_bits(data.u64()),
             directions: Directions::READ.when(flags.intersects(EventFlags::IN | EventFlags::PRI))
                 | Directions::WRITE.when(flags.contains(EventFlags::OUT)),
             closing: flags.intersects(closing),
-        })
-    }
-
-    /// Registers, changes or withdraws: `was` and `now` alone decide which.
-    ///
-    /// Where the set is not as `was` says, it is made as `now` says, and counted.
-    pub(crate) fn arm(
-        &mut self,
-        fd: BorrowedFd<'_>,
-        token: Token,
-        was: Directions,
-        now: Directions,
-        trigger: Trigger,
-    ) -> Result<(), Errno> {
-        let data = EventData::new_u64(token.to_bits());
-        let flags = interest(now, trigger);
-        let done = if now.is_empty() {
-            epoll::delete(&self.set, fd)
-        } else if was.is_empty() {
-            epoll::add(&self.set, fd, data, flags)
-        } else {
-            epoll::modify(&self.set, fd, data, flags)
-        };
-        let mended = match done {
-            Err(Errno::NOENT | Errno::BADF) if now.is_empty() => Ok(()),
-            Err(Errno::EXIST) => epoll::modify(&self.set, fd, data, flags),
-            Err(Errno::NOENT) => epoll::add(&self.set, fd, data, flags),
-            done => return done,
-        };
-        self.repairs = self.repairs.saturating_add(1);
-        mended
+        }))
     }
 }
 

@@ -1,6 +1,217 @@
-//! What tells us about readiness. A backend registers descriptors under tokens and turns what the kernel reports into
-//! [`Event::Ready`](tidegate_core::Event::Ready); it decides nothing.
+//! What brings the kernel's answers: a [`Backend`] registers descriptors under tokens, waits, and hands out what happened
+//! as [`Report`]s. It decides nothing: the same machine, handler and driver run over each.
 
+mod any;
 mod epoll;
+mod places;
+mod poll;
+mod select;
+mod spin;
 
-pub(crate) use epoll::Epoll;
+pub use any::AnyBackend;
+pub use epoll::Epoll;
+pub(crate) use places::OTHERS;
+pub use places::Places;
+pub use poll::Poll;
+pub use select::Select;
+pub use spin::Spin;
+
+use crate::error::CallError;
+use crate::socket;
+use crate::stop::Stop;
+use core::fmt;
+use core::net::SocketAddr;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use tidegate_core::{Directions, Event, Instant, Outcome, Token, Transfer, Trigger};
+
+/// The kinds of backend.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Kind {
+    /// `epoll(7)`: the kernel keeps the list and tells what is ready. Every trigger.
+    #[default]
+    Epoll,
+    /// `poll(2)`: the list is handed over at each wait.
+    Poll,
+    /// `select(2)`: as sets of bits.
+    Select,
+    /// No waiting: every source is tried, round and round.
+    Spin,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Epoll, Self::Poll, Self::Select, Self::Spin];
+
+    /// What it is called, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+            Self::Poll => "poll",
+            Self::Select => "select",
+            Self::Spin => "spin",
+        }
+    }
+
+    /// Whether it can report by this trigger.
+    #[must_use]
+    pub const fn has(self, trigger: Trigger) -> bool {
+        match self {
+            Self::Epoll => true,
+            Self::Poll | Self::Select | Self::Spin => matches!(trigger, Trigger::Level),
+        }
+    }
+}
+
+/// What happened, as a wait brought it.
+#[derive(Debug)]
+pub enum Report {
+    /// A source is ready, or an operation that was begun earlier is over.
+    Event(Event),
+    /// An accept that was begun earlier brought a connection.
+    Accepted {
+        /// The token that was reserved for it.
+        token: Token,
+        /// It: non-blocking, closed on exec.
+        socket: OwnedFd,
+        /// Its address, if its family gives peers one.
+        peer: Option<SocketAddr>,
+    },
+}
+
+/// A connection with its address, or why there is none.
+pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
+
+/// A way of asking the kernel. There are readiness backends, which report what may be tried, and completion backends,
+/// which report what is done; both kinds are this one trait.
+///
+/// Every operation has a default that makes the system call at once and answers its outcome. A completion backend begins
+/// some of them instead and answers `None`: the outcome is then brought by a later report, exactly once, as
+/// [`Event::Done`] of the same token. What was lent for it, descriptor and bytes, stays where it is until then.
+///
+/// It is sealed: the kernel has few ways, and all of them are in this module.
+pub trait Backend: fmt::Debug + sealed::Sealed {
+    /// Whether every operation is answered at once: a readiness backend. Then a report can be served on the spot.
+    const AT_ONCE: bool = true;
+
+    /// Which one it is.
+    fn kind(&self) -> Kind;
+
+    /// The most sources that can be registered at a time.
+    fn places(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Registers what shall end a wait from outside: readable, level, under [`Token`] `u64::MAX`, for good.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed.
+    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+        let (was, now) = (Directions::NONE, Directions::READ);
+        let watched = self.arm(stop, Stop::TOKEN, was, now, Trigger::Level);
+        watched.map(drop).map_err(CallError::of(self.arm_call()))
+    }
+
+    /// The call that registers, for people.
+    fn arm_call(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Registers, changes or withdraws a source: `was` and `now` alone decide which. Where what is registered is not as
+    /// `was` says, it is made as `now` says, and the answer is true: it was mended.
+    ///
+    /// # Errors
+    ///
+    /// The system's, for `errno::arm`: this source cannot be registered.
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Result<bool, Errno>;
+
+    /// Forgets every registration but the one of `stop`, even those that cannot be withdrawn any more. If the system
+    /// does not let it, everything stays as it is.
+    fn renew(&mut self, stop: BorrowedFd<'_>);
+
+    /// Waits until something happens or it is `until`; a signal does not shorten the wait. Answers how many places to
+    /// look through for a [`report`](Self::report).
+    ///
+    /// `glance`: work is queued, and what is ready is reported at every look.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed: the process or the kernel is broken.
+    fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError>;
+
+    /// What the last wait brought in this place, if it brought anything there; to be asked once for each.
+    fn report(&mut self, place: usize) -> Option<Report>;
+
+    /// Receives into `into`, which is not empty.
+    #[inline(always)]
+    fn receive(
+        &mut self,
+        _token: Token,
+        socket: BorrowedFd<'_>,
+        into: &mut [u8],
+    ) -> Option<Transfer> {
+        Some(socket::receive(socket, into))
+    }
+
+    /// Sends `from`.
+    #[inline(always)]
+    fn send(&mut self, _token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Transfer> {
+        Some(socket::send(socket, from))
+    }
+
+    /// Takes one connection for `token`.
+    #[inline(always)]
+    fn accept(
+        &mut self,
+        _listener: Token,
+        from: BorrowedFd<'_>,
+        _token: Token,
+    ) -> Option<Accepted> {
+        Some(socket::accept(from))
+    }
+
+    /// Takes one connection and resets it.
+    #[inline(always)]
+    fn refuse(&mut self, _listener: Token, from: BorrowedFd<'_>) -> Option<Outcome> {
+        Some(match socket::accept(from) {
+            Ok((socket, _)) => socket::close(socket, true),
+            Err(outcome) => outcome,
+        })
+    }
+
+    /// Sends our end.
+    #[inline(always)]
+    fn shut_down(&mut self, _token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        Some(socket::shut_down(socket))
+    }
+
+    /// Tells how many bytes that were sent the peer has not acknowledged.
+    #[inline(always)]
+    fn unsent(&mut self, _token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        Some(socket::unsent(socket))
+    }
+
+    /// Closes, with a reset if asked for. Whatever was registered has been withdrawn, whatever was in flight answered.
+    #[inline(always)]
+    fn close(&mut self, _token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
+        Some(socket::close(socket, reset))
+    }
+
+    /// Has what is in flight for `token` answered soon, done or not.
+    #[inline(always)]
+    fn cancel(&mut self, _token: Token) {}
+}
+
+mod sealed {
+    /// Nobody else can name it.
+    pub trait Sealed {}
+}

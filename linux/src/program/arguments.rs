@@ -8,6 +8,7 @@ use core::time::Duration;
 use lexopt::{Arg, Parser};
 use log::LevelFilter;
 use std::ffi::OsString;
+use tidegate::backend::Kind;
 use tidegate::{Config, FullTable, PerSource, Trigger};
 
 /// The address if none is asked for.
@@ -31,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) connections: u32,
     pub(crate) per_source: PerSource,
     pub(crate) log: LevelFilter,
+    pub(crate) backend: Kind,
     /// Everything that the library is told; it has `connections`, too.
     pub(crate) config: Config,
 }
@@ -43,6 +45,7 @@ impl Default for Options {
             connections: 1024,
             per_source: PerSource::Auto,
             log: LevelFilter::Warn,
+            backend: Kind::Epoll,
             config: Config::default(),
         }
     }
@@ -77,6 +80,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         options.listen = listen;
     }
     options.config.connections = Some(options.connections);
+    options.check()?;
     Ok(if memory {
         Command::Memory(options)
     } else {
@@ -99,11 +103,29 @@ fn alone(mut parser: Parser, command: Command) -> Result<Command, Failure> {
 }
 
 impl Options {
+    /// What does not go together.
+    fn check(&self) -> Result<(), Failure> {
+        let (backend, trigger) = (self.backend, self.config.trigger);
+        if backend.has(trigger) {
+            return Ok(());
+        }
+        let asked = TRIGGERS.iter().find(|(_, known)| *known == trigger);
+        let asked = asked.map_or("", |(name, _)| name);
+        Err(Failure::Usage(format!(
+            "--trigger {asked}: --backend {} reports by level only; ask for --trigger level, or --backend epoll",
+            backend.name()
+        )))
+    }
+
     /// Sets an option that has one value; the last of several counts.
     fn set(&mut self, parser: &mut Parser, name: &str) -> Result<(), Failure> {
         let config = &mut self.config;
         match name {
             "service" => self.service = choice(parser, name, &ServiceName::ALL)?,
+            "backend" => {
+                let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
+                self.backend = choice(parser, name, &kinds)?;
+            }
             "trigger" => config.trigger = choice(parser, name, &TRIGGERS)?,
             "full" => config.full = choice(parser, name, &FULL)?,
             "log" => self.log = choice(parser, name, &LEVELS)?,
@@ -114,6 +136,7 @@ impl Options {
             "idle" => config.idle = value(parser, name, values::duration)?,
             "write-stall" => config.write_stall = value(parser, name, values::duration)?,
             "linger" => config.linger = value(parser, name, values::duration)?,
+            "spin" => config.spin = value(parser, name, values::duration)?,
             "drain" => {
                 // Without an end to it, only a second signal ends it.
                 config.drain = value(parser, name, values::duration)?.unwrap_or(Duration::MAX);

@@ -16,6 +16,7 @@ pub(crate) fn text() -> String {
     let idle = shown(config.idle);
     let write_stall = shown(config.write_stall);
     let linger = shown(config.linger);
+    let spin = shown(config.spin);
     let drain = shown(Some(config.drain));
     format!(
         "\
@@ -29,7 +30,9 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
                                         chat     send each line to all the others
   --listen ADDR          HOST:PORT, [IPV6]:PORT or unix:/path; may be given several times [{LISTEN}]
                            port 0 is any free port; a socket file that nobody listens on is replaced
-  --trigger level|edge|oneshot        how the kernel reports connections [level]
+  --backend epoll|poll|select|spin    how the kernel is asked [epoll]
+                           all but epoll cost time for every connection, busy or not; spin, a whole core
+  --trigger level|edge|oneshot        how the kernel reports connections, all but level with epoll only [level]
   --connections N        connections at a time, 1 to {most}; listeners are not counted [{connections}]
   --full wait|refuse|evict            when all are taken: leave peers queued, reset new ones,
                            or close the one that has been idle longest [wait]
@@ -43,6 +46,7 @@ Durations such as 500ms, 30s, 10m, or off:
   --write-stall TIME     without progress of what is sent; it ends after one to two of these [{write_stall}]
   --linger TIME          from our end to the peer's [{linger}]
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
+  --spin TIME            after the last event, ask again without sleeping; for those with a core to spare [{spin}]
 
   --log LEVEL            off, error, warn, info, debug or trace, to standard error [warn]
   --memory               print what everything costs in memory, and end [off]
@@ -65,6 +69,7 @@ mod tests {
         for (option, default) in [
             ("--service", "[print]"),
             ("--listen", "[127.0.0.1:8080]"),
+            ("--backend", "[epoll]"),
             ("--trigger", "[level]"),
             ("--connections", "[1024]"),
             ("--full", "[wait]"),
@@ -78,6 +83,7 @@ mod tests {
             ("--write-stall", "[30s]"),
             ("--linger", "[2s]"),
             ("--drain", "[10s]"),
+            ("--spin", "[off]"),
             ("--log", "[warn]"),
             ("--memory", "[off]"),
             ("--version", ""),

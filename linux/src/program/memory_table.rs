@@ -3,12 +3,13 @@
 use super::arguments::Options;
 use super::lines;
 use super::services::Discard;
-use super::{CONNECTIONS, Failure, ServerMemory};
+use super::{BackendPlaces, CONNECTIONS, Failure, ServerMemory};
 use core::fmt::Write;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
-use tidegate::{Address, Listen, Server};
+use tidegate::backend::Kind;
+use tidegate::{Address, Listen};
 
 /// The table for what the options ask for.
 pub(crate) fn text(
@@ -17,11 +18,15 @@ pub(crate) fn text(
 ) -> Result<String, Failure> {
     let no = |why: String| Failure::System(format!("cannot measure: {why}"));
     // A server as it will be, so that the pages of one are there.
-    let _server =
-        Server::new(memory, &options.config, Discard).map_err(|error| no(error.to_string()))?;
+    let _server = super::server(options, memory, Discard).map_err(|error| no(error.to_string()))?;
     let kernel =
         socket_buffers().map_err(|errno| no(format!("socket: errno {}", errno.raw_os_error())))?;
-    Ok(table(u64::from(options.connections), kernel, resident()))
+    let connection = match options.backend {
+        Kind::Epoll => ServerMemory::CONNECTION,
+        Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendPlaces::PLACE,
+    };
+    let connections = u64::from(options.connections);
+    Ok(table(connections, wide(connection), kernel, resident()))
 }
 
 /// The sizes of the buffers of a socket, once the kernel has made of them what it likes.
@@ -75,7 +80,7 @@ struct Part {
 }
 
 /// The static memory by its parts, largest last.
-fn parts() -> [Part; 7] {
+fn parts() -> [Part; 8] {
     let part = |name: &str, reserved, each| Part {
         name: name.into(),
         reserved,
@@ -93,13 +98,14 @@ fn parts() -> [Part; 7] {
         part("shared areas", ServerMemory::AREAS, 0),
         shared("user state", ServerMemory::STATES),
         shared("descriptors", ServerMemory::DESCRIPTORS),
+        shared("list of --backend poll, select, spin", BackendPlaces::SIZE),
         shared("table", ServerMemory::TABLE),
         window("receive windows", windows.receive),
         window("send windows", windows.send),
     ]
 }
 
-fn table(connections: u64, kernel: Buffers, resident: Option<u64>) -> String {
+fn table(connections: u64, idle: u64, kernel: Buffers, resident: Option<u64>) -> String {
     let mut text = String::new();
     let mut line = |name: &str, first: &str, second: &str| {
         // Writing to a string does not fail.
@@ -139,7 +145,6 @@ fn table(connections: u64, kernel: Buffers, resident: Option<u64>) -> String {
         "",
         &told,
     );
-    let idle = wide(ServerMemory::CONNECTION);
     line(
         "  connections that never had anything left over",
         &number(idle),
@@ -191,7 +196,7 @@ mod tests {
     #[test]
     fn the_parts_are_the_whole() {
         let sum: usize = parts().iter().map(|part| part.reserved).sum();
-        let whole = ServerMemory::SIZE + 2 * lines::WAITING;
+        let whole = ServerMemory::SIZE + BackendPlaces::SIZE + 2 * lines::WAITING;
         assert!(
             sum <= whole && whole - sum < 64,
             "but for padding: {sum} of {whole}"
@@ -199,7 +204,10 @@ mod tests {
         let each: usize = parts().iter().map(|part| part.each).sum();
         let windows = ServerMemory::WINDOWS;
         let windows = windows.receive as usize + windows.send as usize;
-        assert_eq!(each, ServerMemory::CONNECTION + windows);
+        assert_eq!(
+            each,
+            ServerMemory::CONNECTION + BackendPlaces::PLACE + windows
+        );
     }
 
     #[test]
@@ -208,7 +216,7 @@ mod tests {
             receive: 1000,
             send: 100,
         };
-        let text = table(2, kernel, Some(1_000_000));
+        let text = table(2, 100, kernel, Some(1_000_000));
         let last = |name: &str| -> u64 {
             let line = text
                 .lines()
@@ -224,7 +232,7 @@ mod tests {
         assert_eq!(last("kernel, send"), 200);
         assert_eq!(last("sum"), last("whole process") + 2200);
         assert_eq!(last("whole process now"), 1_000_000);
-        assert!(table(2, kernel, None).contains("unknown"));
+        assert!(table(2, 100, kernel, None).contains("unknown"));
     }
 
     #[test]

@@ -17,12 +17,13 @@ mod values;
 
 use arguments::{Command, Options};
 use core::fmt;
-use services::{Chat, Discard, Echo, Print, ServiceName};
+use services::{Chat, Discard, Echo, Print, Service, ServiceName};
 use static_cell::ConstStaticCell;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
-use tidegate::Memory;
+use tidegate::backend::{AnyBackend, Places};
+use tidegate::{Memory, Server, StartError};
 
 /// The most connections.
 const CONNECTIONS: usize = 20_000;
@@ -31,6 +32,29 @@ const CONNECTIONS: usize = 20_000;
 /// connection is a count of lines, which only the chat uses.
 type ServerMemory = Memory<CONNECTIONS, 4096, 16384, u32>;
 static MEMORY: ConstStaticCell<ServerMemory> = ConstStaticCell::new(ServerMemory::new());
+
+/// Places for the backends that keep a list themselves, and bits for as many descriptors as there can be: what was open
+/// before the program began counts, too.
+type BackendPlaces = Places<{ CONNECTIONS + Places::<0>::OTHERS }, { bits(CONNECTIONS + 1024) }>;
+static PLACES: ConstStaticCell<BackendPlaces> = ConstStaticCell::new(BackendPlaces::new());
+
+/// The words that hold so many bits.
+const fn bits(n: usize) -> usize {
+    n.div_ceil(usize::BITS as usize)
+}
+
+/// The server, whatever asks the kernel.
+type AnyServer<S> = Server<'static, S, AnyBackend<'static>>;
+
+/// Makes the server that the options ask for, in the memory of the program: to be called once.
+fn server<S: Service>(
+    options: &Options,
+    memory: &'static mut ServerMemory,
+    service: S,
+) -> Result<AnyServer<S>, StartError> {
+    let backend = AnyBackend::new(options.backend, PLACES.take()).map_err(StartError::System)?;
+    Server::with_backend(memory, &options.config, service, backend)
+}
 
 /// Runs the program; answers its exit code.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -1,13 +1,14 @@
 //! The summary at the end, and the statistics on SIGUSR1.
 
+use super::AnyServer;
 use super::lines::{LOG, Sink};
 use super::services::Service;
 use core::fmt;
 use core::time::Duration;
-use tidegate::{Reason, Server, Stats};
+use tidegate::{Reason, Stats};
 
 /// One line about everything.
-pub(crate) fn summary<S: Service>(out: &Sink, server: &Server<'_, S>, up: Duration) {
+pub(crate) fn summary<S: Service>(out: &Sink, server: &AnyServer<S>, up: Duration) {
     let stats = server.stats();
     let refused = stats.refused_full.saturating_add(stats.refused_source);
     let dropped = out.dropped().saturating_add(LOG.dropped());
@@ -43,7 +44,7 @@ impl fmt::Display for Tenths {
 }
 
 /// Every counter, a line each.
-pub(crate) fn statistics<S: Service>(out: &Sink, server: &Server<'_, S>, up: Duration) {
+pub(crate) fn statistics<S: Service>(out: &Sink, server: &AnyServer<S>, up: Duration) {
     let say = |name: &str, value: u64| out.line(format_args!("stats: {name} {value}"));
     let Stats {
         open,

@@ -5,11 +5,11 @@ use super::lines::{self, LOG, OUTPUT};
 use super::places::{self, Target, Where};
 use super::services::Service;
 use super::unix_path::{self, SocketFile};
-use super::{Failure, ServerMemory, descriptors, logging, report, signals};
+use super::{AnyServer, Failure, ServerMemory, descriptors, logging, report, signals};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::time::Instant;
-use tidegate::{CallError, Errno, Listen, ListenError, Server};
+use tidegate::{CallError, Errno, Listen, ListenError};
 
 /// Serves until told to stop. After the `listening on` lines nothing is allocated, and nothing but the loop waits.
 pub(crate) fn serve<S: Service>(
@@ -25,7 +25,7 @@ pub(crate) fn serve<S: Service>(
         options.connections,
         u32::try_from(targets.len()).unwrap_or(u32::MAX),
     )?;
-    let mut server = Server::new(memory, &options.config, service)
+    let mut server = super::server(options, memory, service)
         .map_err(|error| Failure::System(format!("cannot start: {error}")))?;
     let handle = server
         .stop_handle()
@@ -55,7 +55,7 @@ pub(crate) fn serve<S: Service>(
 }
 
 /// Writes the summary and what still waits, within a second, or at once if somebody is in a hurry.
-fn say_goodbye<S: Service>(server: &Server<'_, S>, began: Instant) {
+fn say_goodbye<S: Service>(server: &AnyServer<S>, began: Instant) {
     let patience = Duration::from_millis(if signals::in_a_hurry() { 50 } else { 1000 });
     let end = Instant::now() + patience;
     let output_end = end - patience / 4;
@@ -75,7 +75,7 @@ fn cannot(what: &str, error: CallError) -> Failure {
 
 /// Opens every listener, says so once all are open, and answers the socket files that were made.
 fn open<S: Service>(
-    server: &mut Server<'_, S>,
+    server: &mut AnyServer<S>,
     options: &Options,
     targets: &[Target],
 ) -> Result<Vec<SocketFile>, Failure> {

@@ -155,8 +155,8 @@ impl<'m> Twin<'m> {
 #[test]
 fn what_is_served_on_the_spot_ends_as_what_is_served_in_its_turn() {
     let mut express = 0;
-    for seed in 0..300 {
-        let trigger = [Trigger::Level, Trigger::Edge, Trigger::Oneshot][seed as usize % 3];
+    let triggers = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
+    for (seed, trigger) in (0..300).zip(triggers.into_iter().cycle()) {
         let (mut memory, mut other) = (Memory::new(), Memory::new());
         let mut turn = Twin::new(&mut memory, seed, trigger);
         let mut spot = Twin::new(&mut other, seed, trigger);

@@ -26,13 +26,32 @@ fn nothing_asked_for_is_the_defaults() {
     assert_eq!(options.config.connections, Some(1024));
     assert_eq!(options.per_source, PerSource::Auto);
     assert_eq!(options.log, LevelFilter::Warn);
+    assert_eq!((options.backend, options.config.spin), (Kind::Epoll, None));
+}
+
+#[test]
+fn a_backend_without_the_trigger_is_told() {
+    for kind in Kind::ALL {
+        for (name, trigger) in TRIGGERS {
+            let line = format!("--trigger {name} --backend {}", kind.name());
+            if kind.has(trigger) {
+                assert_eq!(options(&line).backend, kind);
+                continue;
+            }
+            let Err(Failure::Usage(why)) = read(&line) else {
+                panic!("{line}: taken");
+            };
+            assert!(why.starts_with(&format!("--trigger {name}: ")), "{why}");
+            assert!(why.contains(kind.name()), "{why}");
+        }
+    }
 }
 
 #[test]
 fn every_option_is_obeyed_in_both_forms() {
     let line = "--service=chat --listen 127.0.0.1:0 --listen=unix:/x --trigger edge --connections=20000 \
                 --full evict --per-source 3 --first-byte off --request 1s --idle=2m --write-stall 3s \
-                --linger 500ms --drain 5s --log=trace";
+                --linger 500ms --drain 5s --log=trace --spin 50us --backend=epoll";
     let options = options(line);
     assert_eq!(options.service, ServiceName::Chat);
     assert_eq!(options.listen.len(), 2);
@@ -49,6 +68,7 @@ fn every_option_is_obeyed_in_both_forms() {
     );
     assert_eq!(config.linger, Some(Duration::from_millis(500)));
     assert_eq!(config.drain, Duration::from_secs(5));
+    assert_eq!(config.spin, Some(Duration::from_micros(50)));
     assert_eq!(options.log, LevelFilter::Trace);
 }
 

@@ -1,0 +1,92 @@
+//! [`AnyBackend`]: one of them, chosen when the program runs.
+
+use super::places::Places;
+use super::{Backend, Epoll, Kind, Poll, Report, Select, Spin, sealed};
+use crate::error::CallError;
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use tidegate_core::{Directions, Instant, Token, Trigger};
+
+/// Any backend. A program that needs one only should name that one: then the others are not linked.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it, and nothing is allocated"
+)]
+#[expect(missing_docs, reason = "each is the backend of the same name")]
+pub enum AnyBackend<'m> {
+    Epoll(Epoll),
+    Poll(Poll<'m>),
+    Select(Select<'m>),
+    Spin(Spin<'m>),
+}
+
+impl<'m> AnyBackend<'m> {
+    /// The backend of this kind; `places` is what it keeps its list in, if it needs one.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed.
+    pub fn new<const N: usize, const W: usize>(
+        kind: Kind,
+        places: &'m mut Places<N, W>,
+    ) -> Result<Self, CallError> {
+        Ok(match kind {
+            Kind::Epoll => Self::Epoll(Epoll::new()?),
+            Kind::Poll => Self::Poll(Poll::new(places)),
+            Kind::Select => Self::Select(Select::new(places)),
+            Kind::Spin => Self::Spin(Spin::new(places)),
+        })
+    }
+}
+
+/// The same for whichever it is.
+macro_rules! each {
+    ($any:expr, $backend:ident => $call:expr) => {
+        match $any {
+            AnyBackend::Epoll($backend) => $call,
+            AnyBackend::Poll($backend) => $call,
+            AnyBackend::Select($backend) => $call,
+            AnyBackend::Spin($backend) => $call,
+        }
+    };
+}
+
+impl sealed::Sealed for AnyBackend<'_> {}
+
+impl Backend for AnyBackend<'_> {
+    fn kind(&self) -> Kind {
+        each!(self, backend => backend.kind())
+    }
+
+    fn places(&self) -> usize {
+        each!(self, backend => backend.places())
+    }
+
+    fn arm_call(&self) -> &'static str {
+        each!(self, backend => backend.arm_call())
+    }
+
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        each!(self, backend => backend.arm(socket, token, was, now, trigger))
+    }
+
+    fn renew(&mut self, stop: BorrowedFd<'_>) {
+        each!(self, backend => backend.renew(stop));
+    }
+
+    fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError> {
+        each!(self, backend => backend.wait(until, glance))
+    }
+
+    fn report(&mut self, place: usize) -> Option<Report> {
+        each!(self, backend => backend.report(place))
+    }
+}

@@ -1,0 +1,175 @@
+//! `poll(2)`: the whole list at every wait, and through the whole list afterwards.
+
+use super::places::{Change, Lent, List, Places};
+use super::{Backend, Kind, Report, sealed};
+use crate::clock;
+use crate::error::CallError;
+use core::fmt;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Errno;
+use tidegate_core::heapless::VecView;
+use tidegate_core::{Directions, Event, Instant, Token, Trigger};
+
+/// A list of descriptors, handed to the kernel at each wait: level only. A wait costs time in proportion to the number
+/// of registrations, ready or not.
+pub struct Poll<'m> {
+    list: List<'m>,
+    polled: &'m mut VecView<PollFd<'static>>,
+    /// The last wait told nothing.
+    blind: bool,
+}
+
+impl fmt::Debug for Poll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poll")
+            .field("registered", &self.list.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Poll<'m> {
+    /// Without a registration.
+    pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
+        let Lent { list, polled, .. } = places.lend();
+        polled.clear();
+        Self {
+            list,
+            polled,
+            blind: false,
+        }
+    }
+}
+
+impl sealed::Sealed for Poll<'_> {}
+
+impl Backend for Poll<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Poll
+    }
+
+    fn places(&self) -> usize {
+        self.list.capacity()
+    }
+
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        _trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        let (change, mended) = self.list.set(socket, token, was, now)?;
+        // SAFETY: it is withdrawn before it is closed, so that it is open at every wait.
+        let kept = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
+        let fresh = PollFd::from_borrowed_fd(kept, interest(now));
+        match change {
+            // Both lists are of one length and one capacity.
+            Change::Added => self.polled.push(fresh).map_err(|_| Errno::NOSPC)?,
+            Change::Changed(position) => {
+                if let Some(polled) = self.polled.get_mut(position) {
+                    *polled = fresh;
+                }
+            }
+            Change::Removed(position) => drop(self.polled.swap_remove(position)),
+            Change::Nothing => {}
+        }
+        Ok(mended)
+    }
+
+    fn renew(&mut self, stop: BorrowedFd<'_>) {
+        self.list.clear();
+        self.polled.clear();
+        // There is a place: the list is empty.
+        let _ = self.watch(stop);
+    }
+
+    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+        self.blind = false;
+        loop {
+            let timeout = until.map(clock::timeout);
+            match poll(self.polled, timeout.as_ref()) {
+                Ok(0) => return Ok(0),
+                Ok(_) => return Ok(self.list.len()),
+                Err(Errno::INTR) => {}
+                // No memory for the list in the kernel, or more of them than the limit of open files that somebody has
+                // lowered (`poll(2)`, section "Errors"): the system calls will tell.
+                Err(Errno::NOMEM | Errno::INVAL) => {
+                    self.blind = true;
+                    return Ok(self.list.len());
+                }
+                Err(errno) => return Err(CallError::of("poll")(errno)),
+            }
+        }
+    }
+
+    fn report(&mut self, place: usize) -> Option<Report> {
+        let registered = self.list.get(place)?;
+        let event = if self.blind {
+            registered.guess()
+        } else {
+            event(registered.token, self.polled.get(place)?.revents())?
+        };
+        Some(Report::Event(event))
+    }
+}
+
+/// What to ask the kernel for. `HUP`, `ERR` and `NVAL` come unasked.
+fn interest(directions: Directions) -> PollFlags {
+    let mut flags = PollFlags::empty();
+    if directions.contains(Directions::READ) {
+        flags |= PollFlags::IN | PollFlags::RDHUP;
+    }
+    if directions.contains(Directions::WRITE) {
+        flags |= PollFlags::OUT;
+    }
+    flags
+}
+
+/// What the kernel tells. `NVAL`, a descriptor that somebody else closed, is found out by the call that follows.
+fn event(token: Token, flags: PollFlags) -> Option<Event> {
+    let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    (!flags.is_empty()).then(|| Event::Ready {
+        token,
+        directions: Directions::READ.when(flags.contains(PollFlags::IN))
+            | Directions::WRITE.when(flags.contains(PollFlags::OUT)),
+        closing: flags.intersects(closing),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_means_what_it_should() {
+        let token = Token::from_bits(1 << 32);
+        let of = |flags| match event(token, flags) {
+            Some(Event::Ready {
+                directions,
+                closing,
+                ..
+            }) => Some((directions, closing)),
+            Some(Event::Done { .. }) | None => None,
+        };
+        let (none, read, write) = (Directions::NONE, Directions::READ, Directions::WRITE);
+        for (flags, expected) in [
+            (PollFlags::empty(), None),
+            (PollFlags::IN, Some((read, false))),
+            (PollFlags::OUT, Some((write, false))),
+            (
+                PollFlags::IN | PollFlags::OUT,
+                Some((Directions::BOTH, false)),
+            ),
+            (PollFlags::IN | PollFlags::RDHUP, Some((read, true))),
+            (PollFlags::HUP, Some((none, true))),
+            (PollFlags::ERR, Some((none, true))),
+            (PollFlags::NVAL, Some((none, true))),
+        ] {
+            assert_eq!(of(flags), expected, "{flags:?}");
+        }
+        assert_eq!(interest(read), PollFlags::IN | PollFlags::RDHUP);
+        assert_eq!(interest(write), PollFlags::OUT);
+    }
+}

@@ -1,0 +1,154 @@
+//! `select(2)`: sets of bits, filled before every wait and searched after it. 1,024 descriptors is the limit of the C
+//! library's `fd_set`; the kernel takes sets of any length.
+
+use super::places::{Lent, List, Places};
+use super::{Backend, Kind, Report, sealed};
+use crate::clock;
+use crate::error::CallError;
+use core::fmt;
+use rustix::event::{FdSetElement, FdSetIter, fd_set_bound, fd_set_insert, select};
+use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use rustix::io::Errno;
+use tidegate_core::heapless::VecView;
+use tidegate_core::{Directions, Event, Instant, Token, Trigger};
+
+/// Sets of descriptors to read and to write, handed to the kernel at each wait: level only. A wait costs time in
+/// proportion to the number of registrations and to the highest number among them.
+///
+/// A descriptor whose number is not below `W × usize::BITS` (see [`Places`]) cannot be registered: its connection ends.
+pub struct Select<'m> {
+    list: List<'m>,
+    reads: &'m mut VecView<FdSetElement>,
+    writes: &'m mut VecView<FdSetElement>,
+    /// The last wait told nothing.
+    blind: bool,
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select")
+            .field("registered", &self.list.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Select<'m> {
+    /// Without a registration.
+    pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
+        let Lent { list, sets, .. } = places.lend();
+        let [reads, writes] = sets;
+        reads.clear();
+        writes.clear();
+        Self {
+            list,
+            reads,
+            writes,
+            blind: false,
+        }
+    }
+
+    /// Puts all that is registered into the sets; answers one more than the highest number in them.
+    fn fill(&mut self) -> RawFd {
+        self.reads.fill(FdSetElement::default());
+        self.writes.fill(FdSetElement::default());
+        for registered in self.list.iter() {
+            if registered.directions.contains(Directions::READ) {
+                fd_set_insert(self.reads, registered.fd);
+            }
+            if registered.directions.contains(Directions::WRITE) {
+                fd_set_insert(self.writes, registered.fd);
+            }
+        }
+        fd_set_bound(self.reads).max(fd_set_bound(self.writes))
+    }
+}
+
+impl sealed::Sealed for Select<'_> {}
+
+impl Backend for Select<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Select
+    }
+
+    fn places(&self) -> usize {
+        self.list.capacity()
+    }
+
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        _trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        let (word, _) = bit(socket.as_raw_fd());
+        while self.reads.len() <= word {
+            let empty = FdSetElement::default();
+            self.reads.push(empty).map_err(|_| Errno::NOSPC)?;
+            self.writes.push(empty).map_err(|_| Errno::NOSPC)?;
+        }
+        let (_, mended) = self.list.set(socket, token, was, now)?;
+        Ok(mended)
+    }
+
+    fn renew(&mut self, stop: BorrowedFd<'_>) {
+        self.list.clear();
+        // There is a place: there was one before.
+        let _ = self.watch(stop);
+    }
+
+    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+        self.blind = false;
+        loop {
+            let bound = self.fill();
+            let timeout = until.map(clock::timeout);
+            let (reads, writes) = (&mut *self.reads, &mut *self.writes);
+            // SAFETY: each descriptor is withdrawn before it is closed, so all in the sets are open.
+            let found = unsafe { select(bound, Some(reads), Some(writes), None, timeout.as_ref()) };
+            match found {
+                Ok(0) => return Ok(0),
+                Ok(_) => return Ok(self.list.len()),
+                Err(Errno::INTR) => {}
+                // No memory for the sets in the kernel, or a descriptor that somebody else closed, whichever it is
+                // (`select(2)`, section "Errors"): the system calls will tell.
+                Err(Errno::NOMEM | Errno::BADF) => {
+                    self.blind = true;
+                    return Ok(self.list.len());
+                }
+                Err(errno) => return Err(CallError::of("select")(errno)),
+            }
+        }
+    }
+
+    fn report(&mut self, place: usize) -> Option<Report> {
+        let registered = self.list.get(place)?;
+        if self.blind {
+            return Some(Report::Event(registered.guess()));
+        }
+        // A hang-up or an error counts as ready to read, an error as ready to write, too: nothing tells them apart.
+        let directions = Directions::READ.when(has(self.reads, registered.fd))
+            | Directions::WRITE.when(has(self.writes, registered.fd));
+        (!directions.is_empty()).then_some(Report::Event(Event::Ready {
+            token: registered.token,
+            directions,
+            closing: false,
+        }))
+    }
+}
+
+/// Where the bit of a descriptor lies: in which word, and where in it.
+const fn bit(fd: RawFd) -> (usize, RawFd) {
+    let fd = fd.cast_unsigned();
+    (
+        (fd / usize::BITS) as usize,
+        (fd % usize::BITS).cast_signed(),
+    )
+}
+
+/// Whether a descriptor is in a set.
+fn has(set: &[FdSetElement], fd: RawFd) -> bool {
+    let (word, bit) = bit(fd);
+    let word = set.get(word..word.saturating_add(1)).unwrap_or(&[]);
+    FdSetIter::new(word).any(|found| found == bit)
+}

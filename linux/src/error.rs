@@ -1,0 +1,86 @@
+//! [`StartError`], [`CallError`]: why a server cannot start, or cannot go on.
+
+use crate::backend::Kind;
+use core::fmt;
+use rustix::io::Errno;
+#[cfg(doc)]
+use tidegate_core::Config;
+use tidegate_core::{ConfigError, Trigger};
+
+/// A server could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartError {
+    /// A value in the [`Config`] cannot work.
+    Config(ConfigError),
+    /// A system call failed: the readiness set, the event counter.
+    System(CallError),
+    /// The backend cannot report by this trigger.
+    Trigger {
+        /// Which one it is.
+        backend: Kind,
+        /// What [`Config::trigger`] asks for.
+        trigger: Trigger,
+    },
+    /// The backend was lent too few places for what may be registered at a time.
+    Places {
+        /// How many it was lent.
+        lent: usize,
+        /// One for each connection, each possible listener, and what stops the server.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+            Self::Trigger { backend, trigger } => write!(
+                f,
+                "{} cannot report by Trigger::{trigger:?}; use Trigger::Level, or epoll",
+                backend.name()
+            ),
+            Self::Places { lent, needed } => write!(
+                f,
+                "the backend has {lent} places and needs {needed}: lend it more, or serve fewer connections"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// A system call failed that does not fail in a sound process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallError {
+    /// Which.
+    pub call: &'static str,
+    /// The system's error number (`errno(3)`).
+    pub errno: Errno,
+}
+
+impl CallError {
+    pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self { call, errno }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = match self.errno {
+            Errno::MFILE | Errno::NFILE => ": too many open files; raise the limit (ulimit -n)",
+            Errno::NOSPC => {
+                ": no place for another registration; raise the limit (fs.epoll.max_user_watches), or lend the backend more places"
+            }
+            _ => "",
+        };
+        write!(
+            f,
+            "{} failed: errno {}{hint}",
+            self.call,
+            self.errno.raw_os_error()
+        )
+    }
+}
+
+impl core::error::Error for CallError {}
