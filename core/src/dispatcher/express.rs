@@ -110,6 +110,7 @@ impl Dispatcher<'_> {
             && slot.flags == RESTING.or(Flags::HEARD)
             && slot.state == State::Open
             && slot.ready == Directions::WRITE
+            && slot.wants == 0
             && !slot.tx.is_empty();
         if !calm {
             return None;

@@ -22,6 +22,11 @@ impl Handler for Whim {
             4 => drop(conn.send(&[7; TX])),
             5 => drop(conn.send_others(b"!")),
             6 => conn.consume(conn.data().len()),
+            8 => {
+                // More than fits: it waits for room, with nothing left to read.
+                while conn.send(&[7; 8]).is_ok() {}
+                conn.consume(conn.data().len());
+            }
             7 => {
                 conn.resume();
                 echo(conn);
