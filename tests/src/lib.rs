@@ -54,6 +54,8 @@ mod dispatch;
 #[cfg(feature = "explore")]
 pub mod explore;
 #[cfg(feature = "kernel")]
+pub mod modes;
+#[cfg(feature = "kernel")]
 pub mod net;
 #[cfg(feature = "kernel")]
 pub mod process;

@@ -63,6 +63,7 @@ parts!(CONFIG: Config {
     pause_max,
     accept_failures,
     drain,
+    spin,
     hash_seed,
 });
 
