@@ -1,4 +1,4 @@
-//! A session is the same byte for byte, whether the kernel reports by level, by edge or once.
+//! A session is the same byte for byte, however the kernel is asked, and whether it reports by level, by edge or once.
 
 use std::net::TcpStream;
 use tests::bounded::Watchdog;
