@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `allocation` | nothing is allocated after the start |
 //! | `attacks` | whatever attackers do, others are served, and memory and descriptors stay as they are |
+//! | `backends` | what a backend cannot do is refused at the start; whoever finds no place in one loses nobody else's connection |
 //! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
 //! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
 //! | `clients` | `socat` and `nc` are served as they expect |
@@ -34,9 +35,10 @@
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `segments` | one byte at a time is as good as all at once |
-//! | `session` | a session is the same byte for byte under every trigger |
+//! | `session` | a session is the same byte for byte under every backend and trigger |
 //! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
 //! | `signals` | interrupted calls lose no byte and shorten no wait |
+//! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed |
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |
 //! | `thousand` | a thousand connections at once each get their own bytes |
@@ -53,6 +55,8 @@ pub mod differ;
 mod dispatch;
 #[cfg(feature = "explore")]
 pub mod explore;
+#[cfg(feature = "kernel")]
+pub mod modes;
 #[cfg(feature = "kernel")]
 pub mod net;
 #[cfg(feature = "kernel")]

@@ -1,16 +1,16 @@
 //! A server of the library, in a thread of its own.
 
 use crate::bounded::{SOON, until};
+use crate::modes::Mode;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use tidegate::{
-    Address, Config, Conn, Handler, Listen, Memory, Server, Stats, StopHandle, Trigger,
-};
+use tidegate::backend::{AnyBackend, Backend, Places};
+use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server, Stats, StopHandle};
 
-/// Every trigger.
-pub const TRIGGERS: [Trigger; 3] = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
+/// A server over any backend.
+pub type AnyServer<H> = Server<'static, H, AnyBackend<'static>>;
 
 /// Sends back what comes in.
 #[derive(Clone, Copy, Debug)]
@@ -44,19 +44,32 @@ pub fn memory<const N: usize, const RX: usize, const TX: usize, S: Send + 'stati
     made.join().expect("memory")
 }
 
-/// A configuration with this trigger.
-#[must_use]
-pub fn with(trigger: Trigger) -> Config {
-    Config {
-        trigger,
-        ..Config::default()
-    }
-}
-
 /// A port that the kernel chooses.
 #[must_use]
 pub fn anywhere() -> Listen<'static> {
     Listen::on(Address::Inet(SocketAddr::from(([127, 0, 0, 1], 0))))
+}
+
+/// A server without a listener, in this mode, whatever trigger `config` has.
+///
+/// # Panics
+///
+/// If it cannot be made.
+#[must_use]
+pub fn deaf<const N: usize, const RX: usize, const TX: usize, H: Handler>(
+    mode: Mode,
+    memory: &'static mut Memory<N, RX, TX, H::State>,
+    config: &Config,
+    handler: H,
+) -> AnyServer<H> {
+    // For the largest table of a test, and as many descriptors as a process may have here.
+    let places = Box::leak(Box::new(Places::<1024, 512>::new()));
+    let backend = AnyBackend::new(mode.backend, places).expect("a backend");
+    let config = Config {
+        trigger: mode.trigger,
+        ..config.clone()
+    };
+    Server::with_backend(memory, &config, handler, backend).expect("a server")
 }
 
 /// A server with one listener, to be turned by the test itself.
@@ -66,6 +79,23 @@ pub fn anywhere() -> Listen<'static> {
 /// If it cannot be made.
 #[must_use]
 pub fn server<const N: usize, const RX: usize, const TX: usize, H: Handler>(
+    mode: Mode,
+    memory: &'static mut Memory<N, RX, TX, H::State>,
+    config: &Config,
+    handler: H,
+) -> (AnyServer<H>, SocketAddr) {
+    let mut server = deaf(mode, memory, config, handler);
+    let (_, address) = server.listen(&anywhere()).expect("listening");
+    (server, address.expect("an address"))
+}
+
+/// The same over epoll, as most programs have it: it has one descriptor to watch.
+///
+/// # Panics
+///
+/// If it cannot be made.
+#[must_use]
+pub fn over_epoll<const N: usize, const RX: usize, const TX: usize, H: Handler>(
     memory: &'static mut Memory<N, RX, TX, H::State>,
     config: &Config,
     handler: H,
@@ -80,8 +110,8 @@ pub fn server<const N: usize, const RX: usize, const TX: usize, H: Handler>(
 /// # Panics
 ///
 /// If a wait fails; `talk` bounds its own.
-pub fn serve<H: Handler, R: Send>(
-    server: &mut Server<'_, H>,
+pub fn serve<H: Handler, B: Backend, R: Send>(
+    server: &mut Server<'_, H, B>,
     talk: impl FnOnce() -> R + Send,
 ) -> R {
     thread::scope(|scope| {
@@ -99,8 +129,8 @@ pub fn serve<H: Handler, R: Send>(
 /// # Panics
 ///
 /// If they are not soon.
-pub fn turn_until<H: Handler>(
-    server: &mut Server<'_, H>,
+pub fn turn_until<H: Handler, B: Backend>(
+    server: &mut Server<'_, H, B>,
     what: &str,
     condition: impl Fn(&Stats) -> bool,
 ) {
@@ -110,7 +140,7 @@ pub fn turn_until<H: Handler>(
     });
 }
 
-type Question<H> = Box<dyn FnOnce(&mut Server<'static, H>) + Send>;
+type Question<H> = Box<dyn FnOnce(&mut AnyServer<H>) + Send>;
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
@@ -124,11 +154,12 @@ pub struct Running<H: Handler<State: 'static> + 'static> {
 impl<H: Handler<State: Send> + Send> Running<H> {
     /// Runs an echo or whatever `handler` is, on a port of the kernel's choice.
     pub fn start<const N: usize, const RX: usize, const TX: usize>(
+        mode: Mode,
         memory: &'static mut Memory<N, RX, TX, H::State>,
         config: &Config,
         handler: H,
     ) -> Self {
-        Self::listen(memory, config, handler, &anywhere())
+        Self::listen(mode, memory, config, handler, &anywhere())
     }
 
     /// Runs it there.
@@ -137,6 +168,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
     ///
     /// If it cannot.
     pub fn listen<const N: usize, const RX: usize, const TX: usize>(
+        mode: Mode,
         memory: &'static mut Memory<N, RX, TX, H::State>,
         config: &Config,
         handler: H,
@@ -146,7 +178,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         let (tell, told) = channel();
         let (ask, asked) = channel();
         let thread = thread::spawn(move || {
-            let mut server = Server::new(memory, &config, handler).expect("a server");
+            let mut server = deaf(mode, memory, &config, handler);
             let (_, address) = server.listen(&listen).expect("listening");
             let _ = tell.send((address, server.stop_handle().expect("a handle")));
             run(&mut server, &asked)
@@ -189,7 +221,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
     /// If it does not answer.
     pub fn ask<R: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Server<'static, H>) -> R + Send + 'static,
+        question: impl FnOnce(&mut AnyServer<H>) -> R + Send + 'static,
     ) -> R {
         let (tell, told) = channel();
         let question: Question<H> = Box::new(move |server| {
@@ -234,7 +266,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
     }
 }
 
-fn run<H: Handler>(server: &mut Server<'static, H>, asked: &Receiver<Question<H>>) -> Stats {
+fn run<H: Handler>(server: &mut AnyServer<H>, asked: &Receiver<Question<H>>) -> Stats {
     while !server.is_stopped() {
         server.turn(None).expect("a wait");
         for question in asked.try_iter() {

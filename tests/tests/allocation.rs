@@ -6,9 +6,11 @@ use rustix::process::Signal;
 use std::alloc::System;
 use std::thread;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
 use tests::process::{Folder, Program};
-use tests::server::{Echo, TRIGGERS, memory, server, with};
+use tests::server::{Echo, memory, server};
+use tidegate::Config;
 
 /// Counts what the present thread asks for.
 struct Counting;
@@ -42,10 +44,11 @@ static COUNTING: Counting = Counting;
 #[test]
 fn by_the_library() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let (tell, told) = std::sync::mpsc::channel();
         let serves = thread::spawn(move || {
-            let (mut server, address) = server::<64, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let (mut server, address) =
+                server::<64, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
             let stop = server.stop_handle().expect("a handle");
             tell.send((address, stop)).expect("heard");
             let before = ASKED.get();
@@ -74,7 +77,7 @@ fn by_the_library() {
         }
         stop.stop();
         drop(kept);
-        assert_eq!(serves.join().expect("no panic"), 0, "{trigger:?}");
+        assert_eq!(serves.join().expect("no panic"), 0, "{mode}");
     }
 }
 

@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::thread;
 use tests::attack::{ATTACKS, Length};
 use tests::bounded::{Watchdog, until};
+use tests::modes::SLEEPING;
 use tests::net::{Client, tcp, wake_ups};
 use tests::process::Program;
 
@@ -52,8 +53,8 @@ attacks! {
 #[ignore = "takes ten seconds"]
 fn nothing_wakes_an_idle_server() {
     let _bound = Watchdog::new();
-    let mut servers = ["level", "edge", "oneshot"].map(|trigger| {
-        let mut program = Program::start(&["--service", "echo", "--trigger", trigger]);
+    let mut servers = SLEEPING.map(|mode| {
+        let mut program = Program::start(&mode.with(&["--service", "echo"]));
         let mut clients: Vec<_> = (0..100).map(|_| tcp(program.address())).collect();
         clients.iter_mut().for_each(|client| client.echo(b"hello"));
         assert_eq!(program.statistics()["open"], 100);

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use tests::bounded::Watchdog;
+use tests::modes::{MODES, Mode};
 use tests::net::pattern;
 use tests::process::{Folder, Program, run_with};
 
@@ -21,22 +22,20 @@ struct Places {
     _folder: Folder,
 }
 
-fn start(trigger: &str) -> Places {
+fn start(mode: Mode) -> Places {
     let folder = Folder::new("clients");
     let unix = folder.path("s");
     let place = format!("unix:{unix}");
-    let mut program = Program::start_with(&[
+    let mut program = Program::start_with(&mode.with(&[
         "--service",
         "echo",
-        "--trigger",
-        trigger,
         "--listen",
         "127.0.0.1:0",
         "--listen",
         "[::1]:0",
         "--listen",
         &place,
-    ]);
+    ]));
     program.wait_for(&place);
     let output = program.output();
     let mut ports = output
@@ -79,8 +78,8 @@ fn check(places: Places, mut commands: Vec<Command>) {
 #[ignore = "needs socat"]
 fn socat() {
     let _bound = Watchdog::new();
-    for trigger in ["level", "edge", "oneshot"] {
-        let places = start(trigger);
+    for mode in MODES {
+        let places = start(mode);
         let to = [
             format!("TCP:127.0.0.1:{}", places.tcp),
             format!("TCP6:[::1]:{}", places.ipv6),
@@ -100,8 +99,8 @@ fn socat() {
 #[ignore = "needs nc (OpenBSD)"]
 fn nc() {
     let _bound = Watchdog::new();
-    for trigger in ["level", "edge", "oneshot"] {
-        let places = start(trigger);
+    for mode in MODES {
+        let places = start(mode);
         let to = [
             vec!["-N", "127.0.0.1", &places.tcp],
             vec!["-N", "::1", &places.ipv6],

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 use tests::bounded::{SOON, Watchdog};
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Running, TRIGGERS, memory, with};
+use tests::server::{Running, memory};
 use tidegate::{Class, Config, Conn, Handler, Reason};
 
 /// Echoes lines; floods whoever begins with `F`; finishes at once with who begins with `Q`. Tells why each connection ended.
@@ -45,37 +46,33 @@ impl Handler for Lines {
 const SHORT: Duration = Duration::from_millis(100);
 
 /// No deadline but those that a test sets.
-fn patient(trigger: tidegate::Trigger) -> Config {
+fn patient() -> Config {
     Config {
         first_byte: None,
         request: None,
         write_stall: None,
         idle: None,
         linger: None,
-        ..with(trigger)
+        ..Config::default()
     }
 }
 
 #[test]
 fn never_writing() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             first_byte: Some(SHORT),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &config, handler);
         let mut speaks = tcp(running.address());
         speaks.echo(b"I do\n");
         let began = Instant::now();
         let mut silent = tcp(running.address());
         silent.is_reset();
-        assert!(
-            began.elapsed() >= SHORT,
-            "{trigger:?}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= SHORT, "{mode}: {:?}", began.elapsed());
         let (reason, age) = ended.recv_timeout(SOON).expect("an end");
         assert_eq!(reason, Reason::Deadline(Class::FirstByte));
         assert!(age >= SHORT, "{age:?}");
@@ -87,22 +84,18 @@ fn never_writing() {
 #[test]
 fn falling_silent() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             idle: Some(SHORT),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &config, handler);
         let mut silent = tcp(running.address());
         let began = Instant::now();
         silent.echo(b"hello\n");
         silent.is_reset();
-        assert!(
-            began.elapsed() >= SHORT,
-            "{trigger:?}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= SHORT, "{mode}: {:?}", began.elapsed());
         let (reason, age) = ended.recv_timeout(SOON).expect("an end");
         assert_eq!(reason, Reason::Deadline(Class::Idle));
         assert!(age >= SHORT, "{age:?}");
@@ -112,13 +105,13 @@ fn falling_silent() {
 #[test]
 fn half_a_request() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             request: Some(SHORT),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &config, handler);
         let mut slow = tcp(running.address());
         let mut idle = tcp(running.address());
         idle.echo(b"whole\n");
@@ -126,11 +119,7 @@ fn half_a_request() {
         let began = Instant::now();
         slow.say(b"hal");
         slow.is_reset();
-        assert!(
-            began.elapsed() >= SHORT,
-            "{trigger:?}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= SHORT, "{mode}: {:?}", began.elapsed());
         let (reason, _) = ended.recv_timeout(SOON).expect("an end");
         assert_eq!(reason, Reason::Deadline(Class::Request));
         idle.echo(b"whole again\n");
@@ -141,13 +130,13 @@ fn half_a_request() {
 #[test]
 fn never_reading() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             write_stall: Some(SHORT),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<4, 1024, 65_536>(memory(), &config, handler);
+        let running = Running::start::<4, 1024, 65_536>(mode, memory(), &config, handler);
         let mut other = tcp(running.address());
         let began = Instant::now();
         let mut deaf = tcp(running.address());
@@ -158,14 +147,10 @@ fn never_reading() {
             if let Ok(end) = ended.try_recv() {
                 break end;
             }
-            assert!(began.elapsed() < SOON, "{trigger:?}: it never ends");
+            assert!(began.elapsed() < SOON, "{mode}: it never ends");
         };
         other.echo(b"hello\n");
-        assert!(
-            began.elapsed() >= SHORT,
-            "{trigger:?}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= SHORT, "{mode}: {:?}", began.elapsed());
         assert_eq!(end.0, Reason::Deadline(Class::WriteStall));
         assert!(end.1 >= SHORT, "{:?}", end.1);
         assert_eq!(running.stats().open, 1);
@@ -175,45 +160,38 @@ fn never_reading() {
 #[test]
 fn reading_slowly_is_progress() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             write_stall: Some(Duration::from_secs(5)),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<4, 64, 65_536>(memory(), &config, handler);
+        let running = Running::start::<4, 64, 65_536>(mode, memory(), &config, handler);
         let mut slow = tcp(running.address());
         slow.say(b"F");
         for _ in 0..200 {
             slow.hear(&[0; 10_000]);
         }
-        assert!(
-            ended.try_recv().is_err(),
-            "{trigger:?}: let go while it read"
-        );
+        assert!(ended.try_recv().is_err(), "{mode}: let go while it read");
     }
 }
 
 #[test]
 fn never_finishing() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             linger: Some(SHORT),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<4, 1024, 4096>(memory(), &config, handler);
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &config, handler);
         let mut stays = tcp(running.address());
         let began = Instant::now();
         stays.say(b"Q");
         assert_eq!(stays.rest(), b"");
         let (reason, _) = ended.recv_timeout(SOON).expect("an end");
-        assert!(
-            began.elapsed() >= SHORT,
-            "{trigger:?}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() >= SHORT, "{mode}: {:?}", began.elapsed());
         assert_eq!(
             reason,
             Reason::Finished,
@@ -225,17 +203,17 @@ fn never_finishing() {
 #[test]
 fn many_at_once_end_each_for_its_own_reason() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             // Long enough that whoever speaks does so in time.
             first_byte: Some(SHORT * 10),
             idle: Some(SHORT * 2),
             request: Some(SHORT * 3),
             write_stall: Some(SHORT * 4),
-            ..patient(trigger)
+            ..patient()
         };
         let (handler, ended) = Lines::new();
-        let running = Running::start::<64, 64, 65_536>(memory(), &config, handler);
+        let running = Running::start::<64, 64, 65_536>(mode, memory(), &config, handler);
         let said: [&[u8]; 4] = [b"", b"\n", b"half", b"F"];
         let clients: Vec<_> = (0..64)
             .map(|n| {

@@ -2,16 +2,15 @@
 
 use rustix::process::Signal;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
 use tests::process::Program;
-
-const TRIGGERS: [&str; 3] = ["level", "edge", "oneshot"];
 
 #[test]
 fn what_has_arrived_is_answered() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let mut program = Program::start(&["--service", "echo", "--trigger", trigger]);
+    for mode in MODES {
+        let mut program = Program::start(&mode.with(&["--service", "echo"]));
         let mut clients: Vec<_> = (0..10).map(|_| tcp(program.address())).collect();
         program.statistics_when("open", 10);
         for (n, client) in (0..).zip(&mut clients) {
@@ -19,7 +18,7 @@ fn what_has_arrived_is_answered() {
         }
         program.signal(Signal::TERM);
         for (n, mut client) in (0..).zip(clients) {
-            assert!(client.rest() == pattern(n, 30_000), "{trigger}");
+            assert!(client.rest() == pattern(n, 30_000), "{mode}");
         }
         let ended = program.end();
         assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
@@ -37,8 +36,8 @@ fn what_has_arrived_is_answered() {
 fn who_waits_to_be_accepted_is_served() {
     let _bound = Watchdog::new();
     for signal in [Signal::TERM, Signal::INT] {
-        for trigger in TRIGGERS {
-            let program = Program::start(&["--service", "echo", "--trigger", trigger]);
+        for mode in MODES {
+            let program = Program::start(&mode.with(&["--service", "echo"]));
             program.signal(Signal::STOP);
             let mut clients: Vec<_> = (0..50).map(|_| tcp(program.address())).collect();
             for (n, client) in (0..).zip(&mut clients) {
@@ -47,7 +46,7 @@ fn who_waits_to_be_accepted_is_served() {
             program.signal(signal);
             program.signal(Signal::CONT);
             for (n, mut client) in (0..).zip(clients) {
-                assert!(client.rest() == pattern(n, 5000), "{trigger}");
+                assert!(client.rest() == pattern(n, 5000), "{mode}");
             }
             let ended = program.end();
             assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
@@ -63,13 +62,11 @@ fn who_waits_to_be_accepted_is_served() {
 #[test]
 fn the_time_for_it_has_an_end() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         // It neither reads nor ends; nothing but the time for the drain would end it.
-        let program = Program::start(&[
+        let program = Program::start(&mode.with(&[
             "--service",
             "echo",
-            "--trigger",
-            trigger,
             "--drain",
             "200ms",
             "--idle",
@@ -78,13 +75,13 @@ fn the_time_for_it_has_an_end() {
             "off",
             "--linger",
             "off",
-        ]);
+        ]));
         let mut deaf = tcp(program.address());
         deaf.set_write_timeout(Some(core::time::Duration::from_millis(100)))
             .expect("SO_SNDTIMEO");
         while std::io::Write::write(&mut deaf, &[7; 4096]).is_ok() {}
         let ended = program.stop();
-        assert_eq!(ended.code, Some(0), "{trigger}: {}", ended.errors);
+        assert_eq!(ended.code, Some(0), "{mode}: {}", ended.errors);
         deaf.is_reset();
     }
 }
@@ -92,17 +89,9 @@ fn the_time_for_it_has_an_end() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let mut program = Program::start(&[
-            "--service",
-            "echo",
-            "--trigger",
-            trigger,
-            "--drain",
-            "off",
-            "--linger",
-            "off",
-        ]);
+    for mode in MODES {
+        let mut program =
+            Program::start(&mode.with(&["--service", "echo", "--drain", "off", "--linger", "off"]));
         let mut stays = tcp(program.address());
         stays.echo(b"hello");
         program.signal(Signal::TERM);
@@ -113,6 +102,6 @@ fn a_second_signal_ends_at_once() {
         );
         assert!(!program.has_ended(), "it waits for our end, for ever");
         let ended = program.stop();
-        assert_eq!(ended.code, Some(0), "{trigger}: {}", ended.errors);
+        assert_eq!(ended.code, Some(0), "{mode}: {}", ended.errors);
     }
 }

@@ -2,8 +2,10 @@
 
 use rustix::net::SendFlags;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, server, with};
+use tests::server::{Echo, Running, memory, server};
+use tidegate::Config;
 
 /// The last bytes and the end in one segment: MSG_MORE holds the bytes back until the end pushes them.
 fn say_and_finish(client: &mut std::net::TcpStream, bytes: &[u8]) {
@@ -18,10 +20,11 @@ fn say_and_finish(client: &mut std::net::TcpStream, bytes: &[u8]) {
 #[test]
 fn on_a_new_connection() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         for size in [1, 5, 256, 1023, 1024, 1025, 3000, 60_000] {
             // It is all there before the server looks for the first time.
-            let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let (mut server, address) =
+                server::<4, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
             let mut client = tcp(address);
             let said = pattern(size as u64, size);
             say_and_finish(&mut client, &said);
@@ -31,7 +34,7 @@ fn on_a_new_connection() {
             }
             assert!(
                 hears.join().expect("an end") == said,
-                "{trigger:?}, {size} bytes"
+                "{mode}, {size} bytes"
             );
             assert_eq!(server.stats().closed_by(tidegate::Reason::PeerFinished), 1);
         }
@@ -41,14 +44,14 @@ fn on_a_new_connection() {
 #[test]
 fn on_one_that_has_waited() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<4, 1024, 4096>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &Config::default(), Echo);
         for size in [1, 5, 256, 1023, 1024, 1025, 3000, 60_000] {
             let mut client = tcp(running.address());
             client.echo(b"waits");
             let said = pattern(size as u64, size);
             say_and_finish(&mut client, &said);
-            assert!(client.rest() == said, "{trigger:?}, {size} bytes");
+            assert!(client.rest() == said, "{mode}, {size} bytes");
         }
         let stats = running.stop();
         assert_eq!(stats.closed_by(tidegate::Reason::PeerFinished), 8);

@@ -5,24 +5,25 @@ use core::time::Duration;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use tests::bounded::Watchdog;
+use tests::modes::{MODES, Mode};
 use tests::net::{Client, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, with};
-use tidegate::{Config, FullTable, Trigger};
+use tests::server::{Echo, Running, memory};
+use tidegate::{Config, FullTable};
 
-fn start(trigger: Trigger, full: FullTable) -> Running<Echo> {
+fn start(mode: Mode, full: FullTable) -> Running<Echo> {
     let config = Config {
         connections: Some(2),
         full,
-        ..with(trigger)
+        ..Config::default()
     };
-    Running::start::<4, 1024, 4096>(memory(), &config, Echo)
+    Running::start::<4, 1024, 4096>(mode, memory(), &config, Echo)
 }
 
 #[test]
 fn wait() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = start(trigger, FullTable::Wait);
+    for mode in MODES {
+        let running = start(mode, FullTable::Wait);
         let mut clients: Vec<_> = (0..20).map(|_| tcp(running.address())).collect();
         for (n, client) in (0..).zip(&mut clients) {
             client.say(&[n; 10]);
@@ -31,18 +32,14 @@ fn wait() {
             let client = &mut clients[usize::from(n)];
             client.hear(&[n; 10]);
             // The one behind is being served too, nobody else.
-            assert_eq!(
-                running.stats().accepted,
-                u64::from(n + 2).min(20),
-                "{trigger:?}"
-            );
+            assert_eq!(running.stats().accepted, u64::from(n + 2).min(20), "{mode}");
             client.finish();
             assert_eq!(client.rest(), b"");
             let next = u64::from(n + 3).min(20);
             running.stats_when("the next has its place", |stats| stats.accepted == next);
         }
         let stats = running.stop();
-        assert_eq!((stats.accepted, stats.peak), (20, 2), "{trigger:?}");
+        assert_eq!((stats.accepted, stats.peak), (20, 2), "{mode}");
         assert_eq!(
             (stats.refused_full, stats.evicted(), stats.unasked),
             (0, 0, 0)
@@ -53,8 +50,8 @@ fn wait() {
 #[test]
 fn refuse() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = start(trigger, FullTable::Refuse);
+    for mode in MODES {
+        let running = start(mode, FullTable::Refuse);
         let mut kept = [(); 2].map(|()| tcp(running.address()));
         for client in &mut kept {
             client.echo(b"mine");
@@ -62,7 +59,7 @@ fn refuse() {
         for n in 1..=10 {
             assert!(
                 is_refused(running.address()),
-                "{trigger:?}: an orderly end would look like an answer"
+                "{mode}: an orderly end would look like an answer"
             );
             running.stats_when("it is counted", |stats| stats.refused_full == n);
         }
@@ -89,8 +86,8 @@ fn is_refused(address: SocketAddr) -> bool {
 #[test]
 fn evict() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = start(trigger, FullTable::Evict);
+    for mode in MODES {
+        let running = start(mode, FullTable::Evict);
         let mut clients = vec![tcp(running.address()), tcp(running.address())];
         for client in &mut clients {
             client.echo(b"mine");
@@ -101,7 +98,7 @@ fn evict() {
             clients.push(new);
             let mut oldest = clients.remove(0);
             oldest.is_reset();
-            assert_eq!(running.stats().evicted(), n, "{trigger:?}");
+            assert_eq!(running.stats().evicted(), n, "{mode}");
             for client in &mut clients {
                 client.echo(b"still mine");
             }
@@ -114,8 +111,8 @@ fn evict() {
 #[test]
 fn evict_waits_while_nobody_is_idle() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = start(trigger, FullTable::Evict);
+    for mode in MODES {
+        let running = start(mode, FullTable::Evict);
         // Both have an answer in front of them that they do not take.
         let mut busy = [(); 2].map(|()| tcp(running.address()));
         for client in &mut busy {
@@ -136,6 +133,6 @@ fn evict_waits_while_nobody_is_idle() {
         drop(one);
         new.hear(b"hello");
         let stats = running.stats();
-        assert_eq!((stats.accepted, stats.evicted()), (3, 0), "{trigger:?}");
+        assert_eq!((stats.accepted, stats.evicted()), (3, 0), "{mode}");
     }
 }

@@ -2,9 +2,10 @@
 
 use std::thread;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, with};
-use tidegate::{Conn, Handler, Reason};
+use tests::server::{Echo, Running, memory};
+use tidegate::{Config, Conn, Handler, Reason};
 
 /// Answers after the peer's end, with what it was sent in all.
 struct AfterTheEnd;
@@ -27,15 +28,16 @@ impl Handler for AfterTheEnd {
 #[test]
 fn the_client_first() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<4, 1024, 65_536>(memory(), &with(trigger), AfterTheEnd);
+    for mode in MODES {
+        let running =
+            Running::start::<4, 1024, 65_536>(mode, memory(), &Config::default(), AfterTheEnd);
         for size in [0, 1, 1024, 30_000] {
             let mut client = tcp(running.address());
             client.say(&pattern(9, size));
             client.finish();
             assert!(
                 client.rest() == pattern(size as u64, 50_000),
-                "{trigger:?}, {size} bytes"
+                "{mode}, {size} bytes"
             );
         }
         let stats = running.stop();
@@ -63,15 +65,15 @@ impl Handler for UntilQ {
 #[test]
 fn the_server_first() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<4, 1024, 4096>(memory(), &with(trigger), UntilQ);
+    for mode in MODES {
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &Config::default(), UntilQ);
         let mut client = tcp(running.address());
         client.echo(b"hello");
         client.say(b"q");
         assert_eq!(client.rest(), b"qbye");
         // The server waits for our end and takes what is still sent: no reset.
         client.say(&pattern(1, 10_000));
-        assert_eq!(running.stats().open, 1, "{trigger:?}");
+        assert_eq!(running.stats().open, 1, "{mode}");
         client.finish();
         assert_eq!(client.rest(), b"");
         let stats = running.stats_when("it is closed", |stats| stats.open == 0);
@@ -82,15 +84,15 @@ fn the_server_first() {
 #[test]
 fn both_while_much_is_on_its_way() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<4, 1024, 4096>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &Config::default(), Echo);
         let said = pattern(3, 1_000_000);
         let mut client = tcp(running.address());
         let mut says = client.try_clone().expect("a descriptor");
         let hears = thread::spawn(move || client.rest());
         says.say(&said);
         says.finish();
-        assert!(hears.join().expect("an end") == said, "{trigger:?}");
+        assert!(hears.join().expect("an end") == said, "{mode}");
         let stats = running.stats_when("it is closed", |stats| stats.open == 0);
         assert_eq!((stats.bytes_in, stats.bytes_out), (1_000_000, 1_000_000));
     }

@@ -5,6 +5,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::net::sockopt;
 use rustix::process::getpid;
 use tests::bounded::Watchdog;
+use tests::modes::Mode;
 use tests::net::{Client, descriptors, flags, server_end, tcp};
 use tests::process::Program;
 use tests::server::{Echo, Running, anywhere, memory};
@@ -63,7 +64,13 @@ fn what_was_asked_for() {
         send_buffer: Some(20_000),
         ..anywhere()
     };
-    let running = Running::listen::<4, 1024, 4096>(memory(), &Config::default(), Echo, &listen);
+    let running = Running::listen::<4, 1024, 4096>(
+        Mode::default(),
+        memory(),
+        &Config::default(),
+        Echo,
+        &listen,
+    );
     let mut client = tcp(running.address());
     client.echo(b"hello");
     let (_, socket) = server_end(getpid(), &client);
@@ -86,7 +93,13 @@ fn nothing_at_all() {
         send_buffer: None,
         ..anywhere()
     };
-    let running = Running::listen::<4, 1024, 4096>(memory(), &Config::default(), Echo, &listen);
+    let running = Running::listen::<4, 1024, 4096>(
+        Mode::default(),
+        memory(),
+        &Config::default(),
+        Echo,
+        &listen,
+    );
     let mut client = tcp(running.address());
     client.echo(b"hello");
     let (_, socket) = server_end(getpid(), &client);

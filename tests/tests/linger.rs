@@ -3,8 +3,9 @@
 use core::time::Duration;
 use std::io::Read;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Running, TRIGGERS, memory, with};
+use tests::server::{Running, memory};
 use tidegate::{Config, Conn, Handler, Reason};
 
 const ANSWER: usize = 300_000;
@@ -24,8 +25,8 @@ impl Handler for Answer {
 #[test]
 fn it_gets_all_of_it() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<4, 1024, ANSWER>(memory(), &with(trigger), Answer);
+    for mode in MODES {
+        let running = Running::start::<4, 1024, ANSWER>(mode, memory(), &Config::default(), Answer);
         let mut client = tcp(running.address());
         // The server reads the first 1,024 bytes; all else lies unread in the kernel when it has sent everything.
         client.say(&pattern(2, 20_000));
@@ -34,7 +35,7 @@ fn it_gets_all_of_it() {
         // And more input comes after the server has begun to close.
         client.say(&pattern(3, 20_000));
         let rest = client.rest();
-        assert!([begin, rest].concat() == pattern(1, ANSWER), "{trigger:?}");
+        assert!([begin, rest].concat() == pattern(1, ANSWER), "{mode}");
         client.say(b"late");
         drop(client);
         let stats = running.stats_when("it is closed", |stats| stats.open == 0);
@@ -45,14 +46,14 @@ fn it_gets_all_of_it() {
 #[test]
 fn its_patience_has_a_bound() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         // A client that goes on for ever is stopped by the count of bytes.
         let config = Config {
             linger_bytes: 10_000,
             linger: None,
-            ..with(trigger)
+            ..Config::default()
         };
-        let running = Running::start::<4, 1024, ANSWER>(memory(), &config, Answer);
+        let running = Running::start::<4, 1024, ANSWER>(mode, memory(), &config, Answer);
         let mut client = tcp(running.address());
         client.say(b"?");
         assert!(client.rest() == pattern(1, ANSWER));
@@ -62,9 +63,9 @@ fn its_patience_has_a_bound() {
         // One that says nothing and stays, by the deadline.
         let config = Config {
             linger: Some(Duration::from_millis(100)),
-            ..with(trigger)
+            ..Config::default()
         };
-        let running = Running::start::<4, 1024, ANSWER>(memory(), &config, Answer);
+        let running = Running::start::<4, 1024, ANSWER>(mode, memory(), &config, Answer);
         let mut client = tcp(running.address());
         client.say(b"?");
         assert!(client.rest() == pattern(1, ANSWER));

@@ -1,4 +1,5 @@
-//! A server serves from within another loop: its descriptor is readable when it has something to do.
+//! A server serves from within another loop: its descriptor is readable when it has something to do. Only epoll has one
+//! descriptor for all of them.
 
 use core::time::Duration;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -8,9 +9,17 @@ use rustix::time::{ClockId, clock_gettime};
 use std::sync::mpsc::channel;
 use std::thread;
 use tests::bounded::{SOON, Watchdog};
+use tests::modes::{EPOLL, Mode};
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Echo, TRIGGERS, memory, server, with};
-use tidegate::{Class, Config, Handler, Reason, Server};
+use tests::server::{Echo, memory, over_epoll};
+use tidegate::{Class, Config, Handler, Reason, Server, Trigger};
+
+fn with(trigger: Trigger) -> Config {
+    Config {
+        trigger,
+        ..Config::default()
+    }
+}
 
 /// How long the outer loop may sleep: until the server's next deadline.
 fn patience<H: Handler>(server: &Server<'_, H>) -> Timespec {
@@ -43,8 +52,8 @@ fn talk(address: core::net::SocketAddr) {
 #[test]
 fn in_poll() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+    for Mode { trigger, .. } in EPOLL {
+        let (mut server, address) = over_epoll::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
         let talks = thread::spawn(move || talk(address));
         while server.stats().closed_by(Reason::PeerFinished) < 3 {
             let mut fds = [PollFd::new(&server, PollFlags::IN)];
@@ -58,9 +67,10 @@ fn in_poll() {
 #[test]
 fn in_epoll_beside_something_else() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for Mode { trigger, .. } in EPOLL {
         for edge in [EventFlags::empty(), EventFlags::ET] {
-            let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let (mut server, address) =
+                over_epoll::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
             let (other, other_end) = std::io::pipe().expect("a pipe");
             let outer = epoll::create(CreateFlags::CLOEXEC).expect("an epoll set");
             epoll::add(
@@ -114,12 +124,12 @@ fn is_readable<H: Handler>(server: &Server<'_, H>) -> bool {
 #[test]
 fn it_tells_when_it_is_due() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
+    for Mode { trigger, .. } in EPOLL {
         let config = Config {
             first_byte: Some(Duration::from_millis(80)),
             ..with(trigger)
         };
-        let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &config, Echo);
+        let (mut server, address) = over_epoll::<4, 1024, 4096, _>(memory(), &config, Echo);
         let mut silent = tcp(address);
         let (tell, told) = channel();
         thread::spawn(move || tell.send(silent.is_reset()));

@@ -15,7 +15,9 @@ fn every_option_is_taken() {
     let all = [
         ("--service", vec!["echo"]),
         ("--listen", vec![&socket]),
+        ("--backend", vec!["poll", "select", "spin", "epoll"]),
         ("--trigger", vec!["level", "edge", "oneshot"]),
+        ("--spin", vec!["50us", "1ms", "off"]),
         ("--connections", vec!["1", "900"]),
         ("--full", vec!["wait", "refuse", "evict"]),
         ("--per-source", vec!["1", "off"]),
@@ -69,6 +71,15 @@ fn wrong_usage_is_told_with_the_value() {
             &["telnet", "--service", "print", "chat"][..],
         ),
         (&["--service"], &["--service"]),
+        (
+            &["--backend", "kqueue"],
+            &["kqueue", "epoll", "poll", "select", "spin"],
+        ),
+        (
+            &["--backend", "select", "--trigger", "edge"],
+            &["--trigger edge", "select", "level", "--backend epoll"],
+        ),
+        (&["--spin", "0us"], &["0us", "off"]),
         (
             &["--trigger", "rising"],
             &["rising", "level", "edge", "oneshot"],
@@ -192,7 +203,9 @@ fn help_lists_every_option_and_default() {
         for (option, default) in [
             ("--service", "[print]"),
             ("--listen", "[127.0.0.1:8080]"),
+            ("--backend", "[epoll]"),
             ("--trigger", "[level]"),
+            ("--spin", "[off]"),
             ("--connections", "[1024]"),
             ("--full", "[wait]"),
             ("--per-source", "[off on loopback"),

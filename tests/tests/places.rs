@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, tcp, unix};
 use tests::process::{Folder, Program, run};
 
@@ -18,12 +19,10 @@ fn several_at_once() {
     let folder = Folder::new("several");
     let paths = [folder.path("a"), folder.path("b")];
     let [a, b] = paths.clone().map(|path| format!("unix:{path}"));
-    for trigger in ["level", "edge", "oneshot"] {
-        let mut program = Program::start_with(&[
+    for mode in MODES {
+        let mut program = Program::start_with(&mode.with(&[
             "--service",
             "print",
-            "--trigger",
-            trigger,
             "--listen",
             "[::1]:0",
             "--listen",
@@ -36,7 +35,7 @@ fn several_at_once() {
             "127.0.0.1:0",
             "--listen",
             &b,
-        ]);
+        ]));
         program.wait_for(&format!("listening on {b}"));
         let places: Vec<_> = program
             .output()

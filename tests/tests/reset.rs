@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, reset, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, server, with};
-use tidegate::Reason;
+use tests::server::{Echo, Running, memory, server};
+use tidegate::{Config, Reason};
 use tidegate_core::FaultKind;
 
 const RESET: Reason = Reason::Failed(FaultKind::Reset.with_code(0));
@@ -12,8 +13,9 @@ const RESET: Reason = Reason::Failed(FaultKind::Reset.with_code(0));
 #[test]
 fn before_the_accept() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let (mut server, address) = server::<8, 1024, 4096, _>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let (mut server, address) =
+            server::<8, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
         for said in [0, 1, 5000] {
             let mut client = tcp(address);
             client.say(&pattern(1, said));
@@ -28,11 +30,7 @@ fn before_the_accept() {
         }
         lives.hear(b"hello");
         let stats = server.stats();
-        assert_eq!(
-            stats.closed_by(RESET) + stats.accept_failures,
-            3,
-            "{trigger:?}"
-        );
+        assert_eq!(stats.closed_by(RESET) + stats.accept_failures, 3, "{mode}");
         assert_eq!((stats.open, stats.stale, stats.unasked), (1, 0, 0));
     }
 }
@@ -40,8 +38,8 @@ fn before_the_accept() {
 #[test]
 fn after_the_accept() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<8, 1024, 4096>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let running = Running::start::<8, 1024, 4096>(mode, memory(), &Config::default(), Echo);
         let mut lives = tcp(running.address());
         lives.echo(b"hello");
         // Silent; in the middle of an exchange; with an answer left unread; while it is flooded.
@@ -67,7 +65,7 @@ fn after_the_accept() {
         flood.join().expect("an end");
 
         let stats = running.stats_when("each is closed", |stats| stats.open == 1);
-        assert_eq!(stats.closed_by(RESET), 4, "{trigger:?}: {stats:?}");
+        assert_eq!(stats.closed_by(RESET), 4, "{mode}: {stats:?}");
         assert_eq!((stats.accepted, stats.stale, stats.unasked), (5, 0, 0));
         lives.echo(b"still here");
     }
@@ -76,8 +74,8 @@ fn after_the_accept() {
 #[test]
 fn after_the_servers_end() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<8, 1024, 4096>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let running = Running::start::<8, 1024, 4096>(mode, memory(), &Config::default(), Echo);
         let mut client = tcp(running.address());
         client.echo(b"hello");
         running.handle().stop();
@@ -87,7 +85,7 @@ fn after_the_servers_end() {
         assert_eq!(
             stats.closed_by(Reason::Stopping),
             1,
-            "{trigger:?}: the first cause counts"
+            "{mode}: the first cause counts"
         );
     }
 }

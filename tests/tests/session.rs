@@ -1,17 +1,16 @@
-//! A session is the same byte for byte, whether the kernel reports by level, by edge or once.
+//! A session is the same byte for byte, however the kernel is asked, and whether it reports by level, by edge or once.
 
 use std::net::TcpStream;
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
 use tests::process::Program;
-
-const TRIGGERS: [&str; 3] = ["level", "edge", "oneshot"];
 
 #[test]
 fn print_tells_every_byte() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let mut program = Program::start(&["--service", "print", "--trigger", trigger]);
+    for mode in MODES {
+        let mut program = Program::start(&mode.with(&["--service", "print"]));
         let mut client = tcp(program.address());
         let peer = client.local_addr().expect("an address");
         let mut expected = vec![
@@ -52,7 +51,7 @@ fn print_tells_every_byte() {
         let ended = program.stop();
         let lines: Vec<_> = ended.output.lines().collect();
         let (summary, lines) = lines.split_last().expect("lines");
-        assert_eq!(lines, expected, "{trigger}");
+        assert_eq!(lines, expected, "{mode}");
         assert!(
             summary.starts_with("stopped: 1 connections accepted, 0 refused, 0 evicted; "),
             "{summary}"
@@ -64,8 +63,8 @@ fn print_tells_every_byte() {
 #[test]
 fn echo_sends_back_every_byte() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let program = Program::start(&["--service", "echo", "--trigger", trigger]);
+    for mode in MODES {
+        let program = Program::start(&mode.with(&["--service", "echo"]));
         let mut client = tcp(program.address());
         let sizes = [1, 2, 255, 256, 4095, 4096, 4097, 16_384, 16_385, 20_000];
         for (n, size) in sizes.into_iter().enumerate() {
@@ -79,7 +78,7 @@ fn echo_sends_back_every_byte() {
         let said = format!(
             "1 connections accepted, 0 refused, 0 evicted; {bytes} bytes in, {bytes} bytes out; "
         );
-        assert!(ended.output.contains(&said), "{trigger}: {}", ended.output);
+        assert!(ended.output.contains(&said), "{mode}: {}", ended.output);
         assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
     }
 }
@@ -99,8 +98,8 @@ fn both_ways(mut client: TcpStream, bytes: &[u8]) {
 #[test]
 fn discard_answers_nothing_and_chat_answers_the_others() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let program = Program::start(&["--service", "discard", "--trigger", trigger]);
+    for mode in MODES {
+        let program = Program::start(&mode.with(&["--service", "discard"]));
         let mut client = tcp(program.address());
         client.say(&pattern(1, 100_000));
         client.finish();
@@ -112,7 +111,7 @@ fn discard_answers_nothing_and_chat_answers_the_others() {
                 .contains(" 100000 bytes in, 0 bytes out; ")
         );
 
-        let mut program = Program::start(&["--service", "chat", "--trigger", trigger]);
+        let mut program = Program::start(&mode.with(&["--service", "chat"]));
         let mut clients = [(); 3].map(|()| tcp(program.address()));
         program.statistics_when("open", 3);
         let [one, two, three] = &mut clients;

@@ -7,8 +7,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 use tests::bounded::{SOON, Watchdog};
+use tests::modes::{MODES, SLEEPING};
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, server, with};
+use tests::server::{Echo, Running, memory, server};
 use tidegate::{Class, Config, Conn, Handler, Reason};
 
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
@@ -56,8 +57,8 @@ fn storm<T, R>(thread: &thread::JoinHandle<T>, during: impl FnOnce() -> R) -> R 
 #[test]
 fn no_byte_is_lost() {
     let _bound = Watchdog::new();
-    for trigger in TRIGGERS {
-        let running = Running::start::<4, 1024, 4096>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &Config::default(), Echo);
         let stats = storm(running.thread().expect("a thread"), || {
             let began = Instant::now();
             let mut round = 0;
@@ -74,7 +75,7 @@ fn no_byte_is_lost() {
         assert_eq!(
             stats.closed_by(Reason::PeerFinished),
             stats.accepted,
-            "{trigger:?}"
+            "{mode}"
         );
     }
 }
@@ -94,13 +95,13 @@ impl Handler for Ages {
 fn no_deadline_is_early() {
     let _bound = Watchdog::new();
     const LENGTH: Duration = Duration::from_millis(150);
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             first_byte: Some(LENGTH),
-            ..with(trigger)
+            ..Config::default()
         };
         let (tell, told) = channel();
-        let running = Running::start::<4, 1024, 4096>(memory(), &config, Ages(tell));
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &config, Ages(tell));
         storm(running.thread().expect("a thread"), || {
             let began = Instant::now();
             let mut silent = tcp(running.address());
@@ -109,30 +110,33 @@ fn no_deadline_is_early() {
         });
         let (reason, age) = told.recv_timeout(SOON).expect("an end");
         assert_eq!(reason, Reason::Deadline(Class::FirstByte));
-        assert!(age >= LENGTH, "{trigger:?}: {age:?}");
+        assert!(age >= LENGTH, "{mode}: {age:?}");
     }
 }
 
 #[test]
 fn no_wait_is_shortened() {
     let _bound = Watchdog::new();
-    let thread = thread::spawn(|| {
-        let (mut server, _) = server::<4, 1024, 4096, _>(memory(), &Config::default(), Echo);
-        // What is queued at first is done at once.
-        server.turn(Some(Duration::ZERO)).expect("a wait");
-        for micros in [1, 999, 1000, 1001, 20_500, 150_000] {
-            let length = Duration::from_micros(micros);
-            let began = Instant::now();
-            server.turn(Some(length)).expect("a wait");
-            assert!(
-                began.elapsed() >= length,
-                "{:?} instead of {length:?}",
-                began.elapsed()
-            );
-        }
-    });
-    storm(&thread, || {
-        tests::bounded::until("the waits are over", || thread.is_finished());
-    });
-    thread.join().expect("no wait too short");
+    for mode in SLEEPING {
+        let thread = thread::spawn(move || {
+            let (mut server, _) =
+                server::<4, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
+            // What is queued at first is done at once.
+            server.turn(Some(Duration::ZERO)).expect("a wait");
+            for micros in [1, 999, 1000, 1001, 20_500, 150_000] {
+                let length = Duration::from_micros(micros);
+                let began = Instant::now();
+                server.turn(Some(length)).expect("a wait");
+                assert!(
+                    began.elapsed() >= length,
+                    "{mode}: {:?} instead of {length:?}",
+                    began.elapsed()
+                );
+            }
+        });
+        storm(&thread, || {
+            tests::bounded::until("the waits are over", || thread.is_finished());
+        });
+        thread.join().expect("no wait too short");
+    }
 }

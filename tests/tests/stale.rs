@@ -8,8 +8,9 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Mutex;
 use tests::bounded::{SOON, Watchdog};
+use tests::modes::{EPOLL, MODES};
 use tests::net::{Client, pattern, reset, server_end, tcp};
-use tests::server::{Echo, Running, TRIGGERS, memory, serve, server, turn_until, with};
+use tests::server::{Echo, Running, memory, over_epoll, serve, server, turn_until};
 use tidegate::{Config, Conn, Handler, Reason, Server, Token};
 
 /// Descriptors are looked for by number: one test at a time.
@@ -19,8 +20,9 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn closing_and_accepting_in_one_batch() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
-    for trigger in TRIGGERS {
-        let (mut server, address) = server::<16, 1024, 4096, _>(memory(), &with(trigger), Echo);
+    for mode in MODES {
+        let (mut server, address) =
+            server::<16, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
         let mut clients: Vec<TcpStream> = (0..16).map(|_| tcp(address)).collect();
         turn_until(&mut server, "all are accepted", |stats| stats.open == 16);
         for round in 0..50 {
@@ -49,7 +51,7 @@ fn closing_and_accepting_in_one_batch() {
                     client.hear(b"new");
                 }
                 for (n, mut client) in finishing {
-                    assert!(client.rest() == message(n), "{trigger:?}, round {round}");
+                    assert!(client.rest() == message(n), "{mode}, round {round}");
                 }
                 for (n, client) in &mut kept {
                     client.hear(&message(*n));
@@ -66,7 +68,7 @@ fn closing_and_accepting_in_one_batch() {
         assert_eq!(
             (stats.stale, stats.unasked, stats.rebuilds),
             (0, 0, 0),
-            "{trigger:?}"
+            "{mode}"
         );
         assert_eq!(server.repairs(), 0);
     }
@@ -95,13 +97,13 @@ impl Handler for Obeys {
 fn a_copy_that_somebody_keeps_is_never_heard_of_again() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         let config = Config {
             idle: Some(Duration::from_millis(50)),
             linger: Some(Duration::from_millis(50)),
-            ..with(trigger)
+            ..Config::default()
         };
-        let running = Running::start::<8, 1024, 4096>(memory(), &config, Obeys);
+        let running = Running::start::<8, 1024, 4096>(mode, memory(), &config, Obeys);
         let mut copies = Vec::new();
         // Closed by an abort, after finishing, by a deadline, by the peer's end.
         for how in [b"a", b"f", b"-", b"e"] {
@@ -123,19 +125,24 @@ fn a_copy_that_somebody_keeps_is_never_heard_of_again() {
         assert_eq!(
             (stats.accepted, stats.stale, stats.rebuilds),
             (5, 0, 0),
-            "{trigger:?}"
+            "{mode}"
         );
     }
 }
 
 /// Somebody else's registration in our set, which cannot be removed: what is left of a descriptor that a child or a
-/// library copied and we closed. It is ready for ever.
+/// library copied and we closed. It is ready for ever. Only epoll's kernel side remembers it: poll and select are told
+/// at each wait what to look at.
 #[test]
 fn what_cannot_be_removed_is_left_behind_with_its_set() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
-    for trigger in TRIGGERS {
-        let (mut server, address) = server::<8, 1024, 4096, _>(memory(), &with(trigger), Echo);
+    for mode in EPOLL {
+        let config = Config {
+            trigger: mode.trigger,
+            ..Config::default()
+        };
+        let (mut server, address) = over_epoll::<8, 1024, 4096, _>(memory(), &config, Echo);
         let mut client = tcp(address);
         serve(&mut server, || client.echo(b"hello"));
         // The token of a connection that is gone: the same slot, an earlier life.
@@ -162,14 +169,14 @@ fn what_cannot_be_removed_is_left_behind_with_its_set() {
         while server.stats().rebuilds == 0 {
             server.turn(Some(SOON)).expect("a wait");
             turns += 1;
-            assert!(turns < 20, "{trigger:?}: {turns} turns without a cure");
+            assert!(turns < 20, "{mode}: {turns} turns without a cure");
         }
         // Everything else is in the new set: the connection, the listener, the wish to stop. Nothing wakes it now.
         let stale = server.stats().stale;
         for _ in 0..20 {
             server.turn(Some(Duration::ZERO)).expect("a wait");
         }
-        assert!(!is_readable(&server), "{trigger:?}");
+        assert!(!is_readable(&server), "{mode}");
         let mut new = tcp(address);
         serve(&mut server, || {
             lives.echo(b"hello again");
@@ -183,7 +190,7 @@ fn what_cannot_be_removed_is_left_behind_with_its_set() {
         assert_eq!(
             (stats.stale, stats.rebuilds, stats.open),
             (stale, 1, 0),
-            "{trigger:?}"
+            "{mode}"
         );
         assert_eq!(stats.closed_by(Reason::PeerFinished), 3, "{stats:?}");
     }
@@ -204,7 +211,7 @@ fn is_readable<H: Handler>(server: &Server<'_, H>) -> bool {
 fn any_word_may_be_reported() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
-    let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &Config::default(), Echo);
+    let (mut server, address) = over_epoll::<4, 1024, 4096, _>(memory(), &Config::default(), Echo);
     let mut lives = tcp(address);
     serve(&mut server, || lives.echo(b"hello"));
     let live = server

@@ -2,6 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::bounded::Watchdog;
+use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
 use tests::process::Program;
 
@@ -16,8 +17,8 @@ fn a_thousand_at_once() {
         ..limit
     };
     setrlimit(Resource::Nofile, raised).expect("RLIMIT_NOFILE");
-    for trigger in ["level", "edge", "oneshot"] {
-        let mut program = Program::start(&["--service", "echo", "--trigger", trigger]);
+    for mode in MODES {
+        let mut program = Program::start(&mode.with(&["--service", "echo"]));
         let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| tcp(program.address())).collect();
         for round in 0..3 {
             let message = |n: usize| pattern((round * CONNECTIONS + n) as u64, 100 + n);

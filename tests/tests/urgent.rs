@@ -9,10 +9,11 @@ use rustix::process::getpid;
 use std::sync::Mutex;
 use std::time::Instant;
 use tests::bounded::{Watchdog, until};
+use tests::modes::{MODES, SLEEPING};
 use tests::net::{Client, descriptors, tcp, unix};
 use tests::process::Folder;
-use tests::server::{Echo, TRIGGERS, memory, serve, server, turn_until, with};
-use tidegate::{Address, Handler, Listen, Server};
+use tests::server::{Echo, deaf, memory, serve, server, turn_until};
+use tidegate::{Address, Config, Handler, Listen};
 
 /// Descriptors are counted: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -21,10 +22,11 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn bytes_around_an_urgent_one() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
-    for trigger in TRIGGERS {
+    for mode in MODES {
         // All of it is there when the server looks for the first time; or it comes to one that waits.
         for waits in [false, true] {
-            let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+            let (mut server, address) =
+                server::<4, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
             let mut client = tcp(address);
             if waits {
                 serve(&mut server, || client.echo(b"-"));
@@ -35,11 +37,7 @@ fn bytes_around_an_urgent_one() {
                 client.say(b"de");
                 serve(&mut server, || client.hear(b"abde"));
                 serve(&mut server, || client.echo(b"and on"));
-                assert_eq!(
-                    server.stats().open,
-                    1,
-                    "{trigger:?}, {waits}, round {round}"
-                );
+                assert_eq!(server.stats().open, 1, "{mode}, {waits}, round {round}");
             }
             // And with the end right behind.
             client.say(b"ab");
@@ -47,7 +45,7 @@ fn bytes_around_an_urgent_one() {
             client.say(b"de");
             client.finish();
             let rest = serve(&mut server, || client.rest());
-            assert_eq!(rest, b"abde", "{trigger:?}, {waits}");
+            assert_eq!(rest, b"abde", "{mode}, {waits}");
             turn_until(&mut server, "it is closed", |stats| stats.open == 0);
         }
     }
@@ -57,8 +55,9 @@ fn bytes_around_an_urgent_one() {
 fn an_urgent_byte_alone_does_not_spin() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
-    for trigger in TRIGGERS {
-        let (mut server, address) = server::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
+    for mode in SLEEPING {
+        let (mut server, address) =
+            server::<4, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
         let mut client = tcp(address);
         serve(&mut server, || client.echo(b"-"));
         send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
@@ -85,10 +84,10 @@ fn bytes_behind_a_passed_descriptor() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
     let folder = Folder::new("passed");
-    for trigger in TRIGGERS {
-        let path = folder.path(&format!("{trigger:?}"));
+    for mode in MODES {
+        let path = folder.path(&format!("{mode}"));
         let memory = memory::<4, 1024, 4096, ()>();
-        let mut server = Server::new(memory, &with(trigger), Takes).expect("a server");
+        let mut server = deaf(mode, memory, &Config::default(), Takes);
         let listen = Listen::on(Address::Unix(&path));
         server.listen(&listen).expect("listening");
         let mut client = unix(&path);
@@ -113,6 +112,6 @@ fn bytes_behind_a_passed_descriptor() {
             descriptors(getpid()) == before
         });
         client.finish();
-        assert_eq!(serve(&mut server, || client.rest()), b"", "{trigger:?}");
+        assert_eq!(serve(&mut server, || client.rest()), b"", "{mode}");
     }
 }

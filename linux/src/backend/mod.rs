@@ -35,7 +35,7 @@ pub enum Kind {
     Poll,
     /// `select(2)`: as sets of bits.
     Select,
-    /// No waiting: every source is tried, round and round.
+    /// No waiting: every source is asked by itself, round and round.
     Spin,
 }
 

@@ -6,7 +6,7 @@ use rustix::event::{FdSetElement, PollFd};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::heapless::{Vec, VecView};
-use tidegate_core::{Directions, Event, LISTENERS, Token};
+use tidegate_core::{Directions, LISTENERS, Token};
 
 /// Room for `N` registrations, of 28 bytes each, and for two sets of `W` machine words, which only
 /// [`Select`](super::Select) needs: a bit for each descriptor that the process may have, so that `W` words serve numbers
@@ -90,17 +90,6 @@ pub(super) struct Registered {
     pub(super) token: Token,
     pub(super) fd: RawFd,
     pub(super) directions: Directions,
-}
-
-impl Registered {
-    /// As if all it is registered for were reported.
-    pub(super) const fn guess(&self) -> Event {
-        Event::Ready {
-            token: self.token,
-            directions: self.directions,
-            closing: false,
-        }
-    }
 }
 
 /// The registrations, without gaps, in no order, and where to find each.

@@ -1,22 +1,22 @@
 //! `poll(2)`: the whole list at every wait, and through the whole list afterwards.
 
-use super::places::{Change, Lent, List, Places};
+use super::places::{Change, Lent, List, Places, Registered};
 use super::{Backend, Kind, Report, sealed};
 use crate::clock;
 use crate::error::CallError;
 use core::fmt;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::heapless::VecView;
 use tidegate_core::{Directions, Event, Instant, Token, Trigger};
 
 /// A list of descriptors, handed to the kernel at each wait: level only. A wait costs time in proportion to the number
-/// of registrations, ready or not.
+/// of registrations, ready or not, and tells nothing of who was ready first.
 pub struct Poll<'m> {
     list: List<'m>,
     polled: &'m mut VecView<PollFd<'static>>,
-    /// The last wait told nothing.
+    /// The last wait told nothing: each is to be asked by itself.
     blind: bool,
 }
 
@@ -61,9 +61,7 @@ impl Backend for Poll<'_> {
         _trigger: Trigger,
     ) -> Result<bool, Errno> {
         let (change, mended) = self.list.set(socket, token, was, now)?;
-        // SAFETY: it is withdrawn before it is closed, so that it is open at every wait.
-        let kept = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
-        let fresh = PollFd::from_borrowed_fd(kept, interest(now));
+        let fresh = polled(socket.as_raw_fd(), now);
         match change {
             // Both lists are of one length and one capacity.
             Change::Added => self.polled.push(fresh).map_err(|_| Errno::NOSPC)?,
@@ -94,7 +92,7 @@ impl Backend for Poll<'_> {
                 Ok(_) => return Ok(self.list.len()),
                 Err(Errno::INTR) => {}
                 // No memory for the list in the kernel, or more of them than the limit of open files that somebody has
-                // lowered (`poll(2)`, section "Errors"): the system calls will tell.
+                // lowered (`poll(2)`, section "Errors"). It serves on, awake, until that is mended.
                 Err(Errno::NOMEM | Errno::INVAL) => {
                     self.blind = true;
                     return Ok(self.list.len());
@@ -106,13 +104,27 @@ impl Backend for Poll<'_> {
 
     fn report(&mut self, place: usize) -> Option<Report> {
         let registered = self.list.get(place)?;
-        let event = if self.blind {
-            registered.guess()
-        } else {
-            event(registered.token, self.polled.get(place)?.revents())?
-        };
-        Some(Report::Event(event))
+        if self.blind {
+            return ask(registered);
+        }
+        event(registered.token, self.polled.get(place)?.revents())
     }
+}
+
+/// Asks about one source, without waiting.
+pub(super) fn ask(registered: &Registered) -> Option<Report> {
+    let mut asked = [polled(registered.fd, registered.directions)];
+    // Whatever goes wrong, it is asked again.
+    let found = poll(&mut asked, Some(&Timespec::default()));
+    found.ok().filter(|found| *found > 0)?;
+    event(registered.token, asked[0].revents())
+}
+
+/// A descriptor as `poll` wants it.
+fn polled(fd: RawFd, directions: Directions) -> PollFd<'static> {
+    // SAFETY: whatever is registered is withdrawn before it is closed, so that it is open whenever it is asked about.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    PollFd::from_borrowed_fd(fd, interest(directions))
 }
 
 /// What to ask the kernel for. `HUP`, `ERR` and `NVAL` come unasked.
@@ -128,13 +140,15 @@ fn interest(directions: Directions) -> PollFlags {
 }
 
 /// What the kernel tells. `NVAL`, a descriptor that somebody else closed, is found out by the call that follows.
-fn event(token: Token, flags: PollFlags) -> Option<Event> {
+fn event(token: Token, flags: PollFlags) -> Option<Report> {
     let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    (!flags.is_empty()).then(|| Event::Ready {
-        token,
-        directions: Directions::READ.when(flags.contains(PollFlags::IN))
-            | Directions::WRITE.when(flags.contains(PollFlags::OUT)),
-        closing: flags.intersects(closing),
+    (!flags.is_empty()).then(|| {
+        Report::Event(Event::Ready {
+            token,
+            directions: Directions::READ.when(flags.contains(PollFlags::IN))
+                | Directions::WRITE.when(flags.contains(PollFlags::OUT)),
+            closing: flags.intersects(closing),
+        })
     })
 }
 
@@ -146,12 +160,13 @@ mod tests {
     fn every_flag_means_what_it_should() {
         let token = Token::from_bits(1 << 32);
         let of = |flags| match event(token, flags) {
-            Some(Event::Ready {
+            Some(Report::Event(Event::Ready {
                 directions,
                 closing,
                 ..
-            }) => Some((directions, closing)),
-            Some(Event::Done { .. }) | None => None,
+            })) => Some((directions, closing)),
+            Some(other) => panic!("{other:?}"),
+            None => None,
         };
         let (none, read, write) = (Directions::NONE, Directions::READ, Directions::WRITE);
         for (flags, expected) in [

@@ -2,6 +2,7 @@
 //! library's `fd_set`; the kernel takes sets of any length.
 
 use super::places::{Lent, List, Places};
+use super::poll::ask;
 use super::{Backend, Kind, Report, sealed};
 use crate::clock;
 use crate::error::CallError;
@@ -20,7 +21,7 @@ pub struct Select<'m> {
     list: List<'m>,
     reads: &'m mut VecView<FdSetElement>,
     writes: &'m mut VecView<FdSetElement>,
-    /// The last wait told nothing.
+    /// The last wait told nothing: each is to be asked by itself.
     blind: bool,
 }
 
@@ -111,7 +112,7 @@ impl Backend for Select<'_> {
                 Ok(_) => return Ok(self.list.len()),
                 Err(Errno::INTR) => {}
                 // No memory for the sets in the kernel, or a descriptor that somebody else closed, whichever it is
-                // (`select(2)`, section "Errors"): the system calls will tell.
+                // (`select(2)`, section "Errors"). `poll` tells which, and its connection ends.
                 Err(Errno::NOMEM | Errno::BADF) => {
                     self.blind = true;
                     return Ok(self.list.len());
@@ -124,7 +125,7 @@ impl Backend for Select<'_> {
     fn report(&mut self, place: usize) -> Option<Report> {
         let registered = self.list.get(place)?;
         if self.blind {
-            return Some(Report::Event(registered.guess()));
+            return ask(registered);
         }
         // A hang-up or an error counts as ready to read, an error as ready to write, too: nothing tells them apart.
         let directions = Directions::READ.when(has(self.reads, registered.fd))

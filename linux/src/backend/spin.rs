@@ -1,17 +1,19 @@
-//! No wait at all: every source is tried, round and round. What is called polling where one asks by hand.
+//! No wait at all: every source is asked by itself, round and round. What is called polling where one asks by hand.
 
 use super::places::{Lent, List, Places};
+use super::poll::ask;
 use super::{Backend, Kind, Report, sealed};
 use crate::error::CallError;
 use core::fmt;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use tidegate_core::{Directions, Instant, Token, Trigger};
 
-/// A list of sources, each of which is reported ready for all it is registered for, every time: level only. It never
-/// sleeps, so it takes a whole core, and every turn costs a system call for each registration, ready or not. It is there
-/// to be compared with.
+/// A list of sources, each of which is asked whether it is ready, in every turn: level only. It never sleeps, so it takes
+/// a whole core, and every turn costs a system call for each registration, ready or not. It is there to be compared with.
+///
+/// A receive that would block would be a question as good, but for deadlines: whoever was reported ready in time has met
+/// his, so one who is always reported ready would have none.
 pub struct Spin<'m> {
     list: List<'m>,
 }
@@ -66,19 +68,6 @@ impl Backend for Spin<'_> {
     }
 
     fn report(&mut self, place: usize) -> Option<Report> {
-        let registered = self.list.get(place)?;
-        // A listener that was reported ready for nothing too often counts as broken, so it is asked before.
-        let ready = !registered.token.is_listener() || {
-            // SAFETY: it is withdrawn before it is closed.
-            let listener = unsafe { BorrowedFd::borrow_raw(registered.fd) };
-            is_readable(listener)
-        };
-        ready.then(|| Report::Event(registered.guess()))
+        ask(self.list.get(place)?)
     }
-}
-
-/// Whether there is something to take, or something wrong.
-fn is_readable(listener: BorrowedFd<'_>) -> bool {
-    let mut asked = [PollFd::new(&listener, PollFlags::IN)];
-    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|found| found > 0)
 }

@@ -56,7 +56,7 @@ fn registering() {
 #[test]
 #[ignore = "needs strace"]
 fn waiting() {
-    of(&[rows::WAIT, "read"]);
+    of(&[rows::WAIT, rows::POLL, rows::SELECT, "read"]);
 }
 
 #[test]
@@ -86,6 +86,8 @@ fn no_row_is_forgotten() {
         "sendto",
         "epoll_ctl",
         rows::WAIT,
+        rows::POLL,
+        rows::SELECT,
         "read",
         "close",
         "shutdown",

@@ -7,6 +7,12 @@ use When::{Always, Nth, Times};
 /// The wait, by the name that the architecture has for it.
 pub(crate) const WAIT: &str = "?epoll_wait,?epoll_pwait,?epoll_pwait2";
 
+/// The wait of `--backend poll`, and what every backend but epoll falls back on.
+pub(crate) const POLL: &str = "?poll,?ppoll,?ppoll_time64";
+
+/// The wait of `--backend select`.
+pub(crate) const SELECT: &str = "?select,?_newselect,?pselect6,?pselect6_time64";
+
 /// When the fault strikes, counted from the moment that it is possible.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
@@ -153,7 +159,14 @@ const BROKEN: &[&str] = &[
 
 /// All of them.
 pub(crate) fn rows() -> Vec<Row> {
-    [accepting(), transferring(), registering(), others()].concat()
+    [
+        accepting(),
+        transferring(),
+        registering(),
+        waiting(),
+        others(),
+    ]
+    .concat()
 }
 
 const fn row(call: &'static str, does: &'static [&'static str], when: When, fate: Fate) -> Row {
@@ -173,6 +186,8 @@ const REFUSE_IF_FULL: &[&str] = &["--connections", "3", "--full", "refuse"];
 const SHORT_STALL: &[&str] = &["--write-stall", "100ms"];
 const ONESHOT: &[&str] = &["--trigger", "oneshot"];
 const EDGE: &[&str] = &["--trigger", "edge"];
+const BY_POLL: &[&str] = &["--backend", "poll"];
+const BY_SELECT: &[&str] = &["--backend", "select"];
 
 fn accepting() -> Vec<Row> {
     vec![
@@ -259,12 +274,31 @@ fn registering() -> Vec<Row> {
     ]
 }
 
-fn others() -> Vec<Row> {
+fn waiting() -> Vec<Row> {
+    let polling: &[&str] = &["EINTR", "retval=0", "ENOMEM", "EINVAL"];
+    let selecting: &[&str] = &["EINTR", "retval=0", "ENOMEM", "EBADF"];
     vec![
         row(WAIT, &["EINTR", "retval=0"], Nth(1), Served),
         row(WAIT, &["EINTR", "retval=0"], Nth(3), Served),
         row(WAIT, &["EINTR", "retval=0"], Times(50), Served),
         row(WAIT, &["EBADF", "EFAULT", "EINVAL"], Nth(2), Lost).by(ProgramLost),
+        row(POLL, polling, Nth(1), Served).with(BY_POLL),
+        row(POLL, polling, Nth(3), Served).with(BY_POLL),
+        row(POLL, polling, Times(50), Served).with(BY_POLL),
+        row(POLL, &["EFAULT"], Nth(2), Lost)
+            .by(ProgramLost)
+            .with(BY_POLL),
+        row(SELECT, selecting, Nth(1), Served).with(BY_SELECT),
+        row(SELECT, selecting, Nth(3), Served).with(BY_SELECT),
+        row(SELECT, selecting, Times(50), Served).with(BY_SELECT),
+        row(SELECT, &["EFAULT", "EINVAL"], Nth(2), Lost)
+            .by(ProgramLost)
+            .with(BY_SELECT),
+    ]
+}
+
+fn others() -> Vec<Row> {
+    vec![
         row("read", &["EINTR", "EAGAIN"], Nth(1), Served).by(Asking),
         row("read", &["EINTR", "EAGAIN"], Times(5), Served).by(Asking),
         row(

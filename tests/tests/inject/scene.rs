@@ -1,6 +1,6 @@
 //! One scenario: two bystanders are connected, the fault begins, clients are struck, the fault ends, all is well.
 
-use crate::rows::{By, Fate, Row, When};
+use crate::rows::{self, By, Fate, Row, When};
 use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -325,11 +325,13 @@ impl<'r> Scene<'r> {
         let ended = self.program.end();
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert_eq!(ended.errors.lines().count(), 1, "{}", ended.errors);
-        assert!(
-            ended
-                .errors
-                .starts_with("tidegate: cannot go on: epoll_wait failed: errno ")
-        );
+        let call = match self.row.call {
+            rows::POLL => "poll",
+            rows::SELECT => "select",
+            _ => "epoll_wait",
+        };
+        let says = format!("tidegate: cannot go on: {call} failed: errno ");
+        assert!(ended.errors.starts_with(&says), "{}", ended.errors);
     }
 }
 
