@@ -130,6 +130,10 @@ pub struct Config {
     pub pause_max: Duration,
     /// Accepts without a success, whatever the reason, that count as a shortage. Default 16.
     pub accept_failures: u16,
+    /// Connections accepted for one report of a listener, at most. The first report brings one: the next look reports
+    /// again if there are more, so that no accept is tried in vain. Where look after look brings more, it is two, then
+    /// four, up to this: fewer looks for each connection.
+    pub accept_burst: u16,
     /// From the wish to stop to the end of all that is left. Default 10 s.
     pub drain: Duration,
     /// How long after the last event the kernel is asked again without sleeping ([`Spinning`](crate::Spinning)); a driver
@@ -160,6 +164,7 @@ impl Default for Config {
             pause_min: Duration::from_millis(100),
             pause_max: Duration::from_secs(1),
             accept_failures: 16,
+            accept_burst: 4,
             drain: Duration::from_secs(10),
             spin: None,
             hash_seed: 0,
@@ -206,6 +211,7 @@ impl Config {
             return Err(ConfigError::PauseMax);
         }
         zero("accept_failures", self.accept_failures.into())?;
+        zero("accept_burst", self.accept_burst.into())?;
         for (name, length) in [
             ("first_byte", self.first_byte),
             ("request", self.request),

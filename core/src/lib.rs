@@ -23,7 +23,7 @@
 //! `awaited ⊄ armed`. Backpressure, a full table, a paused reader, an empty send queue are all just an empty `wanted`.
 //! Level, edge and one-shot differ only in what is armed ([`Trigger::rearm`]); a completion driver is one for which
 //! everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`]. Such a driver reports a
-//! listener as ready after each accept: the machine takes one accept for the answer to one report.
+//! listener as ready after each accept: the machine takes an accept or a few for the answer to one report.
 //!
 //! # The loop
 //!

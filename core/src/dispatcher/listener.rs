@@ -21,6 +21,61 @@ pub(crate) struct Listener {
     pub(super) per_source: Option<u32>,
     /// How long the next pause lasts, in nanoseconds.
     pub(super) pause: u64,
+    burst: Burst,
+}
+
+/// How many accepts one report is good for.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    /// The turn in which it was last accepted from.
+    turn: u32,
+    /// Accepts for each report now.
+    size: u16,
+    /// Of those, how many are left in that turn.
+    left: u16,
+    /// Turns with an accept before more than one is tried again.
+    rest: u16,
+}
+
+impl Burst {
+    /// Turns with single accepts after one that was tried in vain: an extra call in nine at most.
+    const REST: u16 = 8;
+
+    const ONE: Self = Self {
+        turn: 0,
+        size: 1,
+        left: 1,
+        rest: 0,
+    };
+
+    /// A connection was accepted: whether another is due for the same report.
+    const fn another(&mut self, turn: u32, most: u16) -> bool {
+        if self.turn != turn {
+            let in_a_row = self.left == 0 && self.turn.wrapping_add(1) == turn;
+            let twice = self.size.saturating_mul(2);
+            self.size = if !in_a_row || self.rest > 0 {
+                1
+            } else if twice < most {
+                twice
+            } else {
+                most
+            };
+            self.rest = self.rest.saturating_sub(1);
+            self.left = self.size;
+            self.turn = turn;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+
+    /// An accept found nobody.
+    const fn vain(&mut self) {
+        *self = Self {
+            turn: self.turn,
+            rest: Self::REST,
+            ..Self::ONE
+        };
+    }
 }
 
 /// Every place for a listener is taken: there are [`LISTENERS`].
@@ -47,6 +102,7 @@ impl Dispatcher<'_> {
         let listener = Listener {
             per_source,
             pause: self.m.pause_min,
+            burst: Burst::ONE,
         };
         let used = self.places();
         let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
@@ -257,8 +313,8 @@ impl Dispatcher<'_> {
         self.tried(index, outcome);
     }
 
-    /// What an accept tells about its listener. One accept for each report: the next look reports again if there is
-    /// more, so an accept that would block is never tried. While stopping, the queue is emptied in one go.
+    /// What an accept tells about its listener. One accept for each report, as a rule: the next look reports again if
+    /// there is more. While stopping, the queue is emptied in one go.
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
         let slot = self.slots.at_mut(index);
@@ -270,14 +326,22 @@ impl Dispatcher<'_> {
         let mut fault = None;
         match outcome {
             Outcome::Accepted(_) | Outcome::Complete(_) => {
-                slot.ready -= Directions::READ.when(!stopping);
                 slot.tally = 0;
+                let mut another = stopping;
                 if let Some(listener) = listener {
                     listener.pause = self.m.pause_min;
+                    if let Outcome::Accepted(_) = outcome {
+                        let most = self.m.accept_burst;
+                        another |= listener.burst.another(self.m.turns, most);
+                    }
                 }
+                slot.ready -= Directions::READ.when(!another);
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
+                if let Some(listener) = listener {
+                    listener.burst.vain();
+                }
                 slot.tally = slot.tally.saturating_add(1);
             }
             Outcome::Failed(failed) => {
@@ -414,5 +478,51 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Accepts for one report, if there are always more.
+    fn accepts(burst: &mut Burst, turn: u32, most: u16) -> u32 {
+        let mut count = 1;
+        while burst.another(turn, most) {
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn a_listener_that_brings_more_look_after_look_is_accepted_from_more_often() {
+        let mut burst = Burst::ONE;
+        let turns = [7, 8, 9, 10, 12, 13, u32::MAX, 0];
+        let counts = turns.map(|turn| accepts(&mut burst, turn, 4));
+        assert_eq!(
+            counts,
+            [1, 2, 4, 4, 1, 2, 1, 2],
+            "doubled in a row, to a bound"
+        );
+        for (most, expected) in [(1, [1, 1, 1]), (3, [1, 2, 3])] {
+            let mut burst = Burst::ONE;
+            let counts = [1, 2, 3].map(|turn| accepts(&mut burst, turn, most));
+            assert_eq!(counts, expected);
+        }
+    }
+
+    #[test]
+    fn an_accept_in_vain_is_one_in_nine() {
+        let mut burst = Burst::ONE;
+        assert_eq!(accepts(&mut burst, 1, 4), 1);
+        let mut vain = 0;
+        for turn in 2..92 {
+            // One connection for each report.
+            if burst.another(turn, 4) {
+                burst.vain();
+                vain += 1;
+            }
+        }
+        assert_eq!(vain, 10);
     }
 }

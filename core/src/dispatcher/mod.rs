@@ -51,6 +51,7 @@ pub(crate) struct Machine {
     /// In units of [`OPERATION_MIN`].
     linger: u16,
     accept_failures: u16,
+    accept_burst: u16,
     pause_min: u64,
     pause_max: u64,
     hash_seed: u64,
@@ -62,6 +63,8 @@ pub(crate) struct Machine {
     continuing: Queue,
     visit: Visit,
     turn: Turn,
+    /// Turns so far, modulo 2³².
+    turns: u32,
 
     /// Slots that are taken, reserved ones too.
     taken: u32,
@@ -170,6 +173,7 @@ impl Machine {
             fresh_in_a_row: config.fresh_in_a_row,
             linger: u16::try_from(units(config.linger_bytes)).unwrap_or(u16::MAX),
             accept_failures: config.accept_failures,
+            accept_burst: config.accept_burst,
             pause_min: nanos_of(config.pause_min),
             pause_max: nanos_of(config.pause_max),
             hash_seed: config.hash_seed,
@@ -180,6 +184,7 @@ impl Machine {
             continuing: Queue::EMPTY,
             visit: Visit::NOBODY,
             turn: Turn::FIRST,
+            turns: 0,
             taken: 0,
             starved: false,
             evicting: false,
@@ -277,6 +282,7 @@ impl Dispatcher<'_> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
         self.begin_turn();
+        self.m.turns = self.m.turns.wrapping_add(1);
         self.m.turn.left = self.m.continuing.len();
         self.watch_stale();
         self.expire();

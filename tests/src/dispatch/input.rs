@@ -140,6 +140,7 @@ impl Plan {
             pause_min: Duration::from_nanos(10 * unit),
             pause_max: Duration::from_nanos(40 * unit),
             accept_failures: if rest & 8 == 0 { 16 } else { 2 },
+            accept_burst: if rest & 8 == 0 { 4 } else { 1 },
             hash_seed: u64::from(rest >> 4),
             ..Config::default()
         };

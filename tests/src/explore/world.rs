@@ -62,6 +62,8 @@ fn config(settings: &Settings) -> Config {
         pause_min: Duration::from_millis(LENGTH),
         pause_max: Duration::from_millis(LENGTH),
         accept_failures: 2,
+        // How often a listener brought more is no part of the state.
+        accept_burst: 1,
         ..Config::default()
     }
 }

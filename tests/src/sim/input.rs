@@ -104,6 +104,7 @@ fn config(input: &mut Input<'_>, manner: Manner, connections: u32) -> Config {
         linger: unless(4, default.linger),
         linger_bytes: input.pick(&[64 * 1024, 0, 256]),
         accept_failures: input.pick(&[16, 1, 2]),
+        accept_burst: input.pick(&[4, 1, 16]),
         ..default
     }
 }

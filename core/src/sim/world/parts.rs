@@ -62,6 +62,7 @@ parts!(CONFIG: Config {
     pause_min,
     pause_max,
     accept_failures,
+    accept_burst,
     drain,
     spin,
     hash_seed,
