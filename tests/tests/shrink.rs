@@ -53,7 +53,7 @@ fn panics(scene: &Scene) -> Option<Faults> {
     settled.is_err().then(|| world.kernel().faults.clone())
 }
 
-/// A scene as a fuzzer would make it: everything on.
+/// A scene as a fuzzer would make it: everything on but faults that end a connection, which loses bytes, too.
 fn random(seed: u64) -> Scene {
     let mut random = Random::new(seed);
     let setup = Setup {
@@ -68,7 +68,7 @@ fn random(seed: u64) -> Scene {
             tcp_buffer: 1024,
             ..Limits::default()
         },
-        faults: Faults::swarm(seed, 9, true),
+        faults: Faults::swarm(seed, 9, false),
         noise: true,
         clock_jumps: true,
         ..Setup::default()

@@ -68,13 +68,15 @@ impl Burst {
         self.left > 0
     }
 
-    /// An accept found nobody.
-    const fn vain(&mut self) {
+    /// An accept found nobody: whether it was one more than the report was good for.
+    const fn vain(&mut self, turn: u32) -> bool {
+        let more = self.turn == turn && self.left < self.size;
         *self = Self {
             turn: self.turn,
             rest: Self::REST,
             ..Self::ONE
         };
+        more
     }
 }
 
@@ -146,7 +148,7 @@ impl Dispatcher<'_> {
         if self.slots.at(index).flags.has(Flags::PAUSED) {
             return false;
         }
-        self.m.taken < self.m.connections && self.has_free()
+        self.has_free()
             || match self.m.full {
                 FullTable::Wait => false,
                 FullTable::Refuse => true,
@@ -154,9 +156,10 @@ impl Dispatcher<'_> {
             }
     }
 
-    /// Whether a slot is free; retired ones are not.
+    /// Whether a slot is free for a connection; retired ones are not.
     fn has_free(&self) -> bool {
-        !self.m.free.is_empty() || self.slots.used() < self.m.connections
+        self.m.taken < self.m.connections
+            && (!self.m.free.is_empty() || self.slots.used() < self.m.connections)
     }
 
     /// What a listener has to do.
@@ -317,6 +320,12 @@ impl Dispatcher<'_> {
     /// there is more. While stopping, the queue is emptied in one go.
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
+        // A full table refuses or evicts for a report, not on suspicion.
+        let most = if self.has_free() {
+            self.m.accept_burst
+        } else {
+            1
+        };
         let slot = self.slots.at_mut(index);
         if !slot.in_flight.contains(Directions::READ) {
             return;
@@ -331,7 +340,6 @@ impl Dispatcher<'_> {
                 if let Some(listener) = listener {
                     listener.pause = self.m.pause_min;
                     if let Outcome::Accepted(_) = outcome {
-                        let most = self.m.accept_burst;
                         another |= listener.burst.another(self.m.turns, most);
                     }
                 }
@@ -339,10 +347,9 @@ impl Dispatcher<'_> {
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
-                if let Some(listener) = listener {
-                    listener.burst.vain();
-                }
-                slot.tally = slot.tally.saturating_add(1);
+                // One that was tried on suspicion is no failure.
+                let tried = listener.is_some_and(|listener| listener.burst.vain(self.m.turns));
+                slot.tally = slot.tally.saturating_add(u16::from(!tried));
             }
             Outcome::Failed(failed) => {
                 slot.tally = slot.tally.saturating_add(1);
@@ -519,7 +526,7 @@ mod tests {
         for turn in 2..92 {
             // One connection for each report.
             if burst.another(turn, 4) {
-                burst.vain();
+                assert!(burst.vain(turn), "it was one more");
                 vain += 1;
             }
         }

@@ -114,8 +114,8 @@ pub(crate) const CORES: [Wrong; 20] = [
         changes: &[
             (
                 "dispatcher/listener.rs",
-                "slot.ready -= Directions::READ.when(!stopping);\n                slot.tally = 0;",
-                "slot.tally = 0;",
+                "slot.ready -= Directions::READ.when(!another);",
+                "let _ = another;",
             ),
             (
                 "dispatcher/listener.rs",
