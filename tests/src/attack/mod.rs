@@ -37,6 +37,8 @@ const BETWEEN: Duration = Duration::from_millis(2);
 /// Pages that a table of 64 may touch that it had not: its windows and records, and a little for the rest.
 const TABLE: u64 = 64 * (4096 + 16384 + 256) + SLACK;
 
+/// Second halves of a count of visits, while memory grows in each.
+const HALVES: u32 = 4;
 /// Less than half a hundred pages are no growth.
 const SLACK: u64 = 128 * 1024;
 
@@ -202,6 +204,7 @@ impl Attack {
         let began = Instant::now();
         let (mut waits, mut again, mut unserved) = (Vec::new(), 0, 0);
         let (mut half, mut peak) = (None, 0);
+        let (mut length, mut more) = (length, HALVES);
         loop {
             let attacked = attempts.load(Ordering::Relaxed) >= least;
             let n = waits.len() as u64;
@@ -216,7 +219,14 @@ impl Attack {
                 peak = peak.max(now);
             }
             if attacked && over {
-                break;
+                // Not all windows may have been used once in so few visits: what grows without end grows again and again.
+                let grows = half.is_some_and(|half| peak > half + SLACK);
+                let Length::Visits(all) = length else { break };
+                if !grows || more == 0 {
+                    break;
+                }
+                (half, more) = (Some(peak), more - 1);
+                length = Length::Visits(all + all / 2);
             }
             let visiting = Instant::now();
             let mut tries = (0..TRIES).map(|_| visit(program.address(), n, echoes));
