@@ -57,6 +57,34 @@ impl Stats {
         self.closed.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
+    /// What two machines have counted together. Their peaks need not have been at the same time, so the sum of them is a
+    /// bound.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let sum = u64::saturating_add;
+        let mut closed = self.closed;
+        for (count, more) in closed.iter_mut().zip(other.closed) {
+            *count = sum(*count, more);
+        }
+        Self {
+            open: self.open.saturating_add(other.open),
+            peak: self.peak.saturating_add(other.peak),
+            accepted: sum(self.accepted, other.accepted),
+            refused_full: sum(self.refused_full, other.refused_full),
+            refused_source: sum(self.refused_source, other.refused_source),
+            accept_failures: sum(self.accept_failures, other.accept_failures),
+            shortages: sum(self.shortages, other.shortages),
+            listeners_failed: sum(self.listeners_failed, other.listeners_failed),
+            closed,
+            bytes_in: sum(self.bytes_in, other.bytes_in),
+            bytes_out: sum(self.bytes_out, other.bytes_out),
+            stale: sum(self.stale, other.stale),
+            unasked: sum(self.unasked, other.unasked),
+            rebuilds: sum(self.rebuilds, other.rebuilds),
+            worst_queue: self.worst_queue.max(other.worst_queue),
+        }
+    }
+
     pub(crate) fn count_closed(&mut self, reason: Reason) {
         if let Some(count) = self.closed.get_mut(reason.kind()) {
             bump(count);
@@ -72,4 +100,31 @@ pub(crate) fn bump(count: &mut u64) {
 /// `n` more.
 pub(crate) fn add(count: &mut u64, n: u32) {
     *count = count.saturating_add(u64::from(n));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_machines_have_counted_what_each_has() {
+        let one = Stats {
+            open: 1,
+            accepted: 20,
+            closed: [3; Reason::KINDS],
+            worst_queue: 7,
+            ..Stats::default()
+        };
+        let other = Stats {
+            open: 2,
+            accepted: u64::MAX,
+            closed: [4; Reason::KINDS],
+            worst_queue: 5,
+            ..Stats::default()
+        };
+        let both = one.with(&other);
+        assert_eq!((both.open, both.accepted), (3, u64::MAX));
+        assert_eq!((both.closed, both.worst_queue), ([7; Reason::KINDS], 7));
+        assert_eq!(one.with(&Stats::default()), one);
+    }
 }

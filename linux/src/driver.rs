@@ -209,7 +209,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
                     token,
                     directions,
                     closing,
-                })) if B::AT_ONCE => {
+                })) if B::AT_ONCE && !cfg!(feature = "small") => {
                     let sockets = &mut self.sockets;
                     (self.session).handle_ready(now, token, directions, closing, sockets);
                 }

@@ -31,6 +31,7 @@
 //!
 //! - `std` (default): the program, not this library, which is `no_std` either way.
 //! - `use-libc`: system calls through libc instead of directly.
+//! - `small`: less code and less stack, for some speed.
 //! - `log`, `defmt`: where the core logs to.
 //!
 //! [`AsFd`]: rustix::fd::AsFd

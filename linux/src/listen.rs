@@ -69,6 +69,10 @@ pub struct Listen<'a> {
     pub receive_buffer: Option<u32>,
     /// The same for sent bytes (`SO_SNDBUF`). Default 64 KiB.
     pub send_buffer: Option<u32>,
+    /// Let other sockets of the same user listen at the same address (`SO_REUSEPORT`, `socket(7)`): the kernel deals new
+    /// connections out to them, and connections once dealt to one that closes are reset. For several servers in several
+    /// threads; each of them sets it, the first one, too. Not for Unix sockets. Off by default.
+    pub reuse_port: bool,
     /// The most connections from one source address.
     pub per_source: PerSource,
 }
@@ -101,6 +105,7 @@ impl<'a> Listen<'a> {
             user_timeout: Some(Duration::from_secs(20)),
             receive_buffer: Some(BUFFER),
             send_buffer: Some(BUFFER),
+            reuse_port: false,
             per_source: PerSource::Auto,
         }
     }
@@ -154,6 +159,9 @@ impl<'a> Listen<'a> {
             sockopt::set_ipv6_v6only(socket, true).map_err(failed("IPV6_V6ONLY"))?;
         }
         sockopt::set_socket_reuseaddr(socket, true).map_err(failed("SO_REUSEADDR"))?;
+        if self.reuse_port {
+            sockopt::set_socket_reuseport(socket, true).map_err(failed("SO_REUSEPORT"))?;
+        }
         sockopt::set_tcp_nodelay(socket, self.nodelay).map_err(failed("TCP_NODELAY"))?;
         if let Some(keepalive) = self.keepalive {
             sockopt::set_socket_keepalive(socket, true).map_err(failed("SO_KEEPALIVE"))?;

@@ -1,4 +1,4 @@
-//! A thousand connections at once each get their own bytes back.
+//! A thousand connections at once each get their own bytes back, and nearly as many as the program has places for.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::bounded::Watchdog;
@@ -11,12 +11,7 @@ const CONNECTIONS: usize = 1000;
 #[test]
 fn a_thousand_at_once() {
     let _bound = Watchdog::new();
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).expect("RLIMIT_NOFILE");
+    raise_limit();
     for mode in MODES {
         let mut program = Program::start(&mode.with(&["--service", "echo"]));
         let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| tcp(program.address())).collect();
@@ -45,4 +40,37 @@ fn a_thousand_at_once() {
         );
         assert_eq!(program.stop().code, Some(0));
     }
+}
+
+#[test]
+fn nineteen_thousand_at_once() {
+    let _bound = Watchdog::new();
+    let limit = raise_limit();
+    // Of what a process may open, a few are no connections.
+    let possible = limit.maximum.map_or(u64::MAX, |most| most - 100);
+    let connections = possible.min(19_000);
+    let asked = connections.to_string();
+    let arguments = ["--service", "echo", "--connections", &asked];
+    let mut program = Program::start(&arguments);
+    let mut clients: Vec<_> = (0..connections).map(|_| tcp(program.address())).collect();
+    for (n, client) in (0..).zip(&mut clients).step_by(7) {
+        client.echo(&pattern(n, 100));
+    }
+    let statistics = program.statistics_when("open", connections);
+    assert_eq!(statistics["refused_full"], 0);
+    drop(clients);
+    let statistics = program.statistics_when("closed_peer_finished", connections);
+    assert_eq!((statistics["open"], statistics["stale"]), (0, 0));
+    assert_eq!(program.stop().code, Some(0));
+}
+
+/// Lets this process open what it may.
+fn raise_limit() -> Rlimit {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).expect("RLIMIT_NOFILE");
+    raised
 }

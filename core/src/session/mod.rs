@@ -128,7 +128,8 @@ impl<'m, H: Handler> Session<'m, H> {
 /// The driver's side: the verbs of the dispatcher, and where the bytes are.
 impl<H: Handler> Session<'_, H> {
     /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
-    #[inline(always)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
         // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {

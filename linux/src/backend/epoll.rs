@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tidegate_core::{Directions, Event, Instant, Token, Trigger};
 
 /// Reports taken in one look.
-const BATCH: usize = 256;
+const BATCH: usize = if cfg!(feature = "small") { 32 } else { 256 };
 
 /// Reports taken in one look while work is queued, in level mode: every look reports all that is ready again, so most of
 /// a large batch is known already. Measured on a prototype with bulk traffic: 0.53 of the CPU of a C loop with 8, 0.89

@@ -1,9 +1,10 @@
 //! The command line: options, their defaults, and what is wrong with them.
 
+use super::Failure;
 use super::places::Place;
+use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::services::ServiceName;
 use super::values;
-use super::{CONNECTIONS, Failure};
 use core::time::Duration;
 use lexopt::{Arg, Parser};
 use log::LevelFilter;
@@ -30,10 +31,12 @@ pub(crate) struct Options {
     pub(crate) service: ServiceName,
     pub(crate) listen: Vec<Place>,
     pub(crate) connections: u32,
+    /// Loops, each in a thread of its own.
+    pub(crate) threads: u32,
     pub(crate) per_source: PerSource,
     pub(crate) log: LevelFilter,
     pub(crate) backend: Kind,
-    /// Everything that the library is told; it has `connections`, too.
+    /// Everything that the library is told; it has the connections of one thread, too.
     pub(crate) config: Config,
 }
 
@@ -43,6 +46,7 @@ impl Default for Options {
             service: ServiceName::Print,
             listen: Place::parse(LISTEN).into_iter().collect(),
             connections: 1024,
+            threads: 1,
             per_source: PerSource::Auto,
             log: LevelFilter::Warn,
             backend: Kind::Epoll,
@@ -51,9 +55,9 @@ impl Default for Options {
     }
 }
 
-/// The most connections, as a number of the same kind.
-pub(crate) fn most_connections() -> u32 {
-    u32::try_from(CONNECTIONS).unwrap_or(u32::MAX)
+/// A size, as a number of the kind that options have.
+pub(crate) fn number(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
 }
 
 /// Reads the command line, the name of the program first.
@@ -79,8 +83,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     if !listen.is_empty() {
         options.listen = listen;
     }
-    options.config.connections = Some(options.connections);
     options.check()?;
+    options.share()?;
     Ok(if memory {
         Command::Memory(options)
     } else {
@@ -117,6 +121,36 @@ impl Options {
         )))
     }
 
+    /// Divides what there is among the threads.
+    fn share(&mut self) -> Result<(), Failure> {
+        let threads = self.threads;
+        let each = self.connections.div_ceil(threads);
+        self.config.connections = Some(each);
+        if threads == 1 {
+            return Ok(());
+        }
+        let wrong = |why: String| Err(Failure::Usage(format!("--threads {threads}: {why}")));
+        if each > number(SHARE) {
+            let most = number(SHARE) * threads;
+            return wrong(format!(
+                "at most {most} connections, {SHARE} in each; ask for fewer"
+            ));
+        }
+        if self.service == ServiceName::Chat {
+            return wrong("the chat has one thread, in which everybody hears everybody".into());
+        }
+        if let Some(place) = self
+            .listen
+            .iter()
+            .find(|place| matches!(place, Place::Unix(_)))
+        {
+            return wrong(format!(
+                "{place} cannot be shared by threads; ask for one thread"
+            ));
+        }
+        Ok(())
+    }
+
     /// Sets an option that has one value; the last of several counts.
     fn set(&mut self, parser: &mut Parser, name: &str) -> Result<(), Failure> {
         let config = &mut self.config;
@@ -130,6 +164,7 @@ impl Options {
             "full" => config.full = choice(parser, name, &FULL)?,
             "log" => self.log = choice(parser, name, &LEVELS)?,
             "connections" => self.connections = value(parser, name, connections)?,
+            "threads" => self.threads = value(parser, name, threads)?,
             "per-source" => self.per_source = value(parser, name, per_source)?,
             "first-byte" => config.first_byte = value(parser, name, values::duration)?,
             "request" => config.request = value(parser, name, values::duration)?,
@@ -169,8 +204,12 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 ];
 
 fn connections(text: &str) -> Result<u32, String> {
-    values::number(text, most_connections())
+    values::number(text, number(CONNECTIONS))
         .map_err(|why| format!("{why}, which this program was compiled for"))
+}
+
+fn threads(text: &str) -> Result<u32, String> {
+    values::number(text, number(THREADS))
 }
 
 fn per_source(text: &str) -> Result<PerSource, String> {

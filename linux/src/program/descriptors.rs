@@ -7,10 +7,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// event counter and its copy, two ends of the signals' pipe, the one that a refused connection has for a moment.
 const OTHERS: u32 = 16;
 
-/// Makes sure that all of them can be open together; raises the soft limit for it.
-pub(crate) fn reserve(connections: u32, listeners: u32) -> Result<(), Failure> {
+/// Descriptors of each thread beyond the first: the event set, the event counter and its copy, the one that a refused
+/// connection has for a moment.
+const EACH: u32 = 4;
+
+/// Makes sure that all of them can be open together; raises the soft limit for it. `listeners` are those of one thread.
+pub(crate) fn reserve(connections: u32, listeners: u32, threads: u32) -> Result<(), Failure> {
+    let (each, listeners) = ((threads - 1) * EACH, listeners * threads);
     let limit = getrlimit(Resource::Nofile);
-    let needed = u64::from(connections) + u64::from(listeners) + u64::from(OTHERS);
+    let needed = u64::from(connections) + u64::from(listeners) + u64::from(OTHERS + each);
     let Rlimit { current, maximum } = limit;
     if current.is_none_or(|current| current >= needed) {
         return Ok(());
@@ -24,7 +29,7 @@ pub(crate) fn reserve(connections: u32, listeners: u32) -> Result<(), Failure> {
         return Ok(());
     }
     let (soft, hard) = (shown(current), shown(maximum));
-    let others = u64::from(listeners + OTHERS);
+    let others = u64::from(listeners + OTHERS + each);
     let remedy = match maximum
         .or(current)
         .and_then(|most| most.checked_sub(others))
@@ -52,7 +57,7 @@ mod tests {
         let Some(hard) = getrlimit(Resource::Nofile).maximum else {
             return;
         };
-        let Err(Failure::System(why)) = reserve(u32::MAX - 100, 1) else {
+        let Err(Failure::System(why)) = reserve(u32::MAX - 100, 1, 1) else {
             panic!("enough descriptors");
         };
         assert!(
@@ -63,6 +68,6 @@ mod tests {
             why.ends_with(&format!("at most {} connections", hard - 17)),
             "{why}"
         );
-        assert_eq!(reserve(1, 1), Ok(()));
+        assert_eq!(reserve(1, 1, 4), Ok(()));
     }
 }

@@ -1,16 +1,18 @@
 //! What `--help` prints: every option with its default.
 
-use super::arguments::{LISTEN, Options, most_connections};
+use super::arguments::{LISTEN, Options, number};
+use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::values::shown;
 
 /// The help, at the defaults that hold.
 pub(crate) fn text() -> String {
     let Options {
         connections,
+        threads,
         config,
         ..
     } = Options::default();
-    let most = most_connections();
+    let most = number(CONNECTIONS);
     let first_byte = shown(config.first_byte);
     let request = shown(config.request);
     let idle = shown(config.idle);
@@ -34,6 +36,8 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
                            all but epoll cost time for every connection, busy or not; spin, a whole core
   --trigger level|edge|oneshot        how the kernel reports connections, all but level with epoll only [level]
   --connections N        connections at a time, 1 to {most}; listeners are not counted [{connections}]
+  --threads N            loops, 1 to {THREADS}, each with its share of the connections, at most {SHARE} if there are several;
+                           limits hold in each by itself; no chat and no Unix listeners then [{threads}]
   --full wait|refuse|evict            when all are taken: leave peers queued, reset new ones,
                            or close the one that has been idle longest [wait]
   --per-source N|off     connections from one address (IPv6: one /64)
@@ -72,6 +76,7 @@ mod tests {
             ("--backend", "[epoll]"),
             ("--trigger", "[level]"),
             ("--connections", "[1024]"),
+            ("--threads", "[1]"),
             ("--full", "[wait]"),
             (
                 "--per-source",

@@ -1,9 +1,11 @@
 //! What `--memory` prints: what everything costs, reserved and resident, in the process and in the kernel.
 
+use super::Failure;
 use super::arguments::Options;
 use super::lines;
-use super::services::Discard;
-use super::{BackendPlaces, CONNECTIONS, Failure, ServerMemory};
+use super::reserved::{
+    self, BackendPlaces, CONNECTIONS, SHARE, ServerMemory, ShareMemory, SharePlaces, THREADS,
+};
 use core::fmt::Write;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
@@ -12,21 +14,28 @@ use tidegate::backend::Kind;
 use tidegate::{Address, Listen};
 
 /// The table for what the options ask for.
-pub(crate) fn text(
-    options: &Options,
-    memory: &'static mut ServerMemory,
-) -> Result<String, Failure> {
+pub(crate) fn text(options: &Options) -> Result<String, Failure> {
     let no = |why: String| Failure::System(format!("cannot measure: {why}"));
     // A server as it will be, so that the pages of one are there.
-    let _server = super::server(options, memory, Discard).map_err(|error| no(error.to_string()))?;
+    let _server = reserved::server(0, options).map_err(|error| no(error.to_string()))?;
     let kernel =
         socket_buffers().map_err(|errno| no(format!("socket: errno {}", errno.raw_os_error())))?;
-    let connection = match options.backend {
+    let idle = match options.backend {
         Kind::Epoll => ServerMemory::CONNECTION,
         Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendPlaces::PLACE,
     };
-    let connections = u64::from(options.connections);
-    Ok(table(connections, wide(connection), kernel, resident()))
+    let threads = Threads {
+        count: options.threads.into(),
+        each: options.config.connections.map_or(0, u64::from),
+    };
+    Ok(table(threads, wide(idle), kernel, resident()))
+}
+
+/// Threads that serve, and the connections of each.
+#[derive(Clone, Copy, Debug)]
+struct Threads {
+    count: u64,
+    each: u64,
 }
 
 /// The sizes of the buffers of a socket, once the kernel has made of them what it likes.
@@ -105,7 +114,9 @@ fn parts() -> [Part; 8] {
     ]
 }
 
-fn table(connections: u64, idle: u64, kernel: Buffers, resident: Option<u64>) -> String {
+fn table(threads: Threads, idle: u64, kernel: Buffers, resident: Option<u64>) -> String {
+    let Threads { count, each } = threads;
+    let connections = count * each;
     let mut text = String::new();
     let mut line = |name: &str, first: &str, second: &str| {
         // Writing to a string does not fail.
@@ -118,12 +129,12 @@ fn table(connections: u64, idle: u64, kernel: Buffers, resident: Option<u64>) ->
     line(
         "reserved: static memory, address space only",
         &number(wide(CONNECTIONS)),
-        &number(connections),
+        &number(each),
     );
     let (mut compiled, mut used) = (0, 0);
     for part in &parts {
         let fixed = wide(part.reserved - part.each * CONNECTIONS);
-        let of_it = fixed + wide(part.each) * connections;
+        let of_it = fixed + wide(part.each) * each;
         line(
             &format!("  {}", part.name),
             &number(wide(part.reserved)),
@@ -132,6 +143,16 @@ fn table(connections: u64, idle: u64, kernel: Buffers, resident: Option<u64>) ->
         compiled += wide(part.reserved);
         used += of_it;
     }
+    // The lines are everybody's.
+    let thread = used - wide(2 * lines::WAITING);
+    let more = wide((THREADS - 1) * (ShareMemory::SIZE + SharePlaces::SIZE));
+    line(
+        &format!("  {} more threads, each for at most {SHARE}", THREADS - 1),
+        &number(more),
+        &number((count - 1) * thread),
+    );
+    compiled += more;
+    used += (count - 1) * thread;
     line("  sum", &number(compiled), &number(used));
 
     line(
@@ -163,7 +184,7 @@ fn table(connections: u64, idle: u64, kernel: Buffers, resident: Option<u64>) ->
         "each",
         &number(connections),
     );
-    let process = resident.unwrap_or(0) + used + wide(parts.len()) * PAGE;
+    let process = resident.unwrap_or(0) + used + count * wide(parts.len()) * PAGE;
     line("  whole process", "", &number(process));
     let Buffers { receive, send } = kernel;
     line(
@@ -216,8 +237,9 @@ mod tests {
             receive: 1000,
             send: 100,
         };
-        let text = table(2, 100, kernel, Some(1_000_000));
-        let last = |name: &str| -> u64 {
+        let two = Threads { count: 1, each: 2 };
+        let text = table(two, 100, kernel, Some(1_000_000));
+        let last_of = |text: &str, name: &str| -> u64 {
             let line = text
                 .lines()
                 .rev()
@@ -228,11 +250,17 @@ mod tests {
                 .and_then(|word| word.parse().ok())
                 .expect(name)
         };
+        let last = |name: &str| last_of(&text, name);
         assert_eq!(last("kernel, receive"), 2000);
         assert_eq!(last("kernel, send"), 200);
         assert_eq!(last("sum"), last("whole process") + 2200);
         assert_eq!(last("whole process now"), 1_000_000);
-        assert!(table(2, 100, kernel, None).contains("unknown"));
+        assert_eq!(last("3 more threads"), 0);
+        let six = Threads { count: 3, each: 2 };
+        let three = table(six, 100, kernel, Some(1_000_000));
+        assert_eq!(last_of(&three, "kernel, receive"), 6000);
+        assert!(last_of(&three, "3 more threads") > 2 * 2 * 20_480);
+        assert!(table(two, 100, kernel, None).contains("unknown"));
     }
 
     #[test]

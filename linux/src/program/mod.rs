@@ -1,13 +1,16 @@
 //! The program from its arguments to its exit code.
 
 mod arguments;
+mod counters;
 mod descriptors;
 mod help;
 mod lines;
+mod listening;
 mod logging;
 mod memory_table;
 mod places;
 mod report;
+mod reserved;
 mod ring;
 mod services;
 mod serving;
@@ -15,46 +18,11 @@ mod signals;
 mod unix_path;
 mod values;
 
-use arguments::{Command, Options};
+use arguments::Command;
 use core::fmt;
-use services::{Chat, Discard, Echo, Print, Service, ServiceName};
-use static_cell::ConstStaticCell;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
-use tidegate::backend::{AnyBackend, Places};
-use tidegate::{Memory, Server, StartError};
-
-/// The most connections.
-const CONNECTIONS: usize = 20_000;
-
-/// One memory for every service: address space for the most connections, pages for those that come. The state of a
-/// connection is a count of lines, which only the chat uses.
-type ServerMemory = Memory<CONNECTIONS, 4096, 16384, u32>;
-static MEMORY: ConstStaticCell<ServerMemory> = ConstStaticCell::new(ServerMemory::new());
-
-/// Places for the backends that keep a list themselves, and bits for as many descriptors as there can be: what was open
-/// before the program began counts, too.
-type BackendPlaces = Places<{ CONNECTIONS + Places::<0>::OTHERS }, { bits(CONNECTIONS + 1024) }>;
-static PLACES: ConstStaticCell<BackendPlaces> = ConstStaticCell::new(BackendPlaces::new());
-
-/// The words that hold so many bits.
-const fn bits(n: usize) -> usize {
-    n.div_ceil(usize::BITS as usize)
-}
-
-/// The server, whatever asks the kernel.
-type AnyServer<S> = Server<'static, S, AnyBackend<'static>>;
-
-/// Makes the server that the options ask for, in the memory of the program: to be called once.
-fn server<S: Service>(
-    options: &Options,
-    memory: &'static mut ServerMemory,
-    service: S,
-) -> Result<AnyServer<S>, StartError> {
-    let backend = AnyBackend::new(options.backend, PLACES.take()).map_err(StartError::System)?;
-    Server::with_backend(memory, &options.config, service, backend)
-}
 
 /// Runs the program; answers its exit code.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -72,19 +40,10 @@ fn obey(command: Command) -> Result<(), Failure> {
     match command {
         Command::Help => say(&help::text()),
         Command::Version => say(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Memory(options) => say(&memory_table::text(&options, MEMORY.take())?),
-        Command::Serve(options) => return serve(&options),
+        Command::Memory(options) => say(&memory_table::text(&options)?),
+        Command::Serve(options) => return serving::serve(&options),
     }
     Ok(())
-}
-
-fn serve(options: &Options) -> Result<(), Failure> {
-    match options.service {
-        ServiceName::Print => serving::serve(options, MEMORY.take(), Print::new(&lines::OUTPUT)),
-        ServiceName::Echo => serving::serve(options, MEMORY.take(), Echo),
-        ServiceName::Discard => serving::serve(options, MEMORY.take(), Discard),
-        ServiceName::Chat => serving::serve(options, MEMORY.take(), Chat::default()),
-    }
 }
 
 /// Writes an answer to standard output. If nobody reads it, there is nobody to tell.

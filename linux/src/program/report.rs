@@ -1,15 +1,14 @@
 //! The summary at the end, and the statistics on SIGUSR1.
 
-use super::AnyServer;
+use super::counters::Counters;
 use super::lines::{LOG, Sink};
-use super::services::Service;
 use core::fmt;
 use core::time::Duration;
 use tidegate::{Reason, Stats};
 
 /// One line about everything.
-pub(crate) fn summary<S: Service>(out: &Sink, server: &AnyServer<S>, up: Duration) {
-    let stats = server.stats();
+pub(crate) fn summary(out: &Sink, counters: &Counters, up: Duration) {
+    let stats = &counters.stats;
     let refused = stats.refused_full.saturating_add(stats.refused_source);
     let dropped = out.dropped().saturating_add(LOG.dropped());
     out.line(format_args!(
@@ -19,7 +18,7 @@ pub(crate) fn summary<S: Service>(out: &Sink, server: &AnyServer<S>, up: Duratio
         stats.evicted(),
         stats.bytes_in,
         stats.bytes_out,
-        Undelivered(server.session().handler().undelivered()),
+        Undelivered(counters.undelivered),
         Tenths(up),
     ));
 }
@@ -43,8 +42,8 @@ impl fmt::Display for Tenths {
     }
 }
 
-/// Every counter, a line each.
-pub(crate) fn statistics<S: Service>(out: &Sink, server: &AnyServer<S>, up: Duration) {
+/// Every counter, a line each: those of `all`, and of `each` thread, if there are several, how many it serves.
+pub(crate) fn statistics(out: &Sink, each: &[Counters], all: &Counters, up: Duration) {
     let say = |name: &str, value: u64| out.line(format_args!("stats: {name} {value}"));
     let Stats {
         open,
@@ -62,7 +61,7 @@ pub(crate) fn statistics<S: Service>(out: &Sink, server: &AnyServer<S>, up: Dura
         unasked,
         rebuilds,
         worst_queue,
-    } = server.stats();
+    } = &all.stats;
     say("seconds", up.as_secs());
     say("open", (*open).into());
     say("peak", (*peak).into());
@@ -80,9 +79,17 @@ pub(crate) fn statistics<S: Service>(out: &Sink, server: &AnyServer<S>, up: Dura
     say("stale", *stale);
     say("unasked", *unasked);
     say("rebuilds", *rebuilds);
-    say("repairs", server.repairs());
+    say("repairs", all.repairs);
     say("worst_queue", (*worst_queue).into());
-    if let Some(undelivered) = server.session().handler().undelivered() {
+    if each.len() > 1 {
+        for (n, counters) in each.iter().enumerate() {
+            out.line(format_args!(
+                "stats: accepted_by_thread_{n} {}",
+                counters.stats.accepted
+            ));
+        }
+    }
+    if let Some(undelivered) = all.undelivered {
         say("lines_not_delivered", undelivered);
     }
     say("lines_dropped", out.dropped());

@@ -1,6 +1,6 @@
 //! What the server does with its connections.
 
-use super::lines::Sink;
+use super::lines::{OUTPUT, Sink};
 use tidegate::{Conn, Escaped, Handler, Reason};
 
 /// Which one.
@@ -22,11 +22,68 @@ impl ServiceName {
     ];
 }
 
-/// A handler, and what it has counted.
-pub(crate) trait Service: Handler<State = u32> {
+/// The service that was asked for: one type, and so one copy of the loop around it.
+#[derive(Debug)]
+pub(crate) enum Service {
+    Print(Print),
+    Echo(Echo),
+    Discard(Discard),
+    Chat(Chat),
+}
+
+impl Service {
+    pub(crate) fn new(name: ServiceName) -> Self {
+        match name {
+            ServiceName::Print => Self::Print(Print::new(&OUTPUT)),
+            ServiceName::Echo => Self::Echo(Echo),
+            ServiceName::Discard => Self::Discard(Discard),
+            ServiceName::Chat => Self::Chat(Chat::default()),
+        }
+    }
+
     /// Lines that did not fit where they should have gone, if the service passes lines on.
-    fn undelivered(&self) -> Option<u64> {
-        None
+    pub(crate) fn undelivered(&self) -> Option<u64> {
+        match self {
+            Self::Chat(chat) => Some(chat.undelivered),
+            Self::Print(_) | Self::Echo(_) | Self::Discard(_) => None,
+        }
+    }
+}
+
+/// Calls a method of whichever it is.
+macro_rules! of_each {
+    ($service:expr, $it:ident => $call:expr) => {
+        match $service {
+            Service::Print($it) => $call,
+            Service::Echo($it) => $call,
+            Service::Discard($it) => $call,
+            Service::Chat($it) => $call,
+        }
+    };
+}
+
+impl Handler for Service {
+    /// Lines said, which only the chat counts.
+    type State = u32;
+
+    fn opened(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
+        of_each!(self, it => it.opened(conn, lines));
+    }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
+        of_each!(self, it => it.readable(conn, lines));
+    }
+
+    fn writable(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
+        of_each!(self, it => it.writable(conn, lines));
+    }
+
+    fn ended(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
+        of_each!(self, it => it.ended(conn, lines));
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, lines: &mut u32, reason: Reason) {
+        of_each!(self, it => it.closed(conn, lines, reason));
     }
 }
 
@@ -73,8 +130,6 @@ impl Handler for Print {
     }
 }
 
-impl Service for Print {}
-
 /// Sends back what comes in.
 #[derive(Debug)]
 pub(crate) struct Echo;
@@ -91,8 +146,6 @@ impl Handler for Echo {
     }
 }
 
-impl Service for Echo {}
-
 /// Throws away what comes in, as a handler that does nothing does.
 #[derive(Debug)]
 pub(crate) struct Discard;
@@ -100,8 +153,6 @@ pub(crate) struct Discard;
 impl Handler for Discard {
     type State = u32;
 }
-
-impl Service for Discard {}
 
 /// Sends each line to all the others.
 #[derive(Debug, Default)]
@@ -125,11 +176,5 @@ impl Handler for Chat {
         self.undelivered = self.undelivered.saturating_add(missed);
         *lines = lines.saturating_add(said);
         conn.consume(last + 1);
-    }
-}
-
-impl Service for Chat {
-    fn undelivered(&self) -> Option<u64> {
-        Some(self.undelivered)
     }
 }

@@ -1,67 +1,164 @@
 //! Serving, from the first socket to the summary.
 
-use super::arguments::Options;
+use super::Failure;
+use super::arguments::{Options, number};
 use super::lines::{self, LOG, OUTPUT};
-use super::places::{self, Target, Where};
-use super::services::Service;
-use super::unix_path::{self, SocketFile};
-use super::{AnyServer, Failure, ServerMemory, descriptors, logging, report, signals};
-use core::net::SocketAddr;
+use super::listening::{self, Opened};
+use super::reserved::{self, AnyServer};
+use super::{counters, descriptors, logging, places, report, signals};
+use core::fmt::Display;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::sync::Barrier;
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
-use tidegate::{CallError, Errno, Listen, ListenError};
 
-/// Serves until told to stop. After the `listening on` lines nothing is allocated, and nothing but the loop waits.
-pub(crate) fn serve<S: Service>(
-    options: &Options,
-    memory: &'static mut ServerMemory,
-    service: S,
-) -> Result<(), Failure> {
+/// Stack of a thread that serves: many times what it uses.
+const STACK: usize = 256 * 1024;
+
+/// Some loop had no listener left that worked.
+static UNREACHABLE: AtomicBool = AtomicBool::new(false);
+
+/// What all threads are told.
+#[derive(Debug)]
+struct Orders<'o> {
+    options: &'o Options,
+    opened: Opened,
+    began: Instant,
+    /// A thread and who started it meet here when it is ready, or has failed.
+    ready: Barrier,
+    failed: AtomicBool,
+}
+
+/// Serves until told to stop. After the `listening on` lines nothing is allocated, and nothing but the loops waits.
+pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
     lines::start()?;
     logging::start(options.log);
     let targets = places::targets(&options.listen)?;
+    let each = options.config.connections.unwrap_or(options.connections);
     descriptors::reserve(
-        options.connections,
-        u32::try_from(targets.len()).unwrap_or(u32::MAX),
+        each * options.threads,
+        number(targets.len()),
+        options.threads,
     )?;
-    let mut server = super::server(options, memory, service)
-        .map_err(|error| Failure::System(format!("cannot start: {error}")))?;
-    let handle = server
-        .stop_handle()
-        .map_err(|error| cannot("start", error))?;
-    signals::watch(handle)?;
-    let files = open(&mut server, options, &targets)?;
-
-    let mut unreachable = false;
-    while !server.is_stopped() {
-        server.turn(None).map_err(|error| cannot("go on", error))?;
-        if signals::statistics_wanted() {
-            report::statistics(&OUTPUT, &server, began.elapsed());
-        }
-        // Whoever restarts it can help; a server that nobody can reach cannot.
-        if server.session().machine().listening() == 0 && !unreachable && !signals::stop_wanted() {
-            unreachable = true;
-            server.stop();
-        }
-    }
-
-    drop(files);
-    say_goodbye(&server, began);
-    if unreachable {
+    counters::expect(options.threads);
+    signals::watch()?;
+    let mut server = reserved::server(0, options).map_err(|error| cannot("start", error))?;
+    reach(&server)?;
+    let orders = Orders {
+        opened: listening::open(&mut server, options, &targets)?,
+        options,
+        began,
+        ready: Barrier::new(2),
+        failed: AtomicBool::new(false),
+    };
+    let served: Result<(), Failure> = thread::scope(|scope| {
+        let others = start_others(scope, &orders);
+        let first = others.is_ok().then(|| {
+            orders.opened.announce();
+            run(0, &mut server, began)
+        });
+        // In order: what failed first, and then what that has led to.
+        let all = others?.into_iter().map(join);
+        first.into_iter().chain(all).collect()
+    });
+    drop(orders);
+    served?;
+    say_goodbye(began);
+    if UNREACHABLE.load(Ordering::Relaxed) {
         return Err(Failure::System("no listener works any more".into()));
     }
     Ok(())
 }
 
+type Thread<'scope> = ScopedJoinHandle<'scope, Result<(), Failure>>;
+
+/// Starts all threads but the first, one after the other; if one fails, those that have been started end.
+fn start_others<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    orders: &'scope Orders<'_>,
+) -> Result<Vec<Thread<'scope>>, Failure> {
+    let mut others = Vec::new();
+    for thread in 1..orders.options.threads {
+        let builder = Builder::new()
+            .name(format!("loop {thread}"))
+            .stack_size(STACK);
+        let started = builder
+            .spawn_scoped(scope, move || be_another(thread, orders))
+            .map_err(|error| cannot("start a thread", error));
+        let failed = match started {
+            Ok(other) => {
+                orders.ready.wait();
+                let failed = orders.failed.load(Ordering::Relaxed);
+                others.push(other);
+                failed.then(|| others.pop().map_or(Ok(()), join))
+            }
+            Err(failure) => Some(Err(failure)),
+        };
+        if let Some(failure) = failed {
+            // Twice, so at once: nobody was told of them.
+            signals::stop_all();
+            signals::stop_all();
+            failure?;
+        }
+    }
+    Ok(others)
+}
+
+fn join(thread: Thread<'_>) -> Result<(), Failure> {
+    // A panic ends the process.
+    thread.join().unwrap_or(Ok(()))
+}
+
+/// What another thread does: it listens where the first does.
+fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
+    let options = orders.options;
+    let opened = reserved::server(thread, options)
+        .map_err(|error| cannot("start", error))
+        .and_then(|mut server| {
+            listening::open_again(&mut server, options, &orders.opened)?;
+            reach(&server)?;
+            Ok(server)
+        });
+    orders.failed.store(opened.is_err(), Ordering::Relaxed);
+    orders.ready.wait();
+    run(thread, &mut opened?, orders.began)
+}
+
+/// Has signals passed on to it.
+fn reach(server: &AnyServer) -> Result<(), Failure> {
+    let handle = server.stop_handle();
+    signals::reach(handle.map_err(|error| cannot("start", error))?);
+    Ok(())
+}
+
+/// One loop. If it cannot go on, none does.
+fn run(thread: u32, server: &mut AnyServer, began: Instant) -> Result<(), Failure> {
+    let mut result = Ok(());
+    while result.is_ok() && !server.is_stopped() {
+        result = server.turn(None).map_err(|error| cannot("go on", error));
+        if counters::is_asked(thread) {
+            counters::tell(thread, server, began.elapsed());
+        }
+        // Whoever restarts it can help; a server that nobody can reach cannot.
+        let deaf = server.session().machine().listening() == 0 && !signals::stop_wanted();
+        if (deaf || result.is_err()) && !UNREACHABLE.swap(true, Ordering::Relaxed) {
+            signals::stop_all();
+        }
+    }
+    counters::end(thread, server, began.elapsed());
+    result
+}
+
 /// Writes the summary and what still waits, within a second, or at once if somebody is in a hurry.
-fn say_goodbye<S: Service>(server: &AnyServer<S>, began: Instant) {
+fn say_goodbye(began: Instant) {
     let patience = Duration::from_millis(if signals::in_a_hurry() { 50 } else { 1000 });
     let end = Instant::now() + patience;
     let output_end = end - patience / 4;
     // What cannot be written now is counted before the count is told.
     OUTPUT.flush(output_end);
-    report::summary(&OUTPUT, server, began.elapsed());
+    report::summary(&OUTPUT, &counters::total(), began.elapsed());
     if !OUTPUT.flush(output_end) || OUTPUT.dropped() > 0 {
         let dropped = OUTPUT.dropped();
         log::warn!("standard output did not take everything: {dropped} lines dropped");
@@ -69,67 +166,6 @@ fn say_goodbye<S: Service>(server: &AnyServer<S>, began: Instant) {
     LOG.flush(end);
 }
 
-fn cannot(what: &str, error: CallError) -> Failure {
+fn cannot(what: &str, error: impl Display) -> Failure {
     Failure::System(format!("cannot {what}: {error}"))
-}
-
-/// Opens every listener, says so once all are open, and answers the socket files that were made.
-fn open<S: Service>(
-    server: &mut AnyServer<S>,
-    options: &Options,
-    targets: &[Target],
-) -> Result<Vec<SocketFile>, Failure> {
-    let (mut files, mut open) = (Vec::new(), Vec::new());
-    let mut missing = None;
-    for target in targets {
-        let listen = Listen {
-            per_source: options.per_source,
-            ..Listen::on(target.place.address())
-        };
-        let failed =
-            |why: String| Failure::System(format!("cannot listen on {}: {why}", listen.address));
-        if let Where::Unix(path) = &target.place {
-            unix_path::make_free(path).map_err(failed)?;
-        }
-        let address = match server.listen(&listen) {
-            Ok((_, address)) => address,
-            Err(error) if target.one_of_several && is_missing(error) => {
-                log::warn!("not listening on {}: {error}", listen.address);
-                missing = Some(failed(error.to_string()));
-                continue;
-            }
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        match (&target.place, address) {
-            (Where::Unix(path), _) => {
-                files.push(SocketFile::remember(path).map_err(|error| failed(error.to_string()))?);
-                open.push(format!("unix:{path}"));
-            }
-            (Where::Inet(asked), address) => {
-                let address = address.unwrap_or(*asked);
-                warn_if_wide(address);
-                open.push(address.to_string());
-            }
-        }
-    }
-    if let (Some(failure), true) = (missing, open.is_empty()) {
-        return Err(failure);
-    }
-    for address in open {
-        OUTPUT.line(format_args!("listening on {address}"));
-    }
-    Ok(files)
-}
-
-/// Whether this machine has no such address; another address of the same name may do.
-fn is_missing(error: ListenError) -> bool {
-    matches!(error.errno, Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)
-}
-
-fn warn_if_wide(address: SocketAddr) {
-    if address.ip().to_canonical().is_unspecified() {
-        log::warn!(
-            "{address} is every interface of this machine: whoever reaches one can connect, without encryption"
-        );
-    }
 }

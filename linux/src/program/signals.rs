@@ -1,30 +1,37 @@
-//! SIGTERM, SIGINT and SIGUSR1: taken by a thread of their own, passed on to the loop.
+//! SIGTERM, SIGINT and SIGUSR1: taken by a thread of their own, passed on to every loop.
 
-use super::Failure;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use super::reserved::THREADS;
+use super::{Failure, counters};
+use core::sync::atomic::{AtomicU32, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use std::sync::mpsc;
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 use tidegate::StopHandle;
+use tidegate_core::heapless::Vec;
 
-static STATISTICS: AtomicBool = AtomicBool::new(false);
 static STOPS: AtomicU32 = AtomicU32::new(0);
 
+/// Where the thread and who starts it meet.
+static STARTED: Barrier = Barrier::new(2);
+
+/// The loops.
+static LOOPS: Mutex<Vec<StopHandle, THREADS>> = Mutex::new(Vec::new());
+
 /// Watches for signals from now on. The first wish to stop is one for an orderly end, the second for one at once.
-pub(crate) fn watch(handle: StopHandle) -> Result<(), Failure> {
+pub(crate) fn watch() -> Result<(), Failure> {
     let no = |error: io::Error| Failure::System(format!("cannot watch for signals: {error}"));
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1]).map_err(no)?;
-    let (tell, started) = mpsc::sync_channel(0);
     let watching = move || {
-        let _ = tell.send(());
+        STARTED.wait();
         for signal in signals.forever() {
             if signal == SIGUSR1 {
-                STATISTICS.store(true, Ordering::Release);
-                handle.wake();
+                counters::ask();
+                loops().iter().for_each(StopHandle::wake);
             } else {
+                let loops = loops();
                 STOPS.fetch_add(1, Ordering::Relaxed);
-                handle.stop();
+                loops.iter().for_each(StopHandle::stop);
             }
         }
     };
@@ -33,13 +40,23 @@ pub(crate) fn watch(handle: StopHandle) -> Result<(), Failure> {
         .stack_size(64 * 1024);
     builder.spawn(watching).map_err(no)?;
     // What a thread allocates for itself, it does before this; nothing is allocated later.
-    let _ = started.recv();
+    STARTED.wait();
     Ok(())
 }
 
-/// Whether the statistics were asked for since this was asked last.
-pub(crate) fn statistics_wanted() -> bool {
-    STATISTICS.load(Ordering::Relaxed) && STATISTICS.swap(false, Ordering::Acquire)
+/// Passes signals on to this loop, too; those that came already are for it as well.
+pub(crate) fn reach(handle: StopHandle) {
+    let mut loops = loops();
+    for _ in 0..STOPS.load(Ordering::Relaxed).min(2) {
+        handle.stop();
+    }
+    // There is a place for each.
+    let _ = loops.push(handle);
+}
+
+/// Stops every loop, as a first signal does.
+pub(crate) fn stop_all() {
+    loops().iter().for_each(StopHandle::stop);
 }
 
 /// Whether somebody wants it to stop.
@@ -50,4 +67,8 @@ pub(crate) fn stop_wanted() -> bool {
 /// Whether somebody was not content with an orderly end.
 pub(crate) fn in_a_hurry() -> bool {
     STOPS.load(Ordering::Relaxed) > 1
+}
+
+fn loops() -> MutexGuard<'static, Vec<StopHandle, THREADS>> {
+    LOOPS.lock().unwrap_or_else(PoisonError::into_inner)
 }

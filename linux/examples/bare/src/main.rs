@@ -1,8 +1,9 @@
 //! The echo server of the README as a static program without std, libc and allocator: 127.0.0.1:8080, 64 connections.
 //!
+//! How it is linked stands in `.cargo/config.toml` beside it, so it is built from its own folder:
+//!
 //! ```text
-//! RUSTFLAGS="-C link-arg=-nostartfiles -C link-arg=-nostdlib -C link-arg=-static -C relocation-model=static" \
-//!     cargo build --release --target x86_64-unknown-linux-gnu
+//! cd linux/examples/bare && cargo build --release
 //! ```
 #![no_std]
 #![no_main]

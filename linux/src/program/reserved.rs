@@ -1,0 +1,67 @@
+//! What is reserved when the program is compiled, and the servers in it: address space for the most connections, pages
+//! for those that come.
+
+use super::arguments::Options;
+use super::services::Service;
+use static_cell::ConstStaticCell;
+use tidegate::backend::{AnyBackend, Places};
+use tidegate::{Memory, Server, StartError};
+
+/// The most connections.
+pub(crate) const CONNECTIONS: usize = 20_000;
+
+/// The most threads.
+pub(crate) const THREADS: usize = 4;
+
+/// The most connections of a thread, if there are several: in all as many as in one.
+pub(crate) const SHARE: usize = CONNECTIONS / THREADS;
+
+/// The memory of a thread. The state of a connection is a count of lines, which only the chat uses.
+type MemoryFor<const N: usize> = Memory<N, 4096, 16384, u32>;
+
+pub(crate) type ServerMemory = MemoryFor<CONNECTIONS>;
+static MEMORY: ConstStaticCell<ServerMemory> = ConstStaticCell::new(ServerMemory::new());
+
+/// Of each thread but the first.
+pub(crate) type ShareMemory = MemoryFor<SHARE>;
+static SHARES: [ConstStaticCell<ShareMemory>; THREADS - 1] =
+    [const { ConstStaticCell::new(ShareMemory::new()) }; THREADS - 1];
+
+/// Places for the backends that keep a list themselves, and bits for as many descriptors as there can be: what was open
+/// before the program began counts, too.
+pub(crate) type BackendPlaces = Places<{ CONNECTIONS + OTHERS }, DESCRIPTORS>;
+static PLACES: ConstStaticCell<BackendPlaces> = ConstStaticCell::new(BackendPlaces::new());
+
+/// Of each thread but the first. Descriptors are numbered for all threads together.
+pub(crate) type SharePlaces = Places<{ SHARE + OTHERS }, DESCRIPTORS>;
+static SHARE_PLACES: [ConstStaticCell<SharePlaces>; THREADS - 1] =
+    [const { ConstStaticCell::new(SharePlaces::new()) }; THREADS - 1];
+
+const OTHERS: usize = Places::<0>::OTHERS;
+
+/// The words that hold a bit for each descriptor.
+const DESCRIPTORS: usize = (CONNECTIONS + 1024).div_ceil(usize::BITS as usize);
+
+/// A server of this program, whatever asks the kernel.
+pub(crate) type AnyServer = Server<'static, Service, AnyBackend<'static>>;
+
+/// Makes the server of a thread, in the memory that is reserved for it: to be called once for each, from 0.
+pub(crate) fn server(thread: u32, options: &Options) -> Result<AnyServer, StartError> {
+    match thread.checked_sub(1) {
+        None => in_memory(options, MEMORY.take(), PLACES.take()),
+        Some(other) => {
+            let other = other as usize;
+            in_memory(options, SHARES[other].take(), SHARE_PLACES[other].take())
+        }
+    }
+}
+
+fn in_memory<const N: usize, const P: usize>(
+    options: &Options,
+    memory: &'static mut MemoryFor<N>,
+    places: &'static mut Places<P, DESCRIPTORS>,
+) -> Result<AnyServer, StartError> {
+    let backend = AnyBackend::new(options.backend, places).map_err(StartError::System)?;
+    let service = Service::new(options.service);
+    Server::with_backend(memory, &options.config, service, backend)
+}
