@@ -49,6 +49,8 @@ extern crate alloc;
 
 #[cfg(feature = "kernel")]
 pub mod attack;
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "kernel")]
 pub mod bounded;
 #[cfg(feature = "kernel")]

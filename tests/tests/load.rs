@@ -60,6 +60,11 @@ fn our_server_gives_back_every_byte() {
             let report = load(program.address(), traffic);
             assert_eq!(report.judge(), Ok(()), "{trigger}: {traffic:?}");
             assert_eq!(report.answered, active, "{trigger}: {traffic:?}");
+            let (median, longest) = (report.micros(0.5), report.micros(1.0));
+            assert!(
+                0.0 < median && median <= longest,
+                "{trigger}: {median} {longest}"
+            );
             all += report.messages;
         }
         assert!(all > 0);

@@ -10,6 +10,9 @@ use std::time::Instant;
 /// How often progress is told.
 const TOLD: Duration = Duration::from_millis(100);
 
+/// The longest latency that is told, in nanoseconds; longer ones count as that.
+const MINUTE: u64 = 60_000_000_000;
+
 /// The warm-up, then the window.
 pub(super) struct Window<'p> {
     plan: &'p Plan,
@@ -53,7 +56,7 @@ impl<'p> Window<'p> {
             began: now,
             told: now,
             at_start: None,
-            latency: Histogram::new(3).expect("3 digits are possible"),
+            latency: Histogram::new_with_bounds(1, MINUTE, 3).expect("3 digits of a minute"),
             wrong: 0,
             lost: 0,
         }
