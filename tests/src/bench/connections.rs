@@ -2,6 +2,7 @@
 
 use super::contenders::{Contender, Kind};
 use super::measure::{Bench, Part, Samples, is_noisy, spread};
+use super::peers::{ONE_AT_A_TIME, THREADS};
 use super::pictures::{Labels, Series, lines};
 use super::statistics::Spread;
 use super::tables::{figure, table};
@@ -14,12 +15,9 @@ const ACTIVE: u32 = 16;
 /// allow, and only for the models that do not look at each.
 const OPEN: [u32; 7] = [16, 64, 256, 1024, 4096, 8192, 19_000];
 
-/// The server that answers one client at a time: all that is to be seen is whom it answers.
-const ONE: &str = "blocking";
-
 /// What is not asked of everybody: with so many, each message of the others costs milliseconds.
 fn is_asked(contender: &Contender, open: u32) -> bool {
-    let looks_at_all = ["spin", "select", "poll", "threads"];
+    let looks_at_all = ["spin", "select", "poll", THREADS];
     open < 19_000
         || !looks_at_all
             .iter()
@@ -34,7 +32,7 @@ fn is_asked(contender: &Contender, open: u32) -> bool {
 pub fn connections(bench: &mut Bench) -> Result<Part, String> {
     let takes_part = |one: &Contender| match one.kind {
         Kind::Ours { .. } => true,
-        Kind::Blocking => one.name != ONE,
+        Kind::Blocking => one.name != ONE_AT_A_TIME,
         Kind::Peer => false,
     };
     let who = bench.some(takes_part);
@@ -57,49 +55,69 @@ pub fn connections(bench: &mut Bench) -> Result<Part, String> {
             result.push(own);
         }
     }
+    let results = Results { who, open, results };
     let one = served_one(bench);
-    let cpu = |samples: &Option<Samples>| samples.as_ref().and_then(|all| spread(all, |s| s.cpu));
-    let rows: Vec<Vec<String>> = who
-        .iter()
-        .zip(&results)
-        .map(|(one, results)| {
-            let cells = results.iter().map(|samples| {
-                let noisy = samples.as_ref().is_some_and(is_noisy);
-                format!("{}{}", figure(cpu(samples)), if noisy { " ~" } else { "" })
-            });
-            core::iter::once(one.name.clone()).chain(cells).collect()
-        })
-        .collect();
-    let head: Vec<String> = open.iter().map(u32::to_string).collect();
-    let head: Vec<&str> = core::iter::once("server")
-        .chain(head.iter().map(String::as_str))
-        .collect();
-    let markdown = format!(
-        "Microseconds of the server's CPU for each message, by the number of open connections, of which {ACTIVE} talk; medians \
-         of {rounds} rounds of {} s. `~`: in most rounds, others worked on the machine.\n\n{}\n{one}",
-        bench.effort.window.as_secs_f64(),
-        table(&head, &rows),
-    );
-    let series: Vec<Series<(f64, Spread)>> = who
-        .iter()
-        .zip(&results)
-        .map(|(one, results)| {
-            let points = open.iter().zip(results);
-            let known = points.filter_map(|(&x, samples)| Some((f64::from(x), cpu(samples)?)));
-            (one.name.clone(), known.collect())
-        })
-        .collect();
-    let labels = Labels {
-        title: &format!("CPU for each message, {ACTIVE} of the connections talking"),
-        x: "open connections",
-        y: "µs for each message",
-    };
-    let picture = lines(&labels, &series)?;
     Ok(Part {
         name: "connections",
-        markdown,
-        pictures: vec![("connections.svg", picture)],
+        markdown: format!(
+            "Microseconds of the server's CPU for each message, by the number of open connections, of which {ACTIVE} talk; medians. \
+             {}\n\n{}\n{one}",
+            bench.pace(rounds),
+            results.table()
+        ),
+        pictures: vec![("connections.svg", results.picture()?)],
     })
+}
+
+/// Samples of each contender and number of open connections.
+struct Results {
+    who: Vec<Contender>,
+    open: Vec<u32>,
+    results: Vec<Vec<Option<Samples>>>,
+}
+
+fn cpu(samples: Option<&Samples>) -> Option<Spread> {
+    samples.and_then(|all| spread(all, |sample| sample.cpu))
+}
+
+impl Results {
+    fn table(&self) -> String {
+        let named = self.who.iter().zip(&self.results);
+        let rows: Vec<Vec<String>> = named
+            .map(|(one, results)| {
+                let cells = results.iter().map(|samples| {
+                    let mark = match samples {
+                        Some(samples) if is_noisy(samples) => " ~",
+                        Some(_) | None => "",
+                    };
+                    format!("{}{mark}", figure(cpu(samples.as_ref())))
+                });
+                core::iter::once(one.name.clone()).chain(cells).collect()
+            })
+            .collect();
+        let open: Vec<String> = self.open.iter().map(u32::to_string).collect();
+        let open = open.iter().map(String::as_str);
+        let head: Vec<&str> = core::iter::once("server").chain(open).collect();
+        table(&head, &rows)
+    }
+
+    fn picture(&self) -> Result<String, String> {
+        let named = self.who.iter().zip(&self.results);
+        let series: Vec<Series<(f64, Spread)>> = named
+            .map(|(one, results)| {
+                let points = self.open.iter().zip(results);
+                let known =
+                    points.filter_map(|(&x, samples)| Some((f64::from(x), cpu(samples.as_ref())?)));
+                (one.name.clone(), known.collect())
+            })
+            .collect();
+        let labels = Labels {
+            title: &format!("CPU for each message, {ACTIVE} of the connections talking"),
+            x: "open connections",
+            y: "µs for each message",
+        };
+        lines(&labels, &series)
+    }
 }
 
 const fn echo(connections: u32) -> Traffic {
@@ -113,7 +131,7 @@ const fn echo(connections: u32) -> Traffic {
 
 /// What becomes of those who talk to the server that answers one at a time.
 fn served_one(bench: &mut Bench) -> String {
-    let who = bench.some(|one| one.name == ONE);
+    let who = bench.some(|one| one.name == ONE_AT_A_TIME);
     let samples = bench.rounds(&who, 1, echo(ACTIVE));
     let Some(Some(sample)) = samples.first().and_then(|rounds| rounds.first()) else {
         return String::new();

@@ -1,6 +1,6 @@
 //! Who takes part, and how they are started.
 
-use super::peers::PEERS;
+use super::peers::{ONE_AT_A_TIME, PEERS, THREADS};
 use super::surroundings::pin;
 use crate::net::tcp;
 use crate::process::{Program, program};
@@ -37,6 +37,9 @@ pub(super) enum Kind {
 /// The name of the base of all ratios, if there is a C compiler.
 pub(super) const PLAIN: &str = "plain C loop";
 
+/// Our program as it is without an option.
+pub(super) const DEFAULT: &str = "tidegate level";
+
 /// Connections that our program has room for: all that the usual limit of 20,000 descriptors leaves.
 const CONNECTIONS: &str = "19900";
 
@@ -58,8 +61,8 @@ pub(super) fn all() -> (Vec<Contender>, Vec<String>) {
             Err(why) => left_out.push(format!("{name}: {why}")),
         }
     }
-    for (name, _, _) in PEERS {
-        let blocking = ["blocking", "threads"].contains(&name);
+    for (name, _) in PEERS {
+        let blocking = [ONE_AT_A_TIME, THREADS].contains(&name);
         all.push(Contender {
             name: name.into(),
             kind: if blocking { Kind::Blocking } else { Kind::Peer },
@@ -122,6 +125,15 @@ fn offered(help: &str, option: &str) -> Vec<String> {
 }
 
 impl Contender {
+    /// Whether it is a loop like any other: none of the models that only the connections are about.
+    pub(super) fn is_loop(&self) -> bool {
+        match self.kind {
+            Kind::Ours { epoll } => epoll || self.name.ends_with("uring"),
+            Kind::Peer => true,
+            Kind::Blocking => false,
+        }
+    }
+
     /// The same under another name: what it is beside itself is what rounds cannot tell apart.
     pub(super) fn again(&self) -> Self {
         let name = format!("{}, again", self.name);

@@ -9,7 +9,7 @@ use core::hint::black_box;
 use core::net::SocketAddr;
 use static_cell::ConstStaticCell;
 use std::env;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 use tidegate_core::{Action, Config, Directions, Event, Memory, Op, Outcome, Session, Token};
 
@@ -18,6 +18,12 @@ const SLOTS: usize = 1_000_000;
 
 /// Bytes of a message.
 const MESSAGE: u32 = 64;
+
+/// Messages whose instructions are counted, a multiple of a turn's; as many digits as twice of it.
+const COUNTED: u64 = 32_000;
+
+/// From one connection to the next that talks: a prime, so that all have their turn, and far, so that no cache guesses it.
+const STRIDE: usize = 7919;
 
 /// Reports in a turn.
 const TURN: usize = 16;
@@ -71,7 +77,7 @@ impl World {
             let batch = usize::try_from(left).unwrap_or(TURN).min(TURN).min(active);
             for _ in 0..batch {
                 reports.push(self.tokens[self.next * step]);
-                self.next = (self.next + 1) % active;
+                self.next = (self.next + STRIDE) % active;
             }
             self.turn(&reports);
             left -= batch as u64;
@@ -142,19 +148,32 @@ impl World {
     }
 }
 
-/// What a process of its own does: `slots` of them, `active` connections that talk, so many messages; answers nanoseconds for
-/// each message.
+/// What a process of its own does: `slots` of them, `active` connections that talk, so many messages.
+///
+/// With `clock` it prints the nanoseconds of a message; without, nothing, so that its instructions are the same each time.
 ///
 /// # Errors
 ///
 /// If the machine does not do what it should.
-pub fn alone(slots: u32, active: u32, messages: u64) -> Result<f64, String> {
+pub fn alone(slots: u32, active: u32, messages: u64, clock: bool) -> Result<(), String> {
     let mut world = World::new(slots)?;
-    let began = Instant::now();
+    let began = clock.then(Instant::now);
     world.messages(active.clamp(1, slots) as usize, messages);
-    let nanos = began.elapsed().as_nanos() as f64;
+    let elapsed = began.map(|began| began.elapsed());
     world.check(messages)?;
-    Ok(nanos / messages as f64)
+    if let Some(elapsed) = elapsed {
+        println!("{}", elapsed.as_nanos() as f64 / messages as f64);
+    }
+    Ok(())
+}
+
+/// What was measured with so many slots.
+struct Row {
+    slots: u32,
+    /// Nanoseconds of a message, all connections in turn, and 16 of them.
+    times: [Vec<f64>; 2],
+    /// Instructions of [`COUNTED`] messages.
+    instructions: Option<u64>,
 }
 
 /// Measures it.
@@ -163,107 +182,133 @@ pub fn alone(slots: u32, active: u32, messages: u64) -> Result<f64, String> {
 ///
 /// If it cannot be started, or does not do what it should.
 pub fn events(bench: &mut Bench) -> Result<Part, String> {
-    let quick = bench.effort.quick;
-    let slots: &[u32] = if quick {
-        &[100, 10_000]
+    let (slots, rounds, messages): (&[u32], _, _) = if bench.effort.quick {
+        (&[100, 10_000], 1, 100_000)
     } else {
-        &[100, 1000, 10_000, 100_000, 1_000_000]
+        (&[100, 1000, 10_000, 100_000, 1_000_000], 5, 2_000_000)
     };
-    let rounds = if quick { 1 } else { 5 };
     bench.begin("events", slots.len() * (rounds + 1));
-    let mut rows = Vec::new();
-    let mut series: [Series<(f64, Spread)>; 2] = [
-        ("all in turn".to_owned(), Vec::new()),
-        ("16 of them".to_owned(), Vec::new()),
-    ];
-    let mut missing = None;
-    let mut counted = Vec::new();
-    for &slots in slots {
-        let messages = if quick { 100_000 } else { 2_000_000 };
-        let mut times = [Vec::new(), Vec::new()];
-        for _ in 0..rounds {
-            for (times, active) in times.iter_mut().zip([slots, 16]) {
-                times.push(time(slots, active, messages)?);
+    let empty = |&slots| Row {
+        slots,
+        times: [Vec::new(), Vec::new()],
+        instructions: None,
+    };
+    let mut rows: Vec<Row> = slots.iter().map(empty).collect();
+    for _ in 0..rounds {
+        for row in &mut rows {
+            for (times, active) in row.times.iter_mut().zip([row.slots, 16]) {
+                times.push(time(row.slots, active, messages)?);
             }
-            bench.step(&format!("{slots} slots"));
+            bench.step(&format!("{} slots", row.slots));
         }
-        let [all, some] = times.map(|times| Spread::of(times).unwrap_or_else(|| unreachable!()));
-        for ((_, points), spread) in series.iter_mut().zip([all, some]) {
-            points.push((f64::from(slots), spread));
-        }
-        let instructions = instructions(slots).unwrap_or_else(|why| {
-            missing = Some(why);
-            None
-        });
-        bench.step(&format!("{slots} slots, counted"));
-        counted.extend(instructions);
-        rows.push(vec![
-            slots.to_string(),
-            instructions.map_or("–".into(), |n| format!("{n:.2}")),
-            format!("{:.1} ({:.1}–{:.1})", all.median, all.min, all.max),
-            format!("{:.1} ({:.1}–{:.1})", some.median, some.min, some.max),
-        ]);
     }
-    let flat = match (&missing, Spread::of(counted)) {
-        (Some(why), _) => format!("Instructions were not counted: {why}.\n"),
-        (None, Some(all)) if all.min < all.max => {
-            format!("Instructions differ by {:.2} at most.\n", all.max - all.min)
-        }
-        (None, _) => "Instructions are exactly the same.\n".into(),
+    let counted = rows.iter_mut().try_for_each(|row| {
+        row.instructions = Some(instructions(row.slots)?);
+        bench.step(&format!("{} slots, counted", row.slots));
+        Ok(())
+    });
+    Ok(Part {
+        name: "events",
+        markdown: markdown(&rows, rounds, counted),
+        pictures: vec![("events.svg", picture(&rows)?)],
+    })
+}
+
+fn markdown(rows: &[Row], rounds: usize, counted: Result<(), String>) -> String {
+    let all: Vec<u64> = rows.iter().filter_map(|row| row.instructions).collect();
+    let flat = match (counted, all.iter().max().zip(all.iter().min())) {
+        (Ok(()), Some((most, least))) => format!(
+            "Between the table sizes, {COUNTED} messages differ by {} instructions.\n",
+            most - least
+        ),
+        (Ok(()), None) => String::new(),
+        (Err(why), _) => format!("Instructions were not counted: {why}\n"),
+    };
+    let cells = |row: &Row| {
+        let count = row.instructions.map(|n| n as f64 / COUNTED as f64);
+        let time = |times: &Vec<f64>| {
+            let spread = Spread::of(times.iter().copied());
+            spread.map_or("–".into(), |Spread { median, min, max }| {
+                format!("{median:.0} ({min:.0}–{max:.0})")
+            })
+        };
+        let [all, some] = &row.times;
+        vec![
+            row.slots.to_string(),
+            count.map_or("–".into(), |n| format!("{n:.3}")),
+            time(all),
+            time(some),
+        ]
     };
     let head = ["slots", "instructions", "ns, all in turn", "ns, 16 of them"];
-    let markdown = format!(
+    let rows: Vec<_> = rows.iter().map(cells).collect();
+    format!(
         "A message: a report, a receive of {MESSAGE} bytes, the handler, a send, their answers; {TURN} reports in a turn; every slot \
-         taken. Nanoseconds are medians of {rounds} runs (least–greatest); instructions (callgrind) are the difference of two \
-         runs of different length.\n\n{}\n{flat}",
+         taken. Nanoseconds: median of {rounds} runs (least–greatest). Instructions (callgrind): the difference of two runs of \
+         different length.\n\n{}\n{flat}",
         table(&head, &rows)
-    );
+    )
+}
+
+fn picture(rows: &[Row]) -> Result<String, String> {
+    let series = ["all in turn", "16 of them"].iter().enumerate();
+    let series: Vec<Series<(f64, Spread)>> = series
+        .map(|(which, name)| {
+            let points = rows.iter().filter_map(|row| {
+                let spread = Spread::of(row.times[which].iter().copied())?;
+                Some((f64::from(row.slots), spread))
+            });
+            ((*name).to_owned(), points.collect())
+        })
+        .collect();
     let labels = Labels {
         title: "The core alone: time for each message",
         x: "slots, all taken",
         y: "ns",
     };
-    let picture = lines(&labels, &series)?;
-    Ok(Part {
-        name: "events",
-        markdown,
-        pictures: vec![("events.svg", picture)],
-    })
+    lines(&labels, &series)
 }
 
-/// Arguments for a process of its own.
-fn arguments(slots: u32, active: u32, messages: u64) -> [String; 4] {
-    let numbers = [u64::from(slots), active.into(), messages];
-    let [slots, active, messages] = numbers.map(|number| number.to_string());
-    ["alone".into(), slots, active, messages]
-}
-
-fn time(slots: u32, active: u32, messages: u64) -> Result<f64, String> {
+/// A process of its own; behind `tool`, if there is one.
+fn process(tool: &[&str], slots: u32, active: u32, messages: u64) -> Result<Output, String> {
     let us = env::current_exe().map_err(|error| error.to_string())?;
-    let mut command = Command::new(us);
-    let output = command.args(arguments(slots, active, messages)).output();
-    let output = output.map_err(|error| error.to_string())?;
+    let mut command = match tool {
+        [] => Command::new(us),
+        [program, options @ ..] => {
+            let mut command = Command::new(program);
+            command.args(options).arg(us);
+            command
+        }
+    };
+    let what = if tool.is_empty() { "timed" } else { "counted" };
+    let numbers = [u64::from(slots), active.into(), messages];
+    let numbers = numbers.map(|number| number.to_string());
+    let output = command.arg(what).args(numbers).output();
+    output.map_err(|error| format!("{command:?}: {error}"))
+}
+
+/// Nanoseconds for each message.
+fn time(slots: u32, active: u32, messages: u64) -> Result<f64, String> {
+    let output = process(&[], slots, active, messages)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let said = || String::from_utf8_lossy(&output.stderr).into_owned();
     text.trim().parse().map_err(|_| said())
 }
 
-/// Instructions for each message, with all connections in turn; `None` never, but why not if valgrind is missing.
-fn instructions(slots: u32) -> Result<Option<f64>, String> {
-    let (short, long) = (20_000, 60_000);
+/// Instructions of as many messages more, with all connections in turn.
+fn instructions(slots: u32) -> Result<u64, String> {
+    let callgrind = [
+        "valgrind",
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+    ];
     let count = |messages| -> Result<u64, String> {
-        let us = env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        command.arg(us).args(arguments(slots, slots, messages));
-        let output = command
-            .output()
-            .map_err(|error| format!("valgrind: {error}; install it to count them"))?;
-        collected(&String::from_utf8_lossy(&output.stderr))
-            .ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())
+        let output = process(&callgrind, slots, slots, messages)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        collected(&said).ok_or_else(|| said.into_owned())
     };
-    let difference = count(long)?.saturating_sub(count(short)?);
-    Ok(Some(difference as f64 / (long - short) as f64))
+    let short = count(COUNTED)?;
+    Ok(count(2 * COUNTED)?.saturating_sub(short))
 }
 
 /// The number of instructions that callgrind tells at its end.

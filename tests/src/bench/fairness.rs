@@ -1,6 +1,6 @@
 //! A small client's latency while others stream.
 
-use super::contenders::{Contender, Kind};
+use super::contenders::Contender;
 use super::measure::{Bench, Part, Samples, each, is_noisy, spread};
 use super::pictures::{Labels, Series, rows};
 use super::statistics::Spread;
@@ -16,12 +16,7 @@ const BULK: [u32; 2] = [8, 64];
 ///
 /// If nothing could be.
 pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
-    let takes_part = |one: &Contender| match one.kind {
-        Kind::Ours { epoll } => epoll || one.name.ends_with("uring"),
-        Kind::Peer => true,
-        Kind::Blocking => false,
-    };
-    let who = bench.some(takes_part);
+    let who = bench.some(Contender::is_loop);
     let base = who.first().ok_or("nobody takes part")?.name.clone();
     let [.., rounds] = bench.effort.rounds;
     bench.begin("fairness", BULK.len() * rounds * who.len());
@@ -68,9 +63,10 @@ pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
     ];
     let markdown = format!(
         "One client with one message of 64 bytes at a time, while 8 or 64 others stream messages of 16 KiB, 4 in flight each; the \
-         small client goes ahead of the others on their core. {rounds} rounds of {} s; ratios to the {base} in the same round, \
+         small client {} ahead of the others on their core. {} Ratios to the {base} in the same round, \
          median (least–greatest).\n\n{}",
-        bench.effort.window.as_secs_f64(),
+        if bench.ahead { "goes" } else { "cannot go" },
+        bench.pace(rounds),
         table(&head, &lines)
     );
     let series: Vec<Series<Option<Spread>>> = who

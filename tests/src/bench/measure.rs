@@ -73,6 +73,8 @@ pub struct Bench {
     pub failures: Vec<String>,
     /// Loads, and those of them during which others worked.
     pub loads: (usize, usize),
+    /// Whether the small client of fairness could always go ahead of the others.
+    pub(super) ahead: bool,
     cpus: Option<(usize, usize)>,
     again: usize,
     bar: ProgressBar,
@@ -98,6 +100,7 @@ impl Bench {
             complaints: Vec::new(),
             failures: Vec::new(),
             loads: (0, 0),
+            ahead: true,
             cpus,
             again: effort.again,
             bar,
@@ -135,8 +138,18 @@ impl Bench {
         let line = format!("{}: {why}", of.name);
         match of.kind {
             contenders::Kind::Ours { .. } => self.failures.push(line),
+            // Where it is only to be seen that everything works, all of it must.
+            _ if self.effort.quick => self.failures.push(line),
             contenders::Kind::Peer | contenders::Kind::Blocking => self.complaints.push(line),
         }
+    }
+
+    /// What tables say of how they came about.
+    pub(super) fn pace(&self, rounds: usize) -> String {
+        let seconds = self.effort.window.as_secs_f64();
+        format!(
+            "Rounds: {rounds}, of {seconds} s each. `~`: in most of them others worked on the machine."
+        )
     }
 
     /// Starts it, loads it, stops it; once more if others disturbed it and that is still allowed.
@@ -149,6 +162,7 @@ impl Bench {
                 best = other;
             }
         }
+        self.ahead &= best.ahead != Some(false);
         self.loads.0 += 1;
         self.loads.1 += usize::from(best.is_noisy());
         Some(Sample {

@@ -2,6 +2,7 @@
 
 use super::contenders::Contender;
 use super::measure::{Bench, Part};
+use super::peers::ONE_AT_A_TIME;
 use super::pictures::{Labels, Series, rows};
 use super::statistics::Spread;
 use super::tables::{digits, table};
@@ -12,16 +13,14 @@ use core::time::Duration;
 /// Connections on which there was a message each.
 const IDLE: u32 = 4000;
 
-/// The server that answers one client at a time can hold no more.
-const ONE: &str = "blocking";
-
 /// Measures it.
 ///
 /// # Errors
 ///
 /// If nothing could be.
 pub fn memory(bench: &mut Bench) -> Result<Part, String> {
-    let who = bench.some(|one| one.name != ONE);
+    // Who answers one client at a time can hold no more.
+    let who = bench.some(|one| one.name != ONE_AT_A_TIME);
     let idle = if bench.effort.quick { 500 } else { IDLE };
     bench.begin("memory", who.len());
     let mut lines = Vec::new();
@@ -34,7 +33,8 @@ pub fn memory(bench: &mut Bench) -> Result<Part, String> {
                     digits(each),
                     digits(at_start as f64 / 1024.0),
                 ]);
-                series.push((one.name.clone(), vec![Spread::of([each])]));
+                // On a logarithmic axis there is no 0.
+                series.push((one.name.clone(), vec![Spread::of([each.max(1.0)])]));
             }
             Err(why) => bench.complain(one, &why),
         }
@@ -47,7 +47,7 @@ pub fn memory(bench: &mut Bench) -> Result<Part, String> {
     );
     let labels = Labels {
         title: "Resident memory for each idle connection",
-        x: "bytes (less is better)",
+        x: "bytes, at least 1 (less is better)",
         y: "",
     };
     let picture = rows(&labels, &["idle"], &series)?;

@@ -45,7 +45,8 @@ fn main() -> ExitCode {
     let done = match words[..] {
         // What it starts itself as.
         [_, "peer", name] => peers::serve(name).map_err(|error| error.to_string()),
-        [_, "alone", slots, active, messages] => alone(slots, active, messages),
+        [_, "timed", slots, active, messages] => alone(slots, active, messages, true),
+        [_, "counted", slots, active, messages] => alone(slots, active, messages, false),
         _ => match options(arguments) {
             Ok(Some(options)) => bench(&options),
             Ok(None) => {
@@ -92,18 +93,13 @@ fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
-fn alone(slots: &str, active: &str, messages: &str) -> Result<(), String> {
+fn alone(slots: &str, active: &str, messages: &str, clock: bool) -> Result<(), String> {
     let number = |text: &str| {
         text.parse()
             .map_err(|_| format!("{text}: must be a number"))
     };
-    let nanos = tests::bench::events::alone(
-        number(slots)?,
-        number(active)?,
-        messages.parse().map_err(|_| "messages: must be a number")?,
-    )?;
-    println!("{nanos}");
-    Ok(())
+    let (slots, active) = (number(slots)?, number(active)?);
+    tests::bench::events::alone(slots, active, number(messages)?.into(), clock)
 }
 
 fn bench(options: &Options) -> Result<(), String> {

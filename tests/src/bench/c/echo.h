@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,10 @@ static void die(const char *what) {
     exit(1);
 }
 
-static void raise_descriptors(void) {
+/* All descriptors that may be had; a write to who is gone is an error, not a signal. */
+static void prepare(void) {
     struct rlimit limit;
+    signal(SIGPIPE, SIG_IGN);
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);

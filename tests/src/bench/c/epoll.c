@@ -5,7 +5,7 @@
 #define BATCH 256
 
 int main(void) {
-    raise_descriptors();
+    prepare();
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     struct rest *rests = calloc(limit.rlim_cur, sizeof *rests);

@@ -50,7 +50,7 @@ static void on_connection(evutil_socket_t from, short what, void *of) {
 }
 
 int main(void) {
-    raise_descriptors();
+    prepare();
     base = event_base_new();
     event_add(event_new(base, listener(), EV_READ | EV_PERSIST, on_connection, NULL), NULL);
     return event_base_dispatch(base);

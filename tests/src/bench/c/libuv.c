@@ -47,7 +47,7 @@ static void on_connection(uv_stream_t *from, int status) {
 }
 
 int main(void) {
-    raise_descriptors();
+    prepare();
     struct sockaddr_in at = anywhere();
     int len = sizeof at;
     uv_tcp_t from;

@@ -16,14 +16,20 @@ use std::net::TcpListener;
 /// A server: it returns only if it cannot go on.
 type Serve = fn(TcpListener) -> io::Result<()>;
 
-/// All of them: the name, what it is, and the server.
-pub(super) const PEERS: [(&str, &str, Serve); 5] = [
-    ("mio", "mio, edge-triggered", mio::serve),
-    ("polling", "polling, level-triggered", polling::serve),
-    ("tokio", "tokio, current thread", tokio::serve),
-    ("blocking", "blocking, one client at a time", blocking::one),
-    ("threads", "blocking, a thread for each", blocking::threads),
+/// All of them, by the names that tables show.
+pub(super) const PEERS: [(&str, Serve); 5] = [
+    ("mio", mio::serve),
+    ("polling", polling::serve),
+    ("tokio", tokio::serve),
+    (ONE_AT_A_TIME, blocking::one),
+    (THREADS, blocking::threads),
 ];
+
+/// Blocking calls in one thread.
+pub(super) const ONE_AT_A_TIME: &str = "blocking, one client";
+
+/// Blocking calls in many.
+pub(super) const THREADS: &str = "blocking, threads";
 
 /// Serves, as the peer of this name.
 ///
@@ -32,7 +38,7 @@ pub(super) const PEERS: [(&str, &str, Serve); 5] = [
 /// If there is none, or it cannot go on.
 pub fn serve(name: &str) -> io::Result<()> {
     let mut all = PEERS.iter();
-    let Some((_, _, serve)) = all.find(|peer| peer.0 == name) else {
+    let Some((_, serve)) = all.find(|peer| peer.0 == name) else {
         return Err(io::Error::other(format!("no peer is called {name:?}")));
     };
     raise_descriptors();
