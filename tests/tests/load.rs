@@ -194,6 +194,24 @@ fn the_program_tells_all_as_text_and_as_json() {
 }
 
 #[test]
+fn a_picture_is_drawn_or_it_is_said_why_not() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("plot");
+    let path = folder.path("latency.svg");
+    let server = Program::start(&["--service", "echo"]);
+    let to = server.address().to_string();
+    let ended = command(&[&to, "--seconds", "0.2", "--plot", &path]);
+    if cfg!(feature = "bench") {
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        let svg = fs::read_to_string(path).expect("a file");
+        assert!(svg.starts_with("<svg") && svg.contains("<circle"));
+    } else {
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.errors.contains("--features bench"), "{}", ended.errors);
+    }
+}
+
+#[test]
 fn the_program_fails_when_a_byte_is_wrong_or_nobody_is_there() {
     let _bound = Watchdog::new();
     let to = spoiler(|_, piece| piece[0] ^= 1).to_string();

@@ -6,6 +6,7 @@ use super::surroundings;
 use crate::load::{self, Plan, Report, Traffic};
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Instant;
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +19,8 @@ pub struct Effort {
     pub window: Duration,
     /// And how long it runs before.
     pub warm_up: Duration,
-    /// How many loads that others' work disturbed may be done again, all in all.
-    pub again: usize,
+    /// After so long, loads that others disturbed are not done again, and only first rounds begin.
+    pub limit: Duration,
 }
 
 impl Effort {
@@ -29,7 +30,7 @@ impl Effort {
         rounds: [1, 1, 1],
         window: Duration::from_millis(60),
         warm_up: Duration::from_millis(20),
-        again: 0,
+        limit: Duration::ZERO,
     };
 
     /// At most twelve minutes.
@@ -38,7 +39,7 @@ impl Effort {
         rounds: [5, 3, 3],
         window: Duration::from_millis(400),
         warm_up: Duration::from_millis(100),
-        again: 60,
+        limit: Duration::from_secs(8 * 60),
     };
 }
 
@@ -76,7 +77,7 @@ pub struct Bench {
     /// Whether the small client of fairness could always go ahead of the others.
     pub(super) ahead: bool,
     cpus: Option<(usize, usize)>,
-    again: usize,
+    began: Instant,
     bar: ProgressBar,
 }
 
@@ -102,7 +103,7 @@ impl Bench {
             loads: (0, 0),
             ahead: true,
             cpus,
-            again: effort.again,
+            began: Instant::now(),
             bar,
         }
     }
@@ -148,15 +149,14 @@ impl Bench {
     pub(super) fn pace(&self, rounds: usize) -> String {
         let seconds = self.effort.window.as_secs_f64();
         format!(
-            "Rounds: {rounds}, of {seconds} s each. `~`: in most of them others worked on the machine."
+            "Rounds: at most {rounds}, of {seconds} s each. `~`: in most of them others worked on the machine."
         )
     }
 
-    /// Starts it, loads it, stops it; once more if others disturbed it and that is still allowed.
+    /// Starts it, loads it, stops it; once more if others disturbed it and there is time.
     fn load(&mut self, contender: &Contender, traffic: Traffic) -> Option<Sample> {
         let mut best = self.load_once(contender, traffic)?;
-        if best.is_noisy() && self.again > 0 {
-            self.again -= 1;
+        if best.is_noisy() && self.has_time() {
             let other = self.load_once(contender, traffic)?;
             if other.foreign < best.foreign {
                 best = other;
@@ -218,12 +218,19 @@ impl Bench {
     ) -> Vec<Samples> {
         let mut samples: Vec<Samples> = vec![Vec::new(); who.len()];
         for round in 0..rounds {
+            if round > 0 && !self.has_time() {
+                break;
+            }
             for place in order(round, who.len()) {
                 samples[place].push(self.load(&who[place], traffic));
                 self.step(&who[place].name);
             }
         }
         samples
+    }
+
+    fn has_time(&self) -> bool {
+        self.began.elapsed() < self.effort.limit
     }
 
     /// No more parts.

@@ -90,6 +90,9 @@ fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
             Short(_) | Long(_) | Value(_) => return Err(argument.unexpected()),
         }
     }
+    if options.quick && options.write {
+        return Err("--quick measures nothing that is worth to --write".into());
+    }
     Ok(Some(options))
 }
 
