@@ -207,7 +207,11 @@ fn a_picture_is_drawn_or_it_is_said_why_not() {
         assert!(svg.starts_with("<svg") && svg.contains("<circle"));
     } else {
         assert_eq!(ended.code, Some(1));
-        assert!(ended.errors.contains("--features bench"), "{}", ended.errors);
+        assert!(
+            ended.errors.contains("--features bench"),
+            "{}",
+            ended.errors
+        );
     }
 }
 

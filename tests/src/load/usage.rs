@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_listener_is_found() {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a listener");
-        let std::net::SocketAddr::V4(address) = socket.local_addr().expect("an address") else {
+        let core::net::SocketAddr::V4(address) = socket.local_addr().expect("an address") else {
             unreachable!("bound to IPv4");
         };
         assert_eq!(listener(address), Some(rustix::process::getpid()));
