@@ -1,7 +1,7 @@
 //! A small client's latency while others stream.
 
 use super::contenders::Contender;
-use super::measure::{Bench, Part, Samples, each, is_noisy, spread};
+use super::measure::{Bench, Part, Sample, Samples, each, is_noisy, spread};
 use super::pictures::{Labels, Series, rows};
 use super::statistics::Spread;
 use super::tables::{figure, ratio, table};
@@ -28,26 +28,42 @@ pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
         };
         bench.rounds(&who, rounds, traffic)
     });
+    let markdown = format!(
+        "One client with one message of 64 bytes at a time, while 8 or 64 others stream messages of 16 KiB, 4 in flight each; the \
+         small client {} ahead of the others on their core. {} Ratios to the {base} in the same round, median \
+         (least–greatest).\n\n{}",
+        if bench.ahead { "goes" } else { "cannot go" },
+        bench.pace(rounds),
+        markdown(&who, &results)
+    );
+    Ok(Part {
+        name: "fairness",
+        markdown,
+        pictures: vec![("fairness.svg", picture(&who, &results)?)],
+    })
+}
+
+/// Samples of each contender, by how many stream; the first contender is the base.
+type Results = [Vec<Samples>; BULK.len()];
+
+fn markdown(who: &[Contender], results: &Results) -> String {
     let cells = |number: usize| {
         let mut row = vec![who[number].name.clone()];
-        for all in &results {
-            let (own, base): (&Samples, &Samples) = (&all[number], &all[0]);
+        for all in results {
+            let (own, base) = (&all[number], &all[0]);
             let noisy = if is_noisy(own) { " ~" } else { "" };
+            let beside = |value: fn(&Sample) -> f64| {
+                ratio(Spread::of_ratios(&each(own, value), &each(base, value)))
+            };
             row.push(figure(spread(own, |s| s.p50)));
             row.push(format!("{}{noisy}", figure(spread(own, |s| s.p99))));
-            row.push(ratio(Spread::of_ratios(
-                &each(own, |s| s.p99),
-                &each(base, |s| s.p99),
-            )));
+            row.push(beside(|s| s.p99));
             row.push(figure(spread(own, |s| s.rate / 1000.0)));
-            row.push(ratio(Spread::of_ratios(
-                &each(own, |s| s.rate),
-                &each(base, |s| s.rate),
-            )));
+            row.push(beside(|s| s.rate));
         }
         row
     };
-    let lines: Vec<_> = (0..who.len()).map(cells).collect();
+    let rows: Vec<_> = (0..who.len()).map(cells).collect();
     let head = [
         "server",
         "8: p50 µs",
@@ -61,14 +77,10 @@ pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
         "k bulk/s",
         "ratio",
     ];
-    let markdown = format!(
-        "One client with one message of 64 bytes at a time, while 8 or 64 others stream messages of 16 KiB, 4 in flight each; the \
-         small client {} ahead of the others on their core. {} Ratios to the {base} in the same round, \
-         median (least–greatest).\n\n{}",
-        if bench.ahead { "goes" } else { "cannot go" },
-        bench.pace(rounds),
-        table(&head, &lines)
-    );
+    table(&head, &rows)
+}
+
+fn picture(who: &[Contender], results: &Results) -> Result<String, String> {
     let series: Vec<Series<Option<Spread>>> = who
         .iter()
         .enumerate()
@@ -82,10 +94,5 @@ pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
         x: "µs that 1 message in 100 exceeds (less is better)",
         y: "",
     };
-    let picture = rows(&labels, &["8 clients stream", "64 clients stream"], &series)?;
-    Ok(Part {
-        name: "fairness",
-        markdown,
-        pictures: vec![("fairness.svg", picture)],
-    })
+    rows(&labels, &["8 clients stream", "64 clients stream"], &series)
 }
