@@ -28,6 +28,7 @@
 //! | `inherited` | accepted connections have the options and flags of their listener |
 //! | `inject` | whatever a system call answers, nobody else is touched, nothing spins, and service resumes |
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
+//! | `load` | the load generator finds no fault with a good server, and finds out one that changes, loses or keeps back bytes |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |
 //! | `order` | who was ready first is served first; newcomers come in a few at a time |
@@ -48,6 +49,8 @@ extern crate alloc;
 
 #[cfg(feature = "kernel")]
 pub mod attack;
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "kernel")]
 pub mod bounded;
 #[cfg(feature = "kernel")]
@@ -55,6 +58,8 @@ pub mod differ;
 mod dispatch;
 #[cfg(feature = "explore")]
 pub mod explore;
+#[cfg(feature = "load")]
+pub mod load;
 #[cfg(feature = "kernel")]
 pub mod modes;
 #[cfg(feature = "kernel")]

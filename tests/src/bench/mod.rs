@@ -1,0 +1,28 @@
+//! The bench: our program in its modes beside other libraries, under the load generator, in rounds.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | `surroundings` | a network of our own, pinning, what the machine is |
+//! | `contenders`, `peers` | who takes part, and how they are started |
+//! | `statistics` | medians, ranges, ratios inside a round, who goes when |
+//! | `messages`, `connections`, `memory`, `fairness`, `events` | what is measured |
+//! | `tables`, `pictures` | Markdown and SVG |
+
+mod connections;
+mod contenders;
+pub mod events;
+mod fairness;
+mod measure;
+mod memory;
+mod messages;
+pub mod peers;
+pub mod pictures;
+pub mod statistics;
+pub mod surroundings;
+pub mod tables;
+
+pub use measure::{Bench, Effort, Part};
+pub use {
+    connections::connections, events::events, fairness::fairness, memory::memory,
+    messages::messages,
+};
