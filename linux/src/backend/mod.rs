@@ -7,6 +7,7 @@ mod places;
 mod poll;
 mod select;
 mod spin;
+mod uring;
 
 pub use any::AnyBackend;
 pub use epoll::Epoll;
