@@ -228,6 +228,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// work is queued.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
+        if self.backend.is_due() {
+            return Some(Instant::ZERO);
+        }
         self.session.poll_timeout()
     }
 

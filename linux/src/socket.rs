@@ -25,7 +25,11 @@ const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
 
 /// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+}
+
+/// The same with other flags.
+pub(crate) fn accept_with(listener: BorrowedFd<'_>, flags: SocketFlags) -> Accepted {
     let (socket, address) = net::acceptfrom_with(listener, flags).map_err(errno::accept)?;
     let address = address.and_then(|address| match address.address_family() {
         AddressFamily::INET | AddressFamily::INET6 => SocketAddr::try_from(address).ok(),
@@ -38,7 +42,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
 #[inline]
 pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
     let asked = into.len();
-    match net::recv(socket, into, RecvFlags::empty()) {
+    match net::recv(socket, into, RecvFlags::DONTWAIT) {
         Ok((n, _)) => moved(n, asked, n > 0),
         Err(errno) => errno::transfer(errno),
     }
@@ -47,7 +51,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
 /// Sends `from`, without a signal if nobody reads it.
 #[inline]
 pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Outcome {
-    match net::send(socket, from, SendFlags::NOSIGNAL) {
+    match net::send(socket, from, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Ok(n) => moved(n, from.len(), true),
         Err(errno) => errno::transfer(errno),
     }

@@ -16,6 +16,7 @@ pub use places::Places;
 pub use poll::Poll;
 pub use select::Select;
 pub use spin::Spin;
+pub use uring::Uring;
 
 use crate::error::CallError;
 use crate::socket;
@@ -145,6 +146,12 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     ///
     /// The call that failed: the process or the kernel is broken.
     fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError>;
+
+    /// Whether something was begun of which the kernel learns only by the next [`wait`](Self::wait): then that is due now.
+    #[inline(always)]
+    fn is_due(&self) -> bool {
+        false
+    }
 
     /// What the last wait brought in this place, if it brought anything there; to be asked once for each.
     fn report(&mut self, place: usize) -> Option<Report>;

@@ -20,6 +20,7 @@ mod submission;
 
 use super::{Accepted, Backend, Report, sealed};
 use crate::clock;
+use crate::driver::OTHERS;
 use crate::errno;
 use crate::error::CallError;
 use crate::socket;
@@ -32,7 +33,7 @@ use place::{Place, Watch};
 use ring::{Completion, Ring};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{self, Shutdown, SocketFlags};
 use submission::{Kind, Name};
 use tidegate_core::{Directions, Event, Instant, LISTENERS, Op, Outcome, Token, Trigger};
 
@@ -222,11 +223,202 @@ impl Uring {
             self.stop_polled = unsafe { self.ring.push(poll) }.is_ok();
             self.reported |= !self.stop_polled;
         }
-        for (place, token) in self.listeners.iter_mut().zip(listener_tokens()) {
+        for place in &mut self.listeners {
             if place.wanted.contains(Directions::READ) {
-                let token = token(place.generation);
                 self.reported |= place.watch_input(&mut self.ring).is_err();
             }
         }
+    }
+}
+
+/// The place of a token, for this token alone: what its last user left there is gone.
+fn own<'a>(places: &'a mut [Place], token: Token, socket: BorrowedFd<'_>) -> Option<&'a mut Place> {
+    let place = places.get_mut(token.index() as usize)?;
+    if !place.is_of(token) {
+        *place = Place::of(token, socket);
+    }
+    Some(place)
+}
+
+/// The place of a token that came back from the kernel, unless it is another's by now.
+fn known(places: &mut [Place], token: Token) -> Option<&mut Place> {
+    (places.get_mut(token.index() as usize)).filter(|place| place.is_of(token))
+}
+
+/// There is input, or somebody in a listener's queue.
+const fn readable(token: Token) -> Event {
+    Event::Ready {
+        token,
+        directions: Directions::READ,
+        closing: false,
+    }
+}
+
+impl sealed::Sealed for Uring {}
+
+impl Backend for Uring {
+    fn name(&self) -> &'static str {
+        "uring"
+    }
+
+    /// Bytes that nobody wants must not be received: in edge mode that is never told.
+    fn has(&self, trigger: Trigger) -> bool {
+        trigger == Trigger::Level
+    }
+
+    fn places(&self) -> usize {
+        self.places.len() + OTHERS
+    }
+
+    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+        self.stop = Some(stop.as_raw_fd());
+        self.reported = true;
+        Ok(())
+    }
+
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        _was: Directions,
+        now: Directions,
+        _trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        let places = if token.is_listener() {
+            &mut self.listeners[..]
+        } else {
+            &mut self.places
+        };
+        let place = own(places, token, socket).ok_or(Errno::NOSPC)?;
+        place.wanted = now;
+        let input = if now.contains(Directions::READ) {
+            place.watch_input(&mut self.ring)
+        } else {
+            place.leave_input(&mut self.ring)
+        };
+        let room = if now.contains(Directions::WRITE) {
+            place.watch_room(&mut self.ring)
+        } else {
+            place.leave_room(&mut self.ring)
+        };
+        input.and(room).map(|()| false)
+    }
+
+    /// There is no registration but what we can end.
+    fn renew(&mut self, _stop: BorrowedFd<'_>) {}
+
+    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+        if self.reported {
+            self.poll_again();
+        }
+        loop {
+            let longest = until.map(clock::left);
+            let ready = (self.ring.wait(longest)).map_err(CallError::of("io_uring_enter"))?;
+            if ready > 0 || longest == Some(Duration::ZERO) {
+                return Ok(BATCH.min(ready as usize));
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.ring.has_pending() || self.reported
+    }
+
+    fn report(&mut self, _place: usize) -> Option<Report> {
+        let done = self.ring.next()?;
+        self.event(done).map(Report::Event)
+    }
+
+    #[inline]
+    fn receive(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        into: &mut [u8],
+    ) -> Option<Outcome> {
+        let Some(place) = own(&mut self.places, token, socket) else {
+            return Some(socket::receive(socket, into));
+        };
+        if !place.chain.is_empty() {
+            let n = self.buffers.take(&mut place.chain, into);
+            let count = u32::try_from(n).unwrap_or(u32::MAX);
+            // What is under way will tell of more.
+            let drained = place.chain.is_empty() && place.input == Watch::Begun;
+            return Some(if drained {
+                Outcome::Drained(count)
+            } else {
+                Outcome::Complete(count)
+            });
+        }
+        if place.ended {
+            return Some(Outcome::Complete(0));
+        }
+        if place.errno != 0 {
+            let errno = Errno::from_raw_os_error(i32::from(place.errno));
+            return Some(errno::transfer(errno));
+        }
+        // Nothing may be received ahead of what is under way.
+        if place.input != Watch::No {
+            return Some(Outcome::Drained(0));
+        }
+        let outcome = socket::receive(socket, into);
+        if let Outcome::Drained(n) = outcome
+            && place.wanted.contains(Directions::READ)
+            && let Err(errno) = place.watch_input(&mut self.ring)
+        {
+            return Some(if n > 0 {
+                Outcome::Complete(n)
+            } else {
+                errno::transfer(errno)
+            });
+        }
+        Some(outcome)
+    }
+
+    #[inline]
+    fn send(&mut self, token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
+        let Some(place) = own(&mut self.places, token, socket) else {
+            return Some(socket::send(socket, from));
+        };
+        let kind = Kind::Send;
+        let send = submission::send(Name { token, kind }, socket, from);
+        // SAFETY: the bytes stay where they are until the send is answered (law 2 of the core), and as it does not
+        // wait, its answer is there when the call returns that it is handed over by. If that call is never made, the
+        // kernel never learns of it.
+        match unsafe { self.ring.push(send) } {
+            Ok(()) => {
+                place.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);
+                None
+            }
+            Err(errno) => Some(errno::transfer(errno)),
+        }
+    }
+
+    /// io_uring waits for input of a socket only if the socket may block. No call of ours lets it.
+    fn accept(
+        &mut self,
+        _listener: Token,
+        from: BorrowedFd<'_>,
+        _token: Token,
+    ) -> Option<Accepted> {
+        Some(socket::accept_with(from, SocketFlags::CLOEXEC))
+    }
+
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
+        let places = if token.is_listener() {
+            &mut self.listeners[..]
+        } else {
+            &mut self.places
+        };
+        if let Some(place) = known(places, token) {
+            self.buffers.drop_chain(&mut place.chain);
+            // What cannot be told to end holds the socket: then it meets its end.
+            let input = place.leave_input(&mut self.ring);
+            if input.and(place.leave_room(&mut self.ring)).is_err() {
+                let _ = net::shutdown(&socket, Shutdown::Both);
+            }
+            *place = Place::default();
+        }
+        Some(socket::close(socket, reset))
     }
 }
