@@ -26,13 +26,16 @@ use crate::error::CallError;
 use crate::socket;
 use crate::stop::Stop;
 use buffers::Buffers;
+use core::cell::OnceCell;
 use core::fmt;
 use core::time::Duration;
 use mapping::Zeroed;
 use place::{Place, Watch};
 use ring::{Completion, Ring};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
+use rustix::io_uring::IoringRegisterOp;
 use rustix::net::{self, Shutdown, SocketFlags};
 use submission::{Kind, Name};
 use tidegate_core::{Directions, Event, Instant, LISTENERS, Op, Outcome, Token, Trigger};
@@ -61,6 +64,8 @@ pub struct Uring {
     reported: bool,
     /// Whether the stop is polled.
     stop_polled: bool,
+    /// What another loop waits for, once it was asked for.
+    counter: OnceCell<Result<OwnedFd, Errno>>,
 }
 
 impl fmt::Debug for Uring {
@@ -71,9 +76,23 @@ impl fmt::Debug for Uring {
     }
 }
 
+/// For nesting in another loop: a counter that the kernel raises when there is something to look at. It is made when it
+/// is asked for first, as it costs something for each completion. The ring's own descriptor would not do: completions
+/// that are only due do not make it readable.
 impl AsFd for Uring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
+        let counter = self.counter.get_or_init(|| {
+            // What has happened up to now counts.
+            let counter = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let fd = counter.as_raw_fd();
+            // SAFETY: the number lives until the call returns; the kernel keeps the counter itself.
+            unsafe { self.ring.register(IoringRegisterOp::RegisterEventfd, &raw const fd, 1) }?;
+            Ok(counter)
+        });
+        match counter {
+            Ok(counter) => counter.as_fd(),
+            Err(_) => self.ring.as_fd(),
+        }
     }
 }
 
@@ -110,6 +129,7 @@ impl Uring {
             stop: None,
             reported: false,
             stop_polled: false,
+            counter: OnceCell::new(),
         })
     }
 
@@ -311,6 +331,10 @@ impl Backend for Uring {
         if self.reported {
             self.poll_again();
         }
+        if let Some(Ok(counter)) = self.counter.get() {
+            // What is raised from now on is for the next look. An empty counter is as good.
+            let _ = rustix::io::read(counter, &mut [0; 8]);
+        }
         loop {
             let longest = until.map(clock::left);
             let ready = (self.ring.wait(longest)).map_err(CallError::of("io_uring_enter"))?;
@@ -412,9 +436,10 @@ impl Backend for Uring {
         };
         if let Some(place) = known(places, token) {
             self.buffers.drop_chain(&mut place.chain);
-            // What cannot be told to end holds the socket: then it meets its end.
             let input = place.leave_input(&mut self.ring);
-            if input.and(place.leave_room(&mut self.ring)).is_err() {
+            let room = place.leave_room(&mut self.ring);
+            // What is under way holds the socket: its end is seen to now, so that closing closes.
+            if place.is_watched() && input.and(room).and(self.ring.hand_over()).is_err() {
                 let _ = net::shutdown(&socket, Shutdown::Both);
             }
             *place = Place::default();

@@ -58,6 +58,11 @@ impl Place {
         self.token == token.to_bits()
     }
 
+    /// Whether anything is under way.
+    pub(super) fn is_watched(&self) -> bool {
+        self.input != Watch::No || self.room != Watch::No
+    }
+
     /// Begins what reports input, unless it is under way. One that was told to end begins again when it has.
     pub(super) fn watch_input(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         if self.input != Watch::No {

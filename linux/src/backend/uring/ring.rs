@@ -129,12 +129,12 @@ impl Ring {
     ///
     /// # Safety
     ///
-    /// What the submission points to must be valid when it is handed over, by [`enter`](Self::enter), [`wait`](Self::wait)
-    /// or another `push`, and until its last completion.
+    /// What the submission points to must be valid when it is handed over, by [`wait`](Self::wait),
+    /// [`hand_over`](Self::hand_over) or another `push`, and until its last completion.
     #[inline]
     pub(super) unsafe fn push(&mut self, submission: io_uring_sqe) -> Result<(), Errno> {
         if self.pending == self.params.sq_entries {
-            self.enter(0, None)?;
+            self.hand_over()?;
             if self.pending == self.params.sq_entries {
                 return Err(Errno::NOMEM);
             }
@@ -152,6 +152,15 @@ impl Ring {
     /// Whether something was gathered that the kernel has not been told of.
     pub(super) const fn has_pending(&self) -> bool {
         self.pending > 0
+    }
+
+    /// Hands over what was gathered.
+    ///
+    /// # Errors
+    ///
+    /// Those of `io_uring_enter(2)`.
+    pub(super) fn hand_over(&mut self) -> Result<(), Errno> {
+        self.enter(0, None)
     }
 
     /// Hands over what was gathered and waits for a completion, at most `longest`; `None`: for ever. Answers how many
