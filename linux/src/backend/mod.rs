@@ -39,11 +39,19 @@ pub enum Kind {
     Select,
     /// No waiting: every source is asked by itself, round and round.
     Spin,
+    /// `io_uring(7)`: the kernel does what it is told to, and tells what came of it.
+    Uring,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Epoll, Self::Poll, Self::Select, Self::Spin];
+    pub const ALL: [Self; 5] = [
+        Self::Epoll,
+        Self::Poll,
+        Self::Select,
+        Self::Spin,
+        Self::Uring,
+    ];
 
     /// What it is called, for people.
     #[must_use]
@@ -53,6 +61,7 @@ impl Kind {
             Self::Poll => "poll",
             Self::Select => "select",
             Self::Spin => "spin",
+            Self::Uring => "uring",
         }
     }
 
@@ -61,7 +70,8 @@ impl Kind {
     pub const fn has(self, trigger: Trigger) -> bool {
         match self {
             Self::Epoll => true,
-            Self::Poll | Self::Select | Self::Spin => matches!(trigger, Trigger::Level),
+            // Of bytes that nobody wants edge mode would never hear, and io_uring never stop to receive.
+            Self::Poll | Self::Select | Self::Spin | Self::Uring => matches!(trigger, Trigger::Level),
         }
     }
 }

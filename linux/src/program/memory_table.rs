@@ -8,7 +8,7 @@ use core::fmt::Write;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
-use tidegate::backend::Kind;
+use tidegate::backend::{Kind, Uring};
 use tidegate::{Address, Listen};
 
 /// The table for what the options ask for.
@@ -24,6 +24,7 @@ pub(crate) fn text(
     let connection = match options.backend {
         Kind::Epoll => ServerMemory::CONNECTION,
         Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendPlaces::PLACE,
+        Kind::Uring => ServerMemory::CONNECTION + Uring::CONNECTION,
     };
     let connections = u64::from(options.connections);
     Ok(table(connections, wide(connection), kernel, resident()))

@@ -22,8 +22,8 @@ use static_cell::ConstStaticCell;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
-use tidegate::backend::{AnyBackend, Places};
-use tidegate::{Memory, Server, StartError};
+use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
+use tidegate::{CallError, Memory, Server, StartError};
 
 /// The most connections.
 const CONNECTIONS: usize = 20_000;
@@ -52,8 +52,20 @@ fn server<S: Service>(
     memory: &'static mut ServerMemory,
     service: S,
 ) -> Result<AnyServer<S>, StartError> {
-    let backend = AnyBackend::new(options.backend, PLACES.take()).map_err(StartError::System)?;
+    let backend = backend(options.backend).map_err(StartError::System)?;
     Server::with_backend(memory, &options.config, service, backend)
+}
+
+/// The backend that was asked for. Where the kernel or a sandbox refuses io_uring it is epoll, and is said so.
+fn backend(kind: Kind) -> Result<AnyBackend<'static>, CallError> {
+    let backend = AnyBackend::new(kind, PLACES.take());
+    match backend {
+        Err(error) if kind == Kind::Uring => {
+            log::warn!("--backend uring: {error}; serving by epoll");
+            Epoll::new().map(AnyBackend::Epoll)
+        }
+        backend => backend,
+    }
 }
 
 /// Runs the program; answers its exit code.

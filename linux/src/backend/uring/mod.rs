@@ -18,11 +18,10 @@ mod place;
 mod ring;
 mod submission;
 
-use super::{Accepted, Backend, Report, sealed};
+use super::{Accepted, Backend, Kind, OTHERS, Report, sealed};
 use crate::clock;
-use crate::driver::OTHERS;
 use crate::errno;
-use crate::error::CallError;
+use crate::error::{CallError, SETUP};
 use crate::socket;
 use crate::stop::Stop;
 use buffers::Buffers;
@@ -37,7 +36,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::io_uring::IoringRegisterOp;
 use rustix::net::{self, Shutdown, SocketFlags};
-use submission::{Kind, Name};
+use submission::{Request, Name};
 use tidegate_core::{Directions, Event, Instant, LISTENERS, Op, Outcome, Token, Trigger};
 
 /// Submissions that are handed over at once.
@@ -105,6 +104,10 @@ impl Drop for Uring {
 }
 
 impl Uring {
+    /// Bytes that it takes for each connection that there may be. Beside them it maps some 700 KiB: what the kernel
+    /// receives into, and the two queues.
+    pub const CONNECTION: usize = size_of::<Place>();
+
     /// A ring for a server of at most so many connections. It belongs to the thread that makes it.
     ///
     /// # Errors
@@ -113,11 +116,13 @@ impl Uring {
     /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or is short of something (`ENOMEM`, `EMFILE`).
     /// `E2BIG`: more than 2^24 connections.
     pub fn new(connections: u32) -> Result<Self, CallError> {
-        let failed = CallError::of("io_uring_setup");
+        let failed = CallError::of(SETUP);
         if connections > Name::PLACES {
             return Err(failed(Errno::TOOBIG));
         }
-        let ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
+        let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
+        // Refused calls are better met now than later.
+        ring.hand_over().map_err(CallError::of("io_uring_enter"))?;
         let mut buffers = Buffers::new().map_err(CallError::of("mmap"))?;
         // SAFETY: they are kept beside the ring, and dropped after it.
         unsafe { buffers.give_to(&ring) }.map_err(CallError::of("io_uring_register"))?;
@@ -135,19 +140,19 @@ impl Uring {
 
     /// What came of a submission, for the machine.
     fn event(&mut self, done: Completion) -> Option<Event> {
-        let Name { token, kind } = Name::from_bits(done.data)?;
-        match kind {
-            Kind::Receive => self.received(token, done),
-            Kind::Readable => {
+        let Name { token, request } = Name::from_bits(done.data)?;
+        match request {
+            Request::Receive => self.received(token, done),
+            Request::Readable => {
                 let place = known(&mut self.listeners, token)?;
                 place.input = Watch::No;
                 self.reported = true;
                 (done.answer() != Err(Errno::CANCELED)).then_some(readable(token))
             }
-            Kind::Room => self.has_room(token, done),
-            Kind::Send => Some(self.sent(token, done)),
-            Kind::Cancel => None,
-            Kind::Stop => {
+            Request::Room => self.has_room(token, done),
+            Request::Send => Some(self.sent(token, done)),
+            Request::Cancel => None,
+            Request::Stop => {
                 self.stop_polled = false;
                 self.reported = true;
                 Some(readable(Stop::TOKEN))
@@ -237,8 +242,8 @@ impl Uring {
     fn poll_again(&mut self) {
         self.reported = false;
         if let Some(socket) = self.stop.filter(|_| !self.stop_polled) {
-            let (token, kind) = (Token::from_bits(0), Kind::Stop);
-            let poll = submission::poll(Name { token, kind }, socket, submission::IN);
+            let (token, request) = (Token::from_bits(0), Request::Stop);
+            let poll = submission::poll(Name { token, request }, socket, submission::IN);
             // SAFETY: it points to nothing.
             self.stop_polled = unsafe { self.ring.push(poll) }.is_ok();
             self.reported |= !self.stop_polled;
@@ -277,13 +282,8 @@ const fn readable(token: Token) -> Event {
 impl sealed::Sealed for Uring {}
 
 impl Backend for Uring {
-    fn name(&self) -> &'static str {
-        "uring"
-    }
-
-    /// Bytes that nobody wants must not be received: in edge mode that is never told.
-    fn has(&self, trigger: Trigger) -> bool {
-        trigger == Trigger::Level
+    fn kind(&self) -> Kind {
+        Kind::Uring
     }
 
     fn places(&self) -> usize {
@@ -404,8 +404,8 @@ impl Backend for Uring {
         let Some(place) = own(&mut self.places, token, socket) else {
             return Some(socket::send(socket, from));
         };
-        let kind = Kind::Send;
-        let send = submission::send(Name { token, kind }, socket, from);
+        let request = Request::Send;
+        let send = submission::send(Name { token, request }, socket, from);
         // SAFETY: the bytes stay where they are until the send is answered (law 2 of the core), and as it does not
         // wait, its answer is there when the call returns that it is handed over by. If that call is never made, the
         // kernel never learns of it.

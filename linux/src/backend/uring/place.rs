@@ -3,7 +3,7 @@
 use super::buffers::Chain;
 use super::mapping::Zeroable;
 use super::ring::Ring;
-use super::submission::{self, Kind, Name};
+use super::submission::{self, Request, Name};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::{Directions, Token};
@@ -69,7 +69,7 @@ impl Place {
             return Ok(());
         }
         let name = self.input_name();
-        let submission = if name.kind == Kind::Readable {
+        let submission = if name.request == Request::Readable {
             submission::poll(name, self.socket, submission::IN)
         } else {
             submission::receive(name, self.socket)
@@ -85,7 +85,7 @@ impl Place {
         if self.room != Watch::No {
             return Ok(());
         }
-        let poll = submission::poll(self.name(Kind::Room), self.socket, submission::OUT);
+        let poll = submission::poll(self.name(Request::Room), self.socket, submission::OUT);
         // SAFETY: it points to nothing.
         unsafe { ring.push(poll) }?;
         self.room = Watch::Begun;
@@ -100,22 +100,22 @@ impl Place {
 
     /// Ends what reports room.
     pub(super) fn leave_room(&mut self, ring: &mut Ring) -> Result<(), Errno> {
-        let name = self.name(Kind::Room);
+        let name = self.name(Request::Room);
         leave(&mut self.room, ring, name)
     }
 
     fn input_name(&self) -> Name {
         let listener = Token::from_bits(self.token).is_listener();
         self.name(if listener {
-            Kind::Readable
+            Request::Readable
         } else {
-            Kind::Receive
+            Request::Receive
         })
     }
 
-    const fn name(&self, kind: Kind) -> Name {
+    const fn name(&self, request: Request) -> Name {
         let token = Token::from_bits(self.token);
-        Name { token, kind }
+        Name { token, request }
     }
 }
 

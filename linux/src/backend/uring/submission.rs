@@ -17,7 +17,7 @@ pub(super) const CLOSING: u32 = 0x8 | 0x10;
 
 /// What was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum Request {
     /// A receive that goes on.
     Receive,
     /// A poll of a listener.
@@ -32,36 +32,36 @@ pub(super) enum Kind {
     Stop,
 }
 
-/// Token and kind in one word: the kind in seven bits of the token's index, which no index uses.
+/// Token and request in one word: the request in seven bits of the token's index, which no index uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Name {
     pub(super) token: Token,
-    pub(super) kind: Kind,
+    pub(super) request: Request,
 }
 
 impl Name {
     /// Indices must be below.
-    pub(super) const PLACES: u32 = 1 << KIND;
+    pub(super) const PLACES: u32 = 1 << REQUEST;
 
     #[inline]
     pub(super) const fn to_bits(self) -> u64 {
-        self.token.to_bits() | (self.kind as u64) << KIND
+        self.token.to_bits() | (self.request as u64) << REQUEST
     }
 
     /// `None` for a word that none of ours is.
     #[inline]
     pub(super) const fn from_bits(bits: u64) -> Option<Self> {
-        let kind = match (bits & MASK) >> KIND {
-            0 => Kind::Receive,
-            1 => Kind::Readable,
-            2 => Kind::Room,
-            3 => Kind::Send,
-            4 => Kind::Cancel,
-            5 => Kind::Stop,
+        let request = match (bits & MASK) >> REQUEST {
+            0 => Request::Receive,
+            1 => Request::Readable,
+            2 => Request::Room,
+            3 => Request::Send,
+            4 => Request::Cancel,
+            5 => Request::Stop,
             _ => return None,
         };
         let token = Token::from_bits(bits & !MASK);
-        Some(Self { token, kind })
+        Some(Self { token, request })
     }
 
     fn user_data(self) -> io_uring_user_data {
@@ -69,9 +69,9 @@ impl Name {
     }
 }
 
-/// Where the kind lies: below the bit that tells listeners apart.
-const KIND: u32 = 24;
-const MASK: u64 = 0x7f << KIND;
+/// Where the request lies: below the bit that tells listeners apart.
+const REQUEST: u32 = 24;
+const MASK: u64 = 0x7f << REQUEST;
 
 /// A receive into provided buffers that goes on until it is cancelled, fails, or finds no buffer. It waits first: the
 /// socket was found empty.
@@ -133,7 +133,7 @@ pub(super) fn poll(name: Name, socket: RawFd, events: u32) -> io_uring_sqe {
 /// The end of the submission of this name.
 pub(super) fn cancel(name: Name) -> io_uring_sqe {
     let cancel = Name {
-        kind: Kind::Cancel,
+        request: Request::Cancel,
         ..name
     };
     io_uring_sqe {
@@ -150,7 +150,7 @@ pub(super) fn cancel(name: Name) -> io_uring_sqe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Kind::{Cancel, Readable, Receive, Room, Send, Stop};
+    use Request::{Cancel, Readable, Receive, Room, Send, Stop};
 
     #[test]
     fn a_name_survives_the_kernel_word() {
@@ -158,8 +158,8 @@ mod tests {
         for index in [0, 1, 77, Name::PLACES - 1, listener, listener | 15] {
             for generation in [0, 1, 5, u64::from(u32::MAX)] {
                 let token = Token::from_bits(generation << 32 | index as u64);
-                for kind in [Receive, Readable, Room, Send, Cancel, Stop] {
-                    let name = Name { token, kind };
+                for request in [Receive, Readable, Room, Send, Cancel, Stop] {
+                    let name = Name { token, request };
                     assert_eq!(Name::from_bits(name.to_bits()), Some(name));
                 }
             }
