@@ -25,9 +25,7 @@ pub const MODES: [Mode; 7] = [
 ];
 
 /// The modes in which a server sleeps when there is nothing to do: all but that of spin, which never does.
-pub const SLEEPING: [Mode; 6] = [
-    MODES[0], MODES[1], MODES[2], MODES[3], MODES[4], MODES[5],
-];
+pub const SLEEPING: [Mode; 6] = [MODES[0], MODES[1], MODES[2], MODES[3], MODES[4], MODES[5]];
 
 /// The modes of epoll, for what only epoll has.
 pub const EPOLL: [Mode; 3] = [

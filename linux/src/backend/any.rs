@@ -116,12 +116,7 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.send(token, socket, from))
     }
 
-    fn accept(
-        &mut self,
-        listener: Token,
-        from: BorrowedFd<'_>,
-        token: Token,
-    ) -> Option<Accepted> {
+    fn accept(&mut self, listener: Token, from: BorrowedFd<'_>, token: Token) -> Option<Accepted> {
         each!(self, backend => backend.accept(listener, from, token))
     }
 

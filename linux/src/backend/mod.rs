@@ -71,7 +71,9 @@ impl Kind {
         match self {
             Self::Epoll => true,
             // Of bytes that nobody wants edge mode would never hear, and io_uring never stop to receive.
-            Self::Poll | Self::Select | Self::Spin | Self::Uring => matches!(trigger, Trigger::Level),
+            Self::Poll | Self::Select | Self::Spin | Self::Uring => {
+                matches!(trigger, Trigger::Level)
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::io_uring::{IoringRegisterOp, io_uring_buf, io_uring_buf_reg, io_uring_ptr};
 
 /// Bytes of a buffer.
-const SIZE: usize = 4096;
+const SIZE: u32 = 4096;
 
 /// Buffers, a power of two. With the size: half a MiB, which the cache of a CPU holds.
 const COUNT: u16 = 128;
@@ -67,7 +67,7 @@ impl Buffers {
         Ok(Self {
             given: Mapping::anonymous(usize::from(COUNT) * size_of::<io_uring_buf>())?,
             tail: 0,
-            bytes: Zeroed::new(usize::from(COUNT) * SIZE)?,
+            bytes: Zeroed::new(usize::from(COUNT) * SIZE as usize)?,
             filled: [Filled::default(); COUNT as usize],
         })
     }
@@ -91,8 +91,8 @@ impl Buffers {
     }
 
     /// Gives one buffer to the kernel, whose bytes nobody needs.
-    fn give(&mut self, number: u16) {
-        let Some(bytes) = self.bytes.get_mut(range(number, 0, SIZE)) else {
+    pub(super) fn give(&mut self, number: u16) {
+        let Some(bytes) = self.bytes.get_mut(range(number, 0, SIZE as usize)) else {
             return;
         };
         let address = io_uring_ptr::new(bytes.as_mut_ptr().cast());
@@ -102,7 +102,7 @@ impl Buffers {
         // reserved field, where the first entry has the tail, is not written.
         unsafe {
             (&raw mut (*entry).addr).write(address);
-            (&raw mut (*entry).len).write(SIZE as u32);
+            (&raw mut (*entry).len).write(SIZE);
             (&raw mut (*entry).bid).write(number);
         }
         self.tail = self.tail.wrapping_add(1);
@@ -162,20 +162,79 @@ impl Buffers {
             self.give(number);
         }
     }
-
-    /// Gives a buffer that belongs to nobody any more back to the kernel.
-    pub(super) fn give_back(&mut self, number: u16) {
-        self.give(number);
-    }
 }
 
 /// Where the bytes of a buffer lie, from one of its bytes to another.
 fn range(number: u16, from: usize, to: usize) -> core::ops::Range<usize> {
-    let start = place(number).saturating_mul(SIZE);
-    start.saturating_add(from)..start.saturating_add(to.min(SIZE))
+    let size = SIZE as usize;
+    let start = place(number).saturating_mul(size);
+    start.saturating_add(from)..start.saturating_add(to.min(size))
 }
 
 /// The place of a buffer; that of number 0 is none.
 fn place(number: u16) -> usize {
     usize::from(number).wrapping_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fills a buffer as the kernel would.
+    fn fill(buffers: &mut Buffers, chain: &mut Chain, number: u16, text: &[u8]) {
+        let to = range(number, 0, text.len());
+        buffers.bytes[to].copy_from_slice(text);
+        let bytes = u32::try_from(text.len()).expect("a buffer");
+        buffers.append(chain, number, bytes);
+    }
+
+    #[test]
+    fn bytes_come_out_as_they_came_and_buffers_go_back() {
+        let mut buffers = Buffers::new().expect("memory");
+        let mut chain = Chain::default();
+        fill(&mut buffers, &mut chain, 7, b"hello ");
+        fill(&mut buffers, &mut chain, COUNT, b"io_");
+        fill(&mut buffers, &mut chain, 1, b"uring");
+        assert_eq!(buffers.tail, 0);
+        let mut into = [0; 4];
+        assert_eq!(buffers.take(&mut chain, &mut into), 4);
+        assert_eq!(
+            (&into, buffers.tail),
+            (b"hell", 0),
+            "the first is not empty"
+        );
+        assert_eq!(buffers.take(&mut chain, &mut into), 4);
+        assert_eq!((&into, buffers.tail), (b"o io", 1));
+        // A buffer that is as good as new goes behind the others.
+        fill(&mut buffers, &mut chain, 7, b"!");
+        let mut into = [0; 9];
+        assert_eq!(buffers.take(&mut chain, &mut into), 7);
+        assert_eq!((&into[..7], buffers.tail), (&b"_uring!"[..], 4));
+        assert!(chain.is_empty());
+        assert_eq!(buffers.take(&mut chain, &mut into), 0);
+    }
+
+    #[test]
+    fn nothing_is_lost_where_nothing_is_taken() {
+        let mut buffers = Buffers::new().expect("memory");
+        let mut chain = Chain::default();
+        buffers.append(&mut chain, 3, 0);
+        assert!(chain.is_empty(), "an end without bytes");
+        assert_eq!(buffers.tail, 1);
+        fill(&mut buffers, &mut chain, 4, b"a");
+        fill(&mut buffers, &mut chain, 5, b"b");
+        buffers.drop_chain(&mut chain);
+        assert!(chain.is_empty());
+        assert_eq!(buffers.tail, 3);
+        let given = [0, 1, 2].map(|place| {
+            let entry = buffers.given.at::<io_uring_buf>(0, place);
+            // SAFETY: inside the mapping, and written by `give`.
+            unsafe { entry.as_ref() }.bid
+        });
+        assert_eq!(given, [3, 4, 5]);
+        // Numbers that no buffer has change nothing.
+        buffers.append(&mut chain, 0, 9);
+        buffers.append(&mut chain, u16::MAX, 9);
+        assert!(chain.is_empty());
+    }
 }

@@ -36,7 +36,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::io_uring::IoringRegisterOp;
 use rustix::net::{self, Shutdown, SocketFlags};
-use submission::{Request, Name};
+use submission::{Name, Request};
 use tidegate_core::{Directions, Event, Instant, LISTENERS, Op, Outcome, Token, Trigger};
 
 /// Submissions that are handed over at once.
@@ -85,7 +85,10 @@ impl AsFd for Uring {
             let counter = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             let fd = counter.as_raw_fd();
             // SAFETY: the number lives until the call returns; the kernel keeps the counter itself.
-            unsafe { self.ring.register(IoringRegisterOp::RegisterEventfd, &raw const fd, 1) }?;
+            unsafe {
+                self.ring
+                    .register(IoringRegisterOp::RegisterEventfd, &raw const fd, 1)
+            }?;
             Ok(counter)
         });
         match counter {
@@ -165,7 +168,7 @@ impl Uring {
         let Some(place) = known(&mut self.places, token) else {
             // Of a connection that is closed.
             if let Some(number) = done.buffer() {
-                self.buffers.give_back(number);
+                self.buffers.give(number);
             }
             return None;
         };
@@ -182,8 +185,7 @@ impl Uring {
             // It is wanted again by now. If it cannot be begun, the machine's next attempt will tell.
             Err(Errno::CANCELED)
                 if !place.wanted.contains(Directions::READ)
-                    || place.chain.is_empty()
-                        && place.watch_input(&mut self.ring).is_ok() =>
+                    || place.chain.is_empty() && place.watch_input(&mut self.ring).is_ok() =>
             {
                 return None;
             }

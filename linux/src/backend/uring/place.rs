@@ -3,7 +3,7 @@
 use super::buffers::Chain;
 use super::mapping::Zeroable;
 use super::ring::Ring;
-use super::submission::{self, Request, Name};
+use super::submission::{self, Name, Request};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::{Directions, Token};

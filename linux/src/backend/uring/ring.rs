@@ -191,7 +191,9 @@ impl Ring {
 
     /// Whether the kernel has completions that it posts when it is called.
     fn has_work(&self) -> bool {
-        let flags = self.counter(self.params.sq_off.flags).load(Ordering::Relaxed);
+        let flags = self
+            .counter(self.params.sq_off.flags)
+            .load(Ordering::Relaxed);
         let work = IoringSqFlags::TASKRUN | IoringSqFlags::CQ_OVERFLOW;
         IoringSqFlags::from_bits_retain(flags).intersects(work)
     }
@@ -245,8 +247,9 @@ impl Ring {
         })
     }
 
-    /// Ends everything that was handed over, and waits until it has ended; what is only gathered stays so.
+    /// Ends everything that was handed over, and sees to it that it has ended; what was only gathered is forgotten.
     pub(super) fn cancel_all(&mut self) -> Result<(), Errno> {
+        self.pending = 0;
         let mut all = io_uring_sync_cancel_reg::default();
         all.fd = -1;
         all.flags = IoringAsyncCancelFlags::ANY | IoringAsyncCancelFlags::ALL;
@@ -257,7 +260,8 @@ impl Ring {
         };
         // SAFETY: the structure lives until the call returns.
         match unsafe { self.register(IoringRegisterOp::RegisterSyncCancel, from_ref(&all), 1) } {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // What was found is completed, and lets go of its file, inside the call.
+            Ok(()) | Err(Errno::NOENT) => self.enter(0, None),
             Err(errno) => Err(errno),
         }
     }
@@ -301,7 +305,7 @@ mod tests {
     use rustix::io::write;
     use rustix::io_uring::{IoringOp, addr_or_splice_off_in_union, io_uring_user_data, len_union};
     use std::time::Instant;
-    use std::vec::Vec;
+    use tidegate_core::heapless::Vec;
 
     fn nop(data: u64) -> io_uring_sqe {
         io_uring_sqe {
@@ -321,8 +325,10 @@ mod tests {
             }
             assert_eq!(ring.wait(None), Ok(13), "eight went ahead");
             assert!(!ring.has_pending());
-            let data: Vec<u64> = core::iter::from_fn(|| ring.next()).map(|c| c.data).collect();
-            let expected: Vec<u64> = (round * 100..round * 100 + 13).collect();
+            let data: Vec<u64, 16> = core::iter::from_fn(|| ring.next())
+                .map(|c| c.data)
+                .collect();
+            let expected: Vec<u64, 16> = (round * 100..round * 100 + 13).collect();
             assert_eq!(data, expected);
         }
     }
@@ -334,13 +340,13 @@ mod tests {
             // SAFETY: it points to nothing.
             unsafe { ring.push(nop(number)) }.expect("room");
         }
-        let mut data = Vec::new();
+        let mut data = Vec::<u64, 64>::new();
         while data.len() < 50 {
             ring.wait(Some(Duration::ZERO)).expect("a look");
             data.extend(core::iter::from_fn(|| ring.next()).map(|c| c.data));
         }
         data.sort_unstable();
-        assert_eq!(data, (0..50).collect::<Vec<u64>>());
+        assert_eq!(data, (0..50).collect::<Vec<u64, 64>>());
     }
 
     #[test]
