@@ -35,6 +35,16 @@ fn wait_for(until: Instant, now: Instant) -> Duration {
     Duration::from_millis(left.div_ceil(MILLI))
 }
 
+/// How long it is until `until`, as calls want it that wait to the nanosecond.
+#[inline]
+pub(crate) fn left(until: Instant) -> Duration {
+    // What is queued is due since ever: the clock need not be asked.
+    if until == Instant::ZERO {
+        return Duration::ZERO;
+    }
+    Duration::from_nanos(until.nanos_since(now()).min(LONGEST))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use crate::errno;
 use crate::error::{CallError, StartError};
 use crate::listen::{Listen, ListenError};
 use crate::memory::Memory;
-use crate::sockets::{NO_FAULT, NO_SOCKET, Sockets};
+use crate::sockets::{NO_SOCKET, Sockets};
 use crate::stop::{Stop, StopHandle};
 use core::fmt;
 use core::net::SocketAddr;
@@ -209,7 +209,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
                     token,
                     directions,
                     closing,
-                })) if B::AT_ONCE && !cfg!(feature = "small") => {
+                })) if self.backend.answers_at_once() && !cfg!(feature = "small") => {
                     let sockets = &mut self.sockets;
                     (self.session).handle_ready(now, token, directions, closing, sockets);
                 }
@@ -237,6 +237,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// work is queued.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
+        if self.backend.is_due() {
+            return Some(Instant::ZERO);
+        }
         self.session.poll_timeout()
     }
 
@@ -278,31 +281,27 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     fn perform(&mut self, now: Instant, action: Action) {
         match action {
             Action::Recv { token, into } => {
-                let asked = into.len;
-                let transfer = match self.sockets.connection(token) {
+                let outcome = match self.sockets.connection(token) {
                     Some(socket) => {
                         let into = self.session.receive_into(token, into);
                         self.backend.receive(token, socket, into)
                     }
-                    None => Some(Err(Some(NO_FAULT))),
+                    None => Some(NO_SOCKET),
                 };
-                if let Some(transfer) = transfer {
-                    let outcome = Outcome::of_receive(transfer, asked);
+                if let Some(outcome) = outcome {
                     self.session
                         .handle_event(now, done(token, Op::Recv, outcome));
                 }
             }
             Action::Send { token, from } => {
-                let asked = from.len;
-                let transfer = match self.sockets.connection(token) {
+                let outcome = match self.sockets.connection(token) {
                     Some(socket) => {
                         let from = self.session.send_from(token, from);
                         self.backend.send(token, socket, from)
                     }
-                    None => Some(Err(Some(NO_FAULT))),
+                    None => Some(NO_SOCKET),
                 };
-                if let Some(transfer) = transfer {
-                    let outcome = Outcome::of_send(transfer, asked);
+                if let Some(outcome) = outcome {
                     self.session
                         .handle_event(now, done(token, Op::Send, outcome));
                 }

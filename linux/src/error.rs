@@ -59,6 +59,9 @@ pub struct CallError {
     pub errno: Errno,
 }
 
+/// The call that makes a ring of io_uring.
+pub(crate) const SETUP: &str = "io_uring_setup";
+
 impl CallError {
     pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self { call, errno }
@@ -69,6 +72,14 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = match self.errno {
             Errno::MFILE | Errno::NFILE => ": too many open files; raise the limit (ulimit -n)",
+            errno if self.call == SETUP => match errno {
+                Errno::NOSYS => ": this kernel has no io_uring",
+                Errno::PERM => {
+                    ": not allowed here, by /proc/sys/kernel/io_uring_disabled or a seccomp profile"
+                }
+                Errno::INVAL => ": this kernel is older than Linux 6.1",
+                _ => "",
+            },
             Errno::NOSPC => {
                 ": no place for another registration; raise the limit (fs.epoll.max_user_watches), or lend the backend more places"
             }

@@ -25,7 +25,11 @@ const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
 
 /// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+}
+
+/// The same with other flags.
+pub(crate) fn accept_with(listener: BorrowedFd<'_>, flags: SocketFlags) -> Accepted {
     let (socket, address) = net::acceptfrom_with(listener, flags).map_err(errno::accept)?;
     let address = address.and_then(|address| match address.address_family() {
         AddressFamily::INET | AddressFamily::INET6 => SocketAddr::try_from(address).ok(),
@@ -37,7 +41,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
 /// Receives into `into`, which is not empty: an empty receive would look like the peer's end.
 #[inline]
 pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
-    match net::recv(socket, into, RecvFlags::empty()) {
+    match net::recv(socket, into, RecvFlags::DONTWAIT) {
         Ok((n, _)) => Ok(count(n)),
         Err(errno) => Err(fault(errno)),
     }
@@ -46,10 +50,23 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
 /// Sends `from`, without a signal if nobody reads it.
 #[inline]
 pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Transfer {
-    match net::send(socket, from, SendFlags::NOSIGNAL) {
+    match net::send(socket, from, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Ok(n) => Ok(count(n)),
         Err(errno) => Err(fault(errno)),
     }
+}
+
+/// The same as an outcome.
+#[inline]
+pub(crate) fn receive_outcome(socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+    let asked = count(into.len());
+    Outcome::of_receive(receive(socket, into), asked)
+}
+
+/// The same as an outcome.
+#[inline]
+pub(crate) fn send_outcome(socket: BorrowedFd<'_>, from: &[u8]) -> Outcome {
+    Outcome::of_send(send(socket, from), count(from.len()))
 }
 
 /// A length that is at most that of a window, which is below 2³².

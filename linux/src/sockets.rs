@@ -100,4 +100,4 @@ impl<'m> Sockets<'m> {
 
 /// What cannot be: an action for a token without a descriptor.
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
-pub(crate) const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);
+const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);

@@ -14,17 +14,18 @@ pub struct Mode {
 }
 
 /// Every mode.
-pub const MODES: [Mode; 6] = [
+pub const MODES: [Mode; 7] = [
     EPOLL[0],
     EPOLL[1],
     EPOLL[2],
     level(Kind::Poll),
     level(Kind::Select),
+    level(Kind::Uring),
     level(Kind::Spin),
 ];
 
 /// The modes in which a server sleeps when there is nothing to do: all but that of spin, which never does.
-pub const SLEEPING: [Mode; 5] = [MODES[0], MODES[1], MODES[2], MODES[3], MODES[4]];
+pub const SLEEPING: [Mode; 6] = [MODES[0], MODES[1], MODES[2], MODES[3], MODES[4], MODES[5]];
 
 /// The modes of epoll, for what only epoll has.
 pub const EPOLL: [Mode; 3] = [

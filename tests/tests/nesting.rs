@@ -1,6 +1,7 @@
-//! A server serves from within another loop: its descriptor is readable when it has something to do. Only epoll has one
-//! descriptor for all of them.
+//! A server serves from within another loop: its descriptor is readable when it has something to do. Only epoll and
+//! io_uring have one descriptor for all of them.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,8 +12,32 @@ use std::thread;
 use tests::bounded::{SOON, Watchdog};
 use tests::modes::{EPOLL, Mode};
 use tests::net::{Client, pattern, tcp};
-use tests::server::{Echo, memory, over_epoll};
+use tests::server::{Echo, anywhere, memory};
+use tidegate::backend::{Backend, Epoll, Uring};
 use tidegate::{Class, Config, Handler, Reason, Server, Trigger};
+
+type EchoOver<B> = Server<'static, Echo, B>;
+
+/// An echo over this backend, and where it listens.
+fn over<B: Backend>(backend: B, config: &Config) -> (EchoOver<B>, SocketAddr) {
+    let memory = memory::<4, 1024, 4096, ()>();
+    let mut server = Server::with_backend(memory, config, Echo, backend).expect("a server");
+    let (_, address) = server.listen(&anywhere()).expect("listening");
+    (server, address.expect("an address"))
+}
+
+fn epoll_set() -> Epoll {
+    Epoll::new().expect("an epoll set")
+}
+
+/// A ring, where the kernel has one for us.
+fn ring() -> Option<Uring> {
+    let ring = Uring::new(4);
+    if let Err(error) = &ring {
+        eprintln!("not tested here: {error}");
+    }
+    ring.ok()
+}
 
 fn with(trigger: Trigger) -> Config {
     Config {
@@ -22,7 +47,7 @@ fn with(trigger: Trigger) -> Config {
 }
 
 /// How long the outer loop may sleep: until the server's next deadline.
-fn patience<H: Handler>(server: &Server<'_, H>) -> Timespec {
+fn patience<H: Handler, B: Backend>(server: &Server<'_, H, B>) -> Timespec {
     let now = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).expect("after the start");
     let now = Duration::new(seconds, u32::try_from(now.tv_nsec).expect("below a second"));
@@ -36,7 +61,7 @@ fn patience<H: Handler>(server: &Server<'_, H>) -> Timespec {
 }
 
 /// Talks on three connections in turn.
-fn talk(address: core::net::SocketAddr) {
+fn talk(address: SocketAddr) {
     let mut clients = [(); 3].map(|()| tcp(address));
     for round in 0..100 {
         for (n, client) in (0..).zip(&mut clients) {
@@ -53,66 +78,80 @@ fn talk(address: core::net::SocketAddr) {
 fn in_poll() {
     let _bound = Watchdog::new();
     for Mode { trigger, .. } in EPOLL {
-        let (mut server, address) = over_epoll::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
-        let talks = thread::spawn(move || talk(address));
-        while server.stats().closed_by(Reason::PeerFinished) < 3 {
-            let mut fds = [PollFd::new(&server, PollFlags::IN)];
-            poll(&mut fds, Some(&patience(&server))).expect("poll");
-            server.turn(Some(Duration::ZERO)).expect("a turn");
-        }
-        talks.join().expect("every answer");
+        serves_in_poll(over(epoll_set(), &with(trigger)));
     }
+    if let Some(ring) = ring() {
+        serves_in_poll(over(ring, &Config::default()));
+    }
+}
+
+fn serves_in_poll<B: Backend + AsFd>((mut server, address): (EchoOver<B>, SocketAddr)) {
+    let talks = thread::spawn(move || talk(address));
+    while server.stats().closed_by(Reason::PeerFinished) < 3 {
+        let mut fds = [PollFd::new(&server, PollFlags::IN)];
+        poll(&mut fds, Some(&patience(&server))).expect("poll");
+        server.turn(Some(Duration::ZERO)).expect("a turn");
+    }
+    talks.join().expect("every answer");
 }
 
 #[test]
 fn in_epoll_beside_something_else() {
     let _bound = Watchdog::new();
-    for Mode { trigger, .. } in EPOLL {
-        for edge in [EventFlags::empty(), EventFlags::ET] {
-            let (mut server, address) =
-                over_epoll::<4, 1024, 4096, _>(memory(), &with(trigger), Echo);
-            let (other, other_end) = std::io::pipe().expect("a pipe");
-            let outer = epoll::create(CreateFlags::CLOEXEC).expect("an epoll set");
-            epoll::add(
-                &outer,
-                server.as_fd(),
-                EventData::new_u64(1),
-                EventFlags::IN | edge,
-            )
-            .expect("added");
-            epoll::add(&outer, &other, EventData::new_u64(2), EventFlags::IN).expect("added");
-            let talks = thread::spawn(move || {
-                talk(address);
-                drop(other_end);
-            });
-            let mut over = false;
-            let mut events = Vec::with_capacity(8);
-            // What is queued before the first report: the listener is not registered yet.
-            server.turn(Some(Duration::ZERO)).expect("a turn");
-            while !over {
-                let patience = patience(&server);
-                epoll::wait(
-                    &outer,
-                    rustix::buffer::spare_capacity(&mut events),
-                    Some(&patience),
-                )
-                .expect("a wait");
-                over = events.drain(..).any(|event| event.data.u64() == 2);
-                // In edge mode one turn for each report would not do: a turn's work is bounded.
-                loop {
-                    server.turn(Some(Duration::ZERO)).expect("a turn");
-                    if edge.is_empty() || !is_readable(&server) {
-                        break;
-                    }
-                }
-            }
-            talks.join().expect("every answer");
-            assert_eq!(server.stats().accepted, 3, "{trigger:?}");
+    for edge in [EventFlags::empty(), EventFlags::ET] {
+        for Mode { trigger, .. } in EPOLL {
+            serves_in_epoll(over(epoll_set(), &with(trigger)), edge);
+        }
+        if let Some(ring) = ring() {
+            serves_in_epoll(over(ring, &Config::default()), edge);
         }
     }
 }
 
-fn is_readable<H: Handler>(server: &Server<'_, H>) -> bool {
+fn serves_in_epoll<B: Backend + AsFd>(
+    (mut server, address): (EchoOver<B>, SocketAddr),
+    edge: EventFlags,
+) {
+    let (other, other_end) = std::io::pipe().expect("a pipe");
+    let outer = epoll::create(CreateFlags::CLOEXEC).expect("an epoll set");
+    epoll::add(
+        &outer,
+        server.as_fd(),
+        EventData::new_u64(1),
+        EventFlags::IN | edge,
+    )
+    .expect("added");
+    epoll::add(&outer, &other, EventData::new_u64(2), EventFlags::IN).expect("added");
+    let talks = thread::spawn(move || {
+        talk(address);
+        drop(other_end);
+    });
+    let mut over = false;
+    let mut events = Vec::with_capacity(8);
+    // What is queued before the first report: the listener is not registered yet.
+    server.turn(Some(Duration::ZERO)).expect("a turn");
+    while !over {
+        let patience = patience(&server);
+        epoll::wait(
+            &outer,
+            rustix::buffer::spare_capacity(&mut events),
+            Some(&patience),
+        )
+        .expect("a wait");
+        over = events.drain(..).any(|event| event.data.u64() == 2);
+        // In edge mode one turn for each report would not do: a turn's work is bounded.
+        loop {
+            server.turn(Some(Duration::ZERO)).expect("a turn");
+            if edge.is_empty() || !is_readable(&server) {
+                break;
+            }
+        }
+    }
+    talks.join().expect("every answer");
+    assert_eq!(server.stats().accepted, 3);
+}
+
+fn is_readable<H: Handler, B: Backend + AsFd>(server: &Server<'_, H, B>) -> bool {
     let mut fds = [PollFd::new(server, PollFlags::IN)];
     let none = Timespec {
         tv_sec: 0,
@@ -124,30 +163,36 @@ fn is_readable<H: Handler>(server: &Server<'_, H>) -> bool {
 #[test]
 fn it_tells_when_it_is_due() {
     let _bound = Watchdog::new();
+    let config = |trigger| Config {
+        first_byte: Some(Duration::from_millis(80)),
+        ..with(trigger)
+    };
     for Mode { trigger, .. } in EPOLL {
-        let config = Config {
-            first_byte: Some(Duration::from_millis(80)),
-            ..with(trigger)
-        };
-        let (mut server, address) = over_epoll::<4, 1024, 4096, _>(memory(), &config, Echo);
-        let mut silent = tcp(address);
-        let (tell, told) = channel();
-        thread::spawn(move || tell.send(silent.is_reset()));
-        let mut turns = 0;
-        while server.stats().closed_total() == 0 {
-            let mut fds = [PollFd::new(&server, PollFlags::IN)];
-            poll(&mut fds, Some(&patience(&server))).expect("poll");
-            server.turn(Some(Duration::ZERO)).expect("a turn");
-            turns += 1;
-            assert!(
-                turns < 30,
-                "{trigger:?}: an outer loop that sleeps until it is due does not spin"
-            );
-        }
-        assert_eq!(
-            server.stats().closed_by(Reason::Deadline(Class::FirstByte)),
-            1
-        );
-        told.recv_timeout(SOON).expect("an end");
+        is_due_in_time(over(epoll_set(), &config(trigger)));
     }
+    if let Some(ring) = ring() {
+        is_due_in_time(over(ring, &config(Trigger::Level)));
+    }
+}
+
+fn is_due_in_time<B: Backend + AsFd>((mut server, address): (EchoOver<B>, SocketAddr)) {
+    let mut silent = tcp(address);
+    let (tell, told) = channel();
+    thread::spawn(move || tell.send(silent.is_reset()));
+    let mut turns = 0;
+    while server.stats().closed_total() == 0 {
+        let mut fds = [PollFd::new(&server, PollFlags::IN)];
+        poll(&mut fds, Some(&patience(&server))).expect("poll");
+        server.turn(Some(Duration::ZERO)).expect("a turn");
+        turns += 1;
+        assert!(
+            turns < 30,
+            "an outer loop that sleeps until it is due does not spin"
+        );
+    }
+    assert_eq!(
+        server.stats().closed_by(Reason::Deadline(Class::FirstByte)),
+        1
+    );
+    told.recv_timeout(SOON).expect("an end");
 }

@@ -1,11 +1,11 @@
 //! [`AnyBackend`]: one of them, chosen when the program runs.
 
 use super::places::Places;
-use super::{Backend, Epoll, Kind, Poll, Report, Select, Spin, sealed};
+use super::{Accepted, Backend, Epoll, Kind, Poll, Report, Select, Spin, Uring, sealed};
 use crate::error::CallError;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Instant, Token, Trigger};
+use tidegate_core::{Directions, Instant, Outcome, Token, Trigger};
 
 /// Any backend. A program that needs one only should name that one: then the others are not linked.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub enum AnyBackend<'m> {
     Poll(Poll<'m>),
     Select(Select<'m>),
     Spin(Spin<'m>),
+    Uring(Uring),
 }
 
 impl<'m> AnyBackend<'m> {
@@ -36,6 +37,7 @@ impl<'m> AnyBackend<'m> {
             Kind::Poll => Self::Poll(Poll::new(places)),
             Kind::Select => Self::Select(Select::new(places)),
             Kind::Spin => Self::Spin(Spin::new(places)),
+            Kind::Uring => Self::Uring(Uring::new(u32::try_from(N).unwrap_or(u32::MAX))?),
         })
     }
 }
@@ -48,6 +50,7 @@ macro_rules! each {
             AnyBackend::Poll($backend) => $call,
             AnyBackend::Select($backend) => $call,
             AnyBackend::Spin($backend) => $call,
+            AnyBackend::Uring($backend) => $call,
         }
     };
 }
@@ -88,5 +91,57 @@ impl Backend for AnyBackend<'_> {
 
     fn report(&mut self, place: usize) -> Option<Report> {
         each!(self, backend => backend.report(place))
+    }
+
+    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+        each!(self, backend => backend.watch(stop))
+    }
+
+    fn is_due(&self) -> bool {
+        each!(self, backend => backend.is_due())
+    }
+
+    #[inline]
+    fn answers_at_once(&self) -> bool {
+        each!(self, backend => backend.answers_at_once())
+    }
+
+    #[inline]
+    fn receive(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        into: &mut [u8],
+    ) -> Option<Outcome> {
+        each!(self, backend => backend.receive(token, socket, into))
+    }
+
+    #[inline]
+    fn send(&mut self, token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
+        each!(self, backend => backend.send(token, socket, from))
+    }
+
+    fn accept(&mut self, listener: Token, from: BorrowedFd<'_>, token: Token) -> Option<Accepted> {
+        each!(self, backend => backend.accept(listener, from, token))
+    }
+
+    fn refuse(&mut self, listener: Token, from: BorrowedFd<'_>) -> Option<Outcome> {
+        each!(self, backend => backend.refuse(listener, from))
+    }
+
+    fn shut_down(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        each!(self, backend => backend.shut_down(token, socket))
+    }
+
+    fn unsent(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        each!(self, backend => backend.unsent(token, socket))
+    }
+
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
+        each!(self, backend => backend.close(token, socket, reset))
+    }
+
+    fn cancel(&mut self, token: Token) {
+        each!(self, backend => backend.cancel(token));
     }
 }

@@ -7,6 +7,7 @@ mod places;
 mod poll;
 mod select;
 mod spin;
+mod uring;
 
 pub use any::AnyBackend;
 pub use epoll::Epoll;
@@ -15,6 +16,7 @@ pub use places::Places;
 pub use poll::Poll;
 pub use select::Select;
 pub use spin::Spin;
+pub use uring::Uring;
 
 use crate::error::CallError;
 use crate::socket;
@@ -23,7 +25,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Event, Instant, Outcome, Token, Transfer, Trigger};
+use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// The kinds of backend.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -37,11 +39,19 @@ pub enum Kind {
     Select,
     /// No waiting: every source is asked by itself, round and round.
     Spin,
+    /// `io_uring(7)`: the kernel does what it is told to, and tells what came of it.
+    Uring,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Epoll, Self::Poll, Self::Select, Self::Spin];
+    pub const ALL: [Self; 5] = [
+        Self::Epoll,
+        Self::Poll,
+        Self::Select,
+        Self::Spin,
+        Self::Uring,
+    ];
 
     /// What it is called, for people.
     #[must_use]
@@ -51,6 +61,7 @@ impl Kind {
             Self::Poll => "poll",
             Self::Select => "select",
             Self::Spin => "spin",
+            Self::Uring => "uring",
         }
     }
 
@@ -59,7 +70,10 @@ impl Kind {
     pub const fn has(self, trigger: Trigger) -> bool {
         match self {
             Self::Epoll => true,
-            Self::Poll | Self::Select | Self::Spin => matches!(trigger, Trigger::Level),
+            // Of bytes that nobody wants edge mode would never hear, and io_uring never stop to receive.
+            Self::Poll | Self::Select | Self::Spin | Self::Uring => {
+                matches!(trigger, Trigger::Level)
+            }
         }
     }
 }
@@ -93,7 +107,10 @@ pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 /// It is sealed: the kernel has few ways, and all of them are in this module.
 pub trait Backend: fmt::Debug + sealed::Sealed {
     /// Whether every operation is answered at once: a readiness backend. Then a report can be served on the spot.
-    const AT_ONCE: bool = true;
+    #[inline(always)]
+    fn answers_at_once(&self) -> bool {
+        true
+    }
 
     /// Which one it is.
     fn kind(&self) -> Kind;
@@ -148,6 +165,12 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// The call that failed: the process or the kernel is broken.
     fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError>;
 
+    /// Whether something was begun of which the kernel learns only by the next [`wait`](Self::wait): then that is due now.
+    #[inline(always)]
+    fn is_due(&self) -> bool {
+        false
+    }
+
     /// What the last wait brought in this place, if it brought anything there; to be asked once for each.
     fn report(&mut self, place: usize) -> Option<Report>;
 
@@ -158,14 +181,14 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         _token: Token,
         socket: BorrowedFd<'_>,
         into: &mut [u8],
-    ) -> Option<Transfer> {
-        Some(socket::receive(socket, into))
+    ) -> Option<Outcome> {
+        Some(socket::receive_outcome(socket, into))
     }
 
     /// Sends `from`.
     #[inline(always)]
-    fn send(&mut self, _token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Transfer> {
-        Some(socket::send(socket, from))
+    fn send(&mut self, _token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
+        Some(socket::send_outcome(socket, from))
     }
 
     /// Takes one connection for `token`.

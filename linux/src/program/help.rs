@@ -32,8 +32,9 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
                                         chat     send each line to all the others
   --listen ADDR          HOST:PORT, [IPV6]:PORT or unix:/path; may be given several times [{LISTEN}]
                            port 0 is any free port; a socket file that nobody listens on is replaced
-  --backend epoll|poll|select|spin    how the kernel is asked [epoll]
-                           all but epoll cost time for every connection, busy or not; spin, a whole core
+  --backend epoll|poll|select|spin|uring   how the kernel is asked [epoll]
+                           poll, select and spin cost time for every connection, busy or not; spin, a whole core;
+                           uring needs Linux 6.1 or later; where it is refused, epoll serves
   --trigger level|edge|oneshot        how the kernel reports connections, all but level with epoll only [level]
   --connections N        connections at a time, 1 to {most}; listeners are not counted [{connections}]
   --threads N            loops, 1 to {THREADS}, each with its share of the connections, at most {SHARE} if there are several;

@@ -10,7 +10,7 @@ use core::fmt::Write;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
-use tidegate::backend::Kind;
+use tidegate::backend::{Kind, Uring};
 use tidegate::{Address, Listen};
 
 /// The table for what the options ask for.
@@ -23,6 +23,7 @@ pub(crate) fn text(options: &Options) -> Result<String, Failure> {
     let idle = match options.backend {
         Kind::Epoll => ServerMemory::CONNECTION,
         Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendPlaces::PLACE,
+        Kind::Uring => ServerMemory::CONNECTION + Uring::CONNECTION,
     };
     let threads = Threads {
         count: options.threads.into(),

@@ -4,8 +4,8 @@
 use super::arguments::Options;
 use super::services::Service;
 use static_cell::ConstStaticCell;
-use tidegate::backend::{AnyBackend, Places};
-use tidegate::{Memory, Server, StartError};
+use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
+use tidegate::{CallError, Memory, Server, StartError};
 
 /// The most connections.
 pub(crate) const CONNECTIONS: usize = 20_000;
@@ -61,7 +61,21 @@ fn in_memory<const N: usize, const P: usize>(
     memory: &'static mut MemoryFor<N>,
     places: &'static mut Places<P, DESCRIPTORS>,
 ) -> Result<AnyServer, StartError> {
-    let backend = AnyBackend::new(options.backend, places).map_err(StartError::System)?;
+    let backend = backend(options.backend, places).map_err(StartError::System)?;
     let service = Service::new(options.service);
     Server::with_backend(memory, &options.config, service, backend)
+}
+
+/// The backend that was asked for. Where the kernel or a sandbox refuses io_uring it is epoll, and is said so.
+fn backend<const P: usize>(
+    kind: Kind,
+    places: &'static mut Places<P, DESCRIPTORS>,
+) -> Result<AnyBackend<'static>, CallError> {
+    match AnyBackend::new(kind, places) {
+        Err(error) if kind == Kind::Uring => {
+            log::warn!("--backend uring: {error}; serving by epoll");
+            Epoll::new().map(AnyBackend::Epoll)
+        }
+        backend => backend,
+    }
 }

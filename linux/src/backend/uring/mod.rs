@@ -1,0 +1,456 @@
+//! `io_uring(7)`, Linux 6.1 or later: receives and sends that are done when they are reported.
+//!
+//! - *Receives*: one submission for each connection goes on for as long as the connection wants bytes (multishot). The
+//!   kernel receives into [`Buffers`] that all share; an [`Action::Recv`] is answered at once from there. When no buffer
+//!   is free the kernel says so, and that receive is made as a call: nobody waits for the buffers of another.
+//! - *Sends*: gathered in a turn and handed over, all of them, by the call that begins the next one. None of them waits:
+//!   one that would block is answered so, and a poll waits for room.
+//! - Listeners are polled, one connection for each report, as with `epoll(7)`.
+//!
+//! So the kernel has pointers to bytes of the session only while it is inside our own call: none outlives it, whatever
+//! becomes of the server.
+//!
+//! [`Action::Recv`]: tidegate_core::Action::Recv
+
+mod buffers;
+mod mapping;
+mod place;
+mod ring;
+mod submission;
+
+use super::{Accepted, Backend, Kind, OTHERS, Report, sealed};
+use crate::clock;
+use crate::errno;
+use crate::error::{CallError, SETUP};
+use crate::socket;
+use crate::stop::Stop;
+use buffers::Buffers;
+use core::cell::OnceCell;
+use core::fmt;
+use core::time::Duration;
+use mapping::Zeroed;
+use place::{Place, Watch};
+use ring::{Completion, Ring};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::io::Errno;
+use rustix::io_uring::IoringRegisterOp;
+use rustix::net::{self, Shutdown, SocketFlags};
+use submission::{Name, Request};
+use tidegate_core::{Directions, Event, Instant, LISTENERS, Op, Outcome, Token, Trigger};
+
+/// Submissions that are handed over at once.
+const SUBMISSIONS: u32 = 512;
+
+/// Completions that the ring holds; more wait in the kernel's own memory.
+const COMPLETIONS: u32 = 2048;
+
+/// Completions taken in one look.
+const BATCH: usize = 256;
+
+/// A ring, and what is under way in it.
+pub struct Uring {
+    /// Closed before the buffers go.
+    ring: Ring,
+    buffers: Buffers,
+    /// By the index of a connection.
+    places: Zeroed<Place>,
+    /// By the index of a listener.
+    listeners: [Place; LISTENERS],
+    /// The descriptor that ends a wait from outside.
+    stop: Option<RawFd>,
+    /// Whether a listener or the stop has reported and is not polled again yet.
+    reported: bool,
+    /// Whether the stop is polled.
+    stop_polled: bool,
+    /// What another loop waits for, once it was asked for.
+    counter: OnceCell<Result<OwnedFd, Errno>>,
+}
+
+impl fmt::Debug for Uring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uring")
+            .field("ring", &self.ring)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For nesting in another loop: a counter that the kernel raises when there is something to look at. It is made when it
+/// is asked for first, as it costs something for each completion. The ring's own descriptor would not do: completions
+/// that are only due do not make it readable.
+impl AsFd for Uring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let counter = self.counter.get_or_init(|| {
+            // What has happened up to now counts.
+            let counter = eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let fd = counter.as_raw_fd();
+            // SAFETY: the number lives until the call returns; the kernel keeps the counter itself.
+            unsafe {
+                self.ring
+                    .register(IoringRegisterOp::RegisterEventfd, &raw const fd, 1)
+            }?;
+            Ok(counter)
+        });
+        match counter {
+            Ok(counter) => counter.as_fd(),
+            Err(_) => self.ring.as_fd(),
+        }
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        // So that no submission keeps a socket open after its descriptor is closed. That it fails is no harm: closing
+        // the ring ends everything, too, only later.
+        let _ = self.ring.cancel_all();
+    }
+}
+
+impl Uring {
+    /// Bytes that it takes for each connection that there may be. Beside them it maps some 700 KiB: what the kernel
+    /// receives into, and the two queues.
+    pub const CONNECTION: usize = size_of::<Place>();
+
+    /// A ring for a server of at most so many connections. It belongs to the thread that makes it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has no io_uring (`ENOSYS`), is older than Linux 6.1 (`EINVAL`), does not allow it here (`EPERM`:
+    /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or is short of something (`ENOMEM`, `EMFILE`).
+    /// `E2BIG`: more than 2^24 connections.
+    pub fn new(connections: u32) -> Result<Self, CallError> {
+        let failed = CallError::of(SETUP);
+        if connections > Name::PLACES {
+            return Err(failed(Errno::TOOBIG));
+        }
+        let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
+        // Refused calls are better met now than later.
+        ring.hand_over().map_err(CallError::of("io_uring_enter"))?;
+        let mut buffers = Buffers::new().map_err(CallError::of("mmap"))?;
+        // SAFETY: they are kept beside the ring, and dropped after it.
+        unsafe { buffers.give_to(&ring) }.map_err(CallError::of("io_uring_register"))?;
+        Ok(Self {
+            ring,
+            buffers,
+            places: Zeroed::new(connections as usize).map_err(CallError::of("mmap"))?,
+            listeners: [Place::default(); LISTENERS],
+            stop: None,
+            reported: false,
+            stop_polled: false,
+            counter: OnceCell::new(),
+        })
+    }
+
+    /// What came of a submission, for the machine.
+    fn event(&mut self, done: Completion) -> Option<Event> {
+        let Name { token, request } = Name::from_bits(done.data)?;
+        match request {
+            Request::Receive => self.received(token, done),
+            Request::Readable => {
+                let place = known(&mut self.listeners, token)?;
+                place.input = Watch::No;
+                self.reported = true;
+                (done.answer() != Err(Errno::CANCELED)).then_some(readable(token))
+            }
+            Request::Room => self.has_room(token, done),
+            Request::Send => Some(self.sent(token, done)),
+            Request::Cancel => None,
+            Request::Stop => {
+                self.stop_polled = false;
+                self.reported = true;
+                Some(readable(Stop::TOKEN))
+            }
+        }
+    }
+
+    /// Bytes lie in a buffer, or there will be none.
+    fn received(&mut self, token: Token, done: Completion) -> Option<Event> {
+        let Some(place) = known(&mut self.places, token) else {
+            // Of a connection that is closed.
+            if let Some(number) = done.buffer() {
+                self.buffers.give(number);
+            }
+            return None;
+        };
+        let answer = done.answer();
+        if let Some(number) = done.buffer() {
+            (self.buffers).append(&mut place.chain, number, answer.unwrap_or(0));
+        }
+        if !done.goes_on() {
+            place.input = Watch::No;
+        }
+        match answer {
+            Ok(0) => place.ended = true,
+            Ok(_) => {}
+            // It is wanted again by now. If it cannot be begun, the machine's next attempt will tell.
+            Err(Errno::CANCELED)
+                if !place.wanted.contains(Directions::READ)
+                    || place.chain.is_empty() && place.watch_input(&mut self.ring).is_ok() =>
+            {
+                return None;
+            }
+            // The machine's next attempt is a call.
+            Err(Errno::CANCELED | Errno::NOBUFS | Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => place.errno = u16::try_from(errno.raw_os_error()).unwrap_or(0),
+        }
+        Some(readable(token))
+    }
+
+    /// There is room to send, or nobody to send to.
+    fn has_room(&mut self, token: Token, done: Completion) -> Option<Event> {
+        let place = known(&mut self.places, token)?;
+        place.room = Watch::No;
+        let events = match done.answer() {
+            Err(Errno::CANCELED)
+                if !place.wanted.contains(Directions::WRITE)
+                    || place.watch_room(&mut self.ring).is_ok() =>
+            {
+                return None;
+            }
+            Ok(events) => events,
+            Err(_) => 0,
+        };
+        Some(Event::Ready {
+            token,
+            directions: Directions::WRITE,
+            closing: events & submission::CLOSING != 0,
+        })
+    }
+
+    /// A send is over. If there was no room for all of it and room is awaited, that is watched for.
+    fn sent(&mut self, token: Token, done: Completion) -> Event {
+        let mut asked = 0;
+        let mut watched = Ok(());
+        if let Some(place) = known(&mut self.places, token) {
+            asked = place.sending;
+            let short = match done.answer() {
+                Ok(n) => n < asked,
+                Err(errno) => errno == Errno::AGAIN,
+            };
+            if short && place.wanted.contains(Directions::WRITE) {
+                watched = place.watch_room(&mut self.ring);
+            }
+        }
+        let outcome = match (done.answer(), watched) {
+            (Ok(n), Ok(())) if n < asked => Outcome::Drained(n),
+            (Ok(n), _) => Outcome::Complete(n),
+            (Err(Errno::AGAIN), Err(errno)) | (Err(errno), _) => errno::transfer(errno),
+        };
+        let op = Op::Send;
+        Event::Done { token, op, outcome }
+    }
+
+    /// Polls again what has reported and been looked at.
+    fn poll_again(&mut self) {
+        self.reported = false;
+        if let Some(socket) = self.stop.filter(|_| !self.stop_polled) {
+            let (token, request) = (Token::from_bits(0), Request::Stop);
+            let poll = submission::poll(Name { token, request }, socket, submission::IN);
+            // SAFETY: it points to nothing.
+            self.stop_polled = unsafe { self.ring.push(poll) }.is_ok();
+            self.reported |= !self.stop_polled;
+        }
+        for place in &mut self.listeners {
+            if place.wanted.contains(Directions::READ) {
+                self.reported |= place.watch_input(&mut self.ring).is_err();
+            }
+        }
+    }
+}
+
+/// The place of a token, for this token alone: what its last user left there is gone.
+fn own<'a>(places: &'a mut [Place], token: Token, socket: BorrowedFd<'_>) -> Option<&'a mut Place> {
+    let place = places.get_mut(token.index() as usize)?;
+    if !place.is_of(token) {
+        *place = Place::of(token, socket);
+    }
+    Some(place)
+}
+
+/// The place of a token that came back from the kernel, unless it is another's by now.
+fn known(places: &mut [Place], token: Token) -> Option<&mut Place> {
+    (places.get_mut(token.index() as usize)).filter(|place| place.is_of(token))
+}
+
+/// There is input, or somebody in a listener's queue.
+const fn readable(token: Token) -> Event {
+    Event::Ready {
+        token,
+        directions: Directions::READ,
+        closing: false,
+    }
+}
+
+impl sealed::Sealed for Uring {}
+
+impl Backend for Uring {
+    fn kind(&self) -> Kind {
+        Kind::Uring
+    }
+
+    fn places(&self) -> usize {
+        self.places.len() + OTHERS
+    }
+
+    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+        self.stop = Some(stop.as_raw_fd());
+        self.reported = true;
+        Ok(())
+    }
+
+    fn arm(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        _was: Directions,
+        now: Directions,
+        _trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        let places = if token.is_listener() {
+            &mut self.listeners[..]
+        } else {
+            &mut self.places
+        };
+        let place = own(places, token, socket).ok_or(Errno::NOSPC)?;
+        place.wanted = now;
+        let input = if now.contains(Directions::READ) {
+            place.watch_input(&mut self.ring)
+        } else {
+            place.leave_input(&mut self.ring)
+        };
+        let room = if now.contains(Directions::WRITE) {
+            place.watch_room(&mut self.ring)
+        } else {
+            place.leave_room(&mut self.ring)
+        };
+        input.and(room).map(|()| false)
+    }
+
+    /// There is no registration but what we can end.
+    fn renew(&mut self, _stop: BorrowedFd<'_>) {}
+
+    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+        if self.reported {
+            self.poll_again();
+        }
+        if let Some(Ok(counter)) = self.counter.get() {
+            // What is raised from now on is for the next look. An empty counter is as good.
+            let _ = rustix::io::read(counter, &mut [0; 8]);
+        }
+        loop {
+            let longest = until.map(clock::left);
+            let ready = (self.ring.wait(longest)).map_err(CallError::of("io_uring_enter"))?;
+            if ready > 0 || longest == Some(Duration::ZERO) {
+                return Ok(BATCH.min(ready as usize));
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.ring.has_pending() || self.reported
+    }
+
+    fn report(&mut self, _place: usize) -> Option<Report> {
+        let done = self.ring.next()?;
+        self.event(done).map(Report::Event)
+    }
+
+    /// A send is answered by a later report.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn receive(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        into: &mut [u8],
+    ) -> Option<Outcome> {
+        let Some(place) = own(&mut self.places, token, socket) else {
+            return Some(socket::receive_outcome(socket, into));
+        };
+        if !place.chain.is_empty() {
+            let n = self.buffers.take(&mut place.chain, into);
+            let count = u32::try_from(n).unwrap_or(u32::MAX);
+            // What is under way will tell of more.
+            let drained = place.chain.is_empty() && place.input == Watch::Begun;
+            return Some(if drained {
+                Outcome::Drained(count)
+            } else {
+                Outcome::Complete(count)
+            });
+        }
+        if place.ended {
+            return Some(Outcome::Complete(0));
+        }
+        if place.errno != 0 {
+            let errno = Errno::from_raw_os_error(i32::from(place.errno));
+            return Some(errno::transfer(errno));
+        }
+        // Nothing may be received ahead of what is under way.
+        if place.input != Watch::No {
+            return Some(Outcome::Drained(0));
+        }
+        let outcome = socket::receive_outcome(socket, into);
+        if let Outcome::Drained(n) = outcome
+            && place.wanted.contains(Directions::READ)
+            && let Err(errno) = place.watch_input(&mut self.ring)
+        {
+            return Some(if n > 0 {
+                Outcome::Complete(n)
+            } else {
+                errno::transfer(errno)
+            });
+        }
+        Some(outcome)
+    }
+
+    #[inline]
+    fn send(&mut self, token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
+        let Some(place) = own(&mut self.places, token, socket) else {
+            return Some(socket::send_outcome(socket, from));
+        };
+        let request = Request::Send;
+        let send = submission::send(Name { token, request }, socket, from);
+        // SAFETY: the bytes stay where they are until the send is answered (law 2 of the core), and as it does not
+        // wait, its answer is there when the call returns that it is handed over by. If that call is never made, the
+        // kernel never learns of it.
+        match unsafe { self.ring.push(send) } {
+            Ok(()) => {
+                place.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);
+                None
+            }
+            Err(errno) => Some(errno::transfer(errno)),
+        }
+    }
+
+    /// io_uring waits for input of a socket only if the socket may block. No call of ours lets it.
+    fn accept(
+        &mut self,
+        _listener: Token,
+        from: BorrowedFd<'_>,
+        _token: Token,
+    ) -> Option<Accepted> {
+        Some(socket::accept_with(from, SocketFlags::CLOEXEC))
+    }
+
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
+        let places = if token.is_listener() {
+            &mut self.listeners[..]
+        } else {
+            &mut self.places
+        };
+        if let Some(place) = known(places, token) {
+            self.buffers.drop_chain(&mut place.chain);
+            let input = place.leave_input(&mut self.ring);
+            let room = place.leave_room(&mut self.ring);
+            // What is under way holds the socket: its end is seen to now, so that closing closes.
+            if place.is_watched() && input.and(room).and(self.ring.hand_over()).is_err() {
+                let _ = net::shutdown(&socket, Shutdown::Both);
+            }
+            *place = Place::default();
+        }
+        Some(socket::close(socket, reset))
+    }
+}
