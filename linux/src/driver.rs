@@ -213,7 +213,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
                     let sockets = &mut self.sockets;
                     (self.session).handle_ready(now, token, directions, closing, sockets);
                 }
-                Some(Report::Event(event)) => self.session.handle_event(now, event),
+                Some(Report::Event(ready @ Event::Ready { .. })) => {
+                    self.session.handle_event(now, ready);
+                }
+                Some(Report::Event(Event::Done { token, op, outcome })) => {
+                    self.answer(now, token, op, outcome);
+                }
                 Some(Report::Accepted {
                     token,
                     socket,

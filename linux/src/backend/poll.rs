@@ -52,6 +52,7 @@ impl Backend for Poll<'_> {
         self.list.capacity()
     }
 
+    #[inline(never)]
     fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -83,6 +84,7 @@ impl Backend for Poll<'_> {
         let _ = self.watch(stop);
     }
 
+    #[inline(never)]
     fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         self.blind = false;
         loop {
@@ -102,6 +104,7 @@ impl Backend for Poll<'_> {
         }
     }
 
+    #[inline(never)]
     fn report(&mut self, place: usize) -> Option<Report> {
         let registered = self.list.get(place)?;
         if self.blind {

@@ -75,6 +75,7 @@ impl Backend for Select<'_> {
         self.list.capacity()
     }
 
+    #[inline(never)]
     fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -99,6 +100,7 @@ impl Backend for Select<'_> {
         let _ = self.watch(stop);
     }
 
+    #[inline(never)]
     fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         self.blind = false;
         loop {
@@ -122,6 +124,7 @@ impl Backend for Select<'_> {
         }
     }
 
+    #[inline(never)]
     fn report(&mut self, place: usize) -> Option<Report> {
         let registered = self.list.get(place)?;
         if self.blind {
