@@ -1,7 +1,7 @@
 //! What a message costs when ever more connections are open of which 16 talk: the models of the text.
 
 use super::contenders::{Contender, Kind};
-use super::measure::{Bench, Part, Samples, is_noisy, spread};
+use super::measure::{Bench, Effort, Part, Samples, is_noisy, spread};
 use super::peers::{ONE_AT_A_TIME, THREADS};
 use super::pictures::{Labels, Series, lines};
 use super::statistics::Spread;
@@ -36,23 +36,30 @@ pub fn connections(bench: &mut Bench) -> Result<Part, String> {
         Kind::Peer => false,
     };
     let who = bench.some(takes_part);
-    let [_, rounds, _] = bench.effort.rounds;
-    let open: Vec<u32> = if bench.effort.quick {
+    let Effort {
+        rounds: [_, rounds, _],
+        limits: [_, limit, _],
+        quick,
+        ..
+    } = bench.effort;
+    let open: Vec<u32> = if quick {
         vec![OPEN[0], OPEN[3]]
     } else {
         OPEN.into()
     };
-    bench.begin("connections", open.len() * rounds * who.len());
+    bench.begin("connections", open.len() * rounds * who.len(), limit);
+    let loads: Vec<_> = open
+        .iter()
+        .map(|&open| {
+            let asked = who.iter().filter(|one| is_asked(one, open));
+            (asked.cloned().collect(), echo(open))
+        })
+        .collect();
     let mut results: Vec<Vec<Option<Samples>>> = vec![Vec::new(); who.len()];
-    for &connections in &open {
-        let asked: Vec<usize> = (0..who.len())
-            .filter(|&number| is_asked(&who[number], connections))
-            .collect();
-        let those: Vec<Contender> = asked.iter().map(|&number| who[number].clone()).collect();
-        let mut samples = bench.rounds(&those, rounds, echo(connections)).into_iter();
-        for (number, result) in results.iter_mut().enumerate() {
-            let own = asked.contains(&number).then(|| samples.next()).flatten();
-            result.push(own);
+    for (samples, &open) in bench.rounds(&loads, rounds).into_iter().zip(&open) {
+        let mut samples = samples.into_iter();
+        for (one, result) in who.iter().zip(&mut results) {
+            result.push(is_asked(one, open).then(|| samples.next()).flatten());
         }
     }
     let results = Results { who, open, results };
@@ -132,8 +139,8 @@ const fn echo(connections: u32) -> Traffic {
 /// What becomes of those who talk to the server that answers one at a time.
 fn served_one(bench: &mut Bench) -> String {
     let who = bench.some(|one| one.name == ONE_AT_A_TIME);
-    let samples = bench.rounds(&who, 1, echo(ACTIVE));
-    let Some(Some(sample)) = samples.first().and_then(|rounds| rounds.first()) else {
+    let samples = bench.rounds(&[(who, echo(ACTIVE))], 1);
+    let Some(Some(sample)) = samples.iter().flatten().flatten().next() else {
         return String::new();
     };
     format!(

@@ -7,6 +7,7 @@ use super::tables::table;
 use crate::server::Echo;
 use core::hint::black_box;
 use core::net::SocketAddr;
+use core::time::Duration;
 use static_cell::ConstStaticCell;
 use std::env;
 use std::process::{Command, Output};
@@ -187,7 +188,7 @@ pub fn events(bench: &mut Bench) -> Result<Part, String> {
     } else {
         (&[100, 1000, 10_000, 100_000, 1_000_000], 5, 2_000_000)
     };
-    bench.begin("events", slots.len() * (rounds + 1));
+    bench.begin("events", slots.len() * (rounds + 1), Duration::ZERO);
     let empty = |&slots| Row {
         slots,
         times: [Vec::new(), Vec::new()],

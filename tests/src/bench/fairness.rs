@@ -1,7 +1,7 @@
 //! A small client's latency while others stream.
 
 use super::contenders::Contender;
-use super::measure::{Bench, Part, Sample, Samples, each, is_noisy, spread};
+use super::measure::{Bench, Effort, Part, Sample, Samples, each, is_noisy, spread};
 use super::pictures::{Labels, Series, rows};
 use super::statistics::Spread;
 use super::tables::{figure, ratio, table};
@@ -18,16 +18,21 @@ const BULK: [u32; 2] = [8, 64];
 pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
     let who = bench.some(Contender::is_loop);
     let base = who.first().ok_or("nobody takes part")?.name.clone();
-    let [.., rounds] = bench.effort.rounds;
-    bench.begin("fairness", BULK.len() * rounds * who.len());
-    let results = BULK.map(|bulk| {
+    let Effort {
+        rounds: [.., rounds],
+        limits: [.., limit],
+        ..
+    } = bench.effort;
+    bench.begin("fairness", BULK.len() * rounds * who.len(), limit);
+    let loads = BULK.map(|bulk| {
         let traffic = Traffic::Fair {
             bulk,
             in_flight: 4,
             size: 16 * 1024,
         };
-        bench.rounds(&who, rounds, traffic)
+        (who.clone(), traffic)
     });
+    let results = bench.rounds(&loads, rounds);
     let markdown = format!(
         "One client with one message of 64 bytes at a time, while 8 or 64 others stream messages of 16 KiB, 4 in flight each; the \
          small client {} ahead of the others on their core. {} Ratios to the {base} in the same round, median \
@@ -44,7 +49,7 @@ pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
 }
 
 /// Samples of each contender, by how many stream; the first contender is the base.
-type Results = [Vec<Samples>; BULK.len()];
+type Results = [Vec<Samples>];
 
 fn markdown(who: &[Contender], results: &Results) -> String {
     let cells = |number: usize| {

@@ -19,8 +19,8 @@ pub struct Effort {
     pub window: Duration,
     /// And how long it runs before.
     pub warm_up: Duration,
-    /// After so long, loads that others disturbed are not done again, and only first rounds begin.
-    pub limit: Duration,
+    /// After so long in each of those, loads that others disturbed are not done again, and no other round begins.
+    pub limits: [Duration; 3],
 }
 
 impl Effort {
@@ -30,7 +30,7 @@ impl Effort {
         rounds: [1, 1, 1],
         window: Duration::from_millis(60),
         warm_up: Duration::from_millis(20),
-        limit: Duration::ZERO,
+        limits: [Duration::ZERO; 3],
     };
 
     /// At most twelve minutes.
@@ -39,7 +39,11 @@ impl Effort {
         rounds: [5, 3, 3],
         window: Duration::from_millis(400),
         warm_up: Duration::from_millis(100),
-        limit: Duration::from_secs(8 * 60),
+        limits: [
+            Duration::from_secs(240),
+            Duration::from_secs(120),
+            Duration::from_secs(40),
+        ],
     };
 }
 
@@ -77,7 +81,8 @@ pub struct Bench {
     /// Whether the small client of fairness could always go ahead of the others.
     pub(super) ahead: bool,
     cpus: Option<(usize, usize)>,
-    began: Instant,
+    /// When no other round of this part shall begin.
+    until: Instant,
     bar: ProgressBar,
 }
 
@@ -103,7 +108,7 @@ impl Bench {
             loads: (0, 0),
             ahead: true,
             cpus,
-            began: Instant::now(),
+            until: Instant::now(),
             bar,
         }
     }
@@ -122,8 +127,9 @@ impl Bench {
             .collect()
     }
 
-    /// A new part begins.
-    pub(super) fn begin(&self, part: &'static str, steps: usize) {
+    /// A new part begins, which has so much time for rounds.
+    pub(super) fn begin(&mut self, part: &'static str, steps: usize, limit: Duration) {
+        self.until = Instant::now() + limit;
         self.bar.set_prefix(part);
         self.bar.set_position(0);
         self.bar.set_length(steps as u64);
@@ -209,28 +215,32 @@ impl Bench {
         }
     }
 
-    /// Everybody under the same load, round after round.
+    /// Each of the loads, which are who is loaded and how, round after round; answers samples by load and contender.
     pub(super) fn rounds(
         &mut self,
-        who: &[Contender],
+        loads: &[(Vec<Contender>, Traffic)],
         rounds: usize,
-        traffic: Traffic,
-    ) -> Vec<Samples> {
-        let mut samples: Vec<Samples> = vec![Vec::new(); who.len()];
+    ) -> Vec<Vec<Samples>> {
+        let mut samples: Vec<Vec<Samples>> = loads
+            .iter()
+            .map(|(who, _)| vec![Vec::new(); who.len()])
+            .collect();
         for round in 0..rounds {
             if round > 0 && !self.has_time() {
                 break;
             }
-            for place in order(round, who.len()) {
-                samples[place].push(self.load(&who[place], traffic));
-                self.step(&who[place].name);
+            for ((who, traffic), samples) in loads.iter().zip(&mut samples) {
+                for place in order(round, who.len()) {
+                    samples[place].push(self.load(&who[place], *traffic));
+                    self.step(&who[place].name);
+                }
             }
         }
         samples
     }
 
     fn has_time(&self) -> bool {
-        self.began.elapsed() < self.effort.limit
+        Instant::now() < self.until
     }
 
     /// No more parts.

@@ -22,7 +22,7 @@ pub fn memory(bench: &mut Bench) -> Result<Part, String> {
     // Who answers one client at a time can hold no more.
     let who = bench.some(|one| one.name != ONE_AT_A_TIME);
     let idle = if bench.effort.quick { 500 } else { IDLE };
-    bench.begin("memory", who.len());
+    bench.begin("memory", who.len(), Duration::ZERO);
     let mut lines = Vec::new();
     let mut series: Vec<Series<Option<Spread>>> = Vec::new();
     for one in &who {

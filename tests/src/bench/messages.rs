@@ -1,7 +1,7 @@
 //! CPU of a message and its latency, beside the peers.
 
 use super::contenders::{Contender, DEFAULT, Kind};
-use super::measure::{Bench, Part, Sample, Samples, each, is_noisy, spread};
+use super::measure::{Bench, Effort, Part, Sample, Samples, each, is_noisy, spread};
 use super::pictures::{Labels, Series, dots};
 use super::statistics::Spread;
 use super::tables::{figure, ratio, table};
@@ -55,9 +55,14 @@ pub fn messages(bench: &mut Bench) -> Result<Part, String> {
     let mut who = bench.some(Contender::is_loop);
     let base = who.first().cloned().ok_or("nobody takes part")?;
     who.push(base.again());
-    let [rounds, ..] = bench.effort.rounds;
-    bench.begin("messages", SCENARIOS.len() * rounds * who.len());
-    let samples = SCENARIOS.map(|(_, _, traffic)| bench.rounds(&who, rounds, traffic));
+    let Effort {
+        rounds: [rounds, ..],
+        limits: [limit, ..],
+        ..
+    } = bench.effort;
+    bench.begin("messages", SCENARIOS.len() * rounds * who.len(), limit);
+    let loads = SCENARIOS.map(|(_, _, traffic)| (who.clone(), traffic));
+    let samples = bench.rounds(&loads, rounds);
     let results = Results { who, samples };
     Ok(Part {
         name: "messages",
@@ -72,7 +77,7 @@ pub fn messages(bench: &mut Bench) -> Result<Part, String> {
 /// Samples of each scenario and contender; the first contender is the base.
 struct Results {
     who: Vec<Contender>,
-    samples: [Vec<Samples>; SCENARIOS.len()],
+    samples: Vec<Vec<Samples>>,
 }
 
 impl Results {
@@ -133,7 +138,9 @@ impl Results {
             let own = median(scenario, ours)?;
             let ahead = self.who.iter().enumerate().filter_map(|(number, one)| {
                 let theirs = median(scenario, number).filter(|&theirs| theirs < own)?;
-                (one.kind == Kind::Peer).then(|| format!("{} {theirs:.2}", one.name))
+                // The last one is the base again.
+                let other = one.kind == Kind::Peer && number + 1 < self.who.len();
+                other.then(|| format!("{} {theirs:.2}", one.name))
             });
             let ahead: Vec<String> = ahead.collect();
             let some = !ahead.is_empty();
