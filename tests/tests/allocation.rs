@@ -86,10 +86,23 @@ fn by_the_library() {
 fn by_the_program() {
     let _bound = Watchdog::new();
     let folder = Folder::new("allocation");
-    for service in ["echo", "print", "chat", "discard"] {
-        let trace = folder.path(service);
+    for (service, threads) in [
+        ("echo", "1"),
+        ("print", "1"),
+        ("chat", "1"),
+        ("discard", "1"),
+        ("echo", "2"),
+    ] {
+        let trace = folder.path(&format!("{service}{threads}"));
         let calls = "trace=brk,mmap,munmap,mremap,accept4";
-        let arguments = ["--service", service, "--linger", "100ms"];
+        let arguments = [
+            "--service",
+            service,
+            "--linger",
+            "100ms",
+            "--threads",
+            threads,
+        ];
         let mut program = Program::traced(&["-e", calls], trace.as_ref(), &arguments);
         let mut kept = Vec::new();
         for n in 0..200 {
