@@ -15,7 +15,10 @@ fn every_option_is_taken() {
     let all = [
         ("--service", vec!["echo"]),
         ("--listen", vec![&socket]),
-        ("--backend", vec!["poll", "select", "spin", "epoll"]),
+        (
+            "--backend",
+            vec!["poll", "select", "spin", "uring", "epoll"],
+        ),
         ("--trigger", vec!["level", "edge", "oneshot"]),
         ("--spin", vec!["50us", "1ms", "off"]),
         ("--connections", vec!["1", "900"]),
@@ -73,7 +76,7 @@ fn wrong_usage_is_told_with_the_value() {
         (&["--service"], &["--service"]),
         (
             &["--backend", "kqueue"],
-            &["kqueue", "epoll", "poll", "select", "spin"],
+            &["kqueue", "epoll", "poll", "select", "spin", "uring"],
         ),
         (
             &["--backend", "select", "--trigger", "edge"],

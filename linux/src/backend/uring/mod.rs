@@ -46,7 +46,7 @@ const SUBMISSIONS: u32 = 512;
 const COMPLETIONS: u32 = 2048;
 
 /// Completions taken in one look.
-const BATCH: usize = 256;
+const BATCH: u32 = 256;
 
 /// A ring, and what is under way in it.
 pub struct Uring {
@@ -339,9 +339,10 @@ impl Backend for Uring {
         }
         loop {
             let longest = until.map(clock::left);
-            let ready = (self.ring.wait(longest)).map_err(CallError::of("io_uring_enter"))?;
+            let waited = self.ring.wait(longest, BATCH);
+            let ready = waited.map_err(CallError::of("io_uring_enter"))?;
             if ready > 0 || longest == Some(Duration::ZERO) {
-                return Ok(BATCH.min(ready as usize));
+                return Ok(BATCH.min(ready) as usize);
             }
         }
     }

@@ -164,22 +164,29 @@ impl Ring {
     }
 
     /// Hands over what was gathered and waits for a completion, at most `longest`; `None`: for ever. Answers how many
-    /// there are to be read: none if the time passed, a signal came, or the kernel took only submissions.
+    /// there are to be read: none if the time passed, a signal came, or the kernel took only submissions. If more than
+    /// one call would bring is due, it is called again until there are `enough`.
     ///
     /// # Errors
     ///
     /// Those of `io_uring_enter(2)` but `ETIME`, `EINTR` and what a shortage causes.
-    pub(super) fn wait(&mut self, longest: Option<Duration>) -> Result<u32, Errno> {
+    pub(super) fn wait(&mut self, longest: Option<Duration>, enough: u32) -> Result<u32, Errno> {
         // What can be read already is no reason to wait.
         let at_once = longest == Some(Duration::ZERO) || self.ready() > 0;
         // Without a wait there may be nothing to call the kernel for.
         if !at_once || self.has_pending() || self.has_work() {
-            match self.enter(u32::from(!at_once), longest.filter(|_| !at_once)) {
-                Ok(()) | Err(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY) => {}
-                Err(errno) => return Err(errno),
+            self.enter_unless_short(u32::from(!at_once), longest.filter(|_| !at_once))?;
+        }
+        let mut ready = self.ready();
+        // One call posts a few only, in the order in which they came to be (`IO_LOCAL_TW_DEFAULT_MAX`, 20).
+        while ready < enough && self.has_work() {
+            self.enter_unless_short(0, None)?;
+            let before = core::mem::replace(&mut ready, self.ready());
+            if ready == before {
+                break;
             }
         }
-        Ok(self.ready())
+        Ok(ready)
     }
 
     /// Completions that can be read.
@@ -196,6 +203,18 @@ impl Ring {
             .load(Ordering::Relaxed);
         let work = IoringSqFlags::TASKRUN | IoringSqFlags::CQ_OVERFLOW;
         IoringSqFlags::from_bits_retain(flags).intersects(work)
+    }
+
+    /// The same, but that nothing came of it is no error.
+    fn enter_unless_short(
+        &mut self,
+        at_least: u32,
+        longest: Option<Duration>,
+    ) -> Result<(), Errno> {
+        match self.enter(at_least, longest) {
+            Err(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
+            result => result,
+        }
     }
 
     fn enter(&mut self, at_least: u32, longest: Option<Duration>) -> Result<(), Errno> {
@@ -323,7 +342,7 @@ mod tests {
                 // SAFETY: it points to nothing.
                 unsafe { ring.push(nop(round * 100 + number)) }.expect("room");
             }
-            assert_eq!(ring.wait(None), Ok(13), "eight went ahead");
+            assert_eq!(ring.wait(None, 1), Ok(13), "eight went ahead");
             assert!(!ring.has_pending());
             let data: Vec<u64, 16> = core::iter::from_fn(|| ring.next())
                 .map(|c| c.data)
@@ -342,7 +361,7 @@ mod tests {
         }
         let mut data = Vec::<u64, 64>::new();
         while data.len() < 50 {
-            ring.wait(Some(Duration::ZERO)).expect("a look");
+            ring.wait(Some(Duration::ZERO), 1).expect("a look");
             data.extend(core::iter::from_fn(|| ring.next()).map(|c| c.data));
         }
         data.sort_unstable();
@@ -354,9 +373,9 @@ mod tests {
         let mut ring = Ring::new(8, 16).expect("a ring");
         let began = Instant::now();
         let longest = Duration::from_micros(2_500);
-        assert_eq!(ring.wait(Some(longest)), Ok(0));
+        assert_eq!(ring.wait(Some(longest), 1), Ok(0));
         assert!(began.elapsed() >= longest);
-        assert_eq!(ring.wait(Some(Duration::ZERO)), Ok(0));
+        assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(0));
     }
 
     #[test]
@@ -376,17 +395,17 @@ mod tests {
         };
         // SAFETY: the word outlives its completion, which is waited for below.
         unsafe { ring.push(read) }.expect("room");
-        assert_eq!(ring.wait(Some(Duration::ZERO)), Ok(0), "nothing to read");
+        assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(0), "nothing to read");
         write(&counter, &5u64.to_ne_bytes()).expect("counted");
-        assert_eq!(ring.wait(None), Ok(1));
+        assert_eq!(ring.wait(None, 1), Ok(1));
         let done = ring.next().expect("a completion");
         assert_eq!((done.data, done.answer()), (7, Ok(8)));
         assert_eq!(u64::from_ne_bytes(word), 5);
         // SAFETY: as before; it is cancelled below.
         unsafe { ring.push(read) }.expect("room");
-        assert_eq!(ring.wait(Some(Duration::ZERO)), Ok(0), "nothing to read");
+        assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(0), "nothing to read");
         ring.cancel_all().expect("cancelled");
-        assert_eq!(ring.wait(Some(Duration::ZERO)), Ok(1));
+        assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(1));
         let ended = ring.next().expect("a completion");
         assert_eq!((ended.data, ended.answer()), (7, Err(Errno::CANCELED)));
         assert_eq!(ring.cancel_all(), Ok(()), "there is nothing left");
