@@ -1,10 +1,11 @@
 //! [`Dispatcher`]: the four verbs.
 //!
-//! `turn` takes reports in and decides who is served, `serve` derives outputs, `answer` takes answers in, `listener`
-//! accepts, `deadline` keeps time, `source` counts connections of one address, `calls` is the application's side. `laws`
-//! and `inspect` are for those who test it.
+//! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
+//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `source` counts
+//! connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
+mod burst;
 pub(crate) mod calls;
 mod deadline;
 mod express;

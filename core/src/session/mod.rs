@@ -2,12 +2,14 @@
 
 pub(crate) mod bytes;
 mod conn;
+mod express;
 mod handler;
 mod memory;
 #[cfg(test)]
 mod tests;
 
 pub use conn::{Conn, SendError};
+pub use express::Transfers;
 pub use handler::Handler;
 pub use memory::Memory;
 
@@ -16,7 +18,7 @@ use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::{Event, Op, Outcome, Transfer};
+use crate::event::{Event, Op};
 use crate::output::{Action, Notice, Span};
 use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
@@ -145,72 +147,6 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// Takes a report in, as [`handle_event`](Self::handle_event) does; and if the source would be served next anyway, it
-    /// is served on the spot: received, told, and what the handler answers is sent. For drivers whose transfers are
-    /// answered at once. At most one receive and one send; at most two calls of the handler.
-    #[inline(always)]
-    pub fn handle_ready(
-        &mut self,
-        now: Instant,
-        token: Token,
-        directions: Directions,
-        closing: bool,
-        transfers: &mut impl Transfers,
-    ) {
-        let into = match closing {
-            false => self.machine.express(now, token, directions),
-            true => None,
-        };
-        let Some(into) = into else {
-            let event = Event::Ready {
-                token,
-                directions,
-                closing,
-            };
-            return self.handle_event(now, event);
-        };
-        let index = token.slot();
-        self.claim(index);
-        let asked = into.len;
-        let received = match transfers.receive(token, self.received.get_mut(index, into)) {
-            Ok(n) if n > 0 && n < asked => n,
-            other => {
-                let outcome = Outcome::of_receive(other, asked);
-                self.machine.express_receives(index);
-                return self.take_answer(now, token, Op::Recv, outcome);
-            }
-        };
-        self.machine.express_received(index, received);
-        let data = Span {
-            at: 0,
-            len: received,
-        };
-        let visit = self.call(token, None, data, |handler, conn, state| {
-            handler.readable(conn, state);
-        });
-        let left = visit.map_or(0, |(_, left)| left);
-        let Some(from) = self.machine.express_answer(index, left) else {
-            return self.put_in_order(index, received, left);
-        };
-        match transfers.send(token, self.sending.get(index, from)) {
-            Ok(n) if n == from.len => {
-                self.machine.express_answered(index, n);
-                self.received.release();
-                self.sending.release();
-            }
-            other => {
-                let outcome = Outcome::of_send(other, from.len);
-                self.take_answer(now, token, Op::Send, outcome);
-            }
-        }
-    }
-
-    /// What did not go the express way.
-    #[inline(never)]
-    fn take_answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
-        self.handle_event(now, Event::Done { token, op, outcome });
-    }
-
     /// Begins a turn; see [`Dispatcher::handle_timeout`].
     #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -261,15 +197,6 @@ impl<H: Handler> Session<'_, H> {
     pub fn armed(&self) -> impl Iterator<Item = (Token, Directions, Trigger)> + '_ {
         self.machine.armed()
     }
-}
-
-/// Transfers that are answered at once, carried out for a session: see [`Session::handle_ready`].
-pub trait Transfers {
-    /// What [`Action::Recv`] asks for: receives into these bytes.
-    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer;
-
-    /// What [`Action::Send`] asks for: sends these bytes.
-    fn send(&mut self, token: Token, from: &[u8]) -> Transfer;
 }
 
 impl<H: Handler> Session<'_, H> {

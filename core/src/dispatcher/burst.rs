@@ -1,0 +1,103 @@
+//! [`Burst`]: how many accepts one report of a listener is good for.
+
+/// How many accepts one report is good for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Burst {
+    /// The turn in which it was last accepted from.
+    turn: u32,
+    /// Accepts for each report now.
+    size: u16,
+    /// Of those, how many are left in that turn.
+    left: u16,
+    /// Turns with an accept before more than one is tried again.
+    rest: u16,
+}
+
+impl Burst {
+    /// Turns with single accepts after one that was tried in vain: an extra call in nine at most.
+    const REST: u16 = 8;
+
+    pub(super) const ONE: Self = Self {
+        turn: 0,
+        size: 1,
+        left: 1,
+        rest: 0,
+    };
+
+    /// A connection was accepted: whether another is due for the same report.
+    pub(super) const fn another(&mut self, turn: u32, most: u16) -> bool {
+        if self.turn != turn {
+            let in_a_row = self.left == 0 && self.turn.wrapping_add(1) == turn;
+            let twice = self.size.saturating_mul(2);
+            self.size = if !in_a_row || self.rest > 0 {
+                1
+            } else if twice < most {
+                twice
+            } else {
+                most
+            };
+            self.rest = self.rest.saturating_sub(1);
+            self.left = self.size;
+            self.turn = turn;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+
+    /// An accept found nobody: whether it was one more than the report was good for.
+    pub(super) const fn vain(&mut self, turn: u32) -> bool {
+        let more = self.turn == turn && self.left < self.size;
+        *self = Self {
+            turn: self.turn,
+            rest: Self::REST,
+            ..Self::ONE
+        };
+        more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Accepts for one report, if there are always more.
+    fn accepts(burst: &mut Burst, turn: u32, most: u16) -> u32 {
+        let mut count = 1;
+        while burst.another(turn, most) {
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn a_listener_that_brings_more_look_after_look_is_accepted_from_more_often() {
+        let mut burst = Burst::ONE;
+        let turns = [7, 8, 9, 10, 12, 13, u32::MAX, 0];
+        let counts = turns.map(|turn| accepts(&mut burst, turn, 4));
+        assert_eq!(
+            counts,
+            [1, 2, 4, 4, 1, 2, 1, 2],
+            "doubled in a row, to a bound"
+        );
+        for (most, expected) in [(1, [1, 1, 1]), (3, [1, 2, 3])] {
+            let mut burst = Burst::ONE;
+            let counts = [1, 2, 3].map(|turn| accepts(&mut burst, turn, most));
+            assert_eq!(counts, expected);
+        }
+    }
+
+    #[test]
+    fn an_accept_in_vain_is_one_in_nine() {
+        let mut burst = Burst::ONE;
+        assert_eq!(accepts(&mut burst, 1, 4), 1);
+        let mut vain = 0;
+        for turn in 2..92 {
+            // One connection for each report.
+            if burst.another(turn, 4) {
+                assert!(burst.vain(turn), "it was one more");
+                vain += 1;
+            }
+        }
+        assert_eq!(vain, 10);
+    }
+}
