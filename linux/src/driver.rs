@@ -1,11 +1,12 @@
 //! [`Server`]: one round of the loop, and the loop. Actions become system calls, answers become events.
 
-use crate::backend::{Backend, Epoll, OTHERS, Report};
+use crate::backend::{Accepted, Backend, Epoll, OTHERS};
 use crate::clock;
 use crate::errno;
 use crate::error::{CallError, StartError};
 use crate::listen::{Listen, ListenError};
 use crate::memory::Memory;
+use crate::socket;
 use crate::sockets::{NO_SOCKET, Sockets};
 use crate::stop::{Stop, StopHandle};
 use core::fmt;
@@ -202,30 +203,22 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         }
         for place in 0..places {
             match self.backend.report(place) {
-                Some(Report::Event(Event::Ready { token, .. })) if token == Stop::TOKEN => {
+                Some(Event::Ready { token, .. }) if token == Stop::TOKEN => {
                     self.take_stops();
                 }
-                Some(Report::Event(Event::Ready {
+                Some(Event::Ready {
                     token,
                     directions,
                     closing,
-                })) if self.backend.answers_at_once() && !cfg!(feature = "small") => {
+                }) if self.backend.answers_at_once() && !cfg!(feature = "small") => {
                     let sockets = &mut self.sockets;
                     (self.session).handle_ready(now, token, directions, closing, sockets);
                 }
-                Some(Report::Event(ready @ Event::Ready { .. })) => {
+                Some(ready @ Event::Ready { .. }) => {
                     self.session.handle_event(now, ready);
                 }
-                Some(Report::Event(Event::Done { token, op, outcome })) => {
+                Some(Event::Done { token, op, outcome }) => {
                     self.answer(now, token, op, outcome);
-                }
-                Some(Report::Accepted {
-                    token,
-                    socket,
-                    peer,
-                }) => {
-                    let outcome = self.sockets.keep(token, Ok((socket, peer)));
-                    self.answer(now, token, Op::Accept, outcome);
                 }
                 None => {}
             }
@@ -291,12 +284,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                         let into = self.session.receive_into(token, into);
                         self.backend.receive(token, socket, into)
                     }
-                    None => Some(NO_SOCKET),
+                    None => NO_SOCKET,
                 };
-                if let Some(outcome) = outcome {
-                    self.session
-                        .handle_event(now, done(token, Op::Recv, outcome));
-                }
+                self.session
+                    .handle_event(now, done(token, Op::Recv, outcome));
             }
             Action::Send { token, from } => {
                 let outcome = match self.sockets.connection(token) {
@@ -312,36 +303,33 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 }
             }
             Action::Accept { listener, token } => {
-                let outcome = self.accept(listener, token);
-                self.answer_if(now, token, Op::Accept, outcome);
+                let outcome = match self.accept(listener) {
+                    Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
+                    Err(outcome) => outcome,
+                };
+                self.answer(now, token, Op::Accept, outcome);
             }
             Action::Refuse { listener } => {
-                let outcome = match self.sockets.get(listener) {
-                    Some(from) => self.backend.refuse(listener, from),
-                    None => Some(NO_SOCKET),
+                let outcome = match self.accept(listener) {
+                    Ok((socket, _)) => socket::close(socket, true),
+                    Err(outcome) => outcome,
                 };
-                self.answer_if(now, listener, Op::Refuse, outcome);
+                self.answer(now, listener, Op::Refuse, outcome);
             }
             Action::Shutdown { token } => {
-                let outcome = match self.sockets.get(token) {
-                    Some(socket) => self.backend.shut_down(token, socket),
-                    None => Some(NO_SOCKET),
-                };
-                self.answer_if(now, token, Op::Shutdown, outcome);
+                let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down);
+                self.answer(now, token, Op::Shutdown, outcome);
             }
             Action::Unsent { token } => {
-                let outcome = match self.sockets.get(token) {
-                    Some(socket) => self.backend.unsent(token, socket),
-                    None => Some(NO_SOCKET),
-                };
-                self.answer_if(now, token, Op::Unsent, outcome);
+                let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::unsent);
+                self.answer(now, token, Op::Unsent, outcome);
             }
             Action::Close { token, reset } => {
                 let outcome = match self.sockets.take(token) {
                     Some(socket) => self.backend.close(token, socket, reset),
-                    None => Some(NO_SOCKET),
+                    None => NO_SOCKET,
                 };
-                self.answer_if(now, token, Op::Close, outcome);
+                self.answer(now, token, Op::Close, outcome);
             }
             Action::Arm {
                 token,
@@ -353,7 +341,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                     self.answer(now, token, Op::Arm, outcome);
                 }
             }
-            Action::Cancel { token } => self.backend.cancel(token),
+            // What is in flight is answered by the next wait at the latest.
+            Action::Cancel { .. } => {}
             Action::Rebuild => self.rebuild(now),
         }
     }
@@ -364,20 +353,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.session.handle_event(now, done(token, op, outcome));
     }
 
-    #[inline(always)]
-    fn answer_if(&mut self, now: Instant, token: Token, op: Op, outcome: Option<Outcome>) {
-        if let Some(outcome) = outcome {
-            self.answer(now, token, op, outcome);
-        }
-    }
-
     #[inline(never)]
-    fn accept(&mut self, listener: Token, token: Token) -> Option<Outcome> {
-        let Some(from) = self.sockets.get(listener) else {
-            return Some(NO_SOCKET);
-        };
-        let accepted = self.backend.accept(listener, from, token)?;
-        Some(self.sockets.keep(token, accepted))
+    fn accept(&mut self, listener: Token) -> Accepted {
+        let from = self.sockets.get(listener).ok_or(NO_SOCKET)?;
+        self.backend.accept(from)
     }
 
     #[inline(never)]

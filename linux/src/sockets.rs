@@ -1,7 +1,7 @@
 //! [`Sockets`]: the descriptors of a server, by their tokens.
 
-use crate::backend::Accepted;
 use crate::socket;
+use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::heapless::{Vec, VecView};
 use tidegate_core::{Fault, FaultKind, LISTENERS, Outcome, Token, Transfer, Transfers};
@@ -66,12 +66,15 @@ impl<'m> Sockets<'m> {
     }
 
     /// Keeps what was accepted for `token`.
-    pub(crate) fn keep(&mut self, token: Token, accepted: Accepted) -> Outcome {
-        match accepted {
-            Ok((socket, peer)) => match self.put(token, socket) {
-                Ok(()) => Outcome::Accepted(peer),
-                Err(outcome) => outcome,
-            },
+    #[inline(never)]
+    pub(crate) fn keep(
+        &mut self,
+        token: Token,
+        socket: OwnedFd,
+        peer: Option<SocketAddr>,
+    ) -> Outcome {
+        match self.put(token, socket) {
+            Ok(()) => Outcome::Accepted(peer),
             Err(outcome) => outcome,
         }
     }

@@ -12,10 +12,10 @@ use crate::token::Token;
 
 /// Transfers that are answered at once, carried out for a session: see [`Session::handle_ready`].
 pub trait Transfers {
-    /// What [`Action::Recv`] asks for: receives into these bytes.
+    /// What [`Action::Recv`](crate::Action::Recv) asks for: receives into these bytes.
     fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer;
 
-    /// What [`Action::Send`] asks for: sends these bytes.
+    /// What [`Action::Send`](crate::Action::Send) asks for: sends these bytes.
     fn send(&mut self, token: Token, from: &[u8]) -> Transfer;
 }
 

@@ -1,11 +1,11 @@
 //! [`AnyBackend`]: one of them, chosen when the program runs.
 
 use super::places::Places;
-use super::{Accepted, Backend, Epoll, Kind, Poll, Report, Select, Spin, Uring, sealed};
+use super::{Accepted, Backend, Epoll, Kind, Poll, Select, Spin, Uring, sealed};
 use crate::error::CallError;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Instant, Outcome, Token, Trigger};
+use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// Any backend. A program that needs one only should name that one: then the others are not linked.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.wait(until, glance))
     }
 
-    fn report(&mut self, place: usize) -> Option<Report> {
+    fn report(&mut self, place: usize) -> Option<Event> {
         each!(self, backend => backend.report(place))
     }
 
@@ -107,12 +107,7 @@ impl Backend for AnyBackend<'_> {
     }
 
     #[inline]
-    fn receive(
-        &mut self,
-        token: Token,
-        socket: BorrowedFd<'_>,
-        into: &mut [u8],
-    ) -> Option<Outcome> {
+    fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
         each!(self, backend => backend.receive(token, socket, into))
     }
 
@@ -121,27 +116,11 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.send(token, socket, from))
     }
 
-    fn accept(&mut self, listener: Token, from: BorrowedFd<'_>, token: Token) -> Option<Accepted> {
-        each!(self, backend => backend.accept(listener, from, token))
+    fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {
+        each!(self, backend => backend.accept(from))
     }
 
-    fn refuse(&mut self, listener: Token, from: BorrowedFd<'_>) -> Option<Outcome> {
-        each!(self, backend => backend.refuse(listener, from))
-    }
-
-    fn shut_down(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
-        each!(self, backend => backend.shut_down(token, socket))
-    }
-
-    fn unsent(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
-        each!(self, backend => backend.unsent(token, socket))
-    }
-
-    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
         each!(self, backend => backend.close(token, socket, reset))
-    }
-
-    fn cancel(&mut self, token: Token) {
-        each!(self, backend => backend.cancel(token));
     }
 }

@@ -1,6 +1,6 @@
 //! `epoll(7)`: level, edge and one-shot, each token in the event's 64-bit word.
 
-use super::{Backend, Kind, Report, sealed};
+use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::CallError;
 use core::fmt;
@@ -120,16 +120,16 @@ impl Backend for Epoll {
     }
 
     #[inline]
-    fn report(&mut self, place: usize) -> Option<Report> {
+    fn report(&mut self, place: usize) -> Option<Event> {
         let event = self.events[..self.count].get(place)?;
         let (flags, data) = (event.flags, event.data);
         let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
-        Some(Report::Event(Event::Ready {
+        Some(Event::Ready {
             token: Token::from_bits(data.u64()),
             directions: Directions::READ.when(flags.intersects(EventFlags::IN | EventFlags::PRI))
                 | Directions::WRITE.when(flags.contains(EventFlags::OUT)),
             closing: flags.intersects(closing),
-        }))
+        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! What brings the kernel's answers: a [`Backend`] registers descriptors under tokens, waits, and hands out what happened
-//! as [`Report`]s. It decides nothing: the same machine, handler and driver run over each.
+//! as events. It decides nothing: the same machine, handler and driver run over each.
 
 mod any;
 mod epoll;
@@ -78,31 +78,15 @@ impl Kind {
     }
 }
 
-/// What happened, as a wait brought it.
-#[derive(Debug)]
-pub enum Report {
-    /// A source is ready, or an operation that was begun earlier is over.
-    Event(Event),
-    /// An accept that was begun earlier brought a connection.
-    Accepted {
-        /// The token that was reserved for it.
-        token: Token,
-        /// It: non-blocking, closed on exec.
-        socket: OwnedFd,
-        /// Its address, if its family gives peers one.
-        peer: Option<SocketAddr>,
-    },
-}
-
 /// A connection with its address, or why there is none.
 pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 
 /// A way of asking the kernel. There are readiness backends, which report what may be tried, and completion backends,
 /// which report what is done; both kinds are this one trait.
 ///
-/// Every operation has a default that makes the system call at once and answers its outcome. A completion backend begins
-/// some of them instead and answers `None`: the outcome is then brought by a later report, exactly once, as
-/// [`Event::Done`] of the same token. What was lent for it, descriptor and bytes, stays where it is until then.
+/// The calls on a socket that a backend may make in its own way have a default, which makes them at once. A completion
+/// backend begins a send instead and answers `None`: the outcome is then brought by a later report, exactly once, as
+/// [`Event::Done`] of the same token. The bytes stay where they are until then.
 ///
 /// It is sealed: the kernel has few ways, and all of them are in this module.
 pub trait Backend: fmt::Debug + sealed::Sealed {
@@ -172,17 +156,12 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     }
 
     /// What the last wait brought in this place, if it brought anything there; to be asked once for each.
-    fn report(&mut self, place: usize) -> Option<Report>;
+    fn report(&mut self, place: usize) -> Option<Event>;
 
     /// Receives into `into`, which is not empty.
     #[inline(always)]
-    fn receive(
-        &mut self,
-        _token: Token,
-        socket: BorrowedFd<'_>,
-        into: &mut [u8],
-    ) -> Option<Outcome> {
-        Some(socket::receive_outcome(socket, into))
+    fn receive(&mut self, _token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+        socket::receive_outcome(socket, into)
     }
 
     /// Sends `from`.
@@ -191,47 +170,17 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         Some(socket::send_outcome(socket, from))
     }
 
-    /// Takes one connection for `token`.
+    /// Takes one connection.
     #[inline(always)]
-    fn accept(
-        &mut self,
-        _listener: Token,
-        from: BorrowedFd<'_>,
-        _token: Token,
-    ) -> Option<Accepted> {
-        Some(socket::accept(from))
-    }
-
-    /// Takes one connection and resets it.
-    #[inline(always)]
-    fn refuse(&mut self, _listener: Token, from: BorrowedFd<'_>) -> Option<Outcome> {
-        Some(match socket::accept(from) {
-            Ok((socket, _)) => socket::close(socket, true),
-            Err(outcome) => outcome,
-        })
-    }
-
-    /// Sends our end.
-    #[inline(always)]
-    fn shut_down(&mut self, _token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
-        Some(socket::shut_down(socket))
-    }
-
-    /// Tells how many bytes that were sent the peer has not acknowledged.
-    #[inline(always)]
-    fn unsent(&mut self, _token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
-        Some(socket::unsent(socket))
+    fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {
+        socket::accept(from)
     }
 
     /// Closes, with a reset if asked for. Whatever was registered has been withdrawn, whatever was in flight answered.
     #[inline(always)]
-    fn close(&mut self, _token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
-        Some(socket::close(socket, reset))
+    fn close(&mut self, _token: Token, socket: OwnedFd, reset: bool) -> Outcome {
+        socket::close(socket, reset)
     }
-
-    /// Has what is in flight for `token` answered soon, done or not.
-    #[inline(always)]
-    fn cancel(&mut self, _token: Token) {}
 }
 
 mod sealed {

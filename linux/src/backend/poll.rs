@@ -1,7 +1,7 @@
 //! `poll(2)`: the whole list at every wait, and through the whole list afterwards.
 
 use super::places::{Change, Lent, List, Places, Registered};
-use super::{Backend, Kind, Report, sealed};
+use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::CallError;
 use core::fmt;
@@ -105,7 +105,7 @@ impl Backend for Poll<'_> {
     }
 
     #[inline(never)]
-    fn report(&mut self, place: usize) -> Option<Report> {
+    fn report(&mut self, place: usize) -> Option<Event> {
         let registered = self.list.get(place)?;
         if self.blind {
             return ask(registered);
@@ -115,7 +115,7 @@ impl Backend for Poll<'_> {
 }
 
 /// Asks about one source, without waiting.
-pub(super) fn ask(registered: &Registered) -> Option<Report> {
+pub(super) fn ask(registered: &Registered) -> Option<Event> {
     let mut asked = [polled(registered.fd, registered.directions)];
     // Whatever goes wrong, it is asked again.
     let found = poll(&mut asked, Some(&Timespec::default()));
@@ -143,15 +143,13 @@ fn interest(directions: Directions) -> PollFlags {
 }
 
 /// What the kernel tells. `NVAL`, a descriptor that somebody else closed, is found out by the call that follows.
-fn event(token: Token, flags: PollFlags) -> Option<Report> {
+fn event(token: Token, flags: PollFlags) -> Option<Event> {
     let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    (!flags.is_empty()).then(|| {
-        Report::Event(Event::Ready {
-            token,
-            directions: Directions::READ.when(flags.contains(PollFlags::IN))
-                | Directions::WRITE.when(flags.contains(PollFlags::OUT)),
-            closing: flags.intersects(closing),
-        })
+    (!flags.is_empty()).then(|| Event::Ready {
+        token,
+        directions: Directions::READ.when(flags.contains(PollFlags::IN))
+            | Directions::WRITE.when(flags.contains(PollFlags::OUT)),
+        closing: flags.intersects(closing),
     })
 }
 
@@ -163,11 +161,11 @@ mod tests {
     fn every_flag_means_what_it_should() {
         let token = Token::from_bits(1 << 32);
         let of = |flags| match event(token, flags) {
-            Some(Report::Event(Event::Ready {
+            Some(Event::Ready {
                 directions,
                 closing,
                 ..
-            })) => Some((directions, closing)),
+            }) => Some((directions, closing)),
             Some(other) => panic!("{other:?}"),
             None => None,
         };

@@ -3,7 +3,7 @@
 
 use super::places::{Lent, List, Places};
 use super::poll::ask;
-use super::{Backend, Kind, Report, sealed};
+use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::CallError;
 use core::fmt;
@@ -125,7 +125,7 @@ impl Backend for Select<'_> {
     }
 
     #[inline(never)]
-    fn report(&mut self, place: usize) -> Option<Report> {
+    fn report(&mut self, place: usize) -> Option<Event> {
         let registered = self.list.get(place)?;
         if self.blind {
             return ask(registered);
@@ -133,11 +133,11 @@ impl Backend for Select<'_> {
         // A hang-up or an error counts as ready to read, an error as ready to write, too: nothing tells them apart.
         let directions = Directions::READ.when(has(self.reads, registered.fd))
             | Directions::WRITE.when(has(self.writes, registered.fd));
-        (!directions.is_empty()).then_some(Report::Event(Event::Ready {
+        (!directions.is_empty()).then_some(Event::Ready {
             token: registered.token,
             directions,
             closing: false,
-        }))
+        })
     }
 }
 

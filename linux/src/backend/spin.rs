@@ -2,12 +2,12 @@
 
 use super::places::{Lent, List, Places};
 use super::poll::ask;
-use super::{Backend, Kind, Report, sealed};
+use super::{Backend, Kind, sealed};
 use crate::error::CallError;
 use core::fmt;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
-use tidegate_core::{Directions, Instant, Token, Trigger};
+use tidegate_core::{Directions, Event, Instant, Token, Trigger};
 
 /// A list of sources, each of which is asked whether it is ready, in every turn: level only. It never sleeps, so it takes
 /// a whole core, and every turn costs a system call for each registration, ready or not. It is there to be compared with.
@@ -70,7 +70,7 @@ impl Backend for Spin<'_> {
     }
 
     #[inline(never)]
-    fn report(&mut self, place: usize) -> Option<Report> {
+    fn report(&mut self, place: usize) -> Option<Event> {
         ask(self.list.get(place)?)
     }
 }

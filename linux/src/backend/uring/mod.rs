@@ -18,7 +18,7 @@ mod place;
 mod ring;
 mod submission;
 
-use super::{Accepted, Backend, Kind, OTHERS, Report, sealed};
+use super::{Accepted, Backend, Kind, OTHERS, sealed};
 use crate::clock;
 use crate::errno;
 use crate::error::{CallError, SETUP};
@@ -351,9 +351,9 @@ impl Backend for Uring {
         self.ring.has_pending() || self.reported
     }
 
-    fn report(&mut self, _place: usize) -> Option<Report> {
+    fn report(&mut self, _place: usize) -> Option<Event> {
         let done = self.ring.next()?;
-        self.event(done).map(Report::Event)
+        self.event(done)
     }
 
     /// A send is answered by a later report.
@@ -362,49 +362,44 @@ impl Backend for Uring {
     }
 
     #[inline]
-    fn receive(
-        &mut self,
-        token: Token,
-        socket: BorrowedFd<'_>,
-        into: &mut [u8],
-    ) -> Option<Outcome> {
+    fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
         let Some(place) = own(&mut self.places, token, socket) else {
-            return Some(socket::receive_outcome(socket, into));
+            return socket::receive_outcome(socket, into);
         };
         if !place.chain.is_empty() {
             let n = self.buffers.take(&mut place.chain, into);
             let count = u32::try_from(n).unwrap_or(u32::MAX);
             // What is under way will tell of more.
             let drained = place.chain.is_empty() && place.input == Watch::Begun;
-            return Some(if drained {
+            return if drained {
                 Outcome::Drained(count)
             } else {
                 Outcome::Complete(count)
-            });
+            };
         }
         if place.ended {
-            return Some(Outcome::Complete(0));
+            return Outcome::Complete(0);
         }
         if place.errno != 0 {
             let errno = Errno::from_raw_os_error(i32::from(place.errno));
-            return Some(errno::transfer(errno));
+            return errno::transfer(errno);
         }
         // Nothing may be received ahead of what is under way.
         if place.input != Watch::No {
-            return Some(Outcome::Drained(0));
+            return Outcome::Drained(0);
         }
         let outcome = socket::receive_outcome(socket, into);
         if let Outcome::Drained(n) = outcome
             && place.wanted.contains(Directions::READ)
             && let Err(errno) = place.watch_input(&mut self.ring)
         {
-            return Some(if n > 0 {
+            return if n > 0 {
                 Outcome::Complete(n)
             } else {
                 errno::transfer(errno)
-            });
+            };
         }
-        Some(outcome)
+        outcome
     }
 
     #[inline]
@@ -427,16 +422,11 @@ impl Backend for Uring {
     }
 
     /// io_uring waits for input of a socket only if the socket may block. No call of ours lets it.
-    fn accept(
-        &mut self,
-        _listener: Token,
-        from: BorrowedFd<'_>,
-        _token: Token,
-    ) -> Option<Accepted> {
-        Some(socket::accept_with(from, SocketFlags::CLOEXEC))
+    fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {
+        socket::accept_with(from, SocketFlags::CLOEXEC)
     }
 
-    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Option<Outcome> {
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
         let places = if token.is_listener() {
             &mut self.listeners[..]
         } else {
@@ -452,6 +442,6 @@ impl Backend for Uring {
             }
             *place = Place::default();
         }
-        Some(socket::close(socket, reset))
+        socket::close(socket, reset)
     }
 }
