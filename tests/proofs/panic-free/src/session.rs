@@ -3,7 +3,7 @@
 use core::time::Duration;
 use tidegate_core::{
     Action, Config, ConfigError, Conn, Directions, Event, Handler, Info, Instant, ListenersFull,
-    Memory, Reason, SendError, Session, Span, Stats, Token, Trigger,
+    Memory, Reason, SendError, Session, Span, Stats, Token, Transfer, Transfers, Trigger,
 };
 
 /// An application of which nothing is known.
@@ -91,6 +91,33 @@ pub fn session_new<'m>(
 #[unsafe(no_mangle)]
 pub fn session_listen(s: &mut Machine<'_>, limit: Option<u32>) -> Result<Token, ListenersFull> {
     s.listen(limit)
+}
+
+/// Transfers of which nothing is known.
+pub struct Calls {
+    receive: fn(&mut [u8]) -> Transfer,
+    send: fn(&[u8]) -> Transfer,
+}
+
+impl Transfers for Calls {
+    fn receive(&mut self, _: Token, into: &mut [u8]) -> Transfer {
+        (self.receive)(into)
+    }
+
+    fn send(&mut self, _: Token, from: &[u8]) -> Transfer {
+        (self.send)(from)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub fn session_handle_ready(
+    s: &mut Machine<'_>,
+    now: Instant,
+    token: Token,
+    (directions, closing): (Directions, bool),
+    calls: &mut Calls,
+) {
+    s.handle_ready(now, token, directions, closing, calls);
 }
 
 #[unsafe(no_mangle)]
