@@ -12,7 +12,9 @@ use static_cell::ConstStaticCell;
 use std::env;
 use std::process::{Command, Output};
 use std::time::Instant;
-use tidegate_core::{Action, Config, Directions, Event, Memory, Op, Outcome, Session, Token};
+use tidegate_core::{
+    Action, Config, Directions, Event, Memory, Op, Outcome, Session, Token, Transfer, Transfers,
+};
 
 /// The most slots.
 const SLOTS: usize = 1_000_000;
@@ -38,6 +40,21 @@ struct World {
     now: u64,
     tokens: Vec<Token>,
     next: usize,
+}
+
+/// Transfers that always move what a message has.
+struct Always;
+
+impl Transfers for Always {
+    fn receive(&mut self, _: Token, into: &mut [u8]) -> Transfer {
+        let message = MESSAGE.min(u32::try_from(into.len()).unwrap_or(MESSAGE));
+        into[..message as usize].fill(7);
+        Ok(message)
+    }
+
+    fn send(&mut self, _: Token, from: &[u8]) -> Transfer {
+        Ok(u32::try_from(black_box(from).len()).unwrap_or(MESSAGE))
+    }
 }
 
 impl World {
@@ -92,14 +109,7 @@ impl World {
         for &token in readable {
             let directions = Directions::READ;
             let closing = false;
-            self.session.handle_event(
-                now,
-                Event::Ready {
-                    token,
-                    directions,
-                    closing,
-                },
-            );
+            (self.session).handle_ready(now, token, directions, closing, &mut Always);
         }
         self.session.handle_timeout(now);
         while let Some(action) = self.session.poll_output() {
@@ -118,13 +128,12 @@ impl World {
                 (token, Op::Accept, Outcome::Accepted(Some(peer)))
             }
             Action::Recv { token, into } => {
-                let message = MESSAGE.min(into.len);
-                self.session.receive_into(token, into)[..message as usize].fill(7);
-                (token, Op::Recv, Outcome::Drained(message))
+                let moved = Always.receive(token, self.session.receive_into(token, into));
+                (token, Op::Recv, Outcome::of_receive(moved, into.len))
             }
             Action::Send { token, from } => {
-                black_box(self.session.send_from(token, from));
-                (token, Op::Send, Outcome::Complete(from.len))
+                let moved = Always.send(token, self.session.send_from(token, from));
+                (token, Op::Send, Outcome::of_send(moved, from.len))
             }
             Action::Arm { .. } => return None,
             Action::Refuse { .. }
