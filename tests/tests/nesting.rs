@@ -6,7 +6,7 @@ use core::time::Duration;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -164,7 +164,7 @@ fn is_readable<H: Handler, B: Backend + AsFd>(server: &Server<'_, H, B>) -> bool
         tv_sec: 0,
         tv_nsec: 0,
     };
-    poll(&mut fds, Some(&none)).expect("poll") > 0
+    retry_on_intr(|| poll(&mut fds, Some(&none))).expect("poll") > 0
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn is_due_in_time<B: Backend + AsFd>((mut server, address): (EchoOver<B>, Socket
     let mut turns = 0;
     while server.stats().closed_total() == 0 {
         let mut fds = [PollFd::new(&server, PollFlags::IN)];
-        poll(&mut fds, Some(&patience(&server))).expect("poll");
+        interrupted_or(poll(&mut fds, Some(&patience(&server))));
         server.turn(Some(Duration::ZERO)).expect("a turn");
         turns += 1;
         assert!(
