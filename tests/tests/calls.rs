@@ -118,9 +118,11 @@ fn a_connection_costs_no_options_and_is_closed_once() {
             }
         }
         assert_eq!((closed, open.len()), (50, 0), "{trigger}");
-        assert_eq!(
-            nothing, 1,
-            "{trigger}: only at the end the queue is emptied until there is nothing in it"
+        // At the end the queue is emptied until there is nothing in it; before that, one more than was reported is tried
+        // after eight that were not.
+        assert!(
+            (1..=1 + 50 / 9 + 1).contains(&nothing),
+            "{trigger}: {nothing}"
         );
     }
 }
