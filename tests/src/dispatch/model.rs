@@ -363,6 +363,12 @@ impl Model {
         connection.call = Some(Op::Unsent);
         let since = connection.settled.progress;
         connection.probed = since;
+        // A wait for memory may have begun long before there was any output.
+        let since = if connection.congested {
+            connection.opened_at
+        } else {
+            since
+        };
         assert!(now.nanos_since(since) >= length, "stalled early: {token:?}");
     }
 
