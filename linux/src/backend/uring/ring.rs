@@ -320,6 +320,13 @@ fn halves(word: u64) -> [u32; 2] {
 mod tests {
     use super::*;
 
+    use rustix::event::{EventfdFlags, eventfd};
+    use rustix::fd::AsRawFd;
+    use rustix::io::write;
+    use rustix::io_uring::{IoringOp, addr_or_splice_off_in_union, io_uring_user_data, len_union};
+    use std::time::Instant;
+    use tidegate_core::heapless::Vec;
+
     /// `None` where io_uring is refused: by the kernel, a sandbox, an emulator.
     fn ring(submissions: u32, completions: u32) -> Option<Ring> {
         let ring = Ring::new(submissions, completions);
@@ -328,12 +335,6 @@ mod tests {
         }
         ring.ok()
     }
-    use rustix::event::{EventfdFlags, eventfd};
-    use rustix::fd::AsRawFd;
-    use rustix::io::write;
-    use rustix::io_uring::{IoringOp, addr_or_splice_off_in_union, io_uring_user_data, len_union};
-    use std::time::Instant;
-    use tidegate_core::heapless::Vec;
 
     fn nop(data: u64) -> io_uring_sqe {
         io_uring_sqe {
