@@ -2,7 +2,7 @@
 
 use core::fmt;
 use tidegate::Trigger;
-use tidegate::backend::Kind;
+use tidegate::backend::{Kind, Uring};
 
 /// A backend, and a trigger that it has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -48,10 +48,17 @@ const fn level(backend: Kind) -> Mode {
 }
 
 impl Mode {
-    /// Arguments of the program: `others`, and what asks for this mode.
+    /// Arguments of the program: `others`, and what asks for this mode. Where io_uring is refused, epoll stands in.
     #[must_use]
     pub fn with<'a>(self, others: &[&'a str]) -> Vec<&'a str> {
-        let own = ["--backend", self.backend.name(), "--trigger", self.name()];
+        let backend = match self.backend {
+            Kind::Uring if Uring::new(1).is_err() => {
+                eprintln!("not tested here: io_uring is refused");
+                Kind::Epoll
+            }
+            backend => backend,
+        };
+        let own = ["--backend", backend.name(), "--trigger", self.name()];
         [others, &own[..]].concat()
     }
 
