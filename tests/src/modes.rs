@@ -51,12 +51,12 @@ impl Mode {
     /// Arguments of the program: `others`, and what asks for this mode. Where io_uring is refused, epoll stands in.
     #[must_use]
     pub fn with<'a>(self, others: &[&'a str]) -> Vec<&'a str> {
-        let backend = match self.backend {
-            Kind::Uring if Uring::new(1).is_err() => {
-                eprintln!("not tested here: io_uring is refused");
-                Kind::Epoll
-            }
-            backend => backend,
+        let refused = self.backend == Kind::Uring && Uring::new(1).is_err();
+        let backend = if refused {
+            eprintln!("not tested here: io_uring is refused");
+            Kind::Epoll
+        } else {
+            self.backend
         };
         let own = ["--backend", backend.name(), "--trigger", self.name()];
         [others, &own[..]].concat()
