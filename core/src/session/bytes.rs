@@ -89,10 +89,13 @@ impl<'a> Store<'a> {
         self.area.owner = index;
     }
 
-    /// The owner needs nothing of the area any more.
+    /// A connection needs nothing of the area any more, if it has it: another may have taken it in the same visit, and
+    /// have bytes in it.
     #[inline]
-    pub(super) const fn release(&mut self) {
-        self.area.owner = NOBODY;
+    pub(super) const fn release(&mut self, index: u32) {
+        if self.area.owner == index {
+            self.area.owner = NOBODY;
+        }
     }
 
     fn write_back(&mut self, left: Span) {

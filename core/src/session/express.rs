@@ -71,8 +71,8 @@ impl<H: Handler> Session<'_, H> {
         match transfers.send(token, self.sending.get(index, from)) {
             Ok(n) if n == from.len => {
                 self.machine.express_answered(index, n);
-                self.received.release();
-                self.sending.release();
+                self.received.release(index);
+                self.sending.release(index);
             }
             other => {
                 let outcome = Outcome::of_send(other, from.len);

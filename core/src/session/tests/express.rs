@@ -22,6 +22,11 @@ impl Handler for Whim {
             4 => drop(conn.send(&[7; TX])),
             5 => drop(conn.send_others(b"!")),
             6 => conn.consume(conn.data().len()),
+            9 | 10 => {
+                // The others' bytes take the area that this one's answer was put into.
+                echo(conn);
+                drop(conn.send_others(b"and to the others"));
+            }
             8 => {
                 // More than fits: it waits for room, with nothing left to read.
                 while conn.send(&[7; 8]).is_ok() {}
@@ -200,4 +205,58 @@ fn what_is_served_on_the_spot_ends_as_what_is_served_in_its_turn() {
         express > 1_000,
         "the lane was taken: {express} transfers on the spot"
     );
+}
+
+/// What another connection is receiving lies in the shared area until it is answered.
+#[test]
+fn a_receive_in_flight_keeps_its_bytes() {
+    let mut memory = Memory::<2, RX, TX, u32>::new();
+    let mut session = Session::new(&mut memory, &Config::default(), App::echo()).unwrap();
+    session.listen(None).unwrap();
+    let now = Instant::from_nanos(1);
+    let ready = |token| Event::Ready {
+        token,
+        directions: Directions::READ,
+        closing: false,
+    };
+    let done = |token, op, outcome| Event::Done { token, op, outcome };
+    // Both are accepted, have spoken once and rest.
+    for _ in 0..2 {
+        session.handle_event(now, ready(Token::new(crate::token::LISTENER_BIT, 1)));
+        session.handle_timeout(now);
+        while let Some(action) = session.poll_output() {
+            let event = match action {
+                Action::Accept { token, .. } => done(token, Op::Accept, Outcome::Accepted(None)),
+                Action::Recv { token, .. } => done(token, Op::Recv, Outcome::Drained(1)),
+                Action::Send { token, from } => done(token, Op::Send, Outcome::Complete(from.len)),
+                Action::Arm { .. } => continue,
+                other => panic!("{other:?}"),
+            };
+            session.handle_event(now, event);
+        }
+    }
+    let [one, two]: [Token; 2] = session.machine().connections().collect::<Vec<_>>()[..]
+        .try_into()
+        .unwrap();
+    session.handle_event(now, ready(one));
+    session.handle_timeout(now);
+    let Some(Action::Recv { token, into }) = session.poll_output() else {
+        panic!("it receives");
+    };
+    assert_eq!(token, one);
+    session.receive_into(one, into)[..3].copy_from_slice(b"abc");
+    assert_eq!(session.poll_output(), None, "in flight");
+    let mut chance = Chance {
+        random: Random::new(1),
+        sent: Vec::new(),
+        transfers: 0,
+    };
+    while chance.sent.is_empty() {
+        session.handle_ready(now, two, Directions::READ, false, &mut chance);
+    }
+    session.handle_event(now, done(one, Op::Recv, Outcome::Drained(3)));
+    let Some(Action::Send { token, from }) = session.poll_output() else {
+        panic!("it answers");
+    };
+    assert_eq!((token, session.send_from(token, from)), (one, &b"abc"[..]));
 }
