@@ -7,6 +7,7 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A connection, as far as only its opening, its closing and its application need it.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Record {
     pub(crate) opened_at: Instant,
     pub(crate) bytes_in: u64,
@@ -27,7 +28,7 @@ pub(crate) struct Record {
     pub(crate) listener: u8,
 }
 
-const _: () = assert!(size_of::<Record>() <= 64, "a record is one cache line");
+const _: () = assert!(size_of::<Record>() == 64, "a record is one cache line");
 
 #[derive(Clone, Copy, Debug)]
 enum Family {

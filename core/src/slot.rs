@@ -163,6 +163,7 @@ pub(crate) enum Queued {
 
 /// A source, as far as every turn needs it.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Slot {
     /// When the deadline of `class` passes; of a listener, until when it is paused.
     pub(crate) deadline: Instant,
@@ -195,7 +196,7 @@ pub(crate) struct Slot {
     pub(crate) queued: Queued,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 64, "a slot is one cache line");
+const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
 
 impl Slot {
     /// A free slot that has never been used.
