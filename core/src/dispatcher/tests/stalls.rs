@@ -1,0 +1,191 @@
+//! Stalls: output that makes no progress, and operations that want of memory puts off.
+
+use super::deadlines::{CONGESTION, NANO, SECOND, STALL, due, in_time, wait};
+use super::*;
+use crate::config::Class;
+
+/// As activity does of an idle deadline.
+#[test]
+fn progress_moves_a_stall_once_in_a_granule_and_never_early() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.stalled(token, 4000);
+    let (mut moves, mut last) = (0, bench.machine.next_deadline());
+    for _ in 0..640 {
+        bench.later(STALL / 640);
+        bench.ready(token, WRITE);
+        bench.script(token, &[], &[Outcome::Drained(1)]);
+        assert!(in_time(due(&bench), STALL));
+        moves += u32::from(last != bench.machine.next_deadline());
+        last = bench.machine.next_deadline();
+    }
+    assert!((50..=64).contains(&moves), "{moves} moves");
+}
+
+#[test]
+fn what_the_kernel_takes_restarts_a_stall() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.stalled(token, 100);
+    for _ in 0..5 {
+        wait(&mut bench, 29 * SECOND);
+        bench.ready(token, WRITE);
+        bench.script(token, &[], &[Outcome::Drained(1)]);
+        assert!(in_time(due(&bench), STALL));
+    }
+    wait(&mut bench, 29 * SECOND);
+    bench.ready(token, WRITE);
+    bench.script(token, &[], &[BLOCKED]);
+    assert!(due(&bench) < 2 * SECOND, "a try is no progress");
+}
+
+fn unsent(n: u32) -> impl FnMut(&Action) -> Option<Outcome> {
+    move |action| match action {
+        Action::Unsent { .. } => Some(Outcome::Complete(n)),
+        Action::Send { .. } => Some(BLOCKED),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_stall_asks_what_the_peer_has_taken_and_a_slow_link_lives() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.machine.commit(token, 1000);
+    bench.script(token, &[], &[Outcome::Drained(900), BLOCKED]);
+    for left in [800, 500, 499] {
+        bench.later(STALL + STALL / 64);
+        let actions = bench.run_with(unsent(left));
+        assert_eq!(kinds(&actions), ["unsent"], "{left}");
+        assert_eq!(bench.closed(token), None, "{left}: it took something");
+        assert!(in_time(due(&bench), STALL));
+    }
+    bench.later(STALL + STALL / 64);
+    let actions = bench.run_with(unsent(499));
+    assert_eq!(kinds(&actions), ["unsent", "del", "close"]);
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::WriteStall))
+    );
+}
+
+#[test]
+fn a_stall_of_which_nothing_can_be_learned_ends_the_connection() {
+    for outcome in [FAILED, Outcome::Complete(0)] {
+        let mut bench = Bench::level();
+        let token = bench.spoken();
+        bench.stalled(token, 10);
+        bench.later(STALL + SECOND);
+        bench.run_with(|action| matches!(action, Action::Unsent { .. }).then_some(outcome));
+        assert_eq!(
+            bench.closed(token),
+            Some(Reason::Deadline(Class::WriteStall)),
+            "{outcome:?}"
+        );
+    }
+}
+
+/// The report and the deadline may come out of one wait.
+#[test]
+fn output_that_goes_on_in_the_turn_of_its_deadline_is_not_stalled() {
+    let mut bench = Bench::level();
+    let token = bench.rest();
+    bench.stalled(token, 10);
+    bench.now = bench.now.plus(STALL + SECOND);
+    bench.ready(token, WRITE);
+    let actions = bench.run_with(|action| match action {
+        Action::Unsent { .. } => Some(Outcome::Complete(10)),
+        _ => None,
+    });
+    assert_eq!(bench.closed(token), None, "{actions:?}");
+}
+
+#[test]
+fn want_of_memory_is_waited_for_and_then_tried_again() {
+    let mut bench = Bench::level();
+    let token = bench.rest();
+    bench.machine.commit(token, 10);
+    bench.script(token, &[], &[NO_MEMORY]);
+    bench.ready(token, READ | WRITE);
+    assert!(
+        !kinds(&bench.run()).contains(&"send"),
+        "nothing is tried before"
+    );
+    bench.later(CONGESTION - NANO);
+    assert_eq!(bench.run(), []);
+    bench.later(NANO);
+    let actions = bench.run();
+    assert!(kinds(&actions).contains(&"send"), "no report is needed");
+    assert_eq!(bench.machine.info(token).expect("live").bytes_out, 10);
+}
+
+#[test]
+fn want_of_memory_for_the_length_of_a_stall_ends_the_connection() {
+    let mut bench = Bench::level();
+    // Even right after the accept, whatever the clock shows.
+    for first in [true, false] {
+        let token = if first { bench.open() } else { bench.rest() };
+        bench.machine.commit(token, 10);
+        let (begun, mut tries) = (bench.now, 0);
+        while bench.closed(token).is_none() {
+            let actions = bench.run_with(|action| match action {
+                Action::Send { .. } => Some(NO_MEMORY),
+                Action::Recv { .. } if tries % 2 == 0 => Some(NO_MEMORY),
+                _ => None,
+            });
+            tries += actions.len();
+            bench.later(CONGESTION);
+        }
+        assert_eq!(
+            bench.closed(token),
+            Some(Reason::Deadline(Class::Congestion))
+        );
+        let lasted = bench.now.since(begun);
+        assert!(
+            (STALL..=STALL + SECOND).contains(&lasted),
+            "{lasted:?} after {tries}"
+        );
+    }
+}
+
+#[test]
+fn want_of_memory_now_and_then_does_not_prolong_lingering() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.machine.finish(token);
+    bench.run();
+    let shortage = Outcome::Failed(FaultKind::Shortage.with_code(105));
+    for _ in 0..30 {
+        bench.ready(token, READ);
+        bench.script(token, &[shortage], &[]);
+        wait(&mut bench, SECOND / 10);
+    }
+    assert_eq!(bench.closed(token), Some(Reason::Finished));
+}
+
+#[test]
+fn want_of_memory_as_a_stall_ends_does_not_end_a_peer_that_is_slow() {
+    for taken in [true, false] {
+        let mut bench = Bench::level();
+        let token = bench.spoken();
+        bench.machine.commit(token, 100);
+        bench.script(token, &[], &[Outcome::Drained(50)]);
+        bench.later(STALL - SECOND / 1000);
+        bench.ready(token, WRITE);
+        bench.script(token, &[], &[NO_MEMORY]);
+        bench.later(CONGESTION);
+        // Of 50 bytes that were sent, 20 are not acknowledged: the others were, since.
+        let unsent = if taken { 20 } else { 50 };
+        let actions = bench.run_with(|action| match action {
+            Action::Unsent { .. } => Some(Outcome::Complete(unsent)),
+            _ => None,
+        });
+        assert_eq!(kinds(&actions)[0], "unsent", "it is asked first");
+        bench.later(CONGESTION);
+        bench.run();
+        let reason = (!taken).then_some(Reason::Deadline(Class::Congestion));
+        assert_eq!(bench.closed(token), reason);
+        let sent = bench.machine.info(token).map(|info| info.bytes_out);
+        assert_eq!(sent, taken.then_some(100));
+    }
+}
