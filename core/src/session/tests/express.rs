@@ -27,7 +27,7 @@ impl Handler for Whim {
             9 | 10 => {
                 // The others' bytes take the area that this one's answer was put into.
                 echo(conn);
-                drop(conn.send_others(b"and to the others"));
+                conn.send_others(b"and to the others");
             }
             8 => {
                 // More than fits: it waits for room, with nothing left to read.
