@@ -28,6 +28,7 @@ fn wait() {
         for (n, client) in (0..).zip(&mut clients) {
             client.say(&[n; 10]);
         }
+        running.stats_when("both places are taken", |stats| stats.accepted == 2);
         for n in 0..20 {
             let client = &mut clients[usize::from(n)];
             client.hear(&[n; 10]);
