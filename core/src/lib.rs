@@ -169,7 +169,7 @@ mod token;
 pub use config::{Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
 pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::listener::ListenersFull;
-pub use dispatcher::{Dispatcher, calls::Info};
+pub use dispatcher::{Dispatcher, Round, calls::Info};
 #[cfg(feature = "sim")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;

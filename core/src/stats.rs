@@ -51,6 +51,12 @@ impl Stats {
         self.closed_by(Reason::Evicted)
     }
 
+    /// How many connections were refused, for either reason.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused_full.saturating_add(self.refused_source)
+    }
+
     /// How many connections were closed, for whatever reason.
     #[must_use]
     pub fn closed_total(&self) -> u64 {
@@ -126,5 +132,11 @@ mod tests {
         assert_eq!((both.open, both.accepted), (3, u64::MAX));
         assert_eq!((both.closed, both.worst_queue), ([7; Reason::KINDS], 7));
         assert_eq!(one.with(&Stats::default()), one);
+        let refusing = Stats {
+            refused_full: 1,
+            refused_source: 2,
+            ..Stats::default()
+        };
+        assert_eq!(refusing.refused(), 3);
     }
 }

@@ -1,8 +1,8 @@
 //! [`Dispatcher`]: the four verbs.
 //!
 //! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
-//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `source` counts
-//! connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
+//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `rounds` tells when
+//! everybody was served, `source` counts connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
 mod burst;
@@ -14,6 +14,7 @@ pub mod inspect;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod laws;
 pub(crate) mod listener;
+mod rounds;
 mod serve;
 mod source;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
 use listener::Listener;
+pub use rounds::Round;
 
 /// What the machine knows beside its slots.
 #[derive(Debug)]
@@ -62,6 +64,8 @@ pub(crate) struct Machine {
     free: Queue,
     fresh: Queue,
     continuing: Queue,
+    /// How many were ever served from either queue, modulo 2³².
+    served: [u32; 2],
     visit: Visit,
     turn: Turn,
     /// Turns so far, modulo 2³².
@@ -183,6 +187,7 @@ impl Machine {
             free: Queue::EMPTY,
             fresh: Queue::EMPTY,
             continuing: Queue::EMPTY,
+            served: [0; 2],
             visit: Visit::NOBODY,
             turn: Turn::FIRST,
             turns: 0,

@@ -141,16 +141,24 @@ impl Dispatcher<'_> {
         }
         let continuing = turn.left > 0 && !self.m.continuing.is_empty();
         let members = &mut Run(&mut self.slots);
-        let index =
-            if continuing && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty()) {
-                turn.fresh = 0;
-                turn.left = turn.left.saturating_sub(1);
-                self.m.continuing.pop(members)?
-            } else {
-                turn.fresh = turn.fresh.saturating_add(1);
-                self.m.fresh.pop(members)?
-            };
+        let continued =
+            continuing && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty());
+        let index = if continued {
+            turn.fresh = 0;
+            turn.left = turn.left.saturating_sub(1);
+            self.m.continuing.pop(members)?
+        } else {
+            turn.fresh = turn.fresh.saturating_add(1);
+            self.m.fresh.pop(members)?
+        };
         turn.served = turn.served.saturating_add(1);
+        let [from_fresh, from_continuing] = &mut self.m.served;
+        let from = if continued {
+            from_continuing
+        } else {
+            from_fresh
+        };
+        *from = from.wrapping_add(1);
         self.slots.at_mut(index).queued = Queued::No;
         Some(index)
     }

@@ -12,6 +12,7 @@ mod deadlines;
 mod fairness;
 mod full;
 mod held_up;
+mod rounds;
 mod stalls;
 mod states;
 mod transfer;

@@ -1,0 +1,104 @@
+//! Rounds: over once everybody who waited at their beginning has been served, and not before.
+
+use super::*;
+use alloc::vec;
+
+/// Serves one turn of sources that always have more; answers whom, in order.
+fn turn(bench: &mut Bench) -> Vec<Token> {
+    bench.turn();
+    let mut served = Vec::new();
+    while let Some(action) = bench.poll() {
+        let Action::Recv { token, .. } = action else {
+            panic!("{action:?}");
+        };
+        served.push(token);
+        bench.done(token, Op::Recv, Outcome::Complete(1024));
+        bench.machine.consume(token, 1024);
+    }
+    served
+}
+
+fn endless(fresh_in_a_row: u32) -> (Bench, Vec<Token>) {
+    let mut bench = Bench::new::<16>(&Config {
+        quantum: 1024,
+        look: 2048,
+        fresh_in_a_row,
+        ..Config::default()
+    });
+    let tokens = (0..16).map(|_| bench.rest()).collect();
+    (bench, tokens)
+}
+
+#[test]
+fn nobody_waits_so_it_is_over() {
+    let mut bench = Bench::level();
+    let round = bench.machine.round();
+    assert!(bench.machine.is_round_over(round));
+    let token = bench.rest();
+    let round = bench.machine.round();
+    bench.ready(token, READ);
+    let later = bench.machine.round();
+    assert!(!bench.machine.is_round_over(later), "one waits now");
+    bench.run();
+    assert!(bench.machine.is_round_over(round) && bench.machine.is_round_over(later));
+}
+
+#[test]
+fn everybody_who_waited_has_been_served_however_many_come() {
+    for fresh_in_a_row in [1, 2, 8] {
+        let (mut bench, tokens) = endless(fresh_in_a_row);
+        for token in &tokens {
+            bench.ready(*token, READ);
+        }
+        for lap in 0..50 {
+            let waiting: Vec<_> = (tokens.iter().copied())
+                .filter(|token| bench.slot(*token).queued != crate::slot::Queued::No)
+                .collect();
+            let round = bench.machine.round();
+            let mut served = vec![];
+            for turns in 0.. {
+                assert!(turns < 100, "{fresh_in_a_row}, lap {lap}: never over");
+                // Somebody is always just reported: the queue of those never runs empty.
+                for token in &tokens[..8] {
+                    bench.ready(*token, READ);
+                }
+                if bench.machine.is_round_over(round) {
+                    break;
+                }
+                served.extend(turn(&mut bench));
+            }
+            for token in waiting {
+                assert!(served.contains(&token), "{fresh_in_a_row}, lap {lap}");
+            }
+        }
+    }
+}
+
+#[test]
+fn it_is_not_over_while_one_waits() {
+    let (mut bench, tokens) = endless(8);
+    for token in &tokens {
+        bench.ready(*token, READ);
+    }
+    let round = bench.machine.round();
+    let mut served = 0;
+    while served < tokens.len() {
+        assert!(!bench.machine.is_round_over(round), "after {served}");
+        served += turn(&mut bench).len();
+    }
+    assert!(bench.machine.is_round_over(round));
+}
+
+#[test]
+fn who_has_gone_is_not_waited_for() {
+    let (mut bench, tokens) = endless(8);
+    for token in &tokens {
+        bench.ready(*token, READ);
+    }
+    let round = bench.machine.round();
+    for token in &tokens {
+        bench.machine.abort(*token);
+    }
+    bench.run();
+    assert!(bench.machine.is_round_over(round));
+}
