@@ -1,5 +1,6 @@
 //! [`Server`]: one round of the loop, and the loop. Actions become system calls, answers become events.
 
+use crate::adopt::{self, AdoptError};
 use crate::backend::{Accepted, Backend, Epoll, OTHERS};
 use crate::clock;
 use crate::errno;
@@ -12,7 +13,7 @@ use crate::stop::{Stop, StopHandle};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -134,11 +135,31 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let address = net::getsockname(&socket)
             .ok()
             .and_then(|address| SocketAddr::try_from(address).ok());
+        Ok((self.add_listener(socket, listen)?, address))
+    }
+
+    /// Adds a listener that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is
+    /// made non-blocking and close-on-exec; all of `listen` but its address, `backlog` and `reuse_port` holds for it.
+    /// Answers as [`listen`](Self::listen) does.
+    ///
+    /// # Errors
+    ///
+    /// [`AdoptError`] tells what it is instead of a socket that listens.
+    pub fn adopt(
+        &mut self,
+        socket: OwnedFd,
+        listen: &Listen<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), AdoptError> {
+        let (listen, address) = adopt::prepare(&socket, listen)?;
+        Ok((self.add_listener(socket, &listen)?, address))
+    }
+
+    fn add_listener(&mut self, socket: OwnedFd, listen: &Listen<'_>) -> Result<Token, ListenError> {
         let full = ListenError::new("table", Errno::NOSPC);
         let limit = listen.limit(self.connections);
         let token = self.session.listen(limit).map_err(|_| full)?;
         self.sockets.put(token, socket).map_err(|_| full)?;
-        Ok((token, address))
+        Ok(token)
     }
 
     /// Something to stop it with, from another thread or a signal handler.

@@ -40,6 +40,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod adopt;
 pub mod backend;
 mod clock;
 mod driver;
@@ -51,6 +52,7 @@ mod socket;
 mod sockets;
 mod stop;
 
+pub use adopt::AdoptError;
 pub use driver::Server;
 pub use error::{CallError, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
@@ -59,7 +61,7 @@ pub use rustix::io::Errno;
 pub use stop::StopHandle;
 pub use tidegate_core::{
     Class, Config, ConfigError, Conn, Escaped, FullTable, Handler, Info, Instant, LISTENERS,
-    Notice, Peer, Reason, SendError, Session, Stats, Token, Trigger, Windows,
+    Notice, Peer, Reason, Round, SendError, Session, Stats, Token, Trigger, Windows,
 };
 
 /// The code in the README is compiled.

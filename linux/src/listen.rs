@@ -130,7 +130,8 @@ impl<'a> Listen<'a> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)
             .map_err(|errno| ListenError::new("socket", errno))?;
-        self.set(&socket, family)?;
+        self.set_to_bind(&socket, family)?;
+        self.set_to_inherit(&socket, family)?;
         let bound = match &self.address {
             Address::Inet(address) => net::bind(&socket, address),
             Address::Unix(path) => {
@@ -142,8 +143,27 @@ impl<'a> Listen<'a> {
         Ok(socket)
     }
 
-    fn set(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), ListenError> {
-        let failed = |call| move |errno| ListenError::new(call, errno);
+    /// What has a meaning before the socket is bound.
+    fn set_to_bind(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), ListenError> {
+        if family == AddressFamily::UNIX {
+            return Ok(());
+        }
+        if family == AddressFamily::INET6 {
+            sockopt::set_ipv6_v6only(socket, true).map_err(failed("IPV6_V6ONLY"))?;
+        }
+        sockopt::set_socket_reuseaddr(socket, true).map_err(failed("SO_REUSEADDR"))?;
+        if self.reuse_port {
+            sockopt::set_socket_reuseport(socket, true).map_err(failed("SO_REUSEPORT"))?;
+        }
+        Ok(())
+    }
+
+    /// What every connection that is accepted there inherits.
+    pub(crate) fn set_to_inherit(
+        &self,
+        socket: &OwnedFd,
+        family: AddressFamily,
+    ) -> Result<(), ListenError> {
         if let Some(bytes) = self.receive_buffer {
             sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
                 .map_err(failed("SO_RCVBUF"))?;
@@ -154,13 +174,6 @@ impl<'a> Listen<'a> {
         }
         if family == AddressFamily::UNIX {
             return Ok(());
-        }
-        if family == AddressFamily::INET6 {
-            sockopt::set_ipv6_v6only(socket, true).map_err(failed("IPV6_V6ONLY"))?;
-        }
-        sockopt::set_socket_reuseaddr(socket, true).map_err(failed("SO_REUSEADDR"))?;
-        if self.reuse_port {
-            sockopt::set_socket_reuseport(socket, true).map_err(failed("SO_REUSEPORT"))?;
         }
         sockopt::set_tcp_nodelay(socket, self.nodelay).map_err(failed("TCP_NODELAY"))?;
         if let Some(keepalive) = self.keepalive {
@@ -176,6 +189,10 @@ impl<'a> Listen<'a> {
         }
         Ok(())
     }
+}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
+    move |errno| ListenError::new(call, errno)
 }
 
 /// The default of both buffers.
