@@ -35,7 +35,9 @@
 //! | `output` | whoever reads the output slowly, or not at all, stops nobody |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
 //! | `reset` | a reset before or after the accept ends one connection |
+//! | `samples` | the sample service files are what their readers take them for |
 //! | `segments` | one byte at a time is as good as all at once |
+//! | `service_manager` | a service manager is told that the program serves, how many, that it lives, and that it stops; it passes sockets |
 //! | `session` | a session is the same byte for byte under every backend and trigger |
 //! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
 //! | `signals` | interrupted calls lose no byte and shorten no wait |

@@ -29,6 +29,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) service: ServiceName,
+    /// Empty: at [`LISTEN`], unless the service manager has opened something.
     pub(crate) listen: Vec<Place>,
     pub(crate) connections: u32,
     /// Loops, each in a thread of its own.
@@ -44,7 +45,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             service: ServiceName::Print,
-            listen: Place::parse(LISTEN).into_iter().collect(),
+            listen: Vec::new(),
             connections: 1024,
             threads: 1,
             per_source: PerSource::Auto,
@@ -64,7 +65,7 @@ pub(crate) fn number(size: usize) -> u32 {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let mut parser = Parser::from_iter(arguments);
     let mut options = Options::default();
-    let (mut listen, mut memory) = (Vec::new(), false);
+    let mut memory = false;
     while let Some(argument) = parser.next().map_err(usage)? {
         let name = match argument {
             Arg::Short('h') => return Ok(Command::Help),
@@ -76,12 +77,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "help" => return alone(parser, Command::Help),
             "version" => return alone(parser, Command::Version),
             "memory" => memory = true,
-            "listen" => listen.push(value(&mut parser, &name, Place::parse)?),
+            "listen" => {
+                let place = value(&mut parser, &name, Place::parse)?;
+                options.listen.push(place);
+            }
             _ => options.set(&mut parser, &name)?,
         }
-    }
-    if !listen.is_empty() {
-        options.listen = listen;
     }
     options.check()?;
     options.share()?;
@@ -107,6 +108,19 @@ fn alone(mut parser: Parser, command: Command) -> Result<Command, Failure> {
 }
 
 impl Options {
+    /// Where to listen beside the sockets that were passed to the program, if there are any.
+    pub(crate) fn places(&self, passed: bool) -> Vec<Place> {
+        if self.listen.is_empty() && !passed {
+            return Place::parse(LISTEN).into_iter().collect();
+        }
+        self.listen.clone()
+    }
+
+    /// Connections that there can be in all threads together.
+    pub(crate) fn all_connections(&self) -> u32 {
+        self.config.connections.unwrap_or(self.connections) * self.threads
+    }
+
     /// What does not go together.
     fn check(&self) -> Result<(), Failure> {
         let (backend, trigger) = (self.backend, self.config.trigger);

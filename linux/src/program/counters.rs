@@ -75,6 +75,18 @@ pub(crate) fn tell(thread: u32, server: &AnyServer, up: Duration) {
     }
 }
 
+/// Keeps what this thread has counted where others can ask.
+pub(crate) fn keep(thread: u32, server: &AnyServer) {
+    if let Some(place) = told().get_mut(thread as usize) {
+        *place = Counters::of(server);
+    }
+}
+
+/// The threads that run, a bit each.
+pub(crate) fn running() -> u32 {
+    RUNNING.load(Ordering::Acquire)
+}
+
 /// Tells it for the last time.
 pub(crate) fn end(thread: u32, server: &AnyServer, up: Duration) {
     RUNNING.fetch_and(!(1 << thread), Ordering::AcqRel);

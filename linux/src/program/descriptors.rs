@@ -4,7 +4,8 @@ use super::Failure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that are neither connections nor listeners: the standard streams and their copies, the event set, the
-/// event counter and its copy, two ends of the signals' pipe, the one that a refused connection has for a moment.
+/// event counter and its copy, two ends of the signals' pipe, the service manager's, the one that a refused connection has
+/// for a moment.
 const OTHERS: u32 = 16;
 
 /// Descriptors of each thread beyond the first: the event set, the event counter and its copy, the one that a refused

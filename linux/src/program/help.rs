@@ -58,6 +58,8 @@ Durations such as 500ms, 30s, 10m, or off:
   --version, -V          print the version, and end
   --help, -h             print this, and end
 
+A service manager (systemd) is told READY, STATUS, WATCHDOG and STOPPING; sockets that it passes (LISTEN_FDS) are served, and
+the default of --listen is not then.
 SIGUSR1 prints the statistics. Exit code: 0 stopped as asked, 1 the system does not let it, 2 wrong usage.
 "
     )

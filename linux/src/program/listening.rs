@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::arguments::Options;
+use super::inherited::Inherited;
 use super::lines::OUTPUT;
 use super::places::{Target, Where};
 use super::reserved::AnyServer;
@@ -71,6 +72,35 @@ pub(crate) fn open(
         return Err(failure);
     }
     Ok(opened)
+}
+
+/// Listens on what the service manager has opened. A socket file stays: it is not ours.
+pub(crate) fn adopt(
+    server: &mut AnyServer,
+    options: &Options,
+    passed: Vec<Inherited>,
+    opened: &mut Opened,
+) -> Result<(), Failure> {
+    for passed in passed {
+        let (shown, path) = (passed.to_string(), passed.path());
+        // The socket itself knows its address.
+        let listen = listener(options, Address::Unix(""));
+        let adopted = server.adopt(passed.socket, &listen);
+        let (_, address) = adopted.map_err(|error| {
+            Failure::System(format!(
+                "cannot listen on {shown} of the service manager: {error}"
+            ))
+        })?;
+        match (address, path) {
+            (Some(address), _) => {
+                warn_if_wide(address);
+                opened.names.push(address.to_string());
+            }
+            (None, Some(path)) => opened.names.push(format!("unix:{path}")),
+            (None, None) => opened.names.push(shown),
+        }
+    }
+    Ok(())
 }
 
 /// Opens in another thread what the first has opened.

@@ -9,7 +9,7 @@ use tidegate::{Reason, Stats};
 /// One line about everything.
 pub(crate) fn summary(out: &Sink, counters: &Counters, up: Duration) {
     let stats = &counters.stats;
-    let refused = stats.refused_full.saturating_add(stats.refused_source);
+    let refused = stats.refused();
     let dropped = out.dropped().saturating_add(LOG.dropped());
     out.line(format_args!(
         "stopped: {} connections accepted, {refused} refused, {} evicted; {} bytes in, {} bytes out; \

@@ -4,8 +4,10 @@ use super::Failure;
 use super::arguments::{Options, number};
 use super::lines::{self, LOG, OUTPUT};
 use super::listening::{self, Opened};
+use super::manager::Manager;
+use super::pulse::Pulse;
 use super::reserved::{self, AnyServer};
-use super::{counters, descriptors, logging, places, report, signals};
+use super::{counters, descriptors, inherited, logging, places, report, signals};
 use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -24,6 +26,7 @@ static UNREACHABLE: AtomicBool = AtomicBool::new(false);
 struct Orders<'o> {
     options: &'o Options,
     opened: Opened,
+    manager: Option<Manager>,
     began: Instant,
     /// A thread and who started it meet here when it is ready, or has failed.
     ready: Barrier,
@@ -33,22 +36,32 @@ struct Orders<'o> {
 /// Serves until told to stop. After the `listening on` lines nothing is allocated, and nothing but the loops waits.
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
+    let passed = inherited::take()?;
     lines::start()?;
     logging::start(options.log);
-    let targets = places::targets(&options.listen)?;
-    let each = options.config.connections.unwrap_or(options.connections);
+    let manager = Manager::find()?;
+    if let (Some(passed), 2..) = (passed.first(), options.threads) {
+        return Err(Failure::System(format!(
+            "{passed} of the service manager cannot be shared by --threads {}; ask for one thread",
+            options.threads
+        )));
+    }
+    let targets = places::targets(&options.places(!passed.is_empty()))?;
     descriptors::reserve(
-        each * options.threads,
-        number(targets.len()),
+        options.all_connections(),
+        number(targets.len() + passed.len()),
         options.threads,
     )?;
     counters::expect(options.threads);
     signals::watch()?;
     let mut server = reserved::server(0, options).map_err(|error| cannot("start", error))?;
     reach(&server)?;
+    let mut opened = listening::open(&mut server, options, &targets)?;
+    listening::adopt(&mut server, options, passed, &mut opened)?;
     let orders = Orders {
-        opened: listening::open(&mut server, options, &targets)?,
+        opened,
         options,
+        manager,
         began,
         ready: Barrier::new(2),
         failed: AtomicBool::new(false),
@@ -56,8 +69,8 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let served: Result<(), Failure> = thread::scope(|scope| {
         let others = start_others(scope, &orders);
         let first = others.is_ok().then(|| {
-            orders.opened.announce();
-            run(0, &mut server, began)
+            orders.announce()?;
+            run(0, &mut server, &orders)
         });
         // In order: what failed first, and then what that has led to.
         let all = others?.into_iter().map(join);
@@ -70,6 +83,29 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
         return Err(Failure::System("no listener works any more".into()));
     }
     Ok(())
+}
+
+impl Orders<'_> {
+    /// Says that we serve, and where.
+    fn announce(&self) -> Result<(), Failure> {
+        self.opened.announce();
+        let Some(manager) = &self.manager else {
+            return Ok(());
+        };
+        let told = manager.ready(&counters::total(), self.options.all_connections());
+        if told.is_err() {
+            signals::stop_all();
+            signals::stop_all();
+        }
+        told
+    }
+
+    /// The pulse of a thread, if anybody feels it.
+    fn pulse(&self, thread: u32, server: &AnyServer) -> Option<Pulse<'_>> {
+        let manager = self.manager.as_ref()?;
+        let connections = self.options.all_connections();
+        Some(Pulse::new(thread, server, Some(manager), connections))
+    }
 }
 
 type Thread<'scope> = ScopedJoinHandle<'scope, Result<(), Failure>>;
@@ -123,7 +159,7 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
         });
     orders.failed.store(opened.is_err(), Ordering::Relaxed);
     orders.ready.wait();
-    run(thread, &mut opened?, orders.began)
+    run(thread, &mut opened?, orders)
 }
 
 /// Has signals passed on to it.
@@ -134,10 +170,17 @@ fn reach(server: &AnyServer) -> Result<(), Failure> {
 }
 
 /// One loop. If it cannot go on, none does.
-fn run(thread: u32, server: &mut AnyServer, began: Instant) -> Result<(), Failure> {
+fn run(thread: u32, server: &mut AnyServer, orders: &Orders<'_>) -> Result<(), Failure> {
+    let began = orders.began;
+    let mut pulse = orders.pulse(thread, server);
     let mut result = Ok(());
     while result.is_ok() && !server.is_stopped() {
-        result = server.turn(None).map_err(|error| cannot("go on", error));
+        let longest = pulse.as_ref().and_then(Pulse::longest);
+        let turned = server.turn(longest);
+        result = turned.map_err(|error| cannot("go on", error));
+        if let Some(pulse) = &mut pulse {
+            pulse.beat(server);
+        }
         if counters::is_asked(thread) {
             counters::tell(thread, server, began.elapsed());
         }

@@ -22,7 +22,11 @@ fn options(line: &str) -> Options {
 fn nothing_asked_for_is_the_defaults() {
     let options = options("");
     assert_eq!(options.service, ServiceName::Print);
-    assert_eq!(options.listen, [Place::Host("127.0.0.1".into(), 8080)]);
+    assert_eq!(
+        options.places(false),
+        [Place::Host("127.0.0.1".into(), 8080)]
+    );
+    assert_eq!(options.places(true), [], "sockets were passed");
     assert_eq!(options.config.connections, Some(1024));
     assert_eq!(options.per_source, PerSource::Auto);
     assert_eq!(options.log, LevelFilter::Warn);
@@ -54,7 +58,8 @@ fn every_option_is_obeyed_in_both_forms() {
                 --linger 500ms --drain 5s --log=trace --spin 50us --backend=epoll";
     let options = options(line);
     assert_eq!(options.service, ServiceName::Chat);
-    assert_eq!(options.listen.len(), 2);
+    assert_eq!(options.places(false).len(), 2);
+    assert_eq!(options.places(true).len(), 2);
     let seconds = |n| Some(Duration::from_secs(n));
     let config = &options.config;
     assert_eq!(config.trigger, Trigger::Edge);

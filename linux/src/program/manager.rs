@@ -1,0 +1,239 @@
+//! The service manager, told that we serve, how many, that we live, and that we stop (`sd_notify(3)`).
+//!
+//! By hand, as the crate sd-notify opens a socket that may block, and allocates, for each message.
+
+use super::Failure;
+use super::counters::Counters;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+use std::env;
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::thread;
+use tidegate_core::heapless::String as Text;
+
+/// The longest message.
+const MESSAGE: usize = 256;
+
+/// Tries, 10 ms apart, to tell a service manager whose queue is full that we serve: it would wait for that, and no longer
+/// than it takes it to look.
+const TRIES: u32 = 500;
+
+/// A service manager that wants to be told.
+#[derive(Debug)]
+pub(crate) struct Manager {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    watchdog: Option<Duration>,
+    /// The threads that have served everybody since it was last told that we live, a bit each.
+    served: AtomicU32,
+}
+
+impl Manager {
+    /// The one that the environment names, if any.
+    pub(crate) fn find() -> Result<Option<Self>, Failure> {
+        let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let Some(name) = variable("NOTIFY_SOCKET") else {
+            return Ok(None);
+        };
+        let remedy = "; the service manager sets this, so unset it to serve without one";
+        let wrong = |what: &str, why: String| Failure::System(format!("{what}: {why}{remedy}"));
+        let shown = format!("NOTIFY_SOCKET {name}");
+        let address = address(&name).map_err(|why| wrong(&shown, why))?;
+        let opened = UnixDatagram::unbound()
+            .and_then(|socket| socket.set_nonblocking(true).and(Ok(socket)))
+            .map_err(|error| wrong(&shown, error.to_string()))?;
+        let (time, pid) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
+        let interval = interval(time.as_deref(), pid.as_deref(), std::process::id());
+        Ok(Some(Self {
+            socket: opened,
+            address,
+            watchdog: interval.map_err(|why| wrong("the watchdog", why))?,
+            served: AtomicU32::new(0),
+        }))
+    }
+
+    /// How often each thread shall show that it lives.
+    pub(crate) fn watchdog(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    /// We serve. Only here it is worth waiting for room.
+    pub(crate) fn ready(&self, counters: &Counters, connections: u32) -> Result<(), Failure> {
+        let status = Status::of(counters, connections, false);
+        let mut told = Err(ErrorKind::WouldBlock.into());
+        for tried in 0..TRIES {
+            told = self.tell(format_args!("READY=1\nSTATUS={status}"));
+            match &told {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && tried + 1 < TRIES => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Ok(()) | Err(_) => break,
+            }
+        }
+        told.map_err(|error| {
+            Failure::System(format!(
+                "cannot tell the service manager at {:?} that we serve: {error}; unset NOTIFY_SOCKET to serve without one",
+                self.address
+            ))
+        })
+    }
+
+    /// How many we serve. If it does not fit now, the next one will say more.
+    pub(crate) fn status(&self, counters: &Counters, connections: u32, stopping: bool) {
+        let status = Status::of(counters, connections, stopping);
+        let stops = if stopping { "STOPPING=1\n" } else { "" };
+        let _ = self.tell(format_args!("{stops}STATUS={status}"));
+    }
+
+    /// This thread has served everybody who waited. Once each of those that run has, the watchdog is fed.
+    pub(crate) fn lives(&self, thread: u32, running: u32) {
+        let bit = 1 << thread;
+        let served = self.served.fetch_or(bit, Ordering::AcqRel) | bit;
+        if running & !served == 0 && self.tell(format_args!("WATCHDOG=1")).is_ok() {
+            self.served.store(0, Ordering::Release);
+        }
+    }
+
+    fn tell(&self, what: fmt::Arguments<'_>) -> io::Result<()> {
+        let mut message = Text::<MESSAGE>::new();
+        fmt::Write::write_fmt(&mut message, what).map_err(|_| ErrorKind::FileTooLarge)?;
+        self.socket
+            .send_to_addr(message.as_bytes(), &self.address)?;
+        Ok(())
+    }
+}
+
+/// The address of a service manager's socket: a path, or a name in the abstract space with `@` before it.
+fn address(name: &str) -> Result<SocketAddr, String> {
+    let found = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None if name.starts_with('/') => SocketAddr::from_pathname(name),
+        None => return Err("must be an absolute path, or a name after @".into()),
+    };
+    found.map_err(|error| error.to_string())
+}
+
+/// How often to feed the watchdog: three times in the microseconds that it waits, so that one may be lost. `None`: there
+/// is none, or it is another process's.
+fn interval(time: Option<&str>, pid: Option<&str>, us: u32) -> Result<Option<Duration>, String> {
+    let Some(time) = time else {
+        return Ok(None);
+    };
+    if pid.is_some_and(|pid| pid != us.to_string()) {
+        return Ok(None);
+    }
+    match time.parse() {
+        Ok(micros @ 1..) => Ok(Some(Duration::from_micros(micros) / 3)),
+        _ => Err(format!(
+            "WATCHDOG_USEC {time} must be a number of microseconds above 0"
+        )),
+    }
+}
+
+/// `serving 3 of 1024 connections; 120 accepted, 2 refused`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Status {
+    open: u32,
+    connections: u32,
+    accepted: u64,
+    refused: u64,
+    stopping: bool,
+}
+
+impl Status {
+    fn of(counters: &Counters, connections: u32, stopping: bool) -> Self {
+        let stats = &counters.stats;
+        Self {
+            open: stats.open,
+            connections,
+            accepted: stats.accepted,
+            refused: stats.refused(),
+            stopping,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let does = if self.stopping { "draining" } else { "serving" };
+        write!(
+            f,
+            "{does} {} of {} connections; {} accepted, {} refused",
+            self.open, self.connections, self.accepted, self.refused
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manager_has_a_path_or_an_abstract_name() {
+        let path = address("/run/x").expect("a path");
+        assert_eq!(path.as_pathname(), Some(std::path::Path::new("/run/x")));
+        let name = address("@x").expect("a name");
+        assert_eq!(name.as_abstract_name(), Some(b"x".as_slice()));
+        for wrong in ["", "run/x", "vsock:2:1234"] {
+            assert!(address(wrong).is_err_and(|why| why.contains("absolute path")));
+        }
+        assert!(address(&format!("/{}", "x".repeat(200))).is_err());
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_three_times_in_its_time_if_it_is_ours() {
+        let third = Ok(Some(Duration::from_secs(10)));
+        assert_eq!(interval(Some("30000000"), None, 7), third);
+        assert_eq!(interval(Some("30000000"), Some("7"), 7), third);
+        assert_eq!(interval(Some("30000000"), Some("8"), 7), Ok(None));
+        assert_eq!(interval(None, Some("7"), 7), Ok(None));
+        for wrong in ["", "0", "-1", "30s"] {
+            assert!(interval(Some(wrong), None, 7).is_err_and(|why| why.contains(wrong)));
+        }
+    }
+
+    #[test]
+    fn it_is_fed_once_every_thread_that_runs_has_served() {
+        let name = format!("tidegate-{}-fed", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).expect("a name");
+        let hears = UnixDatagram::bind_addr(&address).expect("bound");
+        hears.set_nonblocking(true).expect("non-blocking");
+        let manager = Manager {
+            socket: UnixDatagram::unbound().expect("a socket"),
+            address,
+            watchdog: None,
+            served: AtomicU32::new(0),
+        };
+        let fed = |by, running| {
+            manager.lives(by, running);
+            let mut message = [0; MESSAGE];
+            hears
+                .recv(&mut message)
+                .is_ok_and(|n| &message[..n] == b"WATCHDOG=1")
+        };
+        assert!(!fed(0, 0b111));
+        assert!(!fed(0, 0b111), "the same again");
+        assert!(!fed(2, 0b111));
+        assert!(fed(1, 0b111));
+        assert!(!fed(1, 0b111), "from the beginning");
+        assert!(fed(0, 0b011));
+        assert!(!fed(0, 0b101));
+        assert!(fed(0, 0b001), "the other has ended");
+    }
+
+    #[test]
+    fn the_longest_status_fits() {
+        let status = Status {
+            open: u32::MAX,
+            connections: u32::MAX,
+            accepted: u64::MAX,
+            refused: u64::MAX,
+            stopping: true,
+        };
+        let message = format!("STOPPING=1\nSTATUS={status}");
+        assert!(message.len() <= MESSAGE, "{message}");
+    }
+}

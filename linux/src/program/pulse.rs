@@ -1,0 +1,109 @@
+//! [`Pulse`]: what a loop shows to the outside from time to time, and until when it may sleep because of that.
+
+use super::counters;
+use super::manager::Manager;
+use super::reserved::AnyServer;
+use super::signals;
+use core::time::Duration;
+use std::time::Instant;
+use tidegate::{Round, Stats};
+
+/// Counts are told once in this time at most.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// Of one thread.
+#[derive(Debug)]
+pub(crate) struct Pulse<'m> {
+    thread: u32,
+    manager: Option<&'m Manager>,
+    /// In all threads.
+    connections: u32,
+    /// Since it last showed that it lives, and when it shall do so again.
+    round: Round,
+    show: Option<Instant>,
+    /// What was told last, and when; whether there is something else to tell.
+    told: Counts,
+    told_at: Instant,
+    news: bool,
+}
+
+/// The counts that are worth telling when they change; bytes always do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Counts {
+    open: u32,
+    accepted: u64,
+    refused: u64,
+    stopping: bool,
+}
+
+impl Counts {
+    fn of(stats: &Stats) -> Self {
+        Self {
+            open: stats.open,
+            accepted: stats.accepted,
+            refused: stats.refused(),
+            stopping: signals::stop_wanted(),
+        }
+    }
+}
+
+impl<'m> Pulse<'m> {
+    /// The pulse of a thread that begins to serve.
+    pub(crate) fn new(
+        thread: u32,
+        server: &AnyServer,
+        manager: Option<&'m Manager>,
+        connections: u32,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            thread,
+            manager,
+            connections,
+            round: server.session().machine().round(),
+            show: manager.and_then(Manager::watchdog).map(|_| now),
+            told: Counts::of(server.stats()),
+            told_at: now,
+            news: false,
+        }
+    }
+
+    /// The longest that the loop may sleep.
+    pub(crate) fn longest(&self) -> Option<Duration> {
+        let tell = self.news.then(|| self.told_at + TELLING);
+        let next = match (self.show, tell) {
+            (Some(show), Some(tell)) => show.min(tell),
+            (show, tell) => show.or(tell)?,
+        };
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// After each turn.
+    pub(crate) fn beat(&mut self, server: &AnyServer) {
+        let now = Instant::now();
+        self.show_life(server, now);
+        let counts = Counts::of(server.stats());
+        self.news = counts != self.told;
+        let stopping = counts.stopping && !self.told.stopping;
+        if self.news && (stopping || now >= self.told_at + TELLING) {
+            (self.told, self.told_at, self.news) = (counts, now, false);
+            counters::keep(self.thread, server);
+            if let Some(manager) = self.manager {
+                manager.status(&counters::total(), self.connections, counts.stopping);
+            }
+        }
+    }
+
+    /// Shows that this thread lives, when it is time, if everybody who waited when it last did has been served.
+    fn show_life(&mut self, server: &AnyServer, now: Instant) {
+        let machine = server.session().machine();
+        let (Some(manager), Some(show)) = (self.manager, self.show) else {
+            return;
+        };
+        if now >= show && machine.is_round_over(self.round) {
+            manager.lives(self.thread, counters::running());
+            self.round = machine.round();
+            self.show = manager.watchdog().map(|interval| now + interval);
+        }
+    }
+}
