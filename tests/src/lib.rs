@@ -34,6 +34,7 @@
 //! | `order` | who was ready first is served first; newcomers come in a few at a time |
 //! | `output` | whoever reads the output slowly, or not at all, stops nobody |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
+//! | `privileges` | with `--user`, privileges are gone before anybody is served, in every thread, for good |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `samples` | the sample service files are what their readers take them for |
 //! | `segments` | one byte at a time is as good as all at once |
@@ -44,6 +45,7 @@
 //! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed |
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |
+//! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 

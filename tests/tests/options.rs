@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::net::{Client, tcp};
@@ -12,6 +13,9 @@ fn every_option_is_taken() {
     let _bound = Watchdog::new();
     let folder = Folder::new("options");
     let socket = format!("unix:{}", folder.path("s"));
+    let log = folder.path("log");
+    let _log = UnixDatagram::bind(&log).expect("bound");
+    let syslog = format!("syslog:{log}");
     let all = [
         ("--service", vec!["echo"]),
         ("--listen", vec![&socket]),
@@ -34,6 +38,7 @@ fn every_option_is_taken() {
             "--log",
             vec!["off", "error", "info", "debug", "trace", "warn"],
         ),
+        ("--log-to", vec![&syslog, "stderr"]),
     ];
     let mut together = Vec::new();
     for (option, values) in &all {
@@ -89,6 +94,9 @@ fn wrong_usage_is_told_with_the_value() {
         ),
         (&["--full", "panic"], &["panic", "wait", "refuse", "evict"]),
         (&["--log", "loud"], &["loud", "warn"]),
+        (&["--log-to", "syslog:log"], &["syslog:log", "syslog:/path"]),
+        (&["--log-to", "file"], &["file", "stderr"]),
+        (&["--user", ":wheel"], &[":wheel", "USER:GROUP"]),
         (&["--connections", "30000"], &["30000", "20000"]),
         (&["--connections", "0"], &["0", "1 to 20000"]),
         (&["--connections", "-1"], &["-1"]),
@@ -139,6 +147,17 @@ fn what_the_system_does_not_let_is_told() {
     let ended = run(&["--listen", "nowhere.invalid:80"]);
     let line = complaint(&ended, 1);
     assert!(line.contains("nowhere.invalid"), "{line}");
+
+    let ended = run(&["--log-to", "syslog:/nowhere/at/all"]);
+    let line = complaint(&ended, 1);
+    assert!(
+        line.contains("/nowhere/at/all") && line.contains("stderr"),
+        "{line}"
+    );
+
+    let ended = run(&["--user", "nobody-of-this-name"]);
+    let line = complaint(&ended, 1);
+    assert!(line.contains("nobody-of-this-name"), "{line}");
 
     let ended = run(&["--listen", "unix:/nowhere/at/all"]);
     let line = complaint(&ended, 1);
@@ -219,6 +238,8 @@ fn help_lists_every_option_and_default() {
             ("--linger", "[2s]"),
             ("--drain", "[10s]"),
             ("--log", "[warn]"),
+            ("--log-to", "[stderr]"),
+            ("--user", "[off]"),
         ] {
             let text = &ended.output;
             let at = text

@@ -1,9 +1,12 @@
 //! The command line: options, their defaults, and what is wrong with them.
 
 use super::Failure;
+use super::lines::LogTo;
 use super::places::Place;
+use super::privileges::Who;
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::services::ServiceName;
+use super::syslog::LOG_SOCKET;
 use super::values;
 use core::time::Duration;
 use lexopt::{Arg, Parser};
@@ -35,7 +38,9 @@ pub(crate) struct Options {
     /// Loops, each in a thread of its own.
     pub(crate) threads: u32,
     pub(crate) per_source: PerSource,
+    pub(crate) user: Option<Who>,
     pub(crate) log: LevelFilter,
+    pub(crate) log_to: LogTo,
     pub(crate) backend: Kind,
     /// Everything that the library is told; it has the connections of one thread, too.
     pub(crate) config: Config,
@@ -49,7 +54,9 @@ impl Default for Options {
             connections: 1024,
             threads: 1,
             per_source: PerSource::Auto,
+            user: None,
             log: LevelFilter::Warn,
+            log_to: LogTo::Stderr,
             backend: Kind::Epoll,
             config: Config::default(),
         }
@@ -176,7 +183,9 @@ impl Options {
             }
             "trigger" => config.trigger = choice(parser, name, &TRIGGERS)?,
             "full" => config.full = choice(parser, name, &FULL)?,
+            "user" => self.user = Some(value(parser, name, Who::parse)?),
             "log" => self.log = choice(parser, name, &LEVELS)?,
+            "log-to" => self.log_to = value(parser, name, log_to)?,
             "connections" => self.connections = value(parser, name, connections)?,
             "threads" => self.threads = value(parser, name, threads)?,
             "per-source" => self.per_source = value(parser, name, per_source)?,
@@ -233,6 +242,15 @@ fn per_source(text: &str) -> Result<PerSource, String> {
     match values::number(text, u32::MAX) {
         Ok(n) => Ok(PerSource::AtMost(n)),
         Err(why) => Err(format!("{why}, or off")),
+    }
+}
+
+fn log_to(text: &str) -> Result<LogTo, String> {
+    match (text, text.strip_prefix("syslog:")) {
+        ("stderr", _) => Ok(LogTo::Stderr),
+        ("syslog", _) => Ok(LogTo::Syslog(LOG_SOCKET.into())),
+        (_, Some(path)) if path.starts_with('/') => Ok(LogTo::Syslog(path.into())),
+        _ => Err("must be stderr, syslog or syslog:/path".into()),
     }
 }
 

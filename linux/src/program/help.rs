@@ -53,7 +53,11 @@ Durations such as 500ms, 30s, 10m, or off:
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
   --spin TIME            after the last event, ask again without sleeping; for those with a core to spare [{spin}]
 
-  --log LEVEL            off, error, warn, info, debug or trace, to standard error [warn]
+  --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only
+                           a socket file stays if that user may not remove it [off]
+  --log LEVEL            off, error, warn, info, debug or trace [warn]
+  --log-to stderr|syslog[:PATH]       where to; a line that finds no room there is dropped and counted [stderr]
+                           syslog is /dev/log unless there is a path
   --memory               print what everything costs in memory, and end [off]
   --version, -V          print the version, and end
   --help, -h             print this, and end
@@ -92,7 +96,9 @@ mod tests {
             ("--linger", "[2s]"),
             ("--drain", "[10s]"),
             ("--spin", "[off]"),
+            ("--user", "[off]"),
             ("--log", "[warn]"),
+            ("--log-to", "[stderr]"),
             ("--memory", "[off]"),
             ("--version", ""),
             ("--help", ""),

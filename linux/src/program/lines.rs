@@ -1,8 +1,9 @@
-//! [`Sink`]: standard output and standard error, written by threads of their own. Nobody who has something to say waits
+//! [`Sink`]: standard output, and the log on standard error or in the system's log, written by threads of their own. Nobody who has something to say waits
 //! for who reads it: a line that finds no room is dropped and counted.
 
 use super::Failure;
 use super::ring::Ring;
+use super::syslog::Syslog;
 use core::fmt::{self, Write as _};
 use core::time::Duration;
 use std::fs::File;
@@ -16,7 +17,7 @@ use tidegate_core::heapless;
 /// Standard output.
 pub(crate) static OUTPUT: Sink = Sink::new();
 
-/// Standard error.
+/// The log: standard error, unless [`start`] was told otherwise.
 pub(crate) static LOG: Sink = Sink::new();
 
 /// The longest line that [`Sink::line`] takes.
@@ -55,8 +56,16 @@ enum Writer {
     Busy,
 }
 
+/// Where the log goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum LogTo {
+    Stderr,
+    /// The system's log, which listens at this path.
+    Syslog(String),
+}
+
 /// Starts the writers.
-pub(crate) fn start() -> Result<(), Failure> {
+pub(crate) fn start(log_to: &LogTo) -> Result<(), Failure> {
     let no = |error| {
         Failure::System(format!(
             "cannot write to standard output and error: {error}"
@@ -66,8 +75,12 @@ pub(crate) fn start() -> Result<(), Failure> {
     OUTPUT
         .start(copy(io::stdout().as_fd().try_clone_to_owned())?)
         .map_err(no)?;
-    LOG.start(copy(io::stderr().as_fd().try_clone_to_owned())?)
-        .map_err(no)
+    let errors = copy(io::stderr().as_fd().try_clone_to_owned())?;
+    let started = match log_to {
+        LogTo::Stderr => LOG.start(errors),
+        LogTo::Syslog(path) => LOG.start(Syslog::open(path, errors)?),
+    };
+    started.map_err(no)
 }
 
 /// Waits until everything is written, for both streams together at most `longest`.

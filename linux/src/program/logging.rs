@@ -1,4 +1,4 @@
-//! Log lines to standard error, through a sink that never makes the loop wait.
+//! Log lines, through a sink that never makes the loop wait.
 
 use super::lines::LOG;
 use log::{Level, LevelFilter, Log, Metadata, Record};

@@ -11,6 +11,7 @@ mod logging;
 mod manager;
 mod memory_table;
 mod places;
+mod privileges;
 mod pulse;
 mod report;
 mod reserved;
@@ -18,6 +19,7 @@ mod ring;
 mod services;
 mod serving;
 mod signals;
+mod syslog;
 mod unix_path;
 mod values;
 

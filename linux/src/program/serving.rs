@@ -5,13 +5,14 @@ use super::arguments::{Options, number};
 use super::lines::{self, LOG, OUTPUT};
 use super::listening::{self, Opened};
 use super::manager::Manager;
+use super::privileges::{Account, Who};
 use super::pulse::Pulse;
 use super::reserved::{self, AnyServer};
 use super::{counters, descriptors, inherited, logging, places, report, signals};
 use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ struct Orders<'o> {
     began: Instant,
     /// A thread and who started it meet here when it is ready, or has failed.
     ready: Barrier,
+    /// Set when all are ready, or none shall serve: a thread serves nobody before.
+    go: OnceLock<()>,
     failed: AtomicBool,
 }
 
@@ -37,7 +40,8 @@ struct Orders<'o> {
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
     let passed = inherited::take()?;
-    lines::start()?;
+    let account = options.user.as_ref().map(Who::find).transpose()?;
+    lines::start(&options.log_to)?;
     logging::start(options.log);
     let manager = Manager::find()?;
     if let (Some(passed), 2..) = (passed.first(), options.threads) {
@@ -64,14 +68,20 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
         manager,
         began,
         ready: Barrier::new(2),
+        go: OnceLock::new(),
         failed: AtomicBool::new(false),
     };
     let served: Result<(), Failure> = thread::scope(|scope| {
         let others = start_others(scope, &orders);
-        let first = others.is_ok().then(|| {
-            orders.announce()?;
-            run(0, &mut server, &orders)
-        });
+        // Everything is open.
+        let ready = others.is_ok().then(|| orders.get_ready(account.as_ref()));
+        if !matches!(ready, Some(Ok(()))) {
+            // Twice, so at once: nobody was told of them.
+            signals::stop_all();
+            signals::stop_all();
+        }
+        orders.go.get_or_init(|| ());
+        let first = ready.map(|ready| ready.and_then(|()| run(0, &mut server, &orders)));
         // In order: what failed first, and then what that has led to.
         let all = others?.into_iter().map(join);
         first.into_iter().chain(all).collect()
@@ -86,18 +96,14 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
 }
 
 impl Orders<'_> {
-    /// Says that we serve, and where.
-    fn announce(&self) -> Result<(), Failure> {
+    /// Gives up what is needed no more, and says that we serve, and where.
+    fn get_ready(&self, account: Option<&Account>) -> Result<(), Failure> {
+        account.map_or(Ok(()), Account::assume)?;
         self.opened.announce();
         let Some(manager) = &self.manager else {
             return Ok(());
         };
-        let told = manager.ready(&counters::total(), self.options.all_connections());
-        if told.is_err() {
-            signals::stop_all();
-            signals::stop_all();
-        }
-        told
+        manager.ready(&counters::total(), self.options.all_connections())
     }
 
     /// The pulse of a thread, if anybody feels it.
@@ -133,9 +139,7 @@ fn start_others<'scope>(
             Err(failure) => Some(Err(failure)),
         };
         if let Some(failure) = failed {
-            // Twice, so at once: nobody was told of them.
-            signals::stop_all();
-            signals::stop_all();
+            // What has been started is ended by the caller.
             failure?;
         }
     }
@@ -159,7 +163,9 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
         });
     orders.failed.store(opened.is_err(), Ordering::Relaxed);
     orders.ready.wait();
-    run(thread, &mut opened?, orders)
+    let mut server = opened?;
+    orders.go.wait();
+    run(thread, &mut server, orders)
 }
 
 /// Has signals passed on to it.

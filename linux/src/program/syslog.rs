@@ -1,0 +1,149 @@
+//! [`Syslog`]: log lines as messages for the system's log (`syslog(3)`, RFC 3164), each one datagram.
+//!
+//! By hand, as the crate syslog brings a calendar: who keeps the log adds the time.
+
+use super::Failure;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+
+/// Where the system's log listens.
+pub(crate) const LOG_SOCKET: &str = "/dev/log";
+
+/// The longest message (RFC 3164, section 4.1).
+const MESSAGE: usize = 1024;
+
+/// The facility of daemons, in its place.
+const DAEMON: u32 = 3 << 3;
+
+/// Takes lines. It may wait for room in the queue of who listens: it is for a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Syslog {
+    socket: UnixDatagram,
+    path: String,
+    tag: String,
+    /// Where the last words of the program go, too.
+    errors: File,
+}
+
+impl Syslog {
+    /// Opens the way to the log at `path`.
+    pub(crate) fn open(path: &str, errors: File) -> Result<Self, Failure> {
+        let opened = UnixDatagram::unbound().and_then(|probe| {
+            probe.connect(path)?;
+            UnixDatagram::unbound()
+        });
+        let socket = opened.map_err(|error| {
+            Failure::System(format!(
+                "--log-to syslog:{path}: {error}; start a syslog daemon, or log to stderr"
+            ))
+        })?;
+        Ok(Self {
+            socket,
+            path: path.into(),
+            tag: format!("tidegate[{}]: ", std::process::id()),
+            errors,
+        })
+    }
+
+    fn send(&self, line: &[u8]) -> io::Result<()> {
+        let (severity, text) = parts(line);
+        let mut message = [0; MESSAGE];
+        let mut rest = &mut message[..];
+        // What does not fit is cut.
+        let _ = write!(rest, "<{}>{}", DAEMON + severity, self.tag);
+        let _ = rest.write(text);
+        let left = rest.len();
+        // By the path each time: it may be another daemon by now.
+        self.socket
+            .send_to(&message[..MESSAGE - left], &self.path)?;
+        Ok(())
+    }
+}
+
+impl Write for Syslog {
+    /// Takes one line, or what is left of one.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = bytes.split_inclusive(|&byte| byte == b'\n').next();
+        let line = line.unwrap_or(bytes);
+        if parts(line).0 == LAST_WORDS {
+            let _ = self.errors.write_all(line);
+        }
+        self.send(line.strip_suffix(b"\n").unwrap_or(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What begins log lines, and how severe they are.
+const LEVELS: [(&[u8], u32); 5] = [
+    (b"error: ", 3),
+    (b"warn: ", 4),
+    (b"info: ", 6),
+    (b"debug: ", 7),
+    (b"trace: ", 7),
+];
+
+/// How severe it is if the program gives up: critical.
+const LAST_WORDS: u32 = 2;
+
+/// How severe a line is, and what it says beside the name of the program.
+fn parts(line: &[u8]) -> (u32, &[u8]) {
+    let text = line.strip_prefix(b"tidegate: ").unwrap_or(line);
+    let level = LEVELS.iter().find(|(name, _)| text.starts_with(name));
+    (level.map_or(LAST_WORDS, |(_, severity)| *severity), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_level_has_its_severity() {
+        for (line, severity) in [
+            ("tidegate: error: x", 3),
+            ("tidegate: warn: x", 4),
+            ("tidegate: info: x", 6),
+            ("tidegate: debug: x", 7),
+            ("tidegate: trace: x", 7),
+            ("tidegate: cannot listen on x: error: y", LAST_WORDS),
+        ] {
+            let text = &line["tidegate: ".len()..];
+            assert_eq!(parts(line.as_bytes()), (severity, text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_message_and_a_long_one_is_cut() {
+        let path = std::env::temp_dir().join(format!("tidegate-{}-syslog", std::process::id()));
+        let hears = UnixDatagram::bind(&path).expect("bound");
+        let errors = File::create("/dev/null").expect("a file");
+        let opened = Syslog::open(path.to_str().expect("UTF-8"), errors);
+        let mut syslog = opened.expect("there");
+        let long = format!("tidegate: info: {}\n", "x".repeat(2000));
+        for line in [
+            "tidegate: warn: one\ntidegate: info: two\n",
+            "tidegate: info: two\n",
+            &long,
+        ] {
+            let first = line.find('\n').expect("a line") + 1;
+            assert_eq!(syslog.write(line.as_bytes()).expect("taken"), first);
+        }
+        let heard = || {
+            let mut message = [0; 4096];
+            let n = hears.recv(&mut message).expect("a message");
+            String::from_utf8_lossy(&message[..n]).into_owned()
+        };
+        let us = std::process::id();
+        assert_eq!(heard(), format!("<28>tidegate[{us}]: warn: one"));
+        assert_eq!(heard(), format!("<30>tidegate[{us}]: info: two"));
+        let cut = heard();
+        assert!(cut.len() == MESSAGE && cut.ends_with('x'), "{cut}");
+        drop(hears);
+        std::fs::remove_file(&path).expect("removed");
+        assert!(syslog.write(b"tidegate: info: nobody\n").is_err());
+    }
+}
