@@ -218,7 +218,12 @@ impl Conn<'_> {
 impl Conn<'_> {
     /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
     #[inline]
-    fn send_at(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
+    pub(super) fn send_at(
+        &mut self,
+        index: u32,
+        bytes: &[u8],
+        tell: bool,
+    ) -> Result<(), SendError> {
         let slot = self.machine.slots.at_mut(index);
         if slot.state == State::Open {
             if self.sending.owner() == NOBODY && slot.tx.is_empty() {

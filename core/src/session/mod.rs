@@ -5,6 +5,7 @@ mod conn;
 mod express;
 mod handler;
 mod memory;
+mod others;
 #[cfg(test)]
 mod tests;
 

@@ -95,6 +95,10 @@ impl App {
                     let others: Vec<_> = conn.connections().collect();
                     if let Some(other) = self.random.pick(&others) {
                         let _ = conn.send_to(*other, b"to one");
+                        if self.random.below(8) == 0 {
+                            let abroad = *other != conn.token();
+                            assert_eq!(conn.abort_other(*other), abroad, "{other:?}");
+                        }
                     }
                 }
                 22..=24 => {

@@ -5,6 +5,7 @@ mod asks;
 mod express;
 mod handlers;
 mod order;
+mod others;
 mod windows;
 
 use super::*;
