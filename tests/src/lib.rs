@@ -15,6 +15,7 @@
 //! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
 //! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
 //! | `clients` | `socat` and `nc` are served as they expect |
+//! | `control` | the control socket: an operator asks and orders, line by line, and holds nobody up |
 //! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
 //! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
 //! | `differ` | the simulated kernel answers as the real one does |
@@ -29,6 +30,7 @@
 //! | `inject` | whatever a system call answers, nobody else is touched, nothing spins, and service resumes |
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
 //! | `load` | the load generator finds no fault with a good server, and finds out one that changes, loses or keeps back bytes |
+//! | `metrics` | the counters are served as metrics beside the service, in the format of Prometheus |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |
 //! | `order` | who was ready first is served first; newcomers come in a few at a time |
@@ -46,6 +48,7 @@
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |
 //! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
+//! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 

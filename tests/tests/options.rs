@@ -13,6 +13,8 @@ fn every_option_is_taken() {
     let _bound = Watchdog::new();
     let folder = Folder::new("options");
     let socket = format!("unix:{}", folder.path("s"));
+    let metrics = format!("unix:{}", folder.path("m"));
+    let control = format!("unix:{}", folder.path("c"));
     let log = folder.path("log");
     let _log = UnixDatagram::bind(&log).expect("bound");
     let syslog = format!("syslog:{log}");
@@ -39,6 +41,8 @@ fn every_option_is_taken() {
             vec!["off", "error", "info", "debug", "trace", "warn"],
         ),
         ("--log-to", vec![&syslog, "stderr"]),
+        ("--metrics", vec![&metrics, "127.0.0.1:0"]),
+        ("--control", vec![&control]),
     ];
     let mut together = Vec::new();
     for (option, values) in &all {
@@ -96,6 +100,12 @@ fn wrong_usage_is_told_with_the_value() {
         (&["--log", "loud"], &["loud", "warn"]),
         (&["--log-to", "syslog:log"], &["syslog:log", "syslog:/path"]),
         (&["--log-to", "file"], &["file", "stderr"]),
+        (&["--metrics", "9100"], &["--metrics 9100", "HOST:PORT"]),
+        (&["--control", "/run/c"], &["--control /run/c"]),
+        (
+            &["--control", "127.0.0.1:80"],
+            &["127.0.0.1:80", "unix:/path"],
+        ),
         (&["--user", ":wheel"], &[":wheel", "USER:GROUP"]),
         (&["--connections", "30000"], &["30000", "20000"]),
         (&["--connections", "0"], &["0", "1 to 20000"]),
@@ -239,6 +249,8 @@ fn help_lists_every_option_and_default() {
             ("--drain", "[10s]"),
             ("--log", "[warn]"),
             ("--log-to", "[stderr]"),
+            ("--metrics", "[off]"),
+            ("--control", "[off]"),
             ("--user", "[off]"),
         ] {
             let text = &ended.output;

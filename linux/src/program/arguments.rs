@@ -38,6 +38,8 @@ pub(crate) struct Options {
     /// Loops, each in a thread of its own.
     pub(crate) threads: u32,
     pub(crate) per_source: PerSource,
+    pub(crate) metrics: Option<Place>,
+    pub(crate) control: Option<Place>,
     pub(crate) user: Option<Who>,
     pub(crate) log: LevelFilter,
     pub(crate) log_to: LogTo,
@@ -54,6 +56,8 @@ impl Default for Options {
             connections: 1024,
             threads: 1,
             per_source: PerSource::Auto,
+            metrics: None,
+            control: None,
             user: None,
             log: LevelFilter::Warn,
             log_to: LogTo::Stderr,
@@ -128,6 +132,11 @@ impl Options {
         self.config.connections.unwrap_or(self.connections) * self.threads
     }
 
+    /// Listeners for whoever looks after the service.
+    pub(crate) fn listeners_beside(&self) -> u32 {
+        u32::from(self.metrics.is_some()) + u32::from(self.control.is_some())
+    }
+
     /// What does not go together.
     fn check(&self) -> Result<(), Failure> {
         let (backend, trigger) = (self.backend, self.config.trigger);
@@ -160,6 +169,9 @@ impl Options {
         if self.service == ServiceName::Chat {
             return wrong("the chat has one thread, in which everybody hears everybody".into());
         }
+        if let Some(place) = &self.control {
+            return wrong(format!("--control {place} knows one thread; ask for one"));
+        }
         if let Some(place) = self
             .listen
             .iter()
@@ -183,6 +195,8 @@ impl Options {
             }
             "trigger" => config.trigger = choice(parser, name, &TRIGGERS)?,
             "full" => config.full = choice(parser, name, &FULL)?,
+            "metrics" => self.metrics = Some(value(parser, name, Place::parse)?),
+            "control" => self.control = Some(value(parser, name, control)?),
             "user" => self.user = Some(value(parser, name, Who::parse)?),
             "log" => self.log = choice(parser, name, &LEVELS)?,
             "log-to" => self.log_to = value(parser, name, log_to)?,
@@ -217,7 +231,7 @@ const FULL: [(&str, FullTable); 3] = [
     ("evict", FullTable::Evict),
 ];
 
-const LEVELS: [(&str, LevelFilter); 6] = [
+pub(crate) const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
@@ -242,6 +256,13 @@ fn per_source(text: &str) -> Result<PerSource, String> {
     match values::number(text, u32::MAX) {
         Ok(n) => Ok(PerSource::AtMost(n)),
         Err(why) => Err(format!("{why}, or off")),
+    }
+}
+
+fn control(text: &str) -> Result<Place, String> {
+    match Place::parse(text)? {
+        place @ Place::Unix(_) => Ok(place),
+        Place::Host(..) => Err("must be unix:/path: whoever reaches it gives orders".into()),
     }
 }
 

@@ -23,7 +23,7 @@ impl Counters {
         Self {
             stats: server.stats().clone(),
             repairs: server.repairs(),
-            undelivered: server.session().handler().undelivered(),
+            undelivered: server.session().handler().service.undelivered(),
         }
     }
 
@@ -91,6 +91,17 @@ pub(crate) fn running() -> u32 {
 pub(crate) fn end(thread: u32, server: &AnyServer, up: Duration) {
     RUNNING.fetch_and(!(1 << thread), Ordering::AcqRel);
     tell(thread, server, up);
+}
+
+/// What all have counted, with what the first, which asks, has counted now.
+pub(crate) fn with_own(stats: &Stats) -> Counters {
+    let told = told();
+    let (own, others) = told.split_at(told.len().min(1));
+    let own = Counters {
+        stats: stats.clone(),
+        ..own.first().cloned().unwrap_or_default()
+    };
+    own.with(&sum(others))
 }
 
 /// What all have told.

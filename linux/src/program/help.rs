@@ -53,6 +53,9 @@ Durations such as 500ms, 30s, 10m, or off:
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
   --spin TIME            after the last event, ask again without sleeping; for those with a core to spare [{spin}]
 
+  --metrics ADDR         answer GET /metrics there, for Prometheus: HOST:PORT, [IPV6]:PORT or unix:/path [off]
+  --control unix:/path   take orders there, from this user only and with one thread; an answer ends in ok or error [off]
+                           status, connections, drop ADDR, log LEVEL, drain
   --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only
                            a socket file stays if that user may not remove it [off]
   --log LEVEL            off, error, warn, info, debug or trace [warn]
@@ -96,6 +99,8 @@ mod tests {
             ("--linger", "[2s]"),
             ("--drain", "[10s]"),
             ("--spin", "[off]"),
+            ("--metrics", "[off]"),
+            ("--control", "[off]"),
             ("--user", "[off]"),
             ("--log", "[warn]"),
             ("--log-to", "[stderr]"),

@@ -2,13 +2,18 @@
 
 use super::Failure;
 use super::arguments::Options;
+use super::control::Control;
 use super::inherited::Inherited;
 use super::lines::OUTPUT;
-use super::places::{Target, Where};
+use super::metrics::Metrics;
+use super::places::{self, Place, Target, Where};
 use super::reserved::AnyServer;
 use super::unix_path::{self, SocketFile};
 use core::net::SocketAddr;
-use tidegate::{Address, Errno, Listen, ListenError};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+use tidegate::{Address, Errno, Listen, ListenError, Token};
 
 /// What was opened.
 #[derive(Debug, Default)]
@@ -17,20 +22,25 @@ pub(crate) struct Opened {
     files: Vec<SocketFile>,
     /// As they are shown.
     names: Vec<String>,
-    /// Internet addresses, with the ports that they have.
+    /// For whoever looks after the service.
+    others: Vec<String>,
+    /// Internet addresses of the service, with the ports that they have.
     addresses: Vec<SocketAddr>,
 }
 
 impl Opened {
     /// Says where it listens.
     pub(crate) fn announce(&self) {
+        for other in &self.others {
+            OUTPUT.line(format_args!("{other}"));
+        }
         for name in &self.names {
             OUTPUT.line(format_args!("listening on {name}"));
         }
     }
 }
 
-/// Opens every listener of the first thread.
+/// Opens every listener of the first thread for the service.
 pub(crate) fn open(
     server: &mut AnyServer,
     options: &Options,
@@ -40,31 +50,14 @@ pub(crate) fn open(
     let mut missing = None;
     for target in targets {
         let listen = listener(options, target.place.address());
-        let failed = |why| cannot_listen(listen.address, why);
-        if let Where::Unix(path) = &target.place {
-            unix_path::make_free(path).map_err(failed)?;
-        }
-        let address = match server.listen(&listen) {
-            Ok((_, address)) => address,
-            Err(error) if target.one_of_several && is_missing(error) => {
+        match open_one(server, &listen, target, &mut opened.files)? {
+            Ok((_, address)) => {
+                opened.addresses.extend(address);
+                opened.names.push(shown(address, &target.place));
+            }
+            Err(error) => {
                 log::warn!("not listening on {}: {error}", listen.address);
-                missing = Some(failed(error.to_string()));
-                continue;
-            }
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        match (&target.place, address) {
-            (Where::Unix(path), _) => {
-                opened
-                    .files
-                    .push(SocketFile::remember(path).map_err(|error| failed(error.to_string()))?);
-                opened.names.push(format!("unix:{path}"));
-            }
-            (Where::Inet(asked), address) => {
-                let address = address.unwrap_or(*asked);
-                warn_if_wide(address);
-                opened.names.push(address.to_string());
-                opened.addresses.push(address);
+                missing = Some(cannot_listen(listen.address, error.to_string()));
             }
         }
     }
@@ -72,6 +65,96 @@ pub(crate) fn open(
         return Err(failure);
     }
     Ok(opened)
+}
+
+/// Opens those for whoever looks after the service: in the first thread only.
+pub(crate) fn open_others(
+    server: &mut AnyServer,
+    options: &Options,
+    began: Instant,
+    opened: &mut Opened,
+) -> Result<(), Failure> {
+    if let Some(place) = &options.metrics {
+        let token = open_beside(server, options, place, "metrics", opened)?;
+        let metrics = Metrics::new(options.all_connections());
+        let handlers = server.session_mut().handler_mut();
+        handlers.measure(token.index(), metrics);
+    }
+    if let Some(place) = &options.control {
+        let token = open_beside(server, options, place, "control", opened)?;
+        let handlers = server.session_mut().handler_mut();
+        handlers.obey(token.index(), Control::new(began));
+        if let Place::Unix(path) = place {
+            let own = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+            own.map_err(|error| cannot_listen(Address::Unix(path), error.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens one of them; of a name that has several addresses, the first that this machine has.
+fn open_beside(
+    server: &mut AnyServer,
+    options: &Options,
+    place: &Place,
+    what: &str,
+    opened: &mut Opened,
+) -> Result<Token, Failure> {
+    let mut missing = String::from("the name has no address");
+    for target in places::targets(core::slice::from_ref(place))? {
+        let listen = Listen {
+            reuse_port: false,
+            ..listener(options, target.place.address())
+        };
+        match open_one(server, &listen, &target, &mut opened.files)? {
+            Ok((token, address)) => {
+                let name = shown(address, &target.place);
+                opened.others.push(format!("{what} on {name}"));
+                return Ok(token);
+            }
+            Err(error) => missing = error.to_string(),
+        }
+    }
+    Err(Failure::System(format!(
+        "cannot listen on {place} for {what}: {missing}"
+    )))
+}
+
+/// Opens one listener; answers what is missing if it may be.
+fn open_one(
+    server: &mut AnyServer,
+    listen: &Listen<'_>,
+    target: &Target,
+    files: &mut Vec<SocketFile>,
+) -> Result<Result<(Token, Option<SocketAddr>), ListenError>, Failure> {
+    let failed = |why| cannot_listen(listen.address, why);
+    if let Where::Unix(path) = &target.place {
+        unix_path::make_free(path).map_err(failed)?;
+    }
+    let (token, address) = match server.listen(listen) {
+        Ok(listening) => listening,
+        Err(error) if target.one_of_several && is_missing(error) => return Ok(Err(error)),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    match &target.place {
+        Where::Unix(path) => {
+            let file = SocketFile::remember(path);
+            files.push(file.map_err(|error| failed(error.to_string()))?);
+            Ok(Ok((token, None)))
+        }
+        Where::Inet(asked) => {
+            let address = address.unwrap_or(*asked);
+            warn_if_wide(address);
+            Ok(Ok((token, Some(address))))
+        }
+    }
+}
+
+fn shown(address: Option<SocketAddr>, place: &Where) -> String {
+    match (address, place) {
+        (Some(address), _) => address.to_string(),
+        (None, place) => place.address().to_string(),
+    }
 }
 
 /// Listens on what the service manager has opened. A socket file stays: it is not ours.

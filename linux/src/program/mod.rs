@@ -1,8 +1,11 @@
 //! The program from its arguments to its exit code.
 
 mod arguments;
+mod commands;
+mod control;
 mod counters;
 mod descriptors;
+mod handlers;
 mod help;
 mod inherited;
 mod lines;
@@ -10,6 +13,7 @@ mod listening;
 mod logging;
 mod manager;
 mod memory_table;
+mod metrics;
 mod places;
 mod privileges;
 mod pulse;

@@ -6,7 +6,7 @@ use super::reserved::AnyServer;
 use super::signals;
 use core::time::Duration;
 use std::time::Instant;
-use tidegate::{Round, Stats};
+use tidegate::Round;
 
 /// Counts are told once in this time at most.
 const TELLING: Duration = Duration::from_secs(1);
@@ -33,15 +33,20 @@ struct Counts {
     open: u32,
     accepted: u64,
     refused: u64,
+    repairs: u64,
+    undelivered: Option<u64>,
     stopping: bool,
 }
 
 impl Counts {
-    fn of(stats: &Stats) -> Self {
+    fn of(server: &AnyServer) -> Self {
+        let stats = server.stats();
         Self {
             open: stats.open,
             accepted: stats.accepted,
             refused: stats.refused(),
+            repairs: server.repairs(),
+            undelivered: server.session().handler().service.undelivered(),
             stopping: signals::stop_wanted(),
         }
     }
@@ -56,13 +61,14 @@ impl<'m> Pulse<'m> {
         connections: u32,
     ) -> Self {
         let now = Instant::now();
+        counters::keep(thread, server);
         Self {
             thread,
             manager,
             connections,
             round: server.session().machine().round(),
             show: manager.and_then(Manager::watchdog).map(|_| now),
-            told: Counts::of(server.stats()),
+            told: Counts::of(server),
             told_at: now,
             news: false,
         }
@@ -82,7 +88,7 @@ impl<'m> Pulse<'m> {
     pub(crate) fn beat(&mut self, server: &AnyServer) {
         let now = Instant::now();
         self.show_life(server, now);
-        let counts = Counts::of(server.stats());
+        let counts = Counts::of(server);
         self.news = counts != self.told;
         let stopping = counts.stopping && !self.told.stopping;
         if self.news && (stopping || now >= self.told_at + TELLING) {

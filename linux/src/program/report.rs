@@ -1,7 +1,7 @@
 //! The summary at the end, and the statistics on SIGUSR1.
 
 use super::counters::Counters;
-use super::lines::{LOG, Sink};
+use super::lines::{LOG, OUTPUT, Sink};
 use core::fmt;
 use core::time::Duration;
 use tidegate::{Reason, Stats};
@@ -43,8 +43,26 @@ impl fmt::Display for Tenths {
 }
 
 /// Every counter, a line each: those of `all`, and of `each` thread, if there are several, how many it serves.
-pub(crate) fn statistics(out: &Sink, each: &[Counters], all: &Counters, up: Duration) {
-    let say = |name: &str, value: u64| out.line(format_args!("stats: {name} {value}"));
+pub(crate) fn statistics(out: &Sink, each_thread: &[Counters], all: &Counters, up: Duration) {
+    if each_thread.len() > 1 {
+        for (n, counters) in each_thread.iter().enumerate() {
+            out.line(format_args!(
+                "stats: accepted_by_thread_{n} {}",
+                counters.stats.accepted
+            ));
+        }
+    }
+    each(all, up, |name, value| {
+        out.line(format_args!("stats: {name} {value}"));
+    });
+}
+
+/// Says the name and the value of every counter, that of the log's lines last.
+pub(crate) fn each(
+    counters: &Counters,
+    up: Duration,
+    mut say: impl FnMut(fmt::Arguments<'_>, u64),
+) {
     let Stats {
         open,
         peak,
@@ -61,43 +79,35 @@ pub(crate) fn statistics(out: &Sink, each: &[Counters], all: &Counters, up: Dura
         unasked,
         rebuilds,
         worst_queue,
-    } = &all.stats;
-    say("seconds", up.as_secs());
-    say("open", (*open).into());
-    say("peak", (*peak).into());
-    say("accepted", *accepted);
-    say("refused_full", *refused_full);
-    say("refused_source", *refused_source);
-    say("accept_failures", *accept_failures);
-    say("shortages", *shortages);
-    say("listeners_failed", *listeners_failed);
+    } = &counters.stats;
+    say(format_args!("seconds"), up.as_secs());
+    say(format_args!("open"), (*open).into());
+    say(format_args!("peak"), (*peak).into());
+    say(format_args!("accepted"), *accepted);
+    say(format_args!("refused_full"), *refused_full);
+    say(format_args!("refused_source"), *refused_source);
+    say(format_args!("accept_failures"), *accept_failures);
+    say(format_args!("shortages"), *shortages);
+    say(format_args!("listeners_failed"), *listeners_failed);
     for (reason, count) in CLOSED.iter().zip(closed) {
-        out.line(format_args!("stats: closed_{reason} {count}"));
+        say(format_args!("closed_{reason}"), *count);
     }
-    say("bytes_in", *bytes_in);
-    say("bytes_out", *bytes_out);
-    say("stale", *stale);
-    say("unasked", *unasked);
-    say("rebuilds", *rebuilds);
-    say("repairs", all.repairs);
-    say("worst_queue", (*worst_queue).into());
-    if each.len() > 1 {
-        for (n, counters) in each.iter().enumerate() {
-            out.line(format_args!(
-                "stats: accepted_by_thread_{n} {}",
-                counters.stats.accepted
-            ));
-        }
+    say(format_args!("bytes_in"), *bytes_in);
+    say(format_args!("bytes_out"), *bytes_out);
+    say(format_args!("stale"), *stale);
+    say(format_args!("unasked"), *unasked);
+    say(format_args!("rebuilds"), *rebuilds);
+    say(format_args!("repairs"), counters.repairs);
+    say(format_args!("worst_queue"), (*worst_queue).into());
+    if let Some(undelivered) = counters.undelivered {
+        say(format_args!("lines_not_delivered"), undelivered);
     }
-    if let Some(undelivered) = all.undelivered {
-        say("lines_not_delivered", undelivered);
-    }
-    say("lines_dropped", out.dropped());
-    say("log_lines_dropped", LOG.dropped());
+    say(format_args!("lines_dropped"), OUTPUT.dropped());
+    say(format_args!("log_lines_dropped"), LOG.dropped());
 }
 
 /// Short names of the kinds of reasons, by [`Reason::kind`].
-const CLOSED: [&str; Reason::KINDS] = [
+pub(crate) const CLOSED: [&str; Reason::KINDS] = [
     "peer_finished",
     "finished",
     "aborted",

@@ -2,6 +2,7 @@
 //! for those that come.
 
 use super::arguments::Options;
+use super::handlers::Handlers;
 use super::services::Service;
 use static_cell::ConstStaticCell;
 use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
@@ -16,7 +17,8 @@ pub(crate) const THREADS: usize = 4;
 /// The most connections of a thread, if there are several: in all as many as in one.
 pub(crate) const SHARE: usize = CONNECTIONS / THREADS;
 
-/// The memory of a thread. The state of a connection is a count of lines, which only the chat uses.
+/// The memory of a thread. The state of a connection is a count of lines, which only the chat uses, or a place in the table, for
+/// the control socket.
 type MemoryFor<const N: usize> = Memory<N, 4096, 16384, u32>;
 
 pub(crate) type ServerMemory = MemoryFor<CONNECTIONS>;
@@ -43,7 +45,7 @@ const OTHERS: usize = Places::<0>::OTHERS;
 const DESCRIPTORS: usize = (CONNECTIONS + 1024).div_ceil(usize::BITS as usize);
 
 /// A server of this program, whatever asks the kernel.
-pub(crate) type AnyServer = Server<'static, Service, AnyBackend<'static>>;
+pub(crate) type AnyServer = Server<'static, Handlers, AnyBackend<'static>>;
 
 /// Makes the server of a thread, in the memory that is reserved for it: to be called once for each, from 0.
 pub(crate) fn server(thread: u32, options: &Options) -> Result<AnyServer, StartError> {
@@ -62,8 +64,8 @@ fn in_memory<const N: usize, const P: usize>(
     places: &'static mut Places<P, DESCRIPTORS>,
 ) -> Result<AnyServer, StartError> {
     let backend = backend(options.backend, places).map_err(StartError::System)?;
-    let service = Service::new(options.service);
-    Server::with_backend(memory, &options.config, service, backend)
+    let handlers = Handlers::new(Service::new(options.service));
+    Server::with_backend(memory, &options.config, handlers, backend)
 }
 
 /// The backend that was asked for. Where the kernel or a sandbox refuses io_uring it is epoll, and is said so.

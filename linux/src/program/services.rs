@@ -41,6 +41,14 @@ impl Service {
         }
     }
 
+    /// Nothing is passed on to who connects to this listener.
+    pub(crate) fn leave_out(&mut self, listener: u32) {
+        match self {
+            Self::Chat(chat) => chat.left_out |= 1 << listener,
+            Self::Print(_) | Self::Echo(_) | Self::Discard(_) => {}
+        }
+    }
+
     /// Lines that did not fit where they should have gone, if the service passes lines on.
     pub(crate) fn undelivered(&self) -> Option<u64> {
         match self {
@@ -158,6 +166,8 @@ impl Handler for Discard {
 #[derive(Debug, Default)]
 pub(crate) struct Chat {
     undelivered: u64,
+    /// Listeners whose connections are not of the chat, a bit each.
+    left_out: u32,
 }
 
 impl Handler for Chat {
@@ -172,7 +182,9 @@ impl Handler for Chat {
         };
         let whole = &conn.data()[..=last];
         let said: u32 = whole.iter().map(|&byte| u32::from(byte == b'\n')).sum();
-        let missed = u64::from(conn.send_others(whole)) * u64::from(said);
+        let left_out = self.left_out;
+        let missed = conn.send_others_where(whole, |info| left_out & (1 << info.listener) == 0);
+        let missed = u64::from(missed) * u64::from(said);
         self.undelivered = self.undelivered.saturating_add(missed);
         *lines = lines.saturating_add(said);
         conn.consume(last + 1);

@@ -53,7 +53,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let targets = places::targets(&options.places(!passed.is_empty()))?;
     descriptors::reserve(
         options.all_connections(),
-        number(targets.len() + passed.len()),
+        number(targets.len() + passed.len()) + options.listeners_beside(),
         options.threads,
     )?;
     counters::expect(options.threads);
@@ -62,6 +62,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     reach(&server)?;
     let mut opened = listening::open(&mut server, options, &targets)?;
     listening::adopt(&mut server, options, passed, &mut opened)?;
+    listening::open_others(&mut server, options, began, &mut opened)?;
     let orders = Orders {
         opened,
         options,
@@ -108,9 +109,9 @@ impl Orders<'_> {
 
     /// The pulse of a thread, if anybody feels it.
     fn pulse(&self, thread: u32, server: &AnyServer) -> Option<Pulse<'_>> {
-        let manager = self.manager.as_ref()?;
-        let connections = self.options.all_connections();
-        Some(Pulse::new(thread, server, Some(manager), connections))
+        let (manager, options) = (self.manager.as_ref(), self.options);
+        let felt = manager.is_some() || options.metrics.is_some() || options.control.is_some();
+        felt.then(|| Pulse::new(thread, server, manager, options.all_connections()))
     }
 }
 

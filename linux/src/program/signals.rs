@@ -29,9 +29,7 @@ pub(crate) fn watch() -> Result<(), Failure> {
                 counters::ask();
                 loops().iter().for_each(StopHandle::wake);
             } else {
-                let loops = loops();
-                STOPS.fetch_add(1, Ordering::Relaxed);
-                loops.iter().for_each(StopHandle::stop);
+                want_stop();
             }
         }
     };
@@ -52,6 +50,13 @@ pub(crate) fn reach(handle: StopHandle) {
     }
     // There is a place for each.
     let _ = loops.push(handle);
+}
+
+/// Does what a signal to stop does.
+pub(crate) fn want_stop() {
+    let loops = loops();
+    STOPS.fetch_add(1, Ordering::Relaxed);
+    loops.iter().for_each(StopHandle::stop);
 }
 
 /// Stops every loop, as a first signal does.

@@ -1,0 +1,148 @@
+//! What can be asked of the control socket: lines, read into [`Command`]s.
+
+use super::arguments::LEVELS;
+use core::net::{IpAddr, SocketAddr};
+use log::LevelFilter;
+use tidegate::{Escaped, Peer};
+
+/// The longest line, its end included.
+pub(crate) const LINE: usize = 256;
+
+/// What to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Command {
+    Status,
+    Connections,
+    Drop(Target),
+    Log(LevelFilter),
+    Drain,
+}
+
+/// Whose connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    /// This one's, as it is shown.
+    Peer(Peer),
+    /// All of this address.
+    Host(IpAddr),
+}
+
+impl Target {
+    pub(crate) fn is(&self, peer: Peer) -> bool {
+        match (*self, peer) {
+            (Self::Peer(Peer::Inet(asked)), Peer::Inet(peer)) => {
+                asked.ip().to_canonical() == peer.ip().to_canonical() && asked.port() == peer.port()
+            }
+            (Self::Peer(asked), peer) => asked == peer,
+            (Self::Host(asked), Peer::Inet(peer)) => {
+                asked.to_canonical() == peer.ip().to_canonical()
+            }
+            (Self::Host(_), Peer::Unix(_)) => false,
+        }
+    }
+}
+
+impl Command {
+    /// Reads a line; the error says what would be right.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
+        let unknown = || {
+            let line = Escaped(line);
+            format!("{line}: must be status, connections, drop ADDR, log LEVEL or drain")
+        };
+        let text = core::str::from_utf8(line).map_err(|_| unknown())?;
+        let mut words = text.split_ascii_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("status"), None, None) => Ok(Self::Status),
+            (Some("connections"), None, None) => Ok(Self::Connections),
+            (Some("drop"), Some(who), None) => target(who).map(Self::Drop),
+            (Some("log"), Some(level), None) => log_level(level).map(Self::Log),
+            (Some("drain"), None, None) => Ok(Self::Drain),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if let Some(number) = text.strip_prefix("unix#")
+        && let Ok(number) = number.parse()
+    {
+        return Ok(Target::Peer(Peer::Unix(number)));
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(Target::Peer(Peer::Inet(address)));
+    }
+    text.parse().map(Target::Host).map_err(|_| {
+        let text = Escaped(text.as_bytes());
+        format!("drop {text}: must be ADDRESS, ADDRESS:PORT or unix#N, as connections shows")
+    })
+}
+
+fn log_level(text: &str) -> Result<LevelFilter, String> {
+    let found = LEVELS.iter().find(|(name, _)| *name == text);
+    found.map(|(_, level)| *level).ok_or_else(|| {
+        let text = Escaped(text.as_bytes());
+        format!("log {text}: must be off, error, warn, info, debug or trace")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read() {
+        let peer = |text: &str| Command::Drop(Target::Peer(Peer::Inet(text.parse().expect(text))));
+        let host = |text: &str| Command::Drop(Target::Host(text.parse().expect(text)));
+        for (line, command) in [
+            ("status", Command::Status),
+            ("  connections  ", Command::Connections),
+            ("drop 10.0.0.1:80", peer("10.0.0.1:80")),
+            ("drop [::1]:80", peer("[::1]:80")),
+            ("drop 10.0.0.1", host("10.0.0.1")),
+            ("drop ::1", host("::1")),
+            ("drop unix#7", Command::Drop(Target::Peer(Peer::Unix(7)))),
+            ("log\toff", Command::Log(LevelFilter::Off)),
+            ("log trace", Command::Log(LevelFilter::Trace)),
+            ("drain", Command::Drain),
+        ] {
+            assert_eq!(Command::parse(line.as_bytes()), Ok(command), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_value() {
+        for (line, part) in [
+            ("", ": must be status, connections, "),
+            ("Status", "Status: must be"),
+            ("status now", "status now: must be"),
+            ("drop", "drop: must be"),
+            ("drop everybody", "drop everybody: must be ADDRESS"),
+            ("drop unix#x", "drop unix#x: must be ADDRESS"),
+            ("drop 10.0.0.1:99999", "drop 10.0.0.1:99999: must be"),
+            ("drop 10.0.0.1 10.0.0.2", "10.0.0.2: must be status"),
+            ("log loud", "log loud: must be off"),
+            ("log", "log: must be"),
+            ("drain now", "drain now: must be"),
+            ("\x1b[2J", r"\x1b[2J: must be"),
+            ("\u{ff}", r"\xc3\xbf: must be"),
+        ] {
+            let why = Command::parse(line.as_bytes()).expect_err(line);
+            assert!(why.contains(part), "{line}: {why}");
+        }
+        assert!(Command::parse(b"\xff").is_err_and(|why| why.starts_with(r"\xff: ")));
+    }
+
+    #[test]
+    fn a_target_is_a_peer_or_all_of_a_host() {
+        let inet = |text: &str| Peer::Inet(text.parse().expect(text));
+        let is = |target: &str, peer| super::target(target).expect(target).is(peer);
+        assert!(is("10.0.0.1", inet("10.0.0.1:80")));
+        assert!(is("10.0.0.1", inet("[::ffff:10.0.0.1]:80")));
+        assert!(!is("10.0.0.1", inet("10.0.0.2:80")));
+        assert!(is("10.0.0.1:80", inet("10.0.0.1:80")));
+        assert!(!is("10.0.0.1:80", inet("10.0.0.1:81")));
+        assert!(!is("10.0.0.1:80", inet("10.0.0.2:80")));
+        assert!(is("unix#7", Peer::Unix(7)) && !is("unix#7", Peer::Unix(8)));
+        assert!(!is("10.0.0.1", Peer::Unix(7)) && !is("unix#7", inet("10.0.0.1:7")));
+    }
+}

@@ -1,0 +1,229 @@
+//! `--control`: an operator's lines in, answers out. Each answer ends with a line that begins with `ok` or `error`.
+
+use super::commands::{Command, LINE, Target};
+use super::counters;
+use super::report;
+use super::signals;
+use core::fmt::{Display, Write};
+use std::time::Instant;
+use tidegate::{Conn, Handler, SendError, Token};
+use tidegate_core::heapless::{String as Text, Vec};
+
+/// The longest piece of an answer. Longer ones are given piece by piece, as there is room.
+const PIECE: usize = 4096;
+
+/// The end of an answer.
+const OK: &str = "ok\n";
+
+/// Connections that are looked up together, to be dropped.
+const TOGETHER: usize = 64;
+
+/// In the state of a connection: the operator says no more.
+const ENDED: u32 = 1 << 31;
+
+/// Obeys.
+#[derive(Debug)]
+pub(crate) struct Control {
+    began: Instant,
+}
+
+impl Control {
+    pub(crate) const fn new(began: Instant) -> Self {
+        Self { began }
+    }
+
+    /// Does what a line asks for, and says so: all of it, unless there is no room.
+    fn answer(&self, conn: &mut Conn<'_>, line: &[u8], state: &mut u32) -> Result<(), SendError> {
+        match Command::parse(line) {
+            Ok(Command::Status) => self.status(conn),
+            Ok(Command::Connections) => connections(conn, state),
+            Ok(Command::Drop(target)) => {
+                has_room(conn)?;
+                match drop_all(conn, target) {
+                    0 => say(conn, "error: nobody is there; connections shows who is"),
+                    n => say(conn, format_args!("ok: {n} dropped")),
+                }
+            }
+            Ok(Command::Log(level)) => {
+                log::set_max_level(level);
+                say(conn, "ok")
+            }
+            Ok(Command::Drain) => {
+                has_room(conn)?;
+                if signals::stop_wanted() {
+                    return say(conn, "error: draining already; a SIGTERM more ends at once");
+                }
+                signals::want_stop();
+                say(conn, "ok: draining")
+            }
+            Err(why) => say(conn, format_args!("error: {why}")),
+        }
+    }
+
+    /// Every counter, a line each.
+    fn status(&self, conn: &mut Conn<'_>) -> Result<(), SendError> {
+        let counters = counters::with_own(conn.stats());
+        let mut text = Text::<PIECE>::new();
+        // There is room for the longest: there is a test of that.
+        report::each(&counters, self.began.elapsed(), |name, value| {
+            let _ = writeln!(text, "{name} {value}");
+        });
+        let _ = text.push_str(OK);
+        conn.send(text.as_bytes())
+    }
+}
+
+impl Handler for Control {
+    /// The place of the table from which on connections have not been told, and [`ENDED`].
+    type State = u32;
+
+    fn readable(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
+        while let Some(end) = conn.data().iter().position(|&byte| byte == b'\n') {
+            let line = conn.data()[..end].trim_ascii();
+            let answered = if end >= LINE {
+                too_long(conn)
+            } else if line.is_empty() {
+                Ok(())
+            } else {
+                self.answer(conn, line, state)
+            };
+            if answered.is_err() {
+                // There is no room. The line stays, and is looked at again when there is.
+                return;
+            }
+            conn.consume(end + 1);
+        }
+        let long = conn.data().len() >= LINE && too_long(conn).is_ok();
+        if long || *state & ENDED != 0 {
+            conn.finish();
+        }
+    }
+
+    /// What was asked before the end is answered.
+    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
+        *state |= ENDED;
+        self.readable(conn, state);
+    }
+}
+
+/// What is done only once must be said in the same visit. If there is no room for that, `writable` is called when there is.
+fn has_room(conn: &mut Conn<'_>) -> Result<(), SendError> {
+    if conn.room() >= LINE {
+        return Ok(());
+    }
+    // More than fits now, so nothing of it is sent.
+    conn.send(&[0; LINE])
+}
+
+fn say(conn: &mut Conn<'_>, what: impl Display) -> Result<(), SendError> {
+    let mut text = Text::<PIECE>::new();
+    // Far more than a line of what was asked and what is said of it.
+    let _ = writeln!(text, "{what}");
+    conn.send(text.as_bytes())
+}
+
+fn too_long(conn: &mut Conn<'_>) -> Result<(), SendError> {
+    let most = LINE - 1;
+    say(conn, format_args!("error: a line has at most {most} bytes"))
+}
+
+/// Every connection, a line each, in the order of the table. One that comes or goes meanwhile may be told or not.
+fn connections(conn: &mut Conn<'_>, state: &mut u32) -> Result<(), SendError> {
+    loop {
+        let mut text = Text::new();
+        let left = piece(conn, *state & !ENDED, &mut text);
+        if left.is_none() {
+            // There is room: a piece leaves it.
+            let _ = text.push_str(OK);
+        }
+        conn.send(text.as_bytes())?;
+        *state = *state & ENDED | left.unwrap_or(0);
+        if left.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// As many connections as there is room for, from this place of the table on; answers where to go on. Work: each place of
+/// the table that was ever used.
+fn piece(conn: &Conn<'_>, first: u32, text: &mut Text<PIECE>) -> Option<u32> {
+    let rest = conn.connections().skip_while(|token| token.index() < first);
+    for token in rest {
+        let Some(info) = conn.info_of(token) else {
+            continue;
+        };
+        let age = conn.now().since(info.opened_at);
+        let mut line = Text::<LINE>::new();
+        let _ = writeln!(
+            line,
+            "{} listener={} seconds={}.{:03} in={} out={}",
+            info.peer,
+            info.listener,
+            age.as_secs(),
+            age.subsec_millis(),
+            info.bytes_in,
+            info.bytes_out
+        );
+        if text.len() + line.len() + OK.len() > PIECE || text.push_str(&line).is_err() {
+            return Some(token.index());
+        }
+    }
+    None
+}
+
+/// Closes the connections of a target, but for the one that asks; answers how many.
+fn drop_all(conn: &mut Conn<'_>, target: Target) -> usize {
+    let (own, mut first, mut dropped) = (conn.token(), 0, 0);
+    loop {
+        let mut found = Vec::<Token, TOGETHER>::new();
+        let rest = conn.connections().skip_while(|token| token.index() < first);
+        let meant = |token: &Token| {
+            let info = conn.info_of(*token);
+            *token != own && info.is_some_and(|info| target.is(info.peer))
+        };
+        found.extend(rest.filter(meant).take(TOGETHER));
+        let Some(last) = found.last() else {
+            return dropped;
+        };
+        first = last.index() + 1;
+        for token in &found {
+            dropped += usize::from(conn.abort_other(*token));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::counters::Counters;
+    use super::*;
+    use core::time::Duration;
+    use tidegate::{Reason, Stats};
+
+    #[test]
+    fn the_longest_status_and_the_longest_line_fit() {
+        let most = u64::MAX;
+        let stats = Stats {
+            accepted: most,
+            closed: [most; Reason::KINDS],
+            ..Stats::default()
+        };
+        let counters = Counters {
+            stats,
+            repairs: most,
+            undelivered: Some(most),
+        };
+        let (mut text, mut lines) = (String::new(), 0);
+        report::each(&counters, Duration::MAX, |name, _| {
+            let _ = writeln!(text, "{name} {most}");
+            lines += 1;
+        });
+        assert!(
+            lines > 30 && text.len() + OK.len() <= PIECE,
+            "{}",
+            text.len()
+        );
+        let peer = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535";
+        let line = format!("{peer} listener=15 seconds={most}.999 in={most} out={most}\n");
+        assert!(line.len() <= LINE, "{}", line.len());
+    }
+}

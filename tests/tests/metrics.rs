@@ -1,0 +1,240 @@
+//! The counters are served as metrics beside the service, in the format of Prometheus, to whoever asks for them in HTTP.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use tests::bounded::{Watchdog, until};
+use tests::net::{Client, tcp, unix};
+use tests::process::{Folder, Program, program, run_with};
+use tidegate::backend::Kind;
+
+fn start(arguments: &[&str]) -> (Program, SocketAddr) {
+    let common = ["--service", "echo", "--metrics", "127.0.0.1:0"];
+    let program = Program::start(&[&common[..], arguments].concat());
+    let output = program.output();
+    let mut lines = output.lines();
+    let metrics = lines.find_map(|line| line.strip_prefix("metrics on "));
+    let address = metrics.expect("metrics").parse().expect("an address");
+    (program, address)
+}
+
+/// The status line, the headers and the body of the answer to a request.
+fn ask(mut client: TcpStream, request: &str) -> (String, HashMap<String, String>, String) {
+    client.say(request.as_bytes());
+    let answer = String::from_utf8(client.rest()).expect("UTF-8");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let mut lines = head.split("\r\n");
+    let status = lines.next().expect("a status").to_owned();
+    let headers = lines.map(|line| line.split_once(": ").expect("a header"));
+    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    (status, headers.collect(), body.to_owned())
+}
+
+fn get(address: SocketAddr) -> String {
+    let (status, headers, body) = ask(tcp(address), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert_eq!(headers["content-length"], body.len().to_string());
+    assert!(headers["content-type"].starts_with("text/plain; version=0.0.4"));
+    body
+}
+
+/// The samples of a page, whose every line must be as the format says.
+fn samples(page: &str) -> HashMap<&str, f64> {
+    let mut samples = HashMap::new();
+    let mut kind = None;
+    for line in page.split_terminator('\n') {
+        if let Some(told) = line.strip_prefix("# ") {
+            let mut words = told.split(' ');
+            let (what, name) = (words.next(), words.next().expect("a name"));
+            match what {
+                Some("HELP") => kind = None,
+                Some("TYPE") => kind = Some((name, words.next().expect("a type"))),
+                other => panic!("{other:?}: {line}"),
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').expect("a sample");
+        let (bare, labels) = name.split_once('{').unwrap_or((name, "}"));
+        assert!(
+            bare.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+            "{line}"
+        );
+        assert!(labels.ends_with('}'), "{line}");
+        let (named, kind) = kind.expect("a type before its samples");
+        assert_eq!(named, bare);
+        assert_eq!(kind == "counter", bare.ends_with("_total"), "{line}");
+        let value = value.parse().expect("a number");
+        assert_eq!(samples.insert(name, value), None, "twice: {line}");
+    }
+    assert!(page.ends_with('\n'));
+    samples
+}
+
+#[test]
+fn counters_are_told_as_they_are() {
+    let _bound = Watchdog::new();
+    for backend in Kind::ALL.map(Kind::name) {
+        let arguments = ["--connections", "20", "--backend", backend];
+        let (program, address) = start(&arguments);
+        let mut client = tcp(program.address());
+        client.echo(b"hello");
+        let page = get(address);
+        let samples = samples(&page);
+        let is = |name: &str, value: f64| {
+            let found = samples.get(format!("tidegate_{name}").as_str());
+            assert_eq!(found, Some(&value), "{backend}: {name} in {page}");
+        };
+        is("connections_limit", 20.0);
+        // Who asks is one of them, and its own question has been received.
+        is("connections_open", 2.0);
+        is("connections_accepted_total", 2.0);
+        is("sent_bytes_total", 5.0);
+        is("connections_closed_total{reason=\"idle\"}", 0.0);
+        is("lines_dropped_total{to=\"log\"}", 0.0);
+        let version = concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
+        is(&format!("build_info{version}"), 1.0);
+        drop(client);
+        until("the end is counted", || {
+            get(address).contains("{reason=\"peer_finished\"} 1\n")
+        });
+        assert_eq!(program.stop().code, Some(0));
+    }
+}
+
+#[test]
+fn every_thread_is_counted() {
+    let _bound = Watchdog::new();
+    let (program, address) = start(&["--threads", "3", "--connections", "300"]);
+    let mut clients: Vec<_> = (0..60).map(|_| tcp(program.address())).collect();
+    for client in &mut clients {
+        client.echo(b"hello");
+    }
+    // Others tell what they have counted within a second.
+    until("all are told, and who asks", || {
+        samples(&get(address))["tidegate_connections_open"] == 61.0
+    });
+    let page = get(address);
+    assert!(samples(&page)["tidegate_received_bytes_total"] >= 300.0);
+    assert_eq!(samples(&page)["tidegate_connections_limit"], 300.0);
+}
+
+#[test]
+fn other_requests_are_answered_as_http_says() {
+    let _bound = Watchdog::new();
+    let (program, address) = start(&[]);
+    for (request, status, body) in [
+        (
+            "GET /metrics?name[]=x HTTP/1.0\r\n\r\n",
+            "200 OK",
+            "tidegate_",
+        ),
+        ("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK", ""),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            "404 Not Found",
+            "/metrics",
+        ),
+        ("HEAD / HTTP/1.1\r\n\r\n", "404 Not Found", ""),
+        (
+            "POST /metrics HTTP/1.1\r\n\r\n",
+            "405 Method Not Allowed",
+            "GET",
+        ),
+        ("hello\r\n\r\n", "400 Bad Request", "HTTP/1.1"),
+        (
+            "GET /metrics HTTP/1.1\r\nno header\r\n\r\n",
+            "400 Bad Request",
+            "HTTP/1.1",
+        ),
+    ] {
+        let (said, headers, told) = ask(tcp(address), request);
+        assert_eq!(said, format!("HTTP/1.1 {status}"), "{request}");
+        assert_eq!(headers["connection"], "close");
+        assert_eq!(told.is_empty(), body.is_empty(), "{request}: {told}");
+        assert!(told.contains(body), "{request}: {told}");
+    }
+    // A byte at a time, and not at all.
+    let mut slow = tcp(address);
+    for byte in b"GET /metrics HTTP/1.1\r\nHost: x\r\n" {
+        slow.say(&[*byte]);
+    }
+    let (status, ..) = ask(slow, "\r\n");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let mut long = tcp(address);
+    long.say(&[b'x'; 4096]);
+    let _ = long.is_reset();
+    tcp(program.address()).echo(b"the service goes on");
+}
+
+#[test]
+fn metrics_have_a_socket_of_their_own_and_chat_does_not_reach_it() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("metrics");
+    let path = folder.path("m");
+    let place = format!("unix:{path}");
+    let mut program = Program::start(&["--service", "chat", "--metrics", &place]);
+    let mut asking = unix(&path);
+    asking.say(b"GET /metrics HTTP/1.1\r\n");
+    let (mut one, mut other) = (tcp(program.address()), tcp(program.address()));
+    program.statistics_when("accepted", 3);
+    one.say(b"to one\n");
+    other.hear(b"to one\n");
+    other.say(b"to other\n");
+    one.hear(b"to other\n");
+    asking.say(b"\r\n");
+    let answer = String::from_utf8(asking.rest()).expect("UTF-8");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(!answer.contains("to other"), "{answer}");
+    assert_eq!(program.stop().code, Some(0));
+    assert!(std::fs::exists(&path).is_ok_and(|there| !there));
+}
+
+#[test]
+fn a_place_in_use_is_told() {
+    let _bound = Watchdog::new();
+    let (_program, address) = start(&[]);
+    let mut command = Command::new(program());
+    command.args(["--listen", "127.0.0.1:0", "--metrics", &address.to_string()]);
+    let ended = Program::spawn(&mut command).end();
+    assert_eq!(
+        (ended.code, ended.output.as_str()),
+        (Some(1), ""),
+        "{ended:?}"
+    );
+    assert!(
+        ended.errors.contains(&address.to_string()),
+        "{}",
+        ended.errors
+    );
+    assert!(ended.errors.contains("in use"), "{}", ended.errors);
+}
+
+#[test]
+#[ignore = "needs curl"]
+fn curl_is_served() {
+    let _bound = Watchdog::new();
+    let (_program, address) = start(&[]);
+    let place = format!("http://{address}/metrics");
+    let ended = run_with(Command::new("curl").args(["-sSf", "-i", &place]), b"");
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
+    assert!(ended.output.contains("tidegate_connections_open 1\n"));
+    let ended = run_with(Command::new("curl").args(["-sSf", "-I", &place]), b"");
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
+}
+
+#[test]
+#[ignore = "needs promtool"]
+fn promtool_finds_no_fault() {
+    let _bound = Watchdog::new();
+    let (program, address) = start(&[]);
+    tcp(program.address()).echo(b"hello");
+    let page = get(address);
+    let mut promtool = Command::new("promtool");
+    let ended = run_with(promtool.args(["check", "metrics"]), page.as_bytes());
+    assert_eq!(
+        (ended.code, ended.errors.as_str()),
+        (Some(0), ""),
+        "{}",
+        ended.output
+    );
+}
