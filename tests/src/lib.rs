@@ -65,6 +65,8 @@ pub mod differ;
 mod dispatch;
 #[cfg(feature = "explore")]
 pub mod explore;
+#[cfg(feature = "kernel")]
+pub mod listed;
 #[cfg(feature = "load")]
 pub mod load;
 #[cfg(feature = "kernel")]

@@ -4,10 +4,11 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use rustix::process::Signal;
 use std::alloc::System;
+use std::os::unix::net::UnixDatagram;
 use std::thread;
 use tests::bounded::Watchdog;
 use tests::modes::MODES;
-use tests::net::{Client, pattern, tcp};
+use tests::net::{Client, pattern, tcp, unix};
 use tests::process::{Folder, Program};
 use tests::server::{Echo, memory, server};
 use tidegate::Config;
@@ -132,4 +133,41 @@ fn by_the_program() {
             .collect();
         assert!(asked.is_empty(), "{service}: {asked:#?}");
     }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn by_those_who_look_after_the_program() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("looked-after");
+    let [trace, log, control, metrics] = ["t", "l", "c", "m"].map(|name| folder.path(name));
+    let _log = UnixDatagram::bind(&log).expect("bound");
+    let log_to = format!("syslog:{log}");
+    let control_at = format!("unix:{control}");
+    let metrics_at = format!("unix:{metrics}");
+    let calls = "trace=brk,mmap,munmap,mremap,accept4";
+    let own = ["--log-to", &log_to, "--log", "trace", "--service", "echo"];
+    let places = ["--control", &control_at, "--metrics", &metrics_at];
+    let arguments = [&own[..], &places].concat();
+    let program = Program::traced(&["-e", calls], trace.as_ref(), &arguments);
+    for n in 0..100 {
+        tcp(program.address()).echo(&pattern(n, 1000));
+        let mut asking = unix(&metrics);
+        asking.say(b"GET /metrics HTTP/1.1\r\n\r\n");
+        assert!(asking.rest().starts_with(b"HTTP/1.1 200 OK\r\n"));
+        let mut operator = unix(&control);
+        operator.say(b"status\nconnections\nlog debug\ndrop 127.0.0.1\nnonsense\n");
+        operator.finish();
+        assert!(operator.rest().ends_with(b"or drain\n"));
+    }
+    let calls = program.calls(trace.as_ref());
+    let is_accept = |call: &str| call.starts_with("accept4(");
+    let first = calls.iter().position(|(_, call)| is_accept(call));
+    let calls = &calls[first.expect("an accept")..];
+    // The last things that are done give memory back.
+    let asked = calls
+        .iter()
+        .filter(|(_, call)| !is_accept(call) && !call.starts_with("munmap("));
+    let asked: Vec<_> = asked.collect();
+    assert!(asked.is_empty(), "{asked:#?}");
 }

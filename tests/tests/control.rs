@@ -1,8 +1,8 @@
 //! The control socket: an operator asks and orders, line by line; nobody else is held up by that, however slowly the
 //! operator reads.
 
+use core::net::SocketAddr;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;

@@ -1,7 +1,8 @@
 //! The counters are served as metrics beside the service, in the format of Prometheus, to whoever asks for them in HTTP.
 
+use core::net::SocketAddr;
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 use tests::bounded::{Watchdog, until};
 use tests::net::{Client, tcp, unix};

@@ -1,9 +1,11 @@
 //! The sample service files are what their readers take them for.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 use tests::bounded::Watchdog;
+use tests::listed::system_calls;
 use tests::process::{Folder, program, run_with};
 
 fn sample(name: &str) -> PathBuf {
@@ -112,4 +114,49 @@ fn the_service_is_hardened() {
     command.args(["security", "--offline=true", "--threshold=15"]);
     let ended = run_with(command.arg(folder.path("tidegate.service")), b"");
     assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
+}
+
+/// The calls of a group such as `@system-service`, or the call itself.
+fn members(name: &str) -> HashSet<String> {
+    if !name.starts_with('@') {
+        return HashSet::from([name.to_owned()]);
+    }
+    let mut command = Command::new("systemd-analyze");
+    let ended = run_with(command.args(["syscall-filter", name]), b"");
+    assert_eq!(ended.code, Some(0), "{name}: {}", ended.errors);
+    let inside = ended.output.lines().skip(1).map(str::trim);
+    let inside = inside.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    inside.flat_map(members).collect()
+}
+
+#[test]
+#[ignore = "needs systemd-analyze"]
+fn the_service_may_make_the_calls_that_it_makes() {
+    let _bound = Watchdog::new();
+    let mut allowed = HashSet::new();
+    let unit = text("tidegate.service");
+    for line in unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="))
+    {
+        let (forbids, names) = match line.strip_prefix('~') {
+            Some(names) => (true, names),
+            None => (false, line),
+        };
+        for call in names.split(' ').flat_map(members) {
+            if forbids {
+                allowed.remove(&call);
+            } else {
+                allowed.insert(call);
+            }
+        }
+    }
+    // systemd has made it another user before it starts.
+    let calls = system_calls("For `--user`");
+    let forbidden: Vec<_> = calls
+        .iter()
+        .filter(|call| !allowed.contains(*call))
+        .collect();
+    assert_eq!(forbidden, Vec::<&String>::new());
+    assert!(!allowed.contains("setuid") && !allowed.contains("mount"));
 }

@@ -4,36 +4,20 @@
 
 use seccompiler::{BpfProgram, apply_filter, compile_from_json};
 use serde_json::json;
+use std::io;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
-use std::{fs, io};
 use tests::bounded::{SOON, Watchdog, until};
+use tests::listed::system_calls;
 use tests::net::{Client, pattern, reset, tcp, unix};
 use tests::process::{Ended, Folder, Program, program};
 use tidegate::backend::Kind;
 
-/// The calls that the page lists: what is between backquotes in the first column of its tables.
 fn listed() -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let page = root.expect("a workspace").join("docs/system-calls.md");
-    let page = fs::read_to_string(page).expect("the page");
-    let cells = page.lines().filter_map(|line| line.strip_prefix("| `"));
-    let cells = cells.map(|line| line.split('|').next().expect("a cell"));
-    let mut calls: Vec<_> = cells
-        .flat_map(|cell| cell.split(['`', ' ']))
-        .filter(|call| !call.is_empty())
-        .map(ToOwned::to_owned)
-        .collect();
-    let all = calls.len();
-    assert!(all > 60, "{calls:?}");
-    calls.sort();
-    calls.dedup();
-    assert_eq!(calls.len(), all, "each is listed once");
-    calls
+    system_calls("")
 }
 
 /// Kills the whole process at any call that is not one of these.

@@ -1,6 +1,7 @@
 //! What can be asked of the control socket: lines, read into [`Command`]s.
 
 use super::arguments::LEVELS;
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use log::LevelFilter;
 use tidegate::{Escaped, Peer};
@@ -42,14 +43,42 @@ impl Target {
     }
 }
 
+/// What is wrong with a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wrong<'l> {
+    Command(&'l [u8]),
+    Target(&'l str),
+    Level(&'l str),
+}
+
+impl fmt::Display for Wrong<'_> {
+    /// With what would be right; at most 64 bytes of the line are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(line) => write!(
+                f,
+                "{}: must be status, connections, drop ADDR, log LEVEL or drain",
+                Escaped(line)
+            ),
+            Self::Target(text) => write!(
+                f,
+                "drop {}: must be ADDRESS, ADDRESS:PORT or unix#N, as connections shows",
+                Escaped(text.as_bytes())
+            ),
+            Self::Level(text) => write!(
+                f,
+                "log {}: must be off, error, warn, info, debug or trace",
+                Escaped(text.as_bytes())
+            ),
+        }
+    }
+}
+
 impl Command {
-    /// Reads a line; the error says what would be right.
-    pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
-        let unknown = || {
-            let line = Escaped(line);
-            format!("{line}: must be status, connections, drop ADDR, log LEVEL or drain")
-        };
-        let text = core::str::from_utf8(line).map_err(|_| unknown())?;
+    /// Reads a line.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, Wrong<'_>> {
+        let unknown = Wrong::Command(line);
+        let text = core::str::from_utf8(line).map_err(|_| unknown)?;
         let mut words = text.split_ascii_whitespace();
         match (words.next(), words.next(), words.next()) {
             (Some("status"), None, None) => Ok(Self::Status),
@@ -57,12 +86,12 @@ impl Command {
             (Some("drop"), Some(who), None) => target(who).map(Self::Drop),
             (Some("log"), Some(level), None) => log_level(level).map(Self::Log),
             (Some("drain"), None, None) => Ok(Self::Drain),
-            _ => Err(unknown()),
+            _ => Err(unknown),
         }
     }
 }
 
-fn target(text: &str) -> Result<Target, String> {
+fn target(text: &str) -> Result<Target, Wrong<'_>> {
     if let Some(number) = text.strip_prefix("unix#")
         && let Ok(number) = number.parse()
     {
@@ -71,18 +100,13 @@ fn target(text: &str) -> Result<Target, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(Target::Peer(Peer::Inet(address)));
     }
-    text.parse().map(Target::Host).map_err(|_| {
-        let text = Escaped(text.as_bytes());
-        format!("drop {text}: must be ADDRESS, ADDRESS:PORT or unix#N, as connections shows")
-    })
+    let host = text.parse().map(Target::Host);
+    host.map_err(|_| Wrong::Target(text))
 }
 
-fn log_level(text: &str) -> Result<LevelFilter, String> {
+fn log_level(text: &str) -> Result<LevelFilter, Wrong<'_>> {
     let found = LEVELS.iter().find(|(name, _)| *name == text);
-    found.map(|(_, level)| *level).ok_or_else(|| {
-        let text = Escaped(text.as_bytes());
-        format!("log {text}: must be off, error, warn, info, debug or trace")
-    })
+    found.map(|(_, level)| *level).ok_or(Wrong::Level(text))
 }
 
 #[cfg(test)]
@@ -126,10 +150,11 @@ mod tests {
             ("\x1b[2J", r"\x1b[2J: must be"),
             ("\u{ff}", r"\xc3\xbf: must be"),
         ] {
-            let why = Command::parse(line.as_bytes()).expect_err(line);
+            let why = Command::parse(line.as_bytes()).expect_err(line).to_string();
             assert!(why.contains(part), "{line}: {why}");
         }
-        assert!(Command::parse(b"\xff").is_err_and(|why| why.starts_with(r"\xff: ")));
+        let why = Command::parse(b"\xff").expect_err("nonsense").to_string();
+        assert!(why.starts_with(r"\xff: "), "{why}");
     }
 
     #[test]
