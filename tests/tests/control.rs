@@ -223,7 +223,13 @@ fn crowd(controlled: &Controlled) -> Vec<(String, std::net::TcpStream)> {
 #[test]
 fn a_long_answer_is_whole_for_who_reads_slowly() {
     let _bound = Watchdog::new();
-    let controlled = Controlled::start(&["--connections", "1000"]);
+    for backend in ["epoll", "uring"] {
+        a_long_answer_is_whole(backend);
+    }
+}
+
+fn a_long_answer_is_whole(backend: &str) {
+    let controlled = Controlled::start(&["--connections", "1000", "--backend", backend]);
     let mut crowd = crowd(&controlled);
     let mut operator = unix(&controlled.path);
     operator.say(b"connections\nconnections\nlog warn\n");

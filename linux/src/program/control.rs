@@ -18,9 +18,6 @@ const OK: &str = "ok\n";
 /// Connections that are looked up together, to be dropped.
 const TOGETHER: usize = 64;
 
-/// In the state of a connection: the operator says no more.
-const ENDED: u32 = 1 << 31;
-
 /// Obeys.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -33,10 +30,10 @@ impl Control {
     }
 
     /// Does what a line asks for, and says so: all of it, unless there is no room.
-    fn answer(&self, conn: &mut Conn<'_>, line: &[u8], state: &mut u32) -> Result<(), SendError> {
+    fn answer(&self, conn: &mut Conn<'_>, line: &[u8], next: &mut u32) -> Result<(), SendError> {
         match Command::parse(line) {
             Ok(Command::Status) => self.status(conn),
-            Ok(Command::Connections) => connections(conn, state),
+            Ok(Command::Connections) => connections(conn, next),
             Ok(Command::Drop(target)) => {
                 has_room(conn)?;
                 match drop_all(conn, target) {
@@ -74,10 +71,10 @@ impl Control {
 }
 
 impl Handler for Control {
-    /// The place of the table from which on connections have not been told, and [`ENDED`].
+    /// The place of the table from which on connections have not been told.
     type State = u32;
 
-    fn readable(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
+    fn readable(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
         while let Some(end) = conn.data().iter().position(|&byte| byte == b'\n') {
             let line = conn.data()[..end].trim_ascii();
             let answered = if end >= LINE {
@@ -85,7 +82,7 @@ impl Handler for Control {
             } else if line.is_empty() {
                 Ok(())
             } else {
-                self.answer(conn, line, state)
+                self.answer(conn, line, next)
             };
             if answered.is_err() {
                 // There is no room. The line stays, and is looked at again when there is.
@@ -93,16 +90,10 @@ impl Handler for Control {
             }
             conn.consume(end + 1);
         }
-        let long = conn.data().len() >= LINE && too_long(conn).is_ok();
-        if long || *state & ENDED != 0 {
+        // The peer's end is not looked for while an answer waits for room, so it finds all lines answered.
+        if conn.data().len() >= LINE && too_long(conn).is_ok() {
             conn.finish();
         }
-    }
-
-    /// What was asked before the end is answered.
-    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
-        *state |= ENDED;
-        self.readable(conn, state);
     }
 }
 
@@ -128,16 +119,16 @@ fn too_long(conn: &mut Conn<'_>) -> Result<(), SendError> {
 }
 
 /// Every connection, a line each, in the order of the table. One that comes or goes meanwhile may be told or not.
-fn connections(conn: &mut Conn<'_>, state: &mut u32) -> Result<(), SendError> {
+fn connections(conn: &mut Conn<'_>, next: &mut u32) -> Result<(), SendError> {
     loop {
         let mut text = Text::new();
-        let left = piece(conn, *state & !ENDED, &mut text);
+        let left = piece(conn, *next, &mut text);
         if left.is_none() {
             // There is room: a piece leaves it.
             let _ = text.push_str(OK);
         }
         conn.send(text.as_bytes())?;
-        *state = *state & ENDED | left.unwrap_or(0);
+        *next = left.unwrap_or(0);
         if left.is_none() {
             return Ok(());
         }
