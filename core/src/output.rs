@@ -124,7 +124,8 @@ pub enum Reason {
     Aborted,
     /// A deadline passed: the class tells which.
     Deadline(Class),
-    /// A message did not fit into the receive window: it was full, and the application could use nothing of it.
+    /// A message was too long: the receive window was full and the application could use nothing of it, or the application
+    /// said so.
     TooLong,
     /// It was idle longest when the table was full, and the policy is to evict.
     Evicted,
@@ -169,7 +170,7 @@ impl fmt::Display for Reason {
             Self::Finished => f.write_str("finished"),
             Self::Aborted => f.write_str("aborted"),
             Self::Deadline(class) => f.write_str(class.expired()),
-            Self::TooLong => f.write_str("message too long for the receive window"),
+            Self::TooLong => f.write_str("message too long"),
             Self::Evicted => f.write_str("evicted, the table was full"),
             Self::Stopping => f.write_str("server stopping"),
             Self::Failed(fault) => write!(f, "{fault}"),

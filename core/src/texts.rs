@@ -16,7 +16,7 @@ fn a_reason() {
     says(Reason::PeerFinished, "peer finished");
     says(Reason::Finished, "finished");
     says(Reason::Aborted, "aborted");
-    says(Reason::TooLong, "message too long for the receive window");
+    says(Reason::TooLong, "message too long");
     says(Reason::Evicted, "evicted, the table was full");
     says(Reason::Stopping, "server stopping");
     says(

@@ -108,6 +108,13 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// As [`finish`](Self::finish), because of a message that is longer than the application takes.
+    pub fn too_long(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.too_long_at(index);
+        }
+    }
+
     /// Closes without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
@@ -195,6 +202,10 @@ impl Dispatcher<'_> {
             Reason::Finished
         };
         self.finish_for(index, reason);
+    }
+
+    pub(crate) fn too_long_at(&mut self, index: u32) {
+        self.finish_for(index, Reason::TooLong);
     }
 
     pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {

@@ -122,7 +122,23 @@ impl Conn<'_> {
         self.sending.get_mut(self.index, span)
     }
 
-    /// Queues the first `n` bytes of the [`space`](Self::space), at most all of it.
+    /// The first `len` bytes of the [`space`](Self::space), so that what is filled in piece by piece is sent whole or not
+    /// at all: ask for the most that it can be, fill, and [`commit`](Self::commit) what it was. A handler that asks
+    /// before it takes a request from the data never has to give up an answer half way.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), for so many bytes.
+    pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
+        self.lent = 0;
+        let len = self.check_room(self.index, len, true)?;
+        let span = self.make_space(self.index, len);
+        self.lent = span.len;
+        Ok(self.sending.get_mut(self.index, span))
+    }
+
+    /// Queues the first `n` bytes of the [`space`](Self::space) or of what was [reserved](Self::reserve), at most all of
+    /// it.
     pub fn commit(&mut self, n: usize) {
         let n = width(n).min(core::mem::take(&mut self.lent));
         self.machine.commit_at(self.index, n);
@@ -159,6 +175,13 @@ impl Conn<'_> {
     pub fn finish(&mut self) {
         self.resumed = false;
         self.machine.finish_at(self.index);
+    }
+
+    /// As [`finish`](Self::finish), because a message is longer than this application takes: the reason is
+    /// [`Reason::TooLong`](crate::Reason::TooLong).
+    pub fn too_long(&mut self) {
+        self.resumed = false;
+        self.machine.too_long_at(self.index);
     }
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
@@ -244,8 +267,17 @@ impl Conn<'_> {
 
     #[inline(never)]
     fn send_anywhere(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
+        let len = self.check_room(index, bytes.len(), tell)?;
+        let span = self.make_space(index, len);
+        copy(self.sending.get_mut(index, span), bytes);
+        self.machine.commit_at(index, len);
+        Ok(())
+    }
+
+    /// Whether so many bytes can be queued; if they only cannot now, and it is to be told, `Writable` comes when they can.
+    fn check_room(&mut self, index: u32, len: usize, tell: bool) -> Result<u32, SendError> {
         let window = self.machine.windows().send;
-        let len = width(bytes.len());
+        let len = width(len);
         let slot = self.machine.slots.at(index);
         if slot.state != State::Open {
             return Err(SendError::Closed);
@@ -262,10 +294,7 @@ impl Conn<'_> {
             let room = room as usize;
             return Err(SendError::Full { room });
         }
-        let span = self.make_space(index, len);
-        copy(self.sending.get_mut(index, span), bytes);
-        self.machine.commit_at(index, len);
-        Ok(())
+        Ok(len)
     }
 
     /// Makes room for at least `len` bytes, or as many as there can be, behind what is queued, and tells where.

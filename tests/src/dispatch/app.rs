@@ -41,13 +41,15 @@ pub(super) trait Face {
     /// Puts `bytes` into the free space, commits `n`, and tells how many bytes there was space for.
     fn commit(&mut self, bytes: &[u8], n: usize) -> usize;
     fn finish(&mut self);
+    fn too_long(&mut self);
     fn abort(&mut self);
     fn pause(&mut self);
     fn resume(&mut self);
     fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError>;
     /// `None`: there is no such call.
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32>;
-    fn want_room(&mut self, n: u32);
+    /// Whether it is full, so that `Writable` will come.
+    fn want_room(&mut self, n: u32) -> bool;
     /// Whether there is no session around it: space is what lies behind what is queued, and room must be asked for.
     fn is_bare(&self) -> bool;
 }
@@ -69,7 +71,12 @@ impl Face for Conn<'_> {
         self.send(bytes)
     }
     fn commit(&mut self, bytes: &[u8], n: usize) -> usize {
-        let space = self.space();
+        // Two ways to the same bytes.
+        let room = self.room();
+        let space = match n % 2 {
+            0 => self.space(),
+            _ => self.reserve(room).unwrap_or(&mut []),
+        };
         let len = space.len();
         space.copy_from_slice(&bytes[..len]);
         self.commit(n);
@@ -77,6 +84,9 @@ impl Face for Conn<'_> {
     }
     fn finish(&mut self) {
         self.finish();
+    }
+    fn too_long(&mut self) {
+        self.too_long();
     }
     fn abort(&mut self) {
         self.abort();
@@ -93,7 +103,9 @@ impl Face for Conn<'_> {
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32> {
         Some(self.send_others(bytes))
     }
-    fn want_room(&mut self, _: u32) {}
+    fn want_room(&mut self, n: u32) -> bool {
+        matches!(self.reserve(n as usize), Err(SendError::Full { .. }))
+    }
     fn is_bare(&self) -> bool {
         false
     }
@@ -235,8 +247,15 @@ impl Shared<'_> {
             9 => self.send_others(face),
             _ => {
                 let n = u32::from(self.input.byte());
-                face.want_room(n);
-                if face.is_bare() && !gone {
+                if n == u32::from(u8::MAX) {
+                    face.too_long();
+                    let connection = self.model.get(token);
+                    connection.too_long |= !connection.finished;
+                    connection.finishes(now);
+                    connection.wants = 0;
+                } else if face.want_room(n) {
+                    self.model.get(token).wants = n;
+                } else if face.is_bare() && !gone {
                     let connection = self.model.get(token);
                     let n = n.min(WINDOWS.send);
                     if n as usize > connection.room() && !connection.finished {

@@ -258,7 +258,10 @@ impl Model {
             Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),
             Reason::Aborted => assert!(connection.aborted),
             Reason::Evicted => assert_eq!(config.full, FullTable::Evict),
-            Reason::TooLong => assert!(connection.was_full, "{token:?}"),
+            Reason::TooLong => {
+                let said = sent && connection.too_long;
+                assert!(connection.was_full || said, "{token:?}");
+            }
             Reason::Failed(fault) => assert!(connection.faults.contains(&fault), "{fault:?}"),
             Reason::Deadline(class) => {
                 let length = nanos_of(config.length(class));

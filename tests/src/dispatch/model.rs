@@ -51,6 +51,8 @@ pub(super) struct Connection {
     pub(super) taken: usize,
     pub(super) paused: bool,
     pub(super) finished: bool,
+    /// It finished because of a message that was too long.
+    pub(super) too_long: bool,
     pub(super) aborted: bool,
     pub(super) ended: bool,
     /// An attempt has shown that a direction is not ready, or the kernel has reported.
@@ -96,6 +98,7 @@ impl Connection {
             taken: 0,
             paused: false,
             finished: false,
+            too_long: false,
             aborted: false,
             ended: false,
             disturbed: false,

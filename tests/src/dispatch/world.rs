@@ -168,6 +168,9 @@ impl Face for BareConn<'_, '_, '_> {
     fn finish(&mut self) {
         self.world.core.finish(self.token);
     }
+    fn too_long(&mut self) {
+        self.world.core.too_long(self.token);
+    }
     fn abort(&mut self) {
         self.world.core.abort(self.token);
     }
@@ -183,8 +186,9 @@ impl Face for BareConn<'_, '_, '_> {
     fn send_others(&mut self, _: &[u8]) -> Option<u32> {
         None
     }
-    fn want_room(&mut self, n: u32) {
+    fn want_room(&mut self, n: u32) -> bool {
         self.world.core.want_room(self.token, n);
+        false
     }
     fn is_bare(&self) -> bool {
         true

@@ -201,6 +201,64 @@ fn a_message_longer_than_the_window_ends_the_connection() {
 }
 
 #[test]
+fn what_is_reserved_is_filled_in_and_committed_whole() {
+    let mut world = World::new::<1>(App {
+        writable: |_, _, _| {},
+        ..App::echo()
+    });
+    let a = world.connect();
+    world.fars[a].takes = 0;
+    world.lend(a, |_, conn, _| {
+        let window = TX;
+        let no = conn.reserve(TX + 1).map(|space| space.len());
+        assert_eq!(no, Err(SendError::TooLong { window }));
+        let space = conn.reserve(TX).expect("an empty window");
+        assert_eq!(space.len(), TX);
+        space[..3].copy_from_slice(b"abc");
+        conn.commit(3);
+        assert_eq!(conn.room(), TX - 3);
+        let full = conn.reserve(TX - 2).map(|space| space.len());
+        assert_eq!(full, Err(SendError::Full { room: TX - 3 }));
+    });
+    world.run();
+    assert_eq!(world.app().count("writable"), 0);
+    world.takes(a, 1);
+    assert_eq!(world.app().count("writable"), 1, "now it would fit");
+    world.lend(a, |_, conn, _| {
+        conn.reserve(TX - 2)
+            .expect("room behind what is queued")
+            .fill(b'd');
+        conn.commit(usize::MAX);
+        assert_eq!(conn.room(), 0, "no more than was reserved");
+        conn.finish();
+        let closed = conn.reserve(0).map(|space| space.len());
+        assert_eq!(closed, Err(SendError::Closed));
+    });
+    world.takes(a, usize::MAX);
+    let mut expected = b"abc".to_vec();
+    expected.extend([b'd'; TX - 2]);
+    assert_eq!(world.fars[a].heard, expected);
+}
+
+#[test]
+fn an_application_may_find_a_message_too_long() {
+    let mut world = World::new::<1>(App {
+        readable: |_, conn, _| {
+            conn.send(b"no").expect("room");
+            conn.too_long();
+            conn.finish();
+        },
+        ..App::echo()
+    });
+    let a = world.connect();
+    world.says(a, b"xx");
+    assert_eq!(world.fars[a].heard, b"no");
+    assert!(world.fars[a].got_end && !world.fars[a].gone, "it lingers");
+    world.finishes(a);
+    assert_eq!(world.app().infos[0].1, Reason::TooLong);
+}
+
+#[test]
 fn finishing_sends_what_is_queued_and_an_abort_does_not() {
     let mut world = World::new::<2>(App::echo());
     let (a, b) = (world.connect(), world.connect());
