@@ -150,6 +150,7 @@ mod directions;
 mod dispatcher;
 mod escape;
 mod event;
+pub mod framing;
 mod log;
 mod output;
 mod queue;
@@ -177,6 +178,8 @@ pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer, Transfer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;
 pub use output::{Action, Notice, Reason, Span};
+#[cfg(feature = "embedded-io")]
+pub use session::IoError;
 pub use session::{Conn, Handler, Memory, SendError, Session, Transfers};
 pub use spinning::Spinning;
 pub use stats::Stats;

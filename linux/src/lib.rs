@@ -32,6 +32,8 @@
 //! - `std` (default): the program, not this library, which is `no_std` either way.
 //! - `use-libc`: system calls through libc instead of directly.
 //! - `small`: less code and less stack, for some speed.
+//! - `cobs`: framing with COBS.
+//! - `embedded-io`: the traits of that crate for a connection.
 //! - `log`, `defmt`: where the core logs to.
 //!
 //! [`AsFd`]: rustix::fd::AsFd
@@ -59,6 +61,9 @@ pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use rustix::io::Errno;
 pub use stop::StopHandle;
+#[cfg(feature = "embedded-io")]
+pub use tidegate_core::IoError;
+pub use tidegate_core::framing;
 pub use tidegate_core::{
     Class, Config, ConfigError, Conn, Escaped, FullTable, Handler, Info, Instant, LISTENERS,
     Notice, Peer, Reason, Round, SendError, Session, Stats, Token, Trigger, Windows,

@@ -154,7 +154,7 @@ impl<'a> Store<'a> {
 
 /// Copies as much as both have. Their lengths are equal wherever this is used; what cannot be must not panic.
 #[inline]
-pub(super) fn copy(to: &mut [u8], from: &[u8]) {
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }

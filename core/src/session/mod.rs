@@ -4,6 +4,8 @@ pub(crate) mod bytes;
 mod conn;
 mod express;
 mod handler;
+#[cfg(feature = "embedded-io")]
+mod io_traits;
 mod memory;
 mod others;
 #[cfg(test)]
@@ -12,6 +14,8 @@ mod tests;
 pub use conn::{Conn, SendError};
 pub use express::Transfers;
 pub use handler::Handler;
+#[cfg(feature = "embedded-io")]
+pub use io_traits::IoError;
 pub use memory::Memory;
 
 use crate::config::{Config, ConfigError};

@@ -3,6 +3,7 @@
 mod asks;
 #[cfg(feature = "sim")]
 mod express;
+mod framing;
 mod handlers;
 mod order;
 mod others;

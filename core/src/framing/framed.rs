@@ -1,0 +1,160 @@
+//! [`Framed`]: a framing brought to connections.
+
+use super::{Decoded, Decoder, EncodeError, Encoder, FrameError};
+use crate::session::{Conn, SendError};
+use core::fmt;
+
+/// What to do about a frame that is no message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum OnError {
+    /// End the connection in an orderly way: too long a message with [`Reason::TooLong`](crate::Reason::TooLong), any
+    /// other with [`Reason::Finished`](crate::Reason::Finished).
+    Close,
+    /// Drop the frame, count it, and go on with the next. Where nothing tells where that begins
+    /// ([`FrameError::Lost`]), end the connection.
+    Skip,
+}
+
+/// A framing, and what to do about errors: one for all connections of a handler. What it remembers of each is the
+/// decoder's `Progress`, which is (part of) the handler's state.
+#[derive(Clone, Copy, Debug)]
+pub struct Framed<F> {
+    framing: F,
+    on_error: OnError,
+    errors: u64,
+}
+
+impl<F> Framed<F> {
+    /// With this framing.
+    #[must_use]
+    pub const fn new(framing: F, on_error: OnError) -> Self {
+        Self {
+            framing,
+            on_error,
+            errors: 0,
+        }
+    }
+
+    /// The framing.
+    #[must_use]
+    pub const fn framing(&self) -> &F {
+        &self.framing
+    }
+
+    /// How many frames were no messages, on all connections together.
+    #[must_use]
+    pub const fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Does what is to be done about an error.
+    pub(super) fn meet(&mut self, conn: &mut Conn<'_>, error: FrameError) {
+        self.errors = self.errors.saturating_add(1);
+        let skip = self.on_error == OnError::Skip;
+        match error {
+            FrameError::TooLong { .. } | FrameError::Malformed if skip => return,
+            FrameError::TooLong { .. } => conn.too_long(),
+            FrameError::Malformed | FrameError::Lost => conn.finish(),
+        }
+        conn.consume(usize::MAX);
+    }
+}
+
+impl<F: Decoder> Framed<F> {
+    /// Takes the next message out of the data of a connection; `None` if there is no whole one. It lies in the receive
+    /// window until the visit ends.
+    ///
+    /// It is consumed at once. A handler whose answer must fit first says `conn.reserve(longest_answer)` before.
+    ///
+    /// Work: that of the decoder, for each byte that is new; what is skipped is consumed on the way.
+    pub fn next<'a>(
+        &mut self,
+        conn: &mut Conn<'a>,
+        progress: &mut F::Progress,
+    ) -> Option<&'a [u8]> {
+        loop {
+            match self.try_next(conn, progress)? {
+                Ok(message) => return Some(message),
+                Err(error) => self.meet(conn, error),
+            }
+        }
+    }
+
+    /// The same, for a handler that answers errors itself. After one it may go on, or end the connection, with
+    /// [`Conn::too_long`] or otherwise; after [`FrameError::Lost`] nothing comes any more. They are not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`], once for each frame.
+    pub fn try_next<'a>(
+        &self,
+        conn: &mut Conn<'a>,
+        progress: &mut F::Progress,
+    ) -> Option<Result<&'a [u8], FrameError>> {
+        loop {
+            let data = conn.data();
+            match self.framing.decode(progress, data, conn.now()) {
+                Decoded::Message { message, frame } => {
+                    conn.consume(frame);
+                    return Some(Ok(data.get(message).unwrap_or(&[])));
+                }
+                Decoded::Error { error, frame } => {
+                    conn.consume(frame);
+                    return Some(Err(error));
+                }
+                // A decoder that skips nothing would be asked for ever.
+                Decoded::Skipped(0) | Decoded::Incomplete => return None,
+                Decoded::Skipped(n) => conn.consume(n),
+            }
+        }
+    }
+}
+
+impl<F: Encoder> Framed<F> {
+    /// Queues the frame of `message`, whole or not at all. It is written straight into the send window.
+    ///
+    /// # Errors
+    ///
+    /// [`SendFrameError`]. Room is asked for the longest frame that the message could have, which is more than it has only
+    /// with COBS: by one byte for each 254.
+    pub fn send(&self, conn: &mut Conn<'_>, message: &[u8]) -> Result<(), SendFrameError> {
+        let frame = conn.reserve(self.framing.frame_len(message.len()))?;
+        let n = self.framing.encode(message, frame)?;
+        conn.commit(n);
+        Ok(())
+    }
+}
+
+/// Why a message was not sent. None of it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SendFrameError {
+    /// The framing has no frame for it.
+    Encode(EncodeError),
+    /// The connection does not take it, or not now.
+    Send(SendError),
+}
+
+impl From<EncodeError> for SendFrameError {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl From<SendError> for SendFrameError {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl fmt::Display for SendFrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => error.fmt(f),
+            Self::Send(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SendFrameError {}

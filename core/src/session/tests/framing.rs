@@ -1,0 +1,223 @@
+//! Framings over connections: messages out of the receive window, frames into the send window.
+
+use super::*;
+use crate::framing::{
+    EncodeError, Framed, LengthPrefix, Lines, OnError, Scan, SendFrameError, Width,
+};
+use alloc::string::ToString;
+
+/// Notes the lines that it finds and what it missed.
+struct Reader {
+    lines: Framed<Lines>,
+    heard: Vec<String>,
+    ended: Vec<Reason>,
+}
+
+impl Handler for Reader {
+    type State = Scan;
+
+    fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
+        while let Some(line) = self.lines.next(conn, scan) {
+            self.heard.push(String::from_utf8_lossy(line).into_owned());
+        }
+    }
+
+    fn closed(&mut self, _: &mut Conn<'_>, _: &mut Scan, reason: Reason) {
+        self.ended.push(reason);
+    }
+}
+
+const WINDOW: usize = 8;
+
+/// One connection whose peer sends these pieces and then its end.
+fn read(max: usize, on_error: OnError, pieces: &[&[u8]]) -> Reader {
+    let memory = Box::leak(Box::new(Memory::<1, WINDOW, 8, Scan>::new()));
+    let reader = Reader {
+        lines: Framed::new(Lines::new(max), on_error),
+        heard: Vec::new(),
+        ended: Vec::new(),
+    };
+    let mut session = Session::new(memory, &Config::default(), reader).expect("sound");
+    let listener = session.listen(None).expect("a place");
+    let now = Instant::from_nanos(1 << 40);
+    let (mut pieces, mut rest) = (pieces.iter(), &[][..]);
+    session.handle_event(now, readable(listener));
+    for _ in 0..1000 {
+        session.handle_timeout(now);
+        let Some(action) = session.poll_output() else {
+            let Some(live) = session.machine().connections().next() else {
+                break;
+            };
+            session.handle_event(now, readable(live));
+            continue;
+        };
+        let (token, op, outcome) = match action {
+            Action::Accept { token, .. } => (token, Op::Accept, Outcome::Accepted(None)),
+            Action::Recv { token, into } => {
+                if rest.is_empty() {
+                    rest = pieces.next().copied().unwrap_or(&[]);
+                }
+                let n = rest.len().min(into.len as usize);
+                session.receive_into(token, into)[..n].copy_from_slice(&rest[..n]);
+                rest = &rest[n..];
+                let n = u32::try_from(n).expect("small");
+                (token, Op::Recv, Outcome::Complete(n))
+            }
+            Action::Send { token, from } => (token, Op::Send, Outcome::Complete(from.len)),
+            Action::Shutdown { token } => (token, Op::Shutdown, Outcome::Complete(0)),
+            Action::Close { token, .. } => (token, Op::Close, Outcome::Complete(0)),
+            Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => continue,
+            Action::Refuse { .. } | Action::Unsent { .. } => panic!("not asked for: {action:?}"),
+        };
+        session.handle_event(now, Event::Done { token, op, outcome });
+    }
+    assert!(session.machine().connections().next().is_none(), "its end");
+    let handler = session.handler_mut();
+    Reader {
+        lines: handler.lines,
+        heard: core::mem::take(&mut handler.heard),
+        ended: core::mem::take(&mut handler.ended),
+    }
+}
+
+fn readable(token: Token) -> Event {
+    Event::Ready {
+        token,
+        directions: Directions::READ,
+        closing: false,
+    }
+}
+
+/// A text of 18 bytes through a window of 8, cut everywhere.
+#[test]
+fn lines_are_found_through_a_small_window_at_every_cut() {
+    let text = b"a\nbcde\r\n\nfghij\nkl\n";
+    for first in 0..=text.len() {
+        for second in first..=text.len() {
+            let pieces = [&text[..first], &text[first..second], &text[second..]];
+            let pieces: Vec<&[u8]> = pieces
+                .into_iter()
+                .filter(|piece| !piece.is_empty())
+                .collect();
+            let reader = read(WINDOW - 2, OnError::Close, &pieces);
+            assert_eq!(
+                reader.heard,
+                ["a", "bcde", "", "fghij", "kl"],
+                "{first}, {second}"
+            );
+            assert_eq!(reader.ended, [Reason::PeerFinished]);
+        }
+    }
+}
+
+#[test]
+fn too_long_a_line_closes_or_is_skipped_as_asked() {
+    let text: &[u8] = b"ok\n12345\nmore\n";
+    let reader = read(4, OnError::Close, &[text]);
+    assert_eq!(
+        (reader.heard, reader.ended),
+        (vec_of(&["ok"]), Vec::from([Reason::TooLong]))
+    );
+    assert_eq!(reader.lines.errors(), 1);
+    let reader = read(4, OnError::Skip, &[text]);
+    assert_eq!(reader.heard, ["ok", "more"]);
+    assert_eq!(
+        (reader.lines.errors(), reader.ended),
+        (1, Vec::from([Reason::PeerFinished]))
+    );
+}
+
+/// The maximum is beyond what the window can show: the machine itself ends it.
+#[test]
+fn a_line_that_fills_the_window_closes_whatever_was_asked() {
+    for on_error in [OnError::Close, OnError::Skip] {
+        let reader = read(100, on_error, &[b"ok\n1234567", b"89\nmore\n"]);
+        assert_eq!(
+            (reader.heard, reader.ended),
+            (vec_of(&["ok"]), Vec::from([Reason::TooLong]))
+        );
+    }
+}
+
+fn vec_of(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_frame_is_sent_whole_or_not_at_all() {
+    let mut world = World::new::<1>(App {
+        writable: |_, _, _| {},
+        ..App::echo()
+    });
+    let a = world.connect();
+    world.fars[a].takes = 0;
+    let framed = Framed::new(LengthPrefix::new(Width::Two, TX), OnError::Close);
+    world.lend(a, |_, conn, _| {
+        let too_long = Err(SendFrameError::Encode(EncodeError::TooLong { max: TX }));
+        assert_eq!(framed.send(conn, b"abc"), Ok(()));
+        let room = TX - 5;
+        let full = SendFrameError::Send(SendError::Full { room });
+        assert_eq!(framed.send(conn, &[1; TX - 6]), Err(full));
+        assert_eq!(conn.room(), room, "nothing of it");
+        let window = TX;
+        let beyond = SendFrameError::Send(SendError::TooLong { window });
+        assert_eq!(framed.send(conn, &[1; TX]), Err(beyond));
+        let narrow = Framed::new(
+            LengthPrefix::new(Width::One, TX).adjustment(99),
+            OnError::Close,
+        );
+        assert_eq!(
+            narrow.send(conn, b"x"),
+            too_long,
+            "its length would be negative"
+        );
+        assert_eq!(conn.room(), room);
+        assert_eq!(framed.send(conn, b"de"), Ok(()));
+    });
+    world.run();
+    world.takes(a, usize::MAX);
+    assert_eq!(world.fars[a].heard, b"\0\x03abc\0\x02de");
+    assert_eq!(world.app().count("writable"), 1, "for what was full");
+}
+
+#[cfg(feature = "embedded-io")]
+#[test]
+fn crates_of_the_embedded_world_read_and_write() {
+    use crate::IoError;
+    use embedded_io::{BufRead, Error, ErrorKind, Read, ReadReady, Write, WriteReady};
+
+    let mut world = World::new::<1>(App {
+        readable: |_, _, _| {},
+        writable: |_, _, _| {},
+        ..App::echo()
+    });
+    let a = world.connect();
+    world.fars[a].takes = 0;
+    world.says(a, b"abcdef");
+    world.lend(a, |_, conn, _| {
+        let mut two = [0; 2];
+        conn.read_exact(&mut two).expect("two bytes");
+        assert_eq!((&two, conn.fill_buf()), (b"ab", Ok(&b"cdef"[..])));
+        BufRead::consume(conn, 3);
+        assert_eq!(conn.read_ready(), Ok(true));
+        let mut more = [0; 9];
+        assert_eq!(conn.read(&mut more), Ok(1));
+        assert_eq!((more[0], conn.read_ready()), (b'f', Ok(false)));
+        assert_eq!(conn.read(&mut more), Err(IoError::WouldBlock));
+        write!(conn, "{:>4}", 7).expect("room");
+        assert_eq!(conn.write(&[]), Ok(0));
+        assert_eq!(conn.write(&[b'x'; TX]), Ok(TX - 4), "what fits");
+        assert_eq!(conn.write_ready(), Ok(false));
+        assert_eq!(conn.write(b"y"), Err(IoError::WouldBlock));
+        assert_eq!(conn.flush(), Ok(()));
+        assert_eq!(IoError::WouldBlock.kind(), ErrorKind::Interrupted);
+    });
+    world.run();
+    world.takes(a, usize::MAX);
+    assert_eq!(world.app().count("writable"), 1);
+    assert!(world.fars[a].heard.starts_with(b"   7x"));
+    world.lend(a, |_, conn, _| {
+        conn.finish();
+        assert_eq!(conn.write(b"z"), Err(IoError::Closed));
+    });
+}
