@@ -67,6 +67,7 @@ mod dispatch;
 pub mod explore;
 #[cfg(feature = "kernel")]
 pub mod listed;
+mod framing;
 #[cfg(feature = "load")]
 pub mod load;
 #[cfg(feature = "kernel")]
@@ -83,5 +84,6 @@ mod small;
 pub mod strace;
 
 pub use dispatch::dispatch;
+pub use framing::framing;
 pub use sim::{App, Manner, State, sim};
 pub use small::{escape, token};

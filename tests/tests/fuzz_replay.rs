@@ -26,6 +26,11 @@ fn no_byte_escapes_escaping() {
     replay("escape", tests::escape, INPUTS);
 }
 
+#[test]
+fn no_cut_changes_a_message() {
+    replay("framing", tests::framing, INPUTS);
+}
+
 /// Whole worlds: fewer of them.
 #[test]
 fn no_world_breaks_a_law_or_has_no_end() {

@@ -1,0 +1,3 @@
+//! Any stream, cut anywhere; the body is in `tests`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::framing(data));
