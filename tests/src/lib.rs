@@ -4,7 +4,7 @@
 //!
 //! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay` and `shrink` talk to the real kernel, over
 //! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
-//! ([`process::program`]). Tests that need a tool, `strace`, `socat`, `nc` or `setpriv`, are ignored unless asked for,
+//! ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or `redis-cli`, are ignored unless asked for,
 //! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
 //!
 //! | file | promise |
@@ -26,11 +26,13 @@
 //! | `full` | a full table waits, refuses or evicts, as asked |
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
+//! | `http_status` | the example is a web server to browsers, benchmarks and attackers |
 //! | `inherited` | accepted connections have the options and flags of their listener |
 //! | `inject` | whatever a system call answers, nobody else is touched, nothing spins, and service resumes |
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
 //! | `load` | the load generator finds no fault with a good server, and finds out one that changes, loses or keeps back bytes |
 //! | `metrics` | the counters are served as metrics beside the service, in the format of Prometheus |
+//! | `modbus_tcp` | the example is a slave to masters that others wrote |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |
 //! | `order` | who was ready first is served first; newcomers come in a few at a time |
@@ -39,6 +41,7 @@
 //! | `privileges` | with `--user`, privileges are gone before anybody is served, in every thread, for good |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `samples` | the sample service files are what their readers take them for |
+//! | `resp_kv` | the example is a store to redis' own clients |
 //! | `segments` | one byte at a time is as good as all at once |
 //! | `service_manager` | a service manager is told that the program serves, how many, that it lives, and that it stops; it passes sockets |
 //! | `session` | a session is the same byte for byte under every backend and trigger |

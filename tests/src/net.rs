@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
 /// A stream whose every wait is bounded.
 pub trait Client: Read + Write {
@@ -148,6 +149,20 @@ pub fn unix(path: &str) -> UnixStream {
     stream.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
     stream.set_write_timeout(Some(SOON)).expect("SO_SNDTIMEO");
     stream
+}
+
+/// Has nmap find out what serves at this port of the loopback, with probes for many protocols.
+///
+/// # Panics
+///
+/// If it cannot, or takes too long.
+pub fn scan(port: &str) {
+    let mut nmap = Command::new("nmap");
+    nmap.args(["-sV", "--version-intensity", "1", "-Pn", "-n"]);
+    nmap.args(["--host-timeout", "45s", "-p", port, "127.0.0.1"]);
+    let ended = nmap.output().expect("nmap");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(said.contains("open"), "{said}");
 }
 
 /// Closes with a reset instead of an end.

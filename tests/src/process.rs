@@ -36,46 +36,54 @@ pub fn kill_all() {
 /// If it cannot be built.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-        let mut build = Command::new(cargo);
-        build.args([
-            "build",
-            "--package",
-            "linux",
-            "--bin",
-            "tidegate",
-            "--quiet",
-        ]);
-        build.args(["--message-format", "json-render-diagnostics"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        // TARGET/[TRIPLE/]PROFILE/[deps/]us: only the root of the target folder has the tag.
-        let us = env::current_exe().expect("a path");
-        let mut folders = us.ancestors().skip(1).filter(|at| !at.ends_with("deps"));
-        if let Some(folder) = folders.nth(1)
-            && !folder.join("CACHEDIR.TAG").exists()
-            && let Some(triple) = folder.file_name()
-        {
-            build.arg("--target").arg(triple);
-        }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("a workspace");
-        let built = build.current_dir(root).output().expect("cargo");
-        let said = String::from_utf8_lossy(&built.stdout);
-        let path = said
-            .split(r#""executable":""#)
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let errors = String::from_utf8_lossy(&built.stderr);
-        let path = path.unwrap_or_else(|| panic!("the program was not built: {errors}"));
-        match env::var("PROGRAM_RUNNER") {
-            Ok(runner) => wrapper(Path::new(path), &runner),
-            Err(_) => path.into(),
-        }
-    })
+    PROGRAM.get_or_init(|| build("--bin", "tidegate"))
+}
+
+/// An example of the library, built the first time that a test asks for it. A file of tests asks for one.
+///
+/// # Panics
+///
+/// If it cannot be built.
+pub fn example(name: &str) -> &'static Path {
+    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+    let path = EXAMPLE.get_or_init(|| build("--example", name));
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    assert_eq!(stem, Some(name), "one example for each file of tests");
+    path
+}
+
+fn build(kind: &str, name: &str) -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--package", "linux", kind, name, "--quiet"]);
+    build.args(["--message-format", "json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    // TARGET/[TRIPLE/]PROFILE/[deps/]us: only the root of the target folder has the tag.
+    let us = env::current_exe().expect("a path");
+    let mut folders = us.ancestors().skip(1).filter(|at| !at.ends_with("deps"));
+    if let Some(folder) = folders.nth(1)
+        && !folder.join("CACHEDIR.TAG").exists()
+        && let Some(triple) = folder.file_name()
+    {
+        build.arg("--target").arg(triple);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace");
+    let built = build.current_dir(root).output().expect("cargo");
+    let said = String::from_utf8_lossy(&built.stdout);
+    let path = said
+        .split(r#""executable":""#)
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let errors = String::from_utf8_lossy(&built.stderr);
+    let path = path.unwrap_or_else(|| panic!("{name} was not built: {errors}"));
+    match env::var("PROGRAM_RUNNER") {
+        Ok(runner) => wrapper(Path::new(path), &runner),
+        Err(_) => path.into(),
+    }
 }
 
 /// A script beside the program that runs it by way of `runner`, an emulator with its options: for a machine whose kernel
@@ -142,6 +150,16 @@ impl Program {
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_with(&[&["--listen", "127.0.0.1:0"], arguments].concat())
+    }
+
+    /// Starts an example on a port that the kernel chooses, and waits until it listens.
+    #[must_use]
+    pub fn example(name: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(example(name));
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        let mut process = Self::spawn(&mut command);
+        process.wait_for("listening on ");
+        process
     }
 
     /// Starts the program with these arguments alone, and waits until it listens.
