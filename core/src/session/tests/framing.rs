@@ -180,6 +180,46 @@ fn a_frame_is_sent_whole_or_not_at_all() {
     assert_eq!(world.app().count("writable"), 1, "for what was full");
 }
 
+#[cfg(feature = "cobs")]
+#[test]
+fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
+    use crate::framing::Cobs;
+
+    for on_error in [OnError::Skip, OnError::Close] {
+        let mut world = World::new::<1>(App {
+            readable: |_, _, _| {},
+            ..App::echo()
+        });
+        let a = world.connect();
+        let (mut framed, mut scan) = (Framed::new(Cobs::new(4), on_error), Scan::default());
+        world.says(a, b"\x02a\x01\0\x09bad\0\0\x02c\0\x03d");
+        world.lend(a, |_, conn, _| {
+            let mut plain = [0; 4];
+            assert_eq!(
+                framed.next_decoded(conn, &mut scan, &mut plain),
+                Some(&b"a\0"[..])
+            );
+            let next = framed.next_decoded(conn, &mut scan, &mut plain);
+            let skips = on_error == OnError::Skip;
+            assert_eq!(next, skips.then_some(&b"c"[..]));
+            assert_eq!(framed.next_decoded(conn, &mut scan, &mut plain), None);
+            assert_eq!(framed.errors(), 1);
+            assert_eq!(conn.data(), if skips { &b"\x03d"[..] } else { b"" });
+            assert_eq!(framed.send(conn, b"e\0").is_ok(), skips);
+        });
+        world.run();
+        let heard: &[u8] = if on_error == OnError::Skip {
+            b"\x02e\x01\0"
+        } else {
+            b""
+        };
+        assert_eq!(
+            (&world.fars[a].heard[..], world.fars[a].got_end),
+            (heard, heard.is_empty())
+        );
+    }
+}
+
 #[cfg(feature = "embedded-io")]
 #[test]
 fn crates_of_the_embedded_world_read_and_write() {
