@@ -111,6 +111,11 @@ pub fn machine_finish(m: &mut Dispatcher<'_>, token: Token) {
 }
 
 #[unsafe(no_mangle)]
+pub fn machine_too_long(m: &mut Dispatcher<'_>, token: Token) {
+    m.too_long(token);
+}
+
+#[unsafe(no_mangle)]
 pub fn machine_abort(m: &mut Dispatcher<'_>, token: Token) {
     m.abort(token);
 }

@@ -210,6 +210,11 @@ pub fn conn_space<'c>(c: &'c mut Conn<'_>) -> (usize, &'c mut [u8]) {
 }
 
 #[unsafe(no_mangle)]
+pub fn conn_reserve<'c>(c: &'c mut Conn<'_>, len: usize) -> Result<&'c mut [u8], SendError> {
+    c.reserve(len)
+}
+
+#[unsafe(no_mangle)]
 pub fn conn_commit(c: &mut Conn<'_>, n: usize) {
     c.commit(n);
 }
@@ -227,6 +232,11 @@ pub fn conn_send_others(c: &mut Conn<'_>, bytes: &[u8]) -> u32 {
 #[unsafe(no_mangle)]
 pub fn conn_finish(c: &mut Conn<'_>) {
     c.finish();
+}
+
+#[unsafe(no_mangle)]
+pub fn conn_too_long(c: &mut Conn<'_>) {
+    c.too_long();
 }
 
 #[unsafe(no_mangle)]
