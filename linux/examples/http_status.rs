@@ -41,9 +41,9 @@ Try it: curl -i http://127.0.0.1:8080/
 /// Bytes of the longest head of a request, of the longest head of an answer with a page, and of a file at a time.
 const HEAD: usize = 2000;
 const ANSWER: usize = 1024;
-const CHUNK: usize = 4096;
+const CHUNK: usize = 16 * 1024;
 
-type HttpMemory = Memory<256, 2048, { 16 * 1024 }, State>;
+type HttpMemory = Memory<256, 2048, CHUNK, State>;
 
 // All there ever is, but for the descriptors of the files that are being sent.
 const _: () = assert!(HttpMemory::SIZE <= 4_800_000);

@@ -83,8 +83,11 @@ impl Handler for Kv {
             };
             let left = out.len();
             conn.commit(room - left);
-            if command.is_err() || answered.is_err() {
-                return conn.finish();
+            match command {
+                Err(FrameError::TooLong { .. }) => return conn.too_long(),
+                Err(_) => return conn.finish(),
+                Ok(_) if answered.is_err() => return conn.abort(), // it was longer than the longest
+                Ok(_) => {}
             }
         }
     }
