@@ -68,9 +68,9 @@ pub mod differ;
 mod dispatch;
 #[cfg(feature = "explore")]
 pub mod explore;
+mod framing;
 #[cfg(feature = "kernel")]
 pub mod listed;
-mod framing;
 #[cfg(feature = "load")]
 pub mod load;
 #[cfg(feature = "kernel")]
