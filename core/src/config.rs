@@ -7,6 +7,9 @@ use core::time::Duration;
 /// Listeners that a table has places for. They never take a connection's place.
 pub const LISTENERS: usize = 16;
 
+/// Timers that belong to no connection. Each connection has one of its own beside them.
+pub const TIMERS: usize = 16;
+
 /// An operation counts for at least this many bytes of the quantum, so that operations of one byte are bounded too.
 /// 256 bytes is where the cost of a system call begins to depend on the length.
 pub const OPERATION_MIN: u32 = 256;

@@ -32,7 +32,8 @@
 //! 1. Ask the kernel what is ready, and sleep until [`poll_timeout`](Dispatcher::poll_timeout) at most: not at all if
 //!    that has passed.
 //! 2. Tell each report: [`handle_event`](Dispatcher::handle_event) with [`Event::Ready`].
-//! 3. Tell the time: [`handle_timeout`](Dispatcher::handle_timeout). A turn begins, and what came in time is known.
+//! 3. Tell the time: [`handle_timeout`](Dispatcher::handle_timeout). A turn begins, and what came in time is known. If the
+//!    application uses timers: fetch those that are due, [`poll_timer`](Dispatcher::poll_timer), until it answers `None`.
 //! 4. Until [`poll_output`](Dispatcher::poll_output) answers `None`: carry the [`Action`] out, and tell what came of it:
 //!    [`handle_event`](Dispatcher::handle_event) with [`Event::Done`]. The answer may be a [`Notice`] for the application.
 //!
@@ -165,11 +166,15 @@ mod table;
 #[cfg(test)]
 mod texts;
 mod time;
+mod timer;
 mod token;
 
-pub use config::{Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
+pub use config::{
+    Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, TIMERS, Windows,
+};
 pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::listener::ListenersFull;
+pub use dispatcher::timer::NoTimer;
 pub use dispatcher::{Dispatcher, Round, calls::Info};
 #[cfg(feature = "sim")]
 pub use dispatcher::{inspect, laws::Broken};
@@ -177,10 +182,10 @@ pub use escape::Escaped;
 pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer, Transfer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;
-pub use output::{Action, Notice, Reason, Span};
+pub use output::{Action, Alarm, Notice, Reason, Span};
 #[cfg(feature = "embedded-io")]
 pub use session::IoError;
-pub use session::{Conn, Handler, Memory, SendError, Session, Transfers};
+pub use session::{Conn, Connections, Handler, Memory, SendError, Session, Transfers};
 pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;

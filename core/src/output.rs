@@ -1,4 +1,4 @@
-//! What comes out: [`Action`] to the driver; [`Notice`] and [`Reason`] to the application.
+//! What comes out: [`Action`] to the driver; [`Notice`], [`Alarm`] and [`Reason`] to the application.
 
 use crate::config::Class;
 use crate::directions::{Directions, Trigger};
@@ -109,6 +109,21 @@ pub enum Notice {
     Ended(Token),
     /// It is gone; nothing follows about this token.
     Closed(Token, Reason),
+}
+
+/// A timer that is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Alarm {
+    /// That of a connection.
+    Connection(Token),
+    /// A free one.
+    Free {
+        /// Its number.
+        timer: u32,
+        /// How many periods have passed since it was set or told last; 1, if it is told once.
+        periods: u64,
+    },
 }
 
 /// Why a connection was closed: the first cause, whatever happened after it. `PeerFinished` and `Finished` mean that every

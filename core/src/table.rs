@@ -4,6 +4,7 @@ use crate::config::LISTENERS;
 use crate::dispatcher::{Control, Machine};
 use crate::record::Record;
 use crate::slot::Slot;
+use crate::timer::Timer;
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};
@@ -18,6 +19,7 @@ pub struct Table<const N: usize> {
     records: Vec<Record, N>,
     /// The first record of each chain of source addresses, plus one; 0 is an empty chain.
     chains: [u32; N],
+    timers: [Timer; N],
     /// Written before it is lent; until then it is no bytes, so that the table is all zeros.
     control: MaybeUninit<Control>,
 }
@@ -28,6 +30,9 @@ impl<const N: usize> Table<N> {
 
     /// Bytes of it for one connection: slot, record, head of a chain.
     pub(crate) const CONNECTION: usize = size_of::<Slot>() + size_of::<Record>() + size_of::<u32>();
+
+    /// Bytes of it for a connection's timer, touched by those that set one.
+    pub(crate) const TIMER: usize = size_of::<Timer>();
 
     /// An empty table.
     #[must_use]
@@ -43,6 +48,7 @@ impl<const N: usize> Table<N> {
             slots: Vec::new(),
             records: Vec::new(),
             chains: [0; N],
+            timers: [Timer::NONE; N],
             control: MaybeUninit::uninit(),
         }
     }
@@ -51,6 +57,7 @@ impl<const N: usize> Table<N> {
     pub(crate) fn parts(&mut self) -> Parts<'_> {
         if !self.slots.is_empty() {
             self.chains.fill(0);
+            self.timers.fill(Timer::NONE);
         }
         self.slots.clear();
         self.records.clear();
@@ -65,6 +72,7 @@ impl<const N: usize> Table<N> {
                 nowhere: &mut control.no_record,
             },
             chains: &mut self.chains,
+            timers: &mut self.timers,
             machine: &mut control.machine,
         }
     }
@@ -81,6 +89,7 @@ pub(crate) struct Parts<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
     pub(crate) chains: &'t mut [u32],
+    pub(crate) timers: &'t mut [Timer],
     pub(crate) machine: &'t mut Machine,
 }
 

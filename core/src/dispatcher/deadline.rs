@@ -291,7 +291,8 @@ impl Dispatcher<'_> {
         };
         let ahead = |by: &Instant| *by < Instant::NEVER && !self.m.stop_over && !self.is_stopped();
         let stop = self.m.stop_at.filter(ahead);
-        [classes, pause, stop].into_iter().flatten().min()
+        let timer = self.next_timer();
+        [classes, pause, stop, timer].into_iter().flatten().min()
     }
 
     /// Acts on what has passed.

@@ -16,18 +16,20 @@
 //!
 //! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15 bytes, one listener, at most [`CONNECTIONS`] connections, a quantum and a look
 //! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
-//! switched off, no stop.
+//! switched off, no stop, no timer.
 
+use super::timer::Alarms;
 use super::{Dispatcher, Turn, Visit};
 use crate::config::Class;
 use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
 use crate::output::Reason;
-use crate::queue::{NONE, Queue, Run, Timer};
+use crate::queue::{NONE, Queue, Run, Timer as Classed};
 use crate::record::Record;
 use crate::slot::{Cursors, Flags, Queued, Slot, State};
 use crate::stats::Stats;
 use crate::time::Instant;
+use crate::timer::Timer;
 use crate::token::{LISTENER_BIT, Token};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use heapless::Vec;
@@ -123,6 +125,8 @@ impl Dispatcher<'_> {
         (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
         self.m.evicting = false;
         self.chains.fill(0);
+        self.timers.fill(Timer::NONE);
+        self.m.alarms = Alarms::NONE;
         self.slots.connections.clear();
         self.records.list.clear();
         self.put_machine(&image.machine);
@@ -426,7 +430,7 @@ impl Dispatcher<'_> {
                     _ => {
                         if let Some(class) = self.slots.at(index).class {
                             let queue = self.m.timers.queue_mut(class);
-                            queue.push(&mut Timer(&mut self.slots), index);
+                            queue.push(&mut Classed(&mut self.slots), index);
                         }
                     }
                 }

@@ -37,6 +37,11 @@ impl Dispatcher<'_> {
         timers(self)?;
         counts(self)?;
         chains(self)?;
+        hold(
+            self.timers_are_sound(),
+            "timers are those of live connections, in order",
+            NONE,
+        )?;
         for index in all(self) {
             let slot = self.slots.at(index);
             windows(self, slot, index)?;

@@ -1,8 +1,9 @@
 //! [`Dispatcher`]: the four verbs.
 //!
 //! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
-//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `rounds` tells when
-//! everybody was served, `source` counts connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
+//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `timer` keeps the
+//! application's, `rounds` tells when everybody was served, `source` counts connections of one address, `calls` is the
+//! application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
 mod burst;
@@ -19,6 +20,7 @@ mod serve;
 mod source;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod timer;
 mod turn;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
@@ -32,12 +34,14 @@ use crate::slot::Flags;
 use crate::stats::Stats;
 use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
+use crate::timer::Timer;
 use crate::token::Token;
 use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
 use listener::Listener;
 pub use rounds::Round;
+use timer::Alarms;
 
 /// What the machine knows beside its slots.
 #[derive(Debug)]
@@ -61,6 +65,7 @@ pub(crate) struct Machine {
 
     now: Instant,
     timers: Timers,
+    alarms: Alarms,
     free: Queue,
     fresh: Queue,
     continuing: Queue,
@@ -184,6 +189,7 @@ impl Machine {
             hash_seed: config.hash_seed,
             now: Instant::ZERO,
             timers: Timers::new(config),
+            alarms: Alarms::NONE,
             free: Queue::EMPTY,
             fresh: Queue::EMPTY,
             continuing: Queue::EMPTY,
@@ -226,6 +232,7 @@ pub struct Dispatcher<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
     chains: &'t mut [u32],
+    timers: &'t mut [Timer],
     m: &'t mut Machine,
 }
 
@@ -248,6 +255,7 @@ impl<'t> Dispatcher<'t> {
             slots: parts.slots,
             records: parts.records,
             chains: parts.chains,
+            timers: parts.timers,
             m: parts.machine,
         })
     }
@@ -258,6 +266,7 @@ impl<'t> Dispatcher<'t> {
             slots: self.slots.reborrow(),
             records: self.records.reborrow(),
             chains: self.chains,
+            timers: self.timers,
             m: self.m,
         }
     }
@@ -284,12 +293,13 @@ impl Dispatcher<'_> {
     }
 
     /// Begins a turn, unless one goes on: takes the time in, acts on deadlines that have passed, at most 64 of them, and
-    /// lets [`poll_output`](Self::poll_output) answer again.
+    /// lets [`poll_timer`](Self::poll_timer) and [`poll_output`](Self::poll_output) answer again.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
         self.begin_turn();
         self.m.turns = self.m.turns.wrapping_add(1);
         self.m.turn.left = self.m.continuing.len();
+        self.m.alarms.begin_turn();
         self.watch_stale();
         self.expire();
     }

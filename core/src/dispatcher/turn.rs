@@ -262,6 +262,7 @@ impl Dispatcher<'_> {
         }
         slot.state = State::Closing;
         self.unlink(index);
+        self.drop_timer(index);
         self.touch(index);
     }
 }

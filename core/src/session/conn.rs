@@ -1,12 +1,8 @@
 //! [`Conn`]: what a handler is lent for one visit.
 
-use super::bytes::{NOBODY, Store, copy};
-use crate::directions::Directions;
-use crate::dispatcher::Dispatcher;
+use super::connections::Connections;
 use crate::dispatcher::calls::Info;
 use crate::event::Peer;
-use crate::output::Span;
-use crate::slot::{Cursors, State};
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
@@ -50,17 +46,13 @@ impl core::error::Error for SendError {}
 /// One connection, lent to its handler for one visit.
 #[derive(Debug)]
 pub struct Conn<'a> {
-    pub(super) machine: Dispatcher<'a>,
-    pub(super) sending: Store<'a>,
+    pub(super) all: Connections<'a>,
     /// What was received and not consumed; what is gone from its front is consumed when the visit ends.
     pub(super) data: &'a [u8],
-    pub(super) index: u32,
     pub(super) token: Token,
     pub(super) info: Option<&'a Info>,
     /// `resume` was called, and nothing after it that makes it vain.
     pub(super) resumed: bool,
-    /// Bytes of space that were lent and not committed: until then nobody else may take the area.
-    pub(super) lent: u32,
 }
 
 /// Receiving. The bytes of a visit stay where they are until it ends, so a slice of them outlives any call.
@@ -82,13 +74,13 @@ impl<'a> Conn<'a> {
     /// Receives no more: the peer is held back. What is received stays, no `readable` is called, and the time for a
     /// request does not run; the time for an idle connection does.
     pub fn pause(&mut self) {
-        self.machine.pause(self.token);
+        self.all.machine.pause(self.token);
         self.resumed = false;
     }
 
     /// Receives again; if bytes are left, `readable` is called for them at the end of this visit, once.
     pub fn resume(&mut self) {
-        self.machine.resume(self.token);
+        self.all.machine.resume(self.token);
         self.resumed = true;
     }
 }
@@ -103,23 +95,23 @@ impl Conn<'_> {
     /// until then.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.lent = 0;
-        self.send_at(self.index, bytes, true)
+        self.all.lent = 0;
+        self.all.send_at(self.all.own, bytes, true)
     }
 
     /// Bytes that can be queued now.
     #[inline]
     #[must_use]
     pub fn room(&self) -> usize {
-        self.machine.room_at(self.index) as usize
+        self.all.machine.room_at(self.all.own) as usize
     }
 
     /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
     /// queues what was put there, in the same visit and before anything else is sent on this connection.
     pub fn space(&mut self) -> &mut [u8] {
-        let span = self.make_space(self.index, u32::MAX);
-        self.lent = span.len;
-        self.sending.get_mut(self.index, span)
+        let span = self.all.make_space(self.all.own, u32::MAX);
+        self.all.lent = span.len;
+        self.all.sending.get_mut(self.all.own, span)
     }
 
     /// The first `len` bytes of the [`space`](Self::space), so that what is filled in piece by piece is sent whole or not
@@ -130,18 +122,18 @@ impl Conn<'_> {
     ///
     /// As [`send`](Self::send), for so many bytes.
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
-        self.lent = 0;
-        let len = self.check_room(self.index, len, true)?;
-        let span = self.make_space(self.index, len);
-        self.lent = span.len;
-        Ok(self.sending.get_mut(self.index, span))
+        self.all.lent = 0;
+        let len = self.all.check_room(self.all.own, len, true)?;
+        let span = self.all.make_space(self.all.own, len);
+        self.all.lent = span.len;
+        Ok(self.all.sending.get_mut(self.all.own, span))
     }
 
     /// Queues the first `n` bytes of the [`space`](Self::space) or of what was [reserved](Self::reserve), at most all of
     /// it.
     pub fn commit(&mut self, n: usize) {
-        let n = width(n).min(core::mem::take(&mut self.lent));
-        self.machine.commit_at(self.index, n);
+        let n = width(n).min(core::mem::take(&mut self.all.lent));
+        self.all.machine.commit_at(self.all.own, n);
     }
 
     /// Queues `bytes` on another connection, or none of them. Its handler is not called for it; if they do not fit,
@@ -151,43 +143,53 @@ impl Conn<'_> {
     ///
     /// [`SendError`], `Closed` also if the token names no live connection.
     pub fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
-        let index = self.machine.connection(token).ok_or(SendError::Closed)?;
-        if index == self.index {
-            self.lent = 0;
-        }
-        self.send_at(index, bytes, false)
+        self.all.send_to(token, bytes)
     }
 
     /// Queues `bytes` on every other open connection where they fit, and tells on how many they did not. Work: each
     /// place of the table that was ever used.
     pub fn send_others(&mut self, bytes: &[u8]) -> u32 {
-        let mut missed = 0u32;
-        for index in 0..self.machine.slots.used() {
-            let other = index != self.index && self.machine.slots.at(index).state == State::Open;
-            if other && self.send_at(index, bytes, false).is_err() {
-                missed = missed.saturating_add(1);
-            }
-        }
-        missed
+        self.all.send_all(bytes)
     }
 
     /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped.
     pub fn finish(&mut self) {
         self.resumed = false;
-        self.machine.finish_at(self.index);
+        self.all.machine.finish_at(self.all.own);
     }
 
     /// As [`finish`](Self::finish), because a message is longer than this application takes: the reason is
     /// [`Reason::TooLong`](crate::Reason::TooLong).
     pub fn too_long(&mut self) {
         self.resumed = false;
-        self.machine.too_long_at(self.index);
+        self.all.machine.too_long_at(self.all.own);
     }
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self) {
         self.resumed = false;
-        self.machine.abort_at(self.index);
+        self.all.machine.abort_at(self.all.own);
+    }
+}
+
+/// Its timer, for what the deadlines of the [`Config`](crate::Config) do not know of: a gap that ends a frame, an answer that
+/// is given later, a greeting that must come in time.
+impl<'a> Conn<'a> {
+    /// Has [`Handler::timer`](crate::Handler::timer) called once, `after` the time of this turn and never earlier. There is
+    /// one for each connection: it replaces what was set before. Bytes do not move it, and it is gone when the connection
+    /// closes.
+    pub fn set_timer(&mut self, after: Duration) {
+        self.all.machine.set_timer(self.token, after);
+    }
+
+    /// Takes the timer away, if it is set.
+    pub fn cancel_timer(&mut self) {
+        self.all.machine.cancel_timer(self.token);
+    }
+
+    /// All connections, and the timers that belong to none.
+    pub const fn all(&mut self) -> &mut Connections<'a> {
+        &mut self.all
     }
 }
 
@@ -204,7 +206,7 @@ impl Conn<'_> {
     pub fn info(&self) -> Info {
         match self.info {
             Some(info) => *info,
-            None => Info::of(self.machine.records.at(self.index)),
+            None => Info::of(self.all.machine.records.at(self.all.own)),
         }
     }
 
@@ -223,112 +225,18 @@ impl Conn<'_> {
     /// How long it has been open.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.machine.now().since(self.info().opened_at)
+        self.all.machine.now().since(self.info().opened_at)
     }
 
     /// The time of this turn.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.machine.now()
+        self.all.machine.now()
     }
 
     /// Every live connection, this one too.
     pub fn connections(&self) -> impl Iterator<Item = Token> + '_ {
-        self.machine.connections()
-    }
-}
-
-impl Conn<'_> {
-    /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
-    #[inline]
-    pub(super) fn send_at(
-        &mut self,
-        index: u32,
-        bytes: &[u8],
-        tell: bool,
-    ) -> Result<(), SendError> {
-        let slot = self.machine.slots.at_mut(index);
-        if slot.state == State::Open {
-            if self.sending.owner() == NOBODY && slot.tx.is_empty() {
-                self.sending.take_free(index);
-            }
-            if let Some(space) = self.sending.own_mut(index)
-                && let Some(space) = space.get_mut(slot.tx.end as usize..)
-                && let Some(space) = space.get_mut(..bytes.len())
-            {
-                copy(space, bytes);
-                slot.tx.end = slot.tx.end.wrapping_add(width(bytes.len()));
-                self.machine.touch(index);
-                return Ok(());
-            }
-        }
-        self.send_anywhere(index, bytes, tell)
-    }
-
-    #[inline(never)]
-    fn send_anywhere(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
-        let len = self.check_room(index, bytes.len(), tell)?;
-        let span = self.make_space(index, len);
-        copy(self.sending.get_mut(index, span), bytes);
-        self.machine.commit_at(index, len);
-        Ok(())
-    }
-
-    /// Whether so many bytes can be queued; if they only cannot now, and it is to be told, `Writable` comes when they can.
-    fn check_room(&mut self, index: u32, len: usize, tell: bool) -> Result<u32, SendError> {
-        let window = self.machine.windows().send;
-        let len = width(len);
-        let slot = self.machine.slots.at(index);
-        if slot.state != State::Open {
-            return Err(SendError::Closed);
-        }
-        if len > window {
-            let window = window as usize;
-            return Err(SendError::TooLong { window });
-        }
-        let room = self.machine.room_at(index);
-        if len > room {
-            if tell {
-                self.machine.want_room_at(index, len);
-            }
-            let room = room as usize;
-            return Err(SendError::Full { room });
-        }
-        Ok(len)
-    }
-
-    /// Makes room for at least `len` bytes, or as many as there can be, behind what is queued, and tells where.
-    fn make_space(&mut self, index: u32, len: u32) -> Span {
-        let window = self.machine.windows().send;
-        let sending = self.machine.is_in_flight(index, Directions::WRITE);
-        let queued = self.machine.slots.at(index).tx;
-        if !sending {
-            if queued.is_empty() {
-                self.take_area(index);
-            } else if queued.at > 0 && window.saturating_sub(queued.end) < len {
-                let span = self.machine.slots.at(index).send_span();
-                self.sending.move_to_front(index, span);
-                self.machine.slots.at_mut(index).tx = Cursors {
-                    at: 0,
-                    end: span.len,
-                };
-            }
-        }
-        let slot = self.machine.slots.at(index);
-        Span {
-            at: slot.tx.end,
-            len: slot.room(self.machine.windows(), true).min(len),
-        }
-    }
-
-    /// Gives the send area to a connection with nothing queued, unless its owner is sending from it or filling it.
-    #[inline]
-    fn take_area(&mut self, index: u32) {
-        let slot = self.machine.slots.at(self.sending.owner());
-        let lent = self.lent > 0 && self.sending.owner() == self.index;
-        if !lent && !slot.in_flight.contains(Directions::WRITE) {
-            self.sending.take(index, slot.send_span());
-        }
+        self.all.machine.connections()
     }
 }
 

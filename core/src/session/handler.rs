@@ -1,6 +1,7 @@
 //! [`Handler`]: what a user writes.
 
 use super::conn::Conn;
+use super::connections::Connections;
 use crate::output::Reason;
 
 /// What an application does with its connections. Each method is lent one connection for one visit; nothing it does can
@@ -73,8 +74,20 @@ pub trait Handler {
         conn.finish();
     }
 
+    /// Its timer is due, set by [`Conn::set_timer`]. Does nothing by default.
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        let _ = (conn, state);
+    }
+
     /// It is gone. `conn` still tells who it was; nothing can be sent to it, only to others. Does nothing by default.
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {
         let _ = (conn, state, reason);
+    }
+
+    /// The free timer of this number is due, set by [`Connections::set_timer`] or [`Connections::set_interval`].
+    /// `periods`: how many have passed since it was set or told last; 1, unless the loop was held up. Does nothing by
+    /// default.
+    fn tick(&mut self, connections: &mut Connections<'_>, timer: u32, periods: u64) {
+        let _ = (connections, timer, periods);
     }
 }

@@ -26,7 +26,7 @@ pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
 }
 
 impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
-    /// Bytes that it takes: about `N × (RX + TX + 132 + size_of::<S>())`, and one window of each kind.
+    /// Bytes that it takes: about `N × (RX + TX + 156 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for the tables of connections and listeners, and the machine itself.
@@ -40,6 +40,9 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
 
     /// Bytes of it that a connection touches which never had anything left over: its place in the table, and its state.
     pub const CONNECTION: usize = Table::<N>::CONNECTION + size_of::<S>();
+
+    /// Bytes of it that a connection touches in addition when it sets its timer.
+    pub const TIMER: usize = Table::<N>::TIMER;
 
     /// The sizes of the windows.
     pub const WINDOWS: Windows = const {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes;
 mod conn;
+mod connections;
 mod express;
 mod handler;
 #[cfg(feature = "embedded-io")]
@@ -12,6 +13,7 @@ mod others;
 mod tests;
 
 pub use conn::{Conn, SendError};
+pub use connections::Connections;
 pub use express::Transfers;
 pub use handler::Handler;
 #[cfg(feature = "embedded-io")]
@@ -24,7 +26,7 @@ use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Event, Op};
-use crate::output::{Action, Notice, Span};
+use crate::output::{Action, Alarm, Notice, Span};
 use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -121,6 +123,11 @@ impl<'m, H: Handler> Session<'m, H> {
         &mut self.handler
     }
 
+    /// Lends all connections and the timers between turns.
+    pub fn connections(&mut self) -> Connections<'_> {
+        self.handler_and_connections().1
+    }
+
     /// Lends a live connection, its state and the handler between turns; `None` if the token names none.
     pub fn lend<R>(
         &mut self,
@@ -152,10 +159,13 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// Begins a turn; see [`Dispatcher::handle_timeout`].
+    /// Begins a turn; see [`Dispatcher::handle_timeout`]. Tells the timers that are due, at most 64.
     #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
         self.machine.handle_timeout(now);
+        while let Some(alarm) = self.machine.poll_timer() {
+            self.tell_alarm(alarm);
+        }
     }
 
     /// What to do next; see [`Dispatcher::poll_output`].
@@ -237,6 +247,32 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
+    /// Out of line: the loop is the transfers'.
+    #[inline(never)]
+    fn tell_alarm(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Connection(token) => {
+                self.visit(token, None, |handler, conn, state| {
+                    handler.timer(conn, state);
+                });
+            }
+            Alarm::Free { timer, periods } => {
+                let (handler, mut all) = self.handler_and_connections();
+                handler.tick(&mut all, timer, periods);
+            }
+        }
+    }
+
+    fn handler_and_connections(&mut self) -> (&mut H, Connections<'_>) {
+        let all = Connections {
+            machine: self.machine.reborrow(),
+            sending: self.sending.reborrow(),
+            own: NOBODY,
+            lent: 0,
+        };
+        (&mut self.handler, all)
+    }
+
     /// A default state for the next connection of a slot. Slots are used in order, so there is at most one to add.
     fn renew_state(&mut self, index: u32) {
         match self.states.get_mut(index as usize) {
@@ -301,14 +337,16 @@ impl<H: Handler> Session<'_, H> {
         let index = token.index();
         let state = self.states.get_mut(index as usize)?;
         let mut conn = Conn {
-            machine: self.machine.reborrow(),
-            sending: self.sending.reborrow(),
+            all: Connections {
+                machine: self.machine.reborrow(),
+                sending: self.sending.reborrow(),
+                own: index,
+                lent: 0,
+            },
             data: self.received.get(index, data),
-            index,
             token,
             info: gone,
             resumed: false,
-            lent: 0,
         };
         let answer = call(&mut self.handler, &mut conn, state);
         if conn.resumed && !conn.data.is_empty() && gone.is_none() {

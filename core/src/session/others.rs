@@ -11,21 +11,21 @@ impl Conn<'_> {
     /// The counters of this session.
     #[must_use]
     pub fn stats(&self) -> &Stats {
-        self.machine.stats()
+        self.all.machine.stats()
     }
 
     /// What is known of a live connection, this one or another.
     #[must_use]
     pub fn info_of(&self, token: Token) -> Option<Info> {
-        self.machine.info(token)
+        self.all.machine.info(token)
     }
 
     /// Closes another connection at once, as [`abort`](Self::abort) does this one; answers whether the token names one. Its
     /// handler is told in its turn.
     pub fn abort_other(&mut self, token: Token) -> bool {
-        match self.machine.connection(token) {
-            Some(index) if index != self.index => {
-                self.machine.abort_at(index);
+        match self.all.machine.connection(token) {
+            Some(index) if index != self.all.own => {
+                self.all.machine.abort_at(index);
                 true
             }
             Some(_) | None => false,
@@ -35,11 +35,12 @@ impl Conn<'_> {
     /// As [`send_others`](Self::send_others), but only to those that `to` holds for.
     pub fn send_others_where(&mut self, bytes: &[u8], to: impl Fn(&Info) -> bool) -> u32 {
         let mut missed = 0u32;
-        for index in 0..self.machine.slots.used() {
-            let other = index != self.index && self.machine.slots.at(index).state == State::Open;
+        for index in 0..self.all.machine.slots.used() {
+            let other =
+                index != self.all.own && self.all.machine.slots.at(index).state == State::Open;
             if other
-                && to(&Info::of(self.machine.records.at(index)))
-                && self.send_at(index, bytes, false).is_err()
+                && to(&Info::of(self.all.machine.records.at(index)))
+                && self.all.send_at(index, bytes, false).is_err()
             {
                 missed = missed.saturating_add(1);
             }

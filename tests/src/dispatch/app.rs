@@ -5,7 +5,8 @@ use super::kernel::{Socket, mix};
 use super::model::{Call, Model};
 use alloc::rc::Rc;
 use core::cell::RefCell;
-use tidegate_core::{Conn, Handler, Reason, SendError, Token};
+use core::time::Duration;
+use tidegate_core::{Conn, Connections, Handler, Reason, SendError, Token};
 
 /// What the application, the driver and the checker have in common.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Shared<'a> {
     pub(super) tame: bool,
     /// Bytes queued so far, all connections together: the next byte is made of it, so that no two sends are alike.
     sent: u64,
-    trace: bool,
+    pub(super) trace: bool,
 }
 
 impl<'a> Shared<'a> {
@@ -50,6 +51,8 @@ pub(super) trait Face {
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32>;
     /// Whether it is full, so that `Writable` will come.
     fn want_room(&mut self, n: u32) -> bool;
+    fn set_timer(&mut self, after: Duration);
+    fn cancel_timer(&mut self);
     /// Whether there is no session around it: space is what lies behind what is queued, and room must be asked for.
     fn is_bare(&self) -> bool;
 }
@@ -105,6 +108,12 @@ impl Face for Conn<'_> {
     }
     fn want_room(&mut self, n: u32) -> bool {
         matches!(self.reserve(n as usize), Err(SendError::Full { .. }))
+    }
+    fn set_timer(&mut self, after: Duration) {
+        self.set_timer(after);
+    }
+    fn cancel_timer(&mut self) {
+        self.cancel_timer();
     }
     fn is_bare(&self) -> bool {
         false
@@ -184,7 +193,7 @@ impl Shared<'_> {
         }
     }
 
-    fn bytes(&mut self, n: usize) -> Vec<u8> {
+    pub(super) fn bytes(&mut self, n: usize) -> Vec<u8> {
         let from = self.sent;
         self.sent += n as u64;
         (from..self.sent).map(mix).collect()
@@ -194,7 +203,10 @@ impl Shared<'_> {
     fn act(&mut self, face: &mut dyn Face, gone: bool) {
         let token = face.token();
         let now = self.model.now;
-        let choice = self.input.below(12);
+        let choice = match self.input.byte() {
+            timer @ 228..=239 => return self.act_on_timer(face, gone, timer),
+            byte => byte % 12,
+        };
         if self.trace {
             eprintln!(
                 "             app {token:?} call {choice}, {} unread",
@@ -365,6 +377,15 @@ impl Handler for App<'_> {
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut u64) {
         assert_eq!(*state, conn.token().to_bits());
         self.visit(Some(Call::Ended), conn);
+    }
+
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut u64) {
+        assert_eq!(*state, conn.token().to_bits());
+        self.visit(Some(Call::Timer), conn);
+    }
+
+    fn tick(&mut self, all: &mut Connections<'_>, timer: u32, periods: u64) {
+        self.ticked(all, timer, periods);
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {

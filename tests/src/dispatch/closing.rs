@@ -22,6 +22,7 @@ impl<W: World> Drive<'_, W> {
         if !self.model().has_stopped() {
             self.nothing_was_lost();
         }
+        self.cancel_free_timers();
         self.stop();
     }
 

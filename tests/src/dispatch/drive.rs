@@ -135,6 +135,8 @@ impl<W: World> Drive<'_, W> {
             eprintln!("{:>12} in  turn", self.now.as_nanos());
         }
         self.world.timeout(self.now);
+        self.model().resumed = false;
+        self.model().no_timer_is_left(self.core());
         self.outputs = 0;
         self.check();
     }

@@ -204,6 +204,7 @@ impl Model {
     /// The application is told.
     pub(super) fn told(&mut self, token: Token, call: Call) {
         let kind = match call {
+            Call::Timer => return self.timer_is_told(token),
             Call::Opened => Kind::Opened,
             Call::Readable => Kind::Readable,
             Call::Writable => Kind::Writable,
@@ -243,6 +244,7 @@ impl Model {
             Call::Closed(reason) => {
                 self.closed(token, reason);
             }
+            Call::Timer => {}
         }
     }
 
@@ -431,6 +433,7 @@ impl Model {
         if core::mem::take(&mut self.shown) {
             self.settle();
         }
+        self.timers.begin_turn();
     }
 
     fn settle(&mut self) {
@@ -446,6 +449,7 @@ impl Model {
     pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
         self.settle();
         self.shown = true;
+        self.timers_are_set(core);
         for (token, connection) in self.live() {
             let source = &connection.source;
             let ending = source.cancelled || source.closing;

@@ -15,6 +15,7 @@ mod kernel;
 mod laws;
 mod model;
 mod steps;
+mod timers;
 mod world;
 
 use alloc::rc::Rc;

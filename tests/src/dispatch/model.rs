@@ -1,6 +1,7 @@
 //! [`Model`]: what the checker believes, learned only from what went in and came out, and the laws over it.
 
 use super::input::{Plan, RX, TX};
+use super::timers::{Set, Timers};
 use core::net::SocketAddr;
 use std::collections::HashMap;
 use tidegate_core::{Action, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger};
@@ -61,6 +62,7 @@ pub(super) struct Connection {
     pub(super) congested: bool,
     /// What a send asked for that was answered with `Full`.
     pub(super) wants: u32,
+    pub(super) timer: Option<Set>,
     pub(super) was_full: bool,
     pub(super) faults: Vec<Fault>,
     pub(super) opened_at: Instant,
@@ -104,6 +106,7 @@ impl Connection {
             disturbed: false,
             congested: false,
             wants: 0,
+            timer: None,
             was_full: false,
             faults: Vec::new(),
             opened_at: Instant::ZERO,
@@ -164,6 +167,8 @@ pub(super) enum Call {
     Writable,
     Ended,
     Closed(Reason),
+    /// Its timer is due: the answer to nothing.
+    Timer,
 }
 
 /// What may be told about the event that goes in, and what was.
@@ -205,8 +210,11 @@ pub(super) struct Model {
     pub(super) per_source: Option<u32>,
     pub(super) limit: u32,
     pub(super) longest: Option<u64>,
+    /// Lengths of timers are multiples of it.
+    pub(super) unit: u64,
     pub(super) config: tidegate_core::Config,
     pub(super) counted: Stats,
+    pub(super) timers: Timers,
 }
 
 impl Model {
@@ -225,8 +233,10 @@ impl Model {
             per_source: plan.per_source,
             limit: plan.limit,
             longest: plan.longest(),
+            unit: plan.unit,
             config: plan.config.clone(),
             counted: Stats::default(),
+            timers: Timers::default(),
         }
     }
 

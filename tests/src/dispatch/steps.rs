@@ -21,7 +21,14 @@ impl<W: World> Drive<'_, W> {
 
     /// One step of the input.
     pub(super) fn step(&mut self) {
-        match self.below(18) {
+        match self.byte() {
+            252.. => return self.act_on_free_timers(),
+            byte => self.step_of(byte % 18),
+        }
+    }
+
+    fn step_of(&mut self, what: u8) {
+        match what {
             0 => self.turn(),
             1 => {
                 self.pull(false);

@@ -4,7 +4,11 @@
 use super::app::{App, Face};
 use super::input::{N, RX, TX};
 use super::model::Call;
-use tidegate_core::{Action, Dispatcher, Event, Instant, Notice, SendError, Session, Span, Token};
+use super::timers::Free;
+use core::time::Duration;
+use tidegate_core::{
+    Action, Alarm, Dispatcher, Event, Instant, Notice, SendError, Session, Span, Token,
+};
 
 /// What a driver drives.
 pub(super) trait World {
@@ -18,6 +22,8 @@ pub(super) trait World {
     fn send_from(&self, token: Token, from: Span) -> &[u8];
     /// The application visits a connection between turns; whether there is one.
     fn visit(&mut self, token: Token) -> bool;
+    /// The application comes to the free timers between turns.
+    fn free(&mut self, visit: &mut dyn FnMut(&mut dyn Free));
 }
 
 impl<'a> World for Session<'_, App<'a>> {
@@ -49,6 +55,9 @@ impl<'a> World for Session<'_, App<'a>> {
         self.lend(token, |app, conn, _| app.clone().visit(None, conn))
             .is_some()
     }
+    fn free(&mut self, visit: &mut dyn FnMut(&mut dyn Free)) {
+        visit(&mut self.connections());
+    }
 }
 
 /// A dispatcher and the windows that its spans lie in.
@@ -78,6 +87,15 @@ impl World for Bare<'_, '_> {
     }
     fn timeout(&mut self, now: Instant) {
         self.core.handle_timeout(now);
+        while let Some(alarm) = self.core.poll_timer() {
+            let app = self.app.clone();
+            match alarm {
+                Alarm::Connection(token) => {
+                    app.visit(Some(Call::Timer), &mut BareConn { world: self, token });
+                }
+                Alarm::Free { timer, periods } => app.ticked(&mut self.core, timer, periods),
+            }
+        }
     }
     fn output(&mut self) -> Option<Action> {
         self.core.poll_output()
@@ -101,6 +119,9 @@ impl World for Bare<'_, '_> {
         let app = self.app.clone();
         app.visit(None, &mut BareConn { world: self, token });
         true
+    }
+    fn free(&mut self, visit: &mut dyn FnMut(&mut dyn Free)) {
+        visit(&mut self.core);
     }
 }
 
@@ -189,6 +210,12 @@ impl Face for BareConn<'_, '_, '_> {
     fn want_room(&mut self, n: u32) -> bool {
         self.world.core.want_room(self.token, n);
         false
+    }
+    fn set_timer(&mut self, after: Duration) {
+        self.world.core.set_timer(self.token, after);
+    }
+    fn cancel_timer(&mut self) {
+        self.world.core.cancel_timer(self.token);
     }
     fn is_bare(&self) -> bool {
         true

@@ -1,7 +1,8 @@
 //! [`App`]: handlers of several manners.
 
+use core::time::Duration;
 use tidegate_core::sim::Random;
-use tidegate_core::{Conn, Handler};
+use tidegate_core::{Conn, Connections, Handler};
 
 /// What a handler is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +108,12 @@ impl App {
                     space.fill(9);
                     conn.commit(n);
                 }
+                25 => {
+                    let length = Duration::from_millis(u64::from(self.random.below(3_000)));
+                    conn.set_timer(length);
+                    let _ = conn.all().set_timer(self.random.below(16), length);
+                }
+                26 => conn.cancel_timer(),
                 _ => conn.consume(self.random.length(64) as usize),
             }
         }
@@ -133,6 +140,13 @@ impl Handler for App {
     }
     fn writable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         self.act(conn, state);
+    }
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        self.act(conn, state);
+    }
+    fn tick(&mut self, all: &mut Connections<'_>, _: u32, periods: u64) {
+        assert_eq!(periods, 1, "of one that comes once");
+        all.send_all(b"tick");
     }
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         state.ended = true;

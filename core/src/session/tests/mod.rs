@@ -7,6 +7,7 @@ mod framing;
 mod handlers;
 mod order;
 mod others;
+mod timers;
 mod windows;
 
 use super::*;
@@ -32,7 +33,11 @@ struct App {
     writable: Call,
     ended: Call,
     closed: Call,
+    timer: Call,
+    tick: fn(&mut App, &mut Connections<'_>, u32),
     log: Vec<String>,
+    /// The free timers that were told, and how many periods each time.
+    ticks: Vec<(u32, u64)>,
     infos: Vec<(Info, Reason)>,
     /// Whom to send to.
     other: Option<Token>,
@@ -46,7 +51,10 @@ impl App {
             writable: |app, conn, state| (app.readable)(app, conn, state),
             ended: |_, conn, _| conn.finish(),
             closed: |_, _, _| {},
+            timer: |_, _, _| {},
+            tick: |_, _, _| {},
             log: Vec::new(),
+            ticks: Vec::new(),
             infos: Vec::new(),
             other: None,
         }
@@ -99,6 +107,16 @@ impl Handler for App {
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
         self.note("ended");
         (self.ended)(self, conn, state);
+    }
+
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
+        self.note("timer");
+        (self.timer)(self, conn, state);
+    }
+
+    fn tick(&mut self, all: &mut Connections<'_>, timer: u32, periods: u64) {
+        self.ticks.push((timer, periods));
+        (self.tick)(self, all, timer);
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u32, reason: Reason) {

@@ -26,7 +26,7 @@ use super::random::Random;
 use crate::config::{Config, ConfigError};
 use crate::directions::Trigger;
 use crate::event;
-use crate::session::{Handler, Memory, Session};
+use crate::session::{Connections, Handler, Memory, Session};
 use crate::stats::Stats;
 use crate::time::Instant;
 use alloc::format;
@@ -257,6 +257,12 @@ impl<'m, H: Handler> World<'m, H> {
     #[must_use]
     pub const fn handler(&self) -> &H {
         &self.session.handler().handler
+    }
+
+    /// All connections and the timers, as a program has them between turns. In a world that settles no interval may be set.
+    pub fn connections(&mut self) -> Connections<'_> {
+        self.busy = true;
+        self.session.connections()
     }
 
     /// The counters of the session.

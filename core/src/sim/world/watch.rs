@@ -3,7 +3,7 @@
 use super::broken::Broken;
 use crate::event::Peer;
 use crate::output::Reason;
-use crate::session::{Conn, Handler};
+use crate::session::{Conn, Connections, Handler};
 use crate::token::Token;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -102,6 +102,14 @@ impl<H: Handler> Handler for Watch<H> {
 
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         self.visit(conn, |handler, conn| handler.ended(conn, state));
+    }
+
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
+        self.visit(conn, |handler, conn| handler.timer(conn, state));
+    }
+
+    fn tick(&mut self, connections: &mut Connections<'_>, timer: u32, periods: u64) {
+        self.handler.tick(connections, timer, periods);
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {

@@ -1,0 +1,241 @@
+//! Timers: one for each connection, and [`TIMERS`] free ones, which are about none.
+//!
+//! They are exact: none is told early, and none is left out. A periodic one that was held up tells how many periods have
+//! passed, and goes on in the old beat. There are no ticks: [`poll_timeout`](Dispatcher::poll_timeout) knows the next.
+
+use super::Dispatcher;
+use crate::config::TIMERS;
+use crate::output::Alarm;
+use crate::slot::State;
+use crate::time::{Instant, nanos_of};
+use crate::timer::{self, Due, Heap, Len, Timer};
+use crate::token::Token;
+use core::fmt;
+use core::time::Duration;
+
+/// Timers told in one turn. One that is set while they are told waits for the next turn, even if it is due at once: so a
+/// handler that sets a timer of no length in its timer does not keep the connections waiting.
+const TOLD: u32 = 64;
+
+/// There is no such timer: there are [`TIMERS`], numbered from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NoTimer(pub u32);
+
+impl fmt::Display for NoTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(timer) = self;
+        write!(f, "no timer {timer}; there are {TIMERS}, numbered from 0")
+    }
+}
+
+impl core::error::Error for NoTimer {}
+
+/// What is known of timers beside those of the connections.
+#[derive(Debug)]
+pub(super) struct Alarms {
+    /// How many connections have a timer set.
+    connections: Len,
+    free: [Timer; TIMERS],
+    free_len: Len,
+    /// The length of a period in nanoseconds; 0: told once.
+    periods: [u64; TIMERS],
+    /// How many were ever set.
+    turn: u64,
+    /// Those that were set before this turn began may be told in it, so many of them.
+    before: u64,
+    left: u32,
+}
+
+impl Alarms {
+    pub(super) const NONE: Self = Self {
+        connections: Len::NONE,
+        free: [Timer::NONE; TIMERS],
+        free_len: Len::NONE,
+        periods: [0; TIMERS],
+        turn: 0,
+        before: 0,
+        left: 0,
+    };
+
+    fn next_turn(&mut self) -> u64 {
+        self.turn = self.turn.saturating_add(1);
+        self.turn
+    }
+
+    fn free(&mut self) -> Heap<'_> {
+        Heap {
+            timers: &mut self.free,
+            len: &mut self.free_len,
+        }
+    }
+
+    /// A turn begins: those that are set may be told.
+    pub(super) const fn begin_turn(&mut self) {
+        self.before = self.turn;
+        self.left = TOLD;
+    }
+}
+
+/// Timers of connections. A token that names no live connection changes nothing. Lengths are counted from the time of this
+/// turn, [`now`](Dispatcher::now). Work: the logarithm of the number of timers that are set.
+impl Dispatcher<'_> {
+    /// Answers [`Alarm::Connection`] once `after` has passed, once. It replaces what was set before; what happens on the
+    /// connection does not move it; when the connection closes it is gone.
+    pub fn set_timer(&mut self, token: Token, after: Duration) {
+        if let Some(index) = self.connection(token)
+            && self.slots.at(index).state != State::Closing
+        {
+            let at = self.m.now.plus(after);
+            let turn = self.m.alarms.next_turn();
+            self.timers_of_connections().set(index, at, turn);
+        }
+    }
+
+    /// Takes the timer of a connection away, if it is set.
+    pub fn cancel_timer(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.drop_timer(index);
+        }
+    }
+
+    /// When the timer of a connection is due; `None`: it is not set.
+    #[must_use]
+    pub fn timer(&self, token: Token) -> Option<Instant> {
+        let index = self.connection(token)?;
+        timer::due(self.timers, index).map(|due| due.at)
+    }
+
+    /// A connection that closes has no timer any more.
+    pub(super) fn drop_timer(&mut self, index: u32) {
+        self.timers_of_connections().cancel(index);
+    }
+
+    fn timers_of_connections(&mut self) -> Heap<'_> {
+        Heap {
+            timers: self.timers,
+            len: &mut self.m.alarms.connections,
+        }
+    }
+}
+
+/// Free timers, numbered from 0: the application gives them their meaning. They outlive every connection, and a stop.
+impl Dispatcher<'_> {
+    /// Answers [`Alarm::Free`] once `after` has passed, once. It replaces what was set before under this number.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTimer`]: there are [`TIMERS`].
+    pub fn set_free_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
+        self.start_free_timer(timer, nanos_of(after), 0)
+    }
+
+    /// Answers [`Alarm::Free`] each time that `period` has passed, from now on. When it is told late, it says how many
+    /// periods have passed, and the next one is due when it would have been anyway. A period of zero counts as 1 ns.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTimer`]: there are [`TIMERS`].
+    pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
+        let period = nanos_of(period).max(1);
+        self.start_free_timer(timer, period, period)
+    }
+
+    fn start_free_timer(&mut self, timer: u32, after: u64, period: u64) -> Result<(), NoTimer> {
+        let alarms = &mut self.m.alarms;
+        let known = alarms.periods.get_mut(timer as usize);
+        *known.ok_or(NoTimer(timer))? = period;
+        let at = self.m.now.plus_nanos(after);
+        let turn = alarms.next_turn();
+        alarms.free().set(timer, at, turn);
+        Ok(())
+    }
+
+    /// Takes a free timer away, if it is set.
+    pub fn cancel_free_timer(&mut self, timer: u32) {
+        self.m.alarms.free().cancel(timer);
+    }
+
+    /// When a free timer is due next; `None`: it is not set.
+    #[must_use]
+    pub fn free_timer(&self, timer: u32) -> Option<Instant> {
+        timer::due(&self.m.alarms.free, timer).map(|due| due.at)
+    }
+}
+
+impl Dispatcher<'_> {
+    /// The next timer that is due; `None`: no more in this turn. To be called
+    /// after [`handle_timeout`](Self::handle_timeout) until it answers `None`, which it does after 64 at most; what is
+    /// not fetched is told in a later turn. They come in the order in which they are due, and those that are due together
+    /// in the order in which they were set.
+    pub fn poll_timer(&mut self) -> Option<Alarm> {
+        let (connection, free) = self.first_timers();
+        // Between equals the turn decides, and no two have the same.
+        let of_free = match (connection, free) {
+            (Some(connection), Some(free)) => free < connection,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        let due = if of_free { free? } else { connection? };
+        let alarms = &mut self.m.alarms;
+        if due.at > self.m.now || due.turn > alarms.before || alarms.left == 0 {
+            return None;
+        }
+        alarms.left = alarms.left.saturating_sub(1);
+        if of_free {
+            let periods = self.tick(due);
+            let timer = due.timer;
+            return Some(Alarm::Free { timer, periods });
+        }
+        self.drop_timer(due.timer);
+        Some(Alarm::Connection(self.token(due.timer)))
+    }
+
+    /// Takes a free timer that is due out, or sets it to its next period; how many periods have passed.
+    fn tick(&mut self, due: Due) -> u64 {
+        let late = self.m.now.nanos_since(due.at);
+        let alarms = &mut self.m.alarms;
+        let period = alarms.periods.get(due.timer as usize).copied();
+        let Some(more) = late.checked_div(period.unwrap_or(0)) else {
+            alarms.free().cancel(due.timer);
+            return 1;
+        };
+        let periods = more.saturating_add(1);
+        let passed = periods.saturating_mul(period.unwrap_or(0));
+        let turn = alarms.next_turn();
+        alarms
+            .free()
+            .set(due.timer, due.at.plus_nanos(passed), turn);
+        periods
+    }
+
+    fn first_timers(&self) -> (Option<Due>, Option<Due>) {
+        let alarms = &self.m.alarms;
+        (
+            timer::first(self.timers, alarms.connections),
+            timer::first(&alarms.free, alarms.free_len),
+        )
+    }
+
+    /// When the next timer is due.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        let (connection, free) = self.first_timers();
+        let first = [connection, free].into_iter().flatten().min();
+        first.map(|due| due.at).filter(|at| *at < Instant::NEVER)
+    }
+
+    /// Whether both heaps are sound, and only live connections have a timer.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn timers_are_sound(&self) -> bool {
+        let alarms = &self.m.alarms;
+        let idle = |index: &u32| {
+            let slot = self.slots.at(*index);
+            !slot.is_live() || slot.state == State::Closing
+        };
+        timer::is_sound(self.timers, alarms.connections)
+            && timer::is_sound(&alarms.free, alarms.free_len)
+            && (0..self.slots.used())
+                .filter(idle)
+                .all(|index| timer::due(self.timers, index).is_none())
+    }
+}

@@ -1,0 +1,220 @@
+//! [`Connections`]: all of them, for what is about none in particular.
+
+use super::bytes::{NOBODY, Store, copy};
+use super::conn::{SendError, width};
+use crate::directions::Directions;
+use crate::dispatcher::Dispatcher;
+use crate::dispatcher::calls::Info;
+use crate::dispatcher::timer::NoTimer;
+use crate::output::Span;
+use crate::slot::{Cursors, State};
+use crate::time::Instant;
+use crate::token::Token;
+use core::time::Duration;
+
+/// All connections of a session, each by its token, and the timers: what a handler is lent in calls that are about no
+/// connection, and what every [`Conn`](crate::Conn) lends by [`Conn::all`](crate::Conn::all).
+#[derive(Debug)]
+pub struct Connections<'a> {
+    pub(super) machine: Dispatcher<'a>,
+    pub(super) sending: Store<'a>,
+    /// The connection that is being visited; [`NOBODY`] is, between visits.
+    pub(super) own: u32,
+    /// Bytes of its space that were lent and not committed: until then nobody else may take the area.
+    pub(super) lent: u32,
+}
+
+/// Connections, each by its token.
+impl Connections<'_> {
+    /// Every live connection.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
+        self.machine.connections()
+    }
+
+    /// What is known of a connection; `None` if the token names no live one.
+    #[must_use]
+    pub fn info(&self, token: Token) -> Option<Info> {
+        self.machine.info(token)
+    }
+
+    /// Queues `bytes` on a connection, or none of them. Its handler is not called for it; if they do not fit, nobody is
+    /// told when they would.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], `Closed` also if the token names no live connection.
+    pub fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
+        let index = self.machine.connection(token).ok_or(SendError::Closed)?;
+        if index == self.own {
+            self.lent = 0;
+        }
+        self.send_at(index, bytes, false)
+    }
+
+    /// Queues `bytes` on every open connection where they fit, but for the one that is being visited, and tells on how
+    /// many they did not. Work: each place of the table that was ever used.
+    pub fn send_all(&mut self, bytes: &[u8]) -> u32 {
+        let mut missed = 0u32;
+        for index in 0..self.machine.slots.used() {
+            let other = index != self.own && self.machine.slots.at(index).state == State::Open;
+            if other && self.send_at(index, bytes, false).is_err() {
+                missed = missed.saturating_add(1);
+            }
+        }
+        missed
+    }
+
+    /// Finishes a connection, as [`Conn::finish`](crate::Conn::finish) does.
+    pub fn finish(&mut self, token: Token) {
+        self.machine.finish(token);
+    }
+
+    /// Aborts a connection, as [`Conn::abort`](crate::Conn::abort) does.
+    pub fn abort(&mut self, token: Token) {
+        self.machine.abort(token);
+    }
+
+    /// The time of this turn.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.machine.now()
+    }
+}
+
+/// Timers: see [`Conn::set_timer`](crate::Conn::set_timer) for those of connections. The free ones are numbered from 0 to
+/// [`TIMERS`](crate::TIMERS); what each is for, the application decides. They are counted from [`now`](Self::now), told by
+/// [`Handler::tick`](crate::Handler::tick), and never told early.
+impl Connections<'_> {
+    /// Sets the timer of a connection; a token that names no live one changes nothing.
+    pub fn set_timer_of(&mut self, token: Token, after: Duration) {
+        self.machine.set_timer(token, after);
+    }
+
+    /// Takes the timer of a connection away, if it is set.
+    pub fn cancel_timer_of(&mut self, token: Token) {
+        self.machine.cancel_timer(token);
+    }
+
+    /// Has `tick` called once, after this time. Replaces what was set under this number.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
+    pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
+        self.machine.set_free_timer(timer, after)
+    }
+
+    /// Has `tick` called each time that `period` has passed, from now on; no period is lost or drifts, however late the
+    /// call is. Replaces what was set under this number. A period of zero counts as 1 ns.
+    ///
+    /// # Errors
+    ///
+    /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
+    pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
+        self.machine.set_interval(timer, period)
+    }
+
+    /// Takes a free timer away, if it is set.
+    pub fn cancel_timer(&mut self, timer: u32) {
+        self.machine.cancel_free_timer(timer);
+    }
+}
+
+impl Connections<'_> {
+    /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
+    #[inline]
+    pub(super) fn send_at(
+        &mut self,
+        index: u32,
+        bytes: &[u8],
+        tell: bool,
+    ) -> Result<(), SendError> {
+        let slot = self.machine.slots.at_mut(index);
+        if slot.state == State::Open {
+            if self.sending.owner() == NOBODY && slot.tx.is_empty() {
+                self.sending.take_free(index);
+            }
+            if let Some(space) = self.sending.own_mut(index)
+                && let Some(space) = space.get_mut(slot.tx.end as usize..)
+                && let Some(space) = space.get_mut(..bytes.len())
+            {
+                copy(space, bytes);
+                slot.tx.end = slot.tx.end.wrapping_add(width(bytes.len()));
+                self.machine.touch(index);
+                return Ok(());
+            }
+        }
+        self.send_anywhere(index, bytes, tell)
+    }
+
+    #[inline(never)]
+    fn send_anywhere(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
+        let len = self.check_room(index, bytes.len(), tell)?;
+        let span = self.make_space(index, len);
+        copy(self.sending.get_mut(index, span), bytes);
+        self.machine.commit_at(index, len);
+        Ok(())
+    }
+
+    /// Whether so many bytes can be queued; if they only cannot now, and it is to be told, `Writable` comes when they can.
+    pub(super) fn check_room(
+        &mut self,
+        index: u32,
+        len: usize,
+        tell: bool,
+    ) -> Result<u32, SendError> {
+        let window = self.machine.windows().send;
+        let len = width(len);
+        let slot = self.machine.slots.at(index);
+        if slot.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        if len > window {
+            let window = window as usize;
+            return Err(SendError::TooLong { window });
+        }
+        let room = self.machine.room_at(index);
+        if len > room {
+            if tell {
+                self.machine.want_room_at(index, len);
+            }
+            let room = room as usize;
+            return Err(SendError::Full { room });
+        }
+        Ok(len)
+    }
+
+    /// Makes room for at least `len` bytes, or as many as there can be, behind what is queued, and tells where.
+    pub(super) fn make_space(&mut self, index: u32, len: u32) -> Span {
+        let window = self.machine.windows().send;
+        let sending = self.machine.is_in_flight(index, Directions::WRITE);
+        let queued = self.machine.slots.at(index).tx;
+        if !sending {
+            if queued.is_empty() {
+                self.take_area(index);
+            } else if queued.at > 0 && window.saturating_sub(queued.end) < len {
+                let span = self.machine.slots.at(index).send_span();
+                self.sending.move_to_front(index, span);
+                self.machine.slots.at_mut(index).tx = Cursors {
+                    at: 0,
+                    end: span.len,
+                };
+            }
+        }
+        let slot = self.machine.slots.at(index);
+        Span {
+            at: slot.tx.end,
+            len: slot.room(self.machine.windows(), true).min(len),
+        }
+    }
+
+    /// Gives the send area to a connection with nothing queued, unless its owner is sending from it or filling it.
+    #[inline]
+    fn take_area(&mut self, index: u32) {
+        let slot = self.machine.slots.at(self.sending.owner());
+        let lent = self.lent > 0 && self.sending.owner() == self.own;
+        if !lent && !slot.in_flight.contains(Directions::WRITE) {
+            self.sending.take(index, slot.send_span());
+        }
+    }
+}
