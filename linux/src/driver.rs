@@ -18,8 +18,8 @@ use rustix::io::Errno;
 use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
-    Action, Config, Directions, Event, Handler, Instant, Op, Outcome, Session, Spinning, Stats,
-    Token, Trigger,
+    Action, Config, Connections, Directions, Event, Handler, Instant, Op, Outcome, Session,
+    Spinning, Stats, Token, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -260,6 +260,11 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             return Some(Instant::ZERO);
         }
         self.session.poll_timeout()
+    }
+
+    /// All connections and the timers, between turns and before the first: see [`Connections`].
+    pub fn connections(&mut self) -> Connections<'_> {
+        self.session.connections(clock::now())
     }
 
     /// The session, to look at: counters, handler, connections.

@@ -65,8 +65,9 @@ pub use stop::StopHandle;
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::{
-    Class, Config, ConfigError, Conn, Escaped, FullTable, Handler, Info, Instant, LISTENERS,
-    Notice, Peer, Reason, Round, SendError, Session, Stats, Token, Trigger, Windows,
+    Class, Config, ConfigError, Conn, Connections, Escaped, FullTable, Handler, Info, Instant,
+    LISTENERS, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats, TIMERS, Token,
+    Trigger, Windows,
 };
 
 /// The code in the README is compiled.

@@ -21,7 +21,7 @@ pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
 }
 
 impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
-    /// Bytes that it takes: about `N × (RX + TX + 140 + size_of::<S>())`, and one window of each kind.
+    /// Bytes that it takes: about `N × (RX + TX + 164 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for the tables of connections and listeners, and the machine itself.
@@ -40,6 +40,9 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     /// descriptor.
     pub const CONNECTION: usize =
         tidegate_core::Memory::<N, RX, TX, S>::CONNECTION + size_of::<Option<OwnedFd>>();
+
+    /// Bytes of it that a connection touches in addition when it sets its timer.
+    pub const TIMER: usize = tidegate_core::Memory::<N, RX, TX, S>::TIMER;
 
     /// The sizes of the windows.
     pub const WINDOWS: Windows = tidegate_core::Memory::<N, RX, TX, S>::WINDOWS;

@@ -17,7 +17,7 @@ use defmt_or_log::{trace, warn};
 const STALE_TURNS: u8 = 8;
 
 impl Dispatcher<'_> {
-    pub(super) fn advance_clock(&mut self, now: Instant) {
+    pub(crate) fn advance_clock(&mut self, now: Instant) {
         if now > self.m.now {
             self.m.now = now;
         }

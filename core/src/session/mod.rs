@@ -123,12 +123,15 @@ impl<'m, H: Handler> Session<'m, H> {
         &mut self.handler
     }
 
-    /// Lends all connections and the timers between turns.
-    pub fn connections(&mut self) -> Connections<'_> {
+    /// Lends all connections and the timers between turns. `now` is what timers are counted from: the last turn may be
+    /// long ago, or there was none yet.
+    pub fn connections(&mut self, now: Instant) -> Connections<'_> {
+        self.machine.advance_clock(now);
         self.handler_and_connections().1
     }
 
-    /// Lends a live connection, its state and the handler between turns; `None` if the token names none.
+    /// Lends a live connection, its state and the handler between turns; `None` if the token names none. Its time is the
+    /// one that was told last.
     pub fn lend<R>(
         &mut self,
         token: Token,

@@ -220,7 +220,7 @@ mod tests {
         let windows = windows.receive as usize + windows.send as usize;
         assert_eq!(
             each,
-            ServerMemory::CONNECTION + BackendPlaces::PLACE + windows
+            ServerMemory::CONNECTION + ServerMemory::TIMER + BackendPlaces::PLACE + windows
         );
     }
 

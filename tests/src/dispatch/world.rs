@@ -56,7 +56,8 @@ impl<'a> World for Session<'_, App<'a>> {
             .is_some()
     }
     fn free(&mut self, visit: &mut dyn FnMut(&mut dyn Free)) {
-        visit(&mut self.connections());
+        let now = self.machine().now();
+        visit(&mut self.connections(now));
     }
 }
 

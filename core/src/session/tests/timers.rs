@@ -6,6 +6,12 @@ use crate::TIMERS;
 const NANO: Duration = Duration::from_nanos(1);
 const SECOND: Duration = Duration::from_secs(1);
 
+impl World {
+    fn all(&mut self) -> Connections<'_> {
+        self.session.connections(self.now)
+    }
+}
+
 /// What is told at the next due time, reached without a detour.
 fn to_next(world: &mut World) -> Duration {
     let due = world.session.poll_timeout().expect("something is due");
@@ -63,7 +69,7 @@ fn it_goes_with_its_connection() {
     world.run();
     let old = world.token(who);
     assert_eq!(world.app().count("closed"), 1);
-    world.session.connections().set_timer_of(old, SECOND);
+    world.all().set_timer_of(old, SECOND);
     let next = world.connect();
     assert_eq!(world.token(next).index(), old.index(), "the same place");
     world.later(SECOND * 2);
@@ -74,7 +80,7 @@ fn it_goes_with_its_connection() {
 fn a_period_is_neither_lost_nor_moved_by_being_late() {
     let mut world = World::new::<1>(App::echo());
     let start = world.now;
-    let mut all = world.session.connections();
+    let mut all = world.all();
     all.set_interval(2, SECOND).expect("a timer");
     all.set_timer(0, SECOND * 3).expect("a timer");
     world.later(SECOND);
@@ -83,7 +89,7 @@ fn a_period_is_neither_lost_nor_moved_by_being_late() {
     let due = world.session.machine().free_timer(2);
     assert_eq!(due, Some(start.plus(SECOND * 5)), "the old beat");
     assert_eq!(to_next(&mut world), SECOND / 2);
-    world.session.connections().cancel_timer(2);
+    world.all().cancel_timer(2);
     assert_eq!(world.session.poll_timeout(), None, "tickless");
     let told: u64 = world.app().ticks.iter().map(|(_, periods)| *periods).sum();
     assert_eq!(told, 1 + 5);
@@ -95,7 +101,7 @@ fn what_is_due_together_comes_in_the_order_in_which_it_was_set() {
     let (one, two) = (world.connect(), world.connect());
     world.app().timer = |app, conn, _| app.ticks.push((100 + conn.token().index(), 0));
     let (one, two) = (world.token(one), world.token(two));
-    let mut all = world.session.connections();
+    let mut all = world.all();
     all.set_timer(7, SECOND).expect("a timer");
     all.set_timer_of(two, SECOND);
     all.set_timer(3, SECOND).expect("a timer");
@@ -155,7 +161,7 @@ fn a_tick_reaches_every_connection() {
         all.finish(three);
         assert_eq!(all.send_to(three, b"!"), Err(SendError::Closed));
     };
-    let mut all = world.session.connections();
+    let mut all = world.all();
     all.set_timer(0, SECOND).expect("a timer");
     world.later(SECOND);
     assert_eq!(world.fars[one].heard, b"beat");
@@ -168,7 +174,7 @@ fn a_tick_reaches_every_connection() {
 fn there_are_so_many_free_ones() {
     let mut world = World::new::<1>(App::echo());
     let last = u32::try_from(TIMERS).expect("few") - 1;
-    let mut all = world.session.connections();
+    let mut all = world.all();
     assert_eq!(all.set_timer(last, SECOND), Ok(()));
     let beyond = all.set_timer(last + 1, SECOND).expect_err("beyond");
     assert_eq!(
@@ -180,9 +186,21 @@ fn there_are_so_many_free_ones() {
 }
 
 #[test]
+fn it_is_counted_from_the_time_that_is_told_with_the_loan() {
+    let mut world = World::new::<1>(App::echo());
+    // The last turn was long ago.
+    world.now = world.now.plus(SECOND * 100);
+    world.all().set_timer(0, SECOND).expect("a timer");
+    world.later(SECOND - NANO);
+    assert_eq!(world.app().ticks, [], "early");
+    world.later(NANO);
+    assert_eq!(world.app().ticks, [(0, 1)]);
+}
+
+#[test]
 fn one_that_never_comes_does_not_wake_the_loop() {
     let mut world = World::new::<1>(App::echo());
-    let mut all = world.session.connections();
+    let mut all = world.all();
     all.set_timer(0, Duration::MAX).expect("a timer");
     assert_eq!(world.session.poll_timeout(), None);
 }
@@ -218,7 +236,7 @@ fn a_new_session_in_old_memory_has_no_timer() {
             },
         );
         assert_eq!(session.machine().timer(token), None);
-        let mut all = session.connections();
+        let mut all = session.connections(now);
         all.set_timer_of(token, SECOND);
         all.set_timer(0, SECOND).expect("a timer");
         assert_eq!(session.machine().timer(token), Some(now.plus(SECOND)));

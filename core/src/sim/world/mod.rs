@@ -262,7 +262,7 @@ impl<'m, H: Handler> World<'m, H> {
     /// All connections and the timers, as a program has them between turns. In a world that settles no interval may be set.
     pub fn connections(&mut self) -> Connections<'_> {
         self.busy = true;
-        self.session.connections()
+        self.session.connections(self.now)
     }
 
     /// The counters of the session.
