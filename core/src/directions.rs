@@ -20,6 +20,15 @@ impl Directions {
     /// Both.
     pub const BOTH: Self = Self(3);
 
+    /// The set of these bits: 1 for READ, 2 for WRITE.
+    pub(crate) const fn of_bits(bits: u32) -> Self {
+        Self((bits & 3) as u8)
+    }
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0 as u32
+    }
+
     /// Whether nothing is in the set.
     #[must_use]
     pub const fn is_empty(self) -> bool {

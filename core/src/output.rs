@@ -109,6 +109,8 @@ pub enum Notice {
     Ended(Token),
     /// It is gone; nothing follows about this token.
     Closed(Token, Reason),
+    /// A watched descriptor is ready in these directions; or it cannot be watched any more, and why. Nothing follows then.
+    Watched(Token, Result<Directions, Fault>),
 }
 
 /// A timer that is due.

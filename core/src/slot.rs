@@ -12,7 +12,8 @@
 //!    └───────────────────────────── Closing ◀─────────────────┘      join what is in flight, disarm, Close
 //!
 //!   A slot whose generation has come to its last value becomes Retired instead of Free.
-//!   A listener is Listening until it is drained or fails, then Closing, then Free.
+//!   A listener is Listening until it is drained or fails, then Closing, then Free; a descriptor that is watched is
+//!   Watching until that is given up or cannot be done, then Closing, then Free.
 //! ```
 
 use crate::config::{Class, Windows};
@@ -39,6 +40,8 @@ pub(crate) enum State {
     Closing,
     /// A listener that accepts.
     Listening,
+    /// A descriptor of the application's, whose readiness it is told of.
+    Watching,
     /// Used up: its next generation would repeat an old token.
     Retired,
 }
@@ -57,6 +60,9 @@ impl Flags {
     pub(crate) const PAUSED: Self = Self(1 << 2);
     /// `Opened` was told, so `Closed` is owed.
     pub(crate) const TOLD: Self = Self(1 << 3);
+    /// Of a source that is no connection: a descriptor that is watched, no listener. The same bit: of neither anybody is
+    /// told that it was opened.
+    pub(crate) const WATCHED: Self = Self::TOLD;
     /// A byte has been received.
     pub(crate) const SPOKEN: Self = Self(1 << 4);
     /// The last report named a direction that nobody wanted.
@@ -121,9 +127,12 @@ impl Flags {
         match state {
             State::Finishing | State::Lingering => Self(!opened.0),
             State::Closing => ends.or(Self::TOLD).or(Self::RESET),
-            State::Free | State::Reserved | State::Open | State::Listening | State::Retired => {
-                Self(u16::MAX)
-            }
+            State::Free
+            | State::Reserved
+            | State::Open
+            | State::Listening
+            | State::Watching
+            | State::Retired => Self(u16::MAX),
         }
     }
 }
@@ -176,7 +185,8 @@ pub(crate) struct Slot {
     /// The application's bytes that the kernel has not taken.
     pub(crate) tx: Cursors,
     pub(crate) generation: u32,
-    /// The room whose lack was answered with `Full`; 0: nobody waits for room.
+    /// The room whose lack was answered with `Full`; 0: nobody waits for room. Of a descriptor that is watched, the bits
+    /// of the directions.
     pub(crate) wants: u32,
     /// While lingering, what was thrown away, in units of `OPERATION_MIN`; of a listener, failures in a row.
     pub(crate) tally: u16,
@@ -260,6 +270,7 @@ impl Slot {
             State::Finishing => output,
             State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),
             State::Listening => Directions::READ.when(admits),
+            State::Watching => Directions::of_bits(self.wants),
             State::Free | State::Reserved | State::Closing | State::Retired => Directions::NONE,
         }
     }
@@ -338,7 +349,7 @@ mod tests {
         receive: 8,
         send: 8,
     };
-    const STATES: [State; 8] = [
+    const STATES: [State; 9] = [
         State::Free,
         State::Reserved,
         State::Open,
@@ -346,6 +357,7 @@ mod tests {
         State::Lingering,
         State::Closing,
         State::Listening,
+        State::Watching,
         State::Retired,
     ];
 
@@ -382,6 +394,7 @@ mod tests {
                             | State::Reserved
                             | State::Finishing
                             | State::Closing
+                            | State::Watching
                             | State::Retired => false,
                         };
                         let calm = !slot.flags.has(Flags::CONGESTED);

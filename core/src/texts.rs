@@ -88,7 +88,10 @@ fn an_error() {
         "longer than the send window of 9 bytes; send it in parts",
     );
     says(SendError::Closed, "connection closed for sending");
-    says(ListenersFull, "no place for another listener; there are 16");
+    says(
+        ListenersFull,
+        "no place for another listener or watched descriptor; there are 16",
+    );
     says(
         ConfigError::Connections { asked: 9, slots: 4 },
         "9 connections asked for; the table was compiled for 1 to 4",

@@ -10,6 +10,7 @@ use crate::memory::Memory;
 use crate::socket;
 use crate::sockets::{NO_SOCKET, Sockets};
 use crate::stop::{Stop, StopHandle};
+use crate::watch::{self, WatchError};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -159,6 +160,27 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let limit = listen.limit(self.connections);
         let token = self.session.listen(limit).map_err(|_| full)?;
         self.sockets.put(token, socket).map_err(|_| full)?;
+        Ok(token)
+    }
+
+    /// Watches a descriptor of yours for readiness, by level: [`Handler::ready`] is told. What is watched is a duplicate, so
+    /// yours stays yours, to be read, written and closed when you like; it ends with [`Connections::unwatch`]. It should be
+    /// non-blocking. A stop does not end it.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`], for regular files and directories too: they cannot be waited for.
+    pub fn watch(
+        &mut self,
+        descriptor: impl AsFd,
+        directions: Directions,
+    ) -> Result<Token, WatchError> {
+        let copy = watch::duplicate(descriptor.as_fd())?;
+        let token = self.session.watch(directions);
+        let token = token.map_err(|_| WatchError::Full)?;
+        self.sockets
+            .put(token, copy)
+            .map_err(|_| WatchError::Full)?;
         Ok(token)
     }
 

@@ -44,6 +44,7 @@ extern crate std;
 
 mod adopt;
 pub mod backend;
+mod child;
 mod clock;
 mod driver;
 pub mod errno;
@@ -53,8 +54,11 @@ mod memory;
 mod socket;
 mod sockets;
 mod stop;
+mod wake;
+mod watch;
 
 pub use adopt::AdoptError;
+pub use child::{Child, Exit};
 pub use driver::Server;
 pub use error::{CallError, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
@@ -65,10 +69,12 @@ pub use stop::StopHandle;
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::{
-    Class, Config, ConfigError, Conn, Connections, Escaped, FullTable, Handler, Info, Instant,
-    LISTENERS, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats, TIMERS, Token,
-    Trigger, Windows,
+    Class, Config, ConfigError, Conn, Connections, Directions, Escaped, Fault, FullTable, Handler,
+    Info, Instant, LISTENERS, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats,
+    TIMERS, Token, Trigger, Windows,
 };
+pub use wake::{Mailbox, Waker};
+pub use watch::WatchError;
 
 /// The code in the README is compiled.
 #[cfg(doctest)]

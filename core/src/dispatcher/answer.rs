@@ -55,7 +55,7 @@ impl Dispatcher<'_> {
             Op::Refuse => self.refused(index, outcome),
             Op::Shutdown => self.shut(index, outcome),
             Op::Unsent => self.measured(index, outcome),
-            Op::Arm => self.arm_failed(index, outcome),
+            Op::Arm => return self.arm_failed(index, outcome),
             // What could not be cancelled is answered in its own time.
             Op::Cancel | Op::Recv | Op::Send => {}
         }
@@ -264,13 +264,16 @@ impl Dispatcher<'_> {
     }
 
     /// The kernel would not register it (`ENOSPC`, `ENOMEM`): nothing would ever be heard of it, so it ends.
-    fn arm_failed(&mut self, index: u32, outcome: Outcome) {
+    fn arm_failed(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let Outcome::Failed(fault) = outcome else {
-            return;
+            return None;
         };
         let slot = self.slots.at_mut(index);
         slot.armed = Directions::NONE;
         slot.registered = Directions::NONE;
+        if slot.state == State::Watching {
+            return self.watch_failed(index, fault);
+        }
         if slot.state == State::Listening {
             self.hold_back(index, fault);
         } else if index & crate::token::LISTENER_BIT == 0 {
@@ -284,5 +287,6 @@ impl Dispatcher<'_> {
             self.begin_close(index, Reason::Failed(fault));
         }
         self.touch(index);
+        None
     }
 }

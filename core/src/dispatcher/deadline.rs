@@ -168,7 +168,12 @@ impl Slot {
             State::Open if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) => Class::Request,
             State::Open => Class::Idle,
             State::Finishing | State::Lingering => Class::Linger,
-            State::Free | State::Reserved | State::Closing | State::Listening | State::Retired => {
+            State::Free
+            | State::Reserved
+            | State::Closing
+            | State::Listening
+            | State::Watching
+            | State::Retired => {
                 return None;
             }
         };

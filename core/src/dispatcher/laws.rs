@@ -183,7 +183,8 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         NONE,
     )?;
     let places = || machine.slots.others.places.iter();
-    let listening = places().filter(|slot| !gone(slot)).count();
+    let listener = |slot: &&Slot| !gone(slot) && !slot.flags.has(Flags::WATCHED);
+    let listening = places().filter(listener).count();
     hold(
         m.listening as usize == listening,
         "listeners are counted",
@@ -259,7 +260,7 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
         State::Finishing => !slot.tx.is_empty() || joins,
         State::Closing => joins || slot.flags.has(Flags::CLOSED),
         State::Lingering => !slot.flags.has(Flags::ENDED),
-        State::Open | State::Free | State::Reserved | State::Retired => true,
+        State::Open | State::Free | State::Reserved | State::Watching | State::Retired => true,
     };
     hold(goes_on, "something will happen to every source", index)
 }

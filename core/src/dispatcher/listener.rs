@@ -25,14 +25,27 @@ pub(crate) struct Listener {
     burst: Burst,
 }
 
-/// Every place for a listener is taken: there are [`LISTENERS`].
+impl Listener {
+    pub(super) const fn new(pause: u64) -> Self {
+        Self {
+            per_source: None,
+            pause,
+            burst: Burst::ONE,
+        }
+    }
+}
+
+/// Every place for a listener or a watched descriptor is taken: there are [`LISTENERS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenersFull;
 
 impl fmt::Display for ListenersFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no place for another listener; there are {LISTENERS}")
+        write!(
+            f,
+            "no place for another listener or watched descriptor; there are {LISTENERS}"
+        )
     }
 }
 
@@ -48,25 +61,9 @@ impl Dispatcher<'_> {
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
         let listener = Listener {
             per_source,
-            pause: self.m.pause_min,
-            burst: Burst::ONE,
+            ..Listener::new(self.m.pause_min)
         };
-        let used = self.places();
-        let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
-        let index = match free {
-            Some(index) => index,
-            None => {
-                let places = &mut self.slots.others.places;
-                places.push(Slot::NEW).map_err(|_| ListenersFull)?;
-                used.end
-            }
-        };
-        let place = index & !LISTENER_BIT;
-        if let Some(known) = self.m.listeners.get_mut(place as usize) {
-            *known = listener;
-        } else {
-            self.m.listeners.push(listener).map_err(|_| ListenersFull)?;
-        }
+        let index = self.take_place(listener).ok_or(ListenersFull)?;
         let slot = self.slots.at_mut(index);
         slot.state = State::Listening;
         slot.trigger = Trigger::Level;
@@ -80,6 +77,27 @@ impl Dispatcher<'_> {
         }
         self.touch(index);
         Ok(self.token(index))
+    }
+
+    /// A place that is free in the second table.
+    pub(super) fn take_place(&mut self, listener: Listener) -> Option<u32> {
+        let used = self.places();
+        let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
+        let index = match free {
+            Some(index) => index,
+            None => {
+                let places = &mut self.slots.others.places;
+                places.push(Slot::NEW).ok()?;
+                used.end
+            }
+        };
+        let place = index & !LISTENER_BIT;
+        if let Some(known) = self.m.listeners.get_mut(place as usize) {
+            *known = listener;
+        } else {
+            self.m.listeners.push(listener).ok()?;
+        }
+        Some(index)
     }
 
     /// How many listeners are not closed.

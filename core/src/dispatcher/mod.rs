@@ -2,8 +2,8 @@
 //!
 //! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
 //! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `timer` keeps the
-//! application's, `rounds` tells when everybody was served, `source` counts connections of one address, `calls` is the
-//! application's side. `laws` and `inspect` are for those who test it.
+//! application's, `watch` its descriptors, `rounds` tells when everybody was served, `source` counts connections of one
+//! address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
 mod burst;
@@ -22,6 +22,7 @@ mod source;
 pub(crate) mod tests;
 pub(crate) mod timer;
 mod turn;
+pub(crate) mod watch;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
 use crate::directions::{Directions, Trigger};
@@ -284,10 +285,7 @@ impl Dispatcher<'_> {
                 token,
                 directions,
                 closing,
-            } => {
-                self.ready(token, directions, closing);
-                None
-            }
+            } => self.ready(token, directions, closing),
             Event::Done { token, op, outcome } => self.done(token, op, outcome),
         }
     }

@@ -15,7 +15,12 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         let wanted = match slot.state {
             State::Open | State::Finishing | State::Lingering => slot.wanted(windows, false),
-            State::Free | State::Reserved | State::Retired | State::Listening | State::Closing => {
+            State::Free
+            | State::Reserved
+            | State::Retired
+            | State::Listening
+            | State::Watching
+            | State::Closing => {
                 return self.next_step(index);
             }
         };
@@ -74,6 +79,7 @@ impl Dispatcher<'_> {
                 let admits = self.admits(index);
                 self.rearm(index, admits)
             }),
+            State::Watching => self.rearm(index, true),
             State::Closing => self.close(index),
             State::Free | State::Reserved | State::Retired => None,
         };
@@ -102,7 +108,12 @@ impl Dispatcher<'_> {
                     self.begin_close(index, Reason::Finished);
                 }
             }
-            State::Free | State::Reserved | State::Closing | State::Listening | State::Retired => {}
+            State::Free
+            | State::Reserved
+            | State::Closing
+            | State::Listening
+            | State::Watching
+            | State::Retired => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Dispatcher, Turn, Visit, units};
 use crate::config::{FullTable, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
-use crate::output::{Action, Reason};
+use crate::output::{Action, Notice, Reason};
 use crate::queue::Run;
 use crate::slot::{Flags, Queued, State};
 use crate::stats::bump;
@@ -44,12 +44,21 @@ impl Dispatcher<'_> {
 
     /// A report: the sets take it in, and the source gets its turn.
     #[inline(always)]
-    pub(super) fn ready(&mut self, token: Token, directions: Directions, closing: bool) {
+    pub(super) fn ready(
+        &mut self,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+    ) -> Option<Notice> {
         let windows = self.m.windows;
         let index = token.slot();
         let slot = self.slots.at_mut(index);
         if !slot.is_named(token) {
-            return self.stale(token);
+            self.stale(token);
+            return None;
+        }
+        if slot.state == State::Watching {
+            return self.watched(token, directions, closing);
         }
         let mut reported = directions;
         if closing {
@@ -69,6 +78,7 @@ impl Dispatcher<'_> {
             Trigger::Edge => {}
         }
         self.touch(index);
+        None
     }
 
     #[cold]
@@ -188,7 +198,7 @@ impl Dispatcher<'_> {
                     self.touch_last(index);
                 }
             }
-            State::Free | State::Reserved | State::Closing | State::Retired => {}
+            State::Free | State::Reserved | State::Closing | State::Watching | State::Retired => {}
         }
     }
 
@@ -227,8 +237,9 @@ impl Dispatcher<'_> {
             if slot.flags.has(Flags::PAUSED) {
                 self.m.paused = self.m.paused.saturating_sub(1);
             }
+            let listened = !slot.flags.has(Flags::WATCHED);
             slot.renew();
-            self.m.listening = self.m.listening.saturating_sub(1);
+            self.m.listening = self.m.listening.saturating_sub(listened.into());
             return;
         }
         let slot = self.slots.at_mut(index);
@@ -256,7 +267,12 @@ impl Dispatcher<'_> {
         match slot.state {
             State::Open | State::Finishing => slot.reason = Some(reason),
             State::Lingering => {}
-            State::Free | State::Reserved | State::Closing | State::Listening | State::Retired => {
+            State::Free
+            | State::Reserved
+            | State::Closing
+            | State::Listening
+            | State::Watching
+            | State::Retired => {
                 return;
             }
         }

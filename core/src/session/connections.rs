@@ -81,6 +81,19 @@ impl Connections<'_> {
     }
 }
 
+/// Watched descriptors. What the token of one that is gone names is nothing, and changes nothing.
+impl Connections<'_> {
+    /// Watches a descriptor for other directions; for none, it is not told at all, of a hang-up neither.
+    pub fn watch_for(&mut self, token: Token, directions: Directions) {
+        self.machine.watch_for(token, directions);
+    }
+
+    /// Watches a descriptor no longer: nothing more is told of it, and the driver closes its own copy.
+    pub fn unwatch(&mut self, token: Token) {
+        self.machine.unwatch(token);
+    }
+}
+
 /// Timers: see [`Conn::set_timer`](crate::Conn::set_timer) for those of connections. The free ones are numbered from 0 to
 /// [`TIMERS`](crate::TIMERS); what each is for, the application decides. They are counted from [`now`](Self::now), told by
 /// [`Handler::tick`](crate::Handler::tick), and never told early.

@@ -2,7 +2,10 @@
 
 use super::conn::Conn;
 use super::connections::Connections;
+use crate::directions::Directions;
+use crate::event::Fault;
 use crate::output::Reason;
+use crate::token::Token;
 
 /// What an application does with its connections. Each method is lent one connection for one visit; nothing it does can
 /// block, and what it asks for happens after it returns.
@@ -89,5 +92,17 @@ pub trait Handler {
     /// default.
     fn tick(&mut self, connections: &mut Connections<'_>, timer: u32, periods: u64) {
         let _ = (connections, timer, periods);
+    }
+
+    /// A watched descriptor is ready in these directions; after a hang-up or an error in all that it is watched for. Called
+    /// once for each look at the kernel, and again for what is left: read it until it would block, or
+    /// [`unwatch`](Connections::unwatch) it. Does nothing by default.
+    fn ready(&mut self, connections: &mut Connections<'_>, token: Token, directions: Directions) {
+        let _ = (connections, token, directions);
+    }
+
+    /// A watched descriptor could not be registered, and is watched no longer; why. Does nothing by default.
+    fn unwatched(&mut self, connections: &mut Connections<'_>, token: Token, fault: Fault) {
+        let _ = (connections, token, fault);
     }
 }

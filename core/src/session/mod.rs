@@ -25,7 +25,7 @@ use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::{Event, Op};
+use crate::event::{Event, Fault, Op};
 use crate::output::{Action, Alarm, Notice, Span};
 use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
@@ -87,6 +87,15 @@ impl<'m, H: Handler> Session<'m, H> {
     /// [`ListenersFull`].
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
         self.machine.listen(per_source)
+    }
+
+    /// Watches a descriptor; see [`Dispatcher::watch`].
+    ///
+    /// # Errors
+    ///
+    /// [`ListenersFull`].
+    pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
+        self.machine.watch(directions)
     }
 
     /// Stops in an orderly way until `by`, then at once; see [`Dispatcher::stop`].
@@ -247,6 +256,16 @@ impl<H: Handler> Session<'_, H> {
                     handler.closed(conn, state, reason);
                 });
             }
+            Notice::Watched(token, told) => self.tell_of_watched(token, told),
+        }
+    }
+
+    #[inline(never)]
+    fn tell_of_watched(&mut self, token: Token, told: Result<Directions, Fault>) {
+        let (handler, mut all) = self.handler_and_connections();
+        match told {
+            Ok(directions) => handler.ready(&mut all, token, directions),
+            Err(fault) => handler.unwatched(&mut all, token, fault),
         }
     }
 

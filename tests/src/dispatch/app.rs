@@ -6,7 +6,7 @@ use super::model::{Call, Model};
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::time::Duration;
-use tidegate_core::{Conn, Connections, Handler, Reason, SendError, Token};
+use tidegate_core::{Conn, Connections, Directions, Fault, Handler, Reason, SendError, Token};
 
 /// What the application, the driver and the checker have in common.
 #[derive(Debug)]
@@ -386,6 +386,14 @@ impl Handler for App<'_> {
 
     fn tick(&mut self, all: &mut Connections<'_>, timer: u32, periods: u64) {
         self.ticked(all, timer, periods);
+    }
+
+    fn ready(&mut self, all: &mut Connections<'_>, token: Token, directions: Directions) {
+        self.watched(all, token, Ok(directions));
+    }
+
+    fn unwatched(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {
+        self.watched(all, token, Err(fault));
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {

@@ -13,6 +13,7 @@ impl<W: World> Drive<'_, W> {
     /// Lets everything come to rest, then stops.
     pub(super) fn close(&mut self) {
         self.shared.borrow_mut().tame = true;
+        self.calm_watches();
         self.now = self.now.max(self.core().now());
         let pauses = nanos_of(Some(
             self.plan.config.pause_max + self.plan.config.congestion,
@@ -23,6 +24,7 @@ impl<W: World> Drive<'_, W> {
             self.nothing_was_lost();
         }
         self.cancel_free_timers();
+        self.unwatch_all();
         self.stop();
     }
 

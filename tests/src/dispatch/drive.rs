@@ -102,10 +102,17 @@ impl<W: World> Drive<'_, W> {
     }
 
     pub(super) fn report(&mut self, event: Event) {
-        if let Event::Ready { token, .. } = event {
+        if let Event::Ready {
+            token,
+            directions,
+            closing,
+        } = event
+        {
             self.model().reports(token);
+            self.model().reports_watch(token, directions, closing);
         }
         self.event(event);
+        self.model().watch_was_told();
         self.check();
     }
 
@@ -333,12 +340,14 @@ impl<W: World> Drive<'_, W> {
         let ends = token.is_listener() && self.model().listeners[&token].failed;
         let pauses = self.core().stats().shortages;
         self.model().arm_failed(token, fault);
+        self.model().watch_fails(token, fault);
         let outcome = Outcome::Failed(fault);
         self.event(Event::Done {
             token,
             op: Op::Arm,
             outcome,
         });
+        self.model().watch_was_told();
         let paused = self.core().stats().shortages > pauses;
         assert!(
             !(ends && paused),

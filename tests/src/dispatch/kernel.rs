@@ -91,6 +91,8 @@ pub(super) fn source_of(address: Option<SocketAddr>) -> Option<u32> {
 pub(super) struct Kernel {
     pub(super) sockets: BTreeMap<Token, Socket>,
     pub(super) backlogs: BTreeMap<Token, VecDeque<u32>>,
+    /// What the descriptors that are watched are ready for.
+    pub(super) lines: BTreeMap<Token, Directions>,
     registered: BTreeMap<Token, (Directions, Trigger)>,
     opened: u64,
 }
@@ -100,6 +102,7 @@ impl Kernel {
         Self {
             sockets: BTreeMap::new(),
             backlogs: BTreeMap::new(),
+            lines: BTreeMap::new(),
             registered: BTreeMap::new(),
             opened: 0,
         }
@@ -142,6 +145,7 @@ impl Kernel {
         );
         self.sockets.remove(&token);
         self.backlogs.remove(&token);
+        self.lines.remove(&token);
     }
 
     /// A receive of up to `len` bytes. A completion never says that it drained, and waits if there is nothing.
@@ -263,6 +267,7 @@ impl Kernel {
                     };
                     (socket.state(), told, reports)
                 }
+                None if self.lines.contains_key(&token) => (self.lines[&token], false, true),
                 None => {
                     let waiting = self
                         .backlogs

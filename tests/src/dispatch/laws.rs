@@ -450,6 +450,7 @@ impl Model {
         self.settle();
         self.shown = true;
         self.timers_are_set(core);
+        self.watches_are_armed();
         for (token, connection) in self.live() {
             let source = &connection.source;
             let ending = source.cancelled || source.closing;

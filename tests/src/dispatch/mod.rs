@@ -16,6 +16,7 @@ mod laws;
 mod model;
 mod steps;
 mod timers;
+mod watches;
 mod world;
 
 use alloc::rc::Rc;

@@ -2,6 +2,7 @@
 
 use super::input::{Plan, RX, TX};
 use super::timers::{Set, Timers};
+use super::watches::{Told, Watch};
 use core::net::SocketAddr;
 use std::collections::HashMap;
 use tidegate_core::{Action, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger};
@@ -157,6 +158,8 @@ pub(super) struct Listener {
     /// Its descriptor is no good, so it ends.
     pub(super) failed: bool,
     pub(super) gone: bool,
+    /// It is no listener but a descriptor that is watched.
+    pub(super) watch: Option<Watch>,
 }
 
 /// What the application is told as the answer to an event.
@@ -215,6 +218,8 @@ pub(super) struct Model {
     pub(super) config: tidegate_core::Config,
     pub(super) counted: Stats,
     pub(super) timers: Timers,
+    /// What has to be told of a watched descriptor.
+    pub(super) of_watch: Option<Told>,
 }
 
 impl Model {
@@ -237,6 +242,7 @@ impl Model {
             config: plan.config.clone(),
             counted: Stats::default(),
             timers: Timers::default(),
+            of_watch: None,
         }
     }
 

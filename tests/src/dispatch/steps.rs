@@ -22,7 +22,8 @@ impl<W: World> Drive<'_, W> {
     /// One step of the input.
     pub(super) fn step(&mut self) {
         match self.byte() {
-            252.. => return self.act_on_free_timers(),
+            254.. => self.act_on_watches(),
+            252.. => self.act_on_free_timers(),
             byte => self.step_of(byte % 18),
         }
     }

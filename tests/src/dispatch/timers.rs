@@ -5,16 +5,18 @@ use super::drive::Drive;
 use super::model::{Model, Stage};
 use super::world::World;
 use core::time::Duration;
-use tidegate_core::{Connections, Dispatcher, Instant, TIMERS, Token};
+use tidegate_core::{Connections, Directions, Dispatcher, Instant, TIMERS, Token};
 
 /// The most timers that one turn tells.
 const TOLD: u32 = 64;
 
-/// The calls on free timers, whichever world they are in.
+/// The calls that are about no connection, whichever world they are in.
 pub(super) trait Free {
     /// Whether there is a timer of this number. `period`: it comes again and again.
     fn set(&mut self, timer: u32, length: Duration, period: bool) -> bool;
     fn cancel(&mut self, timer: u32);
+    fn watch_for(&mut self, token: Token, directions: Directions);
+    fn unwatch(&mut self, token: Token);
 }
 
 impl Free for Connections<'_> {
@@ -29,6 +31,12 @@ impl Free for Connections<'_> {
     fn cancel(&mut self, timer: u32) {
         self.cancel_timer(timer);
     }
+    fn watch_for(&mut self, token: Token, directions: Directions) {
+        self.watch_for(token, directions);
+    }
+    fn unwatch(&mut self, token: Token) {
+        self.unwatch(token);
+    }
 }
 
 impl Free for Dispatcher<'_> {
@@ -42,6 +50,12 @@ impl Free for Dispatcher<'_> {
     }
     fn cancel(&mut self, timer: u32) {
         self.cancel_free_timer(timer);
+    }
+    fn watch_for(&mut self, token: Token, directions: Directions) {
+        self.watch_for(token, directions);
+    }
+    fn unwatch(&mut self, token: Token) {
+        self.unwatch(token);
     }
 }
 

@@ -7,7 +7,7 @@ use super::model::Call;
 use super::timers::Free;
 use core::time::Duration;
 use tidegate_core::{
-    Action, Alarm, Dispatcher, Event, Instant, Notice, SendError, Session, Span, Token,
+    Action, Alarm, Directions, Dispatcher, Event, Instant, Notice, SendError, Session, Span, Token,
 };
 
 /// What a driver drives.
@@ -20,6 +20,8 @@ pub(super) trait World {
     fn stop(&mut self, by: Instant);
     fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8];
     fn send_from(&self, token: Token, from: Span) -> &[u8];
+    /// `None`: no place is left.
+    fn watch(&mut self, directions: Directions) -> Option<Token>;
     /// The application visits a connection between turns; whether there is one.
     fn visit(&mut self, token: Token) -> bool;
     /// The application comes to the free timers between turns.
@@ -41,6 +43,9 @@ impl<'a> World for Session<'_, App<'a>> {
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
         self.listen(per_source).expect("two places")
+    }
+    fn watch(&mut self, directions: Directions) -> Option<Token> {
+        self.watch(directions).ok()
     }
     fn stop(&mut self, by: Instant) {
         self.stop(by);
@@ -82,6 +87,10 @@ impl World for Bare<'_, '_> {
             Some(Notice::Writable(token)) => (token, Call::Writable),
             Some(Notice::Ended(token)) => (token, Call::Ended),
             Some(Notice::Closed(token, reason)) => (token, Call::Closed(reason)),
+            Some(Notice::Watched(token, told)) => {
+                let app = self.app.clone();
+                return app.watched(&mut self.core, token, told);
+            }
         };
         let app = self.app.clone();
         app.visit(Some(call), &mut BareConn { world: self, token });
@@ -103,6 +112,9 @@ impl World for Bare<'_, '_> {
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
         self.core.listen(per_source).expect("two places")
+    }
+    fn watch(&mut self, directions: Directions) -> Option<Token> {
+        self.core.watch(directions).ok()
     }
     fn stop(&mut self, by: Instant) {
         self.core.stop(by);

@@ -119,7 +119,10 @@ impl Bench {
         | Notice::Readable(token)
         | Notice::Writable(token)
         | Notice::Ended(token)
-        | Notice::Closed(token, _)) = notice;
+        | Notice::Closed(token, _)) = notice
+        else {
+            panic!("{notice:?}: nothing is watched here");
+        };
         let known = self.told.iter().position(|told| *told == token);
         match (notice, known) {
             (Notice::Opened(_), None) => self.told.push(token),

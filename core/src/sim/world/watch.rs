@@ -1,7 +1,8 @@
 //! [`Watch`]: a handler around the user's, which notes what it is told and sees to the order of it.
 
 use super::broken::Broken;
-use crate::event::Peer;
+use crate::directions::Directions;
+use crate::event::{Fault, Peer};
 use crate::output::Reason;
 use crate::session::{Conn, Connections, Handler};
 use crate::token::Token;
@@ -110,6 +111,14 @@ impl<H: Handler> Handler for Watch<H> {
 
     fn tick(&mut self, connections: &mut Connections<'_>, timer: u32, periods: u64) {
         self.handler.tick(connections, timer, periods);
+    }
+
+    fn ready(&mut self, connections: &mut Connections<'_>, token: Token, directions: Directions) {
+        self.handler.ready(connections, token, directions);
+    }
+
+    fn unwatched(&mut self, connections: &mut Connections<'_>, token: Token, fault: Fault) {
+        self.handler.unwatched(connections, token, fault);
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {

@@ -1,0 +1,97 @@
+//! Descriptors of the application's own: a GPIO line, inotify, a foreign library's, an event counter. They are watched for
+//! readiness beside the listeners, in the second table, and the application reads them itself.
+
+use super::Dispatcher;
+use super::listener::{Listener, ListenersFull};
+use crate::directions::{Directions, Trigger};
+use crate::event::Fault;
+use crate::output::Notice;
+use crate::slot::{Flags, State};
+use crate::token::{LISTENER_BIT, Token};
+
+/// Watching is always by level: each look at the kernel tells again what the application left.
+///
+/// What is told is the answer to the report, so one that nobody does anything about costs one call for each look, and holds
+/// nobody up; a look is taken after each turn, however many of them are ready.
+impl Dispatcher<'_> {
+    /// Watches a descriptor for these directions, [`Notice::Watched`] tells of them. The driver, which has the
+    /// descriptor, is asked to arm it in the next turn. A stop does not end it.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) places are taken, by listeners too.
+    pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
+        let nobody = Listener::new(self.m.pause_min);
+        let index = self.take_place(nobody).ok_or(ListenersFull)?;
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Watching;
+        slot.trigger = Trigger::Level;
+        slot.flags = Flags::WATCHED;
+        slot.wants = directions.bits();
+        self.touch(index);
+        Ok(self.token(index))
+    }
+
+    /// Watches for other directions; for none, it is not told at all, of a hang-up neither. A token that names no watched
+    /// descriptor changes nothing.
+    pub fn watch_for(&mut self, token: Token, directions: Directions) {
+        if let Some(index) = self.find_watched(token) {
+            self.slots.at_mut(index).wants = directions.bits();
+            self.touch(index);
+        }
+    }
+
+    /// Ends it: nothing more is told, and the driver closes the descriptor. A token that names no watched descriptor
+    /// changes nothing.
+    pub fn unwatch(&mut self, token: Token) {
+        if let Some(index) = self.find_watched(token) {
+            self.slots.at_mut(index).state = State::Closing;
+            self.touch(index);
+        }
+    }
+
+    /// The descriptors that are watched.
+    pub fn watched_tokens(&self) -> impl Iterator<Item = Token> + '_ {
+        self.places()
+            .filter(|index| self.slots.at(*index).state == State::Watching)
+            .map(|index| self.token(index))
+    }
+
+    fn find_watched(&self, token: Token) -> Option<u32> {
+        let index = self.find(token)?;
+        (index & LISTENER_BIT != 0 && self.slots.at(index).state == State::Watching)
+            .then_some(index)
+    }
+
+    /// A report. A hang-up or an error makes every direction ready, so that the application's own call tells the truth.
+    #[cold]
+    pub(super) fn watched(
+        &mut self,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+    ) -> Option<Notice> {
+        let index = token.slot();
+        let slot = self.slots.at_mut(index);
+        let wanted = Directions::of_bits(slot.wants);
+        let reported = if closing {
+            Directions::BOTH
+        } else {
+            directions
+        };
+        let told = reported & wanted;
+        if !wanted.contains(directions) || told.is_empty() {
+            slot.flags.set(Flags::UNWANTED);
+            self.touch(index);
+        }
+        (!told.is_empty()).then_some(Notice::Watched(token, Ok(told)))
+    }
+
+    /// The kernel would not register it: nothing would ever be heard of it.
+    pub(super) fn watch_failed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
+        let token = self.token(index);
+        self.slots.at_mut(index).state = State::Closing;
+        self.touch(index);
+        Some(Notice::Watched(token, Err(fault)))
+    }
+}

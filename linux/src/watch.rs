@@ -1,0 +1,51 @@
+//! What may be watched: a duplicate of the caller's descriptor, if the kernel can tell when it is ready.
+
+use crate::error::CallError;
+use core::fmt;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use tidegate_core::LISTENERS;
+
+/// A descriptor cannot be watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WatchError {
+    /// It is a regular file, a directory or a device without readiness (`EPERM`): always ready, so just use it.
+    NotPollable,
+    /// All places for listeners and watched descriptors are taken.
+    Full,
+    /// A system call failed.
+    System(CallError),
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPollable => f.write_str(
+                "cannot be waited for: a regular file or directory is always ready; use it without a watch",
+            ),
+            Self::Full => write!(
+                f,
+                "no place for another watched descriptor; there are {LISTENERS}, for listeners too"
+            ),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for WatchError {}
+
+/// The server's own copy: nobody else can close it, so it is always withdrawn from the readiness set before its end
+/// (`epoll(7)`, Q6). Never one of the standard streams, even if those were closed.
+pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, WatchError> {
+    let system = |call| move |errno| WatchError::System(CallError::of(call)(errno));
+    let copy = fcntl_dupfd_cloexec(descriptor, 3).map_err(system("fcntl"))?;
+    // Only epoll tells what cannot be waited for (`epoll_ctl(2)`, EPERM); to poll and select it is always ready. So it is
+    // asked whatever the backend is, before anything is promised.
+    let set = epoll::create(CreateFlags::CLOEXEC).map_err(system("epoll_create1"))?;
+    match epoll::add(&set, &copy, EventData::new_u64(0), EventFlags::empty()) {
+        Ok(()) => Ok(copy),
+        Err(Errno::PERM) => Err(WatchError::NotPollable),
+        Err(errno) => Err(system("epoll_ctl")(errno)),
+    }
+}
