@@ -160,6 +160,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let limit = listen.limit(self.connections);
         let token = self.session.listen(limit).map_err(|_| full)?;
         self.sockets.put(token, socket).map_err(|_| full)?;
+        self.session.reserve_slots(token, listen.reserved);
         Ok(token)
     }
 

@@ -75,6 +75,9 @@ pub struct Listen<'a> {
     pub reuse_port: bool,
     /// The most connections from one source address.
     pub per_source: PerSource,
+    /// Slots of the table that only its connections may take, so that it answers when all others are taken; 0 by default.
+    /// For a control socket, one or two.
+    pub reserved: u32,
 }
 
 /// How many connections one source address may have.
@@ -107,6 +110,7 @@ impl<'a> Listen<'a> {
             send_buffer: Some(BUFFER),
             reuse_port: false,
             per_source: PerSource::Auto,
+            reserved: 0,
         }
     }
 

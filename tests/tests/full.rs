@@ -7,8 +7,8 @@ use std::net::TcpStream;
 use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
 use tests::net::{Client, tcp};
-use tests::server::{Echo, Running, memory};
-use tidegate::{Config, FullTable};
+use tests::server::{Echo, Running, anywhere, memory, server};
+use tidegate::{Config, FullTable, Listen};
 
 fn start(mode: Mode, full: FullTable) -> Running<Echo> {
     let config = Config {
@@ -135,5 +135,44 @@ fn evict_waits_while_nobody_is_idle() {
         new.hear(b"hello");
         let stats = running.stats();
         assert_eq!((stats.accepted, stats.evicted()), (3, 0), "{mode}");
+    }
+}
+
+/// Who comes to see what is wrong is let in.
+#[test]
+fn a_reserved_slot_answers_when_all_others_are_taken() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        for full in [FullTable::Wait, FullTable::Refuse, FullTable::Evict] {
+            let config = Config {
+                full,
+                ..Config::default()
+            };
+            let (mut server, all) = server::<4, 1024, 4096, _>(mode, memory(), &config, Echo);
+            let reserved = Listen {
+                reserved: 1,
+                ..anywhere()
+            };
+            let (_, control) = server.listen(&reserved).expect("listening");
+            let control = control.expect("an address");
+            let handle = server.stop_handle().expect("a handle");
+            let clients = std::thread::spawn(move || {
+                let mut inside: Vec<_> = (0..3).map(|_| tcp(all)).collect();
+                inside.iter_mut().for_each(|client| client.echo(b"served"));
+                // They wait, are reset, or take the places of those who are idle.
+                let crowd: Vec<_> = (0..5).map(|_| TcpStream::connect(all)).collect();
+                for _ in 0..3 {
+                    let mut operator = tcp(control);
+                    operator.echo(b"status");
+                    operator.finish();
+                    assert_eq!(operator.rest(), b"");
+                }
+                handle.stop();
+                handle.stop();
+                drop(crowd);
+            });
+            server.run().expect("a wait");
+            clients.join().expect("clients");
+        }
     }
 }

@@ -410,12 +410,14 @@ impl Dispatcher<'_> {
 
     /// The connection that has been idle longest: nothing received yet, or nothing going on. One that waits for its turn
     /// is not idle any more, though its deadline does not know; past a few of those nobody is looked for.
-    pub(super) fn longest_idle(&self) -> Option<u32> {
+    /// What is reserved from the listener that asks stays.
+    pub(super) fn longest_idle(&self, listener: u32) -> Option<u32> {
         let since = |class: Class| {
             let mut index = self.head(class)?;
             for _ in 0..LOOKS {
                 let slot = self.slots.at(index);
-                if slot.queued == Queued::No && self.m.visit.index != index {
+                let rests = slot.queued == Queued::No && self.m.visit.index != index;
+                if rests && !self.is_reserved_from(index, listener) {
                     let length = self.m.timers.of(class).due(Instant::ZERO);
                     return Some((slot.deadline.nanos_since(length), index));
                 }

@@ -139,6 +139,9 @@ impl Dispatcher<'_> {
         }
         self.put_source(LISTENER_BIT, &image.listener, &mut places);
         self.put_queues(&places);
+        if let Some(listener) = self.m.listeners.first_mut() {
+            listener.held = self.m.taken;
+        }
     }
 
     /// What a source could use now: the one of the three sets that is never stored.

@@ -196,6 +196,18 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         "paused listeners are counted",
         NONE,
     )?;
+    for (place, listener) in m.listeners.iter().enumerate() {
+        let of = |index: &u32| {
+            let taken = !gone(&machine.slots.at(*index));
+            taken && usize::from(machine.records.at(*index).listener) == place
+        };
+        let held = (0..machine.slots.used()).filter(of).count();
+        hold(
+            listener.held as usize == held,
+            "the slots of each listener are counted",
+            NONE,
+        )?;
+    }
     let evicted = |slot: &Slot| slot.reason == Some(crate::Reason::Evicted);
     hold(
         m.evicting == used().any(evicted),

@@ -20,6 +20,10 @@ use defmt_or_log::{debug, error, info, warn};
 pub(crate) struct Listener {
     /// The most connections that one source address may have, over all listeners that have such a limit.
     pub(super) per_source: Option<u32>,
+    /// Slots that only its connections may take.
+    reserved: u32,
+    /// Slots that are taken for its connections, and for those of whoever had its place before.
+    pub(super) held: u32,
     /// How long the next pause lasts, in nanoseconds.
     pub(super) pause: u64,
     burst: Burst,
@@ -29,6 +33,8 @@ impl Listener {
     pub(super) const fn new(pause: u64) -> Self {
         Self {
             per_source: None,
+            reserved: 0,
+            held: 0,
             pause,
             burst: Burst::ONE,
         }
@@ -93,11 +99,58 @@ impl Dispatcher<'_> {
         };
         let place = index & !LISTENER_BIT;
         if let Some(known) = self.m.listeners.get_mut(place as usize) {
-            *known = listener;
+            *known = Listener {
+                held: known.held,
+                ..listener
+            };
         } else {
             self.m.listeners.push(listener).ok()?;
         }
         Some(index)
+    }
+
+    /// Reserves slots for the connections of this listener: the others find the table full when no more than these are
+    /// free, and do not evict who has one. So who comes to see what is wrong is let in when all else is taken. If more are
+    /// reserved than there are, the other listeners get none. A token that names no listener changes nothing.
+    pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
+        let Some(index) = self.find(listener) else {
+            return;
+        };
+        if self.slots.at(index).state == State::Listening {
+            self.change_reserved(index, slots);
+        }
+    }
+
+    /// Another listener may be let on by it.
+    pub(super) fn change_reserved(&mut self, index: u32, slots: u32) {
+        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        if let Some(listener) = listener
+            && listener.reserved != slots
+        {
+            let before = core::mem::replace(&mut listener.reserved, slots);
+            self.m.reserved = self.m.reserved.saturating_sub(before).saturating_add(slots);
+            self.wake_starved();
+        }
+    }
+
+    /// How many free slots are not for this listener. Work: each listener, if any slot is reserved.
+    fn withheld_from(&self, index: u32) -> u32 {
+        if self.m.reserved == 0 {
+            return 0;
+        }
+        let others = (LISTENER_BIT..).zip(&self.m.listeners);
+        others
+            .filter(|(other, _)| *other != index)
+            .map(|(_, other)| other.reserved.saturating_sub(other.held))
+            .fold(0, u32::saturating_add)
+    }
+
+    /// Whether a connection has a reserved slot that this listener must leave to it.
+    pub(super) fn is_reserved_from(&self, connection: u32, listener: u32) -> bool {
+        let place = self.records.at(connection).listener;
+        self.m.reserved > 0
+            && LISTENER_BIT | u32::from(place) != listener
+            && (self.m.listeners.get(usize::from(place))).is_some_and(|of| of.held <= of.reserved)
     }
 
     /// How many listeners are not closed.
@@ -111,17 +164,17 @@ impl Dispatcher<'_> {
         if self.slots.at(index).flags.has(Flags::PAUSED) {
             return false;
         }
-        self.has_free()
+        self.has_free(index)
             || match self.m.full {
                 FullTable::Wait => false,
                 FullTable::Refuse => true,
-                FullTable::Evict => !self.m.evicting && self.longest_idle().is_some(),
+                FullTable::Evict => !self.m.evicting && self.longest_idle(index).is_some(),
             }
     }
 
-    /// Whether a slot is free for a connection; retired ones are not.
-    fn has_free(&self) -> bool {
-        self.m.taken < self.m.connections
+    /// Whether a slot is free for a connection of this listener; retired ones are not.
+    fn has_free(&self, index: u32) -> bool {
+        self.m.connections.saturating_sub(self.m.taken) > self.withheld_from(index)
             && (!self.m.free.is_empty() || self.slots.used() < self.m.connections)
     }
 
@@ -154,7 +207,7 @@ impl Dispatcher<'_> {
                 Some(Action::Refuse { listener })
             }
             FullTable::Evict => {
-                if let Some(victim) = self.longest_idle() {
+                if let Some(victim) = self.longest_idle(index) {
                     self.m.evicting = true;
                     self.begin_close(victim, Reason::Evicted);
                 }
@@ -181,6 +234,9 @@ impl Dispatcher<'_> {
 
     /// Takes a free slot for a connection from this listener.
     fn reserve(&mut self, listener: u32) -> Option<u32> {
+        if !self.has_free(listener) {
+            return None;
+        }
         let index = match self.m.free.pop(&mut Run(&mut self.slots)) {
             Some(index) => index,
             None => {
@@ -197,6 +253,13 @@ impl Dispatcher<'_> {
         slot.state = State::Reserved;
         slot.trigger = self.m.trigger;
         self.records.at_mut(index).listener = u8::try_from(listener & !LISTENER_BIT).unwrap_or(0);
+        if let Some(listener) = self
+            .m
+            .listeners
+            .get_mut((listener & !LISTENER_BIT) as usize)
+        {
+            listener.held = listener.held.saturating_add(1);
+        }
         self.m.taken = self.m.taken.saturating_add(1);
         Some(index)
     }
@@ -284,7 +347,7 @@ impl Dispatcher<'_> {
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
         // A full table refuses or evicts for a report, not on suspicion.
-        let most = if self.has_free() {
+        let most = if self.has_free(index) {
             self.m.accept_burst
         } else {
             1

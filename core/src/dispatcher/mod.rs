@@ -88,6 +88,8 @@ pub(crate) struct Machine {
     /// Listeners that are not closed.
     listening: u32,
     listeners: Vec<Listener, LISTENERS>,
+    /// Slots that are reserved for the connections of some listener, all together.
+    reserved: u32,
     /// Unix peers so far, to number them.
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
@@ -204,6 +206,7 @@ impl Machine {
             paused: 0,
             listening: 0,
             listeners: Vec::new(),
+            reserved: 0,
             unix_peers: 0,
             stop_at: None,
             stop_over: false,

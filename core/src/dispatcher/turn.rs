@@ -240,6 +240,7 @@ impl Dispatcher<'_> {
             let listened = !slot.flags.has(Flags::WATCHED);
             slot.renew();
             self.m.listening = self.m.listening.saturating_sub(listened.into());
+            self.change_reserved(index, 0);
             return;
         }
         let slot = self.slots.at_mut(index);
@@ -248,6 +249,10 @@ impl Dispatcher<'_> {
             self.m.free.push(&mut Run(&mut self.slots), index);
         }
         self.m.taken = self.m.taken.saturating_sub(1);
+        let place = self.records.at(index).listener;
+        if let Some(listener) = self.m.listeners.get_mut(usize::from(place)) {
+            listener.held = listener.held.saturating_sub(1);
+        }
     }
 
     pub(super) fn drop_from_queues(&mut self, index: u32) {

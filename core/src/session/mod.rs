@@ -89,6 +89,11 @@ impl<'m, H: Handler> Session<'m, H> {
         self.machine.listen(per_source)
     }
 
+    /// Reserves slots for the connections of a listener; see [`Dispatcher::reserve_slots`].
+    pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
+        self.machine.reserve_slots(listener, slots);
+    }
+
     /// Watches a descriptor; see [`Dispatcher::watch`].
     ///
     /// # Errors

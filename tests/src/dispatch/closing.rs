@@ -2,7 +2,7 @@
 
 use super::drive::Drive;
 use super::input::{N, nanos_of};
-use super::model::Stage;
+use super::model::{Connection, Stage};
 use super::world::World;
 use tidegate_core::FullTable;
 
@@ -109,7 +109,7 @@ impl<W: World> Drive<'_, W> {
     fn nothing_was_lost(&mut self) {
         let model = self.model();
         let mut taken = 0;
-        let mut idle = false;
+        let mut idle = Vec::new();
         for (token, connection) in model.live() {
             taken += 1;
             assert!(
@@ -123,7 +123,9 @@ impl<W: World> Drive<'_, W> {
             if socket.misled || (socket.shut && !connection.shut) {
                 continue;
             }
-            idle |= connection.pending().is_empty();
+            if connection.pending().is_empty() {
+                idle.push(connection);
+            }
             assert_eq!(
                 socket.available(),
                 0,
@@ -144,13 +146,16 @@ impl<W: World> Drive<'_, W> {
                 continue;
             }
             assert!(
-                taken >= self.plan.limit,
+                taken + model.withheld_from(*token) >= self.plan.limit,
                 "{token:?}: a place is free, and nobody is let in"
             );
             match self.plan.config.full {
                 FullTable::Wait => {}
                 FullTable::Refuse => panic!("{token:?}: nobody is refused"),
-                FullTable::Evict => assert!(!idle, "{token:?}: nobody is evicted"),
+                FullTable::Evict => {
+                    let may_go = |idle: &&Connection| !model.is_reserved_from(idle, *token);
+                    assert!(!idle.iter().any(may_go), "{token:?}: nobody is evicted");
+                }
             }
         }
     }

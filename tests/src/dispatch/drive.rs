@@ -53,12 +53,15 @@ impl<'a, W: World> Drive<'a, W> {
         if drive.trace {
             eprintln!("{:?}", drive.plan);
         }
-        for _ in 0..drive.plan.listeners {
+        for left in (0..drive.plan.listeners).rev() {
             let token = drive.world.listen(drive.plan.per_source);
-            drive
-                .model()
-                .listeners
-                .insert(token, super::model::Listener::default());
+            let reserved = if left == 0 { drive.plan.reserved } else { 0 };
+            drive.world.reserve_slots(token, reserved);
+            let listener = super::model::Listener {
+                reserved,
+                ..super::model::Listener::default()
+            };
+            drive.model().listeners.insert(token, listener);
             drive.kernel.backlogs.entry(token).or_default();
         }
         drive

@@ -158,6 +158,8 @@ pub(super) struct Listener {
     /// Its descriptor is no good, so it ends.
     pub(super) failed: bool,
     pub(super) gone: bool,
+    /// Slots that only its connections may take.
+    pub(super) reserved: u32,
     /// It is no listener but a descriptor that is watched.
     pub(super) watch: Option<Watch>,
 }
@@ -299,7 +301,8 @@ impl Model {
             Action::Accept { listener, token } => self.accepts(listener, token),
             Action::Refuse { listener } => {
                 assert_eq!(self.config.full, tidegate_core::FullTable::Refuse, "policy");
-                assert_eq!(self.taken(), self.limit, "refused though there is a place");
+                let full = self.taken() + self.withheld_from(listener) >= self.limit;
+                assert!(full, "refused though there is a place");
                 self.take_listener(listener, true);
             }
             Action::Recv { token, into } => self.receives(token, into),
@@ -427,6 +430,27 @@ impl Model {
         )
     }
 
+    fn held_by(&self, listener: Token) -> u32 {
+        let held = self.live().filter(|(_, of)| of.listener == listener);
+        u32::try_from(held.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Free slots that are not for this listener.
+    pub(super) fn withheld_from(&self, listener: Token) -> u32 {
+        let others = self.listeners.iter();
+        let others = others.filter(|(other, known)| **other != listener && !known.gone);
+        others
+            .map(|(other, known)| known.reserved.saturating_sub(self.held_by(*other)))
+            .sum()
+    }
+
+    /// Whether this listener must leave a connection the slot that it has.
+    pub(super) fn is_reserved_from(&self, connection: &Connection, listener: Token) -> bool {
+        let of = connection.listener;
+        let known = &self.listeners[&of];
+        of != listener && !known.gone && self.held_by(of) <= known.reserved
+    }
+
     fn taken(&self) -> u32 {
         u32::try_from(self.live().count()).unwrap_or(u32::MAX)
     }
@@ -447,7 +471,8 @@ impl Model {
             !token.is_listener() && token.index() < self.limit,
             "{token:?} is outside the table"
         );
-        assert!(self.taken() < self.limit, "accept with a full table");
+        let taken = self.taken() + self.withheld_from(listener);
+        assert!(taken < self.limit, "accept with a full table");
         assert!(
             self.live().all(|(other, _)| other.index() != token.index()),
             "{token:?}: the place is taken"

@@ -20,6 +20,7 @@ pub(super) trait World {
     fn stop(&mut self, by: Instant);
     fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8];
     fn send_from(&self, token: Token, from: Span) -> &[u8];
+    fn reserve_slots(&mut self, listener: Token, slots: u32);
     /// `None`: no place is left.
     fn watch(&mut self, directions: Directions) -> Option<Token>;
     /// The application visits a connection between turns; whether there is one.
@@ -43,6 +44,9 @@ impl<'a> World for Session<'_, App<'a>> {
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
         self.listen(per_source).expect("two places")
+    }
+    fn reserve_slots(&mut self, listener: Token, slots: u32) {
+        self.reserve_slots(listener, slots);
     }
     fn watch(&mut self, directions: Directions) -> Option<Token> {
         self.watch(directions).ok()
@@ -112,6 +116,9 @@ impl World for Bare<'_, '_> {
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
         self.core.listen(per_source).expect("two places")
+    }
+    fn reserve_slots(&mut self, listener: Token, slots: u32) {
+        self.core.reserve_slots(listener, slots);
     }
     fn watch(&mut self, directions: Directions) -> Option<Token> {
         self.core.watch(directions).ok()

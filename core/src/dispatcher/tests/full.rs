@@ -208,3 +208,56 @@ fn nobody_is_evicted_whose_turn_is_about_to_come() {
     assert_eq!(outputs, [Some("del"), Some("recv")], "the listener waits");
     assert!(tokens.iter().all(|token| bench.closed(*token).is_none()));
 }
+
+/// A listener for which one slot of three is reserved, beside the bench's own.
+fn with_control(full: FullTable) -> (Bench, Token, Token) {
+    let mut bench = Bench::new::<3>(&config(full));
+    let control = bench.machine.listen(None).expect("a place");
+    bench.machine.reserve_slots(control, 1);
+    bench.run();
+    let all = bench.listener;
+    (bench, all, control)
+}
+
+#[test]
+fn a_reserved_slot_is_left_to_its_listener() {
+    let (mut bench, all, control) = with_control(FullTable::Wait);
+    bench.rest();
+    bench.rest();
+    assert_eq!(bench.try_reserve(all), None, "the last is not for these");
+    bench.listener = control;
+    let inside = bench.rest();
+    assert_eq!(bench.try_reserve(control), None, "full");
+    bench.machine.abort(inside);
+    bench.run();
+    assert_eq!(bench.try_reserve(all), None, "it is reserved again");
+    bench.machine.reserve_slots(control, 0);
+    bench.run();
+    assert!(
+        bench.slot(all).registered.contains(READ),
+        "now it is theirs"
+    );
+    bench.listener = all;
+    bench.rest();
+}
+
+#[test]
+fn who_has_a_reserved_slot_is_not_evicted_for_others() {
+    let (mut bench, all, control) = with_control(FullTable::Evict);
+    bench.listener = control;
+    let inside = bench.spoken();
+    bench.later(MS);
+    bench.listener = all;
+    let first = bench.spoken();
+    bench.later(MS);
+    bench.spoken();
+    bench.later(1000 * MS);
+    bench.rest();
+    assert!(bench.told.contains(&inside), "idle longest, and reserved");
+    assert!(!bench.told.contains(&first));
+    // Its own listener may.
+    bench.later(1000 * MS);
+    bench.listener = control;
+    bench.rest();
+    assert!(!bench.told.contains(&inside));
+}
