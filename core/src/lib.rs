@@ -40,6 +40,9 @@
 //! That is all a driver does. A [`Session`] adds the bytes and the application's [`Handler`] to a [`Dispatcher`], equally
 //! pure; its driver has the same loop and takes no notices.
 //!
+//! An application may have timers, of each connection and free ones, and have descriptors of its own watched beside the
+//! listeners: see [`Connections`]. No timer is told early or left out, and none is told of a connection that closes.
+//!
 //! # The laws
 //!
 //! 1. One [`Action`] that asks for an answer, one [`Event::Done`].

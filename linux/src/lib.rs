@@ -22,6 +22,55 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Beside connections
+//!
+//! - Timers: each connection has one ([`Conn::set_timer`]), and there are [`TIMERS`] free ones, told once or in a beat
+//!   ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and there are no ticks.
+//! - Any descriptor that can be waited for ([`Server::watch`]): a GPIO line, inotify, a foreign library's.
+//! - Other threads and signal handlers ([`Waker`], [`Mailbox`]), and children that end ([`Child`]): descriptors, too.
+//! - A listener that must answer when the table is full has slots of its own ([`Listen::reserved`]).
+//!
+//! Beats from a timer, and values from a thread:
+//!
+//! ```
+//! use core::time::Duration;
+//! use tidegate::{Config, Connections, Directions, Handler, Mailbox, Memory, Server, Token};
+//!
+//! const BEAT: u32 = 0; // the number of a free timer
+//!
+//! struct Meter<'a> {
+//!     readings: &'a Mailbox<u32, 8>,
+//!     last: u32,
+//!     beats: u64,
+//! }
+//!
+//! impl Handler for Meter<'_> {
+//!     type State = ();
+//!     fn ready(&mut self, all: &mut Connections<'_>, _: Token, _: Directions) {
+//!         self.readings.take(|reading| self.last = reading);
+//!         all.send_all(&self.last.to_be_bytes());
+//!     }
+//!     fn tick(&mut self, _: &mut Connections<'_>, _: u32, periods: u64) {
+//!         self.beats += periods;
+//!     }
+//! }
+//!
+//! let readings = Mailbox::new()?;
+//! let mut memory = Memory::<4, 64, 64>::new();
+//! let meter = Meter { readings: &readings, last: 0, beats: 0 };
+//! let mut server = Server::new(&mut memory, &Config::default(), meter)?;
+//! server.watch(&readings, Directions::READ)?;
+//! server.connections().set_interval(BEAT, Duration::from_millis(1))?;
+//! std::thread::scope(|threads| {
+//!     threads.spawn(|| readings.send(230));
+//!     while server.session().handler().last != 230 || server.session().handler().beats < 3 {
+//!         server.turn(None)?;
+//!     }
+//!     Ok::<(), tidegate::CallError>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Embedding
 //!
 //! [`Server::run`] owns its thread. In another loop, wait until the server's descriptor (it is [`AsFd`]) is readable or
