@@ -149,6 +149,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod backoff;
 mod config;
 mod directions;
 mod dispatcher;
@@ -172,6 +173,7 @@ mod time;
 mod timer;
 mod token;
 
+pub use backoff::Backoff;
 pub use config::{
     Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, TIMERS, Windows,
 };

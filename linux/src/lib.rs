@@ -118,9 +118,9 @@ pub use stop::StopHandle;
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::{
-    Class, Config, ConfigError, Conn, Connections, Directions, Escaped, Fault, FullTable, Handler,
-    Info, Instant, LISTENERS, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats,
-    TIMERS, Token, Trigger, Windows,
+    Backoff, Class, Config, ConfigError, Conn, Connections, Directions, Escaped, Fault, FullTable,
+    Handler, Info, Instant, LISTENERS, NoTimer, Notice, Peer, Reason, Round, SendError, Session,
+    Stats, TIMERS, Token, Trigger, Windows,
 };
 pub use wake::{Mailbox, Waker};
 pub use watch::WatchError;

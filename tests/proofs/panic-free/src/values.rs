@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Class, Config, Directions, Fault, FaultKind, Instant, Reason, Stats, Token, Trigger, awaited,
-    issue,
+    Backoff, Class, Config, Directions, Fault, FaultKind, Instant, Reason, Stats, Token, Trigger,
+    awaited, issue,
 };
 
 #[unsafe(no_mangle)]
@@ -64,4 +64,9 @@ pub fn counters(stats: &Stats, reason: Reason) -> (u64, u64, u64, usize) {
         stats.closed_total(),
         reason.kind(),
     )
+}
+
+#[unsafe(no_mangle)]
+pub fn backoff_next(b: &mut Backoff, random: u64) -> Duration {
+    b.next(random)
 }
