@@ -14,11 +14,14 @@ pub const TIMERS: usize = 16;
 /// 256 bytes is where the cost of a system call begins to depend on the length.
 pub const OPERATION_MIN: u32 = 256;
 
+/// Bytes of the largest window: a bit of the numbers that count room in one means something else.
+const WINDOW_MAX: u32 = crate::slot::ROOM;
+
 /// The deadline of a connection is of exactly one class, which its state decides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Class {
-    /// It was accepted and has not sent its first byte, whatever is sent to it. For services in which the peer only
+    /// It was accepted and has not sent its first byte, whatever is sent to it; not of connections that we made. For services in which the peer only
     /// listens, switch it off: then what is queued for such a peer counts as for any other.
     FirstByte,
     /// Part of a message lies in the receive window, and nothing is queued to send. Consuming restarts it, more bytes do
@@ -32,17 +35,21 @@ pub enum Class {
     Idle,
     /// We have finished and wait for the peer's end. Nothing restarts it; want of memory on the way may double it.
     Linger,
+    /// The application asked for an outbound connection, and the kernel has not connected it. Nothing restarts it; want of
+    /// memory on the way may double it.
+    Connect,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FirstByte,
         Self::Request,
         Self::WriteStall,
         Self::Congestion,
         Self::Idle,
         Self::Linger,
+        Self::Connect,
     ];
 
     pub(crate) const fn index(self) -> usize {
@@ -53,12 +60,14 @@ impl Class {
             Self::Congestion => 3,
             Self::Idle => 4,
             Self::Linger => 5,
+            Self::Connect => 6,
         }
     }
 
     /// What to tell people when it passed.
     pub(crate) const fn expired(self) -> &'static str {
         match self {
+            Self::Connect => "not connected in time",
             Self::FirstByte => "no first byte in time",
             Self::Request => "request not complete in time",
             Self::WriteStall => "peer does not read",
@@ -110,6 +119,8 @@ pub struct Config {
     pub look: u32,
     /// How many sources that were just reported may go before one that is continuing, at least 1. Default 8.
     pub fresh_in_a_row: u32,
+    /// From the wish for an outbound connection to its opening. Default 10 s.
+    pub connect: Option<Duration>,
     /// From the accept to the first byte. Default 60 s.
     pub first_byte: Option<Duration>,
     /// From the first byte of a message to its last one consumed. Default 30 s.
@@ -157,6 +168,7 @@ impl Default for Config {
             quantum: 16 * 1024,
             look: 16 * 1024,
             fresh_in_a_row: 8,
+            connect: Some(Duration::from_secs(10)),
             first_byte: Some(Duration::from_secs(60)),
             request: Some(Duration::from_secs(30)),
             write_stall: Some(Duration::from_secs(30)),
@@ -180,6 +192,7 @@ impl Config {
     #[must_use]
     pub const fn length(&self, class: Class) -> Option<Duration> {
         match class {
+            Class::Connect => self.connect,
             Class::FirstByte => self.first_byte,
             Class::Request => self.request,
             Class::WriteStall => self.write_stall,
@@ -203,6 +216,11 @@ impl Config {
                 Ok(())
             }
         };
+        for bytes in [windows.receive, windows.send] {
+            if bytes > WINDOW_MAX {
+                return Err(ConfigError::Window { bytes });
+            }
+        }
         zero("receive window", windows.receive.into())?;
         zero("send window", windows.send.into())?;
         zero("quantum", self.quantum.into())?;
@@ -216,6 +234,7 @@ impl Config {
         zero("accept_failures", self.accept_failures.into())?;
         zero("accept_burst", self.accept_burst.into())?;
         for (name, length) in [
+            ("connect", self.connect),
             ("first_byte", self.first_byte),
             ("request", self.request),
             ("write_stall", self.write_stall),
@@ -242,6 +261,11 @@ pub enum ConfigError {
         /// What the table has.
         slots: u32,
     },
+    /// A window of more bytes than positions in it can name.
+    Window {
+        /// Its size.
+        bytes: u32,
+    },
     /// A size or length that must not be 0.
     Zero(&'static str),
     /// `pause_max` is shorter than `pause_min`.
@@ -254,6 +278,10 @@ impl fmt::Display for ConfigError {
             Self::Connections { asked, slots } => write!(
                 f,
                 "{asked} connections asked for; the table was compiled for 1 to {slots}"
+            ),
+            Self::Window { bytes } => write!(
+                f,
+                "a window of {bytes} bytes; at most {WINDOW_MAX} can be used"
             ),
             Self::Zero(name) => write!(f, "{name} is 0; it must be at least 1"),
             Self::PauseMax => {
@@ -302,6 +330,20 @@ mod tests {
             Config::default().check(4, windows),
             Err(ConfigError::Zero("receive window"))
         );
+        let bytes = 1 << 31;
+        for windows in [
+            Windows {
+                receive: bytes,
+                ..WINDOWS
+            },
+            Windows {
+                send: bytes,
+                ..WINDOWS
+            },
+        ] {
+            let error = ConfigError::Window { bytes };
+            assert_eq!(Config::default().check(4, windows), Err(error));
+        }
         let config = Config {
             idle: Some(Duration::ZERO),
             ..Config::default()

@@ -37,6 +37,7 @@ pub enum Event {
 pub enum Op {
     Accept,
     Refuse,
+    Connect,
     Recv,
     Send,
     Arm,
@@ -51,9 +52,10 @@ pub enum Op {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// Done. `Recv`, `Send`: so many bytes moved, and there may be more; `Recv` of 0 is the peer's end. `Unsent`: so
-    /// many bytes wait in the kernel. Elsewhere the number means nothing.
+    /// many bytes wait in the kernel. `Connect`: it is connected. Elsewhere the number means nothing.
     Complete(u32),
-    /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked.
+    /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked;
+    /// `Connect`: the kernel is at it.
     Drained(u32),
     /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
     Accepted(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Option<SocketAddr>),
@@ -108,6 +110,8 @@ pub enum FaultKind {
     Interrupted,
     /// The peer reset the connection or is gone (`ECONNRESET`, `EPIPE`, …); on accept: it died in the queue.
     Reset,
+    /// Nobody listens there (`ECONNREFUSED`, a Unix path that does not exist).
+    Refused,
     /// The peer did not answer in the time the kernel allows (`ETIMEDOUT`).
     TimedOut,
     /// The network lost it (`EHOSTUNREACH`, `ENETDOWN`, …); on accept: that connection died, the next may live.
@@ -133,6 +137,7 @@ impl fmt::Display for Fault {
         f.write_str(match self.kind {
             FaultKind::Interrupted => "interrupted",
             FaultKind::Reset => "connection reset by peer",
+            FaultKind::Refused => "connection refused",
             FaultKind::TimedOut => "peer does not answer",
             FaultKind::Unreachable => "network unreachable",
             FaultKind::Shortage => "system short of resources",
@@ -154,14 +159,19 @@ pub enum Peer {
     Inet(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] SocketAddr),
     /// A Unix peer, by a serial number: such peers have no name as a rule, and the 108 bytes of one are not kept.
     Unix(u32),
+    /// Where we connected to, by the number under which it was registered: [`Destination::Registered`].
+    ///
+    /// [`Destination::Registered`]: crate::Destination::Registered
+    Registered(u32),
 }
 
 impl fmt::Display for Peer {
-    /// `127.0.0.1:51234`, `[::1]:51234`, `unix#3`.
+    /// `127.0.0.1:51234`, `[::1]:51234`, `unix#3`, `destination#0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => write!(f, "{address}"),
             Self::Unix(number) => write!(f, "unix#{number}"),
+            Self::Registered(number) => write!(f, "destination#{number}"),
         }
     }
 }

@@ -12,7 +12,7 @@
 //! - `armed`: what the kernel has been asked to tell.
 //!
 //! What is `wanted` is never stored. It is read off the state and the buffers: room to receive → READ; bytes to send →
-//! WRITE; a free slot in the table → a listener wants READ. Then:
+//! WRITE; a free slot in the table → a listener wants READ; not connected yet → WRITE. Then:
 //!
 //! ```text
 //! issue   = wanted ∩ ready − in_flight      hand these operations to the driver
@@ -49,7 +49,8 @@
 //! 2. A [`Span`] that was handed out is not named again, moved or reused before its answer.
 //! 3. At most one operation is in flight for each direction of a source.
 //! 4. One `Opened` and one `Closed` for each connection that was told; nothing about a token after its `Closed`. A
-//!    connection that is refused, by the table or by the limit of its source, is told to nobody but the [`Stats`].
+//!    connection that is refused, by the table or by the limit of its source, is told to nobody but the [`Stats`]. Of an
+//!    outbound connection that came to nothing there is one `Closed` alone.
 //! 5. A slot is freed once, after `Close` is answered; its generation rises; an old token changes nothing.
 //! 6. Each call does a bounded amount of work, stated where it is more than a few steps; there is no recursion.
 //! 7. Any sequence of calls is legal; a wrong one is dropped and counted.
@@ -129,6 +130,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Outbound connections
+//!
+//! [`Conn::connect`] and [`Session::connect`] take a place of the table and answer its [`Token`]. The driver is asked to
+//! [connect](Action::Connect), and again when room to send is reported: then it reads the socket's error, once. At once or
+//! later, the application hears the same: `opened`, or `closed` with the reason. A shortage (no port, no memory, the full
+//! queue of a Unix listener) is waited out, up to [`Config::connect`]. How long to wait before another try is the
+//! application's affair; [`Backoff`] counts it out.
+//!
+//! Two connections work together with [`Conn::lend`], [`Conn::want_room`], [`Conn::pause`] and [`Conn::shut_down`]: the
+//! example `relay` of the Linux library is a page of it.
+//!
 //! # Logging
 //!
 //! With the feature `log` or `defmt` (one of them, or neither): errors when something must be given up, warnings when a
@@ -151,6 +163,7 @@ extern crate std;
 
 mod backoff;
 mod config;
+mod destination;
 mod directions;
 mod dispatcher;
 mod escape;
@@ -177,7 +190,9 @@ pub use backoff::Backoff;
 pub use config::{
     Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, TIMERS, Windows,
 };
+pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};
+pub use dispatcher::connect::ConnectError;
 pub use dispatcher::listener::ListenersFull;
 pub use dispatcher::timer::NoTimer;
 pub use dispatcher::{Dispatcher, Round, calls::Info};

@@ -39,6 +39,17 @@ pub enum Action {
         /// Where from.
         listener: Token,
     },
+    /// Connect, or go on connecting; [`Session::destination`](crate::Session::destination) tells where to.
+    ///
+    /// A driver that has no descriptor for it yet makes one, and connects it without waiting. One that has such a
+    /// descriptor asks what has become of it, and reads its error (`SO_ERROR`) in this place alone: reading clears it.
+    /// `Complete`: connected. `Drained(0)`: the kernel is at it (`EINPROGRESS`, and after an interruption, too); room to
+    /// send is reported when it is done. `Failed`: a shortage (`EAGAIN` of a Unix socket counts as one) leaves no
+    /// descriptor and is tried again after a while; whatever else it is ends the connection.
+    Connect {
+        /// The connection to be.
+        token: Token,
+    },
     /// Receive into this part of the connection's receive window.
     Recv {
         /// The connection.
@@ -99,7 +110,7 @@ pub enum Action {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Notice {
-    /// A connection was accepted.
+    /// A connection was accepted, or one of ours is connected.
     Opened(Token),
     /// New bytes lie in its receive window.
     Readable(Token),
@@ -107,7 +118,7 @@ pub enum Notice {
     Writable(Token),
     /// The peer finished sending; what it sent lies in the receive window. Sending is still possible.
     Ended(Token),
-    /// It is gone; nothing follows about this token.
+    /// It is gone; nothing follows about this token. An outbound connection that failed was never opened.
     Closed(Token, Reason),
     /// A watched descriptor is ready in these directions; or it cannot be watched any more, and why. Nothing follows then.
     Watched(Token, Result<Directions, Fault>),
@@ -154,7 +165,7 @@ pub enum Reason {
 
 impl Reason {
     /// How many kinds there are, for a table indexed by [`Reason::kind`].
-    pub const KINDS: usize = 14;
+    pub const KINDS: usize = 15;
 
     /// The kind as a number below [`Reason::KINDS`]; each class of deadline is a kind.
     #[must_use]
@@ -169,6 +180,7 @@ impl Reason {
             Self::Failed(fault) => match fault.kind {
                 crate::FaultKind::Reset => 6,
                 crate::FaultKind::Interrupted
+                | crate::FaultKind::Refused
                 | crate::FaultKind::TimedOut
                 | crate::FaultKind::Unreachable
                 | crate::FaultKind::Shortage

@@ -1,8 +1,10 @@
 //! [`Record`]: what the machine seldom needs to know of a connection, in one cache line of its own.
 
+use crate::destination::Destination;
 use crate::event::Peer;
-use crate::queue::Link;
+use crate::queue::{Link, NONE};
 use crate::time::Instant;
+use crate::token::Token;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A connection, as far as only its opening, its closing and its application need it.
@@ -12,7 +14,8 @@ pub(crate) struct Record {
     pub(crate) opened_at: Instant,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    /// In the chain of the sources with the same hash.
+    /// In the chain of the sources with the same hash. An outbound connection is in none: of it, this is the token of
+    /// the connection for which it was made, if there was one.
     pub(crate) chain: Link,
     /// When output last made progress, in milliseconds modulo 2³².
     pub(crate) stalled_at: u32,
@@ -24,9 +27,12 @@ pub(crate) struct Record {
     address: [u8; 16],
     port: u16,
     family: Family,
-    /// Index of the listener that accepted it.
+    /// Index of the listener that accepted it; [`OUTBOUND`]: none did.
     pub(crate) listener: u8,
 }
+
+/// No listener has this index.
+pub(crate) const OUTBOUND: u8 = u8::MAX;
 
 const _: () = assert!(size_of::<Record>() == 64, "a record is one cache line");
 
@@ -35,6 +41,7 @@ enum Family {
     V4,
     V6,
     Unix,
+    Registered,
 }
 
 impl Record {
@@ -62,6 +69,10 @@ impl Record {
         };
         match peer {
             Peer::Unix(number) => record.put_four(number.to_ne_bytes()),
+            Peer::Registered(number) => {
+                record.family = Family::Registered;
+                record.put_four(number.to_ne_bytes());
+            }
             Peer::Inet(address) => {
                 record.port = address.port();
                 match address {
@@ -80,6 +91,42 @@ impl Record {
         record
     }
 
+    /// A connection that is to be made, for another one or for nobody. It is opened at no time yet.
+    pub(crate) fn connecting(to: Destination, origin: Option<Token>) -> Self {
+        let mut record = Self::open(to.peer(), OUTBOUND, Instant::NEVER);
+        if let Some(origin) = origin {
+            record.chain = Link {
+                prev: origin.slot(),
+                next: origin.generation(),
+            };
+        }
+        record
+    }
+
+    /// Whether we connected it.
+    pub(crate) const fn is_outbound(&self) -> bool {
+        self.listener == OUTBOUND
+    }
+
+    /// The connection for which it was made.
+    pub(crate) const fn origin(&self) -> Option<Token> {
+        let Link { prev, next } = self.chain;
+        if self.is_outbound() && prev != NONE {
+            Some(Token::new(prev, next))
+        } else {
+            None
+        }
+    }
+
+    /// Where it was to be connected to.
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        match self.peer() {
+            Peer::Inet(address) if self.is_outbound() => Some(Destination::Inet(address)),
+            Peer::Registered(number) if self.is_outbound() => Some(Destination::Registered(number)),
+            Peer::Inet(_) | Peer::Unix(_) | Peer::Registered(_) => None,
+        }
+    }
+
     fn put_four(&mut self, [a, b, c, d]: [u8; 4]) {
         self.address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     }
@@ -93,6 +140,7 @@ impl Record {
     pub(crate) fn peer(&self) -> Peer {
         match self.family {
             Family::Unix => Peer::Unix(u32::from_ne_bytes(self.four())),
+            Family::Registered => Peer::Registered(u32::from_ne_bytes(self.four())),
             Family::V4 => Peer::Inet(SocketAddrV4::new(self.four().into(), self.port).into()),
             Family::V6 => {
                 let ip = Ipv6Addr::from(self.address);
@@ -102,15 +150,17 @@ impl Record {
     }
 
     /// Whether a short transfer ends what is there: true of TCP, not of Unix streams (they end one at each passed
-    /// descriptor).
+    /// descriptor), nor of what a program registered.
     pub(crate) const fn is_tcp(&self) -> bool {
-        !matches!(self.family, Family::Unix)
+        matches!(self.family, Family::V4 | Family::V6)
     }
 
-    /// What counts as one source: an IPv4 address, an IPv6 network of 64 bits; nothing for Unix peers.
+    /// What counts as one source: an IPv4 address, an IPv6 network of 64 bits; nothing for Unix peers, nor for whom we
+    /// connect to.
     pub(crate) fn source(&self) -> Option<u64> {
         match self.peer() {
-            Peer::Unix(_) => None,
+            Peer::Unix(_) | Peer::Registered(_) => None,
+            Peer::Inet(_) if self.is_outbound() => None,
             Peer::Inet(address) => Some(source_of(address.ip())),
         }
     }
@@ -134,8 +184,9 @@ mod tests {
             let peer = Peer::Inet(text.parse().expect("an address"));
             assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
         }
-        let peer = Peer::Unix(0xdead_beef);
-        assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
+        for peer in [Peer::Unix(0xdead_beef), Peer::Registered(u32::MAX)] {
+            assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
+        }
     }
 
     #[test]
@@ -151,5 +202,20 @@ mod tests {
         assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
         assert_ne!(source("10.0.0.1:1"), source("[0:0:a00:1::1]:1"));
         assert_eq!(Record::open(Peer::Unix(1), 0, Instant::ZERO).source(), None);
+    }
+
+    #[test]
+    fn an_outbound_connection_knows_its_origin_and_counts_for_no_source() {
+        let to = Destination::Inet("10.0.0.1:1".parse().expect("an address"));
+        for to in [to, Destination::Registered(7)] {
+            for origin in [None, Some(Token::new(0, 1)), Some(Token::new(5, u32::MAX))] {
+                let record = Record::connecting(to, origin);
+                assert_eq!(record.origin(), origin);
+                assert_eq!(record.destination(), Some(to));
+                assert_eq!(record.source(), None);
+            }
+        }
+        let accepted = Record::open(to.peer(), 3, Instant::ZERO);
+        assert_eq!((accepted.origin(), accepted.destination()), (None, None));
     }
 }

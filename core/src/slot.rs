@@ -11,6 +11,8 @@
 //!    │   Done(Close)       ▼              ▼                   │ peer's end, byte cap, deadline, error
 //!    └───────────────────────────── Closing ◀─────────────────┘      join what is in flight, disarm, Close
 //!
+//!   An outbound connection: Free ── connect ──▶ Connecting ── Connect done ──▶ Open; failed, too late: Closing.
+//!   Open ── our end, the peer's still to come ──▶ HalfClosed, which ends as Open does.
 //!   A slot whose generation has come to its last value becomes Retired instead of Free.
 //!   A listener is Listening until it is drained or fails, then Closing, then Free; a descriptor that is watched is
 //!   Watching until that is given up or cannot be done, then Closing, then Free.
@@ -30,8 +32,12 @@ pub(crate) enum State {
     Free,
     /// Taken for an `Accept` that has not been answered.
     Reserved,
+    /// Asked for by the application; the kernel has not connected it yet.
+    Connecting,
     /// Bytes go both ways.
     Open,
+    /// What is queued is sent, then our end; bytes still come in. With the peer's end it is finished.
+    HalfClosed,
     /// What is queued is sent, then our end.
     Finishing,
     /// Our end is sent; what arrives is thrown away until the peer's end.
@@ -58,12 +64,12 @@ impl Flags {
     pub(crate) const ENDED: Self = Self(1 << 1);
     /// The application wants no more bytes for now.
     pub(crate) const PAUSED: Self = Self(1 << 2);
-    /// `Opened` was told, so `Closed` is owed.
+    /// `Opened` was told, so `Closed` is owed. It is owed, too, of an outbound connection that did not come to that.
     pub(crate) const TOLD: Self = Self(1 << 3);
     /// Of a source that is no connection: a descriptor that is watched, no listener. The same bit: of neither anybody is
     /// told that it was opened.
     pub(crate) const WATCHED: Self = Self::TOLD;
-    /// A byte has been received.
+    /// A byte has been received; or none is expected first, because we connected.
     pub(crate) const SPOKEN: Self = Self(1 << 4);
     /// The last report named a direction that nobody wanted.
     pub(crate) const UNWANTED: Self = Self(1 << 5);
@@ -77,7 +83,7 @@ impl Flags {
     pub(crate) const CONSUMED: Self = Self(1 << 9);
     /// `Unsent` is to be asked.
     pub(crate) const PROBE: Self = Self(1 << 10);
-    /// An operation that is no transfer (`Unsent`, `Shutdown`, `Refuse`) is in flight.
+    /// An operation that is no transfer (`Connect`, `Unsent`, `Shutdown`, `Refuse`) is in flight.
     pub(crate) const CALLED: Self = Self(1 << 11);
     /// Our end has been sent, or is being sent.
     pub(crate) const SHUT: Self = Self(1 << 12);
@@ -129,7 +135,9 @@ impl Flags {
             State::Closing => ends.or(Self::TOLD).or(Self::RESET),
             State::Free
             | State::Reserved
+            | State::Connecting
             | State::Open
+            | State::HalfClosed
             | State::Listening
             | State::Watching
             | State::Retired => Self(u16::MAX),
@@ -185,8 +193,8 @@ pub(crate) struct Slot {
     /// The application's bytes that the kernel has not taken.
     pub(crate) tx: Cursors,
     pub(crate) generation: u32,
-    /// The room whose lack was answered with `Full`; 0: nobody waits for room. Of a descriptor that is watched, the bits
-    /// of the directions.
+    /// The room that is waited for, in the bits of [`ROOM`]; 0: nobody waits for room. Nothing is received until it is
+    /// there, but with [`HEARS_ON`]. Of a descriptor that is watched, the bits of the directions.
     pub(crate) wants: u32,
     /// While lingering, what was thrown away, in units of `OPERATION_MIN`; of a listener, failures in a row.
     pub(crate) tally: u16,
@@ -207,6 +215,12 @@ pub(crate) struct Slot {
 }
 
 const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
+
+/// In what a slot wants: bytes go on to be received while it waits for room.
+pub(crate) const HEARS_ON: u32 = 1 << 31;
+
+/// In what a slot wants: how many bytes of room. A window is smaller.
+pub(crate) const ROOM: u32 = HEARS_ON - 1;
 
 impl Slot {
     /// A free slot that has never been used.
@@ -260,19 +274,32 @@ impl Slot {
         }
         let output = Directions::WRITE.when(!self.tx.is_empty());
         match self.state {
-            State::Open => {
+            State::Open | State::HalfClosed => {
                 // An application that waits for room is not given more: nothing is lost when the peer's end comes.
                 let hears = !self.flags.has(Flags::ENDED.or(Flags::PAUSED))
-                    && self.wants == 0
+                    && !self.is_held_back()
                     && self.rx.end < windows.receive;
                 output | Directions::READ.when(hears)
             }
+            State::Connecting => Directions::WRITE.when(!self.flags.has(Flags::CALLED)),
             State::Finishing => output,
             State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),
             State::Listening => Directions::READ.when(admits),
             State::Watching => Directions::of_bits(self.wants),
             State::Free | State::Reserved | State::Closing | State::Retired => Directions::NONE,
         }
+    }
+
+    /// Whether nothing is received because there is no room for the answer.
+    #[inline]
+    pub(crate) const fn is_held_back(&self) -> bool {
+        self.wants != 0 && self.wants & HEARS_ON == 0
+    }
+
+    /// Whether bytes that come are the application's.
+    #[inline]
+    pub(crate) const fn hears(&self) -> bool {
+        matches!(self.state, State::Open | State::HalfClosed)
     }
 
     /// `wanted ∩ ready − in_flight`
@@ -289,7 +316,12 @@ impl Slot {
     pub(crate) const fn is_live(&self) -> bool {
         matches!(
             self.state,
-            State::Open | State::Finishing | State::Lingering | State::Closing
+            State::Connecting
+                | State::Open
+                | State::HalfClosed
+                | State::Finishing
+                | State::Lingering
+                | State::Closing
         )
     }
 
@@ -328,12 +360,21 @@ impl Slot {
         !self.in_flight.contains(Directions::READ)
             && (!self.ready.contains(Directions::READ)
                 || self.flags.has(Flags::PAUSED.or(Flags::ENDED)))
-            && self.wants == 0
+            && !self.is_held_back()
+    }
+
+    /// Whether both ends have gone their way, and the application has taken all that came: nothing is left but to close.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state == State::HalfClosed
+            && self.flags.has(Flags::ENDED)
+            && self.flags.has(Flags::SHUT)
+            && !self.flags.has(Flags::CALLED)
+            && self.rx.is_empty()
     }
 
     /// Whether the window is full and nothing would ever empty it: what lies there is too long for it.
     pub(crate) const fn is_stuck(&self, windows: Windows) -> bool {
-        matches!(self.state, State::Open)
+        self.hears()
             && self.rx.at == 0
             && self.rx.end >= windows.receive
             && self.tx.is_empty()
@@ -349,10 +390,12 @@ mod tests {
         receive: 8,
         send: 8,
     };
-    const STATES: [State; 9] = [
+    const STATES: [State; 11] = [
         State::Free,
         State::Reserved,
+        State::Connecting,
         State::Open,
+        State::HalfClosed,
         State::Finishing,
         State::Lingering,
         State::Closing,
@@ -381,9 +424,19 @@ mod tests {
                             ..slot(state)
                         };
                         let wanted = slot.wanted(WINDOWS, true);
-                        let sends = matches!(state, State::Open | State::Finishing) && queued > 0;
+                        let sends = match state {
+                            State::Open | State::HalfClosed | State::Finishing => queued > 0,
+                            State::Connecting => !slot.flags.has(Flags::CALLED),
+                            State::Free
+                            | State::Reserved
+                            | State::Lingering
+                            | State::Closing
+                            | State::Listening
+                            | State::Watching
+                            | State::Retired => false,
+                        };
                         let hears = match state {
-                            State::Open => {
+                            State::Open | State::HalfClosed => {
                                 received < 8
                                     && !slot.flags.has(Flags::ENDED)
                                     && !slot.flags.has(Flags::PAUSED)
@@ -392,6 +445,7 @@ mod tests {
                             State::Listening => true,
                             State::Free
                             | State::Reserved
+                            | State::Connecting
                             | State::Finishing
                             | State::Closing
                             | State::Watching
@@ -409,6 +463,11 @@ mod tests {
             ..slot(State::Open)
         };
         assert!(waits_for_room.wanted(WINDOWS, true).is_empty());
+        let hears_on = Slot {
+            wants: HEARS_ON | 1,
+            ..slot(State::Open)
+        };
+        assert_eq!(hears_on.wanted(WINDOWS, true), Directions::READ);
         assert!(
             slot(State::Listening).wanted(WINDOWS, false).is_empty(),
             "a full table is just an empty wanted"

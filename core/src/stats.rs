@@ -10,8 +10,12 @@ pub struct Stats {
     pub open: u32,
     /// The most that were ever open together.
     pub peak: u32,
-    /// Connections that the application was told of.
+    /// Connections that were accepted, and that the application was told of.
     pub accepted: u64,
+    /// Outbound connections that were opened.
+    pub connected: u64,
+    /// Outbound connections that came to an end before they were opened: refused, not reached, too late, given up.
+    pub connect_failures: u64,
     /// Refused because the table was full, under [`FullTable::Refuse`](crate::FullTable::Refuse).
     pub refused_full: u64,
     /// Refused because their source address had its share.
@@ -22,7 +26,7 @@ pub struct Stats {
     pub shortages: u64,
     /// Listeners that were closed because they no longer worked.
     pub listeners_failed: u64,
-    /// Connections closed, by [`Reason::kind`].
+    /// Connections closed that had been opened, by [`Reason::kind`].
     pub closed: [u64; Reason::KINDS],
     /// Bytes that applications were given.
     pub bytes_in: u64,
@@ -76,6 +80,8 @@ impl Stats {
             open: self.open.saturating_add(other.open),
             peak: self.peak.saturating_add(other.peak),
             accepted: sum(self.accepted, other.accepted),
+            connected: sum(self.connected, other.connected),
+            connect_failures: sum(self.connect_failures, other.connect_failures),
             refused_full: sum(self.refused_full, other.refused_full),
             refused_source: sum(self.refused_source, other.refused_source),
             accept_failures: sum(self.accept_failures, other.accept_failures),

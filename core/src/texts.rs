@@ -1,7 +1,8 @@
 //! Tests of what values say of themselves to people.
 
 use crate::{
-    Class, ConfigError, Directions, Fault, FaultKind, ListenersFull, Peer, Reason, SendError,
+    Class, ConfigError, ConnectError, Directions, Fault, FaultKind, ListenersFull, Peer, Reason,
+    SendError,
 };
 use alloc::string::ToString;
 use core::fmt::Display;
@@ -30,6 +31,7 @@ fn a_reason() {
         (Class::Congestion, "system short of memory for too long"),
         (Class::Idle, "idle too long"),
         (Class::Linger, "peer did not finish in time"),
+        (Class::Connect, "not connected in time"),
     ] {
         says(Reason::Deadline(class), text);
     }
@@ -57,6 +59,7 @@ fn a_fault() {
     for (kind, text) in [
         (FaultKind::Interrupted, "interrupted"),
         (FaultKind::Reset, "connection reset by peer"),
+        (FaultKind::Refused, "connection refused"),
         (FaultKind::TimedOut, "peer does not answer"),
         (FaultKind::Unreachable, "network unreachable"),
         (FaultKind::Shortage, "system short of resources"),
@@ -71,6 +74,7 @@ fn a_fault() {
 #[test]
 fn a_peer() {
     says(Peer::Unix(3), "unix#3");
+    says(Peer::Registered(0), "destination#0");
     let address = SocketAddr::from(([10, 0, 0, 1], 80));
     says(Peer::Inet(address), "10.0.0.1:80");
     let address = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80));
@@ -99,6 +103,18 @@ fn an_error() {
     says(
         ConfigError::Zero("quantum"),
         "quantum is 0; it must be at least 1",
+    );
+    says(
+        ConfigError::Window { bytes: 1 << 31 },
+        "a window of 2147483648 bytes; at most 2147483647 can be used",
+    );
+    says(
+        ConnectError::Full { connections: 4 },
+        "all 4 places for connections are taken: try later, or with a larger table",
+    );
+    says(
+        ConnectError::Stopping,
+        "the server is stopping, and connects no more",
     );
     says(
         ConfigError::PauseMax,

@@ -3,6 +3,7 @@
 use crate::adopt::{self, AdoptError};
 use crate::backend::{Accepted, Backend, Epoll, OTHERS};
 use crate::clock;
+use crate::connect::{self, Connect, DestinationError, Registered};
 use crate::errno;
 use crate::error::{CallError, StartError};
 use crate::listen::{Listen, ListenError};
@@ -19,8 +20,8 @@ use rustix::io::Errno;
 use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
-    Action, Config, Connections, Directions, Event, Handler, Instant, Op, Outcome, Session,
-    Spinning, Stats, Token, Trigger,
+    Action, Config, ConnectError, Connections, Destination, Directions, Event, Handler, Instant,
+    Op, Outcome, Session, Spinning, Stats, Token, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -31,6 +32,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     session: Session<'m, H>,
     backend: B,
     sockets: Sockets<'m>,
+    registered: Registered,
     stop: Stop,
     /// Wishes to stop so far.
     stops: u64,
@@ -96,6 +98,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             session,
             backend,
             sockets: Sockets::new(connections),
+            registered: Registered::new(),
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,
@@ -183,6 +186,30 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             .put(token, copy)
             .map_err(|_| WatchError::Full)?;
         Ok(token)
+    }
+
+    /// Connects to `to` on nobody's behalf; see [`Session::connect`]. A handler does so with
+    /// [`Conn::connect`](tidegate_core::Conn::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.session.connect(to)
+    }
+
+    /// Registers the path of a Unix stream socket, at most 107 bytes, for connections to it.
+    ///
+    /// # Errors
+    ///
+    /// [`DestinationError`].
+    pub fn destination(&mut self, path: &str) -> Result<Destination, DestinationError> {
+        self.registered.add(path)
+    }
+
+    /// Sets what outbound connections are like from now on.
+    pub const fn set_connect(&mut self, options: Connect) {
+        self.registered.options = options;
     }
 
     /// Something to stop it with, from another thread or a signal handler.
@@ -365,6 +392,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 };
                 self.answer(now, listener, Op::Refuse, outcome);
             }
+            Action::Connect { token } => {
+                let outcome = self.connect_on(token);
+                self.answer(now, token, Op::Connect, outcome);
+            }
             Action::Shutdown { token } => {
                 let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down);
                 self.answer(now, token, Op::Shutdown, outcome);
@@ -400,6 +431,28 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     #[inline(never)]
     fn answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
         self.session.handle_event(now, done(token, op, outcome));
+    }
+
+    /// Connects, or looks what has become of it.
+    #[inline(never)]
+    fn connect_on(&mut self, token: Token) -> Outcome {
+        let outcome = match self.sockets.get(token) {
+            Some(socket) => connect::finish(socket),
+            None => match self.session.destination(token) {
+                Some(to) => match self.registered.begin(to) {
+                    Ok((socket, outcome)) => match self.sockets.put(token, socket) {
+                        Ok(()) => outcome,
+                        Err(failed) => failed,
+                    },
+                    Err(failed) => failed,
+                },
+                None => NO_SOCKET,
+            },
+        };
+        if let (Outcome::Complete(_), Some(socket)) = (outcome, self.sockets.get(token)) {
+            return self.backend.connected(socket);
+        }
+        outcome
     }
 
     #[inline(never)]

@@ -41,6 +41,33 @@ pub fn transfer(errno: Errno) -> Outcome {
     })
 }
 
+/// `connect`, and the error that a socket keeps of it: `connect(2)`, `unix(7)`, `tcp(7)`, `ip(7)`. Interrupted, it goes on
+/// in the background. `EAGAIN` is no would-block here: the queue of a Unix listener is full, or no port is free.
+#[must_use]
+pub fn connect(errno: Errno) -> Outcome {
+    match errno {
+        Errno::INPROGRESS | Errno::ALREADY | Errno::INTR => return Outcome::Drained(0),
+        Errno::AGAIN => {
+            let code = u16::try_from(errno.raw_os_error()).unwrap_or(0);
+            return Outcome::Failed(FaultKind::Shortage.with_code(code));
+        }
+        _ => {}
+    }
+    failed(errno, |errno| match errno {
+        Errno::CONNREFUSED | Errno::NOENT => FaultKind::Refused,
+        Errno::ADDRNOTAVAIL => FaultKind::Shortage,
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => FaultKind::Reset,
+        Errno::TIMEDOUT => FaultKind::TimedOut,
+        Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::HOSTDOWN
+        | Errno::ACCESS
+        | Errno::PERM => FaultKind::Unreachable,
+        other => common(other),
+    })
+}
+
 /// `epoll_ctl`: `epoll_ctl(2)`. `EPERM` is a descriptor that cannot be polled.
 #[must_use]
 pub fn arm(errno: Errno) -> Outcome {
@@ -82,17 +109,24 @@ fn common(errno: Errno) -> FaultKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use FaultKind::{Interrupted, Invalid, Reset, Shortage, TimedOut, Unknown, Unreachable};
+    use FaultKind::{
+        Interrupted, Invalid, Refused, Reset, Shortage, TimedOut, Unknown, Unreachable,
+    };
 
     /// Every number that Linux has on most machines, `EPERM` to `EHWPOISON`.
     const ALL: core::ops::RangeInclusive<i32> = 1..=133;
 
     fn check(function: fn(Errno) -> Outcome, named: &[(FaultKind, &[i32])]) {
+        check_of(function, &[11], named);
+    }
+
+    /// `drained`: those that are no failure.
+    fn check_of(function: fn(Errno) -> Outcome, drained: &[i32], named: &[(FaultKind, &[i32])]) {
         for number in ALL {
             let expected = named.iter().find(|(_, numbers)| numbers.contains(&number));
             let kind = expected.map_or(Unknown, |(kind, _)| *kind);
             let code = u16::try_from(number).expect("a small number");
-            let outcome = if number == 11 {
+            let outcome = if drained.contains(&number) {
                 Outcome::Drained(0)
             } else {
                 Outcome::Failed(kind.with_code(code))
@@ -136,6 +170,27 @@ mod tests {
                 (Unreachable, &[100, 101, 112, 113]),
                 (Shortage, &[12, 23, 24, 28, 105]),
                 (Invalid, &[2, 9, 14, 17, 22, 88]),
+            ],
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_number_has_its_class_on_connecting() {
+        for number in [4, 114, 115] {
+            let goes_on = connect(Errno::from_raw_os_error(number));
+            assert_eq!(goes_on, Outcome::Drained(0), "errno {number}");
+        }
+        check_of(
+            connect,
+            &[4, 114, 115],
+            &[
+                (Refused, &[2, 111]),
+                (Reset, &[32, 103, 104]),
+                (TimedOut, &[110]),
+                (Unreachable, &[1, 13, 100, 101, 112, 113]),
+                (Shortage, &[11, 12, 23, 24, 28, 99, 105]),
+                (Invalid, &[9, 14, 17, 22, 88]),
             ],
         );
     }

@@ -95,6 +95,7 @@ mod adopt;
 pub mod backend;
 mod child;
 mod clock;
+mod connect;
 mod driver;
 pub mod errno;
 mod error;
@@ -108,6 +109,7 @@ mod watch;
 
 pub use adopt::AdoptError;
 pub use child::{Child, Exit};
+pub use connect::{Connect, DESTINATIONS, DestinationError};
 pub use driver::Server;
 pub use error::{CallError, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
@@ -118,9 +120,9 @@ pub use stop::StopHandle;
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::{
-    Backoff, Class, Config, ConfigError, Conn, Connections, Directions, Escaped, Fault, FullTable,
-    Handler, Info, Instant, LISTENERS, NoTimer, Notice, Peer, Reason, Round, SendError, Session,
-    Stats, TIMERS, Token, Trigger, Windows,
+    Backoff, Class, Config, ConfigError, Conn, ConnectError, Connections, Destination, Directions,
+    Escaped, Fault, FaultKind, FullTable, Handler, Info, Instant, LISTENERS, NoTimer, Notice, Peer,
+    Reason, Round, SendError, Session, Stats, TIMERS, Token, Trigger, Windows,
 };
 pub use wake::{Mailbox, Waker};
 pub use watch::WatchError;

@@ -49,6 +49,22 @@ pub struct Keepalive {
     pub count: u32,
 }
 
+impl Keepalive {
+    /// After 30 s, every 10 s, 3 times.
+    pub(crate) const DEFAULT: Self = Self {
+        idle: Duration::from_secs(30),
+        interval: Duration::from_secs(10),
+        count: 3,
+    };
+
+    pub(crate) fn set(&self, socket: &OwnedFd) -> Result<(), Errno> {
+        sockopt::set_socket_keepalive(socket, true)?;
+        sockopt::set_tcp_keepidle(socket, self.idle)?;
+        sockopt::set_tcp_keepintvl(socket, self.interval)?;
+        sockopt::set_tcp_keepcnt(socket, self.count)
+    }
+}
+
 /// A listener. Everything here is set once on the listening socket; accepted sockets inherit it from there (`tcp(7)`),
 /// so that a connection costs no call for it.
 #[derive(Clone, Debug)]
@@ -100,11 +116,7 @@ impl<'a> Listen<'a> {
             address,
             backlog: 1024,
             nodelay: true,
-            keepalive: Some(Keepalive {
-                idle: Duration::from_secs(30),
-                interval: Duration::from_secs(10),
-                count: 3,
-            }),
+            keepalive: Some(Keepalive::DEFAULT),
             user_timeout: Some(Duration::from_secs(20)),
             receive_buffer: Some(BUFFER),
             send_buffer: Some(BUFFER),

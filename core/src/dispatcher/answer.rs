@@ -5,7 +5,7 @@ use crate::config::OPERATION_MIN;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::output::{Notice, Reason};
-use crate::slot::{Cursors, Flags, State};
+use crate::slot::{Cursors, Flags, ROOM, State};
 use crate::stats::{add, bump};
 use crate::token::Token;
 use defmt_or_log::{debug, error};
@@ -19,6 +19,7 @@ impl Dispatcher<'_> {
             Op::Send => self.sent(token, outcome),
             Op::Accept
             | Op::Refuse
+            | Op::Connect
             | Op::Arm
             | Op::Shutdown
             | Op::Unsent
@@ -37,8 +38,12 @@ impl Dispatcher<'_> {
             Op::Accept => slot.state == State::Reserved,
             Op::Refuse => flags.has(Flags::CALLED) && token.is_listener(),
             Op::Shutdown => flags.has(Flags::CALLED) && flags.has(Flags::SHUT),
+            // One that is not opened yet has nothing else in flight.
+            Op::Connect => {
+                flags.has(Flags::CALLED) && !flags.has(Flags::TOLD) && !token.is_listener()
+            }
             Op::Unsent => {
-                flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && !token.is_listener()
+                flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && flags.has(Flags::TOLD)
             }
             Op::Close => flags.has(Flags::CLOSED),
             // What is not accepted yet was never armed.
@@ -51,6 +56,7 @@ impl Dispatcher<'_> {
         }
         match op {
             Op::Accept => return self.accepted(index, outcome),
+            Op::Connect => return self.connected(index, outcome),
             Op::Close => return self.closed(index),
             Op::Refuse => self.refused(index, outcome),
             Op::Shutdown => self.shut(index, outcome),
@@ -102,7 +108,7 @@ impl Dispatcher<'_> {
                     && (slot.trigger != Trigger::Edge || record.is_tcp()));
             slot.ready -= Directions::READ.when(certain);
         }
-        if slot.state != State::Open || n == 0 {
+        if !slot.hears() || n == 0 {
             return self.received_else(index, n, short);
         }
         if n > windows.receive.saturating_sub(slot.rx.end) {
@@ -125,9 +131,9 @@ impl Dispatcher<'_> {
             return self.impossible(index, Op::Recv);
         }
         let slot = self.slots.at_mut(index);
-        let open = slot.state == State::Open;
+        let open = slot.hears();
         // The end can be read again, and is when the application has taken what came before it.
-        let later = open && (slot.wants > 0 || slot.flags.has(Flags::PAUSED));
+        let later = open && (slot.is_held_back() || slot.flags.has(Flags::PAUSED));
         let ended = n == 0 && !short && !later;
         if ended {
             slot.flags.set(Flags::ENDED);
@@ -177,7 +183,7 @@ impl Dispatcher<'_> {
             add(&mut self.records.at_mut(index).bytes_out, n);
             add(&mut self.m.stats.bytes_out, n);
         }
-        let fits = slot.wants > 0 && slot.room(windows, false) >= slot.wants;
+        let fits = slot.wants > 0 && slot.room(windows, false) >= slot.wants & ROOM;
         if fits {
             slot.wants = 0;
         }
@@ -188,17 +194,12 @@ impl Dispatcher<'_> {
     /// An operation failed: try again, wait for memory, or end the connection.
     #[cold]
     fn faulted(&mut self, index: u32, direction: Directions, fault: Fault) -> Option<Notice> {
-        // Sixteen interruptions use a quantum up.
-        let cost = if fault.kind == FaultKind::Interrupted {
-            self.m.quantum.div_ceil(16).saturating_mul(OPERATION_MIN)
-        } else {
-            0
-        };
-        self.spend(index, direction, cost);
+        self.spend_on_fault(index, direction, fault);
         match fault.kind {
             FaultKind::Interrupted => {}
             FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),
             FaultKind::Reset
+            | FaultKind::Refused
             | FaultKind::TimedOut
             | FaultKind::Unreachable
             | FaultKind::Invalid
@@ -208,10 +209,20 @@ impl Dispatcher<'_> {
         None
     }
 
+    /// Sixteen interruptions use a quantum up.
+    pub(super) fn spend_on_fault(&mut self, index: u32, direction: Directions, fault: Fault) {
+        let cost = if fault.kind == FaultKind::Interrupted {
+            self.m.quantum.div_ceil(16).saturating_mul(OPERATION_MIN)
+        } else {
+            0
+        };
+        self.spend(index, direction, cost);
+    }
+
     /// An answer that cannot be, for instance more bytes than were asked for: which bytes came is unknown, so the
     /// connection ends.
     #[cold]
-    fn impossible(&mut self, index: u32, op: Op) -> Option<Notice> {
+    pub(super) fn impossible(&mut self, index: u32, op: Op) -> Option<Notice> {
         let token = self.token(index);
         error!("impossible answer of the driver: {:?} {:?}", token, op);
         bump(&mut self.m.stats.unasked);
@@ -224,19 +235,30 @@ impl Dispatcher<'_> {
     fn shut(&mut self, index: u32, outcome: Outcome) {
         let slot = self.slots.at_mut(index);
         slot.flags.clear(Flags::CALLED);
-        if slot.state == State::Finishing {
+        if slot.state == State::HalfClosed
+            && let Outcome::Failed(fault) = outcome
+        {
+            // Nobody would ever learn of our end.
+            self.begin_close(index, Reason::Failed(fault));
+        } else if slot.state == State::Finishing {
             if let Outcome::Failed(_) = outcome {
                 // Nobody is there any more (ENOTCONN): nothing to wait for.
                 let reason = slot.reason.unwrap_or(Reason::Finished);
                 self.begin_close(index, reason);
             } else {
-                slot.state = State::Lingering;
-                slot.rx = Cursors::EMPTY;
-                slot.tally = 0;
-                slot.ready |= Directions::READ;
+                self.linger(index);
             }
         }
         self.touch(index);
+    }
+
+    /// Our end is sent, and the application has finished.
+    pub(super) fn linger(&mut self, index: u32) {
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Lingering;
+        slot.rx = Cursors::EMPTY;
+        slot.tally = 0;
+        slot.ready |= Directions::READ;
     }
 
     /// It is gone: the last that is ever told about this token.
@@ -248,6 +270,7 @@ impl Dispatcher<'_> {
         let token = self.token(index);
         let slot = self.slots.at(index);
         let told = slot.flags.has(Flags::TOLD);
+        let owed = told || self.records.at(index).is_outbound();
         let reason = slot.reason.unwrap_or(Reason::Finished);
         if reason == Reason::Evicted {
             self.m.evicting = false;
@@ -257,10 +280,13 @@ impl Dispatcher<'_> {
             self.m.stats.open = self.m.stats.open.saturating_sub(1);
             self.m.stats.count_closed(reason);
             debug!("closed: {:?} {:?}", token, reason);
+        } else if owed {
+            bump(&mut self.m.stats.connect_failures);
+            debug!("not connected: {:?} {:?}", token, reason);
         }
         self.release(index);
         self.slot_freed();
-        told.then_some(Notice::Closed(token, reason))
+        owed.then_some(Notice::Closed(token, reason))
     }
 
     /// The kernel would not register it (`ENOSPC`, `ENOMEM`): nothing would ever be heard of it, so it ends.

@@ -14,9 +14,14 @@ use crate::token::{LISTENER_BIT, Token};
 pub struct Info {
     /// Who is at the other end.
     pub peer: Peer,
-    /// The index of the listener that accepted it, [`Token::index`].
+    /// The index of the listener that accepted it, [`Token::index`]; `u32::MAX`, which none has, if we connected it.
     pub listener: u32,
-    /// When it was accepted.
+    /// We connected it.
+    pub outbound: bool,
+    /// Of one that we connected, the connection for which that was done ([`Conn::connect`](crate::Conn::connect)). It may
+    /// be gone by now.
+    pub origin: Option<Token>,
+    /// When it was accepted; when it was first tried, if we connected it, and until then [`Instant::NEVER`].
     pub opened_at: Instant,
     /// Bytes received.
     pub bytes_in: u64,
@@ -28,7 +33,13 @@ impl Info {
     pub(crate) fn of(record: &Record) -> Self {
         Self {
             peer: record.peer(),
-            listener: u32::from(record.listener),
+            listener: if record.is_outbound() {
+                u32::MAX
+            } else {
+                u32::from(record.listener)
+            },
+            outbound: record.is_outbound(),
+            origin: record.origin(),
             opened_at: record.opened_at,
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
@@ -101,7 +112,15 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Sends what is queued, then our end, then waits for the peer's.
+    /// Sends what is queued, then our end, and goes on to receive. It is finished when the peer has finished, too, and all
+    /// that came was consumed.
+    pub fn shut_down(&mut self, token: Token) {
+        if let Some(index) = self.connection(token) {
+            self.shut_down_at(index);
+        }
+    }
+
+    /// Sends what is queued, then our end, then waits for the peer's. One that is not connected yet is given up.
     pub fn finish(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
             self.finish_at(index);
@@ -138,12 +157,21 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The slot of a live connection; one that was refused is none, because nobody was told of it.
+    /// The slot of a live connection, opened or not; one that was refused is none, because nobody was told of it.
     pub(crate) fn connection(&self, token: Token) -> Option<u32> {
         let index = self.find(token)?;
+        (index & LISTENER_BIT == 0 && self.is_known(index)).then_some(index)
+    }
+
+    /// Whether it is a live connection that the application knows of: it was told, or asked for it itself.
+    pub(crate) fn is_known(&self, index: u32) -> bool {
         let slot = self.slots.at(index);
-        (index & LISTENER_BIT == 0 && slot.is_live() && slot.flags.has(Flags::TOLD))
-            .then_some(index)
+        slot.is_live() && (slot.flags.has(Flags::TOLD) || self.records.at(index).is_outbound())
+    }
+
+    /// Whether a known connection was opened: `Opened` was told.
+    pub(crate) fn was_opened(&self, index: u32) -> bool {
+        self.slots.at(index).flags.has(Flags::TOLD)
     }
 }
 
@@ -166,7 +194,7 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
         let Cursors { at, end } = slot.rx;
-        let due = at > 0 && end >= windows.receive && slot.state == State::Open;
+        let due = at > 0 && end >= windows.receive && slot.hears();
         if !due || slot.in_flight.contains(Directions::READ) {
             return None;
         }
@@ -208,12 +236,29 @@ impl Dispatcher<'_> {
         self.finish_for(index, Reason::TooLong);
     }
 
-    pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {
+    pub(crate) fn shut_down_at(&mut self, index: u32) {
         let slot = self.slots.at_mut(index);
         if slot.state == State::Open {
+            slot.state = State::HalfClosed;
+            slot.wants = 0;
+            self.touch(index);
+        }
+    }
+
+    pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {
+        let slot = self.slots.at_mut(index);
+        if slot.state == State::Connecting {
+            return self.begin_close(index, reason);
+        }
+        if slot.hears() {
             slot.state = State::Finishing;
             slot.reason = Some(reason);
             slot.wants = 0;
+            let shut = slot.flags.has(Flags::SHUT) && !slot.flags.has(Flags::CALLED);
+            // Only the peer's end is missing.
+            if shut && !slot.flags.has(Flags::ENDED) {
+                self.linger(index);
+            }
             // The wait for the peer's end begins here, though the connection may not have been served since its accept.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
             self.touch(index);

@@ -73,6 +73,7 @@ pub(super) struct Timers {
     congestion: Timed,
     idle: Timed,
     linger: Timed,
+    connect: Timed,
 }
 
 impl Timers {
@@ -84,6 +85,7 @@ impl Timers {
             congestion: Timed::new(config, Class::Congestion),
             idle: Timed::new(config, Class::Idle),
             linger: Timed::new(config, Class::Linger),
+            connect: Timed::new(config, Class::Connect),
         }
     }
 
@@ -101,6 +103,7 @@ impl Timers {
             Class::Congestion => &self.congestion,
             Class::Idle => &self.idle,
             Class::Linger => &self.linger,
+            Class::Connect => &self.connect,
         }
     }
 
@@ -112,6 +115,7 @@ impl Timers {
             Class::Congestion => &mut self.congestion,
             Class::Idle => &mut self.idle,
             Class::Linger => &mut self.linger,
+            Class::Connect => &mut self.connect,
         }
     }
 
@@ -157,16 +161,29 @@ impl Slot {
     #[inline]
     pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
         let class = match self.state {
-            State::Open | State::Finishing | State::Lingering
+            State::Connecting
+            | State::Open
+            | State::HalfClosed
+            | State::Finishing
+            | State::Lingering
                 if self.flags.has(Flags::CONGESTED) =>
             {
                 Class::Congestion
             }
-            State::Open if first_byte && !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
-            State::Open | State::Finishing if !self.tx.is_empty() => Class::WriteStall,
-            State::Open if !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
-            State::Open if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) => Class::Request,
-            State::Open => Class::Idle,
+            State::Connecting => Class::Connect,
+            State::Open | State::HalfClosed if first_byte && !self.flags.has(Flags::SPOKEN) => {
+                Class::FirstByte
+            }
+            State::Open | State::HalfClosed | State::Finishing if !self.tx.is_empty() => {
+                Class::WriteStall
+            }
+            State::Open | State::HalfClosed if !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
+            State::Open | State::HalfClosed
+                if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) =>
+            {
+                Class::Request
+            }
+            State::Open | State::HalfClosed => Class::Idle,
             State::Finishing | State::Lingering => Class::Linger,
             State::Free
             | State::Reserved
@@ -184,7 +201,7 @@ impl Slot {
 /// What since the last visit restarts a deadline of this class.
 const fn restarts(class: Class) -> Flags {
     match class {
-        Class::FirstByte | Class::Congestion | Class::Linger => Flags::NONE,
+        Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,
         Class::Request => Flags::CONSUMED,
         Class::WriteStall => Flags::TAKEN,
         Class::Idle => Flags::HEARD.or(Flags::TAKEN),
@@ -239,7 +256,7 @@ impl Dispatcher<'_> {
         // has waited for its first byte is known from when it was opened.
         let detour = match old {
             None | Some(Class::Congestion) => true,
-            Some(Class::WriteStall | Class::Linger) => class == Class::Congestion,
+            Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
             Some(Class::FirstByte | Class::Request | Class::Idle) => false,
         };
         let record = self.records.at_mut(index);
@@ -249,7 +266,7 @@ impl Dispatcher<'_> {
         // What nothing restarts is over when its time is over, detour or not.
         let length = self.m.timers.of(class).length;
         let over = match class {
-            Class::FirstByte => now.nanos_since(record.opened_at) >= length,
+            Class::FirstByte | Class::Connect => now.nanos_since(record.opened_at) >= length,
             Class::Linger => waited(record, now) > length.div_ceil(1_000_000),
             Class::Request | Class::WriteStall | Class::Congestion | Class::Idle => false,
         };
@@ -316,11 +333,15 @@ impl Dispatcher<'_> {
                 }
                 // Bytes may have come in time that were only reported now: they are looked at first.
                 let slot = self.slots.at(index);
-                let reported = slot.queued != Queued::No
-                    && slot
-                        .issue(slot.wanted(windows, false))
-                        .contains(Directions::READ);
-                if reported && matches!(class, Class::FirstByte | Class::Idle) {
+                let awaited = match class {
+                    Class::FirstByte | Class::Idle => Directions::READ,
+                    Class::Connect => Directions::WRITE,
+                    Class::Request | Class::WriteStall | Class::Congestion | Class::Linger => {
+                        Directions::NONE
+                    }
+                };
+                let reported = slot.issue(slot.wanted(windows, false)).contains(awaited);
+                if reported && !awaited.is_empty() && slot.queued != Queued::No {
                     break;
                 }
                 left = left.saturating_sub(1);
@@ -345,7 +366,7 @@ impl Dispatcher<'_> {
 
     fn expired(&mut self, index: u32, class: Class) {
         match class {
-            Class::FirstByte | Class::Request | Class::Idle | Class::Linger => {
+            Class::FirstByte | Class::Request | Class::Idle | Class::Linger | Class::Connect => {
                 self.begin_close(index, Reason::Deadline(class));
             }
             Class::WriteStall => {
@@ -361,6 +382,9 @@ impl Dispatcher<'_> {
     /// or lingering may last. Of output that the kernel has it is asked first whether the peer takes it.
     fn tried_again(&mut self, index: u32) {
         let slot = self.slots.at(index);
+        if slot.state == State::Connecting {
+            return self.connect_again(index);
+        }
         let lingers = slot.state == State::Lingering;
         let limit = if lingers {
             &self.m.timers.linger
@@ -377,6 +401,17 @@ impl Dispatcher<'_> {
         } else {
             self.slots.at_mut(index).flags.set(Flags::PROBE);
             self.link(index, Class::Congestion);
+        }
+    }
+
+    /// Another attempt to connect, if there is time for it.
+    fn connect_again(&mut self, index: u32) {
+        let limit = &self.m.timers.connect;
+        let waited = self.m.now.nanos_since(self.records.at(index).opened_at);
+        if limit.is_on() && waited >= limit.length {
+            self.begin_close(index, Reason::Deadline(Class::Connect));
+        } else {
+            self.slots.at_mut(index).flags.clear(Flags::CONGESTED);
         }
     }
 

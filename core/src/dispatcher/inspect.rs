@@ -16,7 +16,7 @@
 //!
 //! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15 bytes, one listener, at most [`CONNECTIONS`] connections, a quantum and a look
 //! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
-//! switched off, no stop, no timer.
+//! switched off, no stop, no timer, nothing outbound.
 
 use super::timer::Alarms;
 use super::{Dispatcher, Turn, Visit};
@@ -51,7 +51,7 @@ pub const NOW: Instant = Instant::from_nanos(MILLI << 32);
 pub const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 51234));
 
 /// The states, as they are numbered in the first byte of a source.
-pub const STATES: [&str; 8] = [
+pub const STATES: [&str; 10] = [
     "Free",
     "Reserved",
     "Open",
@@ -60,10 +60,12 @@ pub const STATES: [&str; 8] = [
     "Closing",
     "Listening",
     "Retired",
+    "Connecting",
+    "HalfClosed",
 ];
 
 const MILLI: u64 = 1_000_000;
-const ALL: [State; 8] = [
+const ALL: [State; 10] = [
     State::Free,
     State::Reserved,
     State::Open,
@@ -72,6 +74,8 @@ const ALL: [State; 8] = [
     State::Closing,
     State::Listening,
     State::Retired,
+    State::Connecting,
+    State::HalfClosed,
 ];
 /// Bytes sent by a machine that was put back: more than any number that is subtracted from it.
 const SENT: u32 = 1 << 16;
@@ -130,7 +134,7 @@ impl Dispatcher<'_> {
         self.slots.connections.clear();
         self.records.list.clear();
         self.put_machine(&image.machine);
-        let mut places = Places([[NONE; CONNECTIONS + 1]; 8]);
+        let mut places = Places([[NONE; CONNECTIONS + 1]; QUEUES]);
         for (source, index) in image.connections.iter().zip(0u32..) {
             let room = self.slots.connections.push(Slot::NEW).is_ok()
                 && self.records.list.push(Record::NEW).is_ok();
@@ -267,8 +271,8 @@ impl Dispatcher<'_> {
             .zip(0u8..)
             .find(|(state, _)| **state == slot.state);
         bytes[0] = state.map_or(0, |(_, number)| number)
-            | u8::from(connection && record.is_tcp()) << 3
-            | u8::from(self.m.visit.index == index) << 4;
+            | u8::from(connection && record.is_tcp()) << 4
+            | u8::from(self.m.visit.index == index) << 5;
         [bytes[1], bytes[2]] = slot
             .flags
             .and(Flags::that_matter(slot.state))
@@ -313,7 +317,7 @@ impl Dispatcher<'_> {
             let waited = now.wrapping_millis().wrapping_sub(record.stalled_at);
             [bytes[12], bytes[13]] = millis((u64::from(waited) * MILLI).min(beyond));
         }
-        if slot.state == State::Open {
+        if slot.hears() {
             bytes[4] = pair(slot.rx.at, slot.rx.end);
             if !slot.flags.has(Flags::SPOKEN) {
                 [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(beyond));
@@ -331,10 +335,10 @@ impl Dispatcher<'_> {
     }
 
     fn put_source(&mut self, index: u32, bytes: &[u8; SOURCE], places: &mut Places) {
-        let state = ALL.get(usize::from(bytes[0] & 7)).copied();
+        let state = ALL.get(usize::from(bytes[0] & 15)).copied();
         let state = state.unwrap_or(State::Free);
         let listens = index & LISTENER_BIT != 0;
-        if bytes[0] & 16 != 0 {
+        if bytes[0] & 32 != 0 {
             self.m.visit.index = index;
         }
         let trigger = if listens || state == State::Free {
@@ -384,7 +388,7 @@ impl Dispatcher<'_> {
     }
 
     fn put_record(&mut self, index: u32, bytes: &[u8; SOURCE]) {
-        let peer = if bytes[0] & 8 == 0 {
+        let peer = if bytes[0] & 16 == 0 {
             Peer::Unix(1)
         } else {
             Peer::Inet(PEER)
@@ -442,8 +446,11 @@ impl Dispatcher<'_> {
     }
 }
 
+/// The run queues and the classes.
+const QUEUES: usize = 2 + Class::ALL.len();
+
 /// For each queue, the run queues first, then the classes, who stands at which place in it.
-struct Places([[u32; CONNECTIONS + 1]; 8]);
+struct Places([[u32; CONNECTIONS + 1]; QUEUES]);
 
 impl Places {
     /// `kind` 0: in none.
@@ -492,7 +499,7 @@ fn number(class: Class) -> u32 {
     u32::try_from(class.index()).unwrap_or(0)
 }
 
-/// The reasons in 1..=13: the faults are one.
+/// The reasons in 1..=14: the faults are one.
 fn number_of(reason: Reason) -> u32 {
     match reason {
         Reason::PeerFinished => 1,

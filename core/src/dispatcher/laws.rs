@@ -3,6 +3,7 @@
 
 use super::Dispatcher;
 use crate::config::Class;
+use crate::directions::Directions;
 use crate::queue::{Link, NONE, Queue};
 use crate::slot::{Flags, Queued, Slot, State};
 use crate::token::LISTENER_BIT;
@@ -270,6 +271,12 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
             slot.flags.has(Flags::PAUSED) || m.starved || joins || !slot.armed.is_empty()
         }
         State::Finishing => !slot.tx.is_empty() || joins,
+        State::HalfClosed => {
+            (!slot.tx.is_empty() || joins || slot.flags.has(Flags::SHUT)) && !slot.is_complete()
+        }
+        State::Connecting => {
+            joins || slot.flags.has(Flags::CONGESTED) || slot.armed.contains(Directions::WRITE)
+        }
         State::Closing => joins || slot.flags.has(Flags::CLOSED),
         State::Lingering => !slot.flags.has(Flags::ENDED),
         State::Open | State::Free | State::Reserved | State::Watching | State::Retired => true,

@@ -172,8 +172,9 @@ impl Dispatcher<'_> {
             }
     }
 
-    /// Whether a slot is free for a connection of this listener; retired ones are not.
-    fn has_free(&self, index: u32) -> bool {
+    /// Whether a slot is free for a connection of this listener, or, if it is none, for one that we make; retired ones are
+    /// not.
+    pub(super) fn has_free(&self, index: u32) -> bool {
         self.m.connections.saturating_sub(self.m.taken) > self.withheld_from(index)
             && (!self.m.free.is_empty() || self.slots.used() < self.m.connections)
     }
@@ -237,6 +238,17 @@ impl Dispatcher<'_> {
         if !self.has_free(listener) {
             return None;
         }
+        let index = self.take_slot(State::Reserved)?;
+        let place = listener & !LISTENER_BIT;
+        self.records.at_mut(index).listener = u8::try_from(place).unwrap_or(0);
+        if let Some(listener) = self.m.listeners.get_mut(place as usize) {
+            listener.held = listener.held.saturating_add(1);
+        }
+        Some(index)
+    }
+
+    /// Takes a free slot, if there is one.
+    pub(super) fn take_slot(&mut self, state: State) -> Option<u32> {
         let index = match self.m.free.pop(&mut Run(&mut self.slots)) {
             Some(index) => index,
             None => {
@@ -250,16 +262,8 @@ impl Dispatcher<'_> {
             }
         };
         let slot = self.slots.at_mut(index);
-        slot.state = State::Reserved;
+        slot.state = state;
         slot.trigger = self.m.trigger;
-        self.records.at_mut(index).listener = u8::try_from(listener & !LISTENER_BIT).unwrap_or(0);
-        if let Some(listener) = self
-            .m
-            .listeners
-            .get_mut((listener & !LISTENER_BIT) as usize)
-        {
-            listener.held = listener.held.saturating_add(1);
-        }
         self.m.taken = self.m.taken.saturating_add(1);
         Some(index)
     }
@@ -381,7 +385,10 @@ impl Dispatcher<'_> {
                 slot.tally = slot.tally.saturating_add(1);
                 match failed.kind {
                     FaultKind::Interrupted => {}
-                    FaultKind::Reset | FaultKind::TimedOut | FaultKind::Unreachable => {
+                    FaultKind::Reset
+                    | FaultKind::Refused
+                    | FaultKind::TimedOut
+                    | FaultKind::Unreachable => {
                         slot.ready -= Directions::READ.when(!stopping);
                     }
                     FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),
@@ -490,7 +497,7 @@ impl Dispatcher<'_> {
     }
 
     /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
-    /// arrived, answered and finished; what is left at `by` is closed as it is. Repeated, the earlier time counts.
+    /// arrived, answered and finished; what is not connected yet is given up; what is left at `by` is closed as it is. Repeated, the earlier time counts.
     /// Work: every connection is touched.
     pub fn stop(&mut self, by: Instant) {
         if self.m.stop_at.is_none() {
@@ -500,10 +507,20 @@ impl Dispatcher<'_> {
         self.m.stop_at = Some(by);
         for index in (0..self.slots.used()).chain(self.places()) {
             let slot = self.slots.at_mut(index);
-            if matches!(slot.state, State::Open | State::Listening) {
-                slot.ready = Directions::BOTH;
-                self.touch(index);
+            match slot.state {
+                State::Open | State::HalfClosed | State::Listening => {
+                    slot.ready = Directions::BOTH;
+                }
+                State::Connecting => {}
+                State::Free
+                | State::Reserved
+                | State::Finishing
+                | State::Lingering
+                | State::Closing
+                | State::Watching
+                | State::Retired => continue,
             }
+            self.touch(index);
         }
     }
 

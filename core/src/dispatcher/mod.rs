@@ -1,13 +1,14 @@
 //! [`Dispatcher`]: the four verbs.
 //!
 //! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
-//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `deadline` keeps time, `timer` keeps the
-//! application's, `watch` its descriptors, `rounds` tells when everybody was served, `source` counts connections of one
-//! address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
+//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time,
+//! `timer` keeps the application's, `watch` its descriptors, `rounds` tells when everybody was served, `source` counts
+//! connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
 mod burst;
 pub(crate) mod calls;
+pub(crate) mod connect;
 mod deadline;
 mod express;
 #[cfg(feature = "sim")]
@@ -31,7 +32,6 @@ use crate::log::Limited;
 use crate::output::{Action, Notice};
 use crate::queue::{NONE, Queue};
 use crate::record::Record;
-use crate::slot::Flags;
 use crate::stats::Stats;
 use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
@@ -394,11 +394,11 @@ impl Dispatcher<'_> {
             .map(|(token, slot)| (token, slot.registered, slot.trigger))
     }
 
-    /// The live connections, of which the application was told and `Closed` was not.
+    /// The live connections, of which the application was told and `Closed` was not; those that it asked for, too,
+    /// opened or not.
     pub fn connections(&self) -> impl Iterator<Item = Token> + '_ {
         (0..self.slots.used())
-            .map(|index| (self.token(index), self.slots.at(index)))
-            .filter(|(_, slot)| slot.is_live() && slot.flags.has(Flags::TOLD))
-            .map(|(token, _)| token)
+            .filter(|index| self.is_known(*index))
+            .map(|index| self.token(index))
     }
 }

@@ -14,9 +14,12 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
         let wanted = match slot.state {
-            State::Open | State::Finishing | State::Lingering => slot.wanted(windows, false),
+            State::Open | State::HalfClosed | State::Finishing | State::Lingering => {
+                slot.wanted(windows, false)
+            }
             State::Free
             | State::Reserved
+            | State::Connecting
             | State::Retired
             | State::Listening
             | State::Watching
@@ -72,7 +75,8 @@ impl Dispatcher<'_> {
     fn next_step(&mut self, index: u32) -> Option<Action> {
         self.progress(index);
         let action = match self.slots.at(index).state {
-            State::Open | State::Finishing | State::Lingering => {
+            State::Connecting => (self.next_attempt(index)).or_else(|| self.rearm(index, true)),
+            State::Open | State::HalfClosed | State::Finishing | State::Lingering => {
                 self.call(index).or_else(|| self.rearm(index, true))
             }
             State::Listening => self.accept(index).or_else(|| {
@@ -94,11 +98,19 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         let slot = self.slots.at(index);
         match slot.state {
-            State::Open => {
+            State::Connecting => {
+                if self.m.stop_at.is_some() {
+                    self.begin_close(index, Reason::Stopping);
+                }
+            }
+            State::Open | State::HalfClosed => {
                 if slot.is_stuck(windows) {
                     self.begin_close(index, Reason::TooLong);
                 } else if self.m.stop_at.is_some() && slot.has_heard_all() {
                     self.finish_for(index, Reason::Stopping);
+                    self.finish_early(index);
+                } else if slot.is_complete() {
+                    self.finish_for(index, Reason::PeerFinished);
                     self.finish_early(index);
                 }
             }
@@ -147,7 +159,7 @@ impl Dispatcher<'_> {
                 return Some(Action::Unsent { token });
             }
         }
-        let flushed = slot.state == State::Finishing
+        let flushed = matches!(slot.state, State::HalfClosed | State::Finishing)
             && slot.tx.is_empty()
             && !slot.in_flight.contains(Directions::WRITE);
         if flushed && !slot.flags.has(Flags::SHUT) {

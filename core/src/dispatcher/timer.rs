@@ -77,14 +77,17 @@ impl Alarms {
     }
 }
 
-/// Timers of connections. A token that names no live connection changes nothing. Lengths are counted from the time of this
+/// Timers of connections. A token that names no open connection changes nothing. Lengths are counted from the time of this
 /// turn, [`now`](Dispatcher::now). Work: the logarithm of the number of timers that are set.
 impl Dispatcher<'_> {
     /// Answers [`Alarm::Connection`] once `after` has passed, once. It replaces what was set before; what happens on the
     /// connection does not move it; when the connection closes it is gone.
     pub fn set_timer(&mut self, token: Token, after: Duration) {
         if let Some(index) = self.connection(token)
-            && self.slots.at(index).state != State::Closing
+            && !matches!(
+                self.slots.at(index).state,
+                State::Connecting | State::Closing
+            )
         {
             let at = self.m.now.plus(after);
             let turn = self.m.alarms.next_turn();

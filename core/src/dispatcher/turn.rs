@@ -175,14 +175,17 @@ impl Dispatcher<'_> {
 
     /// Ends a visit: what is left to do waits behind the others, and the deadline is that of the new state.
     pub(super) fn leave(&mut self, index: u32) {
-        let Visit { received, sent, .. } = core::mem::replace(&mut self.m.visit, Visit::NOBODY);
+        self.m.visit = Visit::NOBODY;
         let windows = self.m.windows;
         let slot = self.slots.at(index);
         match slot.state {
-            State::Open | State::Finishing | State::Lingering => {
-                // Unless a quantum is used up, all that could be done has been done.
-                let cut = received >= self.m.quantum || sent >= self.m.quantum;
-                if cut && !slot.issue(slot.wanted(windows, false)).is_empty() {
+            State::Connecting
+            | State::Open
+            | State::HalfClosed
+            | State::Finishing
+            | State::Lingering => {
+                // All that could be done has been done, unless a quantum is used up, or what it is has just changed.
+                if !slot.issue(slot.wanted(windows, false)).is_empty() {
                     self.touch_last(index);
                 }
                 self.settle(index);
@@ -270,7 +273,9 @@ impl Dispatcher<'_> {
     pub(super) fn begin_close(&mut self, index: u32, reason: Reason) {
         let slot = self.slots.at_mut(index);
         match slot.state {
-            State::Open | State::Finishing => slot.reason = Some(reason),
+            State::Connecting | State::Open | State::HalfClosed | State::Finishing => {
+                slot.reason = Some(reason);
+            }
             State::Lingering => {}
             State::Free
             | State::Reserved

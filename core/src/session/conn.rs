@@ -1,8 +1,13 @@
 //! [`Conn`]: what a handler is lent for one visit.
 
+use super::bytes::{NOBODY, Store};
 use super::connections::Connections;
+use crate::destination::Destination;
 use crate::dispatcher::calls::Info;
+use crate::dispatcher::connect::ConnectError;
 use crate::event::Peer;
+use crate::output::Span;
+use crate::slot::{Cursors, HEARS_ON};
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
@@ -22,7 +27,7 @@ pub enum SendError {
         /// The size of the send window in bytes.
         window: usize,
     },
-    /// The connection is finished, aborted or gone.
+    /// The connection is finished, aborted or gone, or not opened yet.
     Closed,
 }
 
@@ -47,12 +52,16 @@ impl core::error::Error for SendError {}
 #[derive(Debug)]
 pub struct Conn<'a> {
     pub(super) all: Connections<'a>,
+    /// Where the data of every connection lies.
+    pub(super) received: &'a Store<'a>,
     /// What was received and not consumed; what is gone from its front is consumed when the visit ends.
     pub(super) data: &'a [u8],
     pub(super) token: Token,
     pub(super) info: Option<&'a Info>,
     /// `resume` was called, and nothing after it that makes it vain.
     pub(super) resumed: bool,
+    /// The connection in whose visit this one is lent; [`NOBODY`]: it is its own visit.
+    pub(super) lender: u32,
 }
 
 /// Receiving. The bytes of a visit stay where they are until it ends, so a slice of them outlives any call.
@@ -152,23 +161,47 @@ impl Conn<'_> {
         self.all.send_all(bytes)
     }
 
-    /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped.
+    /// Has `writable` called once there is room for `n` bytes, at most the whole window, if there is not now. Unlike
+    /// after a send that was answered with `Full`, bytes are received in the meantime.
+    pub fn want_room(&mut self, n: usize) {
+        let n = width(n).min(self.all.machine.windows().send);
+        if n > self.all.machine.room_at(self.all.own) {
+            self.all.machine.want_room_at(self.all.own, n | HEARS_ON);
+        }
+    }
+
+    /// Sends what is queued, then our end (`SHUT_WR`), and goes on to receive: the peer's answer may still come. Nothing
+    /// more can be sent. It is finished when the peer has finished, too, and all that came was consumed.
+    pub fn shut_down(&mut self) {
+        if self.info.is_none() {
+            self.all.machine.shut_down_at(self.all.own);
+        }
+    }
+
+    /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped. One that is
+    /// not opened yet is given up.
     pub fn finish(&mut self) {
         self.resumed = false;
-        self.all.machine.finish_at(self.all.own);
+        if self.info.is_none() {
+            self.all.machine.finish_at(self.all.own);
+        }
     }
 
     /// As [`finish`](Self::finish), because a message is longer than this application takes: the reason is
     /// [`Reason::TooLong`](crate::Reason::TooLong).
     pub fn too_long(&mut self) {
         self.resumed = false;
-        self.all.machine.too_long_at(self.all.own);
+        if self.info.is_none() {
+            self.all.machine.too_long_at(self.all.own);
+        }
     }
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self) {
         self.resumed = false;
-        self.all.machine.abort_at(self.all.own);
+        if self.info.is_none() {
+            self.all.machine.abort_at(self.all.own);
+        }
     }
 }
 
@@ -177,7 +210,7 @@ impl Conn<'_> {
 impl<'a> Conn<'a> {
     /// Has [`Handler::timer`](crate::Handler::timer) called once, `after` the time of this turn and never earlier. There is
     /// one for each connection: it replaces what was set before. Bytes do not move it, and it is gone when the connection
-    /// closes.
+    /// closes. Of one that is not opened yet, none is set.
     pub fn set_timer(&mut self, after: Duration) {
         self.all.machine.set_timer(self.token, after);
     }
@@ -190,6 +223,60 @@ impl<'a> Conn<'a> {
     /// All connections, and the timers that belong to none.
     pub const fn all(&mut self) -> &mut Connections<'a> {
         &mut self.all
+    }
+}
+
+/// Other connections.
+impl Conn<'_> {
+    /// Connects to `to`. The connection takes a place of the table at once, and has a name: the answer. What comes of it
+    /// is told once, by a later call: `opened` and in the end `closed`, or only `closed`, with the reason why it was not
+    /// connected, in [`Config::connect`](crate::Config::connect) at the latest. Its [`Info`] tells that it is outbound,
+    /// and for whom it was made: this connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: then nothing is told.
+    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.all.machine.connect(to, Some(self.token))
+    }
+
+    /// Lends another live connection in the midst of this visit, opened or not; `None` if the token names none, or this
+    /// one. Its handler is not called for it, nor for data that is left there when it resumes. That one can lend this one
+    /// in its turn, without its data, and no third.
+    ///
+    /// [`space`](Self::space) that was lent and not committed is given back first.
+    pub fn lend<R>(&mut self, token: Token, visit: impl FnOnce(&mut Conn<'_>) -> R) -> Option<R> {
+        let index = self.all.machine.connection(token)?;
+        let back = index == self.lender;
+        if token == self.token || (self.lender != NOBODY && !back) {
+            return None;
+        }
+        self.all.lent = 0;
+        // What the visit of a connection is shown is consumed when that visit ends, once.
+        let Cursors { at, end } = if back {
+            Cursors::EMPTY
+        } else {
+            self.all.machine.slots.at(index).rx
+        };
+        let len = end.saturating_sub(at);
+        let mut other = Conn {
+            all: Connections {
+                machine: self.all.machine.reborrow(),
+                sending: self.all.sending.reborrow(),
+                own: index,
+                lent: 0,
+            },
+            received: self.received,
+            data: self.received.get(index, Span { at, len }),
+            token,
+            info: None,
+            resumed: false,
+            lender: self.all.own,
+        };
+        let answer = visit(&mut other);
+        let left = width(other.data.len());
+        self.all.machine.consume_at(index, len.saturating_sub(left));
+        Some(answer)
     }
 }
 
@@ -216,13 +303,19 @@ impl Conn<'_> {
         self.info().peer
     }
 
-    /// Which listener accepted it: 0 for the first.
+    /// Which listener accepted it: 0 for the first; `u32::MAX` if we connected it.
     #[must_use]
     pub fn listener(&self) -> u32 {
         self.info().listener
     }
 
-    /// How long it has been open.
+    /// Of one that we connected, the connection for which that was done. It may be gone by now.
+    #[must_use]
+    pub fn origin(&self) -> Option<Token> {
+        self.info().origin
+    }
+
+    /// How long it has been there.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.all.machine.now().since(self.info().opened_at)

@@ -98,7 +98,7 @@ impl Connections<'_> {
 /// [`TIMERS`](crate::TIMERS); what each is for, the application decides. They are counted from [`now`](Self::now), told by
 /// [`Handler::tick`](crate::Handler::tick), and never told early.
 impl Connections<'_> {
-    /// Sets the timer of a connection; a token that names no live one changes nothing.
+    /// Sets the timer of a connection; a token that names no open one changes nothing.
     pub fn set_timer_of(&mut self, token: Token, after: Duration) {
         self.machine.set_timer(token, after);
     }

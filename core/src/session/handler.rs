@@ -52,7 +52,7 @@ pub trait Handler {
     /// The application's own state of one connection, `()` if it needs none. A new default one for each connection.
     type State: Default;
 
-    /// A connection was accepted. Does nothing by default.
+    /// A connection was accepted, or one of ours is connected. Does nothing by default.
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = (conn, state);
     }
@@ -82,7 +82,8 @@ pub trait Handler {
         let _ = (conn, state);
     }
 
-    /// It is gone. `conn` still tells who it was; nothing can be sent to it, only to others. Does nothing by default.
+    /// It is gone. `conn` still tells who it was; nothing can be sent to it, only to others. Of one that we wanted to
+    /// connect and could not, this is all that is told. Does nothing by default.
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {
         let _ = (conn, state, reason);
     }

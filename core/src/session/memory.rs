@@ -48,8 +48,8 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     pub const WINDOWS: Windows = const {
         assert!(RX > 0 && TX > 0, "a window holds at least one byte");
         assert!(
-            RX < u32::MAX as usize && TX < u32::MAX as usize,
-            "positions in a window are 32 bits wide"
+            RX < 1 << 31 && TX < 1 << 31,
+            "positions in a window are 31 bits wide"
         );
         #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
         Windows {

@@ -21,9 +21,11 @@ pub use io_traits::IoError;
 pub use memory::Memory;
 
 use crate::config::{Config, ConfigError};
+use crate::destination::Destination;
 use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
+use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Event, Fault, Op};
 use crate::output::{Action, Alarm, Notice, Span};
@@ -151,8 +153,18 @@ impl<'m, H: Handler> Session<'m, H> {
         token: Token,
         visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
-        self.machine.connection(token)?;
+        let index = self.machine.connection(token)?;
+        self.forget_last(index);
         self.visit(token, None, visit)
+    }
+
+    /// Connects to `to`; see [`Conn::connect`], which a handler calls.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.machine.connect(to, None)
     }
 }
 
@@ -168,7 +180,7 @@ impl<H: Handler> Session<'_, H> {
                 token,
                 op: Op::Close,
                 ..
-            } => self.machine.info(token),
+            } => self.last_words(token),
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
@@ -195,6 +207,12 @@ impl<H: Handler> Session<'_, H> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.machine.poll_timeout()
+    }
+
+    /// Where to connect to: the answer to [`Action::Connect`]. `None` if the token names nothing that is.
+    #[must_use]
+    pub fn destination(&self, token: Token) -> Option<Destination> {
+        self.machine.destination(token)
     }
 
     /// Where to receive into: the bytes of a [`Action::Recv`]. Empty if the token names nothing live.
@@ -300,6 +318,21 @@ impl<H: Handler> Session<'_, H> {
         (&mut self.handler, all)
     }
 
+    /// What is known of a connection that is perhaps gone in a moment.
+    fn last_words(&mut self, token: Token) -> Option<Info> {
+        let index = self.machine.connection(token)?;
+        self.forget_last(index);
+        self.machine.info(token)
+    }
+
+    /// A connection has a state of its own from its opening on; before that it is a default one at every visit, whatever
+    /// the last connection of the slot has left.
+    fn forget_last(&mut self, index: u32) {
+        if !self.machine.was_opened(index) {
+            self.renew_state(index);
+        }
+    }
+
     /// A default state for the next connection of a slot. Slots are used in order, so there is at most one to add.
     fn renew_state(&mut self, index: u32) {
         match self.states.get_mut(index as usize) {
@@ -370,10 +403,12 @@ impl<H: Handler> Session<'_, H> {
                 own: index,
                 lent: 0,
             },
+            received: &self.received,
             data: self.received.get(index, data),
             token,
             info: gone,
             resumed: false,
+            lender: NOBODY,
         };
         let answer = call(&mut self.handler, &mut conn, state);
         if conn.resumed && !conn.data.is_empty() && gone.is_none() {

@@ -15,6 +15,7 @@ pub(super) const fn documented(call: Call) -> &'static [Errno] {
         Call::EpollAdd => EPOLL_ADD,
         Call::EpollModify | Call::EpollDelete => EPOLL_CHANGE,
         Call::EpollWait => EPOLL_WAIT,
+        Call::Connect => CONNECT,
     }
 }
 
@@ -121,6 +122,30 @@ const EPOLL_CHANGE: &[Errno] = &[
     Errno::NOENT,
     Errno::NOMEM,
     Errno::PERM,
+];
+
+/// `connect(2)`, `tcp(7)`, `ip(7)`, `unix(7)`.
+const CONNECT: &[Errno] = &[
+    Errno::ACCES,
+    Errno::PERM,
+    Errno::ADDRINUSE,
+    Errno::ADDRNOTAVAIL,
+    Errno::AFNOSUPPORT,
+    Errno::AGAIN,
+    Errno::ALREADY,
+    Errno::BADF,
+    Errno::CONNREFUSED,
+    Errno::FAULT,
+    Errno::INPROGRESS,
+    Errno::INTR,
+    Errno::ISCONN,
+    Errno::NETUNREACH,
+    Errno::HOSTUNREACH,
+    Errno::NOTSOCK,
+    Errno::TIMEDOUT,
+    Errno::NOENT,
+    Errno::NOBUFS,
+    Errno::NOMEM,
 ];
 
 /// `epoll_wait(2)`.

@@ -23,11 +23,13 @@ pub enum Call {
     /// `epoll_ctl(EPOLL_CTL_DEL)`.
     EpollDelete,
     EpollWait,
+    /// `connect(2)`, and asking what has become of it.
+    Connect,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accept,
         Self::Recv,
         Self::Send,
@@ -38,6 +40,7 @@ impl Call {
         Self::EpollModify,
         Self::EpollDelete,
         Self::EpollWait,
+        Self::Connect,
     ];
 
     /// Errors after which the same call, made later, can succeed: interruptions, false would-block, shortages, and on
@@ -76,6 +79,8 @@ impl Call {
             | Self::EpollDelete => &[],
             Self::Close => &[Errno::INTR, Errno::IO, Errno::NOSPC, Errno::DQUOT],
             Self::EpollWait => &[Errno::INTR],
+            // A shortage is one only until the kernel is at it.
+            Self::Connect => &[Errno::INTR],
         }
     }
 
@@ -95,6 +100,16 @@ impl Call {
             Self::EpollAdd => &[Errno::NOMEM, Errno::NOSPC, Errno::EXIST],
             Self::EpollModify => &[Errno::NOENT],
             Self::EpollDelete => &[Errno::NOENT, Errno::BADF],
+            Self::Connect => &[
+                Errno::AGAIN,
+                Errno::NOBUFS,
+                Errno::CONNREFUSED,
+                Errno::TIMEDOUT,
+                Errno::NETUNREACH,
+                Errno::HOSTUNREACH,
+                Errno::ADDRNOTAVAIL,
+                Errno::INVAL,
+            ],
             Self::Accept | Self::Close | Self::EpollWait => &[],
         }
     }

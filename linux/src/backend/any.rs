@@ -120,6 +120,10 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.accept(from))
     }
 
+    fn connected(&mut self, socket: BorrowedFd<'_>) -> Outcome {
+        each!(self, backend => backend.connected(socket))
+    }
+
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
         each!(self, backend => backend.close(token, socket, reset))
     }

@@ -176,6 +176,12 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         socket::accept(from)
     }
 
+    /// Takes account of a socket that is connected now: before, it could not block. Answers what comes of it.
+    #[inline(always)]
+    fn connected(&mut self, _socket: BorrowedFd<'_>) -> Outcome {
+        Outcome::Complete(0)
+    }
+
     /// Closes, with a reset if asked for. Whatever was registered has been withdrawn, whatever was in flight answered.
     #[inline(always)]
     fn close(&mut self, _token: Token, socket: OwnedFd, reset: bool) -> Outcome {

@@ -143,6 +143,20 @@ fn write_page(
         text,
         &[("", stats.accepted)],
     )?;
+    let text = "Outbound connections that were made.";
+    say(
+        "connections_made_total",
+        counter,
+        text,
+        &[("", stats.connected)],
+    )?;
+    let text = "Outbound connections that could not be made.";
+    say(
+        "connect_failures_total",
+        counter,
+        text,
+        &[("", stats.connect_failures)],
+    )?;
     let text =
         "Connections that were refused, by what was full: the table, or the share of the source.";
     let samples = [
@@ -219,6 +233,8 @@ mod tests {
             open: u32::MAX,
             peak: u32::MAX,
             accepted: most,
+            connected: most,
+            connect_failures: most,
             refused_full: most,
             refused_source: most,
             accept_failures: most,
@@ -241,7 +257,7 @@ mod tests {
         assert!(write_page(&mut page, &counters, u32::MAX, most, [most; 2]).is_ok());
         assert_eq!(
             page.matches(" 18446744073709551615\n").count(),
-            15 + Reason::KINDS
+            17 + Reason::KINDS
         );
         let whole = answer("405 Method Not Allowed", "version=0.0.4; ", &page, true);
         assert!(whole.ends_with(page.as_str()), "it is cut");

@@ -67,6 +67,8 @@ pub(crate) fn each(
         open,
         peak,
         accepted,
+        connected,
+        connect_failures,
         refused_full,
         refused_source,
         accept_failures,
@@ -84,6 +86,8 @@ pub(crate) fn each(
     say(format_args!("open"), (*open).into());
     say(format_args!("peak"), (*peak).into());
     say(format_args!("accepted"), *accepted);
+    say(format_args!("connected"), *connected);
+    say(format_args!("connect_failures"), *connect_failures);
     say(format_args!("refused_full"), *refused_full);
     say(format_args!("refused_source"), *refused_source);
     say(format_args!("accept_failures"), *accept_failures);
@@ -122,6 +126,7 @@ pub(crate) const CLOSED: [&str; Reason::KINDS] = [
     "congestion",
     "idle",
     "linger",
+    "connect",
 ];
 
 #[cfg(test)]
@@ -152,6 +157,7 @@ mod tests {
             (Reason::Deadline(Class::Congestion), "congestion"),
             (Reason::Deadline(Class::Idle), "idle"),
             (Reason::Deadline(Class::Linger), "linger"),
+            (Reason::Deadline(Class::Connect), "connect"),
         ] {
             assert_eq!(CLOSED.get(reason.kind()), Some(&name));
         }

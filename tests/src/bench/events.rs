@@ -137,6 +137,7 @@ impl World {
             }
             Action::Arm { .. } => return None,
             Action::Refuse { .. }
+            | Action::Connect { .. }
             | Action::Shutdown { .. }
             | Action::Unsent { .. }
             | Action::Cancel { .. }

@@ -6,7 +6,10 @@ use super::model::{Call, Model};
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::time::Duration;
-use tidegate_core::{Conn, Connections, Directions, Fault, Handler, Reason, SendError, Token};
+use tidegate_core::{
+    Conn, ConnectError, Connections, Destination, Directions, Fault, Handler, Reason, SendError,
+    Token,
+};
 
 /// What the application, the driver and the checker have in common.
 #[derive(Debug)]
@@ -49,10 +52,15 @@ pub(super) trait Face {
     fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError>;
     /// `None`: there is no such call.
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32>;
-    /// Whether it is full, so that `Writable` will come.
-    fn want_room(&mut self, n: u32) -> bool;
+    /// Whether it is full, so that `Writable` will come; there is no such call without a session.
+    fn reserve(&mut self, n: u32) -> bool;
+    fn want_room(&mut self, n: u32);
     fn set_timer(&mut self, after: Duration);
     fn cancel_timer(&mut self);
+    fn shut_down(&mut self);
+    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError>;
+    /// Visits another connection in the midst of this visit, if there is such a call.
+    fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face));
     /// Whether there is no session around it: space is what lies behind what is queued, and room must be asked for.
     fn is_bare(&self) -> bool;
 }
@@ -106,14 +114,26 @@ impl Face for Conn<'_> {
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32> {
         Some(self.send_others(bytes))
     }
-    fn want_room(&mut self, n: u32) -> bool {
+    fn reserve(&mut self, n: u32) -> bool {
         matches!(self.reserve(n as usize), Err(SendError::Full { .. }))
+    }
+    fn want_room(&mut self, n: u32) {
+        self.want_room(n as usize);
     }
     fn set_timer(&mut self, after: Duration) {
         self.set_timer(after);
     }
     fn cancel_timer(&mut self) {
         self.cancel_timer();
+    }
+    fn shut_down(&mut self) {
+        self.shut_down();
+    }
+    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.connect(to)
+    }
+    fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face)) {
+        self.lend(token, |other| visit(other));
     }
     fn is_bare(&self) -> bool {
         false
@@ -205,7 +225,8 @@ impl Shared<'_> {
         let now = self.model.now;
         let choice = match self.input.byte() {
             timer @ 228..=239 => return self.act_on_timer(face, gone, timer),
-            byte => byte % 12,
+            byte @ 240.. => u32::from(byte),
+            byte => u32::from(byte) % 12,
         };
         if self.trace {
             eprintln!(
@@ -257,23 +278,48 @@ impl Shared<'_> {
             }
             8 => self.send_to(face),
             9 => self.send_others(face),
-            _ => {
-                let n = u32::from(self.input.byte());
-                if n == u32::from(u8::MAX) {
-                    face.too_long();
-                    let connection = self.model.get(token);
-                    connection.too_long |= !connection.finished;
-                    connection.finishes(now);
+            240..=247 => self.connect(face),
+            248..=251 => {
+                face.shut_down();
+                let connection = self.model.get(token);
+                if connection.is_live() && !connection.finished {
+                    connection.half = true;
                     connection.wants = 0;
-                } else if face.want_room(n) {
-                    self.model.get(token).wants = n;
-                } else if face.is_bare() && !gone {
-                    let connection = self.model.get(token);
-                    let n = n.min(WINDOWS.send);
-                    if n as usize > connection.room() && !connection.finished {
-                        connection.wants = n;
-                    }
                 }
+            }
+            252.. => self.lend(face),
+            _ => self.wait_for_room(face, gone),
+        }
+    }
+
+    /// In a session, a small number is room that is reserved, a larger one room that is only waited for.
+    fn wait_for_room(&mut self, face: &mut dyn Face, gone: bool) {
+        let (token, now) = (face.token(), self.model.now);
+        let byte = self.input.byte();
+        let n = match byte {
+            u8::MAX => {
+                face.too_long();
+                let connection = self.model.get(token);
+                connection.too_long |= !connection.finished;
+                connection.finishes(now);
+                connection.wants = 0;
+                return;
+            }
+            n if face.is_bare() => n,
+            n @ ..64 => {
+                if face.reserve(n.into()) {
+                    self.model.get(token).wants = n.into();
+                }
+                return;
+            }
+            n => n - 64,
+        };
+        face.want_room(n.into());
+        if !gone {
+            let connection = self.model.get(token);
+            let n = u32::from(n).min(WINDOWS.send);
+            if n as usize > connection.room() && connection.can_send() {
+                connection.wants = n;
             }
         }
     }
@@ -288,7 +334,7 @@ impl Shared<'_> {
         match answer {
             Ok(()) => {
                 assert!(
-                    !gone && !connection.finished && !connection.aborted,
+                    !gone && connection.can_send() && !connection.aborted,
                     "sent after its end"
                 );
                 assert!(n <= room, "{n} bytes into {room}");
@@ -316,13 +362,28 @@ impl Shared<'_> {
         let answer = face.send_to(token, &bytes);
         let connection = self.model.get(token);
         if answer.is_ok() {
-            assert!(
-                connection.is_live() && !connection.finished,
-                "sent to {token:?}"
-            );
+            assert!(connection.can_send(), "sent to {token:?}");
             assert!(bytes.len() <= connection.room());
             connection.queues(&bytes, now);
         }
+    }
+
+    fn connect(&mut self, face: &mut dyn Face) {
+        let to = self.model.destination(self.input.byte());
+        let answer = face.connect(to);
+        self.model.connects(to, answer);
+    }
+
+    /// Visits one that was ever heard of, and does something there.
+    fn lend(&mut self, face: &mut dyn Face) {
+        let which = usize::from(self.input.byte() & 15);
+        let Some(token) = self.model.order.get(which).copied() else {
+            return;
+        };
+        face.lend(token, &mut |other| {
+            assert!(self.model.get(token).is_known(), "lent: {token:?}");
+            self.act(other, false);
+        });
     }
 
     fn send_others(&mut self, face: &mut dyn Face) {
@@ -397,7 +458,9 @@ impl Handler for App<'_> {
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {
-        assert_eq!(*state, conn.token().to_bits());
+        let opened = self.0.borrow_mut().model.get(conn.token()).opened;
+        let expected = if opened { conn.token().to_bits() } else { 0 };
+        assert_eq!(*state, expected);
         self.visit(Some(Call::Closed(reason)), conn);
     }
 }

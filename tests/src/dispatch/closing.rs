@@ -81,6 +81,7 @@ impl<W: World> Drive<'_, W> {
 
     fn peers_behave(&mut self) {
         let mute = self.plan.mute;
+        self.kernel.connects_come_to_an_end();
         for socket in self.kernel.sockets.values_mut() {
             socket.peer_reads(u64::MAX);
             if socket.shut && !mute {

@@ -194,6 +194,7 @@ impl<W: World> Drive<'_, W> {
             Action::Send { token, from } => self.compare(token, from),
             Action::Accept { .. }
             | Action::Refuse { .. }
+            | Action::Connect { .. }
             | Action::Shutdown { .. }
             | Action::Unsent { .. }
             | Action::Close { .. } => {}
@@ -273,6 +274,10 @@ impl<W: World> Drive<'_, W> {
                     outcome
                 })
             }
+            Action::Connect { .. } => {
+                let completion = waits(token);
+                self.kernel.attempt(token, completion)
+            }
             Action::Recv { into, .. } => {
                 let completion = waits(token);
                 self.kernel.receive(token, into.len, completion)
@@ -303,6 +308,13 @@ impl<W: World> Drive<'_, W> {
                 self.kernel.open(token);
                 let id = self.kernel.sockets[&token].id;
                 self.model().get(token).id = id;
+            }
+            Action::Connect { .. } => {
+                self.kernel.attempted(token, outcome);
+                if let Some(socket) = self.kernel.sockets.get(&token) {
+                    let id = socket.id;
+                    self.model().get(token).id = id;
+                }
             }
             Action::Recv { into: span, .. } if possible(outcome, span) => {
                 self.kernel.answered(token, true, outcome, edge);
@@ -426,6 +438,7 @@ pub(super) fn asked(action: Action) -> Option<(Token, Op)> {
     match action {
         Action::Accept { token, .. } => Some((token, Op::Accept)),
         Action::Refuse { listener } => Some((listener, Op::Refuse)),
+        Action::Connect { token } => Some((token, Op::Connect)),
         Action::Recv { token, .. } => Some((token, Op::Recv)),
         Action::Send { token, .. } => Some((token, Op::Send)),
         Action::Shutdown { token } => Some((token, Op::Shutdown)),

@@ -59,6 +59,7 @@ impl<'a> Input<'a> {
             FaultKind::Unreachable,
             FaultKind::Invalid,
             FaultKind::Unknown,
+            FaultKind::Refused,
         ])
     }
 
@@ -89,7 +90,7 @@ impl<'a> Input<'a> {
 /// | byte | decides |
 /// |---|---|
 /// | 0 | bit 0 session or dispatcher; 1 answers come later (completions) or at once; 2–3 trigger; 4–5 full table; 6 peers never finish; 7 two listeners |
-/// | 1 | low half: connections used; high half: limit of a source |
+/// | 1 | low half: connections used; high half: limit of a source, and the time to connect |
 /// | 2 | quantum, look, fresh in a row |
 /// | 3–7 | deadlines: first byte, request, write stall, idle, linger; bits 0–2 off or length, the unit is in byte 8; bits 6–7 of byte 3: slots reserved for the last listener |
 /// | 8 | unit of time (ns, ms); bytes while lingering; accept failures; pauses; congestion |
@@ -113,6 +114,7 @@ impl Plan {
         let times = [(); 5].map(|()| input.byte());
         let rest = input.byte();
         let unit = if rest & 1 == 0 { 1 } else { 1_000_000 };
+        let connect = length(table >> 5, unit);
         let [first_byte, request, write_stall, idle, linger] = times.map(|byte| length(byte, unit));
         let limit = 1 + u32::from(table & 15) % 3;
         let of = |value: u8, shift: u32, list: [u32; 4]| list[usize::from(value >> shift) & 3];
@@ -131,6 +133,7 @@ impl Plan {
             quantum: of(share, 0, [16 * 1024, 1, 257, 512]),
             look: of(share, 2, [16 * 1024, 1, 257, 1024]),
             fresh_in_a_row: of(share, 4, [8, 1, 2, 3]),
+            connect,
             first_byte,
             request,
             write_stall,

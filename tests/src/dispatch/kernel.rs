@@ -94,7 +94,21 @@ pub(super) struct Kernel {
     /// What the descriptors that are watched are ready for.
     pub(super) lines: BTreeMap<Token, Directions>,
     registered: BTreeMap<Token, (Directions, Trigger)>,
+    connecting: BTreeMap<Token, Connecting>,
     opened: u64,
+    attempts: u64,
+}
+
+/// A connection that is being made.
+#[derive(Debug)]
+struct Connecting {
+    /// Nobody listens there.
+    refused: bool,
+    /// Looks until it shows what became of it.
+    left: u32,
+    /// Nobody was told since it showed, or since it was armed.
+    changed: bool,
+    fired: bool,
 }
 
 impl Kernel {
@@ -104,7 +118,9 @@ impl Kernel {
             backlogs: BTreeMap::new(),
             lines: BTreeMap::new(),
             registered: BTreeMap::new(),
+            connecting: BTreeMap::new(),
             opened: 0,
+            attempts: 0,
         }
     }
 
@@ -144,8 +160,55 @@ impl Kernel {
             "closed while registered: {token:?}"
         );
         self.sockets.remove(&token);
+        self.connecting.remove(&token);
         self.backlogs.remove(&token);
         self.lines.remove(&token);
+    }
+
+    /// An attempt to connect: at once, later, refused later, or short of something, in turn. `None`: a completion waits.
+    pub(super) fn attempt(&mut self, token: Token, completion: bool) -> Option<Outcome> {
+        if !self.connecting.contains_key(&token) {
+            self.attempts += 1;
+            let refused = match self.attempts % 4 {
+                0 => return Some(Outcome::Complete(0)),
+                1 => return Some(Outcome::Failed(FaultKind::Shortage.with_code(11))),
+                rest => rest == 2,
+            };
+            self.connecting.insert(token, Connecting::new(refused));
+        }
+        let connecting = self.connecting.get_mut(&token)?;
+        connecting.left = connecting.left.saturating_sub(u32::from(completion));
+        if connecting.left == 0 {
+            return Some(if connecting.refused {
+                Outcome::Failed(FaultKind::Refused.with_code(111))
+            } else {
+                Outcome::Complete(0)
+            });
+        }
+        (!completion).then_some(Outcome::Drained(0))
+    }
+
+    /// Takes account of an answer to that, whoever made it up.
+    pub(super) fn attempted(&mut self, token: Token, outcome: Outcome) {
+        match outcome {
+            Outcome::Complete(_) => {
+                self.connecting.remove(&token);
+                self.open(token);
+            }
+            Outcome::Drained(_) => {
+                let connecting = Connecting::new(false);
+                let connecting = self.connecting.entry(token).or_insert(connecting);
+                connecting.changed = true;
+            }
+            Outcome::Accepted(_) | Outcome::Failed(_) => {}
+        }
+    }
+
+    /// All that is being connected shows what became of it.
+    pub(super) fn connects_come_to_an_end(&mut self) {
+        for connecting in self.connecting.values_mut() {
+            connecting.left = 0;
+        }
     }
 
     /// A receive of up to `len` bytes. A completion never says that it drained, and waits if there is nothing.
@@ -226,6 +289,10 @@ impl Kernel {
             socket.changed = true;
             socket.fired = false;
         }
+        if let Some(connecting) = self.connecting.get_mut(&token) {
+            connecting.changed = true;
+            connecting.fired = false;
+        }
     }
 
     pub(super) fn forget(&mut self, token: Token) {
@@ -246,6 +313,10 @@ impl Kernel {
             socket.changed = true;
             socket.fired = false;
         }
+        for connecting in self.connecting.values_mut() {
+            connecting.changed = true;
+            connecting.fired = false;
+        }
     }
 
     /// What a wait reports, at most `most` of it.
@@ -256,6 +327,16 @@ impl Kernel {
                 break;
             }
             let (token, registered) = (*token, *registered);
+            if let Some(connecting) = self.connecting.get_mut(&token) {
+                if connecting.reports(*trigger) {
+                    events.push(Event::Ready {
+                        token,
+                        directions: registered & Directions::WRITE,
+                        closing: connecting.refused,
+                    });
+                }
+                continue;
+            }
             let (state, closing, reports) = match self.sockets.get_mut(&token) {
                 Some(socket) => {
                     let told =
@@ -289,6 +370,30 @@ impl Kernel {
             }
         }
         events
+    }
+}
+
+impl Connecting {
+    const fn new(refused: bool) -> Self {
+        Self {
+            refused,
+            left: 2,
+            changed: false,
+            fired: false,
+        }
+    }
+
+    /// Whether this look shows it.
+    fn reports(&mut self, trigger: Trigger) -> bool {
+        self.left = self.left.saturating_sub(1);
+        if self.left > 0 {
+            return false;
+        }
+        match trigger {
+            Trigger::Level => true,
+            Trigger::Edge => core::mem::take(&mut self.changed),
+            Trigger::Oneshot => !core::mem::replace(&mut self.fired, true),
+        }
     }
 }
 

@@ -49,9 +49,18 @@ impl Model {
                     self.counted.refused_full += 1;
                 }
             }
+            Op::Connect => self.attempted(token, outcome),
             Op::Recv => self.received(token, outcome),
             Op::Send => self.sent(token, outcome),
-            Op::Shutdown | Op::Unsent => self.get(token).call = None,
+            Op::Shutdown | Op::Unsent => {
+                let connection = self.get(token);
+                connection.call = None;
+                if let Outcome::Failed(fault) = outcome
+                    && connection.half
+                {
+                    connection.faults.push(fault);
+                }
+            }
             Op::Close if token.is_listener() => {
                 self.listeners
                     .get_mut(&token)
@@ -59,8 +68,7 @@ impl Model {
                     .gone = true;
             }
             Op::Close => {
-                let told = self.get(token).stage == Stage::Told;
-                if told {
+                if self.get(token).is_known() {
                     self.expected.may.push(Kind::Closed);
                     self.expected.must = Some(Kind::Closed);
                 }
@@ -101,6 +109,7 @@ impl Model {
             self.counted.refused_source += 1;
         } else {
             connection.stage = Stage::Told;
+            connection.opened = true;
             self.counted.accepted += 1;
             self.expected.may.push(Kind::Opened);
             self.expected.must = Some(Kind::Opened);
@@ -168,6 +177,7 @@ impl Connection {
                 self.disturbed = true;
             }
             FaultKind::Reset
+            | FaultKind::Refused
             | FaultKind::TimedOut
             | FaultKind::Unreachable
             | FaultKind::Invalid
@@ -230,6 +240,12 @@ impl Model {
         connection.got += bytes;
         connection.was_full |= connection.unread() == RX as u64;
         match call {
+            Call::Opened if connection.stage == Stage::Connecting => {
+                connection.stage = Stage::Told;
+                connection.opened = true;
+                connection.settled = connection.times;
+                self.counted.connected += 1;
+            }
             Call::Opened => {}
             Call::Readable => assert!(!connection.paused, "told while paused: {token:?}"),
             Call::Writable => {
@@ -249,13 +265,19 @@ impl Model {
     }
 
     fn closed(&mut self, token: Token, reason: Reason) {
-        self.counted.closed[reason.kind()] += 1;
+        if self.connections[&token].opened {
+            self.counted.closed[reason.kind()] += 1;
+        } else {
+            self.counted.connect_failures += 1;
+        }
         let (now, config) = (self.now, &self.config);
         let timed_out = self.stop_at.is_some_and(|by| by <= now);
         let connection = &self.connections[&token];
         let sent = connection.pending().is_empty();
         match reason {
-            Reason::PeerFinished => assert!(sent && connection.finished && connection.ended),
+            Reason::PeerFinished => {
+                assert!(sent && (connection.finished || connection.half) && connection.ended);
+            }
             Reason::Finished => assert!(sent && connection.finished, "{token:?}"),
             Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),
             Reason::Aborted => assert!(connection.aborted),
@@ -271,6 +293,10 @@ impl Model {
                 let since = match class {
                     Class::FirstByte => {
                         assert!(!connection.settled.spoken, "it has spoken: {token:?}");
+                        connection.opened_at
+                    }
+                    Class::Connect => {
+                        assert!(!connection.opened, "it is connected: {token:?}");
                         connection.opened_at
                     }
                     Class::Request => connection.settled.consumed,
@@ -298,7 +324,7 @@ fn is_invalid(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed(fault) if fault.kind == FaultKind::Invalid)
 }
 
-const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);
+pub(super) const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);
 
 /// What holds between two calls.
 impl Model {
@@ -344,7 +370,7 @@ impl Model {
             let position = open.iter().position(|entry| entry == token);
             assert_eq!(
                 position.is_some(),
-                connection.is_live(),
+                connection.is_known(),
                 "connections: {token:?}"
             );
             position.map(|position| open.swap_remove(position));
@@ -365,7 +391,11 @@ impl Model {
                 info.bytes_out, connection.taken as u64,
                 "bytes out: {token:?}"
             );
-            assert_eq!(info.listener, connection.listener.index(), "{token:?}");
+            assert_eq!(info.outbound, connection.to.is_some(), "{token:?}");
+            match connection.to {
+                Some(to) => assert_eq!(info.peer, to.peer(), "{token:?}"),
+                None => assert_eq!(info.listener, connection.listener.index(), "{token:?}"),
+            }
             assert_eq!(info.opened_at, connection.opened_at, "{token:?}");
             let unread = u64::from(core.unconsumed(token).len);
             let dropped = unread == 0 && connection.shut;
@@ -400,11 +430,16 @@ impl Model {
         assert!(stats.peak >= told && stats.peak <= self.limit, "peak");
         assert_eq!(stats.accepted, self.counted.accepted, "accepted");
         assert_eq!(
-            stats.accepted,
+            stats.accepted + stats.connected,
             u64::from(stats.open) + stats.closed_total(),
-            "accepted = open + closed"
+            "accepted + connected = open + closed"
         );
         assert_eq!(stats.closed, self.counted.closed, "closed by reason");
+        assert_eq!(stats.connected, self.counted.connected, "connected");
+        assert_eq!(
+            stats.connect_failures, self.counted.connect_failures,
+            "not connected"
+        );
         assert_eq!(
             stats.refused_full, self.counted.refused_full,
             "refused, full"
@@ -457,6 +492,10 @@ impl Model {
             if connection.stage == Stage::Refused {
                 assert!(source.closing, "{token:?} is not closed");
             }
+            if connection.stage == Stage::Connecting && !ending {
+                let waits = source.armed.contains(Directions::WRITE) || connection.congested;
+                assert!(waits || connection.in_flight(), "forgotten: {token:?}");
+            }
             if connection.stage != Stage::Told || ending {
                 continue;
             }
@@ -482,7 +521,8 @@ impl Model {
             let sends = connection.sending.is_some() || source.armed.contains(Directions::WRITE);
             let queued = !connection.pending().is_empty();
             assert!(!queued || sends || connection.congested, "mute: {token:?}");
-            let waits = connection.finished && !queued && !connection.shut && !connection.congested;
+            let ends = connection.finished || connection.half;
+            let waits = ends && !queued && !connection.shut && !connection.congested;
             assert!(!waits || connection.in_flight(), "does not end: {token:?}");
             if let Some(longest) = self.longest {
                 let due = core.poll_timeout().expect("a connection has a deadline");

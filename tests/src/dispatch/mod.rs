@@ -9,6 +9,7 @@
 
 mod app;
 mod closing;
+mod connecting;
 mod drive;
 mod input;
 mod kernel;

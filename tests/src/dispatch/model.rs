@@ -5,7 +5,9 @@ use super::timers::{Set, Timers};
 use super::watches::{Told, Watch};
 use core::net::SocketAddr;
 use std::collections::HashMap;
-use tidegate_core::{Action, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger};
+use tidegate_core::{
+    Action, Destination, Directions, Fault, Instant, Op, Reason, Span, Stats, Token, Trigger,
+};
 
 /// What is registered of a source, and how its end goes.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct Source {
 pub(super) enum Stage {
     /// `Accept` is in flight.
     Reserved,
+    /// It is outbound, and the application waits for it.
+    Connecting,
     /// `Opened` was told.
     Told,
     /// It was accepted and, because its source had its share, told to nobody.
@@ -38,6 +42,12 @@ pub(super) struct Connection {
     pub(super) source: Source,
     pub(super) listener: Token,
     pub(super) address: Option<SocketAddr>,
+    /// Where it is to be connected to.
+    pub(super) to: Option<Destination>,
+    /// `Opened` was told.
+    pub(super) opened: bool,
+    /// Our end is to be sent, while the peer's is awaited.
+    pub(super) half: bool,
     /// Names the bytes of its peer.
     pub(super) id: u64,
     pub(super) receiving: Option<Span>,
@@ -84,12 +94,15 @@ pub(super) struct Times {
 }
 
 impl Connection {
-    fn new(listener: Token) -> Self {
+    pub(super) fn new(listener: Token) -> Self {
         Self {
             stage: Stage::Reserved,
             source: Source::default(),
             listener,
             address: None,
+            to: None,
+            opened: false,
+            half: false,
             id: 0,
             receiving: None,
             sending: None,
@@ -135,6 +148,16 @@ impl Connection {
 
     pub(super) fn is_live(&self) -> bool {
         self.stage == Stage::Told
+    }
+
+    /// Whether the application knows of it.
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.stage, Stage::Told | Stage::Connecting)
+    }
+
+    /// Whether bytes may be queued, unless it is ending for another reason than the application's.
+    pub(super) fn can_send(&self) -> bool {
+        self.is_live() && !self.finished && !self.half
     }
 
     pub(super) fn in_flight(&self) -> bool {
@@ -283,7 +306,7 @@ impl Model {
                 .get_mut(&token)
                 .expect("a known connection");
             assert!(
-                matches!(connection.stage, Stage::Told | Stage::Refused),
+                connection.is_known() || connection.stage == Stage::Refused,
                 "{token:?} is no connection"
             );
             let busy = connection.in_flight();
@@ -305,6 +328,7 @@ impl Model {
                 assert!(full, "refused though there is a place");
                 self.take_listener(listener, true);
             }
+            Action::Connect { token } => self.attempts(token),
             Action::Recv { token, into } => self.receives(token, into),
             Action::Send { token, from } => self.sends(token, from),
             Action::Arm {
@@ -368,7 +392,7 @@ impl Model {
             connection.pending().is_empty(),
             "end before what is queued: {token:?}"
         );
-        let asked = connection.finished;
+        let asked = connection.finished || connection.half;
         connection.call = Some(Op::Shutdown);
         connection.shut = true;
         assert!(
@@ -435,7 +459,7 @@ impl Model {
         u32::try_from(held.count()).unwrap_or(u32::MAX)
     }
 
-    /// Free slots that are not for this listener.
+    /// Free slots that are not for this listener, nor, if it is none, for a connection that is made.
     pub(super) fn withheld_from(&self, listener: Token) -> u32 {
         let others = self.listeners.iter();
         let others = others.filter(|(other, known)| **other != listener && !known.gone);
@@ -447,11 +471,12 @@ impl Model {
     /// Whether this listener must leave a connection the slot that it has.
     pub(super) fn is_reserved_from(&self, connection: &Connection, listener: Token) -> bool {
         let of = connection.listener;
-        let known = &self.listeners[&of];
-        of != listener && !known.gone && self.held_by(of) <= known.reserved
+        let reserved =
+            |known: &Listener| !known.gone && self.held_by(of) <= known.reserved && of != listener;
+        self.listeners.get(&of).is_some_and(reserved)
     }
 
-    fn taken(&self) -> u32 {
+    pub(super) fn taken(&self) -> u32 {
         u32::try_from(self.live().count()).unwrap_or(u32::MAX)
     }
 
@@ -467,18 +492,22 @@ impl Model {
     }
 
     fn accepts(&mut self, listener: Token, token: Token) {
+        self.take_listener(listener, false);
+        self.take_place(token, Connection::new(listener));
+    }
+
+    pub(super) fn take_place(&mut self, token: Token, connection: Connection) {
         assert!(
             !token.is_listener() && token.index() < self.limit,
             "{token:?} is outside the table"
         );
-        let taken = self.taken() + self.withheld_from(listener);
-        assert!(taken < self.limit, "accept with a full table");
+        let taken = self.taken() + self.withheld_from(connection.listener);
+        assert!(taken < self.limit, "a place in a full table");
         assert!(
             self.live().all(|(other, _)| other.index() != token.index()),
             "{token:?}: the place is taken"
         );
-        self.take_listener(listener, false);
-        let before = self.connections.insert(token, Connection::new(listener));
+        let before = self.connections.insert(token, connection);
         assert!(before.is_none(), "{token:?} comes again");
         self.order.push(token);
     }

@@ -123,6 +123,7 @@ impl<W: World> Drive<'_, W> {
             Action::Unsent { .. } => 20,
             Action::Accept { .. }
             | Action::Refuse { .. }
+            | Action::Connect { .. }
             | Action::Arm { .. }
             | Action::Shutdown { .. }
             | Action::Cancel { .. }
@@ -149,7 +150,8 @@ impl<W: World> Drive<'_, W> {
     /// An answer to whatever, asked for or not; twice, if it was.
     fn hostile_done(&mut self) {
         let token = self.any_token();
-        let op = [
+        let which = self.byte();
+        let ops = [
             Op::Recv,
             Op::Send,
             Op::Accept,
@@ -159,7 +161,12 @@ impl<W: World> Drive<'_, W> {
             Op::Close,
             Op::Cancel,
             Op::Arm,
-        ][self.index(9)];
+        ];
+        let op = if which >= 240 {
+            Op::Connect
+        } else {
+            ops[usize::from(which) % ops.len()]
+        };
         let outcome = self.shared.borrow_mut().input.outcome(8);
         let found = self
             .pending
@@ -182,6 +189,7 @@ impl<W: World> Drive<'_, W> {
             }
             Op::Accept
             | Op::Refuse
+            | Op::Connect
             | Op::Recv
             | Op::Send
             | Op::Arm
@@ -272,7 +280,7 @@ impl<W: World> Drive<'_, W> {
             .model()
             .connections
             .get(&token)
-            .is_some_and(Connection::is_live);
+            .is_some_and(Connection::is_known);
         let visited = self.world.visit(token);
         assert_eq!(visited, told, "lent: {token:?}");
         self.model().resumed = false;
@@ -289,6 +297,7 @@ impl<W: World> Drive<'_, W> {
     fn rare(&mut self) {
         let what = self.byte();
         match what % 4 {
+            _ if what >= 240 => self.connect(),
             0 => {
                 let by = super::input::moved(self.now, u64::from(what) * self.plan.unit * 8, false);
                 self.stop_by(by);
@@ -307,6 +316,14 @@ impl<W: World> Drive<'_, W> {
             2 => self.forward(u64::from(what) * 1_000_000_000, false),
             _ => self.look_at_bytes(),
         }
+    }
+
+    /// Somebody else than a connection asks for one.
+    fn connect(&mut self) {
+        let number = self.byte();
+        let to = self.model().destination(number);
+        let answer = self.world.connect(to);
+        self.model().connects(to, answer);
     }
 
     /// A driver may look at bytes that it was not asked for.

@@ -176,7 +176,8 @@ impl Shared<'_> {
             return;
         }
         face.set_timer(Duration::from_nanos(length));
-        if !gone && !self.model.get(token).aborted {
+        let connection = self.model.get(token);
+        if !gone && !connection.aborted && connection.stage == Stage::Told {
             let set = self.model.timers.set(self.model.now, length, 0);
             self.model.get(token).timer = Some(set);
         }

@@ -7,7 +7,8 @@ use super::model::Call;
 use super::timers::Free;
 use core::time::Duration;
 use tidegate_core::{
-    Action, Alarm, Directions, Dispatcher, Event, Instant, Notice, SendError, Session, Span, Token,
+    Action, Alarm, ConnectError, Destination, Directions, Dispatcher, Event, Instant, Notice,
+    SendError, Session, Span, Token,
 };
 
 /// What a driver drives.
@@ -17,6 +18,7 @@ pub(super) trait World {
     fn timeout(&mut self, now: Instant);
     fn output(&mut self) -> Option<Action>;
     fn listen(&mut self, per_source: Option<u32>) -> Token;
+    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError>;
     fn stop(&mut self, by: Instant);
     fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8];
     fn send_from(&self, token: Token, from: Span) -> &[u8];
@@ -50,6 +52,9 @@ impl<'a> World for Session<'_, App<'a>> {
     }
     fn watch(&mut self, directions: Directions) -> Option<Token> {
         self.watch(directions).ok()
+    }
+    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.connect(to)
     }
     fn stop(&mut self, by: Instant) {
         self.stop(by);
@@ -122,6 +127,9 @@ impl World for Bare<'_, '_> {
     }
     fn watch(&mut self, directions: Directions) -> Option<Token> {
         self.core.watch(directions).ok()
+    }
+    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.core.connect(to, None)
     }
     fn stop(&mut self, by: Instant) {
         self.core.stop(by);
@@ -227,9 +235,11 @@ impl Face for BareConn<'_, '_, '_> {
     fn send_others(&mut self, _: &[u8]) -> Option<u32> {
         None
     }
-    fn want_room(&mut self, n: u32) -> bool {
-        self.world.core.want_room(self.token, n);
+    fn reserve(&mut self, _: u32) -> bool {
         false
+    }
+    fn want_room(&mut self, n: u32) {
+        self.world.core.want_room(self.token, n);
     }
     fn set_timer(&mut self, after: Duration) {
         self.world.core.set_timer(self.token, after);
@@ -237,6 +247,13 @@ impl Face for BareConn<'_, '_, '_> {
     fn cancel_timer(&mut self) {
         self.world.core.cancel_timer(self.token);
     }
+    fn shut_down(&mut self) {
+        self.world.core.shut_down(self.token);
+    }
+    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.world.core.connect(to, Some(self.token))
+    }
+    fn lend(&mut self, _: Token, _: &mut dyn FnMut(&mut dyn Face)) {}
     fn is_bare(&self) -> bool {
         true
     }

@@ -48,6 +48,7 @@ impl World<'_> {
         match action {
             Action::Accept { listener, token } => self.accept(listener, token, choices),
             Action::Refuse { listener } => self.refuse(listener, choices),
+            Action::Connect { token } => Err(format!("{token:?}: nobody wants to connect")),
             Action::Recv { token, into } => self.receive(token, into, choices),
             Action::Send { token, from } => self.send(token, from, choices),
             Action::Arm {
@@ -474,6 +475,7 @@ fn went_wrong(outcome: Outcome) -> What {
             FaultKind::Interrupted => What::Interrupted,
             FaultKind::Shortage => What::Shortage,
             FaultKind::Reset
+            | FaultKind::Refused
             | FaultKind::TimedOut
             | FaultKind::Unreachable
             | FaultKind::Invalid

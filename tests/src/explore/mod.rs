@@ -13,8 +13,8 @@
 //! deadlines have passed ([`Report::patience`]). If nobody but the driver does anything, reports come to an end: nothing
 //! spins.
 //!
-//! Not in this world: answers that come later (completions), stopping, limits for each source, several listeners, deadlines
-//! that are switched off, generations that are used up.
+//! Not in this world: answers that come later (completions), outbound connections, halves that are shut down, stopping,
+//! limits for each source, several listeners, deadlines that are switched off, generations that are used up.
 //!
 #![doc = include_str!("states.md")]
 

@@ -481,5 +481,6 @@ fn expires(class: Class) -> What {
         Class::Congestion => What::Congestion,
         Class::Idle => What::Idle,
         Class::Linger => What::Linger,
+        Class::Connect => unreachable!("nobody connects"),
     }
 }

@@ -84,11 +84,11 @@ impl What {
 
 /// The rows that were seen: a bit for each state that follows, by state and by what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen([[u8; 33]; 8]);
+pub struct Seen([[u16; 33]; STATES.len()]);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self([[0; 33]; 8])
+        Self([[0; 33]; STATES.len()])
     }
 }
 

@@ -1,8 +1,8 @@
 //! [`App`]: handlers of several manners.
 
 use core::time::Duration;
-use tidegate_core::sim::Random;
-use tidegate_core::{Conn, Connections, Handler};
+use tidegate_core::sim::{Random, World};
+use tidegate_core::{Conn, Connections, Destination, Handler, Reason, Token};
 
 /// What a handler is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +15,10 @@ pub enum Manner {
     Long(u32),
     /// Does this and that, by a seed.
     Whim(u64),
+    /// The same, and connects, and meddles with others.
+    Wild(u64),
+    /// Connects to the echo for each who comes, and passes on what either sends.
+    Relay,
 }
 
 /// A handler of some manner.
@@ -29,15 +33,23 @@ pub struct App {
 pub struct State {
     left: u32,
     ended: bool,
+    /// The other connection of the pair.
+    other: Option<Token>,
 }
+
+/// Where the echo is: by TCP, and by Unix.
+const ECHO: [Destination; 2] = [
+    Destination::Inet(World::<App>::ECHO),
+    Destination::Registered(7),
+];
 
 impl App {
     /// One of this manner.
     #[must_use]
     pub const fn new(manner: Manner) -> Self {
         let seed = match manner {
-            Manner::Whim(seed) => seed,
-            Manner::Echo | Manner::Chat | Manner::Long(_) => 0,
+            Manner::Whim(seed) | Manner::Wild(seed) => seed,
+            Manner::Echo | Manner::Chat | Manner::Long(_) | Manner::Relay => 0,
         };
         Self {
             manner,
@@ -70,16 +82,27 @@ impl App {
                     }
                 }
             }
-            Manner::Whim(_) => self.whim(conn),
+            Manner::Whim(_) | Manner::Wild(_) => self.whim(conn),
+            Manner::Relay => {
+                if let Some(other) = state.other {
+                    pump(conn, other);
+                }
+                return;
+            }
         }
-        if state.ended && conn.data().is_empty() && !matches!(self.manner, Manner::Whim(_)) {
+        if state.ended
+            && conn.data().is_empty()
+            && !matches!(self.manner, Manner::Whim(_) | Manner::Wild(_))
+        {
             conn.finish();
         }
     }
 
     fn whim(&mut self, conn: &mut Conn<'_>) {
         for _ in 0..self.random.below(4) {
-            match self.random.below(40) {
+            let choice = self.random.below(40);
+            match choice {
+                36.. if matches!(self.manner, Manner::Wild(_)) => self.meddle(conn, choice),
                 0 => conn.finish(),
                 1 => conn.abort(),
                 2..=4 => conn.pause(),
@@ -120,6 +143,54 @@ impl App {
     }
 }
 
+impl App {
+    fn meddle(&mut self, conn: &mut Conn<'_>, choice: u32) {
+        let others: Vec<_> = conn.connections().collect();
+        let other = self.random.pick(&others).copied();
+        match choice {
+            36 => {
+                let nowhere = Destination::Registered(self.random.below(9));
+                let to = self.random.pick(&ECHO).copied();
+                let to = if self.random.one_in(4) {
+                    nowhere
+                } else {
+                    to.unwrap_or(nowhere)
+                };
+                let _ = conn.connect(to);
+            }
+            37 => conn.shut_down(),
+            38 => conn.want_room(self.random.length(90) as usize),
+            _ => {
+                let n = self.random.length(40) as usize;
+                let visit = |other: &mut Conn<'_>| match n % 4 {
+                    0 => other.abort(),
+                    1 => other.resume(),
+                    2 => drop(other.send(&[3; 40][..n.min(40)])),
+                    _ => other.consume(n),
+                };
+                let _ = other.and_then(|other| conn.lend(other, visit));
+            }
+        }
+    }
+}
+
+/// Passes on what was received to `to`, as far as there is room, and holds the rest back until there is more.
+fn pump(from: &mut Conn<'_>, to: Token) {
+    let data = from.data();
+    let sent = from.lend(to, |to| {
+        let n = data.len().min(to.room());
+        let sent = to.send(&data[..n]).map_or(0, |()| n);
+        to.want_room(data.len() - sent);
+        sent
+    });
+    from.consume(sent.unwrap_or(0));
+    if from.data().is_empty() {
+        from.resume();
+    } else {
+        from.pause();
+    }
+}
+
 /// Sends what is left of an answer; tells whether all of it was taken.
 fn pour(conn: &mut Conn<'_>, state: &mut State) -> bool {
     while state.left > 0 {
@@ -135,10 +206,44 @@ fn pour(conn: &mut Conn<'_>, state: &mut State) -> bool {
 
 impl Handler for App {
     type State = State;
+    fn opened(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        if self.manner != Manner::Relay {
+            return;
+        }
+        if let Some(origin) = conn.origin() {
+            state.other = Some(origin);
+            let to = conn.token();
+            if conn.lend(origin, |from| pump(from, to)).is_none() {
+                conn.abort();
+            }
+            return;
+        }
+        let to = ECHO[self.random.below(2) as usize];
+        match conn.connect(to) {
+            Ok(token) => {
+                state.other = Some(token);
+                conn.pause();
+            }
+            Err(_) => conn.abort(),
+        }
+    }
+    fn closed(&mut self, conn: &mut Conn<'_>, state: &mut State, reason: Reason) {
+        let other = state.other.or(conn.origin());
+        if let (Manner::Relay, Some(other)) = (self.manner, other)
+            && reason != Reason::PeerFinished
+        {
+            conn.lend(other, |other| other.abort());
+        }
+    }
     fn readable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         self.act(conn, state);
     }
     fn writable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        let to = conn.token();
+        if let (Manner::Relay, Some(from)) = (self.manner, state.other) {
+            conn.lend(from, |from| pump(from, to));
+            return;
+        }
         self.act(conn, state);
     }
     fn timer(&mut self, conn: &mut Conn<'_>, state: &mut State) {
@@ -149,6 +254,10 @@ impl Handler for App {
         all.send_all(b"tick");
     }
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        if let (Manner::Relay, Some(other)) = (self.manner, state.other) {
+            conn.lend(other, |other| other.shut_down());
+            return;
+        }
         state.ended = true;
         self.act(conn, state);
     }

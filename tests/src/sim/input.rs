@@ -43,7 +43,10 @@ impl Case {
     pub(super) fn decode(data: &[u8]) -> Self {
         let mut input = Input(Unstructured::new(data));
         let input = &mut input;
-        let manner = match input.byte() % 5 {
+        let manner = input.byte();
+        let manner = match manner % 5 {
+            _ if manner >= 248 => Manner::Relay,
+            _ if manner >= 240 => Manner::Wild(input.byte().into()),
             0 => Manner::Echo,
             1 => Manner::Chat,
             2 => Manner::Long(u32::from(input.byte()) / 4),
@@ -81,6 +84,7 @@ fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
         faults: faults(input, seed),
         noise: bits & 64 != 0,
         clock_jumps: bits & 128 != 0,
+        echo: matches!(manner, Manner::Relay | Manner::Wild(_)),
     }
 }
 
@@ -88,7 +92,7 @@ fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
 fn config(input: &mut Input<'_>, manner: Manner, connections: u32) -> Config {
     let default = Config::default();
     let off = input.byte();
-    let polite = !matches!(manner, Manner::Whim(_));
+    let polite = !matches!(manner, Manner::Whim(_) | Manner::Wild(_));
     let unless =
         |bit: u8, length: Option<Duration>| length.filter(|_| !polite || off >> bit & 1 == 0);
     Config {

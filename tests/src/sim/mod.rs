@@ -13,7 +13,7 @@ use core::time::Duration;
 use input::Case;
 use std::panic::catch_unwind;
 use tidegate_core::Memory;
-use tidegate_core::sim::{Faults, Scene};
+use tidegate_core::sim::{End, Faults, Scene, World};
 
 /// Places of the table; the setup says how many of them are used.
 const N: usize = 4;
@@ -42,6 +42,17 @@ pub fn sim(data: &[u8]) {
     panic!("{what}\n{}", small.as_test(&memory, &handler));
 }
 
+/// Whoever was answered to the end was sent all that he had sent.
+fn relayed(world: &World<'_, App>) -> Result<(), String> {
+    for peer in world.peers().filter(|peer| peer.end() == End::Finished) {
+        if !peer.sent().starts_with(peer.received()) {
+            let (back, sent) = (peer.received().len(), peer.sent().len());
+            return Err(format!("other bytes came back: {back} of {sent}"));
+        }
+    }
+    Ok(())
+}
+
 /// One run, and what was broken in it.
 fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
     let mut memory = Box::new(Memory::<N, RX, TX, app::State>::new());
@@ -52,9 +63,14 @@ fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
         world.stop(Duration::from_secs(5));
         let stopped = world.run_for(Duration::from_secs(6));
         stopped.map_err(|broken| broken.to_string())?;
-        let left = world.kernel().descriptors().count();
+        // Those of the echo stay.
+        let echo = if scene.setup.echo { 2 } else { 0 };
+        let left = world.kernel().descriptors().count() - echo;
         if !world.is_stopped() || left != 1 {
             return Err(format!("not stopped, {left} descriptors left"));
+        }
+        if manner == Manner::Relay {
+            relayed(&world)?;
         }
         Ok(())
     }));

@@ -8,6 +8,7 @@
 
 mod accepting;
 mod closing;
+mod connecting;
 mod deadlines;
 mod fairness;
 mod full;
@@ -129,6 +130,8 @@ impl Bench {
             (Notice::Closed(..), Some(at)) => {
                 self.told.swap_remove(at);
             }
+            // An outbound connection that was never opened.
+            (Notice::Closed(..), None) => {}
             (_, known) => assert!(known.is_some(), "{notice:?} of one that is not open"),
         }
         self.notices.push(notice);
@@ -236,7 +239,7 @@ impl Bench {
     fn answer_all(&mut self) {
         while let Some((token, op)) = self.asked.pop() {
             let outcome = match op {
-                Op::Accept | Op::Recv | Op::Send => BLOCKED,
+                Op::Accept | Op::Connect | Op::Recv | Op::Send => BLOCKED,
                 _ => END,
             };
             self.done(token, op, outcome);
@@ -334,6 +337,7 @@ fn asks(action: &Action) -> Option<(Token, Op)> {
     match *action {
         Action::Accept { token, .. } => Some((token, Op::Accept)),
         Action::Refuse { listener } => Some((listener, Op::Refuse)),
+        Action::Connect { token } => Some((token, Op::Connect)),
         Action::Recv { token, .. } => Some((token, Op::Recv)),
         Action::Send { token, .. } => Some((token, Op::Send)),
         Action::Shutdown { token } => Some((token, Op::Shutdown)),
@@ -346,7 +350,7 @@ fn asks(action: &Action) -> Option<(Token, Op)> {
 /// The answer of a kernel in which nothing happens: nobody comes, nothing is there to receive, all can be sent.
 fn quiet(action: &Action) -> Outcome {
     match action {
-        Action::Accept { .. } | Action::Recv { .. } => BLOCKED,
+        Action::Accept { .. } | Action::Connect { .. } | Action::Recv { .. } => BLOCKED,
         Action::Send { from, .. } => Outcome::Complete(from.len),
         _ => END,
     }
@@ -357,6 +361,7 @@ fn kind(action: &Action) -> &'static str {
     match action {
         Action::Accept { .. } => "accept",
         Action::Refuse { .. } => "refuse",
+        Action::Connect { .. } => "connect",
         Action::Recv { .. } => "recv",
         Action::Send { .. } => "send",
         Action::Arm { was, now, .. } => match (was.is_empty(), now.is_empty()) {

@@ -135,6 +135,7 @@ impl<'m> Twin<'m> {
                         .then(|| SocketAddr::from(([192, 0, 2, 1], 7)));
                     (token, Op::Accept, Outcome::Accepted(address))
                 }
+                Action::Connect { token } => (token, Op::Connect, Outcome::Complete(0)),
                 Action::Shutdown { token } => (token, Op::Shutdown, Outcome::Complete(0)),
                 Action::Unsent { token } => (token, Op::Unsent, Outcome::Complete(5)),
                 Action::Close { token, .. } => (token, Op::Close, Outcome::Complete(0)),

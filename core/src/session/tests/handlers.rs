@@ -398,6 +398,8 @@ fn closed_tells_who_it_was_and_nothing_can_be_sent_to_it() {
     let expected = Info {
         peer: Peer::Inet(address(a + 1)),
         listener: 0,
+        outbound: false,
+        origin: None,
         opened_at,
         bytes_in: 3,
         bytes_out: 3,

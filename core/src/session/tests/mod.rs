@@ -1,6 +1,7 @@
 //! A session against a small world of peers: what each sends, what it reads, and whether it has finished.
 
 mod asks;
+mod connecting;
 #[cfg(feature = "sim")]
 mod express;
 mod framing;
@@ -150,6 +151,8 @@ struct World {
     /// Everybody who ever connected, by the index of the slot last.
     fars: Vec<Far>,
     waiting: usize,
+    /// What comes of connecting.
+    connects: Outcome,
 }
 
 impl World {
@@ -168,6 +171,7 @@ impl World {
             now,
             fars: Vec::new(),
             waiting: 0,
+            connects: Outcome::Complete(0),
         };
         world.run();
         world
@@ -265,6 +269,7 @@ impl World {
         let (token, op, outcome) = match action {
             Action::Accept { token, .. } => (token, Op::Accept, self.accept(token)),
             Action::Refuse { listener } => (listener, Op::Refuse, Outcome::Drained(0)),
+            Action::Connect { token } => (token, Op::Connect, self.outbound(token)),
             Action::Recv { token, into } => (token, Op::Recv, self.receive(token, into)),
             Action::Send { token, from } => (token, Op::Send, self.send(token, from)),
             Action::Shutdown { token } => {
@@ -273,8 +278,9 @@ impl World {
             }
             Action::Unsent { token } => (token, Op::Unsent, Outcome::Complete(0)),
             Action::Close { token, .. } => {
-                if !token.is_listener() {
-                    self.far(token).gone = true;
+                // Of one that was not connected there is no other end.
+                if let Some(far) = self.fars.iter_mut().find(|far| far.token == Some(token)) {
+                    far.gone = true;
                 }
                 (token, Op::Close, Outcome::Complete(0))
             }
@@ -300,6 +306,15 @@ impl World {
             ..Far::default()
         });
         Outcome::Accepted(Some(address(self.fars.len())))
+    }
+
+    fn outbound(&mut self, token: Token) -> Outcome {
+        assert!(self.session.destination(token).is_some(), "where to?");
+        if let Outcome::Complete(_) = self.connects {
+            self.waiting = 1;
+            self.accept(token);
+        }
+        self.connects
     }
 
     fn receive(&mut self, token: Token, into: Span) -> Outcome {

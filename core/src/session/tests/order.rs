@@ -63,6 +63,7 @@ impl Late {
             Action::Recv { .. }
             | Action::Accept { .. }
             | Action::Refuse { .. }
+            | Action::Connect { .. }
             | Action::Shutdown { .. }
             | Action::Unsent { .. }
             | Action::Close { .. } => {}

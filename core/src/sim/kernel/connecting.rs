@@ -56,6 +56,41 @@ impl Kernel {
     /// full.
     pub fn connect(&mut self, fd: Fd, port: u16) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
+        let interrupted = match self.failing(Call::Connect, at) {
+            // It goes on without us.
+            Err(Errno::INTR) => true,
+            failed => {
+                failed?;
+                false
+            }
+        };
+        let done = self.begin_connect(at, port);
+        if interrupted { Err(Errno::INTR) } else { done }
+    }
+
+    /// What has become of a connect: its error, which is cleared (`SO_ERROR`), or that it goes on (`getpeername` has
+    /// nobody to name).
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `INPROGRESS`, and what it came to.
+    pub fn take_connected(&mut self, fd: Fd) -> Result<(), Errno> {
+        let at = self.file_of(fd)?;
+        if let Err(errno) = self.failing(Call::Connect, at)
+            && errno != Errno::INTR
+        {
+            return Err(errno);
+        }
+        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+        match socket.error.take() {
+            Some(errno) => Err(errno),
+            None if socket.state == State::Connecting => Err(Errno::INPROGRESS),
+            None if socket.state == State::Fresh => Err(Errno::NOTCONN),
+            None => Ok(()),
+        }
+    }
+
+    fn begin_connect(&mut self, at: u32, port: u16) -> Result<(), Errno> {
         let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
         let family = socket.family;
         match socket.state {

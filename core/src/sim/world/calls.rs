@@ -3,11 +3,12 @@
 use super::broken::Broken;
 use super::driver::{Driver, Pending};
 use super::outcome;
+use crate::destination::Destination;
 use crate::event::Outcome;
 use crate::output::{Action, Span};
 use crate::session::{Handler, Session};
 use crate::sim::faults::Call;
-use crate::sim::kernel::{Kernel, Shutdown};
+use crate::sim::kernel::{Family, Kernel, Shutdown};
 use crate::token::Token;
 use alloc::format;
 use alloc::vec;
@@ -42,6 +43,7 @@ impl Driver {
                         Outcome::Complete(0)
                     })
             }
+            Action::Connect { token } => return self.connect(session, kernel, token),
             Action::Recv { token, into } => {
                 return self.receive(session, kernel, token, into);
             }
@@ -58,6 +60,10 @@ impl Driver {
                 unsent
                     .map_err(|errno| outcome::of(Call::Unsent, errno))
                     .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
+            }
+            // A connect that failed has left none.
+            Action::Close { token, .. } if !self.sockets.contains_key(&token) => {
+                Ok(Outcome::Complete(0))
             }
             Action::Close { token, reset } => {
                 let socket = self.socket(token)?;
@@ -79,6 +85,46 @@ impl Driver {
             }
         };
         Ok(outcome.unwrap_or_else(|outcome| outcome))
+    }
+
+    /// As the Linux driver does: begins, or asks what has become of it.
+    fn connect<H: Handler>(
+        &mut self,
+        session: &Session<'_, H>,
+        kernel: &mut Kernel,
+        token: Token,
+    ) -> Result<Outcome, Broken> {
+        if let Some(socket) = self.sockets.get(&token) {
+            let done = kernel.take_connected(*socket);
+            return Ok(done.map_or_else(
+                |errno| outcome::of(Call::Connect, errno),
+                |()| Outcome::Complete(0),
+            ));
+        }
+        let (family, port) = match session.destination(token) {
+            Some(Destination::Inet(address)) => (Family::Tcp, address.port()),
+            Some(Destination::Registered(number)) => {
+                (Family::Unix, u16::try_from(number).unwrap_or(u16::MAX))
+            }
+            None => return Err(Broken::new(format!("{token:?} is connected to nowhere"))),
+        };
+        let socket = match kernel.socket_from(family, None) {
+            Ok(socket) => socket,
+            Err(errno) => return Ok(outcome::of(Call::Connect, errno)),
+        };
+        let outcome = match kernel.connect(socket, port) {
+            Ok(()) => Outcome::Complete(0),
+            Err(errno) => outcome::of(Call::Connect, errno),
+        };
+        if let Outcome::Failed(_) = outcome {
+            let faults = core::mem::take(&mut kernel.faults);
+            let _ = kernel.close(socket);
+            kernel.faults = faults;
+        } else {
+            self.sockets.insert(token, socket);
+            self.known.push(token);
+        }
+        Ok(outcome)
     }
 
     fn receive<H: Handler>(

@@ -313,6 +313,7 @@ impl Driver {
             Action::Rebuild => Err(Broken::new(format!("{action:?} without a stale report"))),
             Action::Accept { .. }
             | Action::Refuse { .. }
+            | Action::Connect { .. }
             | Action::Recv { .. }
             | Action::Send { .. }
             | Action::Shutdown { .. }
@@ -349,6 +350,7 @@ impl Driver {
         let (token, op) = match action {
             Action::Accept { token, .. } => (token, Op::Accept),
             Action::Refuse { listener } => (listener, Op::Refuse),
+            Action::Connect { token } => (token, Op::Connect),
             Action::Recv { token, .. } => (token, Op::Recv),
             Action::Send { token, .. } => (token, Op::Send),
             Action::Arm { token, .. } => (token, Op::Arm),
@@ -442,6 +444,7 @@ fn names(action: Action, of: Token) -> bool {
         Action::Refuse { listener } => listener == of,
         Action::Recv { token, .. }
         | Action::Send { token, .. }
+        | Action::Connect { token }
         | Action::Arm { token, .. }
         | Action::Shutdown { token }
         | Action::Unsent { token }

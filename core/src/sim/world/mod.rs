@@ -3,6 +3,7 @@
 mod broken;
 mod calls;
 mod driver;
+mod echo;
 mod outcome;
 mod parts;
 mod peer;
@@ -35,6 +36,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use driver::Driver;
+use echo::Echo;
 use watch::Watch;
 
 /// Where the session listens.
@@ -67,6 +69,9 @@ pub struct Setup {
     pub noise: bool,
     /// Whether the clock goes back now and then.
     pub clock_jumps: bool,
+    /// Whether somebody listens at [`World::ECHO`] and at the registered destination of the same number as its port, and
+    /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself.
+    pub echo: bool,
 }
 
 impl Default for Setup {
@@ -81,6 +86,7 @@ impl Default for Setup {
             faults: Faults::none(),
             noise: false,
             clock_jumps: false,
+            echo: false,
         }
     }
 }
@@ -143,6 +149,7 @@ pub struct World<'m, H: Handler> {
     kernel: Kernel,
     driver: Driver,
     peers: Vec<Peer>,
+    echo: Option<Echo>,
     random: Random,
     setup: Setup,
     now: Instant,
@@ -170,6 +177,9 @@ impl<H: Handler> fmt::Debug for World<'_, H> {
 pub struct PeerId(usize);
 
 impl<'m, H: Handler> World<'m, H> {
+    /// Where somebody listens, with [`Setup::echo`].
+    pub const ECHO: SocketAddr = Echo::ADDRESS;
+
     /// A session in `memory` that listens, and nobody there yet.
     ///
     /// # Errors
@@ -198,12 +208,17 @@ impl<'m, H: Handler> World<'m, H> {
         if let Ok(token) = session.listen(setup.per_source) {
             driver.adopt(token, listener);
         }
+        let echo = setup.echo.then(|| {
+            kernel.limits_mut().descriptors = u32::MAX;
+            Echo::new(&mut kernel)
+        });
         kernel.faults = setup.faults.clone();
         Ok(Self {
             session,
             kernel,
             driver,
             peers: Vec::new(),
+            echo: echo.and_then(Result::ok),
             random: Random::new(setup.seed),
             setup: setup.clone(),
             now: Instant::from_nanos(1_000_000_000),
@@ -341,7 +356,8 @@ impl<H: Handler> World<'_, H> {
         self.busy = true;
         self.run_for(longest)?;
         let open = self.session.machine().connections().count();
-        let sockets = self.peers.iter().filter(|peer| peer.has_socket()).count();
+        let guests = self.echo.as_ref().map_or(0, Echo::guests);
+        let sockets = self.peers.iter().filter(|peer| peer.has_socket()).count() + guests;
         if open > 0 || sockets > 0 || self.busy {
             let what =
                 format!("not quiet in {longest:?}: {open} connections, {sockets} peers left");
@@ -364,8 +380,7 @@ impl<H: Handler> World<'_, H> {
             let back = self.random.next_u64() % told.as_nanos();
             told = Instant::from_nanos(told.as_nanos() - back);
         }
-        let theirs = self.peers.iter().filter(|peer| peer.has_socket()).count();
-        let theirs = u32::try_from(theirs).unwrap_or(u32::MAX);
+        let theirs = u32::try_from(self.theirs()).unwrap_or(u32::MAX);
         let ours = self.setup.limits.descriptors;
         let (session, kernel) = (&mut self.session, &mut self.kernel);
         kernel.limits_mut().descriptors = ours.saturating_add(theirs);
@@ -390,8 +405,17 @@ impl<H: Handler> World<'_, H> {
                 acted |= peer.act(&mut self.kernel, PORT, self.now);
             }
         }
+        if let Some(echo) = &mut self.echo {
+            acted |= echo.act(&mut self.kernel, &mut self.random, all);
+        }
         self.kernel.faults = faults;
         acted
+    }
+
+    /// Descriptors that are not the session's.
+    fn theirs(&self) -> usize {
+        let peers = self.peers.iter().filter(|peer| peer.has_socket()).count();
+        peers + self.echo.as_ref().map_or(0, Echo::holds)
     }
 
     /// When something will happen by itself. A wait that ends at this very time, or since the last round began, has yet
@@ -442,8 +466,7 @@ impl<H: Handler> World<'_, H> {
             format_args!("the kernel's set is not what the session armed"),
         )?;
         let descriptors = self.kernel.descriptors().count();
-        let peers = self.peers.iter().filter(|peer| peer.has_socket()).count();
-        let held = self.driver.holds() + peers;
+        let held = self.driver.holds() + self.theirs();
         must(
             descriptors == held,
             format_args!("{descriptors} descriptors, {held} are owned"),
@@ -456,9 +479,13 @@ impl<H: Handler> World<'_, H> {
                 .peers
                 .iter()
                 .find(|peer| event::Peer::Inet(peer.address()) == told.peer);
-            let same = sent
-                .and_then(|peer| peer.sent().get(*compared..))
-                .is_some_and(|sent| sent.starts_with(new));
+            let same = match (sent, &self.echo) {
+                (Some(peer), _) => {
+                    (peer.sent().get(*compared..)).is_some_and(|sent| sent.starts_with(new))
+                }
+                (None, Some(echo)) => echo.has_sent(*compared, new),
+                (None, None) => false,
+            };
             let token = told.token;
             must(
                 same,

@@ -16,7 +16,13 @@ pub(super) fn moved(n: usize, asked: usize, short: bool) -> Outcome {
 
 /// An error, by its number and the call. Would-block is none.
 pub(super) fn of(call: Call, errno: Errno) -> Outcome {
-    if errno == Errno::AGAIN {
+    let connects = call == Call::Connect;
+    let again = if connects {
+        matches!(errno, Errno::INPROGRESS | Errno::ALREADY | Errno::INTR)
+    } else {
+        errno == Errno::AGAIN
+    };
+    if again {
         return Outcome::Drained(0);
     }
     let accepts = call == Call::Accept;
@@ -25,6 +31,9 @@ pub(super) fn of(call: Call, errno: Errno) -> Outcome {
         Errno::INTR => FaultKind::Interrupted,
         Errno::CONNABORTED | Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN => FaultKind::Reset,
         Errno::PERM if accepts => FaultKind::Reset,
+        Errno::CONNREFUSED | Errno::NOENT if connects => FaultKind::Refused,
+        Errno::ACCES | Errno::PERM if connects => FaultKind::Unreachable,
+        Errno::AGAIN | Errno::ADDRNOTAVAIL if connects => FaultKind::Shortage,
         Errno::TIMEDOUT => FaultKind::TimedOut,
         Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
             FaultKind::Unreachable

@@ -43,6 +43,7 @@ parts!(SETUP: Setup {
     backlog,
     noise,
     clock_jumps,
+    echo,
 } but faults);
 
 parts!(CONFIG: Config {
@@ -52,6 +53,7 @@ parts!(CONFIG: Config {
     quantum,
     look,
     fresh_in_a_row,
+    connect,
     first_byte,
     request,
     write_stall,

@@ -6,7 +6,7 @@ use crate::event::{Fault, Peer};
 use crate::output::Reason;
 use crate::session::{Conn, Connections, Handler};
 use crate::token::Token;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -17,12 +17,13 @@ pub struct Told {
     pub token: Token,
     /// Whose.
     pub peer: Peer,
-    /// Every byte that it was shown, once.
+    /// Every byte that it was shown, once; up to the first that was taken from it while another connection was visited
+    /// ([`Conn::lend`]) and was not shown before.
     pub received: Vec<u8>,
     /// Why it was closed, when it was.
     pub closed: Option<Reason>,
-    /// How many of the bytes it has consumed.
-    consumed: usize,
+    /// Bytes were taken from it that it was not shown.
+    taken: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Watch<H> {
     pub(super) told: Vec<Told>,
     /// Where in the list the open ones are.
     open: BTreeMap<Token, usize>,
+    /// Those that were closed and never opened.
+    failed: BTreeSet<Token>,
     pub(super) broken: Option<Broken>,
 }
 
@@ -40,6 +43,7 @@ impl<H: Handler> Watch<H> {
             handler,
             told: Vec::new(),
             open: BTreeMap::new(),
+            failed: BTreeSet::new(),
             broken: None,
         }
     }
@@ -49,11 +53,15 @@ impl<H: Handler> Watch<H> {
         let before = conn.data();
         let at = self.open.get(&conn.token()).copied();
         match at.and_then(|at| self.told.get_mut(at)) {
+            Some(_) if before.is_empty() => {}
             Some(told) => {
-                let known = told.received.get(told.consumed..).unwrap_or_default();
+                let got = usize::try_from(conn.info().bytes_in).unwrap_or(usize::MAX);
+                let consumed = got.saturating_sub(before.len());
+                told.taken |= consumed > told.received.len();
+                let known = told.received.get(consumed..).unwrap_or_default();
                 let (again, new) = before.split_at(known.len().min(before.len()));
-                if again == known {
-                    told.received.extend(new);
+                if told.taken || again == known {
+                    told.received.extend(new.iter().filter(|_| !told.taken));
                 } else {
                     self.broken(format_args!(
                         "{:?}: bytes were shown and changed",
@@ -64,9 +72,6 @@ impl<H: Handler> Watch<H> {
             None => self.broken(format_args!("{:?} was told and is not open", conn.token())),
         }
         call(&mut self.handler, conn);
-        if let Some(told) = at.and_then(|at| self.told.get_mut(at)) {
-            told.consumed += before.len().saturating_sub(conn.data().len());
-        }
     }
 
     fn broken(&mut self, what: core::fmt::Arguments<'_>) {
@@ -88,7 +93,7 @@ impl<H: Handler> Handler for Watch<H> {
             peer: conn.peer(),
             received: Vec::new(),
             closed: None,
-            consumed: 0,
+            taken: false,
         });
         self.visit(conn, |handler, conn| handler.opened(conn, state));
     }
@@ -125,6 +130,7 @@ impl<H: Handler> Handler for Watch<H> {
         let at = self.open.remove(&conn.token());
         match at.and_then(|at| self.told.get_mut(at)) {
             Some(told) => told.closed = Some(reason),
+            None if conn.info().outbound && self.failed.insert(conn.token()) => {}
             None => self.broken(format_args!("{:?} was closed and not open", conn.token())),
         }
         self.handler.closed(conn, state, reason);

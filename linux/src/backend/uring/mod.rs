@@ -426,6 +426,14 @@ impl Backend for Uring {
         socket::accept_with(from, SocketFlags::CLOEXEC)
     }
 
+    /// From here on it may block, for the same reason.
+    fn connected(&mut self, socket: BorrowedFd<'_>) -> Outcome {
+        match rustix::io::ioctl_fionbio(socket, false) {
+            Ok(()) => Outcome::Complete(0),
+            Err(errno) => errno::transfer(errno),
+        }
+    }
+
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
         let places = if token.is_listener() {
             &mut self.listeners[..]

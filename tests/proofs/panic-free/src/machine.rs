@@ -1,8 +1,8 @@
 //! The verbs of [`Dispatcher`], the calls by token, and what may be asked.
 
 use tidegate_core::{
-    Action, Config, ConfigError, Directions, Dispatcher, Event, Info, Instant, ListenersFull,
-    Notice, Span, Stats, Table, Token, Trigger, Windows,
+    Action, Config, ConfigError, ConnectError, Destination, Directions, Dispatcher, Event, Info,
+    Instant, ListenersFull, Notice, Span, Stats, Table, Token, Trigger, Windows,
 };
 
 const N: usize = 100;
@@ -128,4 +128,23 @@ pub fn machine_pause(m: &mut Dispatcher<'_>, token: Token) {
 #[unsafe(no_mangle)]
 pub fn machine_resume(m: &mut Dispatcher<'_>, token: Token) {
     m.resume(token);
+}
+
+#[unsafe(no_mangle)]
+pub fn machine_connect(
+    m: &mut Dispatcher<'_>,
+    to: Destination,
+    origin: Option<Token>,
+) -> Result<Token, ConnectError> {
+    m.connect(to, origin)
+}
+
+#[unsafe(no_mangle)]
+pub fn machine_destination(m: &Dispatcher<'_>, token: Token) -> Option<Destination> {
+    m.destination(token)
+}
+
+#[unsafe(no_mangle)]
+pub fn machine_shut_down(m: &mut Dispatcher<'_>, token: Token) {
+    m.shut_down(token);
 }

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Action, Config, ConfigError, Conn, Directions, Event, Handler, Info, Instant, ListenersFull,
-    Memory, Reason, SendError, Session, Span, Stats, Token, Transfer, Transfers, Trigger,
+    Action, Config, ConfigError, Conn, ConnectError, Destination, Directions, Event, Handler, Info,
+    Instant, ListenersFull, Memory, Reason, SendError, Session, Span, Stats, Token, Transfer,
+    Transfers, Trigger,
 };
 
 /// An application of which nothing is known.
@@ -254,4 +255,34 @@ pub fn conn_asks(c: &Conn<'_>) -> (Token, Info, u32, Duration, Instant) {
 #[unsafe(no_mangle)]
 pub fn conn_connections(c: &Conn<'_>, each: fn(Token)) {
     c.connections().for_each(each);
+}
+
+#[unsafe(no_mangle)]
+pub fn session_connect(s: &mut Machine<'_>, to: Destination) -> Result<Token, ConnectError> {
+    s.connect(to)
+}
+
+#[unsafe(no_mangle)]
+pub fn session_destination(s: &Machine<'_>, token: Token) -> Option<Destination> {
+    s.destination(token)
+}
+
+#[unsafe(no_mangle)]
+pub fn conn_connect(c: &mut Conn<'_>, to: Destination) -> Result<Token, ConnectError> {
+    c.connect(to)
+}
+
+#[unsafe(no_mangle)]
+pub fn conn_lend(c: &mut Conn<'_>, token: Token, visit: fn(&mut Conn<'_>)) -> Option<()> {
+    c.lend(token, visit)
+}
+
+#[unsafe(no_mangle)]
+pub fn conn_want_room(c: &mut Conn<'_>, n: usize) {
+    c.want_room(n);
+}
+
+#[unsafe(no_mangle)]
+pub fn conn_shut_down(c: &mut Conn<'_>) {
+    c.shut_down();
 }

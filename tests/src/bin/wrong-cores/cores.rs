@@ -136,8 +136,8 @@ pub(crate) const CORES: [Wrong; 20] = [
         name: "error read twice",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Reset\n            | FaultKind::TimedOut",
-            "FaultKind::Reset if direction == Directions::READ => {}\n            FaultKind::Reset\n            | FaultKind::TimedOut",
+            "FaultKind::Reset\n            | FaultKind::Refused",
+            "FaultKind::Reset if direction == Directions::READ => {}\n            FaultKind::Reset\n            | FaultKind::Refused",
         )],
     },
     Wrong {

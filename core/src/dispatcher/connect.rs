@@ -1,0 +1,155 @@
+//! Outbound connections: a slot is taken when the application asks, and the driver connects.
+
+use super::{Dispatcher, Visit};
+use crate::destination::Destination;
+use crate::directions::Directions;
+use crate::event::{FaultKind, Op, Outcome};
+use crate::output::{Action, Notice, Reason};
+use crate::queue::NONE;
+use crate::record::Record;
+use crate::slot::{Flags, State};
+use crate::stats::bump;
+use crate::token::Token;
+use core::fmt;
+use defmt_or_log::debug;
+
+/// Why an outbound connection was not even begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConnectError {
+    /// Every place of the table is taken, or reserved for a listener. It is the same table as that of accepted
+    /// connections, and nobody is evicted.
+    Full {
+        /// How many there are.
+        connections: u32,
+    },
+    /// The server is stopping.
+    Stopping,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { connections } => write!(
+                f,
+                "all {connections} places for connections are taken: try later, or with a larger table"
+            ),
+            Self::Stopping => f.write_str("the server is stopping, and connects no more"),
+        }
+    }
+}
+
+impl core::error::Error for ConnectError {}
+
+impl Dispatcher<'_> {
+    /// Takes a slot for a connection to `to`, on behalf of the connection `origin` if there is one. What comes of it is
+    /// told once: `Opened`, and `Closed` when it ends; or `Closed` alone. Until then nothing can be sent to it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: nothing was begun, and nothing will be told.
+    pub fn connect(
+        &mut self,
+        to: Destination,
+        origin: Option<Token>,
+    ) -> Result<Token, ConnectError> {
+        if self.m.stop_at.is_some() {
+            return Err(ConnectError::Stopping);
+        }
+        let connections = self.m.connections;
+        let full = ConnectError::Full { connections };
+        // No listener has this index: what is reserved for one is not for us.
+        let free = self
+            .has_free(NONE)
+            .then(|| self.take_slot(State::Connecting));
+        let index = free.flatten().ok_or(full)?;
+        *self.records.at_mut(index) = Record::connecting(to, origin);
+        self.slots.at_mut(index).ready = Directions::BOTH;
+        // In the visit in which its slot came free it has had its turn: whoever connects again and again in vain waits
+        // for the others each time.
+        if self.m.visit.index == index {
+            self.m.visit = Visit::NOBODY;
+        }
+        self.touch(index);
+        Ok(self.token(index))
+    }
+
+    /// Where a connection is to be connected to: for the driver that was asked to ([`Action::Connect`]).
+    #[must_use]
+    pub fn destination(&self, token: Token) -> Option<Destination> {
+        let index = self.connection(token)?;
+        self.records.at(index).destination()
+    }
+
+    /// The next attempt, if one is due.
+    pub(super) fn next_attempt(&mut self, index: u32) -> Option<Action> {
+        let windows = self.m.windows;
+        let sent = self.m.visit.sent;
+        let slot = self.slots.at_mut(index);
+        let issue = slot.issue(slot.wanted(windows, false));
+        if issue.is_empty() || sent >= self.m.quantum {
+            return None;
+        }
+        slot.flags.set(Flags::CALLED);
+        let token = Token::new(index, slot.generation);
+        // The time begins with the first attempt: the clock may have stood still since long before it was asked for.
+        let record = self.records.at_mut(index);
+        record.opened_at = record.opened_at.min(self.m.now);
+        Some(Action::Connect { token })
+    }
+
+    /// The answer to `Connect`. If it was being closed meanwhile, that goes on now.
+    pub(super) fn connected(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CALLED);
+        if slot.state != State::Connecting {
+            self.touch(index);
+            return None;
+        }
+        match outcome {
+            Outcome::Complete(_) => return Some(self.open_outbound(index)),
+            Outcome::Drained(_) => {
+                slot.ready -= Directions::WRITE;
+                self.spend(index, Directions::WRITE, 0);
+            }
+            Outcome::Failed(fault) => {
+                // Once the kernel is at it, a shortage is what came of it.
+                let begun = !slot.registered.is_empty();
+                self.spend_on_fault(index, Directions::WRITE, fault);
+                match fault.kind {
+                    FaultKind::Interrupted => {}
+                    FaultKind::Shortage if !begun => {
+                        self.slots.at_mut(index).flags.set(Flags::CONGESTED);
+                    }
+                    FaultKind::Shortage
+                    | FaultKind::Reset
+                    | FaultKind::Refused
+                    | FaultKind::TimedOut
+                    | FaultKind::Unreachable
+                    | FaultKind::Invalid
+                    | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+                }
+            }
+            Outcome::Accepted(_) => return self.impossible(index, Op::Connect),
+        }
+        self.touch(index);
+        None
+    }
+
+    fn open_outbound(&mut self, index: u32) -> Notice {
+        self.spend(index, Directions::WRITE, 0);
+        self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Open;
+        // Who connects speaks first, as a rule: no first byte is expected.
+        slot.flags.set(Flags::TOLD.or(Flags::SPOKEN));
+        slot.ready = Directions::BOTH;
+        let token = Token::new(index, slot.generation);
+        bump(&mut self.m.stats.connected);
+        self.m.stats.open = self.m.stats.open.saturating_add(1);
+        self.m.stats.peak = self.m.stats.peak.max(self.m.stats.open);
+        debug!("connected: {:?}", token);
+        self.touch(index);
+        Notice::Opened(token)
+    }
+}

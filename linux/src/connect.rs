@@ -1,0 +1,237 @@
+//! [`Connect`]: what every outbound connection is like; [`Registered`]: where those go whose destination has a name.
+
+use crate::errno;
+use crate::listen::Keepalive;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use tidegate_core::heapless::Vec;
+use tidegate_core::{Destination, Fault, FaultKind, Outcome};
+
+/// How many destinations can be registered.
+pub const DESTINATIONS: usize = 4;
+
+/// Bytes of the longest path, `unix(7)`.
+const PATH_MAX: usize = 107;
+
+/// Options of every outbound connection, as those of a [`Listen`](crate::Listen) are of every accepted one. A connection
+/// that is wanted costs a call for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Connect {
+    /// Send small segments at once (`TCP_NODELAY`). On by default.
+    pub nodelay: bool,
+    /// Probe idle peers. Default 30 s, every 10 s, 3 times.
+    pub keepalive: Option<Keepalive>,
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`). Default 20 s.
+    pub user_timeout: Option<Duration>,
+    /// What the kernel may hold of received bytes for each connection (`SO_RCVBUF`). Default 64 KiB.
+    pub receive_buffer: Option<u32>,
+    /// The same for sent bytes (`SO_SNDBUF`). Default 64 KiB.
+    pub send_buffer: Option<u32>,
+}
+
+impl Connect {
+    /// The defaults.
+    pub const DEFAULT: Self = Self {
+        nodelay: true,
+        keepalive: Some(Keepalive::DEFAULT),
+        user_timeout: Some(Duration::from_secs(20)),
+        receive_buffer: Some(64 * 1024),
+        send_buffer: Some(64 * 1024),
+    };
+
+    fn set(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), Errno> {
+        if let Some(bytes) = self.receive_buffer {
+            sockopt::set_socket_recv_buffer_size(socket, bytes as usize)?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
+        }
+        if family == AddressFamily::UNIX {
+            return Ok(());
+        }
+        sockopt::set_tcp_nodelay(socket, self.nodelay)?;
+        if let Some(keepalive) = self.keepalive {
+            keepalive.set(socket)?;
+        }
+        if let Some(timeout) = self.user_timeout {
+            let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+            sockopt::set_tcp_user_timeout(socket, millis)?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for Connect {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A destination cannot be registered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DestinationError {
+    /// There are [`DESTINATIONS`] already.
+    Full,
+    /// The path is empty, has a NUL in it, or is longer than 107 bytes.
+    Path,
+}
+
+impl fmt::Display for DestinationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => write!(f, "{DESTINATIONS} destinations are registered already"),
+            Self::Path => {
+                f.write_str("the path is not usable; it has 1 to 107 bytes, none of them 0")
+            }
+        }
+    }
+}
+
+impl core::error::Error for DestinationError {}
+
+/// Where outbound connections go, and what they are like.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) options: Connect,
+    paths: Vec<SocketAddrUnix, DESTINATIONS>,
+}
+
+impl Registered {
+    pub(crate) const fn new() -> Self {
+        Self {
+            options: Connect::DEFAULT,
+            paths: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, path: &str) -> Result<Destination, DestinationError> {
+        // The empty name would be chosen by the kernel, and one that fills all 108 bytes has no end.
+        if path.is_empty() || path.len() > PATH_MAX {
+            return Err(DestinationError::Path);
+        }
+        let address = SocketAddrUnix::new(path).map_err(|_| DestinationError::Path)?;
+        let number = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
+        self.paths
+            .push(address)
+            .map_err(|_| DestinationError::Full)?;
+        Ok(Destination::Registered(number))
+    }
+
+    /// A socket of this kind that is connected, or being connected, as the outcome says.
+    pub(crate) fn begin(&self, to: Destination) -> Result<(OwnedFd, Outcome), Outcome> {
+        let family = match to {
+            Destination::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
+            Destination::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
+            Destination::Registered(_) => AddressFamily::UNIX,
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None);
+        let socket = socket.map_err(errno::connect)?;
+        self.options.set(&socket, family).map_err(errno::connect)?;
+        let done = match to {
+            Destination::Inet(address) => net::connect(&socket, &address),
+            Destination::Registered(number) => match self.paths.get(number as usize) {
+                Some(path) => net::connect(&socket, path),
+                None => Err(Errno::INVAL),
+            },
+        };
+        match done.map_err(errno::connect) {
+            Ok(()) => {
+                let outcome = not_itself(&socket);
+                Ok((socket, outcome))
+            }
+            Err(goes_on @ Outcome::Drained(_)) => Ok((socket, goes_on)),
+            Err(failed) => Err(failed),
+        }
+    }
+}
+
+/// What has become of a connection that was being made. The socket's error is read here and nowhere else: that clears it.
+pub(crate) fn finish(socket: BorrowedFd<'_>) -> Outcome {
+    match sockopt::socket_error(socket) {
+        Ok(Ok(())) => not_itself(socket),
+        Ok(Err(errno)) | Err(errno) => errno::connect(errno),
+    }
+}
+
+/// Whether it has a peer that is not itself: on a port that the kernel chose, a socket can connect to itself when nobody
+/// listens there (simultaneous open, RFC 9293, section 3.5). Without a peer it is not connected yet.
+fn not_itself(socket: impl rustix::fd::AsFd) -> Outcome {
+    let (own, peer) = (net::getsockname(&socket), net::getpeername(&socket));
+    match (own, peer) {
+        (Ok(own), Ok(Some(peer))) if own == peer && own.address_family() != AddressFamily::UNIX => {
+            Outcome::Failed(ITSELF)
+        }
+        (Ok(_), Ok(_)) => Outcome::Complete(0),
+        (_, Err(Errno::NOTCONN)) => Outcome::Drained(0),
+        (Err(errno), _) | (_, Err(errno)) => errno::connect(errno),
+    }
+}
+
+/// Nobody else is there.
+const ITSELF: Fault = FaultKind::Refused.with_code(111);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::AsFd;
+    use rustix::net::{bind, connect, getsockname};
+
+    fn tcp() -> OwnedFd {
+        let flags = SocketFlags::CLOEXEC;
+        net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).expect("a socket")
+    }
+
+    #[test]
+    fn a_socket_that_reached_itself_is_nobodys() {
+        let socket = tcp();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let own = getsockname(&socket).expect("an address");
+        connect(&socket, &own).expect("itself");
+        assert_eq!(finish(socket.as_fd()), Outcome::Failed(ITSELF));
+    }
+
+    #[test]
+    fn a_false_report_finds_it_still_connecting() {
+        assert_eq!(finish(tcp().as_fd()), Outcome::Drained(0));
+    }
+
+    #[test]
+    fn an_error_is_read_once() {
+        // A port that nobody else can have in the meantime, and where nobody listens.
+        let deaf = tcp();
+        bind(&deaf, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let to = SocketAddr::try_from(getsockname(&deaf).expect("an address")).expect("inet");
+        let registered = Registered::new();
+        let refused = Outcome::Failed(FaultKind::Refused.with_code(111));
+        // On loopback the answer is there at once, and is told by the call itself or by the socket.
+        match registered.begin(Destination::Inet(to)) {
+            Err(outcome) => assert_eq!(outcome, refused),
+            Ok((socket, outcome)) => {
+                assert_eq!(outcome, Outcome::Drained(0));
+                assert_eq!(finish(socket.as_fd()), refused);
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_is_refused_and_there_is_an_end_of_them() {
+        let mut registered = Registered::new();
+        let long = "x".repeat(108);
+        for path in ["", "a\0b", &long] {
+            assert_eq!(registered.add(path), Err(DestinationError::Path));
+        }
+        for number in 0..4 {
+            let to = registered.add("/run/x.sock");
+            assert_eq!(to, Ok(Destination::Registered(number)));
+        }
+        assert_eq!(registered.add("/run/x.sock"), Err(DestinationError::Full));
+        let unknown = Destination::Registered(4);
+        let invalid = Outcome::Failed(FaultKind::Invalid.with_code(22));
+        assert_eq!(registered.begin(unknown).map(|_| ()), Err(invalid));
+    }
+}

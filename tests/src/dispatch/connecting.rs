@@ -1,0 +1,84 @@
+//! Outbound connections, as the checker sees them: asked for by the application, tried by the driver, told once.
+
+use super::laws::IMPOSSIBLE;
+use super::model::{Connection, Kind, Model, Stage, Times};
+use tidegate_core::{ConnectError, Destination, FaultKind, Instant, Op, Outcome, Token};
+
+/// No listener: that of outbound connections.
+const NOBODY: Token = Token::from_bits(u64::MAX);
+
+impl Model {
+    /// The application asked for an outbound connection.
+    pub(super) fn connects(&mut self, to: Destination, answer: Result<Token, ConnectError>) {
+        let token = match answer {
+            Ok(token) => token,
+            Err(ConnectError::Stopping) => return assert!(self.has_stopped()),
+            Err(ConnectError::Full { connections }) => {
+                let free = self.limit.saturating_sub(self.taken());
+                assert!(free <= self.withheld_from(NOBODY), "a place was free");
+                assert_eq!(connections, self.limit);
+                return;
+            }
+        };
+        assert!(!self.has_stopped(), "connects while stopping");
+        let mut connection = Connection::new(NOBODY);
+        connection.stage = Stage::Connecting;
+        connection.to = Some(to);
+        connection.opened_at = Instant::NEVER;
+        self.take_place(token, connection);
+    }
+
+    /// One of several destinations.
+    pub(super) fn destination(&self, number: u8) -> Destination {
+        match super::kernel::address(u32::from(number) % super::input::SOURCES) {
+            Some(address) => Destination::Inet(address),
+            None => Destination::Registered(number.into()),
+        }
+    }
+
+    pub(super) fn attempts(&mut self, token: Token) {
+        let now = self.now;
+        let connection = self.get(token);
+        assert_eq!(connection.stage, Stage::Connecting, "{token:?}");
+        assert!(
+            !connection.source.closing && !connection.source.cancelled,
+            "{token:?} is closing"
+        );
+        assert!(connection.call.is_none(), "two calls: {token:?}");
+        connection.call = Some(Op::Connect);
+        connection.opened_at = connection.opened_at.min(now);
+        connection.congested = false;
+    }
+
+    pub(super) fn attempted(&mut self, token: Token, outcome: Outcome) {
+        let (now, stopping) = (self.now, self.has_stopped());
+        let unhurried = self.config.connect.is_none() && !stopping;
+        let connection = self.get(token);
+        connection.call = None;
+        let ends = connection.finished || connection.aborted || connection.source.cancelled;
+        match outcome {
+            Outcome::Complete(_) => {
+                connection.times = Times {
+                    heard: now,
+                    progress: now,
+                    consumed: now,
+                    spoken: true,
+                };
+                if !ends {
+                    self.expected.may.push(Kind::Opened);
+                    let sound = self.get(token).faults.is_empty();
+                    self.expected.must = (unhurried && sound).then_some(Kind::Opened);
+                }
+            }
+            Outcome::Drained(_) => connection.disturbed = true,
+            Outcome::Accepted(_) => connection.faults.push(IMPOSSIBLE),
+            Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => {}
+            Outcome::Failed(fault)
+                if fault.kind == FaultKind::Shortage && connection.source.registered.is_empty() =>
+            {
+                connection.congested = true;
+            }
+            Outcome::Failed(fault) => connection.faults.push(fault),
+        }
+    }
+}
