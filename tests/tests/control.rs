@@ -98,6 +98,38 @@ fn status_and_connections_tell_what_there_is() {
 }
 
 #[test]
+fn it_answers_when_all_other_connections_are_taken() {
+    let _bound = Watchdog::new();
+    for backend in Kind::ALL.map(Kind::name) {
+        let controlled = Controlled::start(&["--connections", "8", "--backend", backend]);
+        let mut clients: Vec<_> = (0..6).map(|_| tcp(controlled.address())).collect();
+        for client in &mut clients {
+            client.echo(b"hello");
+        }
+        let mut late = [(); 2].map(|()| tcp(controlled.address()));
+        let mut forgotten = unix(&controlled.path);
+        for _ in 0..3 {
+            until("the last operator is gone", || {
+                let status = controlled.status();
+                assert_eq!(status["closed_evicted"], 0, "{backend}");
+                status["open"] == 8
+            });
+        }
+        for client in &mut clients {
+            client.echo(b"hello again");
+        }
+        // Those who wait are let in when others leave.
+        clients.truncate(4);
+        for late in &mut late {
+            late.echo(b"at last");
+        }
+        forgotten.say(b"status\n");
+        forgotten.finish();
+        assert!(forgotten.rest().ends_with(b"ok\n"), "{backend}");
+    }
+}
+
+#[test]
 fn only_its_user_reaches_it_and_it_goes_with_the_program() {
     let _bound = Watchdog::new();
     let Controlled {

@@ -56,6 +56,7 @@ Durations such as 500ms, 30s, 10m, or off:
   --metrics ADDR         answer GET /metrics there, for Prometheus: HOST:PORT, [IPV6]:PORT or unix:/path [off]
   --control unix:/path   take orders there, from this user only and with one thread; an answer ends in ok or error [off]
                            status, connections, drop ADDR, log LEVEL, drain
+                           of --connections, 2 are kept for each of these two, but at most a quarter
   --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only
                            a socket file stays if that user may not remove it [off]
   --log LEVEL            off, error, warn, info, debug or trace [warn]

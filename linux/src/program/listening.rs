@@ -104,6 +104,7 @@ fn open_beside(
     for target in places::targets(core::slice::from_ref(place))? {
         let listen = Listen {
             reuse_port: false,
+            reserved: reserved(options.connections),
             ..listener(options, target.place.address())
         };
         match open_one(server, &listen, &target, &mut opened.files)? {
@@ -118,6 +119,12 @@ fn open_beside(
     Err(Failure::System(format!(
         "cannot listen on {place} for {what}: {missing}"
     )))
+}
+
+/// How many of the connections are kept for each of them, so that it answers when all others are taken: one for who asks and
+/// one for who has forgotten to leave. Of a small table both together have no more than half.
+fn reserved(connections: u32) -> u32 {
+    (connections / 4).min(2)
 }
 
 /// Opens one listener; answers what is missing if it may be.
@@ -222,5 +229,16 @@ fn warn_if_wide(address: SocketAddr) {
         log::warn!(
             "{address} is every interface of this machine: whoever reaches one can connect, without encryption"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_keeps_half_of_the_connections_at_least() {
+        assert_eq!([1, 3, 4, 7, 8, 20_000].map(reserved), [0, 0, 1, 1, 2, 2]);
+        assert!((1..100).all(|connections| 2 * reserved(connections) <= connections / 2));
     }
 }
