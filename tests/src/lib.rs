@@ -15,6 +15,7 @@
 //! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
 //! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
 //! | `clients` | `socat` and `nc` are served as they expect |
+//! | `connecting` | an outbound connection is opened or closed, and told once, in every mode |
 //! | `control` | the control socket: an operator asks and orders, line by line, and holds nobody up |
 //! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
 //! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
@@ -39,6 +40,7 @@
 //! | `output` | whoever reads the output slowly, or not at all, stops nobody |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
 //! | `privileges` | with `--user`, privileges are gone before anybody is served, in every thread, for good |
+//! | `relay` | the example passes bytes and ends on both ways, and whoever is slow holds nobody else up |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `samples` | the sample service files are what their readers take them for |
 //! | `resp_kv` | the example is a store to redis' own clients |
@@ -53,7 +55,9 @@
 //! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
 //! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
 //! | `thousand` | a thousand connections at once each get their own bytes |
+//! | `timers` | no timer is told early and none is lost, on every backend |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
+//! | `watch` | descriptors that are watched, wake-ups and children are told, on every backend |
 
 extern crate alloc;
 
