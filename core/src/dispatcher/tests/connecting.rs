@@ -410,3 +410,22 @@ fn a_half_is_idle_and_stalls_and_stops_as_a_whole() {
     bench.run();
     assert_eq!(bench.closed(token), Some(Reason::Stopping));
 }
+
+#[test]
+fn it_has_a_timer_once_it_is_opened() {
+    let mut bench = Bench::new::<2>(&Config::default());
+    let token = bench.connect();
+    bench.machine.set_timer(token, Duration::from_millis(1));
+    assert_eq!(bench.machine.timer(token), None, "not yet");
+    bench.attempts(&[END]);
+    bench.machine.set_timer(token, Duration::from_millis(1));
+    let due = bench.machine.now().plus(Duration::from_millis(1));
+    assert_eq!(bench.machine.timer(token), Some(due));
+    bench.machine.shut_down(token);
+    bench.run();
+    assert_eq!(bench.machine.timer(token), Some(due), "half of it is open");
+    bench.machine.abort(token);
+    bench.run();
+    assert_eq!(bench.told(token), ["opened", "closed"]);
+    assert_eq!(bench.machine.timer(token), None);
+}

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::FullTable;
+use crate::destination::Destination;
+use crate::dispatcher::connect::ConnectError;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -260,4 +262,27 @@ fn who_has_a_reserved_slot_is_not_evicted_for_others() {
     bench.listener = control;
     bench.rest();
     assert!(!bench.told.contains(&inside));
+}
+
+#[test]
+fn a_reserved_slot_is_not_for_whom_we_connect_to() {
+    let (mut bench, all, control) = with_control(FullTable::Evict);
+    let to = Destination::Registered(3);
+    bench.listener = all;
+    bench.rest();
+    let ours = bench.machine.connect(to, None).expect("one is free");
+    let full = ConnectError::Full { connections: 3 };
+    assert_eq!(
+        bench.machine.connect(to, None),
+        Err(full),
+        "the last is not for us"
+    );
+    bench.listener = control;
+    bench.rest();
+    bench.machine.abort(ours);
+    bench.run();
+    assert!(
+        bench.machine.connect(to, None).is_ok(),
+        "who is inside has it"
+    );
 }
