@@ -138,7 +138,7 @@ impl Dispatcher<'_> {
         if self.m.reserved == 0 {
             return 0;
         }
-        let others = (LISTENER_BIT..).zip(&self.m.listeners);
+        let others = (LISTENER_BIT..u32::MAX).zip(&self.m.listeners);
         others
             .filter(|(other, _)| *other != index)
             .map(|(_, other)| other.reserved.saturating_sub(other.held))

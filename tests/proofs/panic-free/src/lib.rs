@@ -6,6 +6,7 @@
 //! for the compiler, the capacity and the windows of this build.
 #![no_std]
 
+mod beside;
 mod framing;
 mod machine;
 mod session;
