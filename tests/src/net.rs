@@ -98,6 +98,15 @@ pub fn tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Whether whoever connects there is reset: while connecting, which may already see it, or after it.
+#[must_use]
+pub fn is_refused(address: SocketAddr) -> bool {
+    match connect_from(Ipv4Addr::LOCALHOST, address) {
+        Ok(mut client) => client.is_reset(),
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
 /// Connects over TCP from this address of the loopback; every wait is bounded, that for the connection by the kernel's
 /// retries.
 ///

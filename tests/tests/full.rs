@@ -1,12 +1,11 @@
 //! A full table is an ordinary condition: peers wait and are served in turn, are refused, or take an idle one's place.
 
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
-use tests::net::{Client, tcp};
+use tests::net::{Client, is_refused, tcp};
 use tests::server::{Echo, Running, anywhere, memory, server};
 use tidegate::{Config, FullTable, Listen};
 
@@ -73,14 +72,6 @@ fn refuse() {
         tcp(running.address()).echo(b"mine now");
         let stats = running.stats();
         assert_eq!((stats.accepted, stats.peak, stats.refused_full), (3, 2, 10));
-    }
-}
-
-/// The reset comes while connecting or after it.
-fn is_refused(address: SocketAddr) -> bool {
-    match TcpStream::connect(address) {
-        Ok(mut client) => client.is_reset(),
-        Err(error) => error.kind() == ErrorKind::ConnectionReset,
     }
 }
 
