@@ -22,6 +22,7 @@
 //! | `differ` | the simulated kernel answers as the real one does |
 //! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
 //! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
+//! | `explorer` | the lessons of the example end on this kernel as they say, and the library loses nothing in any |
 //! | `fails_once` | whatever any one call answers, and whatever any two do, nobody else is touched |
 //! | `fin` | bytes that come together with the end are answered before the end |
 //! | `full` | a full table waits, refuses or evicts, as asked |

@@ -1,0 +1,381 @@
+//! [`Library`]: the library's own [`Session`], driven over the same kernels. Nothing here decides anything: reports go in,
+//! actions come out and are made calls, answers go in.
+//!
+//! So that its steps stand beside those of the program, it looks at the kernel where the program waits, and serves what was
+//! reported of a source where the program turns to that source, or before it looks again. Beside a program that does not
+//! wait but tries, it looks where that one tries.
+
+use super::run::{Player, Turned, Verdict};
+use super::script::{Act, CLIENTS, Script, Verb};
+use super::system::{Answer, System};
+use super::watch::{Watch, Way};
+use super::world::{World, shown};
+use alloc::collections::{BTreeMap, VecDeque};
+use tidegate::{
+    Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger, errno,
+};
+use tidegate_core::sim::{EpollFlags, Errno, Fd, Report};
+use tidegate_core::{Action, Event, FaultKind, Memory, Op, Outcome, Span};
+
+/// Time does not pass in a lesson: no deadline does.
+const NOW: Instant = Instant::from_nanos(1_000_000_000);
+/// Actions of one round: far more than there are.
+const ACTIONS: usize = 10_000;
+/// Rounds that it takes to connect everybody.
+const ROUNDS: usize = 100;
+/// Bytes of the receive window, unless the program reads as few as [`SMALL`] at a time: then it has no more room either.
+const WINDOW: usize = 4096;
+const SMALL: usize = 5;
+/// Nothing is sent.
+const SENDING: usize = 64;
+
+/// Makes a library for a script, has it played, and answers what came of it.
+pub(crate) fn with<S: System, R>(
+    world: World<S>,
+    script: &Script,
+    way: Way,
+    play: impl FnOnce(&mut Library<'_, S>) -> Answer<R>,
+) -> Answer<R> {
+    if script.piece() == Some(SMALL) {
+        let mut memory = Box::new(Memory::<CLIENTS, SMALL, SENDING>::new());
+        play(&mut Library::new(world, script, way, &mut memory)?)
+    } else {
+        let mut memory = Box::new(Memory::<CLIENTS, WINDOW, SENDING>::new());
+        play(&mut Library::new(world, script, way, &mut memory)?)
+    }
+}
+
+/// The handler: takes all that comes, and remembers it.
+#[derive(Debug)]
+struct Taker {
+    clients: BTreeMap<Token, usize>,
+    taken: Vec<Vec<u8>>,
+    said: Vec<String>,
+}
+
+impl Handler for Taker {
+    type State = ();
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let client = self.clients.get(&conn.token());
+        if let Some(taken) = client.and_then(|client| self.taken.get_mut(*client)) {
+            taken.extend_from_slice(conn.data());
+        }
+        conn.consume(conn.data().len());
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, (): &mut (), reason: Reason) {
+        if let Some(client) = self.clients.get(&conn.token()) {
+            self.said.push(format!("{} closed: {reason}", client + 1));
+        }
+    }
+}
+
+pub(crate) struct Library<'m, S> {
+    session: Session<'m, Taker>,
+    world: World<S>,
+    watch: Watch,
+    sockets: BTreeMap<Token, Fd>,
+    /// Reported and not served yet.
+    held: VecDeque<Report>,
+    /// Something was served since the last look.
+    at_work: bool,
+    /// The program has asked who is ready. Until it does, the library asks where the program tries.
+    waited: bool,
+}
+
+impl<'m, S: System> Library<'m, S> {
+    /// A session that listens, with every client connected that does not do so in a step.
+    fn new<const RX: usize>(
+        mut world: World<S>,
+        script: &Script,
+        way: Way,
+        memory: &'m mut Memory<CLIENTS, RX, SENDING>,
+    ) -> Answer<Self> {
+        let config = Config {
+            trigger: way.trigger(),
+            ..Config::default()
+        };
+        let taker = Taker {
+            clients: BTreeMap::new(),
+            taken: vec![Vec::new(); script.clients],
+            said: Vec::new(),
+        };
+        let mut session = Session::new(memory, &config, taker).map_err(|_| Errno::INVAL)?;
+        let listener = session.listen(None).map_err(|_| Errno::NOSPC)?;
+        let mut library = Self {
+            session,
+            watch: Watch::new(way.of_library(), &mut world.system)?,
+            sockets: BTreeMap::from([(listener, world.system.listener())]),
+            world,
+            held: VecDeque::new(),
+            at_work: true,
+            waited: false,
+        };
+        for client in (0..script.clients).filter(|client| !script.connects(*client)) {
+            library.world.act(client, Act::Connect)?;
+        }
+        for _ in 0..ROUNDS {
+            let mut turned = Turned::default();
+            library.go_on(&mut turned)?;
+            if library.held.is_empty() && !library.at_work {
+                return Ok(library);
+            }
+        }
+        Err(Errno::TIMEDOUT)
+    }
+
+    /// Has all outputs carried out.
+    fn pump(&mut self, turned: &mut Turned) -> Answer<()> {
+        self.session.handle_timeout(NOW);
+        for _ in 0..ACTIONS {
+            let Some(action) = self.session.poll_output() else {
+                return Ok(());
+            };
+            self.perform(action, turned)?;
+            let said = self.session.handler_mut().said.drain(..);
+            said.for_each(|said| turned.say(said));
+        }
+        Err(Errno::TIMEDOUT)
+    }
+
+    /// Serves what was reported of a source, or of all.
+    fn serve(&mut self, who: Option<Who>, turned: &mut Turned) -> Answer<()> {
+        for report in core::mem::take(&mut self.held) {
+            let token = Token::from_bits(report.data);
+            if who.is_some_and(|who| who != self.who(token)) {
+                self.held.push_back(report);
+                continue;
+            }
+            self.at_work = true;
+            let flags = report.flags;
+            let closing = EpollFlags::RDHUP | EpollFlags::HUP | EpollFlags::ERR | EpollFlags::PRI;
+            let input = flags.intersects(EpollFlags::IN | EpollFlags::PRI);
+            let stale = self.session.stats().stale;
+            let event = Event::Ready {
+                token,
+                directions: Directions::READ.when(input)
+                    | Directions::WRITE.when(flags.contains(EpollFlags::OUT)),
+                closing: flags.intersects(closing),
+            };
+            self.session.handle_event(NOW, event);
+            if self.session.stats().stale > stale {
+                turned.say("a stale report: dropped, and counted".into());
+            }
+            self.pump(turned)?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, turned: &mut Turned) -> Answer<()> {
+        self.serve(None, turned)?;
+        self.pump(turned)?;
+        let reports = self.watch.look(&mut self.world.system)?;
+        let who = |data| match self.who(Token::from_bits(data)) {
+            Who::Client(client) => (client + 1).to_string(),
+            Who::Listener => "listener".to_owned(),
+        };
+        turned.told(self.watch.cost(), &reports, who);
+        self.held.extend(reports);
+        Ok(())
+    }
+
+    /// Whose token it is, or was.
+    fn who(&self, token: Token) -> Who {
+        let client = self.session.handler().clients.get(&token);
+        client.map_or(Who::Listener, |client| Who::Client(*client))
+    }
+
+    fn name(&self, token: Token) -> String {
+        match self.who(token) {
+            Who::Client(client) => (client + 1).to_string(),
+            Who::Listener => "listener".to_owned(),
+        }
+    }
+
+    fn socket(&self, token: Token) -> Answer<Fd> {
+        self.sockets.get(&token).copied().ok_or(Errno::BADF)
+    }
+
+    fn perform(&mut self, action: Action, turned: &mut Turned) -> Answer<()> {
+        let (token, op, outcome) = match action {
+            Action::Accept { token, .. } => {
+                let accepted = self.accept(token);
+                let text = match &accepted {
+                    Ok(client) => format!("client {}", client + 1),
+                    Err(errno) => shown(&Err(*errno)),
+                };
+                turned.say(format!("accept: {text}"));
+                let outcome = accepted.map(|_| Outcome::Accepted(None));
+                (token, Op::Accept, outcome.unwrap_or_else(failed))
+            }
+            Action::Recv { token, into } => {
+                let outcome = self.receive(token, into, turned)?;
+                (token, Op::Recv, outcome)
+            }
+            Action::Send { token, from } => {
+                let bytes = self.session.send_from(token, from);
+                let sent = self.world.system.send(self.socket(token)?, bytes);
+                let outcome = sent.map(|n| Outcome::of_send(Ok(count(n)), from.len));
+                (token, Op::Send, outcome.unwrap_or_else(failed))
+            }
+            Action::Arm {
+                token,
+                was,
+                now,
+                trigger,
+            } => {
+                if !was.is_empty() && !now.is_empty() {
+                    turned.say(format!("arm {}", self.name(token)));
+                }
+                match self.arm(token, now, trigger) {
+                    Ok(()) => return Ok(()),
+                    Err(errno) => (token, Op::Arm, failed(errno)),
+                }
+            }
+            Action::Shutdown { token } => {
+                let done = self.world.system.finish(self.socket(token)?);
+                let outcome = done.map(|()| Outcome::Complete(0));
+                (token, Op::Shutdown, outcome.unwrap_or_else(failed))
+            }
+            Action::Close { token, reset } => {
+                let socket = self.socket(token)?;
+                self.sockets.remove(&token);
+                let done = self.world.close(socket, reset);
+                let outcome = done.map(|()| Outcome::Complete(0));
+                (token, Op::Close, outcome.unwrap_or_else(failed))
+            }
+            // None of this is asked for where nobody connects out, time stands still and everybody finds a place; it is
+            // answered all the same.
+            Action::Refuse { listener } => (listener, Op::Refuse, NOT_HERE),
+            Action::Connect { token } => (token, Op::Connect, NOT_HERE),
+            Action::Unsent { token } => (token, Op::Unsent, NOT_HERE),
+            Action::Cancel { .. } | Action::Rebuild => return Ok(()),
+        };
+        self.session
+            .handle_event(NOW, Event::Done { token, op, outcome });
+        Ok(())
+    }
+
+    fn receive(&mut self, token: Token, into: Span, turned: &mut Turned) -> Answer<Outcome> {
+        let received = self.world.receive(self.socket(token)?, into.len as usize);
+        turned.say(format!("recv {}: {}", into.len, shown(&received)));
+        Ok(match received {
+            Ok(bytes) => {
+                let space = self.session.receive_into(token, into);
+                let both = space.iter_mut().zip(&bytes);
+                both.for_each(|(to, from)| *to = *from);
+                Outcome::of_receive(Ok(count(bytes.len())), into.len)
+            }
+            Err(errno) => failed(errno),
+        })
+    }
+
+    fn accept(&mut self, token: Token) -> Answer<usize> {
+        let client = self.world.accept()?;
+        let socket = self.world.number(client).ok_or(Errno::BADF)?;
+        self.sockets.insert(token, socket);
+        self.session.handler_mut().clients.insert(token, client);
+        Ok(client)
+    }
+
+    fn arm(&mut self, token: Token, now: Directions, trigger: Trigger) -> Answer<()> {
+        let socket = self.socket(token)?;
+        let system = &mut self.world.system;
+        if now.is_empty() {
+            return self.watch.take(system, socket);
+        }
+        self.watch
+            .put(system, socket, interest(now, trigger), token.to_bits())
+    }
+}
+
+/// Whom a report is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Who {
+    Client(usize),
+    Listener,
+}
+
+impl<S: System> Player for Library<'_, S> {
+    type System = S;
+
+    fn world(&mut self) -> &mut World<S> {
+        &mut self.world
+    }
+
+    fn server(&mut self, verb: Verb, turned: &mut Turned) -> Answer<()> {
+        match verb {
+            Verb::Wait => {
+                self.waited = true;
+                self.look(turned)
+            }
+            Verb::Serve(_) => {
+                self.waited = true;
+                self.go_on(turned)
+            }
+            Verb::Read { .. } | Verb::Drain { .. } | Verb::Accept if !self.waited => {
+                self.go_on(turned)
+            }
+            Verb::Read { from, .. } | Verb::Drain { from, .. } => {
+                self.serve(Some(Who::Client(from)), turned)
+            }
+            Verb::Accept => self.serve(Some(Who::Listener), turned),
+            // It sees to that itself.
+            Verb::Arm(_) => Ok(()),
+            Verb::Close(client) => {
+                let mut clients = self.session.handler().clients.iter();
+                let token = clients
+                    .find(|(_, of)| **of == client)
+                    .map(|(token, _)| *token);
+                if let Some(token) = token {
+                    self.session.connections(NOW).abort(token);
+                }
+                self.pump(turned)
+            }
+        }
+    }
+
+    fn happened(&mut self, _turned: &mut Turned) -> Answer<()> {
+        Ok(())
+    }
+
+    fn go_on(&mut self, turned: &mut Turned) -> Answer<()> {
+        self.at_work = self.session.machine().has_work();
+        self.look(turned)?;
+        self.serve(None, turned)
+    }
+
+    fn acts_by_itself(&self) -> bool {
+        true
+    }
+
+    fn failure(&self) -> Option<Verdict> {
+        let mut taken = self.session.handler().taken.iter().enumerate();
+        let own = taken.all(|(client, bytes)| self.world.has_said(client, bytes));
+        (!own).then_some(Verdict::Mixes)
+    }
+}
+
+/// What is registered for these directions, as the library's driver does for epoll.
+fn interest(directions: Directions, trigger: Trigger) -> EpollFlags {
+    let read = directions.contains(Directions::READ);
+    let flags = (EpollFlags::IN | EpollFlags::RDHUP).when(read)
+        | EpollFlags::OUT.when(directions.contains(Directions::WRITE));
+    match trigger {
+        Trigger::Level => flags,
+        Trigger::Edge => flags | EpollFlags::ET | EpollFlags::RDHUP | EpollFlags::PRI,
+        Trigger::Oneshot => flags | EpollFlags::ONESHOT,
+    }
+}
+
+/// What an error number means to the machine: the library's own table.
+fn failed(errno: Errno) -> Outcome {
+    errno::transfer(rustix::io::Errno::from_raw_os_error(errno.code().into()))
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+const NOT_HERE: Outcome = Outcome::Failed(FaultKind::Invalid.with_code(0));

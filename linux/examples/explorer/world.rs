@@ -1,0 +1,260 @@
+//! [`World`]: a kernel, the clients of a script, and what of theirs the server has not taken yet. The program and the library
+//! have one each, so that neither takes what is the other's.
+
+use super::script::{Act, Script};
+use super::system::{Answer, System};
+use alloc::collections::VecDeque;
+use tidegate_core::sim::{EpollFlags, Errno, Fd};
+
+/// Bytes of a receive that are shown.
+const SHOWN: usize = 10;
+
+#[derive(Debug)]
+pub(crate) struct World<S> {
+    pub(crate) system: S,
+    clients: Vec<Client>,
+    /// Those who wait to be accepted, by number.
+    waiting: VecDeque<usize>,
+    taken: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Client {
+    end: Option<Fd>,
+    /// The server's descriptor for it, while it is open.
+    server: Option<Fd>,
+    /// The number that the server had for it last, open or not.
+    number: Option<Fd>,
+    sent: usize,
+    floods: bool,
+    /// The server has received its end, or its reset.
+    ended: bool,
+}
+
+/// What the server has not taken.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Left(Vec<(Option<usize>, String)>);
+
+impl<S: System> World<S> {
+    /// A kernel and the clients of a script, none of them connected.
+    pub(crate) fn new(system: S, script: &Script) -> Self {
+        Self {
+            system,
+            clients: vec![Client::default(); script.clients],
+            waiting: VecDeque::new(),
+            taken: 0,
+        }
+    }
+
+    /// A client does something.
+    pub(crate) fn act(&mut self, number: usize, act: Act) -> Answer<()> {
+        let end = self.client(number)?.end.ok_or(Errno::NOTCONN);
+        match act {
+            Act::Connect => {
+                let end = self.system.connect()?;
+                self.client(number)?.end = Some(end);
+                self.waiting.push_back(number);
+                Ok(())
+            }
+            Act::Send(bytes) => self.send(number, bytes),
+            Act::Flood(bytes) => {
+                self.client(number)?.floods = true;
+                self.send(number, bytes)
+            }
+            Act::Finish => self.system.finish(end?),
+            Act::Close | Act::Reset => {
+                self.client(number)?.end = None;
+                self.system.close(end?, act == Act::Reset)
+            }
+        }
+    }
+
+    fn send(&mut self, number: usize, len: usize) -> Answer<()> {
+        let client = self.client(number)?;
+        let end = client.end.ok_or(Errno::NOTCONN)?;
+        let letters = alphabet(number).iter().cycle();
+        let bytes: Vec<u8> = letters.skip(client.sent).take(len).copied().collect();
+        client.sent += len;
+        let sent = self.system.send(end, &bytes);
+        let lost = len - sent.unwrap_or(0);
+        self.client(number)?.sent -= lost;
+        sent.and(if lost == 0 {
+            Ok(())
+        } else {
+            Err(Errno::NOBUFS)
+        })
+    }
+
+    /// No client sends again by itself.
+    pub(crate) fn stop_floods(&mut self) {
+        self.clients
+            .iter_mut()
+            .for_each(|client| client.floods = false);
+    }
+
+    /// Accepts, and answers which client it was.
+    pub(crate) fn accept(&mut self) -> Answer<usize> {
+        let fd = self.system.accept()?;
+        let number = self.waiting.pop_front().ok_or(Errno::AGAIN)?;
+        let client = self.client(number)?;
+        (client.server, client.number) = (Some(fd), Some(fd));
+        Ok(number)
+    }
+
+    /// Receives once on a descriptor of the server.
+    pub(crate) fn receive(&mut self, fd: Fd, len: usize) -> Answer<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let received = self.system.receive(fd, &mut bytes);
+        let Some(number) = self.owner(fd) else {
+            return received.map(|_| bytes);
+        };
+        if received.is_ok_and(|n| n == 0) || received.is_err_and(|errno| errno != Errno::AGAIN) {
+            self.client(number)?.ended = true;
+        }
+        bytes.truncate(received?);
+        self.taken += bytes.len();
+        if self.client(number)?.floods {
+            self.send(number, bytes.len())?;
+        }
+        Ok(bytes)
+    }
+
+    /// Closes a descriptor of the server.
+    pub(crate) fn close(&mut self, fd: Fd, reset: bool) -> Answer<()> {
+        if let Some(number) = self.owner(fd) {
+            self.client(number)?.server = None;
+        }
+        self.system.close(fd, reset)
+    }
+
+    /// Whose connection a descriptor of the server is now.
+    pub(crate) fn owner(&self, fd: Fd) -> Option<usize> {
+        let mut servers = self.clients.iter().map(|client| client.server);
+        servers.position(|server| server == Some(fd))
+    }
+
+    /// The number that the server had for a client last; it may be another's by now.
+    pub(crate) fn number(&self, client: usize) -> Option<Fd> {
+        self.clients.get(client).and_then(|client| client.number)
+    }
+
+    /// Whether these bytes are the first that a client said.
+    pub(crate) fn has_said(&self, number: usize, bytes: &[u8]) -> bool {
+        let sent = self.clients.get(number).map_or(0, |client| client.sent);
+        let said = alphabet(number).iter().cycle().take(sent);
+        bytes.len() <= sent && bytes.iter().zip(said).all(|(one, other)| one == other)
+    }
+
+    /// Bytes that the server has received.
+    pub(crate) const fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Whether somebody floods.
+    pub(crate) fn has_flood(&self) -> bool {
+        self.clients.iter().any(|client| client.floods)
+    }
+
+    /// What is there and was not taken.
+    pub(crate) fn left(&mut self) -> Answer<Left> {
+        let mut left = Vec::new();
+        for number in 0..self.clients.len() {
+            let Some(client) = self.clients.get(number) else {
+                continue;
+            };
+            let (ended, Some(fd)) = (client.ended, client.server) else {
+                continue;
+            };
+            let unread = self.system.unread(fd);
+            let ends = EpollFlags::RDHUP | EpollFlags::HUP | EpollFlags::ERR;
+            let state = self.system.poll(&[(fd, ends)])?.concat();
+            let end = match (ended, state.contains(EpollFlags::ERR)) {
+                (true, _) => "",
+                (false, true) => "reset",
+                (false, false) if state.is_empty() => "",
+                (false, false) => "end",
+            };
+            let what = match (unread, end) {
+                (0, "") => continue,
+                (0, end) => end.to_owned(),
+                (unread, "") => unread.to_string(),
+                (unread, end) => format!("{unread}, {end}"),
+            };
+            left.push((Some(number), what));
+        }
+        if !self.waiting.is_empty() {
+            left.push((None, format!("{} to accept", self.waiting.len())));
+        }
+        Ok(Left(left))
+    }
+
+    /// Whether somebody who does not flood waits to be served.
+    pub(crate) fn is_starved(&mut self) -> Answer<bool> {
+        let Left(left) = self.left()?;
+        let quiet = |who: usize| self.clients.get(who).is_some_and(|client| !client.floods);
+        Ok(left.iter().any(|(who, _)| who.is_none_or(quiet)))
+    }
+
+    fn client(&mut self, number: usize) -> Answer<&mut Client> {
+        self.clients.get_mut(number).ok_or(Errno::INVAL)
+    }
+}
+
+impl Left {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// For a column; with the numbers of the clients, if there are several.
+    pub(crate) fn short(&self, clients: usize) -> String {
+        let one = |(who, what): &(Option<usize>, String)| match who {
+            Some(who) if clients > 1 => format!("{}: {what}", who + 1),
+            Some(_) | None => what.clone(),
+        };
+        let each: Vec<_> = self.0.iter().map(one).collect();
+        if each.is_empty() {
+            "-".to_owned()
+        } else {
+            each.join("; ")
+        }
+    }
+}
+
+/// Flags of several as one.
+trait Concat {
+    fn concat(self) -> EpollFlags;
+}
+
+impl Concat for Vec<EpollFlags> {
+    fn concat(self) -> EpollFlags {
+        self.into_iter()
+            .fold(EpollFlags::NONE, |all, one| all | one)
+    }
+}
+
+/// What a client says: neighbours say different things.
+const fn alphabet(client: usize) -> &'static [u8] {
+    match client % 3 {
+        0 => b"abcdefghijklmnopqrstuvwxyz",
+        1 => b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        _ => b"0123456789",
+    }
+}
+
+/// What a receive answered, for people.
+pub(crate) fn shown(received: &Answer<Vec<u8>>) -> String {
+    match received {
+        Ok(bytes) if bytes.is_empty() => "end".to_owned(),
+        Ok(bytes) => {
+            let text = bytes.iter().take(SHOWN).map(|byte| char::from(*byte));
+            let text: String = text.collect();
+            if bytes.len() > SHOWN {
+                format!("\"{text}…\" ({})", bytes.len())
+            } else {
+                format!("\"{text}\"")
+            }
+        }
+        Err(Errno::AGAIN) => "would block".to_owned(),
+        Err(errno) => errno.to_string(),
+    }
+}

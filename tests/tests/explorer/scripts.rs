@@ -1,0 +1,175 @@
+//! Scripts that are made up: random ones, and wrong ones.
+
+use super::{explorer, lines};
+use std::process::Command;
+use tests::bounded::Watchdog;
+use tests::process::{example, run_with};
+use tidegate_core::sim::Random;
+
+/// A script that means something.
+fn random_script(random: &mut Random) -> String {
+    let clients = 1 + random.below(3);
+    let mut script = String::new();
+    let mut open: Vec<u32> = (1..=clients).collect();
+    let mut finished = Vec::new();
+    for client in 1..=clients {
+        let begin = if random.one_in(3) {
+            "connect"
+        } else {
+            "send 7"
+        };
+        script += &format!("client {client}: {begin}; ");
+    }
+    if random.one_in(3) {
+        script += "server: ask in rdhup; ";
+    }
+    for _ in 0..2 + random.below(14) {
+        let client = 1 + random.below(clients);
+        let bytes = 1 + random.below(12);
+        let step = if open.contains(&client) && random.one_in(2) {
+            match random.below(10) {
+                0 => {
+                    open.retain(|open| *open != client);
+                    format!("client {client}: close")
+                }
+                1 => {
+                    open.retain(|open| *open != client);
+                    format!("client {client}: reset")
+                }
+                _ if finished.contains(&client) => continue,
+                2 => {
+                    finished.push(client);
+                    format!("client {client}: finish")
+                }
+                3 => format!("client {client}: flood {bytes}"),
+                _ => format!("client {client}: send {bytes}"),
+            }
+        } else {
+            match random.below(12) {
+                0..=2 => "server: wait".to_owned(),
+                3..=4 => format!("server: serve {bytes}"),
+                5..=6 => format!("server: read {bytes} from {client}"),
+                7 => format!("server: drain {bytes} from {client}"),
+                8..=9 => "server: accept".to_owned(),
+                10 => format!("server: arm {client}"),
+                _ => format!("server: close {client}"),
+            }
+        };
+        script += &step;
+        script += "; ";
+    }
+    script
+}
+
+#[test]
+fn whatever_a_script_says_the_kernels_agree_and_the_library_loses_nothing() {
+    example("explorer");
+    let _bound = Watchdog::new();
+    let mut random = Random::new(1);
+    for _ in 0..60 {
+        let script = random_script(&mut random);
+        let ways = "non-blocking,select,poll,level,edge,oneshot";
+        // It ends with an error if the kernels differ.
+        let output = explorer(&["--lines", "--under", ways, &script]);
+        let lines = lines(&output);
+        let ends: Vec<_> = lines.iter().filter(|line| line.number == "end").collect();
+        assert_eq!(ends.len(), 6 * 2);
+        for end in ends {
+            assert_eq!(end.library[0], "fine", "{script}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_script_is_told_and_what_would_be_right() {
+    example("explorer");
+    let _bound = Watchdog::new();
+    for (arguments, expected) in [
+        (
+            &["client: send 6; server: raed 3"][..],
+            "step 2 of the script, `server: raed 3`: the server knows no `raed`; it knows ask, wait, read N",
+        ),
+        (
+            &["send 6"],
+            "step 1 of the script, `send 6`: say who does it: `client: …` or `server: …`",
+        ),
+        (
+            &["klient: send 6"],
+            "nobody is called `klient`; there are `client`, `client 2` and `server`",
+        ),
+        (
+            &["client: send 0"],
+            "`0` is no number of bytes; 1 to 4096 are",
+        ),
+        (&["client: send"], "how many bytes? 1 to 4096"),
+        (
+            &["client: send 3 4"],
+            "`4` is too much; separate steps by `;`",
+        ),
+        (&["client 12: send 3"], "`12` is no client; 1 to 9 are"),
+        (
+            &["client: send 6; server: ask in; read 3 from 2"],
+            "step 3 of the script, `server: read 3 from 2`: there is no client 2: the script has 1",
+        ),
+        (
+            &["client: send 6; server: read 3 from"],
+            "from whom? `from 1` to `from 9`",
+        ),
+        (&["client: close; send 3"], "client 1 is gone by then"),
+        (&["client: finish; send 3"], "client 1 has sent its end"),
+        (
+            &["client: send 3; connect"],
+            "client 1 is connected by then; `connect` is its first step",
+        ),
+        (
+            &["client: send 3; server: wait; ask in"],
+            "`ask` comes before all other steps of the server, and once",
+        ),
+        (
+            &["server: ask in hup"],
+            "`hup` cannot be asked for; in, rdhup and out can",
+        ),
+        (&["server: ask"], "say what for: in, rdhup, out"),
+        (
+            &["server: wait"],
+            "the script: nobody does anything to the server; begin with `client: send 6`",
+        ),
+        (
+            &["--under", "blocking", "client: send 3; server: wait"],
+            "--under blocking: there is no wait then; leave `wait` and `serve` out",
+        ),
+        (
+            &["--lesson", "x"],
+            "no lesson is called `x`; there are blocking, non-blocking, round-robin,",
+        ),
+        (
+            &["--under", "x"],
+            "there is no way called `x`; there are blocking, non-blocking, select,",
+        ),
+        (
+            &["--kernel", "x"],
+            "no kernel is called `x`; there are simulated, real and both",
+        ),
+        (&[], "nothing to show: give a script, or --lesson NAME"),
+        (
+            &["--html", "/nowhere/at/all", "--lesson", "level"],
+            "--html /nowhere/at/all: cannot be written: ",
+        ),
+    ] {
+        let ended = run_with(Command::new(example("explorer")).args(arguments), b"");
+        assert!(
+            ended.errors.contains(expected),
+            "{arguments:?}: {}",
+            ended.errors
+        );
+        assert_ne!(ended.code, Some(0), "{arguments:?}");
+        assert_eq!(ended.output, "", "{arguments:?}");
+    }
+    let long = "client: send 1; ".repeat(65);
+    let ended = run_with(Command::new(example("explorer")).arg(long), b"");
+    assert!(
+        ended.errors.contains("it is too long: 64 steps are taken"),
+        "{}",
+        ended.errors
+    );
+}
