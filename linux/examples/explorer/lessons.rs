@@ -92,7 +92,7 @@ pub(crate) const LESSONS: &[Lesson] = &[
         title: "Read until it would block, from one who never stops",
         says: "Client 1 sends as fast as it is read. A program that reads until the receive would block does not come back, \
                and client 2 waits. The library reads a quantum, then it is the next one's turn.",
-        script: "client 1: flood 2600; client 2: send 5; server: wait; drain 4096 from 1; wait; read 5 from 2",
+        script: "client 1: flood 4096; client 2: send 5; server: wait; drain 4096 from 1; wait; read 5 from 2",
         ways: Way::EPOLL,
     },
     Lesson {

@@ -11,6 +11,7 @@ use super::system::{Answer, System};
 use super::watch::{Watch, Way};
 use super::world::{World, shown};
 use alloc::collections::{BTreeMap, VecDeque};
+use core::net::{Ipv4Addr, SocketAddr};
 use tidegate::{
     Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger, errno,
 };
@@ -206,7 +207,9 @@ impl<'m, S: System> Library<'m, S> {
                     Err(errno) => shown(&Err(*errno)),
                 };
                 turned.say(format!("accept: {text}"));
-                let outcome = accepted.map(|_| Outcome::Accepted(None));
+                // The same address on both kernels; any of TCP will do, where a short receive counts as the last one.
+                let address = |client| SocketAddr::from((Ipv4Addr::LOCALHOST, port(client)));
+                let outcome = accepted.map(|client| Outcome::Accepted(Some(address(client))));
                 (token, Op::Accept, outcome.unwrap_or_else(failed))
             }
             Action::Recv { token, into } => {
@@ -372,6 +375,11 @@ fn interest(directions: Directions, trigger: Trigger) -> EpollFlags {
 /// What an error number means to the machine: the library's own table.
 fn failed(errno: Errno) -> Outcome {
     errno::transfer(rustix::io::Errno::from_raw_os_error(errno.code().into()))
+}
+
+/// A port for each client.
+fn port(client: usize) -> u16 {
+    u16::try_from(client).unwrap_or(0).saturating_add(1024)
 }
 
 fn count(n: usize) -> u32 {

@@ -6,7 +6,7 @@ use super::system::{Answer, System};
 use alloc::collections::VecDeque;
 use tidegate_core::sim::{EpollFlags, Errno, Fd};
 
-/// Bytes of a receive that are shown.
+/// Bytes of a receive that are shown; of more only the number.
 const SHOWN: usize = 10;
 
 #[derive(Debug)]
@@ -245,14 +245,10 @@ const fn alphabet(client: usize) -> &'static [u8] {
 pub(crate) fn shown(received: &Answer<Vec<u8>>) -> String {
     match received {
         Ok(bytes) if bytes.is_empty() => "end".to_owned(),
+        Ok(bytes) if bytes.len() > SHOWN => format!("{} bytes", bytes.len()),
         Ok(bytes) => {
-            let text = bytes.iter().take(SHOWN).map(|byte| char::from(*byte));
-            let text: String = text.collect();
-            if bytes.len() > SHOWN {
-                format!("\"{text}…\" ({})", bytes.len())
-            } else {
-                format!("\"{text}\"")
-            }
+            let text: String = bytes.iter().copied().map(char::from).collect();
+            format!("\"{text}\"")
         }
         Err(Errno::AGAIN) => "would block".to_owned(),
         Err(errno) => errno.to_string(),
