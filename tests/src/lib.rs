@@ -2,7 +2,7 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay` and `shrink` talk to the real kernel, over
+//! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay`, `shrink` and `text` talk to the real kernel, over
 //! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
 //! ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or `redis-cli`, are ignored unless asked for,
 //! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
@@ -55,6 +55,7 @@
 //! | `stop` | a server is stopped from any thread |
 //! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
 //! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
+//! | `text` | what `docs/text.md` points to exists, and it leaves no lesson out |
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `timers` | no timer is told early and none is lost, on every backend |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |

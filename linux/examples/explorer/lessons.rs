@@ -112,6 +112,14 @@ pub(crate) const LESSONS: &[Lesson] = &[
         ways: Way::EPOLL,
     },
     Lesson {
+        name: "exception",
+        title: "An error that nobody expects ends the service",
+        says: "select has no bit for an error: a reset is reported as readable, the receive fails, and in the text's program \
+               that is an exception which nobody catches. Client 2 is not served any more.",
+        script: "client 1: reset; client 2: send 5; server: serve 5; serve 5",
+        ways: &[Way::Select],
+    },
+    Lesson {
         name: "stale-event",
         title: "A stale event: the number is another's by now",
         says: "One wait reports 1, 2 and the listener. What client 1 says makes the program close 2; client 3 is accepted and \

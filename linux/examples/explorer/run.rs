@@ -242,7 +242,7 @@ fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
         Verdict::Starves => "one client that goes on sending keeps the others waiting".to_owned(),
         Verdict::Blocks => format!("it waits for one client, whatever the others do; left: {left}"),
         Verdict::Mixes => "bytes of one client were taken for another's".to_owned(),
-        Verdict::Dies => "one error ends the service for all".to_owned(),
+        Verdict::Dies => format!("one error ends the service for all; left: {left}"),
     };
     let said = all.text();
     Ok(End { said, verdict, why })

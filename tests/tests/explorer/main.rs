@@ -116,6 +116,11 @@ const ENDS: &[(&str, &str, [&str; 2])] = &[
     ),
     ("reset", "edge", RESET),
     ("reset", "oneshot", RESET),
+    (
+        "exception",
+        "select",
+        ["dies", "one error ends the service for all; left: 2: 5"],
+    ),
     ("stale-event", "level", MIXED),
     ("stale-event", "edge", MIXED),
     ("stale-event", "oneshot", MIXED),
