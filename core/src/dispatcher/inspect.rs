@@ -217,21 +217,26 @@ impl Dispatcher<'_> {
             left,
             over: _,
         } = m.turn;
-        let facts = u8::from(m.starved) | u8::from(m.rebuild) << 1;
+        let goes_on = turn && self.has_work();
+        let facts = u8::from(m.starved) | u8::from(m.rebuild) << 1 | u8::from(goes_on) << 2;
         let visit = pair(received.min(m.quantum), sent.min(m.quantum));
         let pause = m.listeners.first().map_or(0, |listener| listener.pause);
         let [pause_low, pause_high] = millis(pause);
         let over = moved >= m.look && served > 0;
-        let (fresh, left) = if over { (0, 0) } else { (fresh, left) };
-        let [moved, fresh] = if turn && self.has_work() {
-            [
-                pair(moved.min(m.look), served.min(1)),
-                pair(fresh.min(m.fresh_in_a_row), left.min(m.continuing.len())),
-            ]
+        let (done, left) = if goes_on {
+            let left = if over { 0 } else { left };
+            (pair(moved.min(m.look), served.min(1)), left)
         } else {
-            [0; 2]
+            (0, 0)
         };
-        [facts, visit, pause_low, pause_high, moved, fresh]
+        // Who continues waits in one turn for what was done in another.
+        let fresh = if self.has_work() {
+            fresh.min(m.fresh_in_a_row)
+        } else {
+            0
+        };
+        let fresh = pair(fresh, left.min(m.continuing.len()));
+        [facts, visit, pause_low, pause_high, done, fresh]
     }
 
     fn put_machine(&mut self, bytes: &[u8; MACHINE]) {
@@ -247,7 +252,6 @@ impl Dispatcher<'_> {
         if let Some(listener) = self.m.listeners.first_mut() {
             listener.pause = nanos([pause_low, pause_high]);
         }
-        let going = [moved, fresh] != [0; 2];
         let (moved, served) = halves(moved);
         let (fresh, left) = halves(fresh);
         self.m.turn = Turn {
@@ -255,7 +259,7 @@ impl Dispatcher<'_> {
             served,
             fresh,
             left,
-            over: !going,
+            over: facts & 4 == 0,
         };
     }
 

@@ -134,7 +134,7 @@ struct Turn {
     /// In units of [`OPERATION_MIN`], all sources together.
     moved: u32,
     served: u32,
-    /// How many that were just reported have gone before one that is continuing.
+    /// How many that were just reported have gone before one that is continuing, in earlier turns, too.
     fresh: u32,
     /// How many that were continuing when the turn began have not been served.
     left: u32,
@@ -308,9 +308,10 @@ impl Dispatcher<'_> {
     /// What to do next, or `None`: it is time to ask the kernel what is ready, for [`poll_timeout`](Self::poll_timeout)
     /// at most.
     ///
-    /// A source that is ready is served within `(Q + Q / K + 2) × V` outputs, where `Q` is the number of sources queued
-    /// ahead of it, at most `N + 16`, `K` is [`Config::fresh_in_a_row`] and `V = 2 × quantum / 256 + 4` bounds the
-    /// outputs of one visit. A turn ends after [`Config::look`] bytes, or when each source that was queued at its
+    /// A source that was just reported is served within `(Q + Q / K + 2) × V` outputs, where `Q` is the number of such
+    /// sources ahead of it, at most `N + 16`, `K` is [`Config::fresh_in_a_row`] and `V = 2 × quantum / 256 + 4` bounds the
+    /// outputs of one visit. One that has used up its quantum is served within `(C + 1) × (K + 1) × V` outputs of the
+    /// turns that follow, where `C` is the number of such sources ahead of it. A turn ends after [`Config::look`] bytes, or when each source that was queued at its
     /// beginning, and each that became ready in it, has been served once. Work: one visit of each queued source.
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
@@ -321,7 +322,7 @@ impl Dispatcher<'_> {
             let index = match self.m.visit.index {
                 NONE => {
                     let Some(next) = self.pick() else {
-                        self.m.turn.over = true;
+                        self.end_turn();
                         return None;
                     };
                     self.m.visit = Visit::to(next);

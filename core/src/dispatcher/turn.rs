@@ -27,7 +27,10 @@ impl Dispatcher<'_> {
     #[inline(always)]
     pub(super) fn begin_turn(&mut self) {
         if self.m.turn.over {
-            self.m.turn = Turn::FIRST;
+            self.m.turn = Turn {
+                fresh: self.m.turn.fresh,
+                ..Turn::FIRST
+            };
         }
     }
 
@@ -158,8 +161,9 @@ impl Dispatcher<'_> {
             turn.left = turn.left.saturating_sub(1);
             self.m.continuing.pop(members)?
         } else {
+            let index = self.m.fresh.pop(members)?;
             turn.fresh = turn.fresh.saturating_add(1);
-            self.m.fresh.pop(members)?
+            index
         };
         turn.served = turn.served.saturating_add(1);
         let [from_fresh, from_continuing] = &mut self.m.served;
@@ -171,6 +175,16 @@ impl Dispatcher<'_> {
         *from = from.wrapping_add(1);
         self.slots.at_mut(index).queued = Queued::No;
         Some(index)
+    }
+
+    /// There is nothing more to do in this turn. How many that are fresh have gone before one that continues is counted on
+    /// in the next, as one turn may be used up by fewer than a row of them.
+    #[inline]
+    pub(super) fn end_turn(&mut self) {
+        self.m.turn.over = true;
+        if self.m.continuing.is_empty() {
+            self.m.turn.fresh = 0;
+        }
     }
 
     /// Ends a visit: what is left to do waits behind the others, and the deadline is that of the new state.

@@ -124,9 +124,10 @@ fn fresh_goes_before_continuing_and_one_continuing_after_k_fresh() {
     for token in new {
         bench.ready(*token, READ);
     }
+    // The old ones were fresh, too, before they went on.
     let mut expected = new.to_vec();
-    expected.insert(3, old[0]);
-    expected.insert(7, old[1]);
+    expected.insert(1, old[0]);
+    expected.insert(5, old[1]);
     assert_eq!(turn_of_endless(&mut bench), expected);
 }
 
@@ -231,6 +232,41 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
         }
         assert!(outputs > 300, "the load was one");
     }
+}
+
+#[test]
+fn one_that_continues_is_served_though_each_look_is_used_up_by_others() {
+    let (mut bench, tokens) = many::<3>(&Config {
+        quantum: 1024,
+        look: 2048,
+        fresh_in_a_row: 8,
+        ..Config::default()
+    });
+    let [bulk, small @ ..] = &tokens[..] else {
+        panic!("three");
+    };
+    bench.ready(*bulk, READ);
+    turn_of_endless(&mut bench);
+    let mut served = 0;
+    for _ in 0..45 {
+        for token in small {
+            bench.ready(*token, READ);
+        }
+        bench.turn();
+        while let Some(action) = bench.poll() {
+            let Action::Recv { token, .. } = action else {
+                panic!("{action:?}");
+            };
+            if token == *bulk {
+                served += 1;
+                swallow(&mut bench, token);
+            } else {
+                bench.done(token, Op::Recv, Outcome::Drained(1000));
+                bench.machine.consume(token, 1000);
+            }
+        }
+    }
+    assert_eq!(served, 90 / 9, "one visit in nine, of two in each turn");
 }
 
 /// Law 9: a report is followed by progress, or it does not come again.
