@@ -94,6 +94,27 @@ impl Queue {
         self.len = self.len.saturating_add(1);
     }
 
+    /// Puts a member, which stands in no queue of this kind, behind another; [`NONE`]: at the head.
+    fn insert(&mut self, members: &mut impl Linked, index: u32, prev: u32) {
+        let next = if prev == NONE {
+            self.head
+        } else {
+            members.link(prev).next
+        };
+        *members.link(index) = Link { prev, next };
+        if prev == NONE {
+            self.head = index;
+        } else {
+            members.link(prev).next = index;
+        }
+        if next == NONE {
+            self.tail = index;
+        } else {
+            members.link(next).prev = index;
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
     /// Takes a member out, which stands in this queue.
     pub(crate) fn remove(&mut self, members: &mut impl Linked, index: u32) {
         let Link { prev, next } = core::mem::replace(members.link(index), Link::NONE);
@@ -115,6 +136,77 @@ impl Queue {
         let first = self.head()?;
         self.remove(members, first);
         Some(first)
+    }
+}
+
+/// A queue in two parts: who goes first, in order, then the others, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parted {
+    all: Queue,
+    /// How many go first, and the last of them.
+    first: u32,
+    last_first: u32,
+}
+
+impl Parted {
+    pub(crate) const EMPTY: Self = Self {
+        all: Queue::EMPTY,
+        first: 0,
+        last_first: NONE,
+    };
+
+    /// Both parts.
+    pub(crate) const fn all(&self) -> &Queue {
+        &self.all
+    }
+
+    /// How many go first.
+    pub(crate) const fn first_len(&self) -> u32 {
+        self.first
+    }
+
+    pub(crate) const fn others_len(&self) -> u32 {
+        self.all.len.saturating_sub(self.first)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Appends a member to its part.
+    pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32, first: bool) {
+        if first {
+            self.all.insert(members, index, self.last_first);
+            self.last_first = index;
+            self.first = self.first.saturating_add(1);
+        } else {
+            self.all.push(members, index);
+        }
+    }
+
+    /// Takes a member out, which stands in this part.
+    pub(crate) fn remove(&mut self, members: &mut impl Linked, index: u32, first: bool) {
+        if first {
+            if self.last_first == index {
+                self.last_first = members.link(index).prev;
+            }
+            self.first = self.first.saturating_sub(1);
+        }
+        self.all.remove(members, index);
+    }
+
+    /// Takes the first member of a part.
+    pub(crate) fn pop(&mut self, members: &mut impl Linked, first: bool) -> Option<u32> {
+        let next = match self.last_first {
+            last if first && last == NONE => NONE,
+            last if first || last == NONE => self.all.head,
+            last => members.link(last).next,
+        };
+        if next == NONE {
+            return None;
+        }
+        self.remove(members, next, first);
+        Some(next)
     }
 }
 
@@ -165,6 +257,38 @@ mod tests {
             let mut expected: Vec<u32> = (0..5).filter(|index| *index != leaving).collect();
             expected.push(leaving);
             assert_eq!(drain(queue, members), expected);
+        }
+    }
+
+    /// Against two lists, with members that leave from anywhere.
+    #[test]
+    fn each_part_is_a_queue_of_its_own() {
+        for mut story in 0..6u32.pow(6) {
+            let (mut queue, mut members) = (Parted::EMPTY, Plain([Link::NONE; 5]));
+            let mut parts: [Vec<u32>; 2] = [Vec::new(), Vec::new()];
+            for step in 0..6 {
+                let (what, kind) = (story % 6, story % 2);
+                story /= 6;
+                let (part, first) = (&mut parts[kind as usize], kind == 0);
+                match what / 2 {
+                    0 if step < 5 => {
+                        queue.push(&mut members, step, first);
+                        part.push(step);
+                    }
+                    1 if !part.is_empty() => {
+                        let index = part.remove(part.len() / 2);
+                        queue.remove(&mut members, index, first);
+                    }
+                    _ => {
+                        let expected = (!part.is_empty()).then(|| part.remove(0));
+                        assert_eq!(queue.pop(&mut members, first), expected);
+                    }
+                }
+                assert_eq!(queue.first_len() as usize, parts[0].len());
+                assert_eq!(queue.others_len() as usize, parts[1].len());
+                assert_eq!(queue.is_empty(), parts.iter().all(Vec::is_empty));
+            }
+            assert_eq!(drain(queue.all, members), parts.concat());
         }
     }
 }

@@ -174,6 +174,8 @@ impl Cursors {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Queued {
     No,
+    /// In that of the fresh, among those that go first.
+    First,
     Fresh,
     Continuing,
 }

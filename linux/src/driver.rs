@@ -164,6 +164,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let token = self.session.listen(limit).map_err(|_| full)?;
         self.sockets.put(token, socket).map_err(|_| full)?;
         self.session.reserve_slots(token, listen.reserved);
+        self.session.set_priority(token, listen.priority);
         Ok(token)
     }
 

@@ -28,7 +28,8 @@
 //!   ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and there are no ticks.
 //! - Any descriptor that can be waited for ([`Server::watch`]): a GPIO line, inotify, a foreign library's.
 //! - Other threads and signal handlers ([`Waker`], [`Mailbox`]), and children that end ([`Child`]): descriptors, too.
-//! - A listener that must answer when the table is full has slots of its own ([`Listen::reserved`]).
+//! - A listener that must answer when the table is full has slots of its own ([`Listen::reserved`]), and is served before
+//!   others that are ready ([`Listen::priority`]).
 //!
 //! Beats from a timer, and values from a thread:
 //!

@@ -94,6 +94,9 @@ pub struct Listen<'a> {
     /// Slots of the table that only its connections may take, so that it answers when all others are taken; 0 by default.
     /// For a control socket, one or two.
     pub reserved: u32,
+    /// It and its connections are served before others that are ready: see
+    /// [`Dispatcher::set_priority`](tidegate_core::Dispatcher::set_priority). For a control socket; off by default.
+    pub priority: bool,
 }
 
 /// How many connections one source address may have.
@@ -123,6 +126,7 @@ impl<'a> Listen<'a> {
             reuse_port: false,
             per_source: PerSource::Auto,
             reserved: 0,
+            priority: false,
         }
     }
 

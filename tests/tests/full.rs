@@ -1,11 +1,12 @@
 //! A full table is an ordinary condition: peers wait and are served in turn, are refused, or take an idle one's place.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
-use tests::net::{Client, is_refused, tcp};
+use tests::net::{Client, is_refused, pattern, tcp};
 use tests::server::{Echo, Running, anywhere, memory, server};
 use tidegate::{Config, FullTable, Listen};
 
@@ -165,5 +166,52 @@ fn a_reserved_slot_answers_when_all_others_are_taken() {
             server.run().expect("a wait");
             clients.join().expect("clients");
         }
+    }
+}
+
+/// Who comes to see what is wrong is answered while all others have more to do than can be done.
+#[test]
+fn a_listener_with_priority_answers_among_those_who_never_rest() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let config = Config::default();
+        let (mut server, all) = server::<8, 4096, 16_384, _>(mode, memory(), &config, Echo);
+        let first = Listen {
+            reserved: 1,
+            priority: true,
+            ..anywhere()
+        };
+        let (_, control) = server.listen(&first).expect("listening");
+        let control = control.expect("an address");
+        let handle = server.stop_handle().expect("a handle");
+        let clients = std::thread::spawn(move || {
+            let answered = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                for seed in 0..7 {
+                    let mut client = tcp(all);
+                    client.echo(b"inside");
+                    let answered = &answered;
+                    scope.spawn(move || {
+                        let bulk = pattern(seed, 16_384);
+                        while !answered.load(Ordering::Relaxed) {
+                            client.echo(&bulk);
+                        }
+                    });
+                }
+                for _ in 0..5 {
+                    let mut operator = tcp(control);
+                    for _ in 0..5 {
+                        operator.echo(b"status");
+                    }
+                    operator.finish();
+                    assert_eq!(operator.rest(), b"");
+                }
+                answered.store(true, Ordering::Relaxed);
+            });
+            handle.stop();
+        });
+        server.run().expect("a wait");
+        clients.join().expect("clients");
+        assert_eq!(server.stats().peak, 8, "the table was full");
     }
 }

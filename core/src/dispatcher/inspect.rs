@@ -14,7 +14,7 @@
 //! - what a free list or a queue looks like inside: a source tells its place in it. So the connections of an image may be
 //!   put into any order: they change names, and nothing else.
 //!
-//! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15 bytes, one listener, at most [`CONNECTIONS`] connections, a quantum and a look
+//! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15 bytes, one listener without priority, at most [`CONNECTIONS`] connections, a quantum and a look
 //! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
 //! switched off, no stop, no timer, nothing outbound.
 
@@ -24,7 +24,7 @@ use crate::config::Class;
 use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
 use crate::output::Reason;
-use crate::queue::{NONE, Queue, Run, Timer as Classed};
+use crate::queue::{NONE, Parted, Queue, Run, Timer as Classed};
 use crate::record::Record;
 use crate::slot::{Cursors, Flags, Queued, Slot, State};
 use crate::stats::Stats;
@@ -108,7 +108,7 @@ impl Dispatcher<'_> {
             let full = image.connections.push(self.source_image(index)).is_err();
             debug_assert!(!full, "an image holds {CONNECTIONS} connections");
         }
-        for queue in [&self.m.fresh, &self.m.continuing] {
+        for queue in [self.m.fresh.all(), &self.m.continuing] {
             self.number(&mut image, queue, 0);
         }
         for class in Class::ALL {
@@ -122,12 +122,13 @@ impl Dispatcher<'_> {
         self.m.now = NOW;
         self.m.timers.empty();
         self.m.free = Queue::EMPTY;
-        self.m.fresh = Queue::EMPTY;
+        self.m.fresh = Parted::EMPTY;
         self.m.continuing = Queue::EMPTY;
         self.m.stats = Stats::default();
         (self.m.stale_now, self.m.stale_turns) = (false, 0);
         (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
         self.m.evicting = false;
+        self.m.others_next = false;
         self.chains.fill(0);
         self.timers.fill(Timer::NONE);
         self.m.alarms = Alarms::NONE;
@@ -289,7 +290,7 @@ impl Dispatcher<'_> {
         );
         bytes[8] = match slot.queued {
             Queued::No => 0,
-            Queued::Fresh => 1,
+            Queued::First | Queued::Fresh => 1,
             Queued::Continuing => 2,
         };
         if slot.class.is_some() || listener {
@@ -432,7 +433,7 @@ impl Dispatcher<'_> {
                 match kind {
                     1 => {
                         self.slots.at_mut(index).queued = Queued::Fresh;
-                        self.m.fresh.push(&mut Run(&mut self.slots), index);
+                        (self.m.fresh).push(&mut Run(&mut self.slots), index, false);
                     }
                     2 => {
                         self.slots.at_mut(index).queued = Queued::Continuing;

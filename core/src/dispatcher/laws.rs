@@ -99,22 +99,42 @@ fn walk(
 /// Each slot stands in at most one run queue, or in the free list, and its flag says in which.
 fn run_queues(machine: &Dispatcher<'_>) -> Held {
     let m = &*machine.m;
-    for (queue, queued) in [
-        (&m.fresh, Queued::Fresh),
-        (&m.continuing, Queued::Continuing),
+    let mut before = Queued::First;
+    walk(
+        machine,
+        m.fresh.all(),
+        |slot| slot.run,
+        |index, slot| {
+            let goes_first = slot.queued == Queued::First && before == Queued::First;
+            before = slot.queued;
+            hold(
+                goes_first || slot.queued == Queued::Fresh,
+                "who goes first is before the other fresh",
+                index,
+            )
+        },
+    )?;
+    walk(
+        machine,
+        &m.continuing,
+        |slot| slot.run,
+        |index, slot| {
+            let knows = slot.queued == Queued::Continuing;
+            hold(knows, "a slot knows its run queue", index)
+        },
+    )?;
+    hold(
+        !m.others_next || m.fresh.others_len() > 0,
+        "only those who wait are next",
+        NONE,
+    )?;
+    for (queued, len) in [
+        (Queued::First, m.fresh.first_len()),
+        (Queued::Fresh, m.fresh.others_len()),
+        (Queued::Continuing, m.continuing.len()),
     ] {
-        walk(
-            machine,
-            queue,
-            |slot| slot.run,
-            |index, slot| hold(slot.queued == queued, "a slot knows its run queue", index),
-        )?;
         let marked = count(machine, |slot| slot.queued == queued);
-        hold(
-            marked == queue.len(),
-            "whoever is marked as queued is queued",
-            NONE,
-        )?;
+        hold(marked == len, "whoever is marked as queued is queued", NONE)?;
     }
     walk(
         machine,
@@ -189,6 +209,12 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     hold(
         m.listening as usize == listening,
         "listeners are counted",
+        NONE,
+    )?;
+    let preferred = m.listeners.iter().filter(|listener| listener.priority);
+    hold(
+        m.priorities as usize == preferred.count(),
+        "listeners with priority are counted",
         NONE,
     )?;
     let paused = places().filter(|slot| slot.flags.has(Flags::PAUSED));

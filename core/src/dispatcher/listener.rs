@@ -22,6 +22,8 @@ pub(crate) struct Listener {
     pub(super) per_source: Option<u32>,
     /// Slots that only its connections may take.
     reserved: u32,
+    /// It and its connections go first.
+    pub(super) priority: bool,
     /// Slots that are taken for its connections, and for those of whoever had its place before.
     pub(super) held: u32,
     /// How long the next pause lasts, in nanoseconds.
@@ -34,6 +36,7 @@ impl Listener {
         Self {
             per_source: None,
             reserved: 0,
+            priority: false,
             held: 0,
             pause,
             burst: Burst::ONE,
@@ -131,6 +134,45 @@ impl Dispatcher<'_> {
             self.m.reserved = self.m.reserved.saturating_sub(before).saturating_add(slots);
             self.wake_starved();
         }
+    }
+
+    /// Has this listener and its connections served before others that are ready, so that who comes to see what is wrong is
+    /// answered however busy the others are. Of two that are served in a row, one is another while any waits: the others
+    /// wait at most twice as long for it. One of them that has used up its quantum goes on behind the others, as everybody
+    /// does. A token that names no listener changes nothing.
+    pub fn set_priority(&mut self, listener: Token, priority: bool) {
+        let Some(index) = self.find(listener) else {
+            return;
+        };
+        if self.slots.at(index).state == State::Listening {
+            self.change_priority(index, priority);
+        }
+    }
+
+    /// Who waits already stays where it is.
+    pub(super) fn change_priority(&mut self, index: u32, priority: bool) {
+        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        if let Some(listener) = listener
+            && listener.priority != priority
+        {
+            listener.priority = priority;
+            self.m.priorities = if priority {
+                self.m.priorities.saturating_add(1)
+            } else {
+                self.m.priorities.saturating_sub(1)
+            };
+        }
+    }
+
+    /// Whether a listener that has priority accepted it, or it is one.
+    pub(super) fn goes_first(&self, index: u32) -> bool {
+        let place = if index & LISTENER_BIT == 0 {
+            self.records.at(index).listener.into()
+        } else {
+            index & !LISTENER_BIT
+        };
+        let listener = self.m.listeners.get(place as usize);
+        listener.is_some_and(|listener| listener.priority)
     }
 
     /// How many free slots are not for this listener. Work: each listener, if any slot is reserved.

@@ -30,7 +30,7 @@ use crate::directions::{Directions, Trigger};
 use crate::event::Event;
 use crate::log::Limited;
 use crate::output::{Action, Notice};
-use crate::queue::{NONE, Queue};
+use crate::queue::{NONE, Parted, Queue};
 use crate::record::Record;
 use crate::stats::Stats;
 use crate::table::{Others, Parts, Records, Slots, Table};
@@ -42,6 +42,7 @@ use defmt_or_log::trace;
 use heapless::Vec;
 use listener::Listener;
 pub use rounds::Round;
+use rounds::Served;
 use timer::Alarms;
 
 /// What the machine knows beside its slots.
@@ -68,10 +69,12 @@ pub(crate) struct Machine {
     timers: Timers,
     alarms: Alarms,
     free: Queue,
-    fresh: Queue,
+    /// Those that were just reported. Who has priority goes first.
+    fresh: Parted,
     continuing: Queue,
-    /// How many were ever served from either queue, modulo 2³².
-    served: [u32; 2],
+    /// Who goes first was served last while others of the fresh were waiting, and still are: one of them is next.
+    others_next: bool,
+    served: Served,
     visit: Visit,
     turn: Turn,
     /// Turns so far, modulo 2³².
@@ -90,6 +93,8 @@ pub(crate) struct Machine {
     listeners: Vec<Listener, LISTENERS>,
     /// Slots that are reserved for the connections of some listener, all together.
     reserved: u32,
+    /// Listeners that have priority.
+    priorities: u32,
     /// Unix peers so far, to number them.
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
@@ -194,9 +199,10 @@ impl Machine {
             timers: Timers::new(config),
             alarms: Alarms::NONE,
             free: Queue::EMPTY,
-            fresh: Queue::EMPTY,
+            fresh: Parted::EMPTY,
             continuing: Queue::EMPTY,
-            served: [0; 2],
+            others_next: false,
+            served: Served::NOBODY,
             visit: Visit::NOBODY,
             turn: Turn::FIRST,
             turns: 0,
@@ -207,6 +213,7 @@ impl Machine {
             listening: 0,
             listeners: Vec::new(),
             reserved: 0,
+            priorities: 0,
             unix_peers: 0,
             stop_at: None,
             stop_over: false,
@@ -310,7 +317,8 @@ impl Dispatcher<'_> {
     ///
     /// A source that was just reported is served within `(Q + Q / K + 2) × V` outputs, where `Q` is the number of such
     /// sources ahead of it, at most `N + 16`, `K` is [`Config::fresh_in_a_row`] and `V = 2 × quantum / 256 + 4` bounds the
-    /// outputs of one visit. One that has used up its quantum is served within `(C + 1) × (K + 1) × V` outputs of the
+    /// outputs of one visit. Where a listener has [priority](Self::set_priority) it is twice that, `Q` being the number
+    /// of those ahead of it that have priority as it has, or have none as it has none. One that has used up its quantum is served within `(C + 1) × (K + 1) × V` outputs of the
     /// turns that follow, where `C` is the number of such sources ahead of it. A turn ends after [`Config::look`] bytes, or when each source that was queued at its
     /// beginning, and each that became ready in it, has been served once. Work: one visit of each queued source.
     #[inline]

@@ -2,12 +2,28 @@
 
 use super::Dispatcher;
 
+/// How many were ever served from each queue, modulo 2³².
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Served {
+    /// Of the fresh, those that go first.
+    pub(super) first: u32,
+    pub(super) fresh: u32,
+    pub(super) continuing: u32,
+}
+
+impl Served {
+    pub(super) const NOBODY: Self = Self {
+        first: 0,
+        fresh: 0,
+        continuing: 0,
+    };
+}
+
 /// Who waited for a turn at some moment, from [`Dispatcher::round`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Round {
-    /// How many must have been served from each queue since the start, modulo 2³².
-    fresh: u32,
-    continuing: u32,
+    /// What must have been served.
+    goal: Served,
 }
 
 /// Rounds.
@@ -15,20 +31,23 @@ impl Dispatcher<'_> {
     /// Begins a round: of all the sources that wait for their turn now.
     #[must_use]
     pub fn round(&self) -> Round {
-        let [fresh, continuing] = self.m.served;
-        Round {
-            fresh: fresh.wrapping_add(self.m.fresh.len()),
-            continuing: continuing.wrapping_add(self.m.continuing.len()),
-        }
+        let (served, fresh) = (self.m.served, &self.m.fresh);
+        let goal = Served {
+            first: served.first.wrapping_add(fresh.first_len()),
+            fresh: served.fresh.wrapping_add(fresh.others_len()),
+            continuing: served.continuing.wrapping_add(self.m.continuing.len()),
+        };
+        Round { goal }
     }
 
     /// Whether each source that waited when this round began has been served since, or has gone. To be asked at least once
     /// in 2³¹ visits. However many sources become ready meanwhile, it comes to be so, as each queue is served in order.
     #[must_use]
     pub fn is_round_over(&self, round: Round) -> bool {
-        let [fresh, continuing] = self.m.served;
+        let (Round { goal }, served) = (round, self.m.served);
         let reached = |served: u32, goal: u32| served.wrapping_sub(goal) < 1 << 31;
-        (self.m.fresh.is_empty() || reached(fresh, round.fresh))
-            && (self.m.continuing.is_empty() || reached(continuing, round.continuing))
+        (self.m.fresh.first_len() == 0 || reached(served.first, goal.first))
+            && (self.m.fresh.others_len() == 0 || reached(served.fresh, goal.fresh))
+            && (self.m.continuing.is_empty() || reached(served.continuing, goal.continuing))
     }
 }

@@ -128,8 +128,13 @@ impl Dispatcher<'_> {
             return;
         }
         slot.queued = Queued::Fresh;
-        self.m.fresh.push(&mut Run(&mut self.slots), index);
-        let waiting = self.m.fresh.len().saturating_add(self.m.continuing.len());
+        let first = self.m.priorities > 0 && self.goes_first(index);
+        if first {
+            self.slots.at_mut(index).queued = Queued::First;
+        }
+        (self.m.fresh).push(&mut Run(&mut self.slots), index, first);
+        let fresh = self.m.fresh.all().len();
+        let waiting = fresh.saturating_add(self.m.continuing.len());
         if waiting > self.m.stats.worst_queue {
             self.m.stats.worst_queue = waiting;
         }
@@ -153,25 +158,29 @@ impl Dispatcher<'_> {
             return None;
         }
         let continuing = turn.left > 0 && !self.m.continuing.is_empty();
-        let members = &mut Run(&mut self.slots);
         let continued =
             continuing && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty());
-        let index = if continued {
+        let served = &mut self.m.served;
+        let (index, from) = if continued {
             turn.fresh = 0;
             turn.left = turn.left.saturating_sub(1);
-            self.m.continuing.pop(members)?
+            let index = self.m.continuing.pop(&mut Run(&mut self.slots))?;
+            (index, &mut served.continuing)
         } else {
-            let index = self.m.fresh.pop(members)?;
+            let first = self.m.fresh.first_len() > 0 && !self.m.others_next;
+            let index = self.m.fresh.pop(&mut Run(&mut self.slots), first)?;
+            self.m.others_next = first && self.m.fresh.others_len() > 0;
             turn.fresh = turn.fresh.saturating_add(1);
-            index
+            (
+                index,
+                if first {
+                    &mut served.first
+                } else {
+                    &mut served.fresh
+                },
+            )
         };
         turn.served = turn.served.saturating_add(1);
-        let [from_fresh, from_continuing] = &mut self.m.served;
-        let from = if continued {
-            from_continuing
-        } else {
-            from_fresh
-        };
         *from = from.wrapping_add(1);
         self.slots.at_mut(index).queued = Queued::No;
         Some(index)
@@ -258,6 +267,7 @@ impl Dispatcher<'_> {
             slot.renew();
             self.m.listening = self.m.listening.saturating_sub(listened.into());
             self.change_reserved(index, 0);
+            self.change_priority(index, false);
             return;
         }
         let slot = self.slots.at_mut(index);
@@ -277,7 +287,11 @@ impl Dispatcher<'_> {
         let members = &mut Run(&mut self.slots);
         match members.0.at(index).queued {
             Queued::No => {}
-            Queued::Fresh => self.m.fresh.remove(members, index),
+            Queued::First => self.m.fresh.remove(members, index, true),
+            Queued::Fresh => {
+                self.m.fresh.remove(members, index, false);
+                self.m.others_next &= self.m.fresh.others_len() > 0;
+            }
             Queued::Continuing => self.m.continuing.remove(members, index),
         }
     }

@@ -96,6 +96,11 @@ impl<'m, H: Handler> Session<'m, H> {
         self.machine.reserve_slots(listener, slots);
     }
 
+    /// Has a listener and its connections served before others; see [`Dispatcher::set_priority`].
+    pub fn set_priority(&mut self, listener: Token, priority: bool) {
+        self.machine.set_priority(listener, priority);
+    }
+
     /// Watches a descriptor; see [`Dispatcher::watch`].
     ///
     /// # Errors

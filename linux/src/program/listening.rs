@@ -105,6 +105,7 @@ fn open_beside(
         let listen = Listen {
             reuse_port: false,
             reserved: reserved(options.connections),
+            priority: true,
             ..listener(options, target.place.address())
         };
         match open_one(server, &listen, &target, &mut opened.files)? {

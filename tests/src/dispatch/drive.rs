@@ -57,6 +57,7 @@ impl<'a, W: World> Drive<'a, W> {
             let token = drive.world.listen(drive.plan.per_source);
             let reserved = if left == 0 { drive.plan.reserved } else { 0 };
             drive.world.reserve_slots(token, reserved);
+            (drive.world).set_priority(token, left == 0 && drive.plan.priority);
             let listener = super::model::Listener {
                 reserved,
                 ..super::model::Listener::default()

@@ -91,7 +91,7 @@ impl<'a> Input<'a> {
 /// |---|---|
 /// | 0 | bit 0 session or dispatcher; 1 answers come later (completions) or at once; 2–3 trigger; 4–5 full table; 6 peers never finish; 7 two listeners |
 /// | 1 | low half: connections used; high half: limit of a source, and the time to connect |
-/// | 2 | quantum, look, fresh in a row |
+/// | 2 | quantum, look, fresh in a row; bit 6: the last listener has priority |
 /// | 3–7 | deadlines: first byte, request, write stall, idle, linger; bits 0–2 off or length, the unit is in byte 8; bits 6–7 of byte 3: slots reserved for the last listener |
 /// | 8 | unit of time (ns, ms); bytes while lingering; accept failures; pauses; congestion |
 #[derive(Debug)]
@@ -102,6 +102,7 @@ pub(super) struct Plan {
     pub(super) listeners: usize,
     pub(super) per_source: Option<u32>,
     pub(super) reserved: u32,
+    pub(super) priority: bool,
     pub(super) limit: u32,
     /// Steps of the clock are multiples of it.
     pub(super) unit: u64,
@@ -155,6 +156,7 @@ impl Plan {
             listeners: if what & 128 == 0 { 1 } else { 2 },
             per_source: [None, Some(1), Some(2), None][usize::from(table >> 4) & 3],
             reserved: u32::from(times[0] >> 6),
+            priority: share & 64 != 0,
             limit,
             unit,
             config,

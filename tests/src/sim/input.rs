@@ -61,7 +61,9 @@ impl Case {
 }
 
 fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
-    let seed = input.byte().into();
+    let seed = input.byte();
+    let priority = seed & 128 != 0;
+    let seed = seed.into();
     let interface = input.pick(&Interface::ALL);
     let bits = input.byte();
     let connections = 1 + u32::from(bits) % u32::try_from(N).unwrap_or(1);
@@ -70,6 +72,7 @@ fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
         interface,
         config: config(input, manner, connections),
         per_source: [None, None, Some(1), Some(2)][usize::from(bits >> 2 & 3)],
+        priority,
         limits: Limits {
             tcp_buffer: input.pick(&[64, 200, 1000, 64 * 1024]),
             tcp_window: input.pick(&[0, 64, 500]),

@@ -34,6 +34,18 @@ fn many<const N: usize>(config: &Config) -> (Bench, Vec<Token>) {
     (bench, tokens)
 }
 
+/// The same; the first few came through a listener that has priority.
+fn some_first<const N: usize>(config: &Config, preferred: usize) -> (Bench, Vec<Token>) {
+    let mut bench = Bench::new::<N>(config);
+    let all = bench.listener;
+    bench.listener = bench.machine.listen(None).expect("a place");
+    bench.machine.set_priority(bench.listener, preferred > 0);
+    let mut tokens: Vec<_> = (0..preferred).map(|_| bench.rest()).collect();
+    bench.listener = all;
+    tokens.extend((preferred..N).map(|_| bench.rest()));
+    (bench, tokens)
+}
+
 #[test]
 fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
     for (quantum, look, served) in [
@@ -158,6 +170,111 @@ fn a_small_client_goes_before_the_bulk_of_the_others() {
 }
 
 #[test]
+fn who_has_priority_goes_first_and_takes_turns_with_the_others() {
+    let config = Config {
+        look: u32::MAX,
+        ..Config::default()
+    };
+    let (mut bench, tokens) = some_first::<7>(&config, 3);
+    let [a, b, c, d, e, f, g] = tokens[..] else {
+        panic!("seven");
+    };
+    for token in [d, e, a, f, b, g, c] {
+        bench.ready(token, READ);
+    }
+    bench.turn();
+    let mut served = Vec::new();
+    while let Some(Action::Recv { token, .. }) = bench.poll() {
+        served.push(token);
+        bench.done(token, Op::Recv, BLOCKED);
+        // One that comes meanwhile does not keep the others from their turn.
+        if token == c {
+            bench.ready(a, READ);
+        }
+    }
+    assert_eq!(served, [a, d, b, e, c, f, a, g]);
+}
+
+#[test]
+fn a_listener_that_has_priority_accepts_first() {
+    let (mut bench, tokens) = some_first::<4>(&Config::default(), 1);
+    bench.machine.abort(tokens[3]);
+    bench.run();
+    let control = Token::new(crate::token::LISTENER_BIT | 1, 1);
+    for token in [tokens[1], tokens[2], control] {
+        bench.ready(token, READ);
+    }
+    bench.turn();
+    let first = bench.poll();
+    assert!(
+        matches!(first, Some(Action::Accept { listener, .. }) if listener == control),
+        "it was reported last: {first:?}"
+    );
+}
+
+/// Each turn is used up by one visit, and who has priority is always ready again.
+#[test]
+fn those_without_priority_are_served_every_other_time_at_least() {
+    for fresh_in_a_row in [1, 2, 8] {
+        let config = Config {
+            look: 1,
+            fresh_in_a_row,
+            ..Config::default()
+        };
+        let (mut bench, tokens) = some_first::<5>(&config, 2);
+        let others = &tokens[2..];
+        let mut last = true;
+        for lap in 0..50 {
+            for token in &tokens {
+                bench.ready(*token, READ);
+            }
+            bench.turn();
+            let Some(Action::Recv { token, .. }) = bench.poll() else {
+                panic!("lap {lap}");
+            };
+            assert_ne!(others.contains(&token), last, "{fresh_in_a_row}, lap {lap}");
+            last = others.contains(&token);
+            bench.done(token, Op::Recv, Outcome::Drained(10));
+            bench.machine.consume(token, 10);
+            assert_eq!(bench.poll(), None);
+        }
+    }
+}
+
+#[test]
+fn who_has_priority_goes_on_behind_the_others() {
+    let config = Config {
+        quantum: 1024,
+        look: u32::MAX,
+        ..Config::default()
+    };
+    let (mut bench, tokens) = some_first::<3>(&config, 1);
+    for token in &tokens {
+        bench.ready(*token, READ);
+    }
+    let [first, a, b] = tokens[..] else {
+        panic!("three");
+    };
+    assert_eq!(turn_of_endless(&mut bench), [first, a, b]);
+    bench.turn();
+    for outcome in [ENDLESS, BLOCKED, ENDLESS] {
+        let Some(Action::Recv { token, .. }) = bench.poll() else {
+            panic!("three");
+        };
+        bench.done(token, Op::Recv, outcome);
+        bench.machine.consume(token, 1024);
+    }
+    assert_eq!(bench.poll(), None);
+    bench.ready(first, READ);
+    bench.ready(a, READ);
+    assert_eq!(
+        turn_of_endless(&mut bench),
+        [a, first, b],
+        "it has its place"
+    );
+}
+
+#[test]
 fn the_longest_queue_is_known() {
     let (mut bench, tokens) = many::<8>(&Config::default());
     assert_eq!(bench.machine.stats().worst_queue, 1);
@@ -182,23 +299,35 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
         println!("seed {seed}");
         let mut random = Random(seed);
         let (quantum, k) = (256 << random.below(5), 1 + random.below(8));
-        let (mut bench, tokens) = many::<24>(&Config {
+        let config = Config {
             quantum,
             look: 256 << random.below(8),
             fresh_in_a_row: k,
             ..Config::default()
-        });
-        let visit = u64::from(2 * quantum / 256 + 4);
-        // Who waits, since which output, and how many were queued then.
-        let mut waiting: VecDeque<(Token, u64, u64)> = VecDeque::new();
+        };
+        let preferred = [0, 3][seed as usize % 2];
+        let (mut bench, tokens) = some_first::<24>(&config, preferred);
+        let visit = 2 * quantum / 256 + 4;
+        // Who waits, since which output, and for how many at most.
+        let mut waiting: VecDeque<(Token, u32, u32)> = VecDeque::new();
         let mut outputs = 0;
         for _ in 0..300 {
             for _ in 0..random.below(8) {
                 let token = tokens[random.below(24) as usize];
-                let queued = bench.machine.m.fresh.len() + bench.machine.m.continuing.len();
+                let m = &bench.machine.m;
+                let ahead = match preferred {
+                    0 => m.fresh.all().len(),
+                    _ if tokens[..preferred].contains(&token) => m.fresh.first_len(),
+                    _ => m.fresh.others_len(),
+                };
+                let visits = if bench.slot(token).queued == Queued::Continuing {
+                    m.continuing.len() * (k + 1)
+                } else {
+                    (ahead + ahead / k + 2) * (1 + u32::from(preferred > 0))
+                };
                 bench.ready(token, READ);
                 if !waiting.iter().any(|(of, ..)| *of == token) {
-                    waiting.push_back((token, outputs, u64::from(queued)));
+                    waiting.push_back((token, outputs, visits * visit));
                 }
             }
             bench.turn();
@@ -207,10 +336,9 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
                 let Some((token, op)) = asks(&action) else {
                     continue;
                 };
-                waiting.retain(|(of, since, queued)| {
-                    let bound = (queued + queued / u64::from(k) + 2) * visit;
+                waiting.retain(|(of, since, bound)| {
                     let waited = outputs - since;
-                    assert!(waited <= bound, "{of:?} waited {waited} of {bound}");
+                    assert!(waited <= *bound, "{of:?} waited {waited} of {bound}");
                     *of != token
                 });
                 match (op, random.below(4)) {

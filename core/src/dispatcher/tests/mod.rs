@@ -23,7 +23,7 @@ use crate::config::{Config, Windows};
 use crate::directions::{Directions, Trigger};
 use crate::event::{Event, Fault, FaultKind, Op, Outcome};
 use crate::output::{Action, Notice, Reason};
-use crate::slot::Slot;
+use crate::slot::{Queued, Slot};
 use crate::table::Table;
 use crate::time::Instant;
 use crate::token::Token;

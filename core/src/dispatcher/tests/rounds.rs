@@ -74,6 +74,28 @@ fn everybody_who_waited_has_been_served_however_many_come() {
     }
 }
 
+/// Who has priority passes those who wait, and is not taken for them.
+#[test]
+fn it_is_not_over_while_those_without_priority_wait() {
+    let (mut bench, tokens) = endless(8);
+    let (preferred, others) = tokens.split_at(4);
+    for token in others {
+        bench.ready(*token, READ);
+    }
+    bench.machine.set_priority(bench.listener, true);
+    let round = bench.machine.round();
+    let mut served = vec![];
+    while !others.iter().all(|token| served.contains(token)) {
+        assert!(!bench.machine.is_round_over(round), "after {served:?}");
+        for token in preferred {
+            bench.ready(*token, READ);
+        }
+        served.extend(turn(&mut bench));
+        assert!(served.len() < 200, "somebody starves");
+    }
+    assert!(bench.machine.is_round_over(round));
+}
+
 #[test]
 fn it_is_not_over_while_one_waits() {
     let (mut bench, tokens) = endless(8);

@@ -267,7 +267,7 @@ pub(super) fn snapshot(bench: &Bench) -> String {
     let queues = (
         &m.timers,
         &m.free,
-        &m.fresh,
+        m.fresh.all(),
         &m.continuing,
         &m.visit,
         &m.turn,
@@ -280,6 +280,8 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         m.listening,
         m.unix_peers,
         m.stop_at,
+        m.priorities,
+        m.others_next,
     );
     format!("{tables:?} {queues:?} {facts:?}")
 }

@@ -59,6 +59,8 @@ pub struct Setup {
     pub config: Config,
     /// Connections from one address, for [`Session::listen`].
     pub per_source: Option<u32>,
+    /// Whether those who come go before those to whom the handler connects, for [`Session::set_priority`].
+    pub priority: bool,
     /// The kernel's. Its descriptors are the session's alone; the peers have theirs.
     pub limits: Limits,
     /// Connections that the listener holds, and one more; further ones wait outside.
@@ -81,6 +83,7 @@ impl Default for Setup {
             interface: Interface::Readiness(Trigger::Level),
             config: Config::default(),
             per_source: None,
+            priority: false,
             limits: Limits::default(),
             backlog: 16,
             faults: Faults::none(),
@@ -206,6 +209,7 @@ impl<'m, H: Handler> World<'m, H> {
             panic!("a world needs two descriptors at least");
         };
         if let Ok(token) = session.listen(setup.per_source) {
+            session.set_priority(token, setup.priority);
             driver.adopt(token, listener);
         }
         let echo = setup.echo.then(|| {

@@ -39,6 +39,7 @@ parts!(SETUP: Setup {
     interface,
     config,
     per_source,
+    priority,
     limits,
     backlog,
     noise,

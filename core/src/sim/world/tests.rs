@@ -166,6 +166,7 @@ fn everything_ends_and_no_law_is_broken() {
             let setup = Setup {
                 config,
                 per_source: random.one_in(3).then_some(2),
+                priority: seed % 2 == 0,
                 backlog: random.below(4) as usize,
                 limits: Limits {
                     tcp_buffer: 1024,

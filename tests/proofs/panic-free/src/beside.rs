@@ -58,6 +58,11 @@ pub fn reserve_slots(m: &mut Dispatcher<'_>, listener: Token, slots: u32) {
 }
 
 #[unsafe(no_mangle)]
+pub fn set_priority(m: &mut Dispatcher<'_>, listener: Token, priority: bool) {
+    m.set_priority(listener, priority);
+}
+
+#[unsafe(no_mangle)]
 pub fn round(m: &Dispatcher<'_>, before: Round) -> (Round, bool) {
     (m.round(), m.is_round_over(before))
 }
