@@ -305,7 +305,7 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
             fresh_in_a_row: k,
             ..Config::default()
         };
-        let preferred = [0, 3][seed as usize % 2];
+        let preferred = if seed % 2 == 0 { 0 } else { 3 };
         let (mut bench, tokens) = some_first::<24>(&config, preferred);
         let visit = 2 * quantum / 256 + 4;
         // Who waits, since which output, and for how many at most.

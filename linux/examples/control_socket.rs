@@ -1,0 +1,250 @@
+//! A control socket: lines from whoever looks after a device, and notices to them.
+//! `cargo run -p linux --example control_socket -- --help`
+//!
+//! The socket with which one finds out what is wrong must answer when everything is wrong: when every place is taken, and
+//! when everybody has something to do. So those who come by a Unix socket have places that are kept for them
+//! ([`Listen::reserved`]), and go first ([`Listen::priority`]). Whoever comes by TCP says the same lines, and waits.
+//!
+//! In C, a signal handler that does more than set a flag is a bug, and a flag is seen only when `epoll_wait()` comes back.
+//! Here a thread waits for signals and wakes the loop through an eventfd ([`Waker`]); the handler is told like of any other
+//! descriptor ([`Server::watch`]), between two visits, where it may do what it likes.
+//!
+//! There is no timer wheel, and no tick to miss: a timer of each connection ([`Conn::set_timer`]), and free ones
+//! ([`Connections::set_interval`]).
+
+mod common;
+
+use common::Failure;
+use core::fmt::Write;
+use core::str;
+use core::time::Duration;
+use heapless::String;
+use lexopt::ValueExt;
+use signal_hook::consts::{SIGHUP, SIGUSR1};
+use signal_hook::iterator::Signals;
+use static_cell::ConstStaticCell;
+use std::{fs, thread};
+use tidegate::framing::{Framed, Lines, OnError, Scan};
+use tidegate::{
+    Address, Config, Conn, Connections, Directions, Handler, Listen, Memory, PerSource, Server,
+    Token, Waker,
+};
+
+const HELP: &str = "\
+Usage: control_socket [OPTION]...
+A control socket in memory of a fixed size: 16 connections, of which 2 are kept for each Unix socket. It knows these lines:
+
+  status          what there is
+  wait SECONDS    says 'done' after that time, once
+  every SECONDS   has everybody told the status each time that so much has passed; 0: never
+  quit            ends
+
+SIGHUP puts 'every' back as it was in the beginning, and SIGUSR1 asks for the status. Everybody is told of both.
+
+  --listen ADDR    unix:/path, IP:PORT or [IPV6]:PORT; may be given several times [unix:control.sock]
+  --every SECONDS  as above [0]
+  --help, -h       print this, and end
+
+Try it: socat READLINE UNIX-CONNECT:control.sock
+";
+
+/// Bytes of the longest line, and of the longest answer.
+const LINES: Lines = Lines::new(80);
+const ANSWER: usize = 160;
+/// A day: nobody waits longer.
+const LONGEST: u64 = 86_400;
+/// The free timer that tells the status.
+const STATUS: u32 = 0;
+
+// All there ever is: 45 KiB.
+type ControlMemory = Memory<16, 256, 2048, Scan>;
+const _: () = assert!(ControlMemory::SIZE <= 45 * 1024 && LINES.max_frame() <= 256);
+static MEMORY: ConstStaticCell<ControlMemory> = ConstStaticCell::new(ControlMemory::new());
+
+fn main() -> Result<(), Failure> {
+    let mut every = 0;
+    let listen = common::arguments(HELP, "unix:control.sock", |name, parser| {
+        let known = name == "every";
+        if known {
+            every = parser
+                .value()?
+                .parse_with(|text| seconds(text.as_bytes()))?;
+        }
+        Ok(known)
+    });
+    let signals: &Woken = Box::leak(Box::new(Woken::new()?)); // for as long as the program runs
+    let handler = Control {
+        lines: Framed::new(LINES, OnError::Skip),
+        signals,
+        every,
+        heard: 0,
+        unknown: 0,
+        reloads: 0,
+        missed: 0,
+    };
+    // Who listens for notices may say nothing for long. Whether a peer on the internet is still there, keepalive tells.
+    let config = Config {
+        first_byte: None,
+        idle: None,
+        ..Config::default()
+    };
+    let mut server = Server::new(MEMORY.take(), &config, handler)?;
+    server.watch(&signals.reload, Directions::READ)?;
+    server.watch(&signals.status, Directions::READ)?;
+    repeat(&mut server.connections(), every);
+    let mut taken = Signals::new([SIGHUP, SIGUSR1])?;
+    thread::spawn(move || taken.forever().for_each(|signal| signals.wake(signal)));
+
+    // Those by Unix sockets go first; the others are listened to as in every example.
+    let (unix, internet): (Vec<_>, Vec<_>) =
+        (listen.into_iter()).partition(|text| text.starts_with("unix:"));
+    let paths: Vec<_> = unix
+        .iter()
+        .filter_map(|text| text.strip_prefix("unix:"))
+        .collect();
+    for path in &paths {
+        let listener = Listen {
+            reserved: 2,
+            priority: true,
+            ..Listen::on(Address::Unix(path))
+        };
+        let opened = server.listen(&listener);
+        opened.map_err(|why| format!("cannot listen on unix:{path}: {why}"))?;
+        println!("listening on unix:{path}");
+    }
+    let served = common::serve(&mut server, &internet, PerSource::Auto);
+    paths.iter().for_each(|path| drop(fs::remove_file(path)));
+    served
+}
+
+/// What wakes the loop for each of the signals. An eventfd counts: none is lost, however late it is asked.
+struct Woken {
+    reload: Waker,
+    status: Waker,
+}
+
+impl Woken {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            reload: Waker::new()?,
+            status: Waker::new()?,
+        })
+    }
+
+    fn wake(&self, signal: i32) {
+        match signal {
+            SIGHUP => self.reload.wake(),
+            _ => self.status.wake(),
+        }
+    }
+}
+
+struct Control {
+    lines: Framed<Lines>,
+    signals: &'static Woken,
+    /// As it was in the beginning.
+    every: u64,
+    heard: u64,
+    unknown: u64,
+    reloads: u64,
+    /// Notices for which somebody had no room.
+    missed: u64,
+}
+
+impl Handler for Control {
+    type State = Scan;
+
+    fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
+        while conn.reserve(ANSWER).is_ok()
+            && let Some(line) = self.lines.next(conn, scan)
+        {
+            self.heard += 1;
+            let mut words = line.split(|byte| *byte == b' ');
+            let said = match (words.next(), words.next().map(seconds), words.next()) {
+                (Some(b"status"), None, None) => self.status(conn.all()),
+                (Some(b"quit"), None, None) => return conn.finish(),
+                (Some(b"wait"), Some(Ok(after)), None) => {
+                    conn.set_timer(Duration::from_secs(after));
+                    continue;
+                }
+                (Some(b"every"), Some(Ok(period)), None) => {
+                    repeat(conn.all(), period);
+                    text("ok\n")
+                }
+                (Some(b"wait" | b"every"), Some(Err(why)), None) => text(why),
+                _ => {
+                    self.unknown += 1;
+                    text("unknown; say status, wait SECONDS, every SECONDS or quit\n")
+                }
+            };
+            let _ = conn.send(said.as_bytes()); // there is room
+        }
+    }
+
+    /// Of a connection, after `wait`.
+    fn timer(&mut self, conn: &mut Conn<'_>, _: &mut Scan) {
+        if conn.send(b"done\n").is_err() {
+            self.missed += 1;
+        }
+    }
+
+    /// Of nobody in particular, after `every`.
+    fn tick(&mut self, all: &mut Connections<'_>, _: u32, _: u64) {
+        let said = self.status(all);
+        self.notify(all, &said);
+    }
+
+    /// A signal came, or several.
+    fn ready(&mut self, all: &mut Connections<'_>, _: Token, _: Directions) {
+        let (reloads, asked) = (self.signals.reload.take(), self.signals.status.take());
+        if reloads > 0 {
+            self.reloads += reloads;
+            repeat(all, self.every);
+            self.notify(all, "notice: reloaded\n");
+        }
+        if asked > 0 {
+            let said = self.status(all);
+            self.notify(all, &said);
+        }
+    }
+}
+
+impl Control {
+    fn notify(&mut self, all: &mut Connections<'_>, said: &str) {
+        self.missed += u64::from(all.send_all(said.as_bytes()));
+    }
+
+    fn status(&self, all: &Connections<'_>) -> String<ANSWER> {
+        let mut said = String::new();
+        // The numbers would have to be of twenty digits each not to fit.
+        let _ = writeln!(
+            said,
+            "status: {} connections, {} lines, {} unknown, {} too long, {} reloads, {} notices missed",
+            all.tokens().count(),
+            self.heard,
+            self.unknown,
+            self.lines.errors(),
+            self.reloads,
+            self.missed,
+        );
+        said
+    }
+}
+
+/// Has the status told so often.
+fn repeat(all: &mut Connections<'_>, seconds: u64) {
+    match seconds {
+        0 => all.cancel_timer(STATUS),
+        _ => drop(all.set_interval(STATUS, Duration::from_secs(seconds))), // there are more than one
+    }
+}
+
+fn seconds(word: &[u8]) -> Result<u64, &'static str> {
+    let number = str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+    let number = number.filter(|seconds| *seconds <= LONGEST);
+    number.ok_or("not a number of seconds; at most 86400\n")
+}
+
+fn text(said: &str) -> String<ANSWER> {
+    said.try_into().unwrap_or_default()
+}
