@@ -217,6 +217,9 @@ fn gaps(max: usize, stream: &[u8]) {
             "no more than a message is held"
         );
     }
+    let (mut last, mut left, mut ended) = (gap, busy.clone(), looked.clone());
+    take(&framing, &mut last, &mut left, &mut ended, Instant::NEVER);
+    assert!(left.is_empty());
     for (progress, window, found) in [
         (&mut gap, &mut busy, &mut looked),
         (&mut other, &mut idle, &mut slept),
@@ -244,4 +247,5 @@ fn gaps(max: usize, stream: &[u8]) {
         .collect();
     assert_eq!(looked, expected, "looked at all the time");
     assert_eq!(slept, expected, "looked at when bytes came");
+    assert_eq!(ended, expected, "the peer has finished");
 }

@@ -2,6 +2,7 @@
 
 use super::{Decoded, Decoder, EncodeError, Encoder, FrameError};
 use crate::session::{Conn, SendError};
+use crate::time::Instant;
 use core::fmt;
 
 /// What to do about a frame that is no message.
@@ -67,6 +68,9 @@ impl<F: Decoder> Framed<F> {
     ///
     /// It is consumed at once. A handler whose answer must fit first says `conn.reserve(longest_answer)` before.
     ///
+    /// Where silence ends a message ([`Decoder::due`]), the timer of the connection is set for it and is the framing's;
+    /// [`Handler::timer`](crate::Handler::timer), which calls `readable` unless it is written, has to come here again.
+    ///
     /// Work: that of the decoder, for each byte that is new; what is skipped is consumed on the way.
     pub fn next<'a>(
         &mut self,
@@ -94,7 +98,12 @@ impl<F: Decoder> Framed<F> {
     ) -> Option<Result<&'a [u8], FrameError>> {
         loop {
             let data = conn.data();
-            match self.framing.decode(progress, data, conn.now()) {
+            let now = if conn.has_ended() {
+                Instant::NEVER
+            } else {
+                conn.now()
+            };
+            match self.framing.decode(progress, data, now) {
                 Decoded::Message { message, frame } => {
                     conn.consume(frame);
                     return Some(Ok(data.get(message).unwrap_or(&[])));
@@ -104,7 +113,12 @@ impl<F: Decoder> Framed<F> {
                     return Some(Err(error));
                 }
                 // A decoder that skips nothing would be asked for ever.
-                Decoded::Skipped(0) | Decoded::Incomplete => return None,
+                Decoded::Skipped(0) | Decoded::Incomplete => {
+                    if let Some(due) = self.framing.due(progress) {
+                        conn.set_timer(due.since(conn.now()));
+                    }
+                    return None;
+                }
                 Decoded::Skipped(n) => conn.consume(n),
             }
         }

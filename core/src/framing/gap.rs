@@ -7,12 +7,44 @@ use core::time::Duration;
 /// Messages that end when nothing has come for a while, as in Modbus RTU: three and a half characters (*MODBUS over Serial
 /// Line* 1.02, section 2.5.1.1).
 ///
-/// The bytes themselves do not tell their end, so somebody must look again when the time has passed:
-/// [`IdleGap::due`] tells when; a timer of the connection set to it calls whatever calls `next`. The time of bytes is that
-/// of the turn in which they were received: a loop that is held up for longer than a gap takes two messages for one, or
-/// one for two. Their own check sums find that out.
+/// The bytes themselves do not tell their end, so somebody must look again when the time has passed: [`Framed`] sets the
+/// timer of the connection for that, and [`Handler::timer`](crate::Handler::timer) calls `readable` unless it is written.
+/// A handler is written as for any other framing, but that the peer's end is an end of a message, too:
+///
+/// ```
+/// use core::time::Duration;
+/// use tidegate_core::framing::{Framed, Gap, IdleGap, OnError};
+/// use tidegate_core::{Conn, Handler};
+///
+/// const REQUESTS: IdleGap = IdleGap::new(Duration::from_millis(4), 256); // 9600 bits a second
+///
+/// struct Slave(Framed<IdleGap>);
+///
+/// impl Handler for Slave {
+///     type State = Gap;
+///     fn readable(&mut self, conn: &mut Conn<'_>, gap: &mut Gap) {
+///         while conn.reserve(256).is_ok()
+///             && let Some(request) = self.0.next(conn, gap)
+///         {
+///             let _ = self.0.send(conn, request);
+///         }
+///     }
+///     fn ended(&mut self, conn: &mut Conn<'_>, gap: &mut Gap) {
+///         self.readable(conn, gap);
+///         conn.finish();
+///     }
+/// }
+///
+/// let handler = Slave(Framed::new(REQUESTS, OnError::Skip));
+/// # let _ = handler;
+/// ```
+///
+/// The time of bytes is that of the turn in which the handler was shown them: a loop that is held up for longer than a gap
+/// takes two messages for one, or one for two. Their own check sums find that out.
 ///
 /// Work: constant for each call.
+///
+/// [`Framed`]: super::Framed
 #[derive(Clone, Copy, Debug)]
 pub struct IdleGap {
     gap: u64,
@@ -27,20 +59,11 @@ impl IdleGap {
         Self { gap, max }
     }
 
-    /// The longest frame: there is nothing around a message.
+    /// What must fit into the receive window: the longest message and a byte more, as a full window is taken for too long
+    /// a message before the gap can tell that it is none.
     #[must_use]
     pub const fn max_frame(&self) -> usize {
-        self.max
-    }
-
-    /// When to look again even if nothing comes; `None` if no message has begun.
-    #[must_use]
-    pub const fn due(&self, progress: &Gap) -> Option<Instant> {
-        if progress.seen > 0 {
-            Some(progress.last.plus_nanos(self.gap))
-        } else {
-            None
-        }
+        self.max.saturating_add(1)
     }
 }
 
@@ -48,7 +71,8 @@ impl Decoder for IdleGap {
     type Progress = Gap;
 
     fn decode(&self, progress: &mut Gap, data: &[u8], now: Instant) -> Decoded {
-        let silent = now.nanos_since(progress.last) >= self.gap;
+        let ended = now == Instant::NEVER;
+        let silent = !ended && now.nanos_since(progress.last) >= self.gap;
         let seen = (progress.seen as usize).min(data.len());
         if seen > 0 && silent {
             *progress = Gap::default();
@@ -57,26 +81,35 @@ impl Decoder for IdleGap {
                 frame: seen,
             };
         }
-        if data.len() == seen {
+        let frame = data.len();
+        if frame == seen && (seen == 0 || !ended) {
             return Decoded::Incomplete;
         }
         let skipping = progress.skipping && !silent;
-        let too_long = !skipping && data.len() > self.max;
+        let too_long = !skipping && frame > self.max;
         *progress = Gap {
             last: now,
-            seen: u32::try_from(data.len()).unwrap_or(u32::MAX),
+            seen: u32::try_from(frame).unwrap_or(u32::MAX),
             skipping: skipping || too_long,
         };
-        if !progress.skipping {
-            return Decoded::Incomplete;
+        if progress.skipping {
+            progress.seen = 0;
         }
-        progress.seen = 0;
-        let (error, frame) = (FrameError::TooLong { max: self.max }, data.len());
-        if too_long {
-            Decoded::Error { error, frame }
-        } else {
-            Decoded::Skipped(frame)
+        let error = FrameError::TooLong { max: self.max };
+        match (too_long, skipping) {
+            (true, _) => Decoded::Error { error, frame },
+            (false, true) => Decoded::Skipped(frame),
+            (false, false) if ended => {
+                *progress = Gap::default();
+                let message = 0..frame;
+                Decoded::Message { message, frame }
+            }
+            (false, false) => Decoded::Incomplete,
         }
+    }
+
+    fn due(&self, progress: &Gap) -> Option<Instant> {
+        (progress.seen > 0).then(|| progress.last.plus_nanos(self.gap))
     }
 }
 

@@ -89,8 +89,15 @@ pub trait Decoder {
     /// What is remembered of an incomplete message, for each connection. A new one at the start of a stream.
     type Progress: Default;
 
-    /// Looks at `data`, which begins where a message begins or where the last call left off, at the time `now`.
+    /// Looks at `data`, which begins where a message begins or where the last call left off, at the time `now`:
+    /// [`Instant::NEVER`] when the peer has finished, so nothing comes any more.
     fn decode(&self, progress: &mut Self::Progress, data: &[u8], now: Instant) -> Decoded;
+
+    /// When to look again even if nothing comes, for a framing that silence is a part of. By default `None`: never.
+    fn due(&self, progress: &Self::Progress) -> Option<Instant> {
+        let _ = progress;
+        None
+    }
 }
 
 /// What a [`Decoder`] found at the front of the data. All positions are in bytes from the start of it.

@@ -347,3 +347,29 @@ fn after_a_message_too_long_the_next_gap_counts() {
     let said: [(u64, &[u8]); 3] = [(100, b"abcde"), (104, b"next"), (120, b"")];
     assert_eq!(heard(&framing, &said).0, [too_long(4), ok(b"next")]);
 }
+
+#[test]
+fn the_end_of_the_peer_ends_a_message() {
+    let framing = IdleGap::new(Duration::from_millis(4), 4);
+    let end = u64::MAX / 1_000_000 + 1;
+    let at_end = |said: &[(u64, &[u8])]| {
+        let (mut gap, mut window, mut found) = (Gap::default(), Vec::new(), Found::new());
+        for (millis, bytes) in said {
+            let now = Instant::from_nanos(millis.saturating_mul(1_000_000));
+            window.extend_from_slice(bytes);
+            take(&framing, &mut gap, &mut window, &mut found, now);
+        }
+        assert_eq!(
+            (window.len(), framing.due(&gap)),
+            (0, None),
+            "nothing is left"
+        );
+        found
+    };
+    assert_eq!(at_end(&[(100, b"abc"), (end, b"")]), [ok(b"abc")]);
+    assert_eq!(at_end(&[(100, b"abc"), (end, b"d")]), [ok(b"abcd")]);
+    assert_eq!(at_end(&[(end, b"abc")]), [ok(b"abc")]);
+    assert_eq!(at_end(&[(100, b"abc"), (end, b"de")]), [too_long(4)]);
+    assert_eq!(at_end(&[(100, b"abcde"), (end, b"fg")]), [too_long(4)]);
+    assert_eq!(at_end(&[(end, b"")]), []);
+}

@@ -7,7 +7,7 @@ use crate::dispatcher::calls::Info;
 use crate::dispatcher::connect::ConnectError;
 use crate::event::Peer;
 use crate::output::Span;
-use crate::slot::{Cursors, HEARS_ON};
+use crate::slot::{Cursors, Flags, HEARS_ON};
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
@@ -325,6 +325,12 @@ impl Conn<'_> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.all.machine.now()
+    }
+
+    /// Whether the peer has sent its last byte.
+    pub(crate) fn has_ended(&self) -> bool {
+        let slot = self.all.machine.slots.at(self.all.own);
+        self.info.is_none() && slot.flags.has(Flags::ENDED)
     }
 
     /// Every live connection, this one too.

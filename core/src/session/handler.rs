@@ -77,9 +77,9 @@ pub trait Handler {
         conn.finish();
     }
 
-    /// Its timer is due, set by [`Conn::set_timer`]. Does nothing by default.
+    /// Its timer is due, set by [`Conn::set_timer`] or by a framing that waits for silence. Calls `readable` by default.
     fn timer(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
-        let _ = (conn, state);
+        self.readable(conn, state);
     }
 
     /// It is gone. `conn` still tells who it was; nothing can be sent to it, only to others. Of one that we wanted to

@@ -1,7 +1,7 @@
 //! The framings over a connection. That of COBS is a crate's: what it holds is its business, and the fuzz target's.
 
 use tidegate_core::framing::{
-    Delimiter, FixedLength, FrameError, Framed, Gap, IdleGap, LengthPrefix, Lines, Scan,
+    Decoder, Delimiter, FixedLength, FrameError, Framed, Gap, IdleGap, LengthPrefix, Lines, Scan,
     SendFrameError, Skip,
 };
 use tidegate_core::{Conn, Instant};
