@@ -55,7 +55,7 @@ pub enum Outcome {
     /// many bytes wait in the kernel. `Connect`: it is connected. Elsewhere the number means nothing.
     Complete(u32),
     /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked;
-    /// `Connect`: the kernel is at it.
+    /// `Connect`: the kernel is at it. `Shutdown`: there is no end to send, and nothing to wait for.
     Drained(u32),
     /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
     Accepted(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Option<SocketAddr>),
@@ -163,15 +163,20 @@ pub enum Peer {
     ///
     /// [`Destination::Registered`]: crate::Destination::Registered
     Registered(u32),
+    /// A stream that is no socket, by the number that it was given: [`Destination::Stream`].
+    ///
+    /// [`Destination::Stream`]: crate::Destination::Stream
+    Stream(u32),
 }
 
 impl fmt::Display for Peer {
-    /// `127.0.0.1:51234`, `[::1]:51234`, `unix#3`, `destination#0`.
+    /// `127.0.0.1:51234`, `[::1]:51234`, `unix#3`, `destination#0`, `stream#0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => write!(f, "{address}"),
             Self::Unix(number) => write!(f, "unix#{number}"),
             Self::Registered(number) => write!(f, "destination#{number}"),
+            Self::Stream(number) => write!(f, "stream#{number}"),
         }
     }
 }

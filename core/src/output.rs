@@ -79,6 +79,9 @@ pub enum Action {
         trigger: Trigger,
     },
     /// Shut the sending side down (`SHUT_WR`): the peer will read its end.
+    ///
+    /// Of a stream that has no such end (a terminal, a pipe): `Drained` if nothing that was sent is on its way any more, so
+    /// that it can be closed at once; `Complete` if closing now could cut off what is: then that has the time of lingering.
     Shutdown {
         /// The connection.
         token: Token,

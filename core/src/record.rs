@@ -1,6 +1,7 @@
 //! [`Record`]: what the machine seldom needs to know of a connection, in one cache line of its own.
 
 use crate::destination::Destination;
+use crate::directions::Directions;
 use crate::event::Peer;
 use crate::queue::{Link, NONE};
 use crate::time::Instant;
@@ -23,8 +24,9 @@ pub(crate) struct Record {
     pub(crate) acknowledged: u32,
     /// Of an IPv6 address.
     scope: u32,
-    /// IPv4 in the first four bytes; of a Unix peer, its number.
+    /// IPv4 in the first four bytes; of a peer without an address, its number.
     address: [u8; 16],
+    /// Of a stream that is no socket, the bits of its directions.
     port: u16,
     family: Family,
     /// Index of the listener that accepted it; [`OUTBOUND`]: none did.
@@ -42,6 +44,7 @@ enum Family {
     V6,
     Unix,
     Registered,
+    Stream,
 }
 
 impl Record {
@@ -73,6 +76,10 @@ impl Record {
                 record.family = Family::Registered;
                 record.put_four(number.to_ne_bytes());
             }
+            Peer::Stream(number) => {
+                record.family = Family::Stream;
+                record.put_four(number.to_ne_bytes());
+            }
             Peer::Inet(address) => {
                 record.port = address.port();
                 match address {
@@ -94,6 +101,9 @@ impl Record {
     /// A connection that is to be made, for another one or for nobody. It is opened at no time yet.
     pub(crate) fn connecting(to: Destination, origin: Option<Token>) -> Self {
         let mut record = Self::open(to.peer(), OUTBOUND, Instant::NEVER);
+        if let Destination::Stream { directions, .. } = to {
+            record.port = u16::try_from(directions.bits()).unwrap_or(0);
+        }
         if let Some(origin) = origin {
             record.chain = Link {
                 prev: origin.slot(),
@@ -123,7 +133,19 @@ impl Record {
         match self.peer() {
             Peer::Inet(address) if self.is_outbound() => Some(Destination::Inet(address)),
             Peer::Registered(number) if self.is_outbound() => Some(Destination::Registered(number)),
-            Peer::Inet(_) | Peer::Unix(_) | Peer::Registered(_) => None,
+            Peer::Stream(number) if self.is_outbound() => Some(Destination::Stream {
+                number,
+                directions: self.directions(),
+            }),
+            Peer::Inet(_) | Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_) => None,
+        }
+    }
+
+    /// What it can do: both, unless it is a stream that is no socket.
+    pub(crate) const fn directions(&self) -> Directions {
+        match self.family {
+            Family::Stream => Directions::of_bits(self.port as u32),
+            Family::V4 | Family::V6 | Family::Unix | Family::Registered => Directions::BOTH,
         }
     }
 
@@ -141,6 +163,7 @@ impl Record {
         match self.family {
             Family::Unix => Peer::Unix(u32::from_ne_bytes(self.four())),
             Family::Registered => Peer::Registered(u32::from_ne_bytes(self.four())),
+            Family::Stream => Peer::Stream(u32::from_ne_bytes(self.four())),
             Family::V4 => Peer::Inet(SocketAddrV4::new(self.four().into(), self.port).into()),
             Family::V6 => {
                 let ip = Ipv6Addr::from(self.address);
@@ -150,7 +173,7 @@ impl Record {
     }
 
     /// Whether a short transfer ends what is there: true of TCP, not of Unix streams (they end one at each passed
-    /// descriptor), nor of what a program registered.
+    /// descriptor) and terminals (at each line, and wherever their buffers end), nor of what a program registered.
     pub(crate) const fn is_tcp(&self) -> bool {
         matches!(self.family, Family::V4 | Family::V6)
     }
@@ -159,7 +182,7 @@ impl Record {
     /// connect to.
     pub(crate) fn source(&self) -> Option<u64> {
         match self.peer() {
-            Peer::Unix(_) | Peer::Registered(_) => None,
+            Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_) => None,
             Peer::Inet(_) if self.is_outbound() => None,
             Peer::Inet(address) => Some(source_of(address.ip())),
         }
@@ -184,7 +207,11 @@ mod tests {
             let peer = Peer::Inet(text.parse().expect("an address"));
             assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
         }
-        for peer in [Peer::Unix(0xdead_beef), Peer::Registered(u32::MAX)] {
+        for peer in [
+            Peer::Unix(0xdead_beef),
+            Peer::Registered(u32::MAX),
+            Peer::Stream(1 << 31),
+        ] {
             assert_eq!(Record::open(peer, 3, Instant::ZERO).peer(), peer);
         }
     }
@@ -207,7 +234,16 @@ mod tests {
     #[test]
     fn an_outbound_connection_knows_its_origin_and_counts_for_no_source() {
         let to = Destination::Inet("10.0.0.1:1".parse().expect("an address"));
-        for to in [to, Destination::Registered(7)] {
+        let stream = |directions| Destination::Stream {
+            number: 7,
+            directions,
+        };
+        for to in [
+            to,
+            Destination::Registered(7),
+            stream(Directions::READ),
+            stream(Directions::BOTH),
+        ] {
             for origin in [None, Some(Token::new(0, 1)), Some(Token::new(5, u32::MAX))] {
                 let record = Record::connecting(to, origin);
                 assert_eq!(record.origin(), origin);

@@ -75,6 +75,7 @@ fn a_fault() {
 fn a_peer() {
     says(Peer::Unix(3), "unix#3");
     says(Peer::Registered(0), "destination#0");
+    says(Peer::Stream(2), "stream#2");
     let address = SocketAddr::from(([10, 0, 0, 1], 80));
     says(Peer::Inet(address), "10.0.0.1:80");
     let address = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80));

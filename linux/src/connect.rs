@@ -126,7 +126,7 @@ impl Registered {
         let family = match to {
             Destination::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
             Destination::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
-            Destination::Registered(_) => AddressFamily::UNIX,
+            Destination::Registered(_) | Destination::Stream { .. } => AddressFamily::UNIX,
         };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None);
@@ -138,6 +138,8 @@ impl Registered {
                 Some(path) => net::connect(&socket, path),
                 None => Err(Errno::INVAL),
             },
+            // Those are opened, not connected.
+            Destination::Stream { .. } => Err(Errno::INVAL),
         };
         match done.map_err(errno::connect) {
             Ok(()) => {

@@ -8,9 +8,11 @@ use crate::errno;
 use crate::error::{CallError, StartError};
 use crate::listen::{Listen, ListenError};
 use crate::memory::Memory;
+use crate::serial::{Lines, Serial, SerialError};
 use crate::socket;
 use crate::sockets::{NO_SOCKET, Sockets};
 use crate::stop::{Stop, StopHandle};
+use crate::stream::{AttachError, Stream};
 use crate::watch::{self, WatchError};
 use core::fmt;
 use core::net::SocketAddr;
@@ -21,7 +23,7 @@ use rustix::net;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
     Action, Config, ConnectError, Connections, Destination, Directions, Event, Handler, Instant,
-    Op, Outcome, Session, Spinning, Stats, Token, Trigger,
+    Op, Outcome, Session, Span, Spinning, Stats, Token, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -33,6 +35,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     backend: B,
     sockets: Sockets<'m>,
     registered: Registered,
+    lines: Lines,
     stop: Stop,
     /// Wishes to stop so far.
     stops: u64,
@@ -99,6 +102,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             backend,
             sockets: Sockets::new(connections),
             registered: Registered::new(),
+            lines: Lines::new(),
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,
@@ -206,6 +210,49 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// [`DestinationError`].
     pub fn destination(&mut self, path: &str) -> Result<Destination, DestinationError> {
         self.registered.add(path)
+    }
+
+    /// Registers a serial line. It is opened when it is connected to, by [`connect`](Self::connect) or by a handler, and each
+    /// time anew; opened or not, that is told as of any connection. Its [`Peer`](tidegate_core::Peer) is a `Stream` with the
+    /// number that it has among the lines.
+    ///
+    /// A line is often silent for long: [`Config::idle`] would close it.
+    ///
+    /// # Errors
+    ///
+    /// [`SerialError`].
+    pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
+        self.lines.add(serial)
+    }
+
+    /// Makes a connection of a stream that is open and no socket: an end of a pipe, a terminal. The handler is told
+    /// [`opened`](Handler::opened) in the next turn, and knows it by `number`, its [`Peer`](tidegate_core::Peer). It is made
+    /// non-blocking and close-on-exec.
+    ///
+    /// - An end of a pipe goes one way: see [`Destination::Stream`]. What is written to a pipe that nobody reads raises
+    ///   SIGPIPE, which only the program can ignore; those that begin in Rust's `main` do.
+    /// - Non-blocking is not the descriptor but what it was opened as (`open(2)`), so everybody who has it from the same place
+    ///   meets it, a child or a shell: give it one of its own.
+    /// - A terminal is taken with the settings it has; [`serial`](Self::serial) sets them.
+    /// - There is no end of ours that could be told on a stream of both ways: [`finish`](tidegate_core::Conn::finish) closes
+    ///   it, and what the line has not taken by then has [`Config::linger`] for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`]; the descriptor is closed then, unless it is a standard stream.
+    pub fn attach(
+        &mut self,
+        descriptor: impl Into<OwnedFd>,
+        number: u32,
+    ) -> Result<Token, AttachError> {
+        let (stream, directions) = Stream::of(descriptor.into())?;
+        if !self.sockets.has_room_for_stream() {
+            return Err(AttachError::Full);
+        }
+        let to = Destination::Stream { number, directions };
+        let token = self.session.connect(to).map_err(AttachError::Connect)?;
+        let kept = self.sockets.put_stream(token, stream);
+        kept.map(|()| token).map_err(|_| AttachError::Full)
     }
 
     /// Sets what outbound connections are like from now on.
@@ -361,7 +408,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                         let into = self.session.receive_into(token, into);
                         self.backend.receive(token, socket, into)
                     }
-                    None => NO_SOCKET,
+                    None => self.read(token, into),
                 };
                 self.session
                     .handle_event(now, done(token, Op::Recv, outcome));
@@ -372,7 +419,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                         let from = self.session.send_from(token, from);
                         self.backend.send(token, socket, from)
                     }
-                    None => Some(NO_SOCKET),
+                    None => Some(self.write(token, from)),
                 };
                 if let Some(outcome) = outcome {
                     self.session
@@ -398,11 +445,17 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 self.answer(now, token, Op::Connect, outcome);
             }
             Action::Shutdown { token } => {
-                let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down);
+                let outcome = match self.sockets.stream(token) {
+                    Some(stream) => stream.shut_down(),
+                    None => self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down),
+                };
                 self.answer(now, token, Op::Shutdown, outcome);
             }
             Action::Unsent { token } => {
-                let outcome = self.sockets.get(token).map_or(NO_SOCKET, socket::unsent);
+                let outcome = match self.sockets.stream(token) {
+                    Some(stream) => stream.unsent(),
+                    None => self.sockets.get(token).map_or(NO_SOCKET, socket::unsent),
+                };
                 self.answer(now, token, Op::Unsent, outcome);
             }
             Action::Close { token, reset } => {
@@ -434,9 +487,48 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.session.handle_event(now, done(token, op, outcome));
     }
 
+    /// Receives from a stream that is no socket.
+    #[cold]
+    fn read(&mut self, token: Token, into: Span) -> Outcome {
+        match self.sockets.stream(token) {
+            Some(stream) => {
+                let transfer = stream.receive(self.session.receive_into(token, into));
+                Outcome::of_receive(transfer, into.len)
+            }
+            None => NO_SOCKET,
+        }
+    }
+
+    /// Sends to one.
+    #[cold]
+    fn write(&self, token: Token, from: Span) -> Outcome {
+        match self.sockets.stream(token) {
+            Some(stream) => {
+                let transfer = stream.send(self.session.send_from(token, from));
+                Outcome::of_send(transfer, from.len)
+            }
+            None => NO_SOCKET,
+        }
+    }
+
+    /// Opens one, unless it was brought.
+    fn open_stream(&mut self, token: Token, number: u32) -> Outcome {
+        if self.sockets.stream(token).is_some() {
+            return Outcome::Complete(0);
+        }
+        let opened = self.lines.open(number);
+        match opened.and_then(|stream| self.sockets.put_stream(token, stream)) {
+            Ok(()) => Outcome::Complete(0),
+            Err(failed) => failed,
+        }
+    }
+
     /// Connects, or looks what has become of it.
     #[inline(never)]
     fn connect_on(&mut self, token: Token) -> Outcome {
+        if let Some(Destination::Stream { number, .. }) = self.session.destination(token) {
+            return self.open_stream(token, number);
+        }
         let outcome = match self.sockets.get(token) {
             Some(socket) => connect::finish(socket),
             None => match self.session.destination(token) {
@@ -470,8 +562,16 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         now: Directions,
         trigger: Trigger,
     ) -> Result<(), Outcome> {
-        let socket = self.sockets.get(token).ok_or(NO_SOCKET)?;
-        let armed = self.backend.arm(socket, token, was, now, trigger);
+        let armed = match self.sockets.stream(token) {
+            Some(stream) => {
+                let stream = stream.as_fd();
+                self.backend.arm_stream(stream, token, was, now, trigger)
+            }
+            None => {
+                let socket = self.sockets.get(token).ok_or(NO_SOCKET)?;
+                self.backend.arm(socket, token, was, now, trigger)
+            }
+        };
         let mended = armed.map_err(errno::arm)?;
         self.repairs = self.repairs.saturating_add(u64::from(mended));
         Ok(())

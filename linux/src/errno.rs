@@ -41,6 +41,29 @@ pub fn transfer(errno: Errno) -> Outcome {
     })
 }
 
+/// `read` and `write` of a stream that is no socket, and its ioctls: `read(2)`, `write(2)`, `pipe(7)`. A device that is gone
+/// is what a peer that is gone is.
+#[must_use]
+pub fn stream(errno: Errno) -> Outcome {
+    failed(errno, |errno| match errno {
+        Errno::PIPE | Errno::IO | Errno::NXIO | Errno::NODEV => FaultKind::Reset,
+        other => common(other),
+    })
+}
+
+/// `open` of a serial line, and setting it: `open(2)`, `termios(3)`. That somebody else has it to himself (`EBUSY`), or that
+/// it is not there, is a refusal; that it is no serial line (`ENOTTY`) or cannot be set so (`EINVAL`) a mistake.
+#[must_use]
+pub fn open(errno: Errno) -> Outcome {
+    failed(errno, |errno| match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV | Errno::IO | Errno::BUSY => {
+            FaultKind::Refused
+        }
+        Errno::NOTTY | Errno::ISDIR => FaultKind::Invalid,
+        other => common(other),
+    })
+}
+
 /// `connect`, and the error that a socket keeps of it: `connect(2)`, `unix(7)`, `tcp(7)`, `ip(7)`. Interrupted, it goes on
 /// in the background. `EAGAIN` is no would-block here: the queue of a Unix listener is full, or no port is free.
 #[must_use]
@@ -75,6 +98,14 @@ pub fn arm(errno: Errno) -> Outcome {
         Errno::PERM | Errno::LOOP => FaultKind::Invalid,
         other => common(other),
     })
+}
+
+/// What failed, if it did.
+pub(crate) const fn fault_of(outcome: Outcome) -> Option<Fault> {
+    match outcome {
+        Outcome::Failed(fault) => Some(fault),
+        Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_) => None,
+    }
 }
 
 /// Would-block is no failure.
@@ -170,6 +201,29 @@ mod tests {
                 (Unreachable, &[100, 101, 112, 113]),
                 (Shortage, &[12, 23, 24, 28, 105]),
                 (Invalid, &[2, 9, 14, 17, 22, 88]),
+            ],
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_number_has_its_class_on_a_stream() {
+        check(
+            stream,
+            &[
+                (Interrupted, &[4]),
+                (Reset, &[5, 6, 19, 32]),
+                (Shortage, &[12, 23, 24, 28, 105]),
+                (Invalid, &[2, 9, 14, 17, 22, 88]),
+            ],
+        );
+        check(
+            open,
+            &[
+                (Interrupted, &[4]),
+                (Refused, &[2, 5, 6, 16, 19, 20]),
+                (Shortage, &[12, 23, 24, 28, 105]),
+                (Invalid, &[9, 14, 17, 21, 22, 25, 88]),
             ],
         );
     }

@@ -28,6 +28,8 @@
 //!   ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and there are no ticks.
 //! - Any descriptor that can be waited for ([`Server::watch`]): a GPIO line, inotify, a foreign library's.
 //! - Other threads and signal handlers ([`Waker`], [`Mailbox`]), and children that end ([`Child`]): descriptors, too.
+//! - Serial lines ([`Server::serial`]), and pipes and terminals that are open already ([`Server::attach`]): connections like
+//!   any other, to a handler.
 //! - A listener that must answer when the table is full has slots of its own ([`Listen::reserved`]), and is served before
 //!   others that are ready ([`Listen::priority`]).
 //!
@@ -102,9 +104,11 @@ pub mod errno;
 mod error;
 mod listen;
 mod memory;
+mod serial;
 mod socket;
 mod sockets;
 mod stop;
+mod stream;
 mod wake;
 mod watch;
 
@@ -116,7 +120,9 @@ pub use error::{CallError, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use rustix::io::Errno;
+pub use serial::{Bits, Flow, LINES, Parity, Serial, SerialError};
 pub use stop::StopHandle;
+pub use stream::{AttachError, STREAMS};
 #[cfg(feature = "embedded-io")]
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;

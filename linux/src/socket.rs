@@ -70,16 +70,13 @@ pub(crate) fn send_outcome(socket: BorrowedFd<'_>, from: &[u8]) -> Outcome {
 }
 
 /// A length that is at most that of a window, which is below 2³².
-fn count(n: usize) -> u32 {
+pub(crate) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 #[cold]
 fn fault(errno: Errno) -> Option<Fault> {
-    match errno::transfer(errno) {
-        Outcome::Failed(fault) => Some(fault),
-        Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_) => None,
-    }
+    errno::fault_of(errno::transfer(errno))
 }
 
 /// Sends our end.

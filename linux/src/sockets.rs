@@ -1,6 +1,7 @@
 //! [`Sockets`]: the descriptors of a server, by their tokens.
 
 use crate::socket;
+use crate::stream::{STREAMS, Stream};
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::heapless::{Vec, VecView};
@@ -12,6 +13,9 @@ pub(crate) struct Sockets<'m> {
     /// By the index of the token.
     connections: &'m mut VecView<Option<OwnedFd>>,
     listeners: Vec<Option<OwnedFd>, LISTENERS>,
+    /// Connections that are no sockets: they have no descriptor among the others, so that nobody who has one there needs to
+    /// be asked what he is.
+    streams: [Option<(Token, Stream)>; STREAMS],
 }
 
 /// The transfers of a report that is served on the spot.
@@ -20,7 +24,10 @@ impl Transfers for Sockets<'_> {
     fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
         match self.connection(token) {
             Some(socket) => socket::receive(socket, into),
-            None => Err(Some(NO_FAULT)),
+            None => match self.stream(token) {
+                Some(stream) => stream.receive(into),
+                None => Err(Some(NO_FAULT)),
+            },
         }
     }
 
@@ -28,7 +35,10 @@ impl Transfers for Sockets<'_> {
     fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
         match self.connection(token) {
             Some(socket) => socket::send(socket, from),
-            None => Err(Some(NO_FAULT)),
+            None => match self.stream(token) {
+                Some(stream) => stream.send(from),
+                None => Err(Some(NO_FAULT)),
+            },
         }
     }
 }
@@ -39,6 +49,7 @@ impl<'m> Sockets<'m> {
         Self {
             connections,
             listeners: Vec::new(),
+            streams: [const { None }; STREAMS],
         }
     }
 
@@ -55,14 +66,45 @@ impl<'m> Sockets<'m> {
         } else {
             self.connections
         };
-        list.get(token.index() as usize)?
-            .as_ref()
-            .map(OwnedFd::as_fd)
+        let kept = list.get(token.index() as usize).and_then(Option::as_ref);
+        let kept = kept.map(OwnedFd::as_fd);
+        kept.or_else(|| self.stream(token).map(Stream::as_fd))
+    }
+
+    /// The stream of this token, if it is one that is no socket.
+    #[cold]
+    pub(crate) fn stream(&self, token: Token) -> Option<&Stream> {
+        let mut streams = self.streams.iter().flatten();
+        let (_, stream) = streams.find(|(of, _)| *of == token)?;
+        Some(stream)
+    }
+
+    /// Whether there is a place for another stream.
+    pub(crate) fn has_room_for_stream(&self) -> bool {
+        self.streams.iter().any(Option::is_none)
+    }
+
+    /// Keeps a stream for its token.
+    pub(crate) fn put_stream(&mut self, token: Token, stream: Stream) -> Result<(), Outcome> {
+        let mut places = self.streams.iter_mut();
+        let free = places.find(|place| place.is_none()).ok_or(NO_PLACE)?;
+        *free = Some((token, stream));
+        Ok(())
     }
 
     #[inline(never)]
     pub(crate) fn take(&mut self, token: Token) -> Option<OwnedFd> {
-        self.list(token).get_mut(token.index() as usize)?.take()
+        let kept = self.list(token).get_mut(token.index() as usize);
+        kept.and_then(Option::take)
+            .or_else(|| self.take_stream(token))
+    }
+
+    fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
+        let is_of = |place: &&mut Option<(Token, Stream)>| {
+            place.as_ref().is_some_and(|(of, _)| *of == token)
+        };
+        let (_, stream) = self.streams.iter_mut().find(is_of)?.take()?;
+        Some(stream.into_closing())
     }
 
     /// Keeps what was accepted for `token`.
@@ -103,4 +145,6 @@ impl<'m> Sockets<'m> {
 
 /// What cannot be: an action for a token without a descriptor.
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
+/// All places for streams are taken, for now (`ENOSPC`).
+const NO_PLACE: Outcome = Outcome::Failed(FaultKind::Shortage.with_code(28));
 const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);

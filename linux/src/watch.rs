@@ -3,7 +3,7 @@
 use crate::error::CallError;
 use core::fmt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use tidegate_core::LISTENERS;
 
@@ -40,12 +40,20 @@ impl core::error::Error for WatchError {}
 pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, WatchError> {
     let system = |call| move |errno| WatchError::System(CallError::of(call)(errno));
     let copy = fcntl_dupfd_cloexec(descriptor, 3).map_err(system("fcntl"))?;
-    // Only epoll tells what cannot be waited for (`epoll_ctl(2)`, EPERM); to poll and select it is always ready. So it is
-    // asked whatever the backend is, before anything is promised.
-    let set = epoll::create(CreateFlags::CLOEXEC).map_err(system("epoll_create1"))?;
-    match epoll::add(&set, &copy, EventData::new_u64(0), EventFlags::empty()) {
-        Ok(()) => Ok(copy),
-        Err(Errno::PERM) => Err(WatchError::NotPollable),
-        Err(errno) => Err(system("epoll_ctl")(errno)),
+    if is_pollable(copy.as_fd()).map_err(WatchError::System)? {
+        Ok(copy)
+    } else {
+        Err(WatchError::NotPollable)
+    }
+}
+
+/// Whether it can be waited for. Only epoll tells (`epoll_ctl(2)`, EPERM); to poll and select what cannot be is always
+/// ready. So it is asked whatever the backend is, before anything is promised.
+pub(crate) fn is_pollable(descriptor: BorrowedFd<'_>) -> Result<bool, CallError> {
+    let set = epoll::create(CreateFlags::CLOEXEC).map_err(CallError::of("epoll_create1"))?;
+    match epoll::add(&set, descriptor, EventData::new_u64(0), EventFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::PERM) => Ok(false),
+        Err(errno) => Err(CallError::of("epoll_ctl")(errno)),
     }
 }

@@ -53,6 +53,7 @@
 //! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed |
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |
+//! | `streams` | pipes, terminals and serial lines are connections like any other, in every mode |
 //! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
 //! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
 //! | `text` | what `docs/text.md` points to exists, and it leaves no lesson out |
@@ -91,6 +92,8 @@ mod sim;
 mod small;
 #[cfg(feature = "kernel")]
 pub mod strace;
+#[cfg(feature = "kernel")]
+pub mod terminal;
 
 pub use dispatch::dispatch;
 pub use framing::framing;

@@ -241,8 +241,8 @@ impl Dispatcher<'_> {
             // Nobody would ever learn of our end.
             self.begin_close(index, Reason::Failed(fault));
         } else if slot.state == State::Finishing {
-            if let Outcome::Failed(_) = outcome {
-                // Nobody is there any more (ENOTCONN): nothing to wait for.
+            if let Outcome::Failed(_) | Outcome::Drained(_) = outcome {
+                // Nobody is there any more (ENOTCONN), or would notice an end: nothing to wait for.
                 let reason = slot.reason.unwrap_or(Reason::Finished);
                 self.begin_close(index, reason);
             } else {

@@ -224,7 +224,12 @@ impl Dispatcher<'_> {
 
     pub(crate) fn finish_at(&mut self, index: u32) {
         let ended = self.slots.at(index).flags.has(Flags::ENDED);
-        let reason = if ended {
+        let receives = self
+            .records
+            .at(index)
+            .directions()
+            .contains(Directions::READ);
+        let reason = if ended && receives {
             Reason::PeerFinished
         } else {
             Reason::Finished
@@ -248,6 +253,15 @@ impl Dispatcher<'_> {
     pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {
         let slot = self.slots.at_mut(index);
         if slot.state == State::Connecting {
+            return self.begin_close(index, reason);
+        }
+        let sends = self
+            .records
+            .at(index)
+            .directions()
+            .contains(Directions::WRITE);
+        if slot.hears() && !sends {
+            // No peer waits for an end of ours.
             return self.begin_close(index, reason);
         }
         if slot.hears() {

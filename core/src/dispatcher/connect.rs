@@ -139,11 +139,20 @@ impl Dispatcher<'_> {
     fn open_outbound(&mut self, index: u32) -> Notice {
         self.spend(index, Directions::WRITE, 0);
         self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
+        let directions = self.records.at(index).directions();
         let slot = self.slots.at_mut(index);
         slot.state = State::Open;
         // Who connects speaks first, as a rule: no first byte is expected.
         slot.flags.set(Flags::TOLD.or(Flags::SPOKEN));
         slot.ready = Directions::BOTH;
+        // What goes one way is as what goes both when the other way is at its end.
+        if !directions.contains(Directions::READ) {
+            slot.flags.set(Flags::ENDED);
+        }
+        if !directions.contains(Directions::WRITE) {
+            slot.state = State::HalfClosed;
+            slot.flags.set(Flags::SHUT);
+        }
         let token = Token::new(index, slot.generation);
         bump(&mut self.m.stats.connected);
         self.m.stats.open = self.m.stats.open.saturating_add(1);

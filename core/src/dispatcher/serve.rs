@@ -110,7 +110,7 @@ impl Dispatcher<'_> {
                     self.finish_for(index, Reason::Stopping);
                     self.finish_early(index);
                 } else if slot.is_complete() {
-                    self.finish_for(index, Reason::PeerFinished);
+                    self.finish_at(index);
                     self.finish_early(index);
                 }
             }

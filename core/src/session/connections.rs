@@ -2,9 +2,11 @@
 
 use super::bytes::{NOBODY, Store, copy};
 use super::conn::{SendError, width};
+use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
+use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::timer::NoTimer;
 use crate::output::Span;
 use crate::slot::{Cursors, State};
@@ -72,6 +74,16 @@ impl Connections<'_> {
     /// Aborts a connection, as [`Conn::abort`](crate::Conn::abort) does.
     pub fn abort(&mut self, token: Token) {
         self.machine.abort(token);
+    }
+
+    /// Connects to `to` on nobody's behalf, for instance when the time has come to try again; see
+    /// [`Conn::connect`](crate::Conn::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: then nothing is told.
+    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.machine.connect(to, None)
     }
 
     /// The time of this turn.

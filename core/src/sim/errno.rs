@@ -35,6 +35,7 @@ errnos! {
     NOMEM = 12,
     ACCES = 13,
     FAULT = 14,
+    BUSY = 16,
     EXIST = 17,
     INVAL = 22,
     NFILE = 23,

@@ -81,6 +81,17 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.arm(socket, token, was, now, trigger))
     }
 
+    fn arm_stream(
+        &mut self,
+        stream: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        each!(self, backend => backend.arm_stream(stream, token, was, now, trigger))
+    }
+
     fn renew(&mut self, stop: BorrowedFd<'_>) {
         each!(self, backend => backend.renew(stop));
     }

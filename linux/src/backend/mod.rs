@@ -135,6 +135,22 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         trigger: Trigger,
     ) -> Result<bool, Errno>;
 
+    /// The same of a stream that is no socket. Whatever a backend does with sockets, this is told when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`arm`](Self::arm).
+    fn arm_stream(
+        &mut self,
+        stream: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        self.arm(stream, token, was, now, trigger)
+    }
+
     /// Forgets every registration but the one of `stop`, even those that cannot be withdrawn any more. If the system
     /// does not let it, everything stays as it is.
     fn renew(&mut self, stop: BorrowedFd<'_>);

@@ -38,7 +38,7 @@ impl Target {
             (Self::Host(asked), Peer::Inet(peer)) => {
                 asked.to_canonical() == peer.ip().to_canonical()
             }
-            (Self::Host(_), Peer::Unix(_) | Peer::Registered(_)) => false,
+            (Self::Host(_), Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_)) => false,
         }
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn draw(random: &mut Random, kernel: &mut Kernel, family: Family) -> 
 
 fn new_socket(random: &mut Random, family: Family) -> Operation {
     match family {
-        Family::Unix => Operation::Pair,
+        Family::Unix | Family::Terminal => Operation::Pair,
         Family::Tcp if random.one_in(2) => Operation::Connect,
         Family::Tcp => Operation::Accept,
     }
@@ -145,7 +145,7 @@ fn transfer(random: &mut Random, family: Family) -> usize {
 fn how(random: &mut Random, family: Family) -> Shutdown {
     let all = [Shutdown::Write, Shutdown::Read, Shutdown::Both];
     match family {
-        Family::Unix => random.pick(&all).copied().unwrap_or(Shutdown::Write),
+        Family::Unix | Family::Terminal => random.pick(&all).copied().unwrap_or(Shutdown::Write),
         Family::Tcp => random.pick(&all).copied().unwrap_or(Shutdown::Write),
     }
 }

@@ -2,10 +2,35 @@
 
 use super::laws::IMPOSSIBLE;
 use super::model::{Connection, Kind, Model, Stage, Times};
-use tidegate_core::{ConnectError, Destination, FaultKind, Instant, Op, Outcome, Token};
+use tidegate_core::{
+    ConnectError, Destination, Directions, FaultKind, Instant, Op, Outcome, Token,
+};
 
 /// No listener: that of outbound connections.
 const NOBODY: Token = Token::from_bits(u64::MAX);
+
+impl Connection {
+    /// What it can do.
+    fn directions(&self) -> Directions {
+        match self.to {
+            Some(Destination::Stream { directions, .. }) => directions,
+            Some(Destination::Inet(_) | Destination::Registered(_)) | None => Directions::BOTH,
+        }
+    }
+
+    pub(super) fn receives(&self) -> bool {
+        self.directions().contains(Directions::READ)
+    }
+
+    /// The answer of a sound driver to `Shutdown`: a stream that is no socket has no end to send, and sometimes output on
+    /// its way.
+    pub(super) fn shut_down(&self) -> Outcome {
+        match self.to {
+            Some(Destination::Stream { number, .. }) if number & 4 == 0 => Outcome::Drained(0),
+            Some(_) | None => Outcome::Complete(0),
+        }
+    }
+}
 
 impl Model {
     /// The application asked for an outbound connection.
@@ -28,8 +53,15 @@ impl Model {
         self.take_place(token, connection);
     }
 
-    /// One of several destinations.
+    /// One of several destinations; from 128 on, streams that are no sockets, which go one way, both, or none.
     pub(super) fn destination(&self, number: u8) -> Destination {
+        if number >= 128 {
+            let way = |bit: u8, way: Directions| way.when(number & bit != 0);
+            return Destination::Stream {
+                number: number.into(),
+                directions: way(1, Directions::READ) | way(2, Directions::WRITE),
+            };
+        }
         match super::kernel::address(u32::from(number) % super::input::SOURCES) {
             Some(address) => Destination::Inet(address),
             None => Destination::Registered(number.into()),
@@ -58,6 +90,11 @@ impl Model {
         let ends = connection.finished || connection.aborted || connection.source.cancelled;
         match outcome {
             Outcome::Complete(_) => {
+                // Nobody is told of an end that was there from the beginning.
+                connection.ended |= !connection.receives();
+                let sends = connection.directions().contains(Directions::WRITE);
+                connection.half |= !sends;
+                connection.shut |= !sends;
                 connection.times = Times {
                     heard: now,
                     progress: now,

@@ -293,7 +293,8 @@ impl<W: World> Drive<'_, W> {
                     u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX),
                 ))
             }
-            Action::Shutdown { .. } | Action::Close { .. } => Some(Outcome::Complete(0)),
+            Action::Shutdown { .. } => Some(self.model().get(token).shut_down()),
+            Action::Close { .. } => Some(Outcome::Complete(0)),
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
         }
     }

@@ -276,9 +276,14 @@ impl Model {
         let sent = connection.pending().is_empty();
         match reason {
             Reason::PeerFinished => {
-                assert!(sent && (connection.finished || connection.half) && connection.ended);
+                let ours = connection.finished || connection.half;
+                assert!(sent && ours && connection.ended && connection.receives());
             }
-            Reason::Finished => assert!(sent && connection.finished, "{token:?}"),
+            Reason::Finished => {
+                // Where nothing comes back, our end is all of it.
+                let ours = connection.finished || (connection.half && !connection.receives());
+                assert!(sent && ours, "{token:?}");
+            }
             Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),
             Reason::Aborted => assert!(connection.aborted),
             Reason::Evicted => assert_eq!(config.full, FullTable::Evict),

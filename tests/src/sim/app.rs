@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use tidegate_core::sim::{Random, World};
-use tidegate_core::{Conn, Connections, Destination, Handler, Reason, Token};
+use tidegate_core::{Conn, Connections, Destination, Directions, Handler, Reason, Token};
 
 /// What a handler is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,11 +37,21 @@ pub struct State {
     other: Option<Token>,
 }
 
-/// Where the echo is: by TCP, and by Unix.
-const ECHO: [Destination; 2] = [
+/// Where the echo is: by TCP, by Unix, and by a serial line, also one that is used one way only.
+const ECHO: [Destination; 5] = [
     Destination::Inet(World::<App>::ECHO),
     Destination::Registered(7),
+    line(Directions::BOTH),
+    line(Directions::READ),
+    line(Directions::WRITE),
 ];
+
+const fn line(directions: Directions) -> Destination {
+    Destination::Stream {
+        number: 7,
+        directions,
+    }
+}
 
 impl App {
     /// One of this manner.

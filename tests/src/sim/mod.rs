@@ -64,7 +64,7 @@ fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
         let stopped = world.run_for(Duration::from_secs(6));
         stopped.map_err(|broken| broken.to_string())?;
         // Those of the echo stay.
-        let echo = if scene.setup.echo { 2 } else { 0 };
+        let echo = if scene.setup.echo { 3 } else { 0 };
         let left = world.kernel().descriptors().count() - echo;
         if !world.is_stopped() || left != 1 {
             return Err(format!("not stopped, {left} descriptors left"));

@@ -16,6 +16,7 @@ mod held_up;
 mod rounds;
 mod stalls;
 mod states;
+mod streams;
 mod transfer;
 
 use super::{Dispatcher, laws};

@@ -41,19 +41,19 @@ impl Kernel {
         self.has_descriptor()?;
         let address = match family {
             Family::Tcp => Some(address.unwrap_or(ANYBODY)),
-            Family::Unix => None,
+            Family::Unix | Family::Terminal => None,
         };
         let file = self.file(Kind::Socket(Socket::new(family, address)));
         self.describe(file)
     }
 
-    /// Connects to the listener at `port`. A Unix stream is connected at once. TCP answers `INPROGRESS`, and is then
+    /// Connects to the listener at `port`. A Unix stream is connected at once, a device opened. TCP answers `INPROGRESS`, and is then
     /// connected, refused (nobody listens), or waits while the listener's queue is full.
     ///
     /// # Errors
     ///
     /// `BADF`, `NOTSOCK`, `ISCONN`, `ALREADY`, `INPROGRESS`; of Unix streams `CONNREFUSED`, and `AGAIN` if the queue is
-    /// full.
+    /// full; of terminals `NOENT`, and `BUSY` if as many as it lets have opened it.
     pub fn connect(&mut self, fd: Fd, port: u16) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
         let interrupted = match self.failing(Call::Connect, at) {
@@ -103,7 +103,9 @@ impl Kernel {
         match (family, listener) {
             (Family::Unix, None) => Err(Errno::CONNREFUSED),
             (Family::Unix, Some(_)) if full => Err(Errno::AGAIN),
-            (Family::Unix, Some(listener)) => {
+            (Family::Terminal, None) => Err(Errno::NOENT),
+            (Family::Terminal, Some(_)) if full => Err(Errno::BUSY),
+            (Family::Unix | Family::Terminal, Some(listener)) => {
                 self.join(at, listener);
                 Ok(())
             }

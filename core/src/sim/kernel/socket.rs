@@ -8,13 +8,17 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-/// The two kinds of streams.
+/// The kinds of streams.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Family {
     /// Unix streams: each write is kept apart and frees its room when it has been read whole.
     Unix,
     /// TCP: bytes are bytes; an end of its own, resets, an urgent mark.
     Tcp,
+    /// Pseudo-terminals in raw mode, which are no sockets: no end but the hang-up, after which everything fails with `EIO`
+    /// (`pty(7)`). Listening is plugging a device in, connecting is opening it, accepting tells that it was. Not held
+    /// against Linux by `differ`: there, bytes take their time on the way.
+    Terminal,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,7 +116,7 @@ impl Socket {
     pub(super) const fn is_writable(&self, limits: &Limits, extra: usize) -> bool {
         match self.family {
             Family::Unix => (self.charged + 1 + extra) * 4 <= limits.unix_buffer,
-            Family::Tcp => {
+            Family::Tcp | Family::Terminal => {
                 let free = limits.tcp_buffer.saturating_sub(self.charged);
                 free >= self.charged / 2 && free > 0
             }
@@ -141,7 +145,7 @@ impl Socket {
         let writable = self.is_writable(limits, 0);
         match self.family {
             Family::Unix => bits |= EpollFlags::OUT.when(writable),
-            Family::Tcp => {
+            Family::Tcp | Family::Terminal => {
                 bits |= EpollFlags::OUT.when(writable || self.send_shut);
                 self.no_space |= !writable && !self.send_shut;
             }
@@ -166,7 +170,7 @@ impl Socket {
             }
             chunk.at += n;
             moved += n;
-            if self.family == Family::Tcp {
+            if self.family != Family::Unix {
                 freed += n;
             }
             if chunk.left().is_empty() {

@@ -1,4 +1,4 @@
-//! Sending, receiving, shutting down, and what a close does to the other end.
+//! Sending, receiving (of a terminal: writing, reading), shutting down, and what a close does to the other end.
 
 use super::{Call, Errno, Family, Fault, Fd, Kernel, Kind, Shutdown, Socket, State};
 use crate::sim::flags::EpollFlags;
@@ -12,7 +12,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `INVAL`; what is kept for the socket (`CONNRESET`, …), once; injected ones.
+    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `INVAL`; what is kept for the socket (`CONNRESET`, …), once; `IO` of a terminal
+    /// that was hung up, each time; injected ones.
     pub fn recv(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
         let most = self.most(at, Call::Recv, into.len(), INPUT)?;
@@ -23,7 +24,7 @@ impl Kernel {
         let socket = self.socket_mut(at).ok_or(Errno::NOTCONN)?;
         match (socket.family, socket.state) {
             (Family::Unix, State::Fresh) => return Err(Errno::INVAL),
-            (Family::Tcp, State::Fresh) => return Err(Errno::NOTCONN),
+            (Family::Tcp | Family::Terminal, State::Fresh) => return Err(Errno::NOTCONN),
             (_, State::Connecting) => return Err(Errno::AGAIN),
             (_, State::Established | State::Closed) => {}
         }
@@ -36,6 +37,9 @@ impl Kernel {
         if socket.ended {
             return Ok(0);
         }
+        if socket.family == Family::Terminal && socket.peer.is_none() {
+            return Err(Errno::IO);
+        }
         match socket.error.take() {
             Some(errno) => Err(errno),
             None if socket.receive_shut => Ok(0),
@@ -47,7 +51,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `PIPE`; what is kept for the socket, once; injected ones.
+    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `PIPE`; what is kept for the socket, once; `IO` of a terminal that was hung up;
+    /// injected ones.
     pub fn send(&mut self, fd: Fd, bytes: &[u8]) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
         let most = self.most(at, Call::Send, bytes.len(), EpollFlags::OUT)?;
@@ -55,6 +60,7 @@ impl Kernel {
         match self.socket(at).map(|socket| socket.family) {
             Some(Family::Unix) => self.send_unix(at, bytes),
             Some(Family::Tcp) => self.send_tcp(at, bytes),
+            Some(Family::Terminal) => self.write_terminal(at, bytes),
             None => Err(Errno::NOTCONN),
         }
     }
@@ -85,7 +91,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`; `NOTCONN` for TCP that is not connected, or no longer; injected ones.
+    /// `BADF`, `NOTSOCK` (of a terminal, too); `NOTCONN` for TCP that is not connected, or no longer; injected ones.
     pub fn shutdown(&mut self, fd: Fd, how: Shutdown) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
         self.failing(Call::Shutdown, at)?;
@@ -95,6 +101,9 @@ impl Kernel {
             return Ok(());
         }
         let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+        if socket.family == Family::Terminal {
+            return Err(Errno::NOTSOCK);
+        }
         let read = how != Shutdown::Write;
         let write = how != Shutdown::Read;
         let ends = write && !socket.send_shut && socket.state == State::Established;
@@ -115,7 +124,7 @@ impl Kernel {
                     self.wake(peer, EpollFlags::NONE);
                 }
             }
-            Family::Tcp => {
+            Family::Tcp | Family::Terminal => {
                 if ends {
                     self.send_end(at);
                 }
@@ -163,7 +172,7 @@ impl Kernel {
         let window = self.limits.tcp_window;
         let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
         Ok(match socket.family {
-            Family::Unix => socket.charged,
+            Family::Unix | Family::Terminal => socket.charged,
             Family::Tcp => socket.charged.saturating_sub(window),
         })
     }
@@ -185,6 +194,12 @@ impl Kernel {
         let peer = self.stream(fd).ok().and_then(|at| self.peer(at));
         let socket = peer.and_then(|peer| self.socket(peer));
         socket.is_some_and(|socket| socket.urgent.is_some())
+    }
+
+    /// Whether it is a terminal that was opened.
+    pub(in crate::sim) fn is_terminal(&self, fd: Fd) -> bool {
+        let socket = self.stream(fd).ok().and_then(|at| self.socket(at));
+        socket.is_some_and(|socket| socket.family == Family::Terminal)
     }
 
     /// The socket or listener behind a descriptor.
@@ -302,6 +317,26 @@ impl Kernel {
         Ok(taken.len())
     }
 
+    fn write_terminal(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
+        let buffer = self.limits.tcp_buffer;
+        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+        let Some(peer) = socket.peer else {
+            return Err(Errno::IO);
+        };
+        let room = buffer.saturating_sub(socket.charged);
+        let taken = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
+        socket.no_space |= taken.len() < bytes.len();
+        if taken.is_empty() {
+            return Err(Errno::AGAIN);
+        }
+        socket.charged += taken.len();
+        if let Some(peer) = self.socket_mut(peer) {
+            peer.put(taken, 0);
+        }
+        self.wake(peer, INPUT);
+        Ok(taken.len())
+    }
+
     /// A reader has freed so much of what a writer had been charged.
     fn make_room(&mut self, writer: Option<u32>, freed: usize) {
         let Some(writer) = writer else {
@@ -319,7 +354,7 @@ impl Kernel {
                 (freed > 0 || wrong == Some(Variant::WriteEdgeOnPartialRead))
                     && socket.is_writable(limits, 1)
             }
-            Family::Tcp => {
+            Family::Tcp | Family::Terminal => {
                 let tells = socket.no_space && socket.is_writable(limits, 0);
                 socket.no_space &= !tells;
                 tells
@@ -399,6 +434,15 @@ impl Kernel {
                     let freed = socket.queue.iter().map(|chunk| chunk.charge).sum();
                     self.make_room(Some(peer), freed);
                 }
+            }
+            // What was written can still be read.
+            Family::Terminal => {
+                if let Some(other) = self.socket_mut(peer) {
+                    other.peer = None;
+                    other.charged = 0;
+                    other.state = State::Closed;
+                }
+                self.wake(peer, EpollFlags::NONE);
             }
             Family::Tcp if socket.state == State::Closed => {
                 if let Some(other) = self.socket_mut(peer) {

@@ -435,3 +435,33 @@ fn a_fault_is_taken_by_the_call_and_told_as_if_the_rest_came_later() {
     assert_eq!(modified, Err(Errno::NOENT));
     assert_eq!(add(&mut kernel), Ok(()));
 }
+
+#[test]
+fn a_terminal_talks_until_it_is_hung_up_and_then_fails_for_ever() {
+    let mut kernel = Kernel::new(Limits::default());
+    let device = kernel.listen(Family::Terminal, 4, 0).unwrap();
+    let near = kernel.socket_from(Family::Terminal, None).unwrap();
+    assert_eq!(kernel.connect(near, 5), Err(Errno::NOENT));
+    kernel.connect(near, 4).unwrap();
+    let other = kernel.socket_from(Family::Terminal, None).unwrap();
+    assert_eq!(kernel.connect(other, 4), Err(Errno::BUSY));
+    let (far, address) = kernel.accept(device).unwrap();
+    assert_eq!(address, None);
+    assert_eq!(kernel.shutdown(near, Shutdown::Write), Err(Errno::NOTSOCK));
+    assert_eq!(kernel.send(near, b"abc"), Ok(3));
+    assert_eq!(kernel.unsent(near), Ok(3));
+    let mut bytes = [0; 8];
+    assert_eq!(kernel.recv(far, &mut bytes), Ok(3));
+    assert_eq!(kernel.recv(far, &mut bytes), Err(Errno::AGAIN));
+    assert_eq!(kernel.send(far, b"the last"), Ok(8));
+    kernel.close(far).unwrap();
+    // What came before can be read; then as `pty(7)` and Linux 6.18 have it.
+    let all = Flags::IN | Flags::OUT | Flags::HUP;
+    assert_eq!(kernel.poll(near), Ok(all));
+    assert_eq!(kernel.recv(near, &mut bytes), Ok(8));
+    assert_eq!(kernel.poll(near), Ok(Flags::OUT | Flags::HUP));
+    for _ in 0..2 {
+        assert_eq!(kernel.recv(near, &mut bytes), Err(Errno::IO));
+        assert_eq!(kernel.send(near, b"x"), Err(Errno::IO));
+    }
+}

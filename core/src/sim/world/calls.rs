@@ -7,8 +7,9 @@ use crate::destination::Destination;
 use crate::event::Outcome;
 use crate::output::{Action, Span};
 use crate::session::{Handler, Session};
+use crate::sim::errno::Errno;
 use crate::sim::faults::Call;
-use crate::sim::kernel::{Family, Kernel, Shutdown};
+use crate::sim::kernel::{Family, Fd, Kernel, Shutdown};
 use crate::token::Token;
 use alloc::format;
 use alloc::vec;
@@ -49,6 +50,13 @@ impl Driver {
             }
             Action::Send { token, from } => {
                 return self.send(session, kernel, token, from, pending.place);
+            }
+            Action::Shutdown { token } if kernel.is_terminal(self.socket(token)?) => {
+                let unsent = kernel.unsent(self.socket(token)?);
+                Ok(match unsent {
+                    Ok(0) | Err(_) => Outcome::Drained(0),
+                    Ok(_) => Outcome::Complete(0),
+                })
             }
             Action::Shutdown { token } => {
                 let done = kernel.shutdown(self.socket(token)?, Shutdown::Write);
@@ -106,6 +114,9 @@ impl Driver {
             Some(Destination::Registered(number)) => {
                 (Family::Unix, u16::try_from(number).unwrap_or(u16::MAX))
             }
+            Some(Destination::Stream { number, .. }) => {
+                (Family::Terminal, u16::try_from(number).unwrap_or(u16::MAX))
+            }
             None => return Err(Broken::new(format!("{token:?} is connected to nowhere"))),
         };
         let socket = match kernel.socket_from(family, None) {
@@ -135,7 +146,7 @@ impl Driver {
         into: Span,
     ) -> Result<Outcome, Broken> {
         let mut bytes = vec![0; into.len as usize];
-        let n = match kernel.recv(self.socket(token)?, &mut bytes) {
+        let n = match read(kernel, self.socket(token)?, &mut bytes) {
             Ok(n) => n,
             Err(errno) => return Ok(outcome::of(Call::Recv, errno)),
         };
@@ -166,5 +177,13 @@ impl Driver {
             Ok(n) => outcome::moved(n, bytes.len(), true),
             Err(errno) => outcome::of(Call::Send, errno),
         })
+    }
+}
+
+/// Receives. What is read of a terminal that was hung up is its end.
+pub(super) fn read(kernel: &mut Kernel, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    match kernel.recv(fd, into) {
+        Err(Errno::IO) if kernel.is_terminal(fd) => Ok(0),
+        received => received,
     }
 }

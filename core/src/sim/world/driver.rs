@@ -1,6 +1,7 @@
 //! [`Driver`]: a session's actions carried out on the simulated kernel, at once or later.
 
 use super::broken::Broken;
+use super::calls::read;
 use super::outcome;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Event, Op, Outcome, Transfer};
@@ -253,7 +254,8 @@ impl Driver {
             // Told to come again by a fault, it does: there may be something to it.
             self.interrupted |= kernel.faults.taken().len() > faults;
             // It is not over, unless it has to be.
-            if outcome == Outcome::Drained(0) && !next.cancelled {
+            let over = next.cancelled || matches!(next.action, Action::Shutdown { .. });
+            if outcome == Outcome::Drained(0) && !over {
                 self.pending.push(next);
                 continue;
             }
@@ -419,7 +421,7 @@ impl Transfers for AtOnce<'_> {
     fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
         let socket = self.driver.socket(token);
         let moved = match socket {
-            Ok(socket) => self.kernel.recv(socket, into),
+            Ok(socket) => read(self.kernel, socket, into),
             Err(_) => Err(Errno::BADF),
         };
         let moved = moved.map_err(|errno| outcome::of(Call::Recv, errno));

@@ -9,10 +9,11 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// Bytes that one connection holds back at most before it reads no more.
 const HELD: usize = 300;
 
-/// Listens by TCP and by Unix, and sends back on each connection what came there; after the end its own.
+/// Listens by TCP and by Unix, has a serial line plugged in, and sends back on each connection what came there; after the
+/// end its own. Of a line there is none, so it is pulled out now and then.
 #[derive(Debug)]
 pub(super) struct Echo {
-    listeners: [Fd; 2],
+    listeners: [Fd; 3],
     guests: Vec<Guest>,
 }
 
@@ -37,6 +38,7 @@ impl Echo {
             listeners: [
                 kernel.listen(Family::Tcp, Self::PORT, 1)?,
                 kernel.listen(Family::Unix, Self::PORT, 0)?,
+                kernel.listen(Family::Terminal, Self::PORT, 1)?,
             ],
             guests: Vec::new(),
         })
@@ -78,6 +80,7 @@ impl Echo {
         }
         for guest in &mut self.guests {
             if all || random.one_in(2) {
+                guest.may_be_pulled(kernel, random);
                 acted |= guest.act(kernel);
             }
         }
@@ -86,6 +89,16 @@ impl Echo {
 }
 
 impl Guest {
+    fn may_be_pulled(&mut self, kernel: &mut Kernel, random: &mut Random) {
+        if let Some(socket) = self.socket
+            && kernel.is_terminal(socket)
+            && random.one_in(30)
+        {
+            self.ended = true;
+            self.held.clear();
+        }
+    }
+
     fn act(&mut self, kernel: &mut Kernel) -> bool {
         let Some(socket) = self.socket else {
             return false;

@@ -72,7 +72,8 @@ pub struct Setup {
     /// Whether the clock goes back now and then.
     pub clock_jumps: bool,
     /// Whether somebody listens at [`World::ECHO`] and at the registered destination of the same number as its port, and
-    /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself.
+    /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself. The stream
+    /// of that number is a serial line to the same, which is pulled out now and then; one of another number is not there.
     pub echo: bool,
 }
 

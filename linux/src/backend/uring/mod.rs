@@ -5,7 +5,8 @@
 //!   is free the kernel says so, and that receive is made as a call: nobody waits for the buffers of another.
 //! - *Sends*: gathered in a turn and handed over, all of them, by the call that begins the next one. None of them waits:
 //!   one that would block is answered so, and a poll waits for room.
-//! - Listeners are polled, one connection for each report, as with `epoll(7)`.
+//! - Listeners are polled, one connection for each report, as with `epoll(7)`; and so are streams that are no sockets:
+//!   serial lines are slow, and of pipes and terminals there is no receive that goes on.
 //!
 //! So the kernel has pointers to bytes of the session only while it is inside our own call: none outlives it, whatever
 //! becomes of the server.
@@ -24,6 +25,7 @@ use crate::errno;
 use crate::error::{CallError, SETUP};
 use crate::socket;
 use crate::stop::Stop;
+use crate::stream::STREAMS;
 use buffers::Buffers;
 use core::cell::OnceCell;
 use core::fmt;
@@ -37,6 +39,7 @@ use rustix::io::Errno;
 use rustix::io_uring::IoringRegisterOp;
 use rustix::net::{self, Shutdown, SocketFlags};
 use submission::{Name, Request};
+use tidegate_core::heapless::Vec;
 use tidegate_core::{Directions, Event, Instant, LISTENERS, Op, Outcome, Token, Trigger};
 
 /// Submissions that are handed over at once.
@@ -57,9 +60,11 @@ pub struct Uring {
     places: Zeroed<Place>,
     /// By the index of a listener.
     listeners: [Place; LISTENERS],
+    /// Connections that are no sockets.
+    streams: Vec<Token, STREAMS>,
     /// The descriptor that ends a wait from outside.
     stop: Option<RawFd>,
-    /// Whether a listener or the stop has reported and is not polled again yet.
+    /// Whether a listener, a stream or the stop has reported and is not polled again yet.
     reported: bool,
     /// Whether the stop is polled.
     stop_polled: bool,
@@ -134,6 +139,7 @@ impl Uring {
             buffers,
             places: Zeroed::new(connections as usize).map_err(CallError::of("mmap"))?,
             listeners: [Place::default(); LISTENERS],
+            streams: Vec::new(),
             stop: None,
             reported: false,
             stop_polled: false,
@@ -147,10 +153,23 @@ impl Uring {
         match request {
             Request::Receive => self.received(token, done),
             Request::Readable => {
-                let place = known(&mut self.listeners, token)?;
+                let place = if token.is_listener() {
+                    known(&mut self.listeners, token)?
+                } else {
+                    known(&mut self.places, token)?
+                };
                 place.input = Watch::No;
                 self.reported = true;
-                (done.answer() != Err(Errno::CANCELED)).then_some(readable(token))
+                let events = match done.answer() {
+                    Err(Errno::CANCELED) => return None,
+                    Ok(events) => events,
+                    Err(_) => submission::CLOSING,
+                };
+                Some(Event::Ready {
+                    token,
+                    directions: Directions::READ,
+                    closing: place.stream && events & submission::CLOSING != 0,
+                })
             }
             Request::Room => self.has_room(token, done),
             Request::Send => Some(self.sent(token, done)),
@@ -200,6 +219,7 @@ impl Uring {
     fn has_room(&mut self, token: Token, done: Completion) -> Option<Event> {
         let place = known(&mut self.places, token)?;
         place.room = Watch::No;
+        self.reported |= place.stream;
         let events = match done.answer() {
             Err(Errno::CANCELED)
                 if !place.wanted.contains(Directions::WRITE)
@@ -253,6 +273,11 @@ impl Uring {
         for place in &mut self.listeners {
             if place.wanted.contains(Directions::READ) {
                 self.reported |= place.watch_input(&mut self.ring).is_err();
+            }
+        }
+        for token in &self.streams {
+            if let Some(place) = known(&mut self.places, *token) {
+                self.reported |= place.watch(&mut self.ring).is_err();
             }
         }
     }
@@ -313,17 +338,24 @@ impl Backend for Uring {
         };
         let place = own(places, token, socket).ok_or(Errno::NOSPC)?;
         place.wanted = now;
-        let input = if now.contains(Directions::READ) {
-            place.watch_input(&mut self.ring)
-        } else {
-            place.leave_input(&mut self.ring)
-        };
-        let room = if now.contains(Directions::WRITE) {
-            place.watch_room(&mut self.ring)
-        } else {
-            place.leave_room(&mut self.ring)
-        };
-        input.and(room).map(|()| false)
+        let left = place.leave(&mut self.ring);
+        left.and(place.watch(&mut self.ring)).map(|()| false)
+    }
+
+    fn arm_stream(
+        &mut self,
+        stream: BorrowedFd<'_>,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Result<bool, Errno> {
+        let place = own(&mut self.places, token, stream).ok_or(Errno::NOSPC)?;
+        if !place.stream {
+            place.stream = true;
+            self.streams.push(token).map_err(|_| Errno::NOSPC)?;
+        }
+        self.arm(stream, token, was, now, trigger)
     }
 
     /// There is no registration but what we can end.
@@ -447,6 +479,9 @@ impl Backend for Uring {
             // What is under way holds the socket: its end is seen to now, so that closing closes.
             if place.is_watched() && input.and(room).and(self.ring.hand_over()).is_err() {
                 let _ = net::shutdown(&socket, Shutdown::Both);
+            }
+            if place.stream {
+                self.streams.retain(|stream| *stream != token);
             }
             *place = Place::default();
         }

@@ -36,7 +36,9 @@ pub(super) struct Place {
     pub(super) ended: bool,
     /// What is armed.
     pub(super) wanted: Directions,
-    /// The receive of a connection, the poll of a listener.
+    /// It is no socket: polled, whatever it is.
+    pub(super) stream: bool,
+    /// The receive of a connection, the poll of a listener or of a stream that is no socket.
     pub(super) input: Watch,
     /// The poll for room to send.
     pub(super) room: Watch,
@@ -92,6 +94,34 @@ impl Place {
         Ok(())
     }
 
+    /// Begins what is armed, unless it is under way.
+    pub(super) fn watch(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        let wanted = self.wanted;
+        let input = wanted.contains(Directions::READ);
+        let input = if input {
+            self.watch_input(ring)
+        } else {
+            Ok(())
+        };
+        let room = wanted.contains(Directions::WRITE);
+        let room = if room { self.watch_room(ring) } else { Ok(()) };
+        input.and(room)
+    }
+
+    /// Ends what is not armed.
+    pub(super) fn leave(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        let wanted = self.wanted;
+        let input = wanted.contains(Directions::READ);
+        let input = if input {
+            Ok(())
+        } else {
+            self.leave_input(ring)
+        };
+        let room = wanted.contains(Directions::WRITE);
+        let room = if room { Ok(()) } else { self.leave_room(ring) };
+        input.and(room)
+    }
+
     /// Ends what reports input.
     pub(super) fn leave_input(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         let name = self.input_name();
@@ -105,8 +135,8 @@ impl Place {
     }
 
     fn input_name(&self) -> Name {
-        let listener = Token::from_bits(self.token).is_listener();
-        self.name(if listener {
+        let polled = self.stream || Token::from_bits(self.token).is_listener();
+        self.name(if polled {
             Request::Readable
         } else {
             Request::Receive

@@ -20,7 +20,7 @@ pub(super) const CLOSING: u32 = 0x8 | 0x10;
 pub(super) enum Request {
     /// A receive that goes on.
     Receive,
-    /// A poll of a listener.
+    /// A poll of a listener, or of a stream that is no socket.
     Readable,
     /// A poll for room to send.
     Room,

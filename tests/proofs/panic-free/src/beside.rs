@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Alarm, Connections, Directions, Dispatcher, Info, Instant, ListenersFull, NoTimer, Round,
-    SendError, Token,
+    Alarm, ConnectError, Connections, Destination, Directions, Dispatcher, Info, Instant,
+    ListenersFull, NoTimer, Round, SendError, Token,
 };
 
 #[unsafe(no_mangle)]
@@ -71,6 +71,11 @@ pub fn round(m: &Dispatcher<'_>, before: Round) -> (Round, bool) {
 pub fn all_ask(all: &Connections<'_>, token: Token, each: fn(Token)) -> (Option<Info>, Instant) {
     all.tokens().for_each(each);
     (all.info(token), all.now())
+}
+
+#[unsafe(no_mangle)]
+pub fn all_connect(all: &mut Connections<'_>, to: Destination) -> Result<Token, ConnectError> {
+    all.connect(to)
 }
 
 #[unsafe(no_mangle)]

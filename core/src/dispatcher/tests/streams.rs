@@ -1,0 +1,120 @@
+//! Streams that are no sockets: one way or both, and an end that cannot be sent.
+
+use super::*;
+use crate::destination::Destination;
+use crate::slot::State;
+
+impl Bench {
+    /// A stream that goes these ways, opened at once.
+    fn stream(&mut self, directions: Directions) -> Token {
+        let to = Destination::Stream {
+            number: 5,
+            directions,
+        };
+        let token = self.machine.connect(to, None).expect("a place");
+        assert_eq!(self.machine.destination(token), Some(to));
+        let actions = self.run_with(|action| match action {
+            Action::Connect { .. } => Some(END),
+            _ => None,
+        });
+        assert_eq!(kinds(&actions)[0], "connect");
+        let receives = kinds(&actions).contains(&"recv");
+        assert_eq!(receives, directions.contains(READ), "{directions:?}");
+        assert!(self.notices.contains(&Notice::Opened(token)));
+        token
+    }
+
+    /// Turns in which `Shutdown` is answered so.
+    fn shut(&mut self, outcome: Outcome) -> Vec<Action> {
+        self.run_with(|action| match action {
+            Action::Shutdown { .. } => Some(outcome),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn one_that_only_sends_is_never_received_from_and_closes_when_all_is_sent() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::with(trigger);
+        let token = bench.stream(WRITE);
+        bench.report(token, Directions::BOTH, true);
+        assert!(!kinds(&bench.run()).contains(&"recv"), "{trigger:?}");
+        bench.machine.commit(token, 3);
+        bench.machine.finish(token);
+        let actions = bench.script(token, &[], &[Outcome::Complete(3)]);
+        assert!(kinds(&actions).contains(&"send"));
+        assert!(!kinds(&actions).contains(&"shutdown"), "{actions:?}");
+        assert_eq!(bench.closed(token), Some(Reason::Finished));
+    }
+}
+
+#[test]
+fn of_one_that_only_sends_our_end_is_the_end() {
+    let mut bench = Bench::level();
+    let token = bench.stream(WRITE);
+    bench.machine.shut_down(token);
+    bench.shut(BLOCKED);
+    assert_eq!(bench.closed(token), Some(Reason::Finished));
+}
+
+#[test]
+fn one_that_only_receives_has_no_room_and_ends_with_its_peer() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::with(trigger);
+        let token = bench.stream(READ);
+        assert_eq!(bench.machine.space(token).len, 0, "nothing can be sent");
+        bench.hears(token, 4);
+        bench.ready(token, READ);
+        bench.script(token, &[END], &[]);
+        assert!(bench.notices.contains(&Notice::Ended(token)));
+        assert_eq!(bench.closed(token), None, "there is something to consume");
+        bench.machine.consume(token, 4);
+        bench.run();
+        assert_eq!(bench.closed(token), Some(Reason::PeerFinished));
+    }
+}
+
+#[test]
+fn one_that_only_receives_is_closed_as_soon_as_it_is_finished() {
+    let mut bench = Bench::level();
+    let token = bench.stream(READ);
+    bench.hears(token, 4);
+    bench.machine.finish(token);
+    let actions = bench.run();
+    assert_eq!(kinds(&actions), ["del", "close"]);
+    assert_eq!(bench.closed(token), Some(Reason::Finished));
+}
+
+#[test]
+fn where_no_end_can_be_sent_nothing_is_waited_for_but_what_is_on_its_way() {
+    for (outcome, lingers) in [(BLOCKED, false), (END, true)] {
+        let mut bench = Bench::level();
+        let token = bench.stream(Directions::BOTH);
+        bench.machine.finish(token);
+        let actions = bench.shut(outcome);
+        assert!(kinds(&actions).contains(&"shutdown"));
+        let expected = (!lingers).then_some(Reason::Finished);
+        assert_eq!(bench.closed(token), expected, "{outcome:?}");
+        if lingers {
+            assert_eq!(bench.slot(token).state, State::Lingering);
+            bench.later(Duration::from_secs(3));
+            bench.run();
+            assert!(bench.closed(token).is_some(), "it has its time, no more");
+        }
+    }
+}
+
+#[test]
+fn without_an_end_of_its_own_it_goes_on_to_receive() {
+    let mut bench = Bench::level();
+    let token = bench.stream(Directions::BOTH);
+    bench.machine.shut_down(token);
+    bench.shut(BLOCKED);
+    assert_eq!(bench.slot(token).state, State::HalfClosed);
+    bench.hears(token, 4);
+    bench.machine.consume(token, 4);
+    bench.ready(token, READ);
+    bench.script(token, &[END], &[]);
+    assert_eq!(bench.closed(token), Some(Reason::PeerFinished));
+}

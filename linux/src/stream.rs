@@ -1,0 +1,287 @@
+//! Streams that are no sockets: terminals, pipes, and whatever else can be read, written and waited for. Their calls, each
+//! turned into an [`Outcome`], and what of them may be attached.
+
+use crate::errno;
+use crate::error::CallError;
+use crate::socket::{self, count};
+use core::fmt;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
+use rustix::termios::{LocalModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr};
+use tidegate_core::{ConnectError, Directions, Outcome, Transfer};
+
+/// How many streams that are no sockets a server can have at a time.
+pub const STREAMS: usize = 16;
+
+/// A descriptor cannot be attached as a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttachError {
+    /// It is a regular file, a directory or a device without readiness (`EPERM` of `epoll_ctl(2)`): always ready, so read
+    /// and write it without a loop.
+    NotPollable,
+    /// It is a socket: those come by a listener ([`Server::listen`](crate::Server::listen)) or are connected
+    /// ([`Server::connect`](crate::Server::connect)).
+    Socket,
+    /// It is one of the descriptors 0 to 2. What is set on them is set for everybody who has them from the same place, a
+    /// shell for instance, and stays when we are gone: open a descriptor of your own (`/dev/tty`, `/proc/self/fd/0`).
+    Standard,
+    /// It is a terminal that answers 0 bytes when nothing has come (`VMIN` is 0, `termios(3)`), which would look like its
+    /// end: set `VMIN` to 1.
+    Polled,
+    /// There are [`STREAMS`] already.
+    Full,
+    /// There is no place in the table of connections.
+    Connect(ConnectError),
+    /// A system call failed.
+    System(CallError),
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotPollable => {
+                "cannot be waited for: a regular file or directory is always ready; read and write it without the loop"
+            }
+            Self::Socket => "it is a socket; listen or connect for one",
+            Self::Standard => {
+                "it is a standard stream, which is shared with others; open a descriptor of your own, such as /dev/tty"
+            }
+            Self::Polled => "the terminal's VMIN is 0, so that silence looks like an end; set it to 1",
+            Self::Full => return write!(f, "{STREAMS} streams are attached already; close one"),
+            Self::Connect(error) => return error.fmt(f),
+            Self::System(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl core::error::Error for AttachError {}
+
+/// A stream that is no socket.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    descriptor: OwnedFd,
+    /// By reference: a program that has no streams is not linked with their calls.
+    device: &'static dyn Device,
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl Stream {
+    /// Checks what an application brings, and makes it non-blocking and close-on-exec. Answers what it can do, too.
+    pub(crate) fn of(descriptor: OwnedFd) -> Result<(Self, Directions), AttachError> {
+        let system = |call| move |errno| AttachError::System(CallError::of(call)(errno));
+        if descriptor.as_raw_fd() <= 2 {
+            // It stays open: were it closed, the next descriptor would get its number, and what is meant for a user.
+            core::mem::forget(descriptor);
+            return Err(AttachError::Standard);
+        }
+        let status = fstat(&descriptor).map_err(system("fstat"))?;
+        let file = FileType::from_raw_mode(status.st_mode);
+        if file == FileType::Socket {
+            return Err(AttachError::Socket);
+        }
+        let device: &dyn Device = match tcgetattr(&descriptor) {
+            Ok(termios) if looks_ended(&termios) => return Err(AttachError::Polled),
+            Ok(_) => &Terminal,
+            Err(_) if file == FileType::Fifo => &Pipe,
+            Err(_) => &Other,
+        };
+        if !crate::watch::is_pollable(descriptor.as_fd()).map_err(AttachError::System)? {
+            return Err(AttachError::NotPollable);
+        }
+        let mode = fcntl_getfl(&descriptor).map_err(system("fcntl"))? & OFlags::RWMODE;
+        let directions = match mode {
+            OFlags::RDONLY => Directions::READ,
+            OFlags::WRONLY => Directions::WRITE,
+            _ => Directions::BOTH,
+        };
+        ioctl_fionbio(&descriptor, true).map_err(system("FIONBIO"))?;
+        fcntl_setfd(&descriptor, FdFlags::CLOEXEC).map_err(system("FD_CLOEXEC"))?;
+        Ok((Self { descriptor, device }, directions))
+    }
+
+    /// A serial line that is opened and set.
+    pub(crate) fn terminal(descriptor: OwnedFd) -> Self {
+        let device = &Terminal;
+        Self { descriptor, device }
+    }
+
+    /// Reads into `into`, which is not empty.
+    #[cold]
+    pub(crate) fn receive(&self, into: &mut [u8]) -> Transfer {
+        self.device.receive(self.as_fd(), into)
+    }
+
+    /// Writes `from`.
+    #[cold]
+    pub(crate) fn send(&self, from: &[u8]) -> Transfer {
+        self.device.send(self.as_fd(), from)
+    }
+
+    /// What there is instead of shutting the sending side down, as [`Action::Shutdown`] has it.
+    ///
+    /// [`Action::Shutdown`]: tidegate_core::Action::Shutdown
+    pub(crate) fn shut_down(&self) -> Outcome {
+        self.device.shut_down(self.as_fd())
+    }
+
+    /// How many bytes that were written the line or the reader has not taken.
+    pub(crate) fn unsent(&self) -> Outcome {
+        self.device.unsent(self.as_fd())
+    }
+
+    /// The descriptor, to be closed without a wait.
+    pub(crate) fn into_closing(self) -> OwnedFd {
+        self.device.before_close(self.as_fd());
+        self.descriptor
+    }
+}
+
+/// What hangs on the kind of a stream.
+trait Device: fmt::Debug {
+    fn receive(&self, from: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
+        let read = io::read(from, into).map(count);
+        read.map_err(|errno| errno::fault_of(errno::stream(errno)))
+    }
+
+    fn send(&self, to: BorrowedFd<'_>, from: &[u8]) -> Transfer {
+        let written = io::write(to, from).map(count);
+        written.map_err(|errno| errno::fault_of(errno::stream(errno)))
+    }
+
+    fn unsent(&self, to: BorrowedFd<'_>) -> Outcome {
+        socket::unsent(to)
+    }
+
+    /// There is no end to send, and nothing that closing could cut off.
+    fn shut_down(&self, _to: BorrowedFd<'_>) -> Outcome {
+        Outcome::Drained(0)
+    }
+
+    fn before_close(&self, _closing: BorrowedFd<'_>) {}
+}
+
+/// A serial line, or what stands for one.
+#[derive(Debug)]
+struct Terminal;
+
+impl Terminal {
+    fn has_output(&self, to: BorrowedFd<'_>) -> bool {
+        matches!(self.unsent(to), Outcome::Complete(1..))
+    }
+}
+
+impl Device for Terminal {
+    /// That nobody is at the other end any more is its end (`pty(7)`; a line whose device is gone reads as ended by itself).
+    fn receive(&self, from: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
+        match io::read(from, into) {
+            Ok(n) => Ok(count(n)),
+            Err(Errno::IO) => Ok(0),
+            Err(errno) => Err(errno::fault_of(errno::stream(errno))),
+        }
+    }
+
+    /// What is not on the line yet is given time to get there.
+    fn shut_down(&self, to: BorrowedFd<'_>) -> Outcome {
+        if self.has_output(to) {
+            Outcome::Complete(0)
+        } else {
+            Outcome::Drained(0)
+        }
+    }
+
+    /// Closing a serial line waits until all of its output is on the line, for half a minute if nobody takes it
+    /// (`closing_wait`, `setserial(8)`), and the loop with it: what is left by now is thrown away. Where there is no output
+    /// nothing is: flushing a pseudo-terminal would take away what its reader has not read yet.
+    fn before_close(&self, closing: BorrowedFd<'_>) {
+        if self.has_output(closing) {
+            // If it cannot be done, closing may take its time.
+            let _ = tcflush(closing, QueueSelector::OFlush);
+        }
+    }
+}
+
+/// An end of a pipe. What is in it stays there for its reader.
+#[derive(Debug)]
+struct Pipe;
+
+impl Device for Pipe {
+    /// The same number at either end (`pipe(7)`).
+    fn unsent(&self, to: BorrowedFd<'_>) -> Outcome {
+        match ioctl_fionread(to) {
+            Ok(n) => Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)),
+            Err(errno) => errno::stream(errno),
+        }
+    }
+}
+
+/// Whatever else can be read, written and waited for.
+#[derive(Debug)]
+struct Other;
+
+impl Device for Other {}
+
+/// Whether a terminal with these settings reads 0 bytes when there are none.
+fn looks_ended(termios: &Termios) -> bool {
+    !termios.local_modes.contains(LocalModes::ICANON)
+        && termios.special_codes[SpecialCodeIndex::VMIN] == 0
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+
+    use super::*;
+    use alloc::string::ToString;
+    use std::fs::File;
+    use std::os::unix::net::UnixStream;
+
+    fn refused(descriptor: impl Into<OwnedFd>) -> AttachError {
+        match Stream::of(descriptor.into()) {
+            Ok(stream) => panic!("{stream:?}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_waited_for_is_refused() {
+        let file = std::env::current_exe().and_then(File::open);
+        assert_eq!(refused(file.expect("a file")), AttachError::NotPollable);
+        let folder = File::open("/").expect("a folder");
+        assert_eq!(refused(folder), AttachError::NotPollable);
+        let null = File::open("/dev/null").expect("a device");
+        assert_eq!(refused(null), AttachError::NotPollable);
+    }
+
+    #[test]
+    fn a_socket_is_refused() {
+        let (one, _other) = UnixStream::pair().expect("a pair");
+        assert_eq!(refused(one), AttachError::Socket);
+    }
+
+    #[test]
+    fn a_pipe_goes_one_way_and_does_not_block() {
+        let (from, to) = std::io::pipe().expect("a pipe");
+        let (from, reads) = Stream::of(from.into()).expect("a stream");
+        let (to, writes) = Stream::of(to.into()).expect("a stream");
+        assert_eq!((reads, writes), (Directions::READ, Directions::WRITE));
+        assert_eq!(from.receive(&mut [0; 8]), Err(None), "it does not block");
+        assert_eq!(to.send(b"abc"), Ok(3));
+        assert_eq!(to.unsent(), Outcome::Complete(3));
+        assert_eq!(to.shut_down(), Outcome::Drained(0), "the pipe keeps it");
+        assert_eq!(from.receive(&mut [0; 8]), Ok(3));
+        drop(to.into_closing());
+        assert_eq!(from.receive(&mut [0; 8]), Ok(0), "its end");
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        assert!(AttachError::Polled.to_string().contains("VMIN"));
+        assert!(AttachError::Full.to_string().contains("16"));
+    }
+}

@@ -1,0 +1,361 @@
+//! Streams that are no sockets: pipes, pseudo-terminals, serial lines. Connections like any other, in every mode.
+
+use core::time::Duration;
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::io::{Errno, ioctl_fionbio};
+use std::fs::File;
+use std::io::{Read as _, Write as _, pipe};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use tests::bounded::{Watchdog, until};
+use tests::modes::{MODES, Mode};
+use tests::net::{Client as _, pattern, tcp};
+use tests::process::Folder;
+use tests::server::{AnyServer, deaf, memory, serve, server, turn_until};
+use tests::terminal::{device, terminal};
+use tidegate::{
+    AttachError, Config, Conn, FaultKind, Handler, Parity, Peer, Reason, STREAMS, Serial, Stats,
+    Token,
+};
+
+/// Passes on what it hears to one of the others, if it is told to; else sends it back. Notes what it is told.
+#[derive(Default)]
+struct Switch {
+    to: Option<Token>,
+    paused: bool,
+    opened: Vec<Peer>,
+    closed: Vec<(Peer, Reason)>,
+}
+
+impl Handler for Switch {
+    type State = ();
+
+    fn opened(&mut self, conn: &mut Conn<'_>, state: &mut ()) {
+        self.opened.push(conn.peer());
+        if self.paused {
+            conn.pause();
+        }
+        // What came before it was open waits.
+        self.writable(conn, state);
+    }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        match self.to {
+            Some(to) => pass_on(conn, to),
+            None => {
+                let data = conn.data();
+                let n = data.len().min(conn.room());
+                if conn.send(&data[..n]).is_ok() {
+                    conn.consume(n);
+                }
+            }
+        }
+    }
+
+    fn writable(&mut self, conn: &mut Conn<'_>, state: &mut ()) {
+        let others: Vec<Token> = conn.connections().collect();
+        let (to, own) = (self.to, conn.token());
+        match to {
+            Some(to) if to == own => others.into_iter().for_each(|from| {
+                conn.lend(from, |from| pass_on(from, to));
+            }),
+            _ => self.readable(conn, state),
+        }
+    }
+
+    fn ended(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        if let Some(to) = self.to {
+            conn.lend(to, |to| to.finish());
+        }
+        conn.finish();
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, (): &mut (), reason: Reason) {
+        self.closed.push((conn.peer(), reason));
+    }
+}
+
+fn pass_on(from: &mut Conn<'_>, to: Token) {
+    let data = from.data();
+    let sent = from.lend(to, |to| {
+        let n = data.len().min(to.room());
+        let sent = to.send(&data[..n]).map_or(0, |()| n);
+        to.want_room(data.len() - sent);
+        sent
+    });
+    from.consume(sent.unwrap_or(0));
+    if from.data().is_empty() {
+        from.resume();
+    } else {
+        from.pause();
+    }
+}
+
+fn switch(mode: Mode) -> AnyServer<Switch> {
+    deaf::<{ STREAMS + 2 }, 1024, 1024, _>(mode, memory(), &Config::default(), Switch::default())
+}
+
+fn gone(n: u64) -> impl Fn(&Stats) -> bool {
+    move |stats| stats.closed_total() + stats.connect_failures >= n
+}
+
+/// Bytes that may be held back between a writer and a reader: two pipes as large as pipes are, and the two windows.
+const HELD: usize = 2 * 64 * 1024 + 2 * 1024;
+
+#[test]
+fn a_full_pipe_holds_the_other_back_and_all_comes_in_order() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (from, mut writer) = pipe().expect("a pipe");
+        let (mut reader, to) = pipe().expect("a pipe");
+        let mut server = switch(mode);
+        server.attach(from, 1).expect("a stream");
+        let to = server.attach(to, 2).expect("a stream");
+        server.session_mut().handler_mut().to = Some(to);
+        let said = pattern(7, 1_000_000);
+        serve(&mut server, || {
+            // Nobody reads: sooner or later no more is taken.
+            ioctl_fionbio(&writer, true).expect("non-blocking");
+            let (mut sent, mut quiet) = (0, 0);
+            while quiet < 20 {
+                match writer.write(&said[sent..]) {
+                    Ok(n) => (sent, quiet) = (sent + n, 0),
+                    Err(_) => {
+                        quiet += 1;
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+            }
+            assert!(sent <= HELD, "{mode}: {sent} bytes are buffered");
+            ioctl_fionbio(&writer, false).expect("blocking");
+            thread::scope(|scope| {
+                let rest = &said[sent..];
+                scope.spawn(move || {
+                    writer.write_all(rest).expect("all of it");
+                    drop(writer);
+                });
+                let mut heard = Vec::new();
+                reader.read_to_end(&mut heard).expect("an end");
+                assert!(heard == said, "{mode}: {} bytes", heard.len());
+            });
+        });
+        turn_until(&mut server, "both are closed", gone(2));
+        let handler = server.session().handler();
+        assert_eq!(handler.opened, [Peer::Stream(1), Peer::Stream(2)], "{mode}");
+        let (one, other) = (
+            (Peer::Stream(1), Reason::PeerFinished),
+            (Peer::Stream(2), Reason::Finished),
+        );
+        assert!(handler.closed.contains(&one) && handler.closed.contains(&other));
+        assert_eq!(server.repairs(), 0, "{mode}");
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_any_more_ends_its_connection_alone() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (reader, to) = pipe().expect("a pipe");
+        let handler = Switch::default();
+        let (mut server, address) =
+            server::<4, 1024, 1024, _>(mode, memory(), &Config::default(), handler);
+        let to = server.attach(to, 0).expect("a stream");
+        drop(reader);
+        turn_until(&mut server, "it is opened", |stats| stats.connected == 1);
+        server
+            .session_mut()
+            .lend(to, |_, to, ()| to.send(b"into the void"));
+        turn_until(&mut server, "it is closed", gone(1));
+        match server.session().handler().closed[..] {
+            [(Peer::Stream(0), Reason::Failed(fault))] => {
+                assert_eq!((fault.kind, fault.code), (FaultKind::Reset, 32), "{mode}");
+            }
+            ref other => panic!("{mode}: {other:?}"),
+        }
+        // No signal has ended us, and others are served.
+        serve(&mut server, || {
+            let mut client = tcp(address);
+            client.echo(b"served");
+            client.finish();
+            assert_eq!(client.rest(), b"");
+        });
+    }
+}
+
+#[test]
+fn a_serial_line_talks_until_its_other_end_goes_and_can_be_opened_anew() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("streams");
+    for mode in MODES {
+        let (mut far, path) = terminal();
+        let device = folder.path(&format!("{mode}"));
+        symlink(path, &device).expect("a link");
+        let mut server = switch(mode);
+        let line = server.serial(&Serial::at(&device)).expect("a line");
+        let said = pattern(3, 20_000);
+        for round in 1..=2 {
+            server.connect(line).expect("a place");
+            serve(&mut server, || {
+                far.hear_back(&said);
+            });
+            // Ours goes; theirs is there for the next.
+            let token = server.connections().tokens().next().expect("the line");
+            server.connections().finish(token);
+            turn_until(&mut server, "it is closed", gone(round));
+        }
+        server.connect(line).expect("a place");
+        turn_until(&mut server, "it is opened", |stats| stats.connected == 3);
+        drop(far);
+        turn_until(&mut server, "it is closed", gone(3));
+        let finished = (Peer::Stream(0), Reason::Finished);
+        let expected = [finished, finished, (Peer::Stream(0), Reason::PeerFinished)];
+        assert_eq!(server.session().handler().closed, expected, "{mode}");
+        // The number of a pseudo-terminal that is gone may be another's at once.
+        std::fs::remove_file(&device).expect("a link");
+        server.connect(line).expect("a place");
+        turn_until(&mut server, "it is refused", gone(4));
+        let (_, reason) = server.session().handler().closed[3];
+        let Reason::Failed(fault) = reason else {
+            panic!("{mode}: {reason:?}");
+        };
+        assert_eq!(fault.kind, FaultKind::Refused, "{mode}");
+        assert_eq!(server.repairs(), 0, "{mode}");
+    }
+}
+
+/// The far end of a line that sends back.
+trait HearBack {
+    fn hear_back(&mut self, said: &[u8]);
+}
+
+impl HearBack for File {
+    fn hear_back(&mut self, said: &[u8]) {
+        for piece in said.chunks(500) {
+            self.write_all(piece).expect("room");
+            let mut heard = vec![0; piece.len()];
+            self.read_exact(&mut heard).expect("what was said");
+            assert!(heard == piece);
+        }
+    }
+}
+
+#[test]
+fn of_a_terminal_that_nobody_has_open_any_more_eio_is_the_end() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (far, path) = terminal();
+        let near = device(&path);
+        let mut server = switch(mode);
+        server.attach(far, 0).expect("a stream");
+        let mut near = File::from(near);
+        serve(&mut server, || near.hear_back(b"over the wire"));
+        near.write_all(b"the last words").expect("room");
+        drop(near);
+        turn_until(&mut server, "it is closed", gone(1));
+        assert_eq!(server.stats().bytes_in, 13 + 14, "{mode}");
+        let closed = &server.session().handler().closed;
+        assert_eq!(closed[0], (Peer::Stream(0), Reason::PeerFinished), "{mode}");
+    }
+}
+
+#[test]
+fn a_hang_up_that_nobody_wants_to_hear_of_is_not_told_again_and_again() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (far, path) = terminal();
+        let mut server = switch(mode);
+        server.session_mut().handler_mut().paused = true;
+        let line = server.serial(&Serial::at(&path)).expect("a line");
+        let token = server.connect(line).expect("a place");
+        turn_until(&mut server, "it is opened", |stats| stats.connected == 1);
+        drop(far);
+        // Level mode withdraws what is told in vain, the others are told but once.
+        until("nothing is queued, nothing is armed that tells", || {
+            server.turn(Some(Duration::ZERO)).expect("a wait");
+            let told = |(of, ..): (Token, _, _)| of == token;
+            let armed = server.session().armed().any(told);
+            !server.session().machine().has_work()
+                && (!armed || mode.trigger != tidegate::Trigger::Level)
+        });
+        server
+            .session_mut()
+            .lend(token, |_, line, ()| line.resume());
+        turn_until(&mut server, "it is closed", gone(1));
+        let closed = &server.session().handler().closed;
+        assert_eq!(closed[0], (Peer::Stream(0), Reason::PeerFinished), "{mode}");
+    }
+}
+
+#[test]
+fn what_is_no_stream_is_refused_with_its_reason() {
+    let _bound = Watchdog::new();
+    let mut server = switch(MODES[0]);
+    for path in ["/proc/self/exe", "/", "/dev/null"] {
+        let file = File::open(path).expect("a file");
+        assert_eq!(server.attach(file, 0), Err(AttachError::NotPollable));
+    }
+    let (socket, _other) = UnixStream::pair().expect("a pair");
+    assert_eq!(server.attach(socket, 0), Err(AttachError::Socket));
+    let (far, path) = terminal();
+    let mut settings = rustix::termios::tcgetattr(&far).expect("settings");
+    settings.special_codes[rustix::termios::SpecialCodeIndex::VMIN] = 0;
+    let now = rustix::termios::OptionalActions::Now;
+    rustix::termios::tcsetattr(&far, now, &settings).expect("settable");
+    assert_eq!(server.attach(device(&path), 0), Err(AttachError::Polled));
+    let mut held = Vec::new();
+    for _ in 0..STREAMS {
+        let (from, to) = pipe().expect("a pipe");
+        server.attach(from, 0).expect("a place");
+        held.push(to);
+    }
+    let (from, _to) = pipe().expect("a pipe");
+    assert_eq!(server.attach(from, 0), Err(AttachError::Full));
+    // A place that is given back is there for the next.
+    held.clear();
+    turn_until(&mut server, "all are closed", gone(STREAMS as u64));
+    let (from, _to) = pipe().expect("a pipe");
+    server.attach(from, 0).expect("a place");
+}
+
+#[test]
+fn a_line_that_cannot_be_set_is_told_as_such_and_one_that_is_open_is_ours_alone() {
+    let _bound = Watchdog::new();
+    let (_far, path) = terminal();
+    let mut server = switch(MODES[0]);
+    // A pseudo-terminal has no parity, and says nothing.
+    let odd = Serial {
+        parity: Parity::Odd,
+        ..Serial::at(&path)
+    };
+    let odd = server.serial(&odd).expect("a line");
+    server.connect(odd).expect("a place");
+    turn_until(&mut server, "it is refused", gone(1));
+    let (_, reason) = server.session().handler().closed[0];
+    let Reason::Failed(fault) = reason else {
+        panic!("{reason:?}");
+    };
+    assert_eq!(fault.kind, FaultKind::Invalid);
+    let line = server.serial(&Serial::at(&path)).expect("a line");
+    server.connect(line).expect("a place");
+    turn_until(&mut server, "it is opened", |stats| stats.connected == 1);
+    match open_again(&path) {
+        Err(errno) => assert_eq!(errno, Errno::BUSY),
+        // The privileged may, but it is marked all the same.
+        Ok(line) => assert!(is_exclusive(&line)),
+    }
+}
+
+fn open_again(path: &str) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{Mode, OFlags, open};
+    open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty())
+}
+
+/// `TIOCGEXCL` (`ioctl_tty(2)`).
+fn is_exclusive(line: &OwnedFd) -> bool {
+    use rustix::ioctl::{Getter, ioctl, opcode};
+    const TIOCGEXCL: rustix::ioctl::Opcode = opcode::read::<core::ffi::c_int>(b'T', 0x40);
+    // SAFETY: TIOCGEXCL writes one int through its pointer, and nothing else.
+    let exclusive = unsafe { ioctl(line.as_fd(), Getter::<TIOCGEXCL, core::ffi::c_int>::new()) };
+    exclusive.expect("a terminal") != 0
+}
