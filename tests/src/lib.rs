@@ -46,6 +46,7 @@
 //! | `samples` | the sample service files are what their readers take them for |
 //! | `resp_kv` | the example is a store to redis' own clients |
 //! | `segments` | one byte at a time is as good as all at once |
+//! | `serial_bridge` | the example passes bytes on both ways between a client and a serial line, which may go and come back |
 //! | `service_manager` | a service manager is told that the program serves, how many, that it lives, and that it stops; it passes sockets |
 //! | `session` | a session is the same byte for byte under every backend and trigger |
 //! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
