@@ -84,6 +84,30 @@ fn a_pipe_is_told_until_it_is_read_then_its_end() {
 }
 
 #[test]
+fn room_is_told_as_long_as_there_is_some() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (_from, to) = pipe();
+        let copy = to.try_clone().expect("a descriptor");
+        let mut times = 0;
+        let handler = told(move |all, token, directions| {
+            assert_eq!(directions, Directions::WRITE);
+            rustix::io::write(&copy, b"!").expect("room");
+            times += 1;
+            if times == 3 {
+                all.unwatch(token);
+            }
+        });
+        let (mut server, _) = server::<2, 64, 64, _>(mode, memory(), &Config::default(), handler);
+        server.watch(&to, Directions::WRITE).expect("watched");
+        while server.session().machine().watched_tokens().count() > 0 {
+            server.turn(Some(SOON)).expect("a wait");
+        }
+        assert_eq!(server.session().handler().times, 3, "{mode}");
+    }
+}
+
+#[test]
 fn one_that_nobody_reads_holds_up_nobody() {
     let _bound = Watchdog::new();
     for mode in MODES {

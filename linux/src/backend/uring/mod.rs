@@ -5,8 +5,9 @@
 //!   is free the kernel says so, and that receive is made as a call: nobody waits for the buffers of another.
 //! - *Sends*: gathered in a turn and handed over, all of them, by the call that begins the next one. None of them waits:
 //!   one that would block is answered so, and a poll waits for room.
-//! - Listeners are polled, one connection for each report, as with `epoll(7)`; and so are streams that are no sockets:
-//!   serial lines are slow, and of pipes and terminals there is no receive that goes on.
+//! - Listeners, watched descriptors, sockets of datagrams, and streams that are no sockets are polled, and each report is
+//!   answered by a call, as with `epoll(7)`: serial lines are slow, and of pipes and terminals there is no receive that goes
+//!   on.
 //!
 //! So the kernel has pointers to bytes of the session only while it is inside our own call: none outlives it, whatever
 //! becomes of the server.
@@ -217,7 +218,13 @@ impl Uring {
 
     /// There is room to send, or nobody to send to.
     fn has_room(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let place = known(&mut self.places, token)?;
+        let places = if token.is_listener() {
+            self.reported = true;
+            &mut self.listeners[..]
+        } else {
+            &mut self.places
+        };
+        let place = known(places, token)?;
         place.room = Watch::No;
         self.reported |= place.stream;
         let events = match done.answer() {
@@ -273,6 +280,9 @@ impl Uring {
         for place in &mut self.listeners {
             if place.wanted.contains(Directions::READ) {
                 self.reported |= place.watch_input(&mut self.ring).is_err();
+            }
+            if place.wanted.contains(Directions::WRITE) {
+                self.reported |= place.watch_room(&mut self.ring).is_err();
             }
         }
         for token in &self.streams {
