@@ -4,7 +4,7 @@ use crate::directions::Trigger;
 use core::fmt;
 use core::time::Duration;
 
-/// Listeners and watched descriptors together that a table has places for. They never take a connection's place.
+/// Listeners, watched descriptors and sockets of datagrams together that a table has places for. They never take a connection's place.
 pub const LISTENERS: usize = 16;
 
 /// Timers that belong to no connection. Each connection has one of its own beside them.

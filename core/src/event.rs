@@ -43,6 +43,8 @@ pub enum Op {
     Arm,
     Shutdown,
     Unsent,
+    ReceiveFrom,
+    SendTo,
     Cancel,
     Close,
 }
@@ -59,6 +61,13 @@ pub enum Outcome {
     Drained(u32),
     /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
     Accepted(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Option<SocketAddr>),
+    /// `ReceiveFrom` only: a datagram, of any length, 0 included.
+    Datagram {
+        /// Its length in bytes. If that is more than there was room for, what did not fit is lost (`MSG_TRUNC`).
+        len: u32,
+        /// Who sent it; `None` if the sender has no name (an unbound Unix socket).
+        from: Option<Peer>,
+    },
     /// Not done, and why.
     Failed(Fault),
 }
@@ -157,7 +166,8 @@ impl fmt::Display for Fault {
 pub enum Peer {
     /// A TCP peer, by its address and port. The flow label of an IPv6 address is not kept.
     Inet(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] SocketAddr),
-    /// A Unix peer, by a serial number: such peers have no name as a rule, and the 108 bytes of one are not kept.
+    /// A Unix peer, by a serial number: such peers have no name as a rule, and the 108 bytes of one are not kept. Of the
+    /// senders of datagrams that have a name, the driver keeps the last few.
     Unix(u32),
     /// Where we connected to, by the number under which it was registered: [`Destination::Registered`].
     ///

@@ -205,7 +205,10 @@ pub use heapless;
 pub use output::{Action, Alarm, Notice, Reason, Span};
 #[cfg(feature = "embedded-io")]
 pub use session::IoError;
-pub use session::{Conn, Connections, Handler, Memory, SendError, Session, Transfers};
+pub use session::{
+    Conn, Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
+    Transfers,
+};
 pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;

@@ -91,6 +91,20 @@ pub enum Action {
         /// The connection.
         token: Token,
     },
+    /// Receive one datagram into [`Session::datagram_into`](crate::Session::datagram_into), and tell how long it is and who
+    /// sent it ([`Outcome::Datagram`](crate::Outcome::Datagram)). `Drained(0)`: there is none. A failure is what the socket
+    /// had for us (`ECONNREFUSED` after an ICMP message) and ends nothing.
+    ReceiveFrom {
+        /// The socket of datagrams.
+        token: Token,
+    },
+    /// Send the datagram that waits: [`Session::datagram_from`](crate::Session::datagram_from) has it. `Complete`: it is
+    /// out. `Drained(0)`: there is no room, and room is reported when there is; where it is not (the full queue of a Unix
+    /// receiver, `EAGAIN`), it failed for a shortage. What failed is not sent again.
+    SendTo {
+        /// The socket of datagrams.
+        token: Token,
+    },
     /// Have what is in flight answered soon, done or not. A driver that answers at once never sees it.
     Cancel {
         /// The connection.
@@ -98,7 +112,7 @@ pub enum Action {
     },
     /// Close the descriptor. Whatever was armed has been withdrawn before.
     Close {
-        /// The connection or listener.
+        /// The connection, listener or whatever it is.
         token: Token,
         /// With a reset rather than an orderly end (`SO_LINGER` of zero seconds).
         reset: bool,
@@ -123,6 +137,9 @@ pub enum Notice {
     Ended(Token),
     /// It is gone; nothing follows about this token. An outbound connection that failed was never opened.
     Closed(Token, Reason),
+    /// The answer that has just been told is for the application: a datagram; or why none came or one was not sent. After
+    /// a send that is done: it waited for that.
+    Datagram(Token),
     /// A watched descriptor is ready in these directions; or it cannot be watched any more, and why. Nothing follows then.
     Watched(Token, Result<Directions, Fault>),
 }

@@ -15,7 +15,7 @@
 //!   Open ── our end, the peer's still to come ──▶ HalfClosed, which ends as Open does.
 //!   A slot whose generation has come to its last value becomes Retired instead of Free.
 //!   A listener is Listening until it is drained or fails, then Closing, then Free; a descriptor that is watched is
-//!   Watching until that is given up or cannot be done, then Closing, then Free.
+//!   Watching until that is given up or cannot be done, then Closing, then Free; and so is a socket of Datagrams.
 //! ```
 
 use crate::config::{Class, Windows};
@@ -48,6 +48,8 @@ pub(crate) enum State {
     Listening,
     /// A descriptor of the application's, whose readiness it is told of.
     Watching,
+    /// A socket of datagrams.
+    Datagrams,
     /// Used up: its next generation would repeat an old token.
     Retired,
 }
@@ -66,11 +68,13 @@ impl Flags {
     pub(crate) const PAUSED: Self = Self(1 << 2);
     /// `Opened` was told, so `Closed` is owed. It is owed, too, of an outbound connection that did not come to that.
     pub(crate) const TOLD: Self = Self(1 << 3);
-    /// Of a source that is no connection: a descriptor that is watched, no listener. The same bit: of neither anybody is
-    /// told that it was opened.
+    /// Of a source that is no connection: it is no listener either. The same bit: of neither anybody is told that it was
+    /// opened.
     pub(crate) const WATCHED: Self = Self::TOLD;
     /// A byte has been received; or none is expected first, because we connected.
     pub(crate) const SPOKEN: Self = Self(1 << 4);
+    /// Of a source that is no connection: a socket of datagrams. The same bit, which no other such source has.
+    pub(crate) const DATAGRAMS: Self = Self::SPOKEN;
     /// The last report named a direction that nobody wanted.
     pub(crate) const UNWANTED: Self = Self(1 << 5);
     /// An operation failed for want of memory; nothing is tried until the deadline passes.
@@ -79,6 +83,8 @@ impl Flags {
     pub(crate) const HEARD: Self = Self(1 << 7);
     /// The kernel or the peer has taken output since the deadline was last settled.
     pub(crate) const TAKEN: Self = Self(1 << 8);
+    /// Of a socket of datagrams: one waits to be sent. The same bit, which no other such source has.
+    pub(crate) const LOADED: Self = Self::TAKEN;
     /// The application consumed something since the deadline was last settled.
     pub(crate) const CONSUMED: Self = Self(1 << 9);
     /// `Unsent` is to be asked.
@@ -140,6 +146,7 @@ impl Flags {
             | State::HalfClosed
             | State::Listening
             | State::Watching
+            | State::Datagrams
             | State::Retired => Self(u16::MAX),
         }
     }
@@ -184,7 +191,7 @@ pub(crate) enum Queued {
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Slot {
-    /// When the deadline of `class` passes; of a listener, until when it is paused.
+    /// When the deadline of `class` passes; of a source that is no connection, until when it is paused.
     pub(crate) deadline: Instant,
     /// In the free list, or in a run queue.
     pub(crate) run: Link,
@@ -196,7 +203,8 @@ pub(crate) struct Slot {
     pub(crate) tx: Cursors,
     pub(crate) generation: u32,
     /// The room that is waited for, in the bits of [`ROOM`]; 0: nobody waits for room. Nothing is received until it is
-    /// there, but with [`HEARS_ON`]. Of a descriptor that is watched, the bits of the directions.
+    /// there, but with [`HEARS_ON`]. Of a descriptor that is watched, the bits of the directions; of a socket of datagrams,
+    /// not 0: the application waits until the one that waits to be sent is gone.
     pub(crate) wants: u32,
     /// While lingering, what was thrown away, in units of `OPERATION_MIN`; of a listener, failures in a row.
     pub(crate) tally: u16,
@@ -288,6 +296,12 @@ impl Slot {
             State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),
             State::Listening => Directions::READ.when(admits),
             State::Watching => Directions::of_bits(self.wants),
+            // What comes waits in the kernel until the answer to what came before is out.
+            State::Datagrams => match self.flags.has(Flags::LOADED) {
+                _ if self.flags.has(Flags::PAUSED) => Directions::NONE,
+                true => Directions::WRITE,
+                false => Directions::READ,
+            },
             State::Free | State::Reserved | State::Closing | State::Retired => Directions::NONE,
         }
     }
@@ -392,7 +406,7 @@ mod tests {
         receive: 8,
         send: 8,
     };
-    const STATES: [State; 11] = [
+    const STATES: [State; 12] = [
         State::Free,
         State::Reserved,
         State::Connecting,
@@ -403,6 +417,7 @@ mod tests {
         State::Closing,
         State::Listening,
         State::Watching,
+        State::Datagrams,
         State::Retired,
     ];
 
@@ -426,7 +441,10 @@ mod tests {
                             ..slot(state)
                         };
                         let wanted = slot.wanted(WINDOWS, true);
+                        let loaded = slot.flags.has(Flags::LOADED);
+                        let paused = slot.flags.has(Flags::PAUSED);
                         let sends = match state {
+                            State::Datagrams => loaded && !paused,
                             State::Open | State::HalfClosed | State::Finishing => queued > 0,
                             State::Connecting => !slot.flags.has(Flags::CALLED),
                             State::Free
@@ -445,6 +463,7 @@ mod tests {
                             }
                             State::Lingering => !slot.flags.has(Flags::ENDED),
                             State::Listening => true,
+                            State::Datagrams => !loaded && !paused,
                             State::Free
                             | State::Reserved
                             | State::Connecting

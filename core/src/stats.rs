@@ -22,7 +22,7 @@ pub struct Stats {
     pub refused_source: u64,
     /// Accepts that brought no connection, for whatever reason.
     pub accept_failures: u64,
-    /// Times that a listener was paused because the system was short of something.
+    /// Times that a listener or a socket of datagrams was paused because the system was short of something.
     pub shortages: u64,
     /// Listeners that were closed because they no longer worked.
     pub listeners_failed: u64,
@@ -32,6 +32,12 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes that the kernel took.
     pub bytes_out: u64,
+    /// Datagrams that applications were given.
+    pub datagrams_in: u64,
+    /// Datagrams that the kernel took.
+    pub datagrams_out: u64,
+    /// Errors of sockets of datagrams: what the network said of an earlier one (ICMP), or what was not sent.
+    pub datagram_faults: u64,
     /// Events whose token names nothing live.
     pub stale: u64,
     /// Answers that nobody waited for, or that cannot be: a mistake of the driver.
@@ -90,6 +96,9 @@ impl Stats {
             closed,
             bytes_in: sum(self.bytes_in, other.bytes_in),
             bytes_out: sum(self.bytes_out, other.bytes_out),
+            datagrams_in: sum(self.datagrams_in, other.datagrams_in),
+            datagrams_out: sum(self.datagrams_out, other.datagrams_out),
+            datagram_faults: sum(self.datagram_faults, other.datagram_faults),
             stale: sum(self.stale, other.stale),
             unasked: sum(self.unasked, other.unasked),
             rebuilds: sum(self.rebuilds, other.rebuilds),

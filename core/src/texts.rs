@@ -95,7 +95,7 @@ fn an_error() {
     says(SendError::Closed, "connection closed for sending");
     says(
         ListenersFull,
-        "no place for another listener or watched descriptor; there are 16",
+        "no place for another listener, watched descriptor or socket of datagrams; there are 16",
     );
     says(
         ConfigError::Connections { asked: 9, slots: 4 },

@@ -1,7 +1,7 @@
 //! [`Token`]: the name of one incarnation of a slot.
 
-/// Set in the index of a slot of the second, small table: listeners and watched descriptors, which never take a
-/// connection's place.
+/// Set in the index of a slot of the second, small table: listeners, watched descriptors and sockets of
+/// datagrams, which never take a connection's place.
 pub(crate) const LISTENER_BIT: u32 = 1 << 31;
 
 /// Names a particular incarnation of a slot: its index and its generation, in the 64-bit word that `epoll` carries back.
@@ -41,8 +41,8 @@ impl Token {
         }
     }
 
-    /// The place in its table: `0..N` for a connection, `0..`[`LISTENERS`](crate::LISTENERS) for a listener or a watched
-    /// descriptor.
+    /// The place in its table: `0..N` for a connection, `0..`[`LISTENERS`](crate::LISTENERS) for a listener, a watched
+    /// descriptor or a socket of datagrams.
     ///
     /// Two live connections never share one, so a driver may keep its descriptors in an array by it.
     #[must_use]
@@ -56,7 +56,7 @@ impl Token {
         self.generation
     }
 
-    /// Whether this names a listener or a watched descriptor rather than a connection.
+    /// Whether this names a listener, a watched descriptor or a socket of datagrams rather than a connection.
     #[must_use]
     pub const fn is_listener(self) -> bool {
         self.index & LISTENER_BIT != 0

@@ -1,5 +1,6 @@
 //! [`Connect`]: what every outbound connection is like; [`Registered`]: where those go whose destination has a name.
 
+use crate::datagram::Senders;
 use crate::errno;
 use crate::listen::Keepalive;
 use core::fmt;
@@ -9,7 +10,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use tidegate_core::heapless::Vec;
-use tidegate_core::{Destination, Fault, FaultKind, Outcome};
+use tidegate_core::{Destination, Fault, FaultKind, Outcome, Peer};
 
 /// How many destinations can be registered.
 pub const DESTINATIONS: usize = 4;
@@ -98,6 +99,8 @@ impl core::error::Error for DestinationError {}
 pub(crate) struct Registered {
     pub(crate) options: Connect,
     paths: Vec<SocketAddrUnix, DESTINATIONS>,
+    /// Who sent datagrams and can be answered.
+    pub(crate) senders: Senders,
 }
 
 impl Registered {
@@ -105,6 +108,7 @@ impl Registered {
         Self {
             options: Connect::DEFAULT,
             paths: Vec::new(),
+            senders: Senders::new(),
         }
     }
 
@@ -119,6 +123,11 @@ impl Registered {
             .push(address)
             .map_err(|_| DestinationError::Full)?;
         Ok(Destination::Registered(number))
+    }
+
+    /// Sends a datagram to whoever `to` names.
+    pub(crate) fn send(&self, socket: BorrowedFd<'_>, to: Peer, bytes: &[u8]) -> Outcome {
+        self.senders.send(socket, to, bytes, &self.paths)
     }
 
     /// A socket of this kind that is connected, or being connected, as the outcome says.

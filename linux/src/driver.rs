@@ -1,5 +1,7 @@
 //! [`Server`]: one round of the loop, and the loop. Actions become system calls, answers become events.
 
+mod datagrams;
+
 use crate::adopt::{self, AdoptError};
 use crate::backend::{Accepted, Backend, Epoll, OTHERS};
 use crate::clock;
@@ -36,6 +38,8 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     sockets: Sockets<'m>,
     registered: Registered,
     lines: Lines,
+    /// What carries out what is about datagrams, from the first socket of them on.
+    on_datagrams: Option<fn(&mut Self, Instant, Action)>,
     stop: Stop,
     /// Wishes to stop so far.
     stops: u64,
@@ -103,6 +107,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             sockets: Sockets::new(connections),
             registered: Registered::new(),
             lines: Lines::new(),
+            on_datagrams: None,
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,
@@ -473,6 +478,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             } => {
                 if let Err(outcome) = self.arm(token, was, wanted, trigger) {
                     self.answer(now, token, Op::Arm, outcome);
+                }
+            }
+            // Nobody asks for it who has not added such a socket.
+            Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
+                if let Some(carry_out) = self.on_datagrams {
+                    carry_out(self, now, action);
                 }
             }
             // What is in flight is answered by the next wait at the latest.

@@ -91,6 +91,46 @@ pub fn connect(errno: Errno) -> Outcome {
     })
 }
 
+/// `recvfrom` on a socket of datagrams: `recv(2)`, `udp(7)`, `ip(7)`, `unix(7)`. What ICMP said of an earlier datagram comes
+/// this way, too, if the socket is connected.
+#[must_use]
+pub fn datagram(errno: Errno) -> Outcome {
+    failed(errno, |errno| match errno {
+        Errno::CONNREFUSED | Errno::NOENT => FaultKind::Refused,
+        Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN | Errno::DESTADDRREQ => FaultKind::Reset,
+        Errno::TIMEDOUT => FaultKind::TimedOut,
+        Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::HOSTDOWN
+        | Errno::PROTO
+        | Errno::OPNOTSUPP
+        | Errno::NOPROTOOPT
+        | Errno::NONET
+        | Errno::ADDRNOTAVAIL
+        | Errno::AFNOSUPPORT
+        | Errno::PROTOTYPE
+        | Errno::ISCONN
+        | Errno::MSGSIZE
+        | Errno::ACCESS
+        | Errno::PERM
+        // Of an address that cannot be: the socket may be as good as before.
+        | Errno::INVAL => FaultKind::Unreachable,
+        other => common(other),
+    })
+}
+
+/// `sendto` on a socket of datagrams: `send(2)`, `udp(7)`, `ip(7)`, `unix(7)`. A Unix receiver whose queue is full is
+/// `EAGAIN`, and never reported when it has room: a shortage then.
+#[must_use]
+pub fn send_datagram(errno: Errno, unix: bool) -> Outcome {
+    if unix && (errno == Errno::AGAIN || errno == Errno::WOULDBLOCK) {
+        let code = u16::try_from(errno.raw_os_error()).unwrap_or(0);
+        return Outcome::Failed(FaultKind::Shortage.with_code(code));
+    }
+    datagram(errno)
+}
+
 /// `epoll_ctl`: `epoll_ctl(2)`. `EPERM` is a descriptor that cannot be polled.
 #[must_use]
 pub fn arm(errno: Errno) -> Outcome {
@@ -104,7 +144,10 @@ pub fn arm(errno: Errno) -> Outcome {
 pub(crate) const fn fault_of(outcome: Outcome) -> Option<Fault> {
     match outcome {
         Outcome::Failed(fault) => Some(fault),
-        Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_) => None,
+        Outcome::Complete(_)
+        | Outcome::Drained(_)
+        | Outcome::Accepted(_)
+        | Outcome::Datagram { .. } => None,
     }
 }
 
@@ -246,6 +289,33 @@ mod tests {
                 (Shortage, &[11, 12, 23, 24, 28, 99, 105]),
                 (Invalid, &[9, 14, 17, 22, 88]),
             ],
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn every_number_has_its_class_on_a_datagram() {
+        let named: &[(FaultKind, &[i32])] = &[
+            (Interrupted, &[4]),
+            (Refused, &[2, 111]),
+            (Reset, &[32, 89, 104, 107]),
+            (TimedOut, &[110]),
+            (
+                Unreachable,
+                &[
+                    1, 13, 22, 64, 71, 90, 91, 92, 95, 97, 99, 100, 101, 106, 112, 113,
+                ],
+            ),
+            (Shortage, &[12, 23, 24, 28, 105]),
+            (Invalid, &[9, 14, 17, 88]),
+        ];
+        check(datagram, named);
+        check(|errno| send_datagram(errno, false), named);
+        let full = send_datagram(Errno::AGAIN, true);
+        assert_eq!(full, Outcome::Failed(Shortage.with_code(11)));
+        assert_eq!(
+            send_datagram(Errno::CONNREFUSED, true),
+            datagram(Errno::CONNREFUSED)
         );
     }
 

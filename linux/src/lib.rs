@@ -99,6 +99,7 @@ pub mod backend;
 mod child;
 mod clock;
 mod connect;
+mod datagram;
 mod driver;
 pub mod errno;
 mod error;
@@ -115,6 +116,7 @@ mod watch;
 pub use adopt::AdoptError;
 pub use child::{Child, Exit};
 pub use connect::{Connect, DESTINATIONS, DestinationError};
+pub use datagram::{Datagrams, DatagramsError, SENDERS};
 pub use driver::Server;
 pub use error::{CallError, StartError};
 pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
@@ -127,9 +129,10 @@ pub use stream::{AttachError, STREAMS};
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::{
-    Backoff, Class, Config, ConfigError, Conn, ConnectError, Connections, Destination, Directions,
-    Escaped, Fault, FaultKind, FullTable, Handler, Info, Instant, LISTENERS, NoTimer, Notice, Peer,
-    Reason, Round, SendError, Session, Stats, TIMERS, Token, Trigger, Windows,
+    Backoff, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram, DatagramMemory,
+    Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Info, Instant,
+    LISTENERS, NoDatagrams, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats,
+    TIMERS, Token, Trigger, Windows,
 };
 pub use wake::{Mailbox, Waker};
 pub use watch::WatchError;

@@ -17,6 +17,7 @@
 //! | `clients` | `socat` and `nc` are served as they expect |
 //! | `connecting` | an outbound connection is opened or closed, and told once, in every mode |
 //! | `control` | the control socket: an operator asks and orders, line by line, and holds nobody up |
+//! | `datagrams` | datagrams come with their sender, whole or told to be cut; an error of the network ends nothing; others are served |
 //! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
 //! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
 //! | `differ` | the simulated kernel answers as the real one does |

@@ -23,6 +23,8 @@ impl Dispatcher<'_> {
             | Op::Arm
             | Op::Shutdown
             | Op::Unsent
+            | Op::ReceiveFrom
+            | Op::SendTo
             | Op::Cancel
             | Op::Close => self.called(token, op, outcome),
         }
@@ -45,6 +47,8 @@ impl Dispatcher<'_> {
             Op::Unsent => {
                 flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && flags.has(Flags::TOLD)
             }
+            Op::ReceiveFrom => slot.is_of_datagrams_with(Directions::READ, token),
+            Op::SendTo => slot.is_of_datagrams_with(Directions::WRITE, token),
             Op::Close => flags.has(Flags::CLOSED),
             // What is not accepted yet was never armed.
             Op::Arm => matches!(outcome, Outcome::Failed(_)) && slot.state != State::Reserved,
@@ -58,6 +62,7 @@ impl Dispatcher<'_> {
             Op::Accept => return self.accepted(index, outcome),
             Op::Connect => return self.connected(index, outcome),
             Op::Close => return self.closed(index),
+            Op::ReceiveFrom | Op::SendTo => return self.datagram_done(index, op, outcome),
             Op::Refuse => self.refused(index, outcome),
             Op::Shutdown => self.shut(index, outcome),
             Op::Unsent => self.measured(index, outcome),
@@ -97,7 +102,9 @@ impl Dispatcher<'_> {
             Outcome::Complete(n) => (n, false),
             Outcome::Drained(n) => (n, true),
             Outcome::Failed(fault) => return self.faulted(index, Directions::READ, fault),
-            Outcome::Accepted(_) => return self.impossible(index, Op::Recv),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
+                return self.impossible(index, Op::Recv);
+            }
         };
         let record = self.records.at_mut(index);
         // A short read has drained a TCP socket, unless more than data was reported: then the end or bytes behind an
@@ -155,7 +162,10 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         let index = token.slot();
         let slot = self.slots.at_mut(index);
-        if slot.generation != token.generation() || !slot.in_flight.contains(Directions::WRITE) {
+        if slot.generation != token.generation()
+            || !slot.in_flight.contains(Directions::WRITE)
+            || token.is_listener()
+        {
             return self.unasked(token, Op::Send);
         }
         slot.in_flight -= Directions::WRITE;
@@ -163,7 +173,9 @@ impl Dispatcher<'_> {
             Outcome::Complete(n) => (n, n == 0),
             Outcome::Drained(n) => (n, true),
             Outcome::Failed(fault) => return self.faulted(index, Directions::WRITE, fault),
-            Outcome::Accepted(_) => return self.impossible(index, Op::Send),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
+                return self.impossible(index, Op::Send);
+            }
         };
         if n > slot.tx.len() {
             return self.impossible(index, Op::Send);
@@ -300,7 +312,7 @@ impl Dispatcher<'_> {
         if slot.state == State::Watching {
             return self.watch_failed(index, fault);
         }
-        if slot.state == State::Listening {
+        if matches!(slot.state, State::Listening | State::Datagrams) {
             self.hold_back(index, fault);
         } else if index & crate::token::LISTENER_BIT == 0 {
             // Accepting more would meet the same: the listener it came from pauses.

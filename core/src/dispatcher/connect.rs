@@ -130,7 +130,9 @@ impl Dispatcher<'_> {
                     | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
                 }
             }
-            Outcome::Accepted(_) => return self.impossible(index, Op::Connect),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
+                return self.impossible(index, Op::Connect);
+            }
         }
         self.touch(index);
         None

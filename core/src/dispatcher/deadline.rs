@@ -190,6 +190,7 @@ impl Slot {
             | State::Closing
             | State::Listening
             | State::Watching
+            | State::Datagrams
             | State::Retired => {
                 return None;
             }

@@ -305,7 +305,12 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
         }
         State::Closing => joins || slot.flags.has(Flags::CLOSED),
         State::Lingering => !slot.flags.has(Flags::ENDED),
-        State::Open | State::Free | State::Reserved | State::Watching | State::Retired => true,
+        State::Open
+        | State::Free
+        | State::Reserved
+        | State::Watching
+        | State::Datagrams
+        | State::Retired => true,
     };
     hold(goes_on, "something will happen to every source", index)
 }

@@ -28,7 +28,7 @@ pub(crate) struct Listener {
     pub(super) held: u32,
     /// How long the next pause lasts, in nanoseconds.
     pub(super) pause: u64,
-    burst: Burst,
+    pub(super) burst: Burst,
 }
 
 impl Listener {
@@ -44,7 +44,7 @@ impl Listener {
     }
 }
 
-/// Every place for a listener or a watched descriptor is taken: there are [`LISTENERS`].
+/// Every place for a listener, a watched descriptor or a socket of datagrams is taken: there are [`LISTENERS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenersFull;
@@ -53,7 +53,7 @@ impl fmt::Display for ListenersFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no place for another listener or watched descriptor; there are {LISTENERS}"
+            "no place for another listener, watched descriptor or socket of datagrams; there are {LISTENERS}"
         )
     }
 }
@@ -316,7 +316,7 @@ impl Dispatcher<'_> {
         let listener = LISTENER_BIT | u32::from(place);
         let address = match outcome {
             Outcome::Accepted(address) => address,
-            Outcome::Complete(_) => {
+            Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 bump(&mut self.m.stats.unasked);
                 self.give_back(index);
                 self.tried(listener, Outcome::Drained(0));
@@ -406,7 +406,7 @@ impl Dispatcher<'_> {
         let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         let mut fault = None;
         match outcome {
-            Outcome::Accepted(_) | Outcome::Complete(_) => {
+            Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 slot.tally = 0;
                 let mut another = stopping;
                 if let Some(listener) = listener {
@@ -460,7 +460,7 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
-    /// Leaves a listener alone for a while: until its deadline, twice as long each time, or until a slot is freed.
+    /// Leaves a listener, or a socket of datagrams, alone for a while: until its deadline, twice as long each time, or until a slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
         let Some(listener) = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize) else {
             return;
@@ -476,7 +476,7 @@ impl Dispatcher<'_> {
         bump(&mut self.m.stats.shortages);
         if let Some(more) = self.m.shortage_warning.due(self.m.now) {
             warn!(
-                "accepting pauses: errno {} ({} more times since the last such line)",
+                "a listener pauses: errno {} ({} more times since the last such line)",
                 fault.code, more
             );
         }
@@ -510,7 +510,9 @@ impl Dispatcher<'_> {
     pub(super) fn wake_listeners(&mut self, by: Instant) {
         for index in self.places() {
             let slot = self.slots.at_mut(index);
-            if slot.state != State::Listening {
+            // Datagrams need no slot: only a pause keeps them waiting.
+            let waits = slot.state == State::Datagrams && slot.flags.has(Flags::PAUSED);
+            if slot.state != State::Listening && !waits {
                 continue;
             }
             if slot.flags.has(Flags::PAUSED) {
@@ -527,7 +529,8 @@ impl Dispatcher<'_> {
     /// The end of the pause that ends first.
     pub(super) fn first_pause(&self) -> Option<Instant> {
         (self.slots.others.places.iter())
-            .filter(|slot| slot.state == State::Listening && slot.flags.has(Flags::PAUSED))
+            .filter(|slot| matches!(slot.state, State::Listening | State::Datagrams))
+            .filter(|slot| slot.flags.has(Flags::PAUSED))
             .map(|slot| slot.deadline)
             .min()
     }
@@ -560,6 +563,7 @@ impl Dispatcher<'_> {
                 | State::Lingering
                 | State::Closing
                 | State::Watching
+                | State::Datagrams
                 | State::Retired => continue,
             }
             self.touch(index);

@@ -2,13 +2,14 @@
 //!
 //! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
 //! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time,
-//! `timer` keeps the application's, `watch` its descriptors, `rounds` tells when everybody was served, `source` counts
+//! `timer` keeps the application's, `watch` its descriptors, `datagram` its sockets of datagrams, `rounds` tells when everybody was served, `source` counts
 //! connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
 mod burst;
 pub(crate) mod calls;
 pub(crate) mod connect;
+mod datagram;
 mod deadline;
 mod express;
 #[cfg(feature = "sim")]
@@ -95,6 +96,8 @@ pub(crate) struct Machine {
     reserved: u32,
     /// Listeners that have priority.
     priorities: u32,
+    /// What is done about sockets of datagrams, from the first of them on.
+    datagrams: Option<&'static datagram::Verbs>,
     /// Unix peers so far, to number them.
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
@@ -214,6 +217,7 @@ impl Machine {
             listeners: Vec::new(),
             reserved: 0,
             priorities: 0,
+            datagrams: None,
             unix_peers: 0,
             stop_at: None,
             stop_over: false,

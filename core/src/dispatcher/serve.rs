@@ -23,6 +23,7 @@ impl Dispatcher<'_> {
             | State::Retired
             | State::Listening
             | State::Watching
+            | State::Datagrams
             | State::Closing => {
                 return self.next_step(index);
             }
@@ -84,6 +85,7 @@ impl Dispatcher<'_> {
                 self.rearm(index, admits)
             }),
             State::Watching => self.rearm(index, true),
+            State::Datagrams => (self.next_datagram(index)).or_else(|| self.rearm(index, true)),
             State::Closing => self.close(index),
             State::Free | State::Reserved | State::Retired => None,
         };
@@ -125,6 +127,7 @@ impl Dispatcher<'_> {
             | State::Closing
             | State::Listening
             | State::Watching
+            | State::Datagrams
             | State::Retired => {}
         }
     }

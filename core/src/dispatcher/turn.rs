@@ -224,6 +224,11 @@ impl Dispatcher<'_> {
                     self.touch_last(index);
                 }
             }
+            State::Datagrams => {
+                if !slot.issue(slot.wanted(windows, false)).is_empty() {
+                    self.touch_last(index);
+                }
+            }
             State::Free | State::Reserved | State::Closing | State::Watching | State::Retired => {}
         }
     }
@@ -310,6 +315,7 @@ impl Dispatcher<'_> {
             | State::Closing
             | State::Listening
             | State::Watching
+            | State::Datagrams
             | State::Retired => {
                 return;
             }

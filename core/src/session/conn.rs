@@ -263,6 +263,7 @@ impl Conn<'_> {
             all: Connections {
                 machine: self.all.machine.reborrow(),
                 sending: self.all.sending.reborrow(),
+                departures: self.all.departures.as_deref_mut(),
                 own: index,
                 lent: 0,
             },

@@ -2,6 +2,7 @@
 
 use super::bytes::{NOBODY, Store, copy};
 use super::conn::{SendError, width};
+use super::datagram::Lot;
 use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
@@ -20,10 +21,29 @@ use core::time::Duration;
 pub struct Connections<'a> {
     pub(super) machine: Dispatcher<'a>,
     pub(super) sending: Store<'a>,
+    /// Where datagrams wait to be sent.
+    pub(super) departures: Option<&'a mut Lot<[u8]>>,
     /// The connection that is being visited; [`NOBODY`] is, between visits.
     pub(super) own: u32,
     /// Bytes of its space that were lent and not committed: until then nobody else may take the area.
     pub(super) lent: u32,
+}
+
+impl<'a> Connections<'a> {
+    /// All of them, in nobody's visit.
+    pub(super) fn of(
+        machine: Dispatcher<'a>,
+        sending: Store<'a>,
+        departures: Option<&'a mut Lot<[u8]>>,
+    ) -> Self {
+        Self {
+            machine,
+            sending,
+            departures,
+            own: NOBODY,
+            lent: 0,
+        }
+    }
 }
 
 /// Connections, each by its token.

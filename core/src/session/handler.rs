@@ -2,6 +2,7 @@
 
 use super::conn::Conn;
 use super::connections::Connections;
+use super::datagram::Datagram;
 use crate::directions::Directions;
 use crate::event::Fault;
 use crate::output::Reason;
@@ -100,6 +101,29 @@ pub trait Handler {
     /// [`unwatch`](Connections::unwatch) it. Does nothing by default.
     fn ready(&mut self, connections: &mut Connections<'_>, token: Token, directions: Directions) {
         let _ = (connections, token, directions);
+    }
+
+    /// A datagram came to this socket. An answer goes to who sent it, by [`Connections::send_datagram`]. Drops it by default.
+    fn datagram(
+        &mut self,
+        connections: &mut Connections<'_>,
+        socket: Token,
+        datagram: Datagram<'_>,
+    ) {
+        let _ = (connections, socket, datagram);
+    }
+
+    /// The datagram that was in the way of another is gone: called once after a send that was answered with `Full`. Does
+    /// nothing by default.
+    fn datagram_room(&mut self, connections: &mut Connections<'_>, socket: Token) {
+        let _ = (connections, socket);
+    }
+
+    /// A socket of datagrams had an error for us: what the network said of one that was sent before
+    /// ([`FaultKind::Refused`](crate::FaultKind::Refused): nobody listens there), or why the last one is not sent. It goes
+    /// on, unless it is [`Invalid`](crate::FaultKind::Invalid). Does nothing by default.
+    fn datagram_failed(&mut self, connections: &mut Connections<'_>, socket: Token, fault: Fault) {
+        let _ = (connections, socket, fault);
     }
 
     /// A watched descriptor could not be registered, and is watched no longer; why. Does nothing by default.

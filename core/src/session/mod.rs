@@ -3,6 +3,7 @@
 pub(crate) mod bytes;
 mod conn;
 mod connections;
+mod datagram;
 mod express;
 mod handler;
 #[cfg(feature = "embedded-io")]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use conn::{Conn, SendError};
 pub use connections::Connections;
+pub use datagram::{Datagram, DatagramMemory, NoDatagrams};
 pub use express::Transfers;
 pub use handler::Handler;
 #[cfg(feature = "embedded-io")]
@@ -27,7 +29,7 @@ use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::{Event, Fault, Op};
+use crate::event::{Event, Fault, Op, Outcome};
 use crate::output::{Action, Alarm, Notice, Span};
 use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
@@ -35,6 +37,7 @@ use crate::time::Instant;
 use crate::token::Token;
 use bytes::{NOBODY, Store};
 use core::fmt;
+use datagram::Lot;
 use heapless::VecView;
 use memory::Lent;
 
@@ -44,6 +47,11 @@ pub struct Session<'m, H: Handler> {
     received: Store<'m>,
     sending: Store<'m>,
     states: &'m mut VecView<H::State>,
+    /// The windows of sockets of datagrams, if there are any.
+    arrivals: Option<&'m mut Lot<[u8]>>,
+    departures: Option<&'m mut Lot<[u8]>>,
+    /// What tells of them; linked only with who adds one.
+    tell_of_datagram: Option<fn(&mut Self, Token, Op, Outcome)>,
     handler: H,
 }
 
@@ -78,6 +86,9 @@ impl<'m, H: Handler> Session<'m, H> {
             received,
             sending,
             states,
+            arrivals: None,
+            departures: None,
+            tell_of_datagram: None,
             handler,
         })
     }
@@ -189,7 +200,7 @@ impl<H: Handler> Session<'_, H> {
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
-            self.tell(notice, info.as_ref());
+            self.tell(notice, event, info.as_ref());
         }
     }
 
@@ -256,7 +267,7 @@ impl<H: Handler> Session<'_, H> {
 
 impl<H: Handler> Session<'_, H> {
     #[inline(always)]
-    fn tell(&mut self, notice: Notice, info: Option<&Info>) {
+    fn tell(&mut self, notice: Notice, event: Event, info: Option<&Info>) {
         match notice {
             Notice::Readable(token) => {
                 self.visit(token, None, |handler, conn, state| {
@@ -285,6 +296,13 @@ impl<H: Handler> Session<'_, H> {
                 });
             }
             Notice::Watched(token, told) => self.tell_of_watched(token, told),
+            Notice::Datagram(token) => {
+                if let (Event::Done { op, outcome, .. }, Some(tell)) =
+                    (event, self.tell_of_datagram)
+                {
+                    tell(self, token, op, outcome);
+                }
+            }
         }
     }
 
@@ -314,12 +332,11 @@ impl<H: Handler> Session<'_, H> {
     }
 
     fn handler_and_connections(&mut self) -> (&mut H, Connections<'_>) {
-        let all = Connections {
-            machine: self.machine.reborrow(),
-            sending: self.sending.reborrow(),
-            own: NOBODY,
-            lent: 0,
-        };
+        let all = Connections::of(
+            self.machine.reborrow(),
+            self.sending.reborrow(),
+            self.departures.as_deref_mut(),
+        );
         (&mut self.handler, all)
     }
 
@@ -405,6 +422,7 @@ impl<H: Handler> Session<'_, H> {
             all: Connections {
                 machine: self.machine.reborrow(),
                 sending: self.sending.reborrow(),
+                departures: self.departures.as_deref_mut(),
                 own: index,
                 lent: 0,
             },

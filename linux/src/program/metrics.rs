@@ -230,6 +230,9 @@ mod tests {
     fn the_longest_page_fits() {
         let most = u64::MAX;
         let stats = Stats {
+            datagrams_in: 0,
+            datagrams_out: 0,
+            datagram_faults: 0,
             open: u32::MAX,
             peak: u32::MAX,
             accepted: most,

@@ -77,6 +77,10 @@ pub(crate) fn each(
         closed,
         bytes_in,
         bytes_out,
+        // The program has no sockets of datagrams.
+        datagrams_in: _,
+        datagrams_out: _,
+        datagram_faults: _,
         stale,
         unasked,
         rebuilds,

@@ -140,6 +140,8 @@ impl World {
             | Action::Connect { .. }
             | Action::Shutdown { .. }
             | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
             | Action::Cancel { .. }
             | Action::Close { .. }
             | Action::Rebuild => unreachable!("nothing ends here: {action:?}"),

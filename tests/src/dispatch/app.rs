@@ -1,5 +1,6 @@
 //! [`App`]: the application of both worlds, which does what the input says, from inside its calls and between turns.
 
+use super::datagrams::Heard;
 use super::input::{Input, RX, TX, WINDOWS};
 use super::kernel::{Socket, mix};
 use super::model::{Call, Model};
@@ -7,8 +8,8 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::time::Duration;
 use tidegate_core::{
-    Conn, ConnectError, Connections, Destination, Directions, Fault, Handler, Reason, SendError,
-    Token,
+    Conn, ConnectError, Connections, Datagram, Destination, Directions, Fault, Handler, Reason,
+    SendError, Token,
 };
 
 /// What the application, the driver and the checker have in common.
@@ -455,6 +456,21 @@ impl Handler for App<'_> {
 
     fn unwatched(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {
         self.watched(all, token, Err(fault));
+    }
+
+    fn datagram(&mut self, all: &mut Connections<'_>, token: Token, datagram: Datagram<'_>) {
+        let Datagram { data, len, from } = datagram;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        assert_eq!(data.len() < len as usize, datagram.is_truncated());
+        self.hears(all, token, Heard::Came(len, from), data);
+    }
+
+    fn datagram_room(&mut self, all: &mut Connections<'_>, token: Token) {
+        self.hears(all, token, Heard::Room, &[]);
+    }
+
+    fn datagram_failed(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {
+        self.hears(all, token, Heard::Failed(fault.kind), &[]);
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {

@@ -14,6 +14,7 @@ impl<W: World> Drive<'_, W> {
     pub(super) fn close(&mut self) {
         self.shared.borrow_mut().tame = true;
         self.calm_watches();
+        self.calm_datagrams();
         self.now = self.now.max(self.core().now());
         let pauses = nanos_of(Some(
             self.plan.config.pause_max + self.plan.config.congestion,
@@ -23,8 +24,10 @@ impl<W: World> Drive<'_, W> {
         if !self.model().has_stopped() {
             self.nothing_was_lost();
         }
+        self.no_datagram_was_lost();
         self.cancel_free_timers();
         self.unwatch_all();
+        self.close_all_datagrams();
         self.stop();
     }
 

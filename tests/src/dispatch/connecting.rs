@@ -108,7 +108,7 @@ impl Model {
                 }
             }
             Outcome::Drained(_) => connection.disturbed = true,
-            Outcome::Accepted(_) => connection.faults.push(IMPOSSIBLE),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
             Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => {}
             Outcome::Failed(fault)
                 if fault.kind == FaultKind::Shortage && connection.source.registered.is_empty() =>

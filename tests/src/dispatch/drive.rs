@@ -193,6 +193,8 @@ impl<W: World> Drive<'_, W> {
             Action::Cancel { token } => self.cancelled.push(token),
             Action::Recv { token, into } => self.fill(token, into),
             Action::Send { token, from } => self.compare(token, from),
+            Action::ReceiveFrom { token } => self.write_datagram(token),
+            Action::SendTo { token } => self.read_datagram(token),
             Action::Accept { .. }
             | Action::Refuse { .. }
             | Action::Connect { .. }
@@ -208,6 +210,7 @@ impl<W: World> Drive<'_, W> {
             return;
         }
         self.model().quiet(self.core());
+        self.model().datagrams_are_armed(self.core());
     }
 
     /// A kernel may write into the span as soon as it has it; how much of that counts, the answer tells.
@@ -293,6 +296,16 @@ impl<W: World> Drive<'_, W> {
                     u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX),
                 ))
             }
+            Action::ReceiveFrom { token } => {
+                let completion = waits(token);
+                let letters = self.kernel.letters.get_mut(&token);
+                letters.and_then(|letters| letters.receive(completion))
+            }
+            Action::SendTo { token } => {
+                let completion = waits(token);
+                let letters = self.kernel.letters.get(&token);
+                letters.and_then(|letters| letters.send(completion))
+            }
             Action::Shutdown { .. } => Some(self.model().get(token).shut_down()),
             Action::Close { .. } => Some(Outcome::Complete(0)),
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
@@ -338,6 +351,8 @@ impl<W: World> Drive<'_, W> {
             | Action::Recv { .. }
             | Action::Refuse { .. }
             | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
             | Action::Arm { .. }
             | Action::Cancel { .. }
             | Action::Rebuild => {}
@@ -348,6 +363,7 @@ impl<W: World> Drive<'_, W> {
         drop(model);
         self.event(Event::Done { token, op, outcome });
         self.model().answered(self.core());
+        self.model().datagrams_were_told();
         self.check();
     }
 
@@ -431,7 +447,7 @@ impl<W: World> Drive<'_, W> {
 fn possible(outcome: Outcome, span: Span) -> bool {
     match outcome {
         Outcome::Complete(n) | Outcome::Drained(n) => n <= span.len,
-        Outcome::Accepted(_) | Outcome::Failed(_) => false,
+        Outcome::Accepted(_) | Outcome::Datagram { .. } | Outcome::Failed(_) => false,
     }
 }
 
@@ -445,6 +461,8 @@ pub(super) fn asked(action: Action) -> Option<(Token, Op)> {
         Action::Send { token, .. } => Some((token, Op::Send)),
         Action::Shutdown { token } => Some((token, Op::Shutdown)),
         Action::Unsent { token } => Some((token, Op::Unsent)),
+        Action::ReceiveFrom { token } => Some((token, Op::ReceiveFrom)),
+        Action::SendTo { token } => Some((token, Op::SendTo)),
         Action::Close { token, .. } => Some((token, Op::Close)),
         Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
     }

@@ -79,7 +79,26 @@ impl<'a> Input<'a> {
                 let beyond = [u32::MAX, 1 << 31, 256, 25];
                 Outcome::Complete(beyond[usize::from(amount) % beyond.len()])
             }
+            6 if amount >= 250 => Outcome::Datagram { len, from: None },
             6 => Outcome::Accepted(super::kernel::address(u32::from(amount) % SOURCES)),
+            _ => Outcome::Failed(self.fault().with_code(u16::from(amount))),
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Any outcome for a datagram that is received or sent.
+    pub(super) fn datagram(&mut self) -> Outcome {
+        let (choice, amount) = (self.below(8), self.byte());
+        let len = [0, 1, 4, 5, 300, u32::MAX][usize::from(amount) % 6];
+        match choice {
+            0 | 1 => Outcome::Datagram {
+                len,
+                from: (amount & 1 == 1).then_some(tidegate_core::Peer::Unix(len)),
+            },
+            2 => Outcome::Complete(len),
+            3 => Outcome::Drained(len),
+            4 => Outcome::Accepted(None),
             _ => Outcome::Failed(self.fault().with_code(u16::from(amount))),
         }
     }

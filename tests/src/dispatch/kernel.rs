@@ -4,6 +4,7 @@
 //! An edge of room comes only after a send that would have blocked (`SOCK_NOSPACE`); the peer's end is reported as
 //! `closing` to those who listen for input, a reset to everybody who is registered.
 
+use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use tidegate_core::{Directions, Event, FaultKind, Outcome, Token, Trigger};
@@ -93,6 +94,8 @@ pub(super) struct Kernel {
     pub(super) backlogs: BTreeMap<Token, VecDeque<u32>>,
     /// What the descriptors that are watched are ready for.
     pub(super) lines: BTreeMap<Token, Directions>,
+    /// What the sockets of datagrams have.
+    pub(super) letters: BTreeMap<Token, Letters>,
     registered: BTreeMap<Token, (Directions, Trigger)>,
     connecting: BTreeMap<Token, Connecting>,
     opened: u64,
@@ -117,6 +120,7 @@ impl Kernel {
             sockets: BTreeMap::new(),
             backlogs: BTreeMap::new(),
             lines: BTreeMap::new(),
+            letters: BTreeMap::new(),
             registered: BTreeMap::new(),
             connecting: BTreeMap::new(),
             opened: 0,
@@ -163,6 +167,7 @@ impl Kernel {
         self.connecting.remove(&token);
         self.backlogs.remove(&token);
         self.lines.remove(&token);
+        self.letters.remove(&token);
     }
 
     /// An attempt to connect: at once, later, refused later, or short of something, in turn. `None`: a completion waits.
@@ -200,7 +205,7 @@ impl Kernel {
                 let connecting = self.connecting.entry(token).or_insert(connecting);
                 connecting.changed = true;
             }
-            Outcome::Accepted(_) | Outcome::Failed(_) => {}
+            Outcome::Accepted(_) | Outcome::Datagram { .. } | Outcome::Failed(_) => {}
         }
     }
 
@@ -254,7 +259,7 @@ impl Kernel {
         let (n, short) = match outcome {
             Outcome::Complete(n) => (u64::from(n), false),
             Outcome::Drained(n) => (u64::from(n), true),
-            Outcome::Accepted(_) | Outcome::Failed(_) => return,
+            Outcome::Accepted(_) | Outcome::Datagram { .. } | Outcome::Failed(_) => return,
         };
         if receive {
             socket.received += n;
@@ -349,6 +354,10 @@ impl Kernel {
                     (socket.state(), told, reports)
                 }
                 None if self.lines.contains_key(&token) => (self.lines[&token], false, true),
+                None if self.letters.contains_key(&token) => {
+                    let letters = &self.letters[&token];
+                    (letters.state(), letters.closing(), true)
+                }
                 None => {
                     let waiting = self
                         .backlogs

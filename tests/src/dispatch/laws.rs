@@ -28,6 +28,7 @@ impl Model {
         let (source, _) = self.source(token);
         source.registered = Directions::NONE;
         source.armed = Directions::NONE;
+        self.datagrams_pause(token);
         if let Some(connection) = self.connections.get_mut(&token) {
             connection.faults.push(fault);
         }
@@ -52,6 +53,8 @@ impl Model {
             Op::Connect => self.attempted(token, outcome),
             Op::Recv => self.received(token, outcome),
             Op::Send => self.sent(token, outcome),
+            Op::ReceiveFrom => self.datagram_comes(token, outcome),
+            Op::SendTo => self.datagram_goes(token, outcome),
             Op::Shutdown | Op::Unsent => {
                 let connection = self.get(token);
                 connection.call = None;
@@ -140,7 +143,7 @@ impl Model {
                     self.expected.may.push(Kind::Ended);
                 }
             }
-            Outcome::Accepted(_) => connection.faults.push(IMPOSSIBLE),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
             Outcome::Failed(fault) => connection.failed(fault),
         }
     }
@@ -162,7 +165,7 @@ impl Model {
                 }
                 self.expected.may.push(Kind::Writable);
             }
-            Outcome::Accepted(_) => connection.faults.push(IMPOSSIBLE),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
             Outcome::Failed(fault) => connection.failed(fault),
         }
     }

@@ -10,6 +10,7 @@
 mod app;
 mod closing;
 mod connecting;
+mod datagrams;
 mod drive;
 mod input;
 mod kernel;
@@ -41,7 +42,9 @@ pub fn dispatch(data: &[u8]) {
     let app = App(Rc::clone(&shared));
     if plan.session {
         let mut memory = Box::new(Memory::<N, RX, TX, u64>::new());
-        let session = Session::new(&mut memory, &plan.config, app).expect("a sound config");
+        let mut windows = Box::new(datagrams::Windows::new());
+        let mut session = Session::new(&mut memory, &plan.config, app).expect("a sound config");
+        session.lend_datagrams(&mut windows);
         Drive::new(session, shared, plan).run();
     } else {
         let mut table = Box::new(Table::<N>::new());

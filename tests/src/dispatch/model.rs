@@ -1,8 +1,10 @@
 //! [`Model`]: what the checker believes, learned only from what went in and came out, and the laws over it.
 
+use super::datagrams::{Heard, Socket};
 use super::input::{Plan, RX, TX};
 use super::timers::{Set, Timers};
 use super::watches::{Told, Watch};
+use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use std::collections::HashMap;
 use tidegate_core::{
@@ -185,6 +187,8 @@ pub(super) struct Listener {
     pub(super) reserved: u32,
     /// It is no listener but a descriptor that is watched.
     pub(super) watch: Option<Watch>,
+    /// It is no listener but a socket of datagrams.
+    pub(super) datagrams: Option<Socket>,
 }
 
 /// What the application is told as the answer to an event.
@@ -245,6 +249,8 @@ pub(super) struct Model {
     pub(super) timers: Timers,
     /// What has to be told of a watched descriptor.
     pub(super) of_watch: Option<Told>,
+    /// What has to be told of sockets of datagrams.
+    pub(super) of_datagrams: VecDeque<Heard>,
 }
 
 impl Model {
@@ -268,6 +274,7 @@ impl Model {
             counted: Stats::default(),
             timers: Timers::default(),
             of_watch: None,
+            of_datagrams: VecDeque::new(),
         }
     }
 
@@ -299,7 +306,9 @@ impl Model {
         if token.is_listener() {
             let listener = self.listeners.get_mut(&token).expect("a known listener");
             assert!(!listener.gone, "{token:?} is gone");
-            (&mut listener.source, listener.busy)
+            let socket = listener.datagrams.as_ref();
+            let flies = socket.is_some_and(|socket| socket.receiving || socket.sending);
+            (&mut listener.source, listener.busy || flies)
         } else {
             let connection = self
                 .connections
@@ -339,6 +348,8 @@ impl Model {
             } => self.arms(token, was, now, trigger),
             Action::Shutdown { token } => self.shuts(token),
             Action::Unsent { token } => self.measures(token),
+            Action::ReceiveFrom { token } => self.datagram_is_asked_for(token),
+            Action::SendTo { token } => self.datagram_is_sent(token),
             Action::Cancel { token } => self.cancels(token),
             Action::Close { token, reset } => self.closes(token, reset),
             Action::Rebuild => {

@@ -24,6 +24,7 @@ impl<W: World> Drive<'_, W> {
         match self.byte() {
             254.. => self.act_on_watches(),
             252.. => self.act_on_free_timers(),
+            248.. => self.act_on_datagrams(),
             byte => self.step_of(byte % 18),
         }
     }
@@ -121,6 +122,9 @@ impl<W: World> Drive<'_, W> {
             Action::Recv { into, .. } => into.len,
             Action::Send { from, .. } => from.len,
             Action::Unsent { .. } => 20,
+            Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
+                return self.shared.borrow_mut().input.datagram();
+            }
             Action::Accept { .. }
             | Action::Refuse { .. }
             | Action::Connect { .. }
@@ -164,6 +168,8 @@ impl<W: World> Drive<'_, W> {
         ];
         let op = if which >= 240 {
             Op::Connect
+        } else if which >= 228 {
+            [Op::ReceiveFrom, Op::SendTo][usize::from(which & 1)]
         } else {
             ops[usize::from(which) % ops.len()]
         };
@@ -195,6 +201,8 @@ impl<W: World> Drive<'_, W> {
             | Op::Arm
             | Op::Shutdown
             | Op::Unsent
+            | Op::ReceiveFrom
+            | Op::SendTo
             | Op::Cancel
             | Op::Close => self.nothing_comes_of(event),
         }

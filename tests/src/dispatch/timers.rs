@@ -5,7 +5,7 @@ use super::drive::Drive;
 use super::model::{Model, Stage};
 use super::world::World;
 use core::time::Duration;
-use tidegate_core::{Connections, Directions, Dispatcher, Instant, TIMERS, Token};
+use tidegate_core::{Connections, Directions, Dispatcher, Instant, Peer, SendError, TIMERS, Token};
 
 /// The most timers that one turn tells.
 const TOLD: u32 = 64;
@@ -17,6 +17,8 @@ pub(super) trait Free {
     fn cancel(&mut self, timer: u32);
     fn watch_for(&mut self, token: Token, directions: Directions);
     fn unwatch(&mut self, token: Token);
+    fn send_datagram(&mut self, token: Token, to: Peer, bytes: &[u8]) -> Result<(), SendError>;
+    fn close_datagrams(&mut self, token: Token);
 }
 
 impl Free for Connections<'_> {
@@ -37,6 +39,12 @@ impl Free for Connections<'_> {
     fn unwatch(&mut self, token: Token) {
         self.unwatch(token);
     }
+    fn send_datagram(&mut self, token: Token, to: Peer, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_datagram(token, to, bytes)
+    }
+    fn close_datagrams(&mut self, token: Token) {
+        self.close_datagrams(token);
+    }
 }
 
 impl Free for Dispatcher<'_> {
@@ -56,6 +64,24 @@ impl Free for Dispatcher<'_> {
     }
     fn unwatch(&mut self, token: Token) {
         self.unwatch(token);
+    }
+    fn send_datagram(&mut self, token: Token, _: Peer, bytes: &[u8]) -> Result<(), SendError> {
+        let window = super::datagrams::TX;
+        match self.has_datagram_room(token) {
+            None => Err(SendError::Closed),
+            Some(_) if bytes.len() > window => Err(SendError::TooLong { window }),
+            Some(true) => {
+                self.queue_datagram(token);
+                Ok(())
+            }
+            Some(false) => {
+                self.want_datagram_room(token);
+                Err(SendError::Full { room: 0 })
+            }
+        }
+    }
+    fn close_datagrams(&mut self, token: Token) {
+        self.close_datagrams(token);
     }
 }
 

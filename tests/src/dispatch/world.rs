@@ -2,13 +2,14 @@
 //! of its own.
 
 use super::app::{App, Face};
+use super::datagrams::Heard;
 use super::input::{N, RX, TX};
 use super::model::Call;
 use super::timers::Free;
 use core::time::Duration;
 use tidegate_core::{
-    Action, Alarm, ConnectError, Destination, Directions, Dispatcher, Event, Instant, Notice,
-    SendError, Session, Span, Token,
+    Action, Alarm, ConnectError, Destination, Directions, Dispatcher, Event, Instant, Notice, Op,
+    Outcome, Peer, SendError, Session, Span, Token,
 };
 
 /// What a driver drives.
@@ -26,6 +27,11 @@ pub(super) trait World {
     fn set_priority(&mut self, listener: Token, priority: bool);
     /// `None`: no place is left.
     fn watch(&mut self, directions: Directions) -> Option<Token>;
+    /// `None`: no place is left.
+    fn add_datagrams(&mut self, receive: usize, send: usize) -> Option<Token>;
+    /// `None`: it has no windows.
+    fn datagram_into(&mut self, token: Token) -> Option<&mut [u8]>;
+    fn datagram_from(&self, token: Token) -> Option<(Peer, Vec<u8>)>;
     /// The application visits a connection between turns; whether there is one.
     fn visit(&mut self, token: Token) -> bool;
     /// The application comes to the free timers between turns.
@@ -56,6 +62,21 @@ impl<'a> World for Session<'_, App<'a>> {
     }
     fn watch(&mut self, directions: Directions) -> Option<Token> {
         self.watch(directions).ok()
+    }
+    fn add_datagrams(&mut self, receive: usize, send: usize) -> Option<Token> {
+        let sizes = [receive, send].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+        self.add_datagrams(sizes[0], sizes[1]).ok()
+    }
+    fn datagram_into(&mut self, token: Token) -> Option<&mut [u8]> {
+        Some(self.datagram_into(token))
+    }
+    fn datagram_from(&self, token: Token) -> Option<(Peer, Vec<u8>)> {
+        let found = self.datagram_from(token);
+        Some(
+            found
+                .map(|(to, bytes)| (to, bytes.to_vec()))
+                .expect("one waits"),
+        )
     }
     fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
         self.connect(to)
@@ -104,6 +125,24 @@ impl World for Bare<'_, '_> {
                 let app = self.app.clone();
                 return app.watched(&mut self.core, token, told);
             }
+            Some(Notice::Datagram(token)) => {
+                let app = self.app.clone();
+                let Event::Done { op, outcome, .. } = event else {
+                    panic!("{event:?} brings no datagram");
+                };
+                let waited = op == Op::SendTo && self.core.take_datagram_wish(token);
+                if let (Op::ReceiveFrom, Outcome::Datagram { len, from }) = (op, outcome) {
+                    app.hears(&mut self.core, token, Heard::Came(len, from), &[]);
+                } else if let Outcome::Failed(fault) = outcome {
+                    app.hears(&mut self.core, token, Heard::Failed(fault.kind), &[]);
+                }
+                match self.core.has_datagram_room(token) {
+                    Some(true) if waited => app.hears(&mut self.core, token, Heard::Room, &[]),
+                    Some(false) if waited => self.core.want_datagram_room(token),
+                    Some(_) | None => {}
+                }
+                return;
+            }
         };
         let app = self.app.clone();
         app.visit(Some(call), &mut BareConn { world: self, token });
@@ -134,6 +173,15 @@ impl World for Bare<'_, '_> {
     }
     fn watch(&mut self, directions: Directions) -> Option<Token> {
         self.core.watch(directions).ok()
+    }
+    fn add_datagrams(&mut self, _: usize, _: usize) -> Option<Token> {
+        self.core.add_datagrams().ok()
+    }
+    fn datagram_into(&mut self, _: Token) -> Option<&mut [u8]> {
+        None
+    }
+    fn datagram_from(&self, _: Token) -> Option<(Peer, Vec<u8>)> {
+        None
     }
     fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
         self.core.connect(to, None)

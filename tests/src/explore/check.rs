@@ -136,7 +136,7 @@ impl World<'_> {
 }
 
 /// Operations whose answer nobody waits for between two calls of a driver that answers at once.
-const OPS: [Op; 8] = [
+const OPS: [Op; 10] = [
     Op::Accept,
     Op::Refuse,
     Op::Recv,
@@ -144,5 +144,7 @@ const OPS: [Op; 8] = [
     Op::Arm,
     Op::Shutdown,
     Op::Unsent,
+    Op::ReceiveFrom,
+    Op::SendTo,
     Op::Close,
 ];

@@ -56,6 +56,9 @@ impl World<'_> {
             } => self.arm(token, was, now, choices),
             Action::Shutdown { token } => self.shutdown(token, choices),
             Action::Unsent { token } => self.unsent(token, choices),
+            Action::ReceiveFrom { token } | Action::SendTo { token } => {
+                Err(format!("{token:?}: nobody has such a socket"))
+            }
             Action::Cancel { token } => Err(format!("{token:?}: nothing is in flight")),
             Action::Close { token, .. } => self.close(token, choices),
             Action::Rebuild => self.rebuild(),
@@ -85,7 +88,10 @@ impl World<'_> {
         let what = match outcome {
             Outcome::Accepted(_) => What::Accepted,
             Outcome::Failed(fault) if fault.kind == FaultKind::Invalid => What::AcceptInvalid,
-            Outcome::Failed(_) | Outcome::Drained(_) | Outcome::Complete(_) => What::AcceptedNot,
+            Outcome::Failed(_)
+            | Outcome::Drained(_)
+            | Outcome::Complete(_)
+            | Outcome::Datagram { .. } => What::AcceptedNot,
         };
         if let Outcome::Accepted(_) = outcome {
             self.backlog -= 1;
@@ -129,7 +135,10 @@ impl World<'_> {
         let what = match outcome {
             Outcome::Failed(fault) if fault.kind == FaultKind::Invalid => What::AcceptInvalid,
             Outcome::Complete(_) => What::Accepted,
-            Outcome::Failed(_) | Outcome::Drained(_) | Outcome::Accepted(_) => What::AcceptedNot,
+            Outcome::Failed(_)
+            | Outcome::Drained(_)
+            | Outcome::Accepted(_)
+            | Outcome::Datagram { .. } => What::AcceptedNot,
         };
         if outcome == Outcome::Complete(0) {
             self.backlog -= 1;
@@ -167,6 +176,7 @@ impl World<'_> {
             Outcome::Complete(_)
             | Outcome::Drained(_)
             | Outcome::Accepted(_)
+            | Outcome::Datagram { .. }
             | Outcome::Failed(_) => went_wrong(outcome),
         };
         let socket = self.sockets[at];
@@ -237,6 +247,7 @@ impl World<'_> {
             Outcome::Complete(_)
             | Outcome::Drained(_)
             | Outcome::Accepted(_)
+            | Outcome::Datagram { .. }
             | Outcome::Failed(_) => went_wrong(outcome),
         };
         match self.answer(token, Op::Send, outcome, what)? {
@@ -481,7 +492,10 @@ fn went_wrong(outcome: Outcome) -> What {
             | FaultKind::Invalid
             | FaultKind::Unknown => What::Fault,
         },
-        Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_) => What::Impossible,
+        Outcome::Complete(_)
+        | Outcome::Drained(_)
+        | Outcome::Accepted(_)
+        | Outcome::Datagram { .. } => What::Impossible,
     }
 }
 

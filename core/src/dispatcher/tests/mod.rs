@@ -9,6 +9,7 @@
 mod accepting;
 mod closing;
 mod connecting;
+mod datagrams;
 mod deadlines;
 mod fairness;
 mod full;
@@ -117,13 +118,14 @@ impl Bench {
 
     /// Law 4: one `Opened`, one `Closed`, nothing after it.
     fn hear(&mut self, notice: Notice) {
-        let (Notice::Opened(token)
-        | Notice::Readable(token)
-        | Notice::Writable(token)
-        | Notice::Ended(token)
-        | Notice::Closed(token, _)) = notice
-        else {
-            panic!("{notice:?}: nothing is watched here");
+        let token = match notice {
+            Notice::Opened(token)
+            | Notice::Readable(token)
+            | Notice::Writable(token)
+            | Notice::Ended(token)
+            | Notice::Closed(token, _) => token,
+            Notice::Datagram(_) => return self.notices.push(notice),
+            Notice::Watched(..) => panic!("{notice:?}: nothing is watched here"),
         };
         let known = self.told.iter().position(|told| *told == token);
         match (notice, known) {
@@ -240,7 +242,7 @@ impl Bench {
     fn answer_all(&mut self) {
         while let Some((token, op)) = self.asked.pop() {
             let outcome = match op {
-                Op::Accept | Op::Connect | Op::Recv | Op::Send => BLOCKED,
+                Op::Accept | Op::Connect | Op::Recv | Op::Send | Op::ReceiveFrom => BLOCKED,
                 _ => END,
             };
             self.done(token, op, outcome);
@@ -343,6 +345,8 @@ fn asks(action: &Action) -> Option<(Token, Op)> {
         Action::Send { token, .. } => Some((token, Op::Send)),
         Action::Shutdown { token } => Some((token, Op::Shutdown)),
         Action::Unsent { token } => Some((token, Op::Unsent)),
+        Action::ReceiveFrom { token } => Some((token, Op::ReceiveFrom)),
+        Action::SendTo { token } => Some((token, Op::SendTo)),
         Action::Close { token, .. } => Some((token, Op::Close)),
         Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => None,
     }
@@ -351,7 +355,10 @@ fn asks(action: &Action) -> Option<(Token, Op)> {
 /// The answer of a kernel in which nothing happens: nobody comes, nothing is there to receive, all can be sent.
 fn quiet(action: &Action) -> Outcome {
     match action {
-        Action::Accept { .. } | Action::Connect { .. } | Action::Recv { .. } => BLOCKED,
+        Action::Accept { .. }
+        | Action::Connect { .. }
+        | Action::Recv { .. }
+        | Action::ReceiveFrom { .. } => BLOCKED,
         Action::Send { from, .. } => Outcome::Complete(from.len),
         _ => END,
     }
@@ -372,6 +379,8 @@ fn kind(action: &Action) -> &'static str {
         },
         Action::Shutdown { .. } => "shutdown",
         Action::Unsent { .. } => "unsent",
+        Action::ReceiveFrom { .. } => "receive from",
+        Action::SendTo { .. } => "send to",
         Action::Cancel { .. } => "cancel",
         Action::Close { reset: false, .. } => "close",
         Action::Close { reset: true, .. } => "reset",

@@ -142,7 +142,9 @@ impl<'m> Twin<'m> {
                 Action::Arm { .. }
                 | Action::Cancel { .. }
                 | Action::Rebuild
-                | Action::Refuse { .. } => continue,
+                | Action::Refuse { .. }
+                | Action::ReceiveFrom { .. }
+                | Action::SendTo { .. } => continue,
             };
             self.session
                 .handle_event(now, Event::Done { token, op, outcome });

@@ -67,7 +67,11 @@ fn read(max: usize, on_error: OnError, pieces: &[&[u8]]) -> Reader {
             Action::Shutdown { token } => (token, Op::Shutdown, Outcome::Complete(0)),
             Action::Close { token, .. } => (token, Op::Close, Outcome::Complete(0)),
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => continue,
-            Action::Refuse { .. } | Action::Connect { .. } | Action::Unsent { .. } => {
+            Action::Refuse { .. }
+            | Action::Connect { .. }
+            | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. } => {
                 panic!("not asked for: {action:?}")
             }
         };

@@ -2,6 +2,7 @@
 
 mod asks;
 mod connecting;
+mod datagrams;
 #[cfg(feature = "sim")]
 mod express;
 mod framing;
@@ -284,6 +285,7 @@ impl World {
                 }
                 (token, Op::Close, Outcome::Complete(0))
             }
+            Action::ReceiveFrom { .. } | Action::SendTo { .. } => panic!("no such sockets here"),
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => return None,
         };
         Some(Event::Done { token, op, outcome })

@@ -66,6 +66,8 @@ impl Late {
             | Action::Connect { .. }
             | Action::Shutdown { .. }
             | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
             | Action::Close { .. } => {}
         }
         self.pending.push(pending);

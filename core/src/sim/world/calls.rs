@@ -88,6 +88,9 @@ impl Driver {
                 let _ = kernel.close(socket);
                 Ok(Outcome::Complete(0))
             }
+            Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
+                return Err(Broken::new(format!("{action:?}: nobody has such a socket")));
+            }
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => {
                 return Err(Broken::new(format!("{action:?} has no answer")));
             }

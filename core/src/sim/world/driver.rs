@@ -265,6 +265,7 @@ impl Driver {
                 Outcome::Drained(_)
                 | Outcome::Complete(_)
                 | Outcome::Accepted(_)
+                | Outcome::Datagram { .. }
                 | Outcome::Failed(_) => outcome,
             };
             answered += 1;
@@ -320,6 +321,8 @@ impl Driver {
             | Action::Send { .. }
             | Action::Shutdown { .. }
             | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
             | Action::Close { .. } => {
                 let place = if let Action::Send { token, from } = action {
                     session.send_from(token, from).as_ptr().addr()
@@ -358,6 +361,8 @@ impl Driver {
             Action::Arm { token, .. } => (token, Op::Arm),
             Action::Shutdown { token } => (token, Op::Shutdown),
             Action::Unsent { token } => (token, Op::Unsent),
+            Action::ReceiveFrom { token } => (token, Op::ReceiveFrom),
+            Action::SendTo { token } => (token, Op::SendTo),
             Action::Close { token, .. } => (token, Op::Close),
             Action::Cancel { .. } | Action::Rebuild => {
                 return Err(Broken::new(format!("{action:?} has no answer")));
@@ -412,7 +417,12 @@ impl AtOnce<'_> {
         match moved {
             Ok(n) => Ok(u32::try_from(n).unwrap_or(u32::MAX)),
             Err(Outcome::Failed(fault)) => Err(Some(fault)),
-            Err(Outcome::Complete(_) | Outcome::Drained(_) | Outcome::Accepted(_)) => Err(None),
+            Err(
+                Outcome::Complete(_)
+                | Outcome::Drained(_)
+                | Outcome::Accepted(_)
+                | Outcome::Datagram { .. },
+            ) => Err(None),
         }
     }
 }
@@ -450,6 +460,8 @@ fn names(action: Action, of: Token) -> bool {
         | Action::Arm { token, .. }
         | Action::Shutdown { token }
         | Action::Unsent { token }
+        | Action::ReceiveFrom { token }
+        | Action::SendTo { token }
         | Action::Cancel { token }
         | Action::Close { token, .. } => token == of,
         Action::Rebuild => false,

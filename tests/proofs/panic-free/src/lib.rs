@@ -7,6 +7,7 @@
 #![no_std]
 
 mod beside;
+mod datagrams;
 mod framing;
 mod machine;
 mod session;

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Action, Config, ConfigError, Conn, ConnectError, Destination, Directions, Event, Handler, Info,
-    Instant, ListenersFull, Memory, Reason, SendError, Session, Span, Stats, Token, Transfer,
-    Transfers, Trigger,
+    Action, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
+    Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Reason, SendError,
+    Session, Span, Stats, Token, Transfer, Transfers, Trigger,
 };
 
 /// An application of which nothing is known.
@@ -15,6 +15,9 @@ pub struct Unknown {
     writable: fn(&mut Conn<'_>, &mut u64),
     ended: fn(&mut Conn<'_>, &mut u64),
     closed: fn(&mut Conn<'_>, &mut u64, Reason),
+    datagram: fn(&mut Connections<'_>, Token, Datagram<'_>),
+    room: fn(&mut Connections<'_>, Token),
+    failed: fn(&mut Connections<'_>, Token, Fault),
 }
 
 impl Handler for Unknown {
@@ -38,6 +41,18 @@ impl Handler for Unknown {
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {
         (self.closed)(conn, state, reason);
+    }
+
+    fn datagram(&mut self, all: &mut Connections<'_>, token: Token, datagram: Datagram<'_>) {
+        (self.datagram)(all, token, datagram);
+    }
+
+    fn datagram_room(&mut self, all: &mut Connections<'_>, token: Token) {
+        (self.room)(all, token);
+    }
+
+    fn datagram_failed(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {
+        (self.failed)(all, token, fault);
     }
 }
 

@@ -1,0 +1,257 @@
+//! Sockets of datagrams: received one at a time, told as they come, and at most one waits to be sent.
+//!
+//! They stand in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
+
+use super::Dispatcher;
+use super::listener::{Listener, ListenersFull};
+use crate::directions::{Directions, Trigger};
+use crate::event::{Fault, FaultKind, Op, Outcome};
+use crate::output::{Action, Notice};
+use crate::slot::{Flags, Slot, State};
+use crate::stats::bump;
+use crate::token::{LISTENER_BIT, Token};
+use defmt_or_log::error;
+
+/// The most datagrams that are received for one report. As many as that are only tried if they come look after look, so
+/// that one that comes alone costs no try in vain.
+const BURST: u16 = 16;
+
+/// What is done about sockets of datagrams. Reached by these pointers alone, so that it is linked only with who adds one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbs {
+    next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
+    done: fn(&mut Dispatcher<'_>, u32, Op, Outcome) -> Option<Notice>,
+}
+
+const VERBS: Verbs = Verbs {
+    next: |machine, index| machine.next_of_datagrams(index),
+    done: |machine, index, op, outcome| match op == Op::SendTo {
+        true => machine.datagram_went(index, outcome),
+        false => machine.datagram_came(index, outcome),
+    },
+};
+
+impl Slot {
+    /// Whether it is a socket of datagrams with an operation in flight in this direction.
+    pub(super) fn is_of_datagrams_with(&self, direction: Directions, token: Token) -> bool {
+        token.is_listener()
+            && self.flags.has(Flags::DATAGRAMS)
+            && self.in_flight.contains(direction)
+    }
+}
+
+/// While one waits to be sent nothing is received: what comes waits in the kernel, up to what that holds. An error of the
+/// socket is told and ends nothing; it is closed only if it is no socket any more. A shortage while receiving holds it back
+/// for a while, as it does a listener.
+impl Dispatcher<'_> {
+    /// Adds a socket of datagrams. A stop does not end it. A driver for which everything is always ready reports it as it
+    /// reports a listener: [`Action::ReceiveFrom`] is tried for a report, and answered at once or when one has come.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) places are taken, by listeners too.
+    pub fn add_datagrams(&mut self) -> Result<Token, ListenersFull> {
+        let nobody = Listener::new(self.m.pause_min);
+        let index = self.take_place(nobody).ok_or(ListenersFull)?;
+        self.m.datagrams = Some(&VERBS);
+        let slot = self.slots.at_mut(index);
+        slot.state = State::Datagrams;
+        slot.trigger = Trigger::Level;
+        slot.flags = Flags::WATCHED.or(Flags::DATAGRAMS);
+        slot.ready = Directions::WRITE;
+        self.touch(index);
+        Ok(self.token(index))
+    }
+
+    /// Whether a datagram can be queued: the token names a socket of datagrams, and none waits there to be sent. `None`: it
+    /// names none.
+    #[must_use]
+    pub fn has_datagram_room(&self, token: Token) -> Option<bool> {
+        let index = self.find_datagrams(token)?;
+        Some(!self.slots.at(index).flags.has(Flags::LOADED))
+    }
+
+    /// Has the datagram sent that the application put where [`Action::SendTo`] finds it. One at a time; a token that names
+    /// no socket of datagrams changes nothing.
+    pub fn queue_datagram(&mut self, token: Token) {
+        if let Some(index) = self.find_datagrams(token) {
+            self.slots.at_mut(index).flags.set(Flags::LOADED);
+            self.touch(index);
+        }
+    }
+
+    /// Has [`Notice::Datagram`] told when the one that waits is gone; if none waits, nothing is told.
+    pub fn want_datagram_room(&mut self, token: Token) {
+        if let Some(index) = self.find_datagrams(token) {
+            let slot = self.slots.at_mut(index);
+            slot.wants = slot.flags.has(Flags::LOADED).into();
+        }
+    }
+
+    /// Ends it: nothing more is told, what waits is dropped, and the driver closes it. A token that names no socket of
+    /// datagrams changes nothing.
+    pub fn close_datagrams(&mut self, token: Token) {
+        if let Some(index) = self.find_datagrams(token) {
+            self.slots.at_mut(index).state = State::Closing;
+            self.touch(index);
+        }
+    }
+
+    /// Whether a token names nothing that is.
+    pub(crate) fn is_gone(&self, token: Token) -> bool {
+        self.find(token).is_none()
+    }
+
+    /// Whether the application waited until the one that was sent is gone, [`want_datagram_room`](Self::want_datagram_room);
+    /// it waits no longer. To be asked when [`Notice::Datagram`] is told after a send.
+    pub fn take_datagram_wish(&mut self, token: Token) -> bool {
+        let wish = self
+            .find_datagrams(token)
+            .map(|index| core::mem::take(&mut self.slots.at_mut(index).wants));
+        wish.is_some_and(|wish| wish != 0)
+    }
+
+    fn find_datagrams(&self, token: Token) -> Option<u32> {
+        let index = self.find(token)?;
+        (self.slots.at(index).state == State::Datagrams).then_some(index)
+    }
+
+    /// The next receive or send, if one is due.
+    pub(super) fn next_datagram(&mut self, index: u32) -> Option<Action> {
+        (self.m.datagrams?.next)(self, index)
+    }
+
+    /// The answer to one of them.
+    pub(super) fn datagram_done(&mut self, index: u32, op: Op, outcome: Outcome) -> Option<Notice> {
+        (self.m.datagrams?.done)(self, index, op, outcome)
+    }
+
+    fn next_of_datagrams(&mut self, index: u32) -> Option<Action> {
+        let (windows, quantum, visit) = (self.m.windows, self.m.quantum, self.m.visit);
+        let slot = self.slots.at_mut(index);
+        let issue = slot.issue(slot.wanted(windows, false));
+        let token = Token::new(index, slot.generation);
+        if issue.contains(Directions::WRITE) && visit.sent < quantum {
+            slot.in_flight |= Directions::WRITE;
+            return Some(Action::SendTo { token });
+        }
+        if issue.contains(Directions::READ) && visit.received < quantum {
+            slot.in_flight |= Directions::READ;
+            return Some(Action::ReceiveFrom { token });
+        }
+        None
+    }
+
+    /// The answer to `ReceiveFrom`.
+    fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        let (turn, pause) = (self.m.turns, self.m.pause_min);
+        let slot = self.slots.at_mut(index);
+        slot.in_flight -= Directions::READ;
+        if slot.state != State::Datagrams {
+            self.touch(index);
+            return None;
+        }
+        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        match outcome {
+            Outcome::Datagram { len, .. } => {
+                if let Some(listener) = listener {
+                    listener.pause = pause;
+                    let another = listener.burst.another(turn, BURST);
+                    slot.ready -= Directions::READ.when(!another);
+                }
+                bump(&mut self.m.stats.datagrams_in);
+                self.spend(index, Directions::READ, len);
+                Some(Notice::Datagram(self.token(index)))
+            }
+            Outcome::Drained(_) => {
+                slot.ready -= Directions::READ;
+                if let Some(listener) = listener {
+                    listener.burst.vain(turn);
+                }
+                self.spend(index, Directions::READ, 0);
+                None
+            }
+            Outcome::Failed(fault) => self.datagram_failed(index, Directions::READ, fault),
+            Outcome::Complete(_) | Outcome::Accepted(_) => {
+                slot.ready -= Directions::READ;
+                self.impossible_datagram(index);
+                None
+            }
+        }
+    }
+
+    /// The answer to `SendTo`.
+    fn datagram_went(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        let slot = self.slots.at_mut(index);
+        slot.in_flight -= Directions::WRITE;
+        if slot.state != State::Datagrams {
+            self.touch(index);
+            return None;
+        }
+        match outcome {
+            Outcome::Complete(n) => {
+                slot.flags.clear(Flags::LOADED);
+                let waited = slot.wants != 0;
+                bump(&mut self.m.stats.datagrams_out);
+                self.spend(index, Directions::WRITE, n);
+                waited.then_some(Notice::Datagram(self.token(index)))
+            }
+            Outcome::Drained(_) => {
+                slot.ready -= Directions::WRITE;
+                self.spend(index, Directions::WRITE, 0);
+                None
+            }
+            Outcome::Failed(fault) => self.datagram_failed(index, Directions::WRITE, fault),
+            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
+                slot.flags.clear(Flags::LOADED);
+                let waited = slot.wants != 0;
+                self.impossible_datagram(index);
+                waited.then_some(Notice::Datagram(self.token(index)))
+            }
+        }
+    }
+
+    /// An error is told, and the next report tries again. What was to be sent is given up.
+    fn datagram_failed(
+        &mut self,
+        index: u32,
+        direction: Directions,
+        fault: Fault,
+    ) -> Option<Notice> {
+        self.spend_on_fault(index, direction, fault);
+        if fault.kind == FaultKind::Interrupted {
+            return None;
+        }
+        let slot = self.slots.at_mut(index);
+        if direction == Directions::WRITE {
+            slot.flags.clear(Flags::LOADED);
+        } else {
+            slot.ready -= Directions::READ;
+        }
+        match fault.kind {
+            FaultKind::Shortage | FaultKind::Unknown if direction == Directions::READ => {
+                self.hold_back(index, fault);
+            }
+            FaultKind::Invalid => slot.state = State::Closing,
+            FaultKind::Interrupted
+            | FaultKind::Reset
+            | FaultKind::Refused
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable
+            | FaultKind::Shortage
+            | FaultKind::Unknown => {}
+        }
+        bump(&mut self.m.stats.datagram_faults);
+        self.touch(index);
+        Some(Notice::Datagram(self.token(index)))
+    }
+
+    /// An answer that cannot be.
+    #[cold]
+    fn impossible_datagram(&mut self, index: u32) {
+        let token = self.token(index);
+        error!("impossible answer of the driver: {:?}", token);
+        bump(&mut self.m.stats.unasked);
+        self.touch(index);
+    }
+}

@@ -1,0 +1,348 @@
+//! Sockets of datagrams.
+
+use super::*;
+use crate::event::Peer;
+use crate::slot::State;
+
+const REFUSED: Fault = FaultKind::Refused.with_code(111);
+const FROM: Option<Peer> = Some(Peer::Unix(1));
+
+const fn datagram(len: u32) -> Outcome {
+    Outcome::Datagram { len, from: FROM }
+}
+
+impl Bench {
+    /// A socket of datagrams, which is armed.
+    fn socket(&mut self) -> Token {
+        let token = self.machine.add_datagrams().expect("a place");
+        self.run();
+        assert_eq!(self.slot(token).armed, READ);
+        token
+    }
+
+    /// A report, and turns in which receives are answered with the next of `outcomes` and then would block.
+    fn receives(&mut self, token: Token, outcomes: &[Outcome]) -> Vec<&'static str> {
+        let mut outcomes = outcomes.iter().copied();
+        self.ready(token, READ);
+        let all = self.run_with(|action| match action {
+            Action::ReceiveFrom { .. } => outcomes.next(),
+            _ => None,
+        });
+        kinds(&all)
+    }
+
+    fn heard(&self, token: Token) -> usize {
+        let of = |notice: &&Notice| **notice == Notice::Datagram(token);
+        self.notices.iter().filter(of).count()
+    }
+}
+
+#[test]
+fn what_comes_is_told_whatever_its_length() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::with(trigger);
+        let token = bench.socket();
+        for (n, len) in [0, 1, 65_535, u32::MAX].into_iter().enumerate() {
+            assert_eq!(bench.receives(token, &[datagram(len)])[0], "receive from");
+            assert_eq!(bench.heard(token), n + 1, "{len} bytes");
+            assert_eq!(bench.slot(token).armed, READ, "it goes on");
+        }
+        assert_eq!(bench.machine.stats().datagrams_in, 4);
+        assert_eq!(
+            bench.receives(token, &[]),
+            ["receive from"],
+            "a false report"
+        );
+        assert_eq!(bench.heard(token), 4);
+    }
+}
+
+#[test]
+fn one_report_is_good_for_one_and_for_more_only_if_they_come_look_after_look() {
+    let mut bench = Bench::level();
+    let token = bench.socket();
+    let mut counts = Vec::new();
+    for _ in 0..7 {
+        bench.ready(token, READ);
+        // One turn for each report: there are always more.
+        let all = bench.one_turn(|action| match action {
+            Action::ReceiveFrom { .. } => Some(datagram(1)),
+            _ => None,
+        });
+        counts.push(all.len());
+    }
+    assert_eq!(counts, [1, 2, 4, 8, 16, 16, 16]);
+}
+
+#[test]
+fn a_batch_ends_with_the_quantum_and_others_are_served_between() {
+    let mut bench = Bench::level();
+    let (token, conn) = (bench.socket(), bench.spoken());
+    let full = |action: &Action| match action {
+        Action::ReceiveFrom { .. } => Some(datagram(4096)),
+        _ => None,
+    };
+    for expected in [1, 2, 4, 4] {
+        bench.ready(token, READ);
+        let all = bench.one_turn(full);
+        assert_eq!(all.len(), expected, "16 KiB, then the kernel is asked");
+    }
+    // It has not done what its last report was good for.
+    bench.ready(conn, READ);
+    let all = bench.one_turn(full);
+    assert_eq!(kinds(&all)[..2], ["recv", "receive from"], "it goes behind");
+}
+
+#[test]
+fn an_error_is_told_and_ends_nothing() {
+    for kind in [
+        FaultKind::Refused,
+        FaultKind::Reset,
+        FaultKind::Unreachable,
+        FaultKind::TimedOut,
+    ] {
+        let mut bench = Bench::level();
+        let token = bench.socket();
+        let failed = Outcome::Failed(kind.with_code(1));
+        for n in 1..40 {
+            bench.report(token, READ, true);
+            let all = bench.run_with(|action| match action {
+                Action::ReceiveFrom { .. } => Some(failed),
+                _ => None,
+            });
+            assert_eq!(
+                kinds(&all),
+                ["receive from"],
+                "{kind:?}: one for each report"
+            );
+            assert_eq!(bench.heard(token), n);
+            assert_eq!(bench.slot(token).armed, READ);
+        }
+        bench.receives(token, &[datagram(3)]);
+        assert_eq!(bench.machine.stats().datagram_faults, 39);
+        assert_eq!(bench.machine.stats().datagrams_in, 1);
+    }
+}
+
+#[test]
+fn an_interrupted_call_is_made_again_and_nobody_hears_of_it() {
+    let mut bench = Bench::level();
+    let token = bench.socket();
+    let interrupted = Outcome::Failed(FaultKind::Interrupted.with_code(4));
+    let all = bench.receives(token, &[interrupted, interrupted, datagram(1)]);
+    assert_eq!(all, ["receive from"; 3]);
+    assert_eq!(bench.heard(token), 1);
+}
+
+#[test]
+fn a_shortage_is_waited_out() {
+    for kind in [FaultKind::Shortage, FaultKind::Unknown] {
+        let mut bench = Bench::level();
+        let token = bench.socket();
+        let all = bench.receives(token, &[Outcome::Failed(kind.with_code(105))]);
+        assert_eq!(all, ["receive from"]);
+        assert_eq!(bench.heard(token), 1, "it is told");
+        let report = |bench: &mut Bench| {
+            bench.ready(token, READ);
+            kinds(&bench.run())
+        };
+        assert_eq!(report(&mut bench), ["del"], "nothing is tried, and no spin");
+        let due = bench.machine.poll_timeout().expect("a pause");
+        bench.now = due;
+        assert_eq!(kinds(&bench.run()), ["receive from", "add"]);
+        bench.receives(token, &[datagram(1)]);
+        assert_eq!(bench.heard(token), 2);
+    }
+}
+
+#[test]
+fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
+    let mut bench = Bench::level();
+    let token = bench.socket();
+    assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+    bench.machine.queue_datagram(token);
+    assert_eq!(bench.machine.has_datagram_room(token), Some(false));
+    bench.machine.want_datagram_room(token);
+    let all = bench.run_with(|action| match action {
+        Action::SendTo { .. } => Some(BLOCKED),
+        _ => None,
+    });
+    assert_eq!(kinds(&all), ["send to", "mod"]);
+    assert_eq!(bench.slot(token).armed, WRITE);
+    bench.ready(token, WRITE);
+    let all = bench.run_with(|action| match action {
+        Action::SendTo { .. } => Some(Outcome::Complete(9)),
+        _ => None,
+    });
+    assert_eq!(kinds(&all), ["send to", "mod"]);
+    assert_eq!(bench.slot(token).armed, READ);
+    assert_eq!(bench.heard(token), 1, "who waited is told");
+    assert!(bench.machine.take_datagram_wish(token));
+    assert!(!bench.machine.take_datagram_wish(token), "once");
+    assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+    bench.machine.queue_datagram(token);
+    assert_eq!(kinds(&bench.run()), ["send to"]);
+    assert_eq!(bench.heard(token), 1, "nobody waited");
+    assert_eq!(bench.machine.stats().datagrams_out, 2);
+}
+
+#[test]
+fn what_cannot_be_sent_is_given_up_and_told() {
+    let kinds_of_failure = [
+        FaultKind::Shortage,
+        FaultKind::Unknown,
+        FaultKind::Refused,
+        FaultKind::Reset,
+        FaultKind::Unreachable,
+        FaultKind::TimedOut,
+    ];
+    for kind in kinds_of_failure {
+        let mut bench = Bench::level();
+        let token = bench.socket();
+        for n in 1..20 {
+            bench.machine.queue_datagram(token);
+            let all = bench.run_with(|action| match action {
+                Action::SendTo { .. } => Some(Outcome::Failed(kind.with_code(1))),
+                _ => None,
+            });
+            assert_eq!(kinds(&all), ["send to"], "{kind:?}");
+            assert_eq!(bench.heard(token), n);
+            assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+        }
+        bench.receives(token, &[datagram(1)]);
+        assert_eq!(bench.heard(token), 20, "it receives on");
+    }
+}
+
+#[test]
+fn what_is_no_socket_any_more_is_closed() {
+    for send in [false, true] {
+        let mut bench = Bench::level();
+        let token = bench.socket();
+        let invalid = Outcome::Failed(FaultKind::Invalid.with_code(9));
+        let answer = |action: &Action| match action {
+            Action::ReceiveFrom { .. } | Action::SendTo { .. } => Some(invalid),
+            _ => None,
+        };
+        if send {
+            bench.machine.queue_datagram(token);
+        } else {
+            bench.ready(token, READ);
+        }
+        let all = bench.run_with(answer);
+        assert_eq!(kinds(&all)[1..], ["del", "close"]);
+        assert_eq!(bench.heard(token), 1, "it is told why");
+        assert_eq!(bench.machine.has_datagram_room(token), None);
+    }
+}
+
+#[test]
+fn closing_joins_what_is_in_flight() {
+    let mut bench = Bench::level();
+    let token = bench.socket();
+    bench.ready(token, READ);
+    assert_eq!(kinds(&bench.outputs()), ["receive from"]);
+    bench.machine.close_datagrams(token);
+    assert_eq!(kinds(&bench.outputs()), ["cancel"]);
+    assert_eq!(
+        bench.done(token, Op::ReceiveFrom, datagram(1)),
+        None,
+        "not told"
+    );
+    assert_eq!(kinds(&bench.outputs()), ["del", "close"]);
+    bench.done(token, Op::Close, END);
+    assert!(bench.machine.is_gone(token));
+    let next = bench.socket();
+    assert_eq!(
+        next.index(),
+        token.index(),
+        "the place is there for the next"
+    );
+    assert_ne!(next, token);
+    bench.machine.queue_datagram(token);
+    bench.machine.want_datagram_room(token);
+    bench.machine.close_datagrams(token);
+    assert_eq!(bench.run(), [], "the old name changes nothing");
+}
+
+#[test]
+fn a_full_table_and_a_stop_leave_it_alone() {
+    let mut bench = Bench::new::<1>(&Config::default());
+    let token = bench.socket();
+    bench.spoken();
+    bench.ready(bench.listener, READ);
+    bench.run();
+    bench.receives(token, &[datagram(7)]);
+    assert_eq!(bench.heard(token), 1);
+    bench.machine.stop(bench.now);
+    bench.run();
+    assert!(bench.machine.is_stopped(), "nobody waits for it");
+    bench.receives(token, &[datagram(7)]);
+    assert_eq!(bench.heard(token), 2);
+}
+
+#[test]
+fn answers_that_nobody_asked_for_or_that_cannot_be_change_nothing() {
+    let mut bench = Bench::level();
+    let (token, conn) = (bench.socket(), bench.spoken());
+    let mut unasked = 0;
+    for op in [Op::ReceiveFrom, Op::SendTo] {
+        for of in [token, conn, bench.listener] {
+            for outcome in [datagram(1), BLOCKED, END, Outcome::Failed(REFUSED)] {
+                assert_eq!(bench.done(of, op, outcome), None, "{op:?} {of:?}");
+                unasked += 1;
+                assert_eq!(bench.machine.stats().unasked, unasked);
+            }
+        }
+    }
+    for outcome in [END, Outcome::Accepted(None)] {
+        bench.receives(token, &[outcome]);
+        unasked += 1;
+        assert_eq!(bench.machine.stats().unasked, unasked);
+    }
+    assert_eq!(bench.heard(token), 0);
+    for outcome in [datagram(1), Outcome::Accepted(None)] {
+        bench.machine.queue_datagram(token);
+        bench.machine.want_datagram_room(token);
+        bench.run_with(|action| matches!(action, Action::SendTo { .. }).then_some(outcome));
+        unasked += 1;
+        assert_eq!(bench.machine.stats().unasked, unasked);
+        assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+        assert!(
+            bench.machine.take_datagram_wish(token),
+            "who waited is told"
+        );
+    }
+    assert_eq!(bench.slot(token).state, State::Datagrams);
+    assert_eq!(bench.machine.stats().open, 1);
+}
+
+#[test]
+fn what_is_in_flight_is_not_answered_by_a_transfer() {
+    let mut bench = Bench::level();
+    let token = bench.socket();
+    bench.ready(token, READ);
+    assert_eq!(kinds(&bench.outputs()), ["receive from"]);
+    bench.machine.queue_datagram(token);
+    assert_eq!(kinds(&bench.outputs()), ["send to"]);
+    for op in [Op::Recv, Op::Send, Op::Accept, Op::Refuse, Op::Connect] {
+        for outcome in [END, BLOCKED, FAILED] {
+            let unasked = bench.machine.stats().unasked;
+            assert_eq!(bench.done(token, op, outcome), None);
+            assert_eq!(bench.machine.stats().unasked, unasked + 1, "{op:?}");
+        }
+    }
+    assert_eq!(bench.slot(token).in_flight, Directions::BOTH);
+}
+
+#[test]
+fn one_that_cannot_be_registered_is_tried_again_later() {
+    let mut bench = Bench::level();
+    let token = bench.machine.add_datagrams().expect("a place");
+    let armed = bench.outputs();
+    assert_eq!(kinds(&armed), ["add"]);
+    assert_eq!(bench.done(token, Op::Arm, NO_MEMORY), None);
+    assert_eq!(bench.run(), []);
+    bench.now = bench.machine.poll_timeout().expect("a pause");
+    assert_eq!(kinds(&bench.run()), ["add"]);
+}

@@ -1,0 +1,298 @@
+//! [`DatagramMemory`]: the windows of sockets of datagrams. [`Datagram`]: what came.
+
+use super::bytes::copy;
+use super::conn::{SendError, width};
+use super::connections::Connections;
+use super::{Handler, Session};
+use crate::config::LISTENERS;
+use crate::dispatcher::listener::ListenersFull;
+use crate::event::{Op, Outcome, Peer};
+use crate::token::Token;
+use core::fmt;
+use heapless::Vec;
+
+/// Windows of sockets of datagrams: `RX` bytes for what they receive and `TX` bytes for what they send, of which each
+/// socket gets a part of its own. Lent to a [`Session`] that has such sockets; one without them needs none.
+///
+/// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`.
+#[derive(Debug)]
+pub struct DatagramMemory<const RX: usize, const TX: usize> {
+    received: Lot<[u8; RX]>,
+    sending: Lot<[u8; TX]>,
+}
+
+impl<const RX: usize, const TX: usize> DatagramMemory<RX, TX> {
+    /// Bytes that it takes.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// Unused memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        const {
+            assert!(
+                RX < 1 << 31 && TX < 1 << 31,
+                "positions in a window are 31 bits wide"
+            );
+        }
+        Self {
+            received: Lot {
+                parts: Vec::new(),
+                bytes: [0; RX],
+            },
+            sending: Lot {
+                parts: Vec::new(),
+                bytes: [0; TX],
+            },
+        }
+    }
+}
+
+impl<const RX: usize, const TX: usize> Default for DatagramMemory<RX, TX> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A socket of datagrams has no place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum NoDatagrams {
+    /// Every place for a source that is no connection is taken.
+    Full(ListenersFull),
+    /// The [`DatagramMemory`] that was lent has not so many bytes left, or none was lent.
+    Memory,
+}
+
+impl fmt::Display for NoDatagrams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(full) => full.fmt(f),
+            Self::Memory => f.write_str(
+                "no memory is left for the windows of another socket of datagrams: lend a larger DatagramMemory first",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for NoDatagrams {}
+
+/// A datagram that came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Datagram<'a> {
+    /// Its bytes, as many as the window of its socket holds; it may have none.
+    pub data: &'a [u8],
+    /// How many bytes it had.
+    pub len: usize,
+    /// Who sent it: an answer goes there ([`Connections::send_datagram`]). `None`: nobody that can be answered, an unbound
+    /// Unix socket.
+    pub from: Option<Peer>,
+}
+
+impl Datagram<'_> {
+    /// Whether the end of it is lost, because it was longer than the window.
+    #[must_use]
+    pub const fn is_truncated(&self) -> bool {
+        self.data.len() < self.len
+    }
+}
+
+/// The windows of one direction: one after the other.
+#[derive(Debug)]
+pub(super) struct Lot<B: ?Sized> {
+    parts: Vec<Part, LISTENERS>,
+    bytes: B,
+}
+
+/// The window of one socket.
+#[derive(Debug)]
+struct Part {
+    owner: Token,
+    at: u32,
+    len: u32,
+    /// What waits to be sent: to whom, and how many bytes.
+    queued: Option<(Peer, u32)>,
+}
+
+impl Part {
+    fn range(&self, len: u32) -> core::ops::Range<usize> {
+        self.at as usize..self.at.saturating_add(len.min(self.len)) as usize
+    }
+}
+
+impl Lot<[u8]> {
+    /// Room for a window of `len` bytes: the number of a part whose owner is gone, or of the one behind the last.
+    fn find(&self, len: u32, is_gone: impl Fn(Token) -> bool) -> Option<usize> {
+        let old = (self.parts.iter()).position(|part| part.len >= len && is_gone(part.owner));
+        old.or_else(|| {
+            let end = u64::from(self.end()).saturating_add(u64::from(len));
+            let fits = end <= self.bytes.len() as u64 && !self.parts.is_full();
+            fits.then_some(self.parts.len())
+        })
+    }
+
+    fn give(&mut self, number: usize, owner: Token, len: u32) {
+        let at = self.end();
+        match self.parts.get_mut(number) {
+            Some(part) => (part.owner, part.queued) = (owner, None),
+            None => {
+                let part = Part {
+                    owner,
+                    at,
+                    len,
+                    queued: None,
+                };
+                // There was room when it was found.
+                let _ = self.parts.push(part);
+            }
+        }
+    }
+
+    fn end(&self) -> u32 {
+        let last = self.parts.last();
+        last.map_or(0, |part| part.at.saturating_add(part.len))
+    }
+
+    fn of(&self, owner: Token) -> Option<&Part> {
+        self.parts.iter().find(|part| part.owner == owner)
+    }
+
+    fn window(&self, owner: Token, len: u32) -> &[u8] {
+        let range = self.of(owner).map(|part| part.range(len));
+        range.and_then(|range| self.bytes.get(range)).unwrap_or(&[])
+    }
+
+    fn window_mut(&mut self, owner: Token) -> &mut [u8] {
+        let range = self.of(owner).map(|part| part.range(part.len));
+        range
+            .and_then(|range| self.bytes.get_mut(range))
+            .unwrap_or(&mut [])
+    }
+}
+
+/// Sockets of datagrams.
+impl<'m, H: Handler> Session<'m, H> {
+    /// Lends the windows of all sockets of datagrams, before the first is added. It is done once: another is not used.
+    pub fn lend_datagrams<const RX: usize, const TX: usize>(
+        &mut self,
+        memory: &'m mut DatagramMemory<RX, TX>,
+    ) {
+        if self.arrivals.is_none() {
+            memory.received.parts.clear();
+            memory.sending.parts.clear();
+            self.arrivals = Some(&mut memory.received);
+            self.departures = Some(&mut memory.sending);
+        }
+    }
+
+    /// Adds a socket of datagrams of at most `receive` and `send` bytes; see
+    /// [`Dispatcher::add_datagrams`](crate::Dispatcher::add_datagrams).
+    ///
+    /// # Errors
+    ///
+    /// [`NoDatagrams`].
+    pub fn add_datagrams(&mut self, receive: u32, send: u32) -> Result<Token, NoDatagrams> {
+        let (Some(arrivals), Some(departures)) = (&mut self.arrivals, &mut self.departures) else {
+            return Err(NoDatagrams::Memory);
+        };
+        let is_gone = |owner| self.machine.is_gone(owner);
+        let into = arrivals.find(receive, is_gone).ok_or(NoDatagrams::Memory)?;
+        let from = departures.find(send, is_gone).ok_or(NoDatagrams::Memory)?;
+        let token = self.machine.add_datagrams().map_err(NoDatagrams::Full)?;
+        arrivals.give(into, token, receive);
+        departures.give(from, token, send);
+        self.tell_of_datagram = Some(Self::tell_datagram);
+        Ok(token)
+    }
+
+    /// Where to receive a datagram: the answer to [`Action::ReceiveFrom`](crate::Action::ReceiveFrom). Empty if the token
+    /// names nothing that is.
+    pub fn datagram_into(&mut self, token: Token) -> &mut [u8] {
+        match &mut self.arrivals {
+            Some(arrivals) => arrivals.window_mut(token),
+            None => &mut [],
+        }
+    }
+
+    /// What to send, and to whom: the answer to [`Action::SendTo`](crate::Action::SendTo). `None` if nothing waits.
+    #[must_use]
+    pub fn datagram_from(&self, token: Token) -> Option<(Peer, &[u8])> {
+        let departures = self.departures.as_ref()?;
+        let (to, len) = departures.of(token)?.queued?;
+        Some((to, departures.window(token, len)))
+    }
+
+    /// What an answer brought is told.
+    fn tell_datagram(&mut self, token: Token, op: Op, outcome: Outcome) {
+        let waited = op == Op::SendTo && self.machine.take_datagram_wish(token);
+        let mut all = Connections::of(
+            self.machine.reborrow(),
+            self.sending.reborrow(),
+            self.departures.as_deref_mut(),
+        );
+        match outcome {
+            Outcome::Datagram { len, from } if op == Op::ReceiveFrom => {
+                let arrivals = self.arrivals.as_deref();
+                let data = arrivals.map_or(&[][..], |arrivals| arrivals.window(token, len));
+                let len = len as usize;
+                let datagram = Datagram { data, len, from };
+                self.handler.datagram(&mut all, token, datagram);
+            }
+            Outcome::Failed(fault) => self.handler.datagram_failed(&mut all, token, fault),
+            Outcome::Datagram { .. }
+            | Outcome::Complete(_)
+            | Outcome::Drained(_)
+            | Outcome::Accepted(_) => {}
+        }
+        // Told of the failure, the application may have sent the next: then it waits for that.
+        match all.machine.has_datagram_room(token) {
+            Some(true) if waited => self.handler.datagram_room(&mut all, token),
+            Some(false) if waited => all.machine.want_datagram_room(token),
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Datagrams, by the token of their socket. What the token of one that is gone names is nothing, and changes nothing.
+impl Connections<'_> {
+    /// Sends a datagram to `to`: to who sent one, to an address, or to a destination that was registered. It is out once
+    /// this call of the handler has returned, as a rule; if the kernel has no room, it waits for that, and no other can be
+    /// sent from there, and none is received. If it comes to nothing,
+    /// [`Handler::datagram_failed`](crate::Handler::datagram_failed) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: after `Full` (one waits), [`Handler::datagram_room`](crate::Handler::datagram_room) is called once it
+    /// is gone. `TooLong`: the window of this socket is smaller.
+    pub fn send_datagram(
+        &mut self,
+        socket: Token,
+        to: Peer,
+        bytes: &[u8],
+    ) -> Result<(), SendError> {
+        let room = self.machine.has_datagram_room(socket);
+        let (Some(room), Some(departures)) = (room, &mut self.departures) else {
+            return Err(SendError::Closed);
+        };
+        let window = departures.window_mut(socket);
+        if bytes.len() > window.len() {
+            let window = window.len();
+            return Err(SendError::TooLong { window });
+        }
+        if !room {
+            self.machine.want_datagram_room(socket);
+            return Err(SendError::Full { room: 0 });
+        }
+        copy(window, bytes);
+        let mut parts = departures.parts.iter_mut();
+        if let Some(part) = parts.find(|part| part.owner == socket) {
+            part.queued = Some((to, width(bytes.len())));
+        }
+        self.machine.queue_datagram(socket);
+        Ok(())
+    }
+
+    /// Closes a socket of datagrams: nothing more is told of it, and what waits to be sent is dropped.
+    pub fn close_datagrams(&mut self, socket: Token) {
+        self.machine.close_datagrams(socket);
+    }
+}

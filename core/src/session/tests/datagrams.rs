@@ -1,0 +1,238 @@
+//! Sockets of datagrams in a session: their windows, who is told, and what waits to be sent.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test is about some actions and leaves the others alone"
+)]
+
+use crate::config::Config;
+use crate::directions::Directions;
+use crate::dispatcher::laws;
+use crate::event::{Event, Fault, FaultKind, Op, Outcome, Peer};
+use crate::output::Action;
+use crate::session::{
+    Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
+};
+use crate::time::Instant;
+use crate::token::Token;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+/// Answers what has a sender, and notes everything.
+#[derive(Default)]
+struct App {
+    heard: Vec<(Vec<u8>, usize, Option<Peer>)>,
+    failed: Vec<Fault>,
+    rooms: usize,
+    /// More answers than one.
+    twice: bool,
+}
+
+impl Handler for App {
+    type State = ();
+
+    fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
+        let Datagram { data, len, from } = datagram;
+        assert_eq!(datagram.is_truncated(), data.len() < len);
+        self.heard.push((data.to_vec(), len, from));
+        let Some(to) = from else { return };
+        assert_eq!(all.send_datagram(socket, to, data), Ok(()));
+        if self.twice {
+            let full = Err(SendError::Full { room: 0 });
+            assert_eq!(all.send_datagram(socket, to, data), full);
+        }
+    }
+
+    fn datagram_room(&mut self, all: &mut Connections<'_>, socket: Token) {
+        self.rooms += 1;
+        let sent = all.send_datagram(socket, Peer::Registered(0), b"more");
+        assert_eq!(sent, Ok(()));
+    }
+
+    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, fault: Fault) {
+        self.failed.push(fault);
+    }
+}
+
+/// A session with a kernel that has these datagrams for everybody, and takes what is sent as `takes` says.
+struct Bench {
+    session: Session<'static, App>,
+    coming: VecDeque<(&'static [u8], Option<Peer>)>,
+    takes: Outcome,
+    sent: Vec<(Vec<u8>, Peer)>,
+}
+
+impl Bench {
+    fn new<const RX: usize, const TX: usize>() -> Self {
+        let memory = Box::leak(Box::new(Memory::<1, 8, 8>::new()));
+        let config = Config::default();
+        let session = Session::new(memory, &config, App::default()).expect("a sound config");
+        let mut bench = Self {
+            session,
+            coming: VecDeque::new(),
+            takes: Outcome::Complete(0),
+            sent: Vec::new(),
+        };
+        let windows = Box::leak(Box::new(DatagramMemory::<RX, TX>::new()));
+        bench.session.lend_datagrams(windows);
+        bench
+    }
+
+    fn reports(&mut self, token: Token, directions: Directions) {
+        let event = Event::Ready {
+            token,
+            directions,
+            closing: false,
+        };
+        self.session.handle_event(NOW, event);
+        self.run();
+    }
+
+    fn comes(&mut self, token: Token, bytes: &'static [u8], from: Option<Peer>) {
+        self.coming.push_back((bytes, from));
+        self.reports(token, Directions::READ);
+    }
+
+    fn run(&mut self) {
+        for _ in 0..100 {
+            self.session.handle_timeout(NOW);
+            while let Some(action) = self.session.poll_output() {
+                let (token, op, outcome) = match action {
+                    Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, self.receive(token)),
+                    Action::SendTo { token } => (token, Op::SendTo, self.send(token)),
+                    Action::Close { token, .. } => (token, Op::Close, Outcome::Complete(0)),
+                    _ => continue,
+                };
+                let event = Event::Done { token, op, outcome };
+                self.session.handle_event(NOW, event);
+                laws::assert_laws(self.session.machine());
+            }
+            if !self.session.machine().has_work() {
+                return;
+            }
+        }
+        panic!("work without end");
+    }
+
+    fn receive(&mut self, token: Token) -> Outcome {
+        let Some((bytes, from)) = self.coming.pop_front() else {
+            return Outcome::Drained(0);
+        };
+        let into = self.session.datagram_into(token);
+        let n = bytes.len().min(into.len());
+        into[..n].copy_from_slice(&bytes[..n]);
+        let len = u32::try_from(bytes.len()).expect("small");
+        Outcome::Datagram { len, from }
+    }
+
+    fn send(&mut self, token: Token) -> Outcome {
+        let (to, bytes) = self.session.datagram_from(token).expect("one waits");
+        if let Outcome::Complete(_) = self.takes {
+            self.sent.push((bytes.to_vec(), to));
+        }
+        self.takes
+    }
+
+    fn app(&self) -> &App {
+        self.session.handler()
+    }
+}
+
+#[test]
+fn each_has_windows_of_its_own_and_what_does_not_fit_is_told() {
+    let mut bench = Bench::new::<7, 7>();
+    let small = bench.session.add_datagrams(3, 3).expect("a place");
+    let large = bench.session.add_datagrams(4, 4).expect("a place");
+    let from = Some(Peer::Unix(7));
+    bench.comes(small, b"abcd", from);
+    bench.comes(large, b"wxyz", None);
+    bench.comes(small, b"", from);
+    let heard = &bench.app().heard;
+    assert_eq!(heard[0], (b"abc".to_vec(), 4, from), "the end is lost");
+    assert_eq!(heard[1], (b"wxyz".to_vec(), 4, None));
+    assert_eq!(heard[2], (b"".to_vec(), 0, from), "no end");
+    let to = Peer::Unix(7);
+    assert_eq!(bench.sent, [(b"abc".to_vec(), to), (b"".to_vec(), to)]);
+}
+
+#[test]
+fn there_is_an_end_of_windows_and_those_of_who_is_gone_are_given_again() {
+    let mut bench = Bench::new::<6, 6>();
+    let first = bench.session.add_datagrams(4, 2).expect("a place");
+    for (receive, send) in [(3, 1), (1, 5)] {
+        let none = bench.session.add_datagrams(receive, send);
+        assert_eq!(none, Err(NoDatagrams::Memory), "{receive} {send}");
+    }
+    let mut all = bench.session.connections(NOW);
+    all.close_datagrams(first);
+    let gone = all.send_datagram(first, Peer::Unix(1), b"");
+    assert_eq!(gone, Err(SendError::Closed));
+    bench.run();
+    assert_eq!(
+        bench.session.datagram_into(first).len(),
+        4,
+        "until the next has them"
+    );
+    let next = bench.session.add_datagrams(3, 2).expect("a place");
+    assert!(bench.session.datagram_into(first).is_empty());
+    assert_eq!(bench.session.datagram_into(next).len(), 4);
+    bench.session.add_datagrams(2, 4).expect("the rest");
+    let full = bench.session.add_datagrams(0, 0);
+    assert_eq!(full.map(|_| ()), Ok(()), "one that never has anything");
+    let text = NoDatagrams::Memory.to_string();
+    assert!(text.contains("larger DatagramMemory"), "{text}");
+}
+
+#[test]
+fn without_memory_there_are_none() {
+    let memory = Box::leak(Box::new(Memory::<1, 8, 8>::new()));
+    let mut session =
+        Session::new(memory, &Config::default(), App::default()).expect("a sound config");
+    assert_eq!(session.add_datagrams(0, 0), Err(NoDatagrams::Memory));
+    let nobody = Token::from_bits(0);
+    assert!(session.datagram_into(nobody).is_empty());
+    assert_eq!(session.datagram_from(nobody), None);
+}
+
+#[test]
+fn one_waits_for_the_kernel_and_the_next_is_told_of_room() {
+    let mut bench = Bench::new::<8, 8>();
+    let token = bench.session.add_datagrams(8, 8).expect("a place");
+    bench.takes = Outcome::Drained(0);
+    bench.session.handler_mut().twice = true;
+    bench.comes(token, b"ask", Some(Peer::Unix(1)));
+    bench.comes(token, b"later", None);
+    assert_eq!(bench.app().heard.len(), 1, "nothing is received meanwhile");
+    let mut all = bench.session.connections(NOW);
+    let long = all.send_datagram(token, Peer::Unix(1), &[0; 9]);
+    assert_eq!(long, Err(SendError::TooLong { window: 8 }));
+    let (to, bytes) = bench.session.datagram_from(token).expect("it waits");
+    assert_eq!((to, bytes), (Peer::Unix(1), &b"ask"[..]), "as it was");
+    bench.takes = Outcome::Complete(0);
+    bench.reports(token, Directions::WRITE);
+    assert_eq!(bench.app().rooms, 1);
+    let more = (b"more".to_vec(), Peer::Registered(0));
+    assert_eq!(bench.sent, [(b"ask".to_vec(), Peer::Unix(1)), more]);
+    bench.reports(token, Directions::READ);
+    assert_eq!(bench.app().heard.len(), 2);
+}
+
+#[test]
+fn failures_are_told_and_who_waited_is_told_of_room_then_too() {
+    let mut bench = Bench::new::<8, 8>();
+    let token = bench.session.add_datagrams(8, 8).expect("a place");
+    let fault = FaultKind::Shortage.with_code(105);
+    bench.takes = Outcome::Drained(0);
+    bench.session.handler_mut().twice = true;
+    bench.comes(token, b"ask", Some(Peer::Unix(1)));
+    bench.takes = Outcome::Failed(fault);
+    bench.reports(token, Directions::WRITE);
+    // The answer, and what was sent when there was room.
+    assert_eq!(bench.app().failed, [fault, fault]);
+    assert_eq!(bench.app().rooms, 1);
+    assert_eq!(bench.sent, []);
+}

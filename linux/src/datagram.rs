@@ -1,0 +1,252 @@
+//! [`Datagrams`]: a socket of datagrams, UDP or Unix; and the calls on it.
+
+use crate::errno;
+use crate::listen::{Address, ListenError};
+use core::fmt;
+use core::net::SocketAddr;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags,
+    SocketType, sockopt,
+};
+use tidegate_core::heapless::Vec;
+use tidegate_core::{NoDatagrams, Outcome, Peer};
+
+/// How many Unix senders are kept by name: those who sent last can be answered.
+pub const SENDERS: usize = 4;
+
+/// A socket of datagrams, UDP or Unix.
+#[derive(Clone, Debug)]
+pub struct Datagrams<'a> {
+    /// Where it receives. Port 0 lets the kernel choose one. An IPv6 address takes IPv6 alone (`IPV6_V6ONLY`).
+    pub address: Address<'a>,
+    /// The only peer: nothing is received from others, and what the network says of a datagram that was sent to it is told
+    /// (`connect(2)`, `udp(7)`). Of others, and by default, Linux tells nothing.
+    pub peer: Option<Address<'a>>,
+    /// Bytes of the window that a datagram is received into; what is longer is cut. Default 2,048.
+    pub receive: u32,
+    /// Bytes of the longest datagram that is sent. Default 512.
+    pub send: u32,
+    /// What the kernel may hold of datagrams that came (`SO_RCVBUF`; it doubles the value, and each counts for more than its
+    /// bytes). What does not fit is lost: UDP says nothing of it, a Unix sender waits. `None` leaves it to the kernel
+    /// (`/proc/sys/net/core/rmem_default`), which is the default.
+    pub receive_buffer: Option<u32>,
+    /// The same for those on their way out (`SO_SNDBUF`).
+    pub send_buffer: Option<u32>,
+    /// It may send to broadcast addresses (`SO_BROADCAST`). Off by default.
+    pub broadcast: bool,
+}
+
+impl<'a> Datagrams<'a> {
+    /// A socket at `address` with the defaults.
+    #[must_use]
+    pub const fn on(address: Address<'a>) -> Self {
+        Self {
+            address,
+            peer: None,
+            receive: 2048,
+            send: 512,
+            receive_buffer: None,
+            send_buffer: None,
+            broadcast: false,
+        }
+    }
+
+    /// Opens and binds.
+    pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
+        let family = match &self.address {
+            Address::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
+            Address::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
+            Address::Unix(_) => AddressFamily::UNIX,
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::DGRAM, flags, None);
+        let socket = socket.map_err(failed("socket"))?;
+        if family == AddressFamily::INET6 {
+            sockopt::set_ipv6_v6only(&socket, true).map_err(failed("IPV6_V6ONLY"))?;
+        }
+        self.set(&socket)?;
+        let at = |address: &Address<'_>, call: fn(&OwnedFd, Named<'_>) -> io::Result<()>| {
+            match address {
+                Address::Inet(address) => call(&socket, Named::Inet(address)),
+                Address::Unix(path) => call(&socket, Named::Unix(&SocketAddrUnix::new(*path)?)),
+            }
+        };
+        at(&self.address, bind).map_err(failed("bind"))?;
+        if let Some(peer) = &self.peer {
+            at(peer, connect).map_err(failed("connect"))?;
+        }
+        Ok(socket)
+    }
+
+    /// What holds for one that somebody else has opened, too.
+    pub(crate) fn set(&self, socket: &OwnedFd) -> Result<(), ListenError> {
+        if let Some(bytes) = self.receive_buffer {
+            sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
+                .map_err(failed("SO_RCVBUF"))?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            sockopt::set_socket_send_buffer_size(socket, bytes as usize)
+                .map_err(failed("SO_SNDBUF"))?;
+        }
+        if self.broadcast {
+            sockopt::set_socket_broadcast(socket, true).map_err(failed("SO_BROADCAST"))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that `socket` is one of datagrams, and makes it non-blocking and close-on-exec.
+    pub(crate) fn prepare(&self, socket: &OwnedFd) -> Result<(), DatagramsError> {
+        match sockopt::socket_type(socket) {
+            Ok(SocketType::DGRAM) => {}
+            Ok(_) | Err(Errno::NOTSOCK) => return Err(DatagramsError::Type),
+            Err(errno) => return Err(failed("SO_TYPE")(errno).into()),
+        }
+        ioctl_fionbio(socket, true).map_err(failed("FIONBIO"))?;
+        fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(failed("FD_CLOEXEC"))?;
+        Ok(self.set(socket)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Named<'a> {
+    Inet(&'a SocketAddr),
+    Unix(&'a SocketAddrUnix),
+}
+
+fn bind(socket: &OwnedFd, name: Named<'_>) -> io::Result<()> {
+    match name {
+        Named::Inet(address) => net::bind(socket, address),
+        Named::Unix(address) => net::bind(socket, address),
+    }
+}
+
+fn connect(socket: &OwnedFd, name: Named<'_>) -> io::Result<()> {
+    match name {
+        Named::Inet(address) => net::connect(socket, address),
+        Named::Unix(address) => net::connect(socket, address),
+    }
+}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
+    move |errno| ListenError::new(call, errno)
+}
+
+/// A socket of datagrams could not be added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DatagramsError {
+    /// It could not be opened.
+    Open(ListenError),
+    /// What was passed is no socket of datagrams.
+    Type,
+    /// There is no place or no memory for it.
+    NoPlace(NoDatagrams),
+}
+
+impl From<ListenError> for DatagramsError {
+    fn from(error: ListenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl fmt::Display for DatagramsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::Type => f.write_str(
+                "it is no socket of datagrams; pass one of type SOCK_DGRAM (ListenDatagram=)",
+            ),
+            Self::NoPlace(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for DatagramsError {}
+
+/// The names of the Unix senders that came last.
+#[derive(Debug)]
+pub(crate) struct Senders {
+    names: Vec<SocketAddrUnix, SENDERS>,
+    /// How many came, modulo 2³². The last has this number.
+    came: u32,
+}
+
+impl Senders {
+    pub(crate) const fn new() -> Self {
+        Self {
+            names: Vec::new(),
+            came: 0,
+        }
+    }
+
+    /// Receives one datagram, whose whole length is told (`MSG_TRUNC`, `recv(2)`).
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        match net::recvfrom(socket, into, flags) {
+            Ok((_, len, from)) => Outcome::Datagram {
+                len: u32::try_from(len).unwrap_or(u32::MAX),
+                from: from.and_then(|from| self.peer(from)),
+            },
+            Err(errno) => errno::datagram(errno),
+        }
+    }
+
+    /// What a sender is called; one without a name is nobody.
+    fn peer(&mut self, from: SocketAddrAny) -> Option<Peer> {
+        if let Ok(address) = SocketAddr::try_from(from.clone()) {
+            return Some(Peer::Inet(address));
+        }
+        let name = SocketAddrUnix::try_from(from).ok()?;
+        if name.path_bytes().is_none() && name.abstract_name().is_none() {
+            return None;
+        }
+        self.came = self.came.wrapping_add(1);
+        let place = self.came as usize % SENDERS;
+        match self.names.get_mut(place) {
+            Some(old) => *old = name,
+            None => {
+                while self.names.len() <= place {
+                    // It is as long as it has places.
+                    let _ = self.names.push(name.clone());
+                }
+            }
+        }
+        Some(Peer::Unix(self.came))
+    }
+
+    /// Sends one datagram; `registered` are the paths of destinations.
+    pub(crate) fn send(
+        &self,
+        socket: BorrowedFd<'_>,
+        to: Peer,
+        bytes: &[u8],
+        registered: &[SocketAddrUnix],
+    ) -> Outcome {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let unix = match to {
+            Peer::Inet(address) => {
+                let sent = net::sendto(socket, bytes, flags, &address);
+                return outcome(sent, false);
+            }
+            Peer::Unix(number) => {
+                let known = (self.came.wrapping_sub(number) as usize) < SENDERS;
+                (self.names.get(number as usize % SENDERS)).filter(|_| known)
+            }
+            Peer::Registered(number) => registered.get(number as usize),
+            Peer::Stream(_) => None,
+        };
+        match unix {
+            Some(name) => outcome(net::sendto(socket, bytes, flags, name), true),
+            // Too many others have sent since, or nobody has registered it, or it is no address.
+            None => errno::send_datagram(Errno::DESTADDRREQ, true),
+        }
+    }
+}
+
+fn outcome(sent: io::Result<usize>, unix: bool) -> Outcome {
+    match sent {
+        Ok(n) => Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)),
+        Err(errno) => errno::send_datagram(errno, unix),
+    }
+}

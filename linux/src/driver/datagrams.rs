@@ -1,0 +1,102 @@
+//! Sockets of datagrams of a server. What is here is linked only with who adds one.
+
+use super::{NO_SOCKET, Server, done};
+use crate::backend::Backend;
+use crate::datagram::{Datagrams, DatagramsError};
+use core::net::SocketAddr;
+use rustix::fd::OwnedFd;
+use rustix::net;
+use tidegate_core::{Action, DatagramMemory, Handler, Instant, Op, Outcome, Token};
+
+impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
+    /// Lends the windows of all sockets of datagrams: the sums of [`Datagrams::receive`] and [`Datagrams::send`]. It is done
+    /// once, before the first is added.
+    pub fn lend_datagrams<const RX: usize, const TX: usize>(
+        &mut self,
+        memory: &'m mut DatagramMemory<RX, TX>,
+    ) {
+        self.session.lend_datagrams(memory);
+    }
+
+    /// Adds a socket of datagrams: [`Handler::datagram`] is told. Answers its token, and the address it has on the internet.
+    /// A stop does not end it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatagramsError`].
+    pub fn datagrams(
+        &mut self,
+        options: &Datagrams<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
+        let socket = options.open()?;
+        self.add_datagrams(socket, options)
+    }
+
+    /// Adds one that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is made
+    /// non-blocking and close-on-exec; all of `options` but its addresses holds for it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatagramsError`].
+    pub fn adopt_datagrams(
+        &mut self,
+        socket: OwnedFd,
+        options: &Datagrams<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
+        options.prepare(&socket)?;
+        self.add_datagrams(socket, options)
+    }
+
+    fn add_datagrams(
+        &mut self,
+        socket: OwnedFd,
+        options: &Datagrams<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
+        let name = net::getsockname(&socket).ok();
+        let address = name.and_then(|name| SocketAddr::try_from(name).ok());
+        let token = self.session.add_datagrams(options.receive, options.send);
+        let token = token.map_err(DatagramsError::NoPlace)?;
+        self.on_datagrams = Some(Self::carry_datagram);
+        // There is a place for each that the session has one for.
+        let _ = self.sockets.put(token, socket);
+        Ok((token, address))
+    }
+
+    /// Carries out what is about a datagram, and answers it.
+    fn carry_datagram(&mut self, now: Instant, action: Action) {
+        let (token, op, outcome) = match action {
+            Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, self.receive_from(token)),
+            Action::SendTo { token } => (token, Op::SendTo, self.send_to(token)),
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Connect { .. }
+            | Action::Recv { .. }
+            | Action::Send { .. }
+            | Action::Arm { .. }
+            | Action::Shutdown { .. }
+            | Action::Unsent { .. }
+            | Action::Cancel { .. }
+            | Action::Close { .. }
+            | Action::Rebuild => return,
+        };
+        self.session.handle_event(now, done(token, op, outcome));
+    }
+
+    fn receive_from(&mut self, token: Token) -> Outcome {
+        match self.sockets.get(token) {
+            Some(socket) => {
+                let into = self.session.datagram_into(token);
+                self.registered.senders.receive(socket, into)
+            }
+            None => NO_SOCKET,
+        }
+    }
+
+    fn send_to(&self, token: Token) -> Outcome {
+        let (socket, datagram) = (self.sockets.get(token), self.session.datagram_from(token));
+        match (socket, datagram) {
+            (Some(socket), Some((to, bytes))) => self.registered.send(socket, to, bytes),
+            _ => NO_SOCKET,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Sockets of datagrams: the dispatcher's verbs, the session's, what [`Connections`] offers, and a [`Datagram`] itself.
+
+use crate::session::Unknown;
+use tidegate_core::{
+    Connections, Datagram, DatagramMemory, Dispatcher, ListenersFull, NoDatagrams, Peer, SendError,
+    Session, Token,
+};
+
+#[unsafe(no_mangle)]
+pub fn datagrams_begin(m: &mut Dispatcher<'_>) -> Result<Token, ListenersFull> {
+    m.add_datagrams()
+}
+
+#[unsafe(no_mangle)]
+pub fn datagrams_queue(m: &mut Dispatcher<'_>, token: Token) -> Option<bool> {
+    m.queue_datagram(token);
+    m.want_datagram_room(token);
+    m.has_datagram_room(token)
+}
+
+#[unsafe(no_mangle)]
+pub fn datagrams_end(m: &mut Dispatcher<'_>, token: Token) -> bool {
+    m.close_datagrams(token);
+    m.take_datagram_wish(token)
+}
+
+#[unsafe(no_mangle)]
+pub fn session_lend_datagrams<'m>(
+    s: &mut Session<'m, Unknown>,
+    memory: &'m mut DatagramMemory<4096, 1024>,
+) {
+    s.lend_datagrams(memory);
+}
+
+#[unsafe(no_mangle)]
+pub fn session_add_datagrams(
+    s: &mut Session<'_, Unknown>,
+    receive: u32,
+    send: u32,
+) -> Result<Token, NoDatagrams> {
+    s.add_datagrams(receive, send)
+}
+
+#[unsafe(no_mangle)]
+pub fn session_datagram_into<'s>(s: &'s mut Session<'_, Unknown>, token: Token) -> &'s mut [u8] {
+    s.datagram_into(token)
+}
+
+#[unsafe(no_mangle)]
+pub fn session_datagram_from<'s>(
+    s: &'s Session<'_, Unknown>,
+    token: Token,
+) -> Option<(Peer, &'s [u8])> {
+    s.datagram_from(token)
+}
+
+#[unsafe(no_mangle)]
+pub fn all_datagrams(
+    all: &mut Connections<'_>,
+    token: Token,
+    to: Peer,
+    bytes: &[u8],
+) -> Result<(), SendError> {
+    all.send_datagram(token, to, bytes)?;
+    all.close_datagrams(token);
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+pub fn datagram_is_truncated(datagram: &Datagram<'_>) -> bool {
+    datagram.is_truncated()
+}

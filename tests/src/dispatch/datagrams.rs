@@ -1,0 +1,359 @@
+//! Sockets of datagrams: what comes and goes, what the application does with them, and what has to be told of them.
+
+use super::app::{App, Shared};
+use super::drive::Drive;
+use super::kernel::mix;
+use super::model::{Listener, Model};
+use super::timers::Free;
+use super::world::World;
+use alloc::collections::VecDeque;
+use tidegate_core::{
+    Directions, Dispatcher, FaultKind, LISTENERS, Outcome, Peer, SendError, Token,
+};
+
+/// Bytes of the window that one is received into.
+const RX: usize = 4;
+/// Bytes of the longest that is sent.
+pub(super) const TX: usize = 5;
+
+/// Windows for every socket that there may be at a time.
+pub(super) type Windows = tidegate_core::DatagramMemory<{ RX * LISTENERS }, { TX * LISTENERS }>;
+
+/// A socket, as far as the checker knows.
+#[derive(Debug, Default)]
+pub(super) struct Socket {
+    pub(super) receiving: bool,
+    pub(super) sending: bool,
+    /// What waits to be sent.
+    queued: Option<(Peer, Vec<u8>)>,
+    /// The application waits until that is gone.
+    wish: bool,
+    /// It was closed, or is no good.
+    ended: bool,
+    /// Something ran short since it was last seen at work.
+    pauses: bool,
+}
+
+/// What is told of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Heard {
+    Came(u32, Option<Peer>),
+    Failed(FaultKind),
+    Room,
+}
+
+/// What the kernel has of a socket.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    /// Lengths, and who sent them.
+    coming: VecDeque<(u32, Option<Peer>)>,
+    /// A send would block.
+    full: bool,
+    /// An error of the network waits to be told.
+    error: bool,
+}
+
+impl Letters {
+    pub(super) fn state(&self) -> Directions {
+        let input = self.error || !self.coming.is_empty();
+        Directions::READ.when(input) | Directions::WRITE.when(!self.full)
+    }
+
+    pub(super) const fn closing(&self) -> bool {
+        self.error
+    }
+
+    /// A receive. A completion waits if there is nothing.
+    pub(super) fn receive(&mut self, completion: bool) -> Option<Outcome> {
+        if core::mem::take(&mut self.error) {
+            return Some(Outcome::Failed(FaultKind::Refused.with_code(111)));
+        }
+        match self.coming.pop_front() {
+            Some((len, from)) => Some(Outcome::Datagram { len, from }),
+            None if completion => None,
+            None => Some(Outcome::Drained(0)),
+        }
+    }
+
+    /// A send. A completion waits for room.
+    pub(super) fn send(&self, completion: bool) -> Option<Outcome> {
+        match self.full {
+            false => Some(Outcome::Complete(1)),
+            true if completion => None,
+            true => Some(Outcome::Drained(0)),
+        }
+    }
+}
+
+/// Outputs and answers.
+impl Model {
+    fn datagrams(&mut self, token: Token) -> &mut Socket {
+        let listener = self.listeners.get_mut(&token);
+        let socket = listener.and_then(|listener| listener.datagrams.as_mut());
+        socket.unwrap_or_else(|| panic!("{token:?} is no socket of datagrams"))
+    }
+
+    pub(super) fn datagram_is_asked_for(&mut self, token: Token) {
+        let socket = self.datagrams(token);
+        let rests = !socket.receiving && !socket.sending && !socket.ended;
+        assert!(rests && socket.queued.is_none(), "{token:?} {socket:?}");
+        (socket.receiving, socket.pauses) = (true, false);
+    }
+
+    pub(super) fn datagram_is_sent(&mut self, token: Token) {
+        let socket = self.datagrams(token);
+        let rests = !socket.sending && !socket.ended;
+        assert!(rests && socket.queued.is_some(), "{token:?} {socket:?}");
+        (socket.sending, socket.pauses) = (true, false);
+    }
+
+    pub(super) fn datagram_comes(&mut self, token: Token, outcome: Outcome) {
+        let socket = self.datagrams(token);
+        assert!(core::mem::take(&mut socket.receiving), "not asked for");
+        if socket.ended {
+            return;
+        }
+        match outcome {
+            Outcome::Datagram { len, from } => self.of_datagrams.push_back(Heard::Came(len, from)),
+            Outcome::Failed(fault) if fault.kind != FaultKind::Interrupted => {
+                socket.ended |= fault.kind == FaultKind::Invalid;
+                let short = matches!(fault.kind, FaultKind::Shortage | FaultKind::Unknown);
+                socket.pauses |= short;
+                self.of_datagrams.push_back(Heard::Failed(fault.kind));
+            }
+            Outcome::Complete(_)
+            | Outcome::Drained(_)
+            | Outcome::Accepted(_)
+            | Outcome::Failed(_) => {}
+        }
+    }
+
+    pub(super) fn datagram_goes(&mut self, token: Token, outcome: Outcome) {
+        let socket = self.datagrams(token);
+        assert!(core::mem::take(&mut socket.sending), "not asked for");
+        if socket.ended {
+            return;
+        }
+        match outcome {
+            Outcome::Drained(_) => return,
+            Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => return,
+            Outcome::Complete(_)
+            | Outcome::Accepted(_)
+            | Outcome::Datagram { .. }
+            | Outcome::Failed(_) => {}
+        }
+        socket.queued = None;
+        let wish = core::mem::take(&mut socket.wish);
+        if let Outcome::Failed(fault) = outcome {
+            socket.ended |= fault.kind == FaultKind::Invalid;
+            self.of_datagrams.push_back(Heard::Failed(fault.kind));
+        }
+        if wish && !self.datagrams(token).ended {
+            self.of_datagrams.push_back(Heard::Room);
+        }
+    }
+
+    /// It could not be registered, and is tried again later.
+    pub(super) fn datagrams_pause(&mut self, token: Token) {
+        let listener = self.listeners.get_mut(&token);
+        if let Some(socket) = listener.and_then(|listener| listener.datagrams.as_mut()) {
+            socket.pauses = true;
+        }
+    }
+
+    pub(super) fn datagrams_were_told(&self) {
+        assert!(self.of_datagrams.is_empty(), "nobody was told");
+    }
+
+    /// When no source waits for its turn: it waits for what comes next, unless it is held back.
+    pub(super) fn datagrams_are_armed(&self, core: &Dispatcher<'_>) {
+        for (token, listener) in &self.listeners {
+            let Some(socket) = &listener.datagrams else {
+                continue;
+            };
+            if socket.ended {
+                let busy = socket.receiving || socket.sending;
+                assert!(listener.source.closing || busy, "{token:?} does not end");
+                continue;
+            }
+            let (busy, needs) = if socket.queued.is_some() {
+                (socket.sending, Directions::WRITE)
+            } else {
+                (socket.receiving, Directions::READ)
+            };
+            let armed = busy || listener.source.armed.contains(needs);
+            let waits = socket.pauses && core.poll_timeout().is_some();
+            assert!(armed || waits, "deaf: {token:?} {socket:?}");
+        }
+    }
+
+    fn sockets(&self) -> Vec<Token> {
+        let sockets = self.listeners.iter();
+        let mut tokens: Vec<Token> = sockets
+            .filter(|(_, listener)| listener.datagrams.is_some())
+            .map(|(token, _)| *token)
+            .collect();
+        tokens.sort_unstable();
+        tokens
+    }
+}
+
+/// The application.
+impl App<'_> {
+    /// It is told, with the bytes if there are any.
+    pub(super) fn hears(&self, free: &mut dyn Free, token: Token, heard: Heard, data: &[u8]) {
+        let shared = &mut *self.0.borrow_mut();
+        let expected = shared.model.of_datagrams.pop_front();
+        assert_eq!(expected, Some(heard), "told out of the blue: {token:?}");
+        if let Heard::Came(len, _) = heard {
+            let written = (0..).zip(data).all(|(at, byte)| *byte == mix(at));
+            assert!(written, "{data:?} of {token:?}");
+            assert!(data.is_empty() || data.len() == RX.min(len as usize));
+        }
+        if !shared.tame {
+            let from = match heard {
+                Heard::Came(_, from) => from,
+                Heard::Failed(_) | Heard::Room => None,
+            };
+            shared.act_on_datagrams(free, token, from);
+        }
+        // It sent another at once: it waits for that, or for nothing.
+        let socket = shared.model.datagrams(token);
+        let used = socket.ended || socket.queued.is_some();
+        if used && shared.model.of_datagrams.pop_front() == Some(Heard::Room) {
+            shared.model.datagrams(token).wish = true;
+        }
+    }
+}
+
+impl Shared<'_> {
+    fn act_on_datagrams(&mut self, free: &mut dyn Free, token: Token, from: Option<Peer>) {
+        let what = self.input.byte();
+        if what >= 248 {
+            free.close_datagrams(token);
+            self.model.datagrams(token).ended = true;
+            return;
+        }
+        for _ in 0..what & 3 {
+            let n = usize::from(what >> 2 & 7);
+            let bytes = self.bytes(n);
+            let to = from.unwrap_or(Peer::Registered(u32::from(what)));
+            let answer = free.send_datagram(token, to, &bytes);
+            let socket = self.model.datagrams(token);
+            match answer {
+                _ if socket.ended => assert_eq!(answer, Err(SendError::Closed)),
+                Ok(()) => {
+                    assert!(socket.queued.is_none() && n <= TX, "{socket:?}");
+                    socket.queued = Some((to, bytes));
+                }
+                Err(SendError::TooLong { window }) => assert!(n > window && window == TX),
+                Err(SendError::Full { room }) => {
+                    assert!(socket.queued.is_some() && room == 0, "{socket:?}");
+                    socket.wish = true;
+                }
+                Err(SendError::Closed) => panic!("{token:?} is open: {socket:?}"),
+            }
+        }
+    }
+}
+
+/// The kernel and the driver.
+impl<W: World> Drive<'_, W> {
+    /// A socket is added, a datagram or an error comes, there is room or none, or the application sends or closes.
+    pub(super) fn act_on_datagrams(&mut self) {
+        let (what, which) = {
+            let input = &mut self.shared.borrow_mut().input;
+            (input.byte(), input.byte())
+        };
+        let sockets = self.model().sockets();
+        let nth = sockets.get(usize::from(which) % sockets.len().max(1));
+        let Some(token) = nth.copied().filter(|_| what >= 32) else {
+            return self.add_datagrams();
+        };
+        if what >= 192 {
+            let shared = alloc::rc::Rc::clone(&self.shared);
+            self.world
+                .free(&mut |free| shared.borrow_mut().act_on_datagrams(free, token, None));
+            return;
+        }
+        let Some(letters) = self.kernel.letters.get_mut(&token) else {
+            return;
+        };
+        match what & 3 {
+            0 => letters.full = !letters.full,
+            1 => letters.error = true,
+            _ => {
+                let from = [None, Some(Peer::Unix(u32::from(what)))][usize::from(what >> 2 & 1)];
+                letters.coming.push_back((u32::from(what >> 3 & 7), from));
+            }
+        }
+    }
+
+    fn add_datagrams(&mut self) {
+        let taken = self
+            .model()
+            .listeners
+            .values()
+            .filter(|it| !it.gone)
+            .count();
+        let token = self.world.add_datagrams(RX, TX);
+        assert_eq!(token.is_some(), taken < LISTENERS, "places");
+        let Some(token) = token else { return };
+        let known = Listener {
+            datagrams: Some(Socket::default()),
+            ..Listener::default()
+        };
+        let before = self.model().listeners.insert(token, known);
+        assert!(before.is_none(), "{token:?} comes again");
+        self.kernel.letters.insert(token, Letters::default());
+    }
+
+    /// A kernel may write as soon as it is asked; and what is to be sent is what was queued.
+    pub(super) fn write_datagram(&mut self, token: Token) {
+        if let Some(into) = self.world.datagram_into(token) {
+            assert_eq!(into.len(), RX, "{token:?}");
+            (0..).zip(into).for_each(|(at, byte)| *byte = mix(at));
+        }
+    }
+
+    pub(super) fn read_datagram(&mut self, token: Token) {
+        if let Some(found) = self.world.datagram_from(token) {
+            let queued = self.model().datagrams(token).queued.clone();
+            assert_eq!(Some(found), queued, "{token:?}");
+        }
+    }
+
+    /// From now on there is room, and the network has nothing to say.
+    pub(super) fn calm_datagrams(&mut self) {
+        for letters in self.kernel.letters.values_mut() {
+            (letters.full, letters.error) = (false, false);
+        }
+    }
+
+    /// Whatever came was fetched, and whatever was queued was sent.
+    pub(super) fn no_datagram_was_lost(&self) {
+        let model = self.model();
+        for (token, letters) in &self.kernel.letters {
+            let listener = &model.listeners[token];
+            let Some(socket) = &listener.datagrams else {
+                continue;
+            };
+            if !socket.ended {
+                assert_eq!(
+                    letters.coming,
+                    [],
+                    "nobody fetches it: {token:?} {socket:?}"
+                );
+                assert_eq!(socket.queued, None, "nobody sends it: {token:?}");
+            }
+        }
+    }
+
+    pub(super) fn close_all_datagrams(&mut self) {
+        let sockets = self.model().sockets();
+        for token in sockets {
+            self.world.free(&mut |free| free.close_datagrams(token));
+            self.model().datagrams(token).ended = true;
+        }
+    }
+}
