@@ -46,6 +46,8 @@ pub enum Action {
     /// `Complete`: connected. `Drained(0)`: the kernel is at it (`EINPROGRESS`, and after an interruption, too); room to
     /// send is reported when it is done. `Failed`: a shortage (`EAGAIN` of a Unix socket counts as one) leaves no
     /// descriptor and is tried again after a while; whatever else it is ends the connection.
+    ///
+    /// A stream that is no socket is opened, unless the driver was given it; either is `Complete` at once.
     Connect {
         /// The connection to be.
         token: Token,

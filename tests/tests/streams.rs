@@ -196,6 +196,10 @@ fn a_serial_line_talks_until_its_other_end_goes_and_can_be_opened_anew() {
         let said = pattern(3, 20_000);
         for round in 1..=2 {
             server.connect(line).expect("a place");
+            // While nobody has the device open, its other end reads as hung up.
+            turn_until(&mut server, "it is opened", |stats| {
+                stats.connected == round
+            });
             serve(&mut server, || {
                 far.hear_back(&said);
             });
