@@ -450,16 +450,19 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 self.answer(now, token, Op::Connect, outcome);
             }
             Action::Shutdown { token } => {
-                let outcome = match self.sockets.stream(token) {
-                    Some(stream) => stream.shut_down(),
-                    None => self.sockets.get(token).map_or(NO_SOCKET, socket::shut_down),
+                let outcome = match self.sockets.get(token) {
+                    Some(socket) => socket::shut_down(socket),
+                    None => self
+                        .sockets
+                        .stream(token)
+                        .map_or(NO_SOCKET, Stream::shut_down),
                 };
                 self.answer(now, token, Op::Shutdown, outcome);
             }
             Action::Unsent { token } => {
-                let outcome = match self.sockets.stream(token) {
-                    Some(stream) => stream.unsent(),
-                    None => self.sockets.get(token).map_or(NO_SOCKET, socket::unsent),
+                let outcome = match self.sockets.get(token) {
+                    Some(socket) => socket::unsent(socket),
+                    None => self.sockets.stream(token).map_or(NO_SOCKET, Stream::unsent),
                 };
                 self.answer(now, token, Op::Unsent, outcome);
             }
@@ -573,14 +576,11 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         now: Directions,
         trigger: Trigger,
     ) -> Result<(), Outcome> {
-        let armed = match self.sockets.stream(token) {
-            Some(stream) => {
-                let stream = stream.as_fd();
-                self.backend.arm_stream(stream, token, was, now, trigger)
-            }
+        let armed = match self.sockets.get(token) {
+            Some(socket) => self.backend.arm(socket, token, was, now, trigger),
             None => {
-                let socket = self.sockets.get(token).ok_or(NO_SOCKET)?;
-                self.backend.arm(socket, token, was, now, trigger)
+                let stream = self.sockets.stream(token).ok_or(NO_SOCKET)?.as_fd();
+                self.backend.arm_stream(stream, token, was, now, trigger)
             }
         };
         let mended = armed.map_err(errno::arm)?;
@@ -602,11 +602,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Registers everything that is armed, up to the first that cannot be.
     fn register_all(&mut self) -> Option<(Token, Outcome)> {
         for (token, armed, trigger) in self.session.armed() {
-            let Some(socket) = self.sockets.get(token) else {
+            let stream = || self.sockets.stream(token).map(AsFd::as_fd);
+            let Some(descriptor) = self.sockets.get(token).or_else(stream) else {
                 continue;
             };
             // What is there already is no surprise here, and no repair.
-            let added = (self.backend).arm(socket, token, Directions::NONE, armed, trigger);
+            let added = (self.backend).arm(descriptor, token, Directions::NONE, armed, trigger);
             if let Err(errno) = added {
                 return Some((token, errno::arm(errno)));
             }

@@ -59,6 +59,7 @@ impl<'m> Sockets<'m> {
         kept.as_ref().map(OwnedFd::as_fd)
     }
 
+    /// The descriptor of a socket or of what is watched; a stream that is no socket has none here.
     #[inline(never)]
     pub(crate) fn get(&self, token: Token) -> Option<BorrowedFd<'_>> {
         let list: &VecView<Option<OwnedFd>> = if token.is_listener() {
@@ -66,9 +67,9 @@ impl<'m> Sockets<'m> {
         } else {
             self.connections
         };
-        let kept = list.get(token.index() as usize).and_then(Option::as_ref);
-        let kept = kept.map(OwnedFd::as_fd);
-        kept.or_else(|| self.stream(token).map(Stream::as_fd))
+        list.get(token.index() as usize)?
+            .as_ref()
+            .map(OwnedFd::as_fd)
     }
 
     /// The stream of this token, if it is one that is no socket.
