@@ -53,6 +53,7 @@ fn main() -> Result<(), Failure> {
         commands: Framed::new(Resp, OnError::Close),
         store: STORE.take(),
         count: 0,
+        errors: 0,
     };
     let mut server = Server::new(MEMORY.take(), &Config::default(), handler)?;
     common::serve(&mut server, &listen, PerSource::Auto)
@@ -62,6 +63,8 @@ struct Kv {
     commands: Framed<Resp>,
     store: &'static mut Store,
     count: u64,
+    /// Answers that say what was wrong.
+    errors: u64,
 }
 
 impl Handler for Kv {
@@ -82,6 +85,7 @@ impl Handler for Kv {
                 Err(error) => write!(out, "-ERR Protocol error: {error}\r\n"),
             };
             let left = out.len();
+            self.errors += u64::from(left < room && space[0] == b'-');
             conn.commit(room - left);
             match command {
                 Err(FrameError::TooLong { .. }) => return conn.too_long(),
@@ -180,9 +184,10 @@ impl Kv {
         let _: fmt::Result = write!(
             text,
             "# tidegate\r\nkeys:{}\r\nmaxkeys:{KEYS}\r\nconnected_clients:{connections}\r\n\
-             total_commands_processed:{}\r\nused_memory:{}\r\n",
+             total_commands_processed:{}\r\ntotal_error_replies:{}\r\nused_memory:{}\r\n",
             self.store.len(),
             self.count,
+            self.errors,
             KvMemory::SIZE + size_of::<Store>(),
         );
         text

@@ -1,6 +1,7 @@
 //! The program as a process: built if need be, always reaped.
 
 use crate::bounded::until;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -39,17 +40,17 @@ pub fn program() -> &'static Path {
     PROGRAM.get_or_init(|| build("--bin", "tidegate"))
 }
 
-/// An example of the library, built the first time that a test asks for it. A file of tests asks for one.
+/// An example of the library, built the first time that a test asks for it.
 ///
 /// # Panics
 ///
 /// If it cannot be built.
-pub fn example(name: &str) -> &'static Path {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    let path = EXAMPLE.get_or_init(|| build("--example", name));
-    let stem = path.file_stem().and_then(|stem| stem.to_str());
-    assert_eq!(stem, Some(name), "one example for each file of tests");
-    path
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    static EXAMPLES: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = EXAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = built.entry(name.to_owned());
+    path.or_insert_with(|| build("--example", name)).clone()
 }
 
 fn build(kind: &str, name: &str) -> PathBuf {

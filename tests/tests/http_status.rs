@@ -260,23 +260,3 @@ fn slow_reading_holds_up_nobody_else() {
         "-X", "-w", "512", "-y", "1024", "-n", "2", "-z", "32", "-k", "3",
     ]);
 }
-
-#[test]
-#[ignore = "needs nmap"]
-fn nmap_is_survived_and_counted() {
-    let _bound = Watchdog::new();
-    let site = start(&[]);
-    tests::net::scan(&site.program.address().port().to_string());
-    let answer = ask(
-        &mut tcp(site.program.address()),
-        "GET /sub/a.txt HTTP/1.0\r\n\r\n",
-    );
-    assert!(answer.ends_with("small\n"), "{answer}");
-    let ended = site.program.stop();
-    assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert!(
-        !ended.output.contains("stopped: 1 connections"),
-        "{}",
-        ended.output
-    );
-}

@@ -198,22 +198,3 @@ fn pymodbus() {
     assert_eq!(ended.output.trim_end(), "all good", "{}", ended.errors);
     assert_eq!(program.stop().code, Some(0));
 }
-
-#[test]
-#[ignore = "needs nmap"]
-fn nmap_is_survived_and_counted() {
-    let _bound = Watchdog::new();
-    let (program, port) = start(&[]);
-    tests::net::scan(&port);
-    let mut client = tcp(program.address());
-    let (said, heard) = conversation();
-    client.say(&said);
-    client.hear(&heard);
-    let ended = program.stop();
-    assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert!(
-        !ended.output.contains("stopped: 1 connections"),
-        "{}",
-        ended.output
-    );
-}

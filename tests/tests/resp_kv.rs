@@ -161,26 +161,3 @@ fn redis_benchmark_with_pipelines() {
     }
     assert_eq!(program.stop().code, Some(0));
 }
-
-#[test]
-#[ignore = "needs nmap"]
-fn nmap_is_survived_and_counted() {
-    let _bound = Watchdog::new();
-    let (program, port) = start();
-    tests::net::scan(&port);
-    let mut client = tcp(program.address());
-    client.say(b"PING\r\n");
-    client.hear(b"+PONG\r\n");
-    let ended = program.stop();
-    assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    let accepted = ended
-        .output
-        .split("stopped: ")
-        .nth(1)
-        .and_then(|rest| rest.split(' ').next());
-    assert!(
-        accepted.is_some_and(|n| n.parse().is_ok_and(|n: u32| n > 1)),
-        "{}",
-        ended.output
-    );
-}
