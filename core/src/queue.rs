@@ -173,40 +173,51 @@ impl Parted {
         self.all.is_empty()
     }
 
-    /// Appends a member to its part.
-    pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32, first: bool) {
-        if first {
-            self.all.insert(members, index, self.last_first);
-            self.last_first = index;
-            self.first = self.first.saturating_add(1);
-        } else {
-            self.all.push(members, index);
-        }
+    /// Appends a member to the others.
+    pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32) {
+        self.all.push(members, index);
     }
 
-    /// Takes a member out, which stands in this part.
-    pub(crate) fn remove(&mut self, members: &mut impl Linked, index: u32, first: bool) {
-        if first {
-            if self.last_first == index {
-                self.last_first = members.link(index).prev;
-            }
-            self.first = self.first.saturating_sub(1);
-        }
+    /// Appends a member to those that go first.
+    pub(crate) fn push_first(&mut self, members: &mut impl Linked, index: u32) {
+        self.all.insert(members, index, self.last_first);
+        self.last_first = index;
+        self.first = self.first.saturating_add(1);
+    }
+
+    /// Takes a member out, which stands among the others.
+    pub(crate) fn remove(&mut self, members: &mut impl Linked, index: u32) {
         self.all.remove(members, index);
     }
 
-    /// Takes the first member of a part.
-    pub(crate) fn pop(&mut self, members: &mut impl Linked, first: bool) -> Option<u32> {
-        let next = match self.last_first {
-            last if first && last == NONE => NONE,
-            last if first || last == NONE => self.all.head,
-            last => members.link(last).next,
-        };
+    /// Takes a member out, which stands among those that go first.
+    #[inline(never)]
+    pub(crate) fn remove_first(&mut self, members: &mut impl Linked, index: u32) {
+        if self.last_first == index {
+            self.last_first = members.link(index).prev;
+        }
+        self.first = self.first.saturating_sub(1);
+        self.all.remove(members, index);
+    }
+
+    /// Takes the first of the others.
+    pub(crate) fn pop(&mut self, members: &mut impl Linked) -> Option<u32> {
+        if self.first == 0 {
+            return self.all.pop(members);
+        }
+        let next = members.link(self.last_first).next;
         if next == NONE {
             return None;
         }
-        self.remove(members, next, first);
+        self.all.remove(members, next);
         Some(next)
+    }
+
+    /// Takes the first of those that go first.
+    pub(crate) fn pop_first(&mut self, members: &mut impl Linked) -> Option<u32> {
+        let first = (self.first > 0).then_some(self.all.head)?;
+        self.remove_first(members, first);
+        Some(first)
     }
 }
 
@@ -272,16 +283,26 @@ mod tests {
                 let (part, first) = (&mut parts[kind as usize], kind == 0);
                 match what / 2 {
                     0 if step < 5 => {
-                        queue.push(&mut members, step, first);
+                        match first {
+                            true => queue.push_first(&mut members, step),
+                            false => queue.push(&mut members, step),
+                        }
                         part.push(step);
                     }
                     1 if !part.is_empty() => {
                         let index = part.remove(part.len() / 2);
-                        queue.remove(&mut members, index, first);
+                        match first {
+                            true => queue.remove_first(&mut members, index),
+                            false => queue.remove(&mut members, index),
+                        }
                     }
                     _ => {
                         let expected = (!part.is_empty()).then(|| part.remove(0));
-                        assert_eq!(queue.pop(&mut members, first), expected);
+                        let popped = match first {
+                            true => queue.pop_first(&mut members),
+                            false => queue.pop(&mut members),
+                        };
+                        assert_eq!(popped, expected);
                     }
                 }
                 assert_eq!(queue.first_len() as usize, parts[0].len());

@@ -433,7 +433,7 @@ impl Dispatcher<'_> {
                 match kind {
                     1 => {
                         self.slots.at_mut(index).queued = Queued::Fresh;
-                        (self.m.fresh).push(&mut Run(&mut self.slots), index, false);
+                        self.m.fresh.push(&mut Run(&mut self.slots), index);
                     }
                     2 => {
                         self.slots.at_mut(index).queued = Queued::Continuing;

@@ -128,16 +128,26 @@ impl Dispatcher<'_> {
             return;
         }
         slot.queued = Queued::Fresh;
-        let first = self.m.priorities > 0 && self.goes_first(index);
-        if first {
-            self.slots.at_mut(index).queued = Queued::First;
+        if self.m.priorities == 0 || !self.touch_first(index) {
+            self.m.fresh.push(&mut Run(&mut self.slots), index);
         }
-        (self.m.fresh).push(&mut Run(&mut self.slots), index, first);
         let fresh = self.m.fresh.all().len();
         let waiting = fresh.saturating_add(self.m.continuing.len());
         if waiting > self.m.stats.worst_queue {
             self.m.stats.worst_queue = waiting;
         }
+    }
+
+    /// Gives a source its turn before others, if it has priority.
+    #[cold]
+    #[inline(never)]
+    fn touch_first(&mut self, index: u32) -> bool {
+        let first = self.goes_first(index);
+        if first {
+            self.slots.at_mut(index).queued = Queued::First;
+            (self.m.fresh).push_first(&mut Run(&mut self.slots), index);
+        }
+        first
     }
 
     /// Puts a source that has had its quantum behind the others.
@@ -160,29 +170,42 @@ impl Dispatcher<'_> {
         let continuing = turn.left > 0 && !self.m.continuing.is_empty();
         let continued =
             continuing && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty());
-        let served = &mut self.m.served;
-        let (index, from) = if continued {
+        let index = if continued {
             turn.fresh = 0;
             turn.left = turn.left.saturating_sub(1);
-            let index = self.m.continuing.pop(&mut Run(&mut self.slots))?;
-            (index, &mut served.continuing)
+            let continuing = &mut self.m.served.continuing;
+            *continuing = continuing.wrapping_add(1);
+            self.m.continuing.pop(&mut Run(&mut self.slots))?
+        } else if self.m.fresh.first_len() > 0 {
+            self.pick_first()?
         } else {
-            let first = self.m.fresh.first_len() > 0 && !self.m.others_next;
-            let index = self.m.fresh.pop(&mut Run(&mut self.slots), first)?;
-            self.m.others_next = first && self.m.fresh.others_len() > 0;
-            turn.fresh = turn.fresh.saturating_add(1);
-            (
-                index,
-                if first {
-                    &mut served.first
-                } else {
-                    &mut served.fresh
-                },
-            )
+            self.m.others_next = false;
+            let index = self.m.fresh.pop(&mut Run(&mut self.slots))?;
+            self.m.served.fresh = self.m.served.fresh.wrapping_add(1);
+            index
         };
+        let turn = &mut self.m.turn;
+        if !continued {
+            turn.fresh = turn.fresh.saturating_add(1);
+        }
         turn.served = turn.served.saturating_add(1);
-        *from = from.wrapping_add(1);
         self.slots.at_mut(index).queued = Queued::No;
+        Some(index)
+    }
+
+    /// The next of the fresh, where some have priority: one of them, but never two in a row while others wait.
+    #[cold]
+    #[inline(never)]
+    fn pick_first(&mut self) -> Option<u32> {
+        let members = &mut Run(&mut self.slots);
+        let (fresh, served) = (&mut self.m.fresh, &mut self.m.served);
+        let (index, served) = if self.m.others_next {
+            (fresh.pop(members)?, &mut served.fresh)
+        } else {
+            (fresh.pop_first(members)?, &mut served.first)
+        };
+        *served = served.wrapping_add(1);
+        self.m.others_next = !self.m.others_next && fresh.others_len() > 0;
         Some(index)
     }
 
@@ -292,9 +315,9 @@ impl Dispatcher<'_> {
         let members = &mut Run(&mut self.slots);
         match members.0.at(index).queued {
             Queued::No => {}
-            Queued::First => self.m.fresh.remove(members, index, true),
+            Queued::First => self.m.fresh.remove_first(members, index),
             Queued::Fresh => {
-                self.m.fresh.remove(members, index, false);
+                self.m.fresh.remove(members, index);
                 self.m.others_next &= self.m.fresh.others_len() > 0;
             }
             Queued::Continuing => self.m.continuing.remove(members, index),
