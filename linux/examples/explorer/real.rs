@@ -28,8 +28,9 @@ const PLACES: usize = Places::<0>::OTHERS + REPORTS;
 const WORDS: usize = 64;
 /// What a blocking receive waits: long enough to be called waiting.
 const BLOCKS: Duration = Duration::from_millis(20);
-/// How often it is looked, a millisecond apart, whether something has arrived.
-const LOOKS: u32 = 5000;
+/// How often it is looked whether something has arrived, and how far apart.
+const LOOKS: u32 = 50_000;
+const APART: Duration = Duration::from_micros(100);
 
 #[derive(Debug)]
 pub(crate) struct Real {
@@ -95,7 +96,7 @@ impl Real {
             if self.has_settled()? {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(APART);
         }
         Err(Errno::TIMEDOUT)
     }
@@ -154,7 +155,7 @@ impl System for Real {
             if ask(socket.as_fd(), PollFlags::OUT)?.contains(PollFlags::OUT) {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(APART);
         }
         if let Err(failed) = sockopt::socket_error(&socket).map_err(errno)? {
             return Err(errno(failed));

@@ -5,12 +5,16 @@ use super::program::Program;
 use super::script::{Script, Step, Verb};
 use super::system::{Answer, System};
 use super::watch::Way;
-use super::world::World;
+use super::world::{Left, World};
 use core::fmt;
 use tidegate_core::sim::{EpollFlags, Errno, Report};
 
-/// Rounds that a server goes on for when the script is over.
-const ROUNDS: usize = 12;
+/// Rounds that a server goes on for while somebody floods.
+const ROUNDS: usize = 3;
+/// Rounds in a row in which something is told and nothing changes, after which nothing will.
+const VAIN: usize = 3;
+/// Different things that are said of what a server does, before it is cut short.
+const SAID: usize = 12;
 
 /// A script run under one way on one kernel. Two kernels that do the same give the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -118,9 +122,10 @@ impl Turned {
             .extend(reports.iter().map(|report| report.flags));
     }
 
-    /// All of it; the same thing many times over is said once, with the number.
+    /// All of it; the same thing many times over is said once, with the number, and there is an end to it.
     fn text(&self) -> String {
         let mut text = Vec::new();
+        let mut left = self.said.len();
         for same in self.said.chunk_by(|one, other| one == other) {
             match same {
                 [one] => text.push(one.clone()),
@@ -129,6 +134,11 @@ impl Turned {
                 }
                 [one, ..] => text.push(format!("{} times {one}", same.len())),
                 [] => {}
+            }
+            left -= same.len();
+            if text.len() == SAID && left > 0 {
+                text.push(format!("… and {left} times more like this"));
+                break;
             }
         }
         text.join("; ")
@@ -207,17 +217,22 @@ fn play(player: &mut impl Player, script: &Script) -> Answer<(Vec<Cell>, End)> {
     Ok((cells, end))
 }
 
-/// Lets a server go on, with nothing new from the clients, until nobody tells it of anything or it makes no headway.
+/// Lets a server go on, with nothing new from the clients but what floods, and then not even that.
 fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
     let mut all = Turned::default();
-    let mut starved = false;
+    let mut held_up = Left::default();
     if player.world().has_flood() {
-        go_on(player, &mut all)?;
-        starved = player.world().is_starved()?;
+        let before = player.world().left_of_quiet()?;
+        for _ in 0..ROUNDS {
+            round(player, &mut all)?;
+        }
+        held_up = player.world().left_of_quiet()?.common(&before);
         player.world().stop_floods();
     }
     let told = go_on(player, &mut all)?;
     let left = player.world().left()?;
+    // Whoever is served as soon as the others stop was kept waiting by them.
+    let starved = player.acts_by_itself() && held_up.common(&left) != held_up;
     let (nothing, left) = (left.is_empty(), left.short(script.clients));
     let verdict = match player.failure() {
         Some(verdict) => verdict,
@@ -248,20 +263,26 @@ fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
     Ok(End { said, verdict, why })
 }
 
-/// Some rounds, until one tells nothing; answers what the last one told.
+/// Rounds until one tells nothing, or several in a row have come to nothing; answers what the last one told.
 fn go_on(player: &mut impl Player, all: &mut Turned) -> Answer<EpollFlags> {
-    let mut told = EpollFlags::NONE;
-    for _ in 0..ROUNDS {
-        let mut turned = Turned::default();
-        player.go_on(&mut turned)?;
-        told = turned
-            .reports
-            .iter()
-            .fold(EpollFlags::NONE, |all, one| all | *one);
-        all.say(turned.text());
-        if told.is_empty() {
-            break;
+    let mut vain = 0;
+    let mut before = player.world().left()?;
+    loop {
+        let told = round(player, all)?;
+        let left = player.world().left()?;
+        vain = if left == before { vain + 1 } else { 0 };
+        if told.is_empty() || vain == VAIN {
+            return Ok(told);
         }
+        before = left;
     }
-    Ok(told)
+}
+
+/// One round; answers what it was told.
+fn round(player: &mut impl Player, all: &mut Turned) -> Answer<EpollFlags> {
+    let mut turned = Turned::default();
+    player.go_on(&mut turned)?;
+    all.say(turned.text());
+    let told = turned.reports.into_iter();
+    Ok(told.fold(EpollFlags::NONE, |all, one| all | one))
 }

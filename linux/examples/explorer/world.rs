@@ -188,11 +188,12 @@ impl<S: System> World<S> {
         Ok(Left(left))
     }
 
-    /// Whether somebody who does not flood waits to be served.
-    pub(crate) fn is_starved(&mut self) -> Answer<bool> {
-        let Left(left) = self.left()?;
+    /// What is there of those who do not flood.
+    pub(crate) fn left_of_quiet(&mut self) -> Answer<Left> {
+        let Left(mut left) = self.left()?;
         let quiet = |who: usize| self.clients.get(who).is_some_and(|client| !client.floods);
-        Ok(left.iter().any(|(who, _)| who.is_none_or(quiet)))
+        left.retain(|(who, _)| who.is_none_or(quiet));
+        Ok(Left(left))
     }
 
     fn client(&mut self, number: usize) -> Answer<&mut Client> {
@@ -203,6 +204,12 @@ impl<S: System> World<S> {
 impl Left {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What is as it is in another.
+    pub(crate) fn common(&self, other: &Self) -> Self {
+        let both = self.0.iter().filter(|one| other.0.contains(one));
+        Self(both.cloned().collect())
     }
 
     /// For a column; with the numbers of the clients, if there are several.
