@@ -248,8 +248,8 @@ impl<'m, S: System> Library<'m, S> {
                 let outcome = done.map(|()| Outcome::Complete(0));
                 (token, Op::Close, outcome.unwrap_or_else(failed))
             }
-            // None of this is asked for where nobody connects out or sends datagrams, time stands still and everybody finds a place; it is
-            // answered all the same.
+            // None of this is asked for where nobody connects out or sends datagrams, time stands still and everybody finds
+            // a place; it is answered all the same.
             Action::Refuse { listener } => (listener, Op::Refuse, NOT_HERE),
             Action::Connect { token } => (token, Op::Connect, NOT_HERE),
             Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, NOT_HERE),

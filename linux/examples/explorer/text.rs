@@ -2,7 +2,7 @@
 
 use super::Shown;
 use super::run::{End, Outcome};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use core::fmt::Write;
 
 /// Columns of a terminal.
@@ -15,7 +15,9 @@ pub(crate) fn tables(shown: &Shown) -> String {
         let _ = writeln!(
             text,
             "{} (--lesson {})\n{}",
-            lesson.title, lesson.name, lesson.says
+            lesson.title,
+            lesson.name,
+            filled(lesson.says)
         );
     }
     let _ = writeln!(text, "script: {}\n", shown.script.text);
@@ -62,7 +64,27 @@ fn table(outcome: &Outcome) -> Table {
     let end = |end: &End| format!("{}: {}", end.verdict.to_string().to_uppercase(), end.why);
     let (program, library) = (end(&outcome.program), end(&outcome.library));
     table.add_row(["", "in the end", &program, "", &library, ""]);
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     table
+}
+
+/// Words in lines that are no wider than a table.
+fn filled(text: &str) -> String {
+    let mut filled = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let len = word.chars().count();
+        if width > 0 {
+            let fits = width + 1 + len <= usize::from(WIDTH);
+            filled.push(if fits { ' ' } else { '\n' });
+            width = if fits { width + 1 } else { 0 };
+        }
+        filled.push_str(word);
+        width += len;
+    }
+    filled
 }
 
 /// The same as lines of fields, with tabs between them: the lesson, the kernel, the way, the number of the step (or `end`), the

@@ -233,6 +233,14 @@ fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
             ("server: wait", ["told nothing", "-"], ["told nothing", "-"]),
         ],
     );
+}
+
+#[test]
+fn each_lesson_shows_what_it_is_about_on_the_real_kernel() {
+    example("explorer");
+    let _bound = Watchdog::new();
+    let output = explorer(&["--lesson", "all", "--kernel", "real", "--lines"]);
+    let lines = lines(&output);
     let said = |lesson, way, number| {
         let found =
             |line: &&Line<'_>| (line.lesson, line.way, line.number) == (lesson, way, number);

@@ -123,83 +123,86 @@ fn what_is_to_be_thought_of_a_program() {
     }
 }
 
+/// What is wrong, and what is said of it.
+const WRONG: &[(&[&str], &str)] = &[
+    (
+        &["client: send 6; server: raed 3"],
+        "step 2 of the script, `server: raed 3`: the server knows no `raed`; it knows ask, wait, read N",
+    ),
+    (
+        &["send 6"],
+        "step 1 of the script, `send 6`: say who does it: `client: …` or `server: …`",
+    ),
+    (
+        &["klient: send 6"],
+        "nobody is called `klient`; there are `client`, `client 2` and `server`",
+    ),
+    (
+        &["client: send 0"],
+        "`0` is no number of bytes; 1 to 4096 are",
+    ),
+    (&["client: send"], "how many bytes? 1 to 4096"),
+    (
+        &["client: send 3 4"],
+        "`4` is too much; separate steps by `;`",
+    ),
+    (&["client 12: send 3"], "`12` is no client; 1 to 9 are"),
+    (
+        &["client: send 6; server: ask in; read 3 from 2"],
+        "step 3 of the script, `server: read 3 from 2`: there is no client 2: the script has 1",
+    ),
+    (
+        &["client: send 6; server: read 3 from"],
+        "from whom? `from 1` to `from 9`",
+    ),
+    (&["client: close; send 3"], "client 1 is gone by then"),
+    (&["client: finish; send 3"], "client 1 has sent its end"),
+    (
+        &["client: send 3; connect"],
+        "client 1 is connected by then; `connect` is its first step",
+    ),
+    (
+        &["client: send 3; server: wait; ask in"],
+        "`ask` comes before all other steps of the server, and once",
+    ),
+    (
+        &["server: ask in hup"],
+        "`hup` cannot be asked for; in, rdhup and out can",
+    ),
+    (&["server: ask"], "say what for: in, rdhup, out"),
+    (
+        &["server: wait"],
+        "the script: nobody does anything to the server; begin with `client: send 6`",
+    ),
+    (
+        &["--under", "blocking", "client: send 3; server: wait"],
+        "--under blocking: there is no wait then; leave `wait` and `serve` out",
+    ),
+    (
+        &["--lesson", "x"],
+        "no lesson is called `x`; there are blocking, non-blocking, round-robin,",
+    ),
+    (
+        &["--under", "x"],
+        "there is no way called `x`; there are blocking, non-blocking, select,",
+    ),
+    (
+        &["--kernel", "x"],
+        "no kernel is called `x`; there are simulated, real and both",
+    ),
+    (&[], "nothing to show: give a script, or --lesson NAME"),
+    (
+        &["--html", "/nowhere/at/all", "--lesson", "level"],
+        "--html /nowhere/at/all: cannot be written: ",
+    ),
+];
+
 #[test]
 fn what_is_wrong_with_a_script_is_told_and_what_would_be_right() {
     example("explorer");
     let _bound = Watchdog::new();
-    for (arguments, expected) in [
-        (
-            &["client: send 6; server: raed 3"][..],
-            "step 2 of the script, `server: raed 3`: the server knows no `raed`; it knows ask, wait, read N",
-        ),
-        (
-            &["send 6"],
-            "step 1 of the script, `send 6`: say who does it: `client: …` or `server: …`",
-        ),
-        (
-            &["klient: send 6"],
-            "nobody is called `klient`; there are `client`, `client 2` and `server`",
-        ),
-        (
-            &["client: send 0"],
-            "`0` is no number of bytes; 1 to 4096 are",
-        ),
-        (&["client: send"], "how many bytes? 1 to 4096"),
-        (
-            &["client: send 3 4"],
-            "`4` is too much; separate steps by `;`",
-        ),
-        (&["client 12: send 3"], "`12` is no client; 1 to 9 are"),
-        (
-            &["client: send 6; server: ask in; read 3 from 2"],
-            "step 3 of the script, `server: read 3 from 2`: there is no client 2: the script has 1",
-        ),
-        (
-            &["client: send 6; server: read 3 from"],
-            "from whom? `from 1` to `from 9`",
-        ),
-        (&["client: close; send 3"], "client 1 is gone by then"),
-        (&["client: finish; send 3"], "client 1 has sent its end"),
-        (
-            &["client: send 3; connect"],
-            "client 1 is connected by then; `connect` is its first step",
-        ),
-        (
-            &["client: send 3; server: wait; ask in"],
-            "`ask` comes before all other steps of the server, and once",
-        ),
-        (
-            &["server: ask in hup"],
-            "`hup` cannot be asked for; in, rdhup and out can",
-        ),
-        (&["server: ask"], "say what for: in, rdhup, out"),
-        (
-            &["server: wait"],
-            "the script: nobody does anything to the server; begin with `client: send 6`",
-        ),
-        (
-            &["--under", "blocking", "client: send 3; server: wait"],
-            "--under blocking: there is no wait then; leave `wait` and `serve` out",
-        ),
-        (
-            &["--lesson", "x"],
-            "no lesson is called `x`; there are blocking, non-blocking, round-robin,",
-        ),
-        (
-            &["--under", "x"],
-            "there is no way called `x`; there are blocking, non-blocking, select,",
-        ),
-        (
-            &["--kernel", "x"],
-            "no kernel is called `x`; there are simulated, real and both",
-        ),
-        (&[], "nothing to show: give a script, or --lesson NAME"),
-        (
-            &["--html", "/nowhere/at/all", "--lesson", "level"],
-            "--html /nowhere/at/all: cannot be written: ",
-        ),
-    ] {
-        let ended = run_with(Command::new(example("explorer")).args(arguments), b"");
+    for (arguments, expected) in WRONG {
+        let ended = run_with(Command::new(example("explorer")).args(*arguments), b"");
         assert!(
             ended.errors.contains(expected),
             "{arguments:?}: {}",
