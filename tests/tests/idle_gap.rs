@@ -38,7 +38,8 @@ impl Handler for Slave {
         while let Some(message) = self.frames.next(conn, &mut state.gap) {
             self.early |= conn.now().since(state.last) < GAP && !message.ends_with(b"end");
             self.heard.push(message.to_vec());
-            let _ = self.frames.send(conn, &[b'0' + message.len() as u8]);
+            let len = u8::try_from(message.len()).expect("a short message");
+            let _ = self.frames.send(conn, &[b'0' + len]);
         }
         state.bytes = conn.data().len();
     }
