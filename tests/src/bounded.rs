@@ -29,13 +29,17 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches from now on, for a minute.
+    /// Watches from now on, for a minute, and another one as long as a program that the test needs is being built.
     #[must_use]
     pub fn new() -> Self {
         let name = thread::current().name().unwrap_or("a test").to_owned();
         let (content, hears) = channel::<()>();
         thread::spawn(move || {
-            if hears.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+            let minute = Duration::from_secs(60);
+            while hears.recv_timeout(minute) == Err(RecvTimeoutError::Timeout) {
+                if process::builds() {
+                    continue;
+                }
                 eprintln!("{name} hangs: killed by its watchdog");
                 process::kill_all();
                 std::process::abort();

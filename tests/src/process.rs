@@ -53,7 +53,22 @@ pub fn example(name: &str) -> PathBuf {
     path.or_insert_with(|| build("--example", name)).clone()
 }
 
+/// How many builds go on.
+static BUILDS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether something is being built, which takes as long as it takes.
+pub(crate) fn builds() -> bool {
+    BUILDS.load(Ordering::Relaxed) > 0
+}
+
 fn build(kind: &str, name: &str) -> PathBuf {
+    BUILDS.fetch_add(1, Ordering::Relaxed);
+    let path = built(kind, name);
+    BUILDS.fetch_sub(1, Ordering::Relaxed);
+    path
+}
+
+fn built(kind: &str, name: &str) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let mut build = Command::new(cargo);
     build.args(["build", "--package", "linux", kind, name, "--quiet"]);

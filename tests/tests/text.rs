@@ -59,7 +59,6 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn every_lesson_is_there_and_none_is_left_out() {
-    example("explorer");
     let _bound = Watchdog::new();
     let (_, page) = page();
     let pointed = quoted_lessons(&page);

@@ -128,7 +128,6 @@ const ENDS: &[(&str, &str, [&str; 2])] = &[
 
 #[test]
 fn lessons_end_as_they_say_and_the_library_loses_nothing() {
-    example("explorer");
     let _bound = Watchdog::new();
     let output = explorer(&["--lesson", "all", "--lines"]);
     let lines = lines(&output);
@@ -181,7 +180,6 @@ fn assert_steps(
 
 #[test]
 fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
-    example("explorer");
     let _bound = Watchdog::new();
     let output = explorer(&["--lesson", "all", "--kernel", "real", "--lines"]);
     let lines = lines(&output);
@@ -237,7 +235,6 @@ fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
 
 #[test]
 fn each_lesson_shows_what_it_is_about_on_the_real_kernel() {
-    example("explorer");
     let _bound = Watchdog::new();
     let output = explorer(&["--lesson", "all", "--kernel", "real", "--lines"]);
     let lines = lines(&output);
@@ -289,7 +286,6 @@ fn each_lesson_shows_what_it_is_about_on_the_real_kernel() {
 
 #[test]
 fn a_blocking_receive_comes_back_when_there_is_something() {
-    example("explorer");
     let _bound = Watchdog::new();
     let script =
         "client 1: connect; server: accept; read 5; read 5; close; client: send 3; send 4; send 1";

@@ -3,11 +3,10 @@
 use super::{ENDS, explorer};
 use std::process::Command;
 use tests::bounded::Watchdog;
-use tests::process::{Folder, example, run_with};
+use tests::process::{Folder, run_with};
 
 #[test]
 fn a_terminal_shows_tables() {
-    example("explorer");
     let _bound = Watchdog::new();
     let output = explorer(&["--lesson", "five-bytes", "--under", "edge"]);
     for part in [
@@ -48,7 +47,6 @@ fn page(folder: &Folder) -> (String, String) {
 
 #[test]
 fn the_page_needs_nothing_else() {
-    example("explorer");
     let _bound = Watchdog::new();
     let folder = Folder::new("explorer-page");
     let (_, page) = page(&folder);
@@ -69,7 +67,6 @@ fn the_page_needs_nothing_else() {
 #[test]
 #[ignore = "needs chromium"]
 fn a_browser_shows_the_page() {
-    example("explorer");
     let _bound = Watchdog::new();
     let folder = Folder::new("explorer-browser");
     let (path, page) = page(&folder);

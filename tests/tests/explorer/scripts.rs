@@ -64,7 +64,6 @@ fn random_script(random: &mut Random) -> String {
 /// `EXPLORER_SEED` in the environment makes other scripts.
 #[test]
 fn whatever_a_script_says_the_kernels_agree_and_the_library_loses_nothing() {
-    example("explorer");
     let _bound = Watchdog::new();
     let seed = std::env::var("EXPLORER_SEED").ok();
     let mut random = Random::new(seed.and_then(|seed| seed.parse().ok()).unwrap_or(1));
@@ -85,7 +84,6 @@ fn whatever_a_script_says_the_kernels_agree_and_the_library_loses_nothing() {
 
 #[test]
 fn what_is_to_be_thought_of_a_program() {
-    example("explorer");
     let _bound = Watchdog::new();
     for (script, way, verdict) in [
         // Slow is not lost, and not vain.
@@ -199,7 +197,6 @@ const WRONG: &[(&[&str], &str)] = &[
 
 #[test]
 fn what_is_wrong_with_a_script_is_told_and_what_would_be_right() {
-    example("explorer");
     let _bound = Watchdog::new();
     for (arguments, expected) in WRONG {
         let ended = run_with(Command::new(example("explorer")).args(*arguments), b"");
