@@ -20,13 +20,13 @@ pub(crate) const CORES: [Wrong; 20] = [
             ),
             (
                 "dispatcher/answer.rs",
-                "if slot.generation != token.generation()\n            || !slot",
-                "if !slot",
+                "if slot.generation != token.generation()\n            || !slot.in_flight.contains(Directions::READ)",
+                "if !slot.in_flight.contains(Directions::READ)",
             ),
             (
                 "dispatcher/answer.rs",
-                "if slot.generation != token.generation() || !slot",
-                "if !slot",
+                "if slot.generation != token.generation()\n            || !slot.in_flight.contains(Directions::WRITE)",
+                "if !slot.in_flight.contains(Directions::WRITE)",
             ),
         ],
     },
