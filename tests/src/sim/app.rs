@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use tidegate_core::sim::{Random, World};
-use tidegate_core::{Conn, Connections, Destination, Directions, Handler, Reason, Token};
+use tidegate_core::{Conn, Connections, Datagram, Destination, Directions, Handler, Reason, Token};
 
 /// What a handler is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,6 +216,14 @@ fn pour(conn: &mut Conn<'_>, state: &mut State) -> bool {
 
 impl Handler for App {
     type State = State;
+
+    fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
+        if let Some(to) = datagram.from {
+            // Nothing is received while one waits, so there is room.
+            let sent = all.send_datagram(socket, to, datagram.data);
+            assert_eq!(sent, Ok(()), "an answer");
+        }
+    }
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         if self.manner != Manner::Relay {
             return;

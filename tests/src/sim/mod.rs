@@ -8,12 +8,13 @@ mod app;
 mod input;
 
 pub use app::{App, Manner, State};
+use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use input::Case;
 use std::panic::catch_unwind;
-use tidegate_core::Memory;
 use tidegate_core::sim::{End, Faults, Scene, World};
+use tidegate_core::{DatagramMemory, Memory};
 
 /// Places of the table; the setup says how many of them are used.
 const N: usize = 4;
@@ -53,13 +54,34 @@ fn relayed(world: &World<'_, App>) -> Result<(), String> {
     Ok(())
 }
 
+/// Every run has a socket of datagrams, which the printed test leaves out: some come while the peers begin, more than fit if chance wants it so, and now and
+/// then the network has something to say.
+fn post(world: &mut World<'_, App>, seed: u64) -> Result<(), String> {
+    for n in 0..u16::try_from(seed % 40).unwrap_or(0) {
+        let from = SocketAddr::from(([192, 0, 2, 9], n));
+        let bytes = vec![7; usize::from(n) * 5 % (RX + 8)];
+        world.send_datagram(from, &bytes);
+        if n % 8 == 5 {
+            world.refuse_datagram();
+        }
+        if n % 3 == 0 {
+            world.step().map_err(|broken| broken.to_string())?;
+        }
+    }
+    Ok(())
+}
+
 /// One run, and what was broken in it.
 fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
     let mut memory = Box::new(Memory::<N, RX, TX, app::State>::new());
+    let mut windows = Box::new(DatagramMemory::<RX, TX>::new());
     let world = scene.world(&mut memory, App::new(manner));
     let mut world = world.expect("a sound config");
+    let socket = world.add_datagrams(&mut windows).expect("a place");
     let result = catch_unwind(AssertUnwindSafe(|| {
+        post(&mut world, scene.setup.seed)?;
         world.settle().map_err(|broken| broken.to_string())?;
+        world.connections().close_datagrams(socket);
         world.stop(Duration::from_secs(5));
         let stopped = world.run_for(Duration::from_secs(6));
         stopped.map_err(|broken| broken.to_string())?;

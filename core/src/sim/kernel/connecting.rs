@@ -173,7 +173,7 @@ impl Kernel {
     fn is_full(&self, listener: u32) -> bool {
         match self.files.get(listener).map(|file| &file.kind) {
             Some(Kind::Listener(listener)) => listener.queue.len() > listener.backlog,
-            Some(Kind::Socket(_) | Kind::Set(_)) | None => true,
+            Some(Kind::Socket(_) | Kind::Post(_) | Kind::Set(_)) | None => true,
         }
     }
 

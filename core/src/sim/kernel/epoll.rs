@@ -214,7 +214,7 @@ impl Kernel {
         let set = self.file_of(set).ok().and_then(|at| self.files.get(at));
         let items = set.and_then(|file| match &file.kind {
             Kind::Set(set) => Some(&set.items),
-            Kind::Socket(_) | Kind::Listener(_) => None,
+            Kind::Socket(_) | Kind::Listener(_) | Kind::Post(_) => None,
         });
         let items = items.into_iter().flatten();
         items.map(|(&(fd, _), item)| (Fd(fd), item.mask - UNASKED, item.data))

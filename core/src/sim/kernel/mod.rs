@@ -1,6 +1,7 @@
 //! [`Kernel`]: descriptors, files behind them, and the calls. What each call does is in the files of its subject.
 
 mod connecting;
+mod datagram;
 mod epoll;
 mod set;
 mod slab;
@@ -9,6 +10,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use datagram::Letter;
 pub use epoll::Report;
 pub use socket::Family;
 
@@ -19,6 +21,7 @@ use super::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use datagram::Post;
 use set::Set;
 use slab::Slab;
 use socket::{Socket, State};
@@ -96,6 +99,7 @@ struct File {
 enum Kind {
     Socket(Socket),
     Listener(Listener),
+    Post(Post),
     Set(Set),
 }
 
@@ -251,28 +255,28 @@ impl Kernel {
     fn socket(&self, file: u32) -> Option<&Socket> {
         match &self.files.get(file)?.kind {
             Kind::Socket(socket) => Some(socket),
-            Kind::Listener(_) | Kind::Set(_) => None,
+            Kind::Listener(_) | Kind::Post(_) | Kind::Set(_) => None,
         }
     }
 
     fn socket_mut(&mut self, file: u32) -> Option<&mut Socket> {
         match &mut self.files.get_mut(file)?.kind {
             Kind::Socket(socket) => Some(socket),
-            Kind::Listener(_) | Kind::Set(_) => None,
+            Kind::Listener(_) | Kind::Post(_) | Kind::Set(_) => None,
         }
     }
 
     fn listener_mut(&mut self, file: u32) -> Option<&mut Listener> {
         match &mut self.files.get_mut(file)?.kind {
             Kind::Listener(listener) => Some(listener),
-            Kind::Socket(_) | Kind::Set(_) => None,
+            Kind::Socket(_) | Kind::Post(_) | Kind::Set(_) => None,
         }
     }
 
     fn set_mut(&mut self, file: u32) -> Option<&mut Set> {
         match &mut self.files.get_mut(file)?.kind {
             Kind::Set(set) => Some(set),
-            Kind::Socket(_) | Kind::Listener(_) => None,
+            Kind::Socket(_) | Kind::Listener(_) | Kind::Post(_) => None,
         }
     }
 
@@ -284,6 +288,7 @@ impl Kernel {
                 EpollFlags::IN.when(!listener.queue.is_empty())
                     | EpollFlags::HUP.when(listener.stopped)
             }
+            Some(Kind::Post(post)) => post.poll(),
             Some(Kind::Set(_)) | None => EpollFlags::NONE,
         }
     }
@@ -317,7 +322,7 @@ impl Kernel {
                     }
                 }
             }
-            None => {}
+            Some(Kind::Post(_)) | None => {}
         }
     }
 

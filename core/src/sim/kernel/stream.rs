@@ -206,7 +206,7 @@ impl Kernel {
     fn stream(&self, fd: Fd) -> Result<u32, Errno> {
         let at = self.file_of(fd)?;
         match self.files.get(at).map(|file| &file.kind) {
-            Some(Kind::Set(_)) | None => Err(Errno::NOTSOCK),
+            Some(Kind::Post(_) | Kind::Set(_)) | None => Err(Errno::NOTSOCK),
             Some(Kind::Socket(_) | Kind::Listener(_)) => Ok(at),
         }
     }

@@ -4,7 +4,7 @@ use super::broken::Broken;
 use super::driver::{Driver, Pending};
 use super::outcome;
 use crate::destination::Destination;
-use crate::event::Outcome;
+use crate::event::{Outcome, Peer};
 use crate::output::{Action, Span};
 use crate::session::{Handler, Session};
 use crate::sim::errno::Errno;
@@ -88,8 +88,23 @@ impl Driver {
                 let _ = kernel.close(socket);
                 Ok(Outcome::Complete(0))
             }
-            Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
-                return Err(Broken::new(format!("{action:?}: nobody has such a socket")));
+            Action::ReceiveFrom { token } => {
+                let into = session.datagram_into(token);
+                let received = kernel.recvfrom(self.socket(token)?, into);
+                received
+                    .map_err(|errno| outcome::of(Call::Recv, errno))
+                    .map(|(len, from)| Outcome::Datagram {
+                        len: u32::try_from(len).unwrap_or(u32::MAX),
+                        from: Some(Peer::Inet(from)),
+                    })
+            }
+            Action::SendTo { token } => {
+                let Some((Peer::Inet(to), bytes)) = session.datagram_from(token) else {
+                    return Err(Broken::new(format!("{action:?}: nothing waits")));
+                };
+                let sent = kernel.sendto(self.socket(token)?, to, bytes);
+                sent.map_err(|errno| outcome::of(Call::Send, errno))
+                    .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
             }
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => {
                 return Err(Broken::new(format!("{action:?} has no answer")));

@@ -369,12 +369,16 @@ impl Driver {
             }
         };
         session.handle_event(now, Event::Done { token, op, outcome });
-        // A listener counts as not ready after each accept; here it may always be tried.
+        // A listener counts as not ready after each accept, a socket of datagrams after some; here it may always be tried.
         if self.interface == Interface::Completion
-            && let Action::Accept { listener, .. } | Action::Refuse { listener } = action
-            && self.sockets.contains_key(&listener)
+            && let Action::Accept {
+                listener: token, ..
+            }
+            | Action::Refuse { listener: token }
+            | Action::ReceiveFrom { token } = action
+            && self.sockets.contains_key(&token)
         {
-            self.ready(session, now, listener, Directions::READ);
+            self.ready(session, now, token, Directions::READ);
         }
         Ok(())
     }

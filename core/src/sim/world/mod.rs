@@ -7,6 +7,7 @@ mod echo;
 mod outcome;
 mod parts;
 mod peer;
+mod post;
 mod print;
 mod registering;
 mod scene;
@@ -37,6 +38,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use driver::Driver;
 use echo::Echo;
+use post::Post;
 use watch::Watch;
 
 /// Where the session listens.
@@ -154,6 +156,8 @@ pub struct World<'m, H: Handler> {
     driver: Driver,
     peers: Vec<Peer>,
     echo: Option<Echo>,
+    /// The network at a socket of datagrams.
+    post: Option<Post>,
     random: Random,
     setup: Setup,
     now: Instant,
@@ -224,6 +228,7 @@ impl<'m, H: Handler> World<'m, H> {
             driver,
             peers: Vec::new(),
             echo: echo.and_then(Result::ok),
+            post: None,
             random: Random::new(setup.seed),
             setup: setup.clone(),
             now: Instant::from_nanos(1_000_000_000),
@@ -368,7 +373,7 @@ impl<H: Handler> World<'_, H> {
                 format!("not quiet in {longest:?}: {open} connections, {sockets} peers left");
             return Err(self.broken(Broken::new(what)));
         }
-        Ok(())
+        self.check_post(true).map_err(|broken| self.broken(broken))
     }
 
     /// One round: some peers act, the session has a turn, the laws are checked.
@@ -379,7 +384,7 @@ impl<H: Handler> World<'_, H> {
     pub fn step(&mut self) -> Result<(), Broken> {
         self.round += 1;
         let all = self.all;
-        let acted = self.peers_act(all);
+        let acted = self.peers_act(all) | self.post_acts(all);
         let mut told = self.now;
         if self.setup.clock_jumps && self.random.one_in(8) {
             let back = self.random.next_u64() % told.as_nanos();
@@ -476,6 +481,7 @@ impl<H: Handler> World<'_, H> {
             descriptors == held,
             format_args!("{descriptors} descriptors, {held} are owned"),
         )?;
+        self.check_post(false)?;
         let told = &self.session.handler().told;
         self.compared.resize(told.len(), 0);
         for (told, compared) in told.iter().zip(&mut self.compared) {

@@ -3,8 +3,9 @@
 use super::*;
 use crate::config::FullTable;
 use crate::output::Reason;
-use crate::session::Conn;
+use crate::session::{Conn, Datagram, DatagramMemory};
 use crate::sim::Fault;
+use crate::token::Token;
 use alloc::vec;
 
 /// Sends back whatever comes.
@@ -329,4 +330,78 @@ fn after_a_passing_error_at_any_call_all_goes_on() {
         }
     }
     assert!(runs > 400, "{runs} runs");
+}
+
+/// Sends datagrams back, and notes what failed.
+#[derive(Default)]
+struct Answers {
+    failed: usize,
+    lost: usize,
+}
+
+impl Handler for Answers {
+    type State = ();
+    fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
+        if let Some(to) = datagram.from {
+            self.lost += usize::from(all.send_datagram(socket, to, datagram.data).is_err());
+        }
+    }
+    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, _: crate::Fault) {
+        self.failed += 1;
+    }
+}
+
+/// Each that came is told once, in order, and answered, beside connections, whatever calls do.
+#[test]
+fn datagrams_come_and_go_on_every_interface() {
+    for interface in Interface::ALL {
+        for seed in 0..30 {
+            let mut memory = Memory::<2, 16, 32>::new();
+            let mut windows = DatagramMemory::<8, 8>::new();
+            let setup = Setup {
+                seed,
+                interface,
+                faults: if seed < 10 {
+                    Faults::none()
+                } else {
+                    Faults::swarm(seed, 20, false)
+                },
+                noise: seed % 2 == 0,
+                ..Setup::default()
+            };
+            let mut world = World::new(&mut memory, &setup, Answers::default()).expect("sound");
+            let socket = world.add_datagrams(&mut windows).expect("a place");
+            world.add(Script::new().send(&[1; 100]).finish());
+            let mut random = Random::new(seed);
+            let mut came = 0;
+            for n in 0..100u8 {
+                let bytes = vec![n; random.length(12) as usize];
+                let from = SocketAddr::from(([10, 0, 0, n], 1000));
+                came += usize::from(world.send_datagram(from, &bytes));
+                if random.one_in(10) {
+                    world.refuse_datagram();
+                }
+                if random.one_in(2) {
+                    world.step().expect("lawful");
+                }
+            }
+            world.settle().expect("quiet");
+            let Answers { failed, lost } = *world.handler();
+            assert!(
+                came >= 8 && lost == 0,
+                "{came} came, {lost} could not be answered"
+            );
+            assert!(failed > 0, "the network had something to say");
+            let answered = world.datagrams_sent().len();
+            assert!(
+                answered + failed >= came && answered <= came,
+                "{answered} {failed} {came}"
+            );
+            world.connections().close_datagrams(socket);
+            world.stop(Duration::from_secs(1));
+            world.run_for(Duration::from_secs(2)).expect("an end");
+            assert!(world.is_stopped());
+            assert_eq!(world.kernel().descriptors().count(), 1, "the set");
+        }
+    }
 }

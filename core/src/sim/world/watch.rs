@@ -4,7 +4,8 @@ use super::broken::Broken;
 use crate::directions::Directions;
 use crate::event::{Fault, Peer};
 use crate::output::Reason;
-use crate::session::{Conn, Connections, Handler};
+use crate::session::{Conn, Connections, Datagram, Handler};
+use crate::sim::kernel::Letter;
 use crate::token::Token;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -30,6 +31,8 @@ pub struct Told {
 pub(super) struct Watch<H> {
     pub(super) handler: H,
     pub(super) told: Vec<Told>,
+    /// The datagrams that it was told of, with their lengths.
+    pub(super) letters: Vec<(usize, Letter)>,
     /// Where in the list the open ones are.
     open: BTreeMap<Token, usize>,
     /// Those that were closed and never opened.
@@ -42,6 +45,7 @@ impl<H: Handler> Watch<H> {
         Self {
             handler,
             told: Vec::new(),
+            letters: Vec::new(),
             open: BTreeMap::new(),
             failed: BTreeSet::new(),
             broken: None,
@@ -120,6 +124,25 @@ impl<H: Handler> Handler for Watch<H> {
 
     fn ready(&mut self, connections: &mut Connections<'_>, token: Token, directions: Directions) {
         self.handler.ready(connections, token, directions);
+    }
+
+    fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
+        let Datagram { data, len, from } = datagram;
+        match from {
+            Some(Peer::Inet(from)) => self.letters.push((len, (from, data.to_vec()))),
+            Some(Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_)) | None => {
+                self.broken = Some(Broken::new(format!("a datagram of {from:?}")));
+            }
+        }
+        self.handler.datagram(all, socket, datagram);
+    }
+
+    fn datagram_room(&mut self, all: &mut Connections<'_>, socket: Token) {
+        self.handler.datagram_room(all, socket);
+    }
+
+    fn datagram_failed(&mut self, all: &mut Connections<'_>, socket: Token, fault: Fault) {
+        self.handler.datagram_failed(all, socket, fault);
     }
 
     fn unwatched(&mut self, connections: &mut Connections<'_>, token: Token, fault: Fault) {

@@ -1,0 +1,141 @@
+//! Sockets of datagrams: what came waits in a queue, and what was sent leaves when the network takes it.
+
+use super::{Call, Errno, Fault, Fd, Kernel, Kind};
+use crate::sim::flags::EpollFlags;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// Datagrams that wait to be received; more are lost.
+const QUEUE: usize = 8;
+/// Datagrams on their way out; a send beyond would block.
+const ROOM: usize = 2;
+
+/// A datagram, and who sent it or is to have it.
+pub type Letter = (SocketAddr, Vec<u8>);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Post {
+    came: VecDeque<Letter>,
+    leaves: Vec<Letter>,
+    /// What the network said of one that was sent before.
+    error: Option<Errno>,
+}
+
+impl Post {
+    pub(super) fn poll(&self) -> EpollFlags {
+        let error = self.error.is_some();
+        EpollFlags::IN.when(error || !self.came.is_empty())
+            | EpollFlags::OUT.when(self.leaves.len() < ROOM)
+            | EpollFlags::ERR.when(error)
+    }
+}
+
+impl Kernel {
+    /// A socket of datagrams.
+    ///
+    /// # Errors
+    ///
+    /// `MFILE`.
+    pub fn datagrams(&mut self) -> Result<Fd, Errno> {
+        self.has_descriptor()?;
+        let file = self.file(Kind::Post(Post::default()));
+        self.describe(file)
+    }
+
+    /// A datagram comes from outside; tells whether there was room for it.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn arrive(&mut self, fd: Fd, from: SocketAddr, bytes: &[u8]) -> Result<bool, Errno> {
+        let (at, post) = self.post(fd)?;
+        let fits = post.came.len() < QUEUE;
+        if fits {
+            post.came.push_back((from, bytes.to_vec()));
+            self.wake(at, EpollFlags::IN);
+        }
+        Ok(fits)
+    }
+
+    /// The network says that nobody listens where one was sent.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn refuse_datagram(&mut self, fd: Fd) -> Result<(), Errno> {
+        let (at, post) = self.post(fd)?;
+        post.error = Some(Errno::CONNREFUSED);
+        self.wake(at, EpollFlags::NONE);
+        Ok(())
+    }
+
+    /// The network takes what was sent.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn take_datagrams(&mut self, fd: Fd) -> Result<Vec<Letter>, Errno> {
+        let (at, post) = self.post(fd)?;
+        let taken = core::mem::take(&mut post.leaves);
+        if !taken.is_empty() {
+            self.wake(at, EpollFlags::OUT);
+        }
+        Ok(taken)
+    }
+
+    /// Receives one datagram: as much of it as fits, and its length, which may be more.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `AGAIN`; what the network said, once; injected ones.
+    pub fn recvfrom(&mut self, fd: Fd, into: &mut [u8]) -> Result<(usize, SocketAddr), Errno> {
+        self.datagram_fault(fd, Call::Recv, EpollFlags::IN)?;
+        let (_, post) = self.post(fd)?;
+        if let Some(errno) = post.error.take() {
+            return Err(errno);
+        }
+        let (from, bytes) = post.came.pop_front().ok_or(Errno::AGAIN)?;
+        into.iter_mut()
+            .zip(&bytes)
+            .for_each(|(to, byte)| *to = *byte);
+        Ok((bytes.len(), from))
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`, `AGAIN`; injected ones.
+    pub fn sendto(&mut self, fd: Fd, to: SocketAddr, bytes: &[u8]) -> Result<usize, Errno> {
+        self.datagram_fault(fd, Call::Send, EpollFlags::OUT)?;
+        let (_, post) = self.post(fd)?;
+        if post.leaves.len() >= ROOM {
+            return Err(Errno::AGAIN);
+        }
+        post.leaves.push((to, bytes.to_vec()));
+        Ok(bytes.len())
+    }
+
+    /// One is moved whole or not at all, so there is no short one.
+    fn datagram_fault(&mut self, fd: Fd, call: Call, key: EpollFlags) -> Result<(), Errno> {
+        let (at, _) = self.post(fd)?;
+        match self.fault(call, at) {
+            Some(Fault::Errno(errno)) => {
+                if errno == Errno::AGAIN {
+                    self.wake(at, key);
+                }
+                Err(errno)
+            }
+            Some(Fault::Short(_)) | None => Ok(()),
+        }
+    }
+
+    fn post(&mut self, fd: Fd) -> Result<(u32, &mut Post), Errno> {
+        let at = self.file_of(fd)?;
+        match self.files.get_mut(at).map(|file| &mut file.kind) {
+            Some(Kind::Post(post)) => Ok((at, post)),
+            Some(Kind::Socket(_) | Kind::Listener(_) | Kind::Set(_)) | None => Err(Errno::NOTSOCK),
+        }
+    }
+}
