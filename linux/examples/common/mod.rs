@@ -86,7 +86,8 @@ pub(crate) fn serve<H: Handler>(
     Ok(())
 }
 
-fn address(text: &str) -> Option<Address<'_>> {
+/// An address as it is written on the command line.
+pub(crate) fn address(text: &str) -> Option<Address<'_>> {
     match text.strip_prefix("unix:") {
         Some(path) => Some(Address::Unix(path)),
         None => text.parse().ok().map(Address::Inet),
