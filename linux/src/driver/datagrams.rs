@@ -1,8 +1,10 @@
 //! Sockets of datagrams of a server. What is here is linked only with who adds one.
 
-use super::{NO_SOCKET, Server, done};
+use super::Server;
+use super::perform::done;
 use crate::backend::Backend;
 use crate::datagram::{Datagrams, DatagramsError};
+use crate::sockets::NO_SOCKET;
 use core::net::SocketAddr;
 use rustix::fd::OwnedFd;
 use rustix::net;

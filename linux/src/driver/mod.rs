@@ -1,0 +1,283 @@
+//! [`Server`]: one round of the loop, and the loop.
+
+mod datagrams;
+mod perform;
+mod sources;
+
+use crate::backend::{Backend, Epoll, OTHERS};
+use crate::clock;
+use crate::connect::Registered;
+use crate::error::{CallError, StartError};
+use crate::memory::Memory;
+use crate::serial::Lines;
+use crate::sockets::Sockets;
+use crate::stop::{Stop, StopHandle};
+use core::fmt;
+use core::time::Duration;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::rand::{GetRandomFlags, getrandom};
+use tidegate_core::{
+    Action, Config, Connections, Event, Handler, Instant, Session, Spinning, Stats, Trigger,
+};
+
+/// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
+/// its [`StopHandle`].
+///
+/// The loop must not run in a forked child: the child would share the readiness set with its parent (`epoll(7)`).
+pub struct Server<'m, H: Handler, B: Backend = Epoll> {
+    session: Session<'m, H>,
+    backend: B,
+    sockets: Sockets<'m>,
+    registered: Registered,
+    lines: Lines,
+    /// What carries out what is about datagrams, from the first socket of them on.
+    on_datagrams: Option<fn(&mut Self, Instant, Action)>,
+    stop: Stop,
+    /// Wishes to stop so far.
+    stops: u64,
+    drain: Duration,
+    spinning: Spinning,
+    connections: u32,
+    /// Registrations that were not as we believed, mended: somebody shares a descriptor, or a mistake of ours.
+    repairs: u64,
+}
+
+impl<H: Handler, B: Backend> fmt::Debug for Server<'_, H, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("backend", &self.backend)
+            .field("stats", self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m, H: Handler> Server<'m, H> {
+    /// A server over epoll in `memory`, without a listener yet.
+    ///
+    /// The seed of the hash of source addresses is taken from the system if `config` has none.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub fn new<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'m mut Memory<N, RX, TX, H::State>,
+        config: &Config,
+        handler: H,
+    ) -> Result<Self, StartError> {
+        let epoll = Epoll::new().map_err(StartError::System)?;
+        Self::with_backend(memory, config, handler, epoll)
+    }
+}
+
+impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
+    /// As [`new`](Server::new), over any backend.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub fn with_backend<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'m mut Memory<N, RX, TX, H::State>,
+        config: &Config,
+        handler: H,
+        backend: B,
+    ) -> Result<Self, StartError> {
+        let (memory, connections) = memory.lend();
+        // The first reading looks for the kernel's vdso, and allocates for it where rustix may: now, not on the way.
+        let _ = clock::now();
+        let config = Config {
+            hash_seed: match config.hash_seed {
+                0 => random(),
+                seed => seed,
+            },
+            ..config.clone()
+        };
+        let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
+        let stop = Stop::new().map_err(CallError::of("eventfd"));
+        let mut server = Self {
+            session,
+            backend,
+            sockets: Sockets::new(connections),
+            registered: Registered::new(),
+            lines: Lines::new(),
+            on_datagrams: None,
+            stop: stop.map_err(StartError::System)?,
+            stops: 0,
+            drain: config.drain,
+            spinning: Spinning::new(config.spin),
+            connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
+            repairs: 0,
+        };
+        server.check(config.trigger)?;
+        let watched = server.backend.watch(server.stop.as_fd());
+        watched.map_err(StartError::System)?;
+        Ok(server)
+    }
+
+    /// Whether the backend can do what it will be asked for.
+    fn check(&self, trigger: Trigger) -> Result<(), StartError> {
+        let backend = self.backend.kind();
+        if !backend.has(trigger) {
+            return Err(StartError::Trigger { backend, trigger });
+        }
+        let needed = (self.connections as usize).saturating_add(OTHERS);
+        let lent = self.backend.places();
+        if lent < needed {
+            return Err(StartError::Places { lent, needed });
+        }
+        Ok(())
+    }
+
+    /// Something to stop it with, from another thread or a signal handler.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is free (`EMFILE`).
+    pub fn stop_handle(&self) -> Result<StopHandle, CallError> {
+        self.stop.handle().map_err(CallError::of("fcntl"))
+    }
+
+    /// Asks to stop, as [`StopHandle::stop`] does.
+    pub fn stop(&mut self) {
+        self.stops = self.stops.saturating_add(1);
+        let now = clock::now();
+        let by = if self.stops == 1 {
+            now.plus(self.drain)
+        } else {
+            now
+        };
+        self.session.stop(by);
+    }
+
+    /// Whether it has stopped: no listener and no connection is left.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.session.is_stopped()
+    }
+
+    /// Runs until stopped.
+    ///
+    /// # Errors
+    ///
+    /// Waiting failed, which it does only if the process or the kernel is broken.
+    pub fn run(&mut self) -> Result<(), CallError> {
+        while !self.is_stopped() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// One round: waits for something to happen, at most `longest`, and acts on it, for a bounded time. It may wait shorter,
+    /// and not at all while [`Config::spin`] wants it so. For embedding: call it whenever the descriptor ([`AsFd`]) is
+    /// readable or [`next`](Self::next) has come.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
+        let machine = self.session.machine();
+        let glance = machine.has_work() && machine.trigger() == Trigger::Level;
+        let limit = longest.map(|longest| clock::now().plus(longest));
+        let until = match (self.session.poll_timeout(), limit) {
+            (Some(due), Some(limit)) => Some(due.min(limit)),
+            (due, limit) => due.or(limit),
+        };
+        let until = self.spinning.until(machine.now(), until);
+        let places = self.backend.wait(until, glance)?;
+        let now = clock::now();
+        if places > 0 {
+            self.spinning.happened(now);
+        }
+        for place in 0..places {
+            match self.backend.report(place) {
+                Some(Event::Ready { token, .. }) if token == Stop::TOKEN => {
+                    self.take_stops();
+                }
+                Some(Event::Ready {
+                    token,
+                    directions,
+                    closing,
+                }) if self.backend.answers_at_once() && !cfg!(feature = "small") => {
+                    let sockets = &mut self.sockets;
+                    (self.session).handle_ready(now, token, directions, closing, sockets);
+                }
+                Some(ready @ Event::Ready { .. }) => {
+                    self.session.handle_event(now, ready);
+                }
+                Some(Event::Done { token, op, outcome }) => {
+                    self.answer(now, token, op, outcome);
+                }
+                None => {}
+            }
+        }
+        // After the reports: what came before a deadline counts, even if we were held up.
+        self.session.handle_timeout(now);
+        while let Some(action) = self.session.poll_output() {
+            self.perform(now, action);
+        }
+        Ok(())
+    }
+
+    /// When [`turn`](Self::turn) is due even if nothing happens, on `CLOCK_MONOTONIC`; an instant that has passed while
+    /// work is queued.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        if self.backend.is_due() {
+            return Some(Instant::ZERO);
+        }
+        self.session.poll_timeout()
+    }
+
+    /// All connections and the timers, between turns and before the first: see [`Connections`].
+    pub fn connections(&mut self) -> Connections<'_> {
+        self.session.connections(clock::now())
+    }
+
+    /// The session, to look at: counters, handler, connections.
+    #[must_use]
+    pub const fn session(&self) -> &Session<'m, H> {
+        &self.session
+    }
+
+    /// The session, to talk to connections between turns. It belongs to this loop: events are not for it.
+    pub const fn session_mut(&mut self) -> &mut Session<'m, H> {
+        &mut self.session
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        self.session.stats()
+    }
+
+    /// Registrations that were not as we believed and were mended: 0, unless descriptors are shared with others.
+    #[must_use]
+    pub const fn repairs(&self) -> u64 {
+        self.repairs
+    }
+}
+
+/// For nesting in another loop: readable when [`turn`](Server::turn) has something to do. It is another descriptor when
+/// [`Stats::rebuilds`] has risen: register it again then.
+impl<H: Handler, B: Backend + AsFd> AsFd for Server<'_, H, B> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.backend.as_fd()
+    }
+}
+
+impl<H: Handler, B: Backend> Server<'_, H, B> {
+    fn take_stops(&mut self) {
+        // Two are as good as more.
+        for _ in 0..self.stop.take().min(2) {
+            self.stop();
+        }
+    }
+}
+
+/// A random number that is not 0; a fixed one if the system has none yet, early at boot.
+fn random() -> u64 {
+    let mut word = [0; 8];
+    match getrandom(&mut word, GetRandomFlags::NONBLOCK) {
+        Ok(8) => u64::from_ne_bytes(word).max(1),
+        Ok(_) | Err(_) => 1,
+    }
+}

@@ -1,0 +1,149 @@
+//! What a server is given to serve: listeners, connections that it makes, streams and descriptors.
+
+use super::Server;
+use crate::adopt::{self, AdoptError};
+use crate::backend::Backend;
+use crate::connect::{Connect, DestinationError};
+use crate::listen::{Listen, ListenError};
+use crate::serial::{Serial, SerialError};
+use crate::stream::{AttachError, Stream};
+use crate::watch::{self, WatchError};
+use core::net::SocketAddr;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net;
+#[cfg(doc)]
+use tidegate_core::{Config, Connections, Session};
+use tidegate_core::{ConnectError, Destination, Directions, Handler, Token};
+
+impl<H: Handler, B: Backend> Server<'_, H, B> {
+    /// Adds a listener; answers its token, whose [`index`](Token::index) handlers are told, and the address it has.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] tells which call failed, and why.
+    pub fn listen(
+        &mut self,
+        listen: &Listen<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), ListenError> {
+        let socket = listen.open()?;
+        let address = net::getsockname(&socket)
+            .ok()
+            .and_then(|address| SocketAddr::try_from(address).ok());
+        Ok((self.add_listener(socket, listen)?, address))
+    }
+
+    /// Adds a listener that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is
+    /// made non-blocking and close-on-exec; all of `listen` but its address, `backlog` and `reuse_port` holds for it.
+    /// Answers as [`listen`](Self::listen) does.
+    ///
+    /// # Errors
+    ///
+    /// [`AdoptError`] tells what it is instead of a socket that listens.
+    pub fn adopt(
+        &mut self,
+        socket: OwnedFd,
+        listen: &Listen<'_>,
+    ) -> Result<(Token, Option<SocketAddr>), AdoptError> {
+        let (listen, address) = adopt::prepare(&socket, listen)?;
+        Ok((self.add_listener(socket, &listen)?, address))
+    }
+
+    fn add_listener(&mut self, socket: OwnedFd, listen: &Listen<'_>) -> Result<Token, ListenError> {
+        let full = ListenError::new("table", Errno::NOSPC);
+        let limit = listen.limit(self.connections);
+        let token = self.session.listen(limit).map_err(|_| full)?;
+        self.sockets.put(token, socket).map_err(|_| full)?;
+        self.session.reserve_slots(token, listen.reserved);
+        self.session.set_priority(token, listen.priority);
+        Ok(token)
+    }
+
+    /// Watches a descriptor of yours for readiness, by level: [`Handler::ready`] is told. What is watched is a duplicate, so
+    /// yours stays yours, to be read, written and closed when you like; it ends with [`Connections::unwatch`]. It should be
+    /// non-blocking. A stop does not end it.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`], for regular files and directories too: they cannot be waited for.
+    pub fn watch(
+        &mut self,
+        descriptor: impl AsFd,
+        directions: Directions,
+    ) -> Result<Token, WatchError> {
+        let copy = watch::duplicate(descriptor.as_fd())?;
+        let token = self.session.watch(directions);
+        let token = token.map_err(|_| WatchError::Full)?;
+        self.sockets
+            .put(token, copy)
+            .map_err(|_| WatchError::Full)?;
+        Ok(token)
+    }
+
+    /// Connects to `to` on nobody's behalf; see [`Session::connect`]. A handler does so with
+    /// [`Conn::connect`](tidegate_core::Conn::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.session.connect(to)
+    }
+
+    /// Registers the path of a Unix stream socket, at most 107 bytes, for connections to it.
+    ///
+    /// # Errors
+    ///
+    /// [`DestinationError`].
+    pub fn destination(&mut self, path: &str) -> Result<Destination, DestinationError> {
+        self.registered.add(path)
+    }
+
+    /// Registers a serial line. It is opened when it is connected to, by [`connect`](Self::connect) or by a handler, and each
+    /// time anew; opened or not, that is told as of any connection. Its [`Peer`](tidegate_core::Peer) is a `Stream` with the
+    /// number that it has among the lines.
+    ///
+    /// A line is often silent for long: [`Config::idle`] would close it.
+    ///
+    /// # Errors
+    ///
+    /// [`SerialError`].
+    pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
+        self.lines.add(serial)
+    }
+
+    /// Makes a connection of a stream that is open and no socket: an end of a pipe, a terminal. The handler is told
+    /// [`opened`](Handler::opened) in the next turn, and knows it by `number`, its [`Peer`](tidegate_core::Peer). It is made
+    /// non-blocking and close-on-exec.
+    ///
+    /// - An end of a pipe goes one way: see [`Destination::Stream`]. What is written to a pipe that nobody reads raises
+    ///   SIGPIPE, which only the program can ignore; those that begin in Rust's `main` do.
+    /// - Non-blocking is not the descriptor but what it was opened as (`open(2)`), so everybody who has it from the same place
+    ///   meets it, a child or a shell: give it one of its own.
+    /// - A terminal is taken with the settings it has; [`serial`](Self::serial) sets them.
+    /// - There is no end of ours that could be told on a stream of both ways: [`finish`](tidegate_core::Conn::finish) closes
+    ///   it, and what the line has not taken by then has [`Config::linger`] for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`]; the descriptor is closed then, unless it is a standard stream.
+    pub fn attach(
+        &mut self,
+        descriptor: impl Into<OwnedFd>,
+        number: u32,
+    ) -> Result<Token, AttachError> {
+        let (stream, directions) = Stream::of(descriptor.into())?;
+        if !self.sockets.has_room_for_stream() {
+            return Err(AttachError::Full);
+        }
+        let to = Destination::Stream { number, directions };
+        let token = self.session.connect(to).map_err(AttachError::Connect)?;
+        let kept = self.sockets.put_stream(token, stream);
+        kept.map(|()| token).map_err(|_| AttachError::Full)
+    }
+
+    /// Sets what outbound connections are like from now on.
+    pub const fn set_connect(&mut self, options: Connect) {
+        self.registered.options = options;
+    }
+}
