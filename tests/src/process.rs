@@ -45,7 +45,6 @@ pub fn program() -> &'static Path {
 /// # Panics
 ///
 /// If it cannot be built.
-#[must_use]
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = EXAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
