@@ -185,6 +185,7 @@ mod texts;
 mod time;
 mod timer;
 mod token;
+pub mod trace;
 
 pub use backoff::Backoff;
 pub use config::{

@@ -128,6 +128,7 @@ pub use stream::{AttachError, STREAMS};
 #[cfg(feature = "embedded-io")]
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
+pub use tidegate_core::trace;
 pub use tidegate_core::{
     Backoff, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram, DatagramMemory,
     Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Info, Instant,

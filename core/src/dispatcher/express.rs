@@ -55,7 +55,7 @@ impl Dispatcher<'_> {
                 // It has to be armed again.
                 Trigger::Oneshot => false,
             };
-        let machine = &mut *self.m;
+        let machine = &*self.m;
         let next = machine.visit.index == NONE
             && machine.fresh.is_empty()
             && (machine.turn.fresh < machine.fresh_in_a_row || machine.continuing.is_empty())
@@ -67,7 +67,8 @@ impl Dispatcher<'_> {
             return None;
         }
         slot.ready |= directions;
-        machine.now = machine.now.max(now);
+        self.advance_clock(now);
+        let machine = &mut *self.m;
         machine.turn.served = machine.turn.served.wrapping_add(1);
         machine.turn.fresh = machine.turn.fresh.wrapping_add(1);
         machine.visit = Visit::to(token.slot());

@@ -38,6 +38,7 @@ use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timer::Timer;
 use crate::token::Token;
+use crate::trace::{Entry, Mark, Recorder};
 use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
@@ -109,6 +110,7 @@ pub(crate) struct Machine {
     stale_turns: u8,
     rebuild: bool,
 
+    recorder: Recorder,
     stats: Stats,
     full_warning: Limited,
     source_warning: Limited,
@@ -224,6 +226,7 @@ impl Machine {
             stale_now: false,
             stale_turns: 0,
             rebuild: false,
+            recorder: Recorder::new(),
             stats: Stats::default(),
             full_warning: Limited::NEW,
             source_warning: Limited::NEW,
@@ -284,6 +287,12 @@ impl<'t> Dispatcher<'t> {
             timers: self.timers,
             m: self.m,
         }
+    }
+
+    /// The tap: what passes it is recorded.
+    #[inline(never)]
+    pub(crate) fn record(&mut self, entry: &Entry) {
+        self.m.recorder.push(Mark::of(entry));
     }
 }
 
@@ -377,6 +386,18 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.m.now
+    }
+
+    /// The flight recorder: what went in last.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.m.recorder
+    }
+
+    /// Records a visit that was served on the spot as one mark.
+    #[inline(always)]
+    pub(crate) fn record_served(&mut self, index: u32, received: u32, sent: u32) {
+        self.m.recorder.push(Mark::served(index, received, sent));
     }
 
     /// The counters.

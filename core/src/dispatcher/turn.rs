@@ -9,6 +9,7 @@ use crate::slot::{Flags, Queued, State};
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
+use crate::trace::Mark;
 use defmt_or_log::{trace, warn};
 
 /// Turns in a row with a stale report after which the driver is asked to rebuild its readiness set. A registration that
@@ -17,9 +18,12 @@ use defmt_or_log::{trace, warn};
 const STALE_TURNS: u8 = 8;
 
 impl Dispatcher<'_> {
+    #[inline]
     pub(crate) fn advance_clock(&mut self, now: Instant) {
         if now > self.m.now {
+            let passed = now.nanos_since(self.m.now);
             self.m.now = now;
+            self.m.recorder.push(Mark::time(passed));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::output::Span;
 use crate::slot::{Cursors, Flags, HEARS_ON};
 use crate::time::Instant;
 use crate::token::Token;
+use crate::trace::Call;
 use core::fmt;
 use core::time::Duration;
 
@@ -83,12 +84,14 @@ impl<'a> Conn<'a> {
     /// Receives no more: the peer is held back. What is received stays, no `readable` is called, and the time for a
     /// request does not run; the time for an idle connection does.
     pub fn pause(&mut self) {
+        self.record(Call::Pause(self.token));
         self.all.machine.pause(self.token);
         self.resumed = false;
     }
 
     /// Receives again; if bytes are left, `readable` is called for them at the end of this visit, once.
     pub fn resume(&mut self) {
+        self.record(Call::Resume(self.token));
         self.all.machine.resume(self.token);
         self.resumed = true;
     }
@@ -165,6 +168,8 @@ impl Conn<'_> {
     /// after a send that was answered with `Full`, bytes are received in the meantime.
     pub fn want_room(&mut self, n: usize) {
         let n = width(n).min(self.all.machine.windows().send);
+        let token = self.token;
+        self.record(Call::WantRoom { token, len: n });
         if n > self.all.machine.room_at(self.all.own) {
             self.all.machine.want_room_at(self.all.own, n | HEARS_ON);
         }
@@ -173,6 +178,7 @@ impl Conn<'_> {
     /// Sends what is queued, then our end (`SHUT_WR`), and goes on to receive: the peer's answer may still come. Nothing
     /// more can be sent. It is finished when the peer has finished, too, and all that came was consumed.
     pub fn shut_down(&mut self) {
+        self.record(Call::ShutDown(self.token));
         if self.info.is_none() {
             self.all.machine.shut_down_at(self.all.own);
         }
@@ -181,6 +187,7 @@ impl Conn<'_> {
     /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped. One that is
     /// not opened yet is given up.
     pub fn finish(&mut self) {
+        self.record(Call::Finish(self.token));
         self.resumed = false;
         if self.info.is_none() {
             self.all.machine.finish_at(self.all.own);
@@ -190,6 +197,7 @@ impl Conn<'_> {
     /// As [`finish`](Self::finish), because a message is longer than this application takes: the reason is
     /// [`Reason::TooLong`](crate::Reason::TooLong).
     pub fn too_long(&mut self) {
+        self.record(Call::TooLong(self.token));
         self.resumed = false;
         if self.info.is_none() {
             self.all.machine.too_long_at(self.all.own);
@@ -198,6 +206,7 @@ impl Conn<'_> {
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self) {
+        self.record(Call::Abort(self.token));
         self.resumed = false;
         if self.info.is_none() {
             self.all.machine.abort_at(self.all.own);
@@ -212,12 +221,12 @@ impl<'a> Conn<'a> {
     /// one for each connection: it replaces what was set before. Bytes do not move it, and it is gone when the connection
     /// closes. Of one that is not opened yet, none is set.
     pub fn set_timer(&mut self, after: Duration) {
-        self.all.machine.set_timer(self.token, after);
+        self.all.set_timer_of(self.token, after);
     }
 
     /// Takes the timer away, if it is set.
     pub fn cancel_timer(&mut self) {
-        self.all.machine.cancel_timer(self.token);
+        self.all.cancel_timer_of(self.token);
     }
 
     /// All connections, and the timers that belong to none.
@@ -237,7 +246,10 @@ impl Conn<'_> {
     ///
     /// [`ConnectError`]: then nothing is told.
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
-        self.all.machine.connect(to, Some(self.token))
+        let wanted = self.all.machine.connect(to, Some(self.token));
+        let token = wanted.ok();
+        self.record(Call::Connect { token, to });
+        wanted
     }
 
     /// Lends another live connection in the midst of this visit, opened or not; `None` if the token names none, or this
@@ -251,6 +263,7 @@ impl Conn<'_> {
         if token == self.token || (self.lender != NOBODY && !back) {
             return None;
         }
+        self.record(Call::Lend(token));
         self.all.lent = 0;
         // What the visit of a connection is shown is consumed when that visit ends, once.
         let Cursors { at, end } = if back {
@@ -275,8 +288,9 @@ impl Conn<'_> {
             lender: self.all.own,
         };
         let answer = visit(&mut other);
-        let left = width(other.data.len());
-        self.all.machine.consume_at(index, len.saturating_sub(left));
+        let consumed = len.saturating_sub(width(other.data.len()));
+        self.record(Call::GiveBack { token, consumed });
+        self.all.machine.consume_at(index, consumed);
         Some(answer)
     }
 }
@@ -337,6 +351,12 @@ impl Conn<'_> {
     /// Every live connection, this one too.
     pub fn connections(&self) -> impl Iterator<Item = Token> + '_ {
         self.all.machine.connections()
+    }
+}
+
+impl Conn<'_> {
+    fn record(&mut self, call: Call) {
+        self.all.record(call);
     }
 }
 

@@ -11,8 +11,9 @@ use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::timer::NoTimer;
 use crate::output::Span;
 use crate::slot::{Cursors, State};
-use crate::time::Instant;
+use crate::time::{Instant, nanos_of};
 use crate::token::Token;
+use crate::trace::{Call, Entry};
 use core::time::Duration;
 
 /// All connections of a session, each by its token, and the timers: what a handler is lent in calls that are about no
@@ -66,11 +67,21 @@ impl Connections<'_> {
     ///
     /// [`SendError`], `Closed` also if the token names no live connection.
     pub fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
-        let index = self.machine.connection(token).ok_or(SendError::Closed)?;
-        if index == self.own {
-            self.lent = 0;
-        }
-        self.send_at(index, bytes, false)
+        let sent = match self.machine.connection(token) {
+            Some(index) => {
+                if index == self.own {
+                    self.lent = 0;
+                }
+                self.send_at(index, bytes, false)
+            }
+            None => Err(SendError::Closed),
+        };
+        self.record(Call::SendTo {
+            token,
+            len: width(bytes.len()),
+            taken: sent.is_ok(),
+        });
+        sent
     }
 
     /// Queues `bytes` on every open connection where they fit, but for the one that is being visited, and tells on how
@@ -83,16 +94,20 @@ impl Connections<'_> {
                 missed = missed.saturating_add(1);
             }
         }
+        let len = width(bytes.len());
+        self.record(Call::SendOthers { len, missed });
         missed
     }
 
     /// Finishes a connection, as [`Conn::finish`](crate::Conn::finish) does.
     pub fn finish(&mut self, token: Token) {
+        self.record(Call::Finish(token));
         self.machine.finish(token);
     }
 
     /// Aborts a connection, as [`Conn::abort`](crate::Conn::abort) does.
     pub fn abort(&mut self, token: Token) {
+        self.record(Call::Abort(token));
         self.machine.abort(token);
     }
 
@@ -117,11 +132,13 @@ impl Connections<'_> {
 impl Connections<'_> {
     /// Watches a descriptor for other directions; for none, it is not told at all, of a hang-up neither.
     pub fn watch_for(&mut self, token: Token, directions: Directions) {
+        self.record(Call::WatchFor { token, directions });
         self.machine.watch_for(token, directions);
     }
 
     /// Watches a descriptor no longer: nothing more is told of it, and the driver closes its own copy.
     pub fn unwatch(&mut self, token: Token) {
+        self.record(Call::Unwatch(token));
         self.machine.unwatch(token);
     }
 }
@@ -132,11 +149,17 @@ impl Connections<'_> {
 impl Connections<'_> {
     /// Sets the timer of a connection; a token that names no open one changes nothing.
     pub fn set_timer_of(&mut self, token: Token, after: Duration) {
+        let nanos = nanos_of(after);
+        self.record(Call::SetTimer {
+            token,
+            after: nanos,
+        });
         self.machine.set_timer(token, after);
     }
 
     /// Takes the timer of a connection away, if it is set.
     pub fn cancel_timer_of(&mut self, token: Token) {
+        self.record(Call::CancelTimer(token));
         self.machine.cancel_timer(token);
     }
 
@@ -146,6 +169,11 @@ impl Connections<'_> {
     ///
     /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
     pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
+        let nanos = nanos_of(after);
+        self.record(Call::SetFreeTimer {
+            timer,
+            after: nanos,
+        });
         self.machine.set_free_timer(timer, after)
     }
 
@@ -156,16 +184,26 @@ impl Connections<'_> {
     ///
     /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
     pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
+        let nanos = nanos_of(period);
+        self.record(Call::SetInterval {
+            timer,
+            period: nanos,
+        });
         self.machine.set_interval(timer, period)
     }
 
     /// Takes a free timer away, if it is set.
     pub fn cancel_timer(&mut self, timer: u32) {
+        self.record(Call::CancelFreeTimer(timer));
         self.machine.cancel_free_timer(timer);
     }
 }
 
 impl Connections<'_> {
+    pub(super) fn record(&mut self, call: Call) {
+        self.machine.record(&Entry::Call(call));
+    }
+
     /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
     #[inline]
     pub(super) fn send_at(

@@ -66,16 +66,19 @@ impl<H: Handler> Session<'_, H> {
         });
         let left = visit.map_or(0, |(_, left)| left);
         let Some(from) = self.machine.express_answer(index, left) else {
+            self.machine.record_served(index, received, 0);
             return self.put_in_order(index, received, left);
         };
         match transfers.send(token, self.sending.get(index, from)) {
             Ok(n) if n == from.len => {
                 self.machine.express_answered(index, n);
+                self.machine.record_served(index, received, n);
                 self.received.release(index);
                 self.sending.release(index);
             }
             other => {
                 let outcome = Outcome::of_send(other, from.len);
+                self.machine.record_served(index, received, 0);
                 self.take_answer(now, token, Op::Send, outcome);
             }
         }

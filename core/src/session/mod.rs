@@ -35,6 +35,7 @@ use crate::slot::{Cursors, Flags};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
+use crate::trace::{Call, Entry};
 use bytes::{NOBODY, Store};
 use core::fmt;
 use datagram::Lot;
@@ -99,11 +100,15 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// [`ListenersFull`].
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
-        self.machine.listen(per_source)
+        let added = self.machine.listen(per_source);
+        let token = added.ok();
+        self.machine.record(&Entry::Listen { token, per_source });
+        added
     }
 
     /// Reserves slots for the connections of a listener; see [`Dispatcher::reserve_slots`].
     pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
+        self.machine.record(&Entry::Reserve { listener, slots });
         self.machine.reserve_slots(listener, slots);
     }
 
@@ -118,11 +123,15 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// [`ListenersFull`].
     pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
-        self.machine.watch(directions)
+        let added = self.machine.watch(directions);
+        let token = added.ok();
+        self.machine.record(&Entry::Watch { token, directions });
+        added
     }
 
     /// Stops in an orderly way until `by`, then at once; see [`Dispatcher::stop`].
     pub fn stop(&mut self, by: Instant) {
+        self.machine.record(&Entry::Stop(by));
         self.machine.stop(by);
     }
 
@@ -170,6 +179,7 @@ impl<'m, H: Handler> Session<'m, H> {
         visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = self.machine.connection(token)?;
+        self.machine.record(&Entry::Call(Call::Lend(token)));
         self.forget_last(index);
         self.visit(token, None, visit)
     }
@@ -180,7 +190,11 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// [`ConnectError`].
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
-        self.machine.connect(to, None)
+        let wanted = self.machine.connect(to, None);
+        let token = wanted.ok();
+        self.machine
+            .record(&Entry::Call(Call::Connect { token, to }));
+        wanted
     }
 }
 
@@ -190,6 +204,8 @@ impl<H: Handler> Session<'_, H> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
+        self.machine.advance_clock(now);
+        self.machine.record(&Entry::Event(event));
         // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {
             Event::Done {
@@ -318,6 +334,7 @@ impl<H: Handler> Session<'_, H> {
     /// Out of line: the loop is the transfers'.
     #[inline(never)]
     fn tell_alarm(&mut self, alarm: Alarm) {
+        self.machine.record(&Entry::Alarm(alarm));
         match alarm {
             Alarm::Connection(token) => {
                 self.visit(token, None, |handler, conn, state| {
@@ -395,13 +412,21 @@ impl<H: Handler> Session<'_, H> {
         call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = token.index();
+        let slot = self.machine.slots.at(index);
+        let queued = slot.tx.len();
         let Cursors { at, end } = match gone {
             Some(_) => Cursors::EMPTY,
-            None => self.machine.slots.at(index).rx,
+            None => slot.rx,
         };
         let len = end.saturating_sub(at);
         let (answer, left) = self.call(token, gone, Span { at, len }, call)?;
         if gone.is_none() {
+            let more = self.machine.slots.at(index).tx.len();
+            self.machine.record(&Entry::Visited {
+                token,
+                consumed: len.saturating_sub(left),
+                queued: more.saturating_sub(queued),
+            });
             self.put_in_order(index, len, left);
         }
         Some(answer)

@@ -1,10 +1,11 @@
 //! What the handler of one connection may know of the others, and do to them: for those that control a server.
 
-use super::conn::Conn;
+use super::conn::{Conn, width};
 use crate::dispatcher::calls::Info;
 use crate::slot::State;
 use crate::stats::Stats;
 use crate::token::Token;
+use crate::trace::{Call, Recorder};
 
 /// All connections.
 impl Conn<'_> {
@@ -12,6 +13,12 @@ impl Conn<'_> {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         self.all.machine.stats()
+    }
+
+    /// The flight recorder: what went in last.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        self.all.machine.recorder()
     }
 
     /// What is known of a live connection, this one or another.
@@ -25,6 +32,7 @@ impl Conn<'_> {
     pub fn abort_other(&mut self, token: Token) -> bool {
         match self.all.machine.connection(token) {
             Some(index) if index != self.all.own => {
+                self.all.record(Call::Abort(token));
                 self.all.machine.abort_at(index);
                 true
             }
@@ -45,6 +53,8 @@ impl Conn<'_> {
                 missed = missed.saturating_add(1);
             }
         }
+        let len = width(bytes.len());
+        self.all.record(Call::SendOthers { len, missed });
         missed
     }
 }

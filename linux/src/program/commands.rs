@@ -14,6 +14,7 @@ pub(crate) const LINE: usize = 256;
 pub(crate) enum Command {
     Status,
     Connections,
+    Recorder,
     Drop(Target),
     Log(LevelFilter),
     Drain,
@@ -57,7 +58,7 @@ impl fmt::Display for Wrong<'_> {
         match self {
             Self::Command(line) => write!(
                 f,
-                "{}: must be status, connections, drop ADDR, log LEVEL or drain",
+                "{}: must be status, connections, recorder, drop ADDR, log LEVEL or drain",
                 Escaped(line)
             ),
             Self::Target(text) => write!(
@@ -83,6 +84,7 @@ impl Command {
         match (words.next(), words.next(), words.next()) {
             (Some("status"), None, None) => Ok(Self::Status),
             (Some("connections"), None, None) => Ok(Self::Connections),
+            (Some("recorder"), None, None) => Ok(Self::Recorder),
             (Some("drop"), Some(who), None) => target(who).map(Self::Drop),
             (Some("log"), Some(level), None) => log_level(level).map(Self::Log),
             (Some("drain"), None, None) => Ok(Self::Drain),
@@ -120,6 +122,7 @@ mod tests {
         for (line, command) in [
             ("status", Command::Status),
             ("  connections  ", Command::Connections),
+            ("recorder", Command::Recorder),
             ("drop 10.0.0.1:80", peer("10.0.0.1:80")),
             ("drop [::1]:80", peer("[::1]:80")),
             ("drop 10.0.0.1", host("10.0.0.1")),

@@ -2,6 +2,7 @@
 
 use super::commands::{Command, LINE, Target};
 use super::counters;
+use super::recorder;
 use super::report;
 use super::signals;
 use core::fmt::{Display, Write};
@@ -34,6 +35,7 @@ impl Control {
         match Command::parse(line) {
             Ok(Command::Status) => self.status(conn),
             Ok(Command::Connections) => connections(conn, next),
+            Ok(Command::Recorder) => recorded(conn),
             Ok(Command::Drop(target)) => {
                 has_room(conn)?;
                 match drop_all(conn, target) {
@@ -95,6 +97,13 @@ impl Handler for Control {
             conn.finish();
         }
     }
+}
+
+/// What the flight recorder has kept, a line for each mark, the oldest first.
+fn recorded(conn: &mut Conn<'_>) -> Result<(), SendError> {
+    let mut text = recorder::lines(conn.recorder());
+    let _ = text.push_str(OK);
+    conn.send(text.as_bytes())
 }
 
 /// What is done only once must be said in the same visit. If there is no room for that, `writable` is called when there is.

@@ -55,7 +55,7 @@ Durations such as 500ms, 30s, 10m, or off:
 
   --metrics ADDR         answer GET /metrics there, for Prometheus: HOST:PORT, [IPV6]:PORT or unix:/path [off]
   --control unix:/path   take orders there, from this user only and with one thread; an answer ends in ok or error [off]
-                           status, connections, drop ADDR, log LEVEL, drain
+                           status, connections, recorder, drop ADDR, log LEVEL, drain
                            of --connections, 2 are kept for each of these two, but at most a quarter
   --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only
                            a socket file stays if that user may not remove it [off]
@@ -68,7 +68,7 @@ Durations such as 500ms, 30s, 10m, or off:
 
 A service manager (systemd) is told READY, STATUS, WATCHDOG and STOPPING; sockets that it passes (LISTEN_FDS) are served, and
 the default of --listen is not then.
-SIGUSR1 prints the statistics. Exit code: 0 stopped as asked, 1 the system does not let it, 2 wrong usage.
+SIGUSR1 prints the statistics, SIGUSR2 what the flight recorder has kept. Exit code: 0 stopped as asked, 1 the system does not let it, 2 wrong usage.
 "
     )
 }

@@ -17,6 +17,7 @@ mod metrics;
 mod places;
 mod privileges;
 mod pulse;
+mod recorder;
 mod report;
 mod reserved;
 mod ring;

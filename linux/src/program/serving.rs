@@ -7,6 +7,7 @@ use super::listening::{self, Opened};
 use super::manager::Manager;
 use super::privileges::{Account, Who};
 use super::pulse::Pulse;
+use super::recorder::{self, Recorded};
 use super::reserved::{self, AnyServer};
 use super::{counters, descriptors, inherited, logging, places, report, signals};
 use core::fmt::Display;
@@ -180,6 +181,7 @@ fn reach(server: &AnyServer) -> Result<(), Failure> {
 fn run(thread: u32, server: &mut AnyServer, orders: &Orders<'_>) -> Result<(), Failure> {
     let began = orders.began;
     let mut pulse = orders.pulse(thread, server);
+    let server = &mut Recorded { thread, server };
     let mut result = Ok(());
     while result.is_ok() && !server.is_stopped() {
         let longest = pulse.as_ref().and_then(Pulse::longest);
@@ -191,6 +193,7 @@ fn run(thread: u32, server: &mut AnyServer, orders: &Orders<'_>) -> Result<(), F
         if counters::is_asked(thread) {
             counters::tell(thread, server, began.elapsed());
         }
+        recorder::tell_if_asked(thread, server);
         // Whoever restarts it can help; a server that nobody can reach cannot.
         let deaf = server.session().machine().listening() == 0 && !signals::stop_wanted();
         if (deaf || result.is_err()) && !UNREACHABLE.swap(true, Ordering::Relaxed) {

@@ -1,9 +1,9 @@
-//! SIGTERM, SIGINT and SIGUSR1: taken by a thread of their own, passed on to every loop.
+//! SIGTERM, SIGINT, SIGUSR1 and SIGUSR2: taken by a thread of their own, passed on to every loop.
 
 use super::reserved::THREADS;
-use super::{Failure, counters};
+use super::{Failure, counters, recorder};
 use core::sync::atomic::{AtomicU32, Ordering};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
@@ -21,16 +21,19 @@ static LOOPS: Mutex<Vec<StopHandle, THREADS>> = Mutex::new(Vec::new());
 /// Watches for signals from now on. The first wish to stop is one for an orderly end, the second for one at once.
 pub(crate) fn watch() -> Result<(), Failure> {
     let no = |error: io::Error| Failure::System(format!("cannot watch for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1]).map_err(no)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGUSR2]).map_err(no)?;
     let watching = move || {
         STARTED.wait();
         for signal in signals.forever() {
-            if signal == SIGUSR1 {
-                counters::ask();
-                loops().iter().for_each(StopHandle::wake);
-            } else {
-                want_stop();
+            match signal {
+                SIGUSR1 => counters::ask(),
+                SIGUSR2 => recorder::ask(),
+                _ => {
+                    want_stop();
+                    continue;
+                }
             }
+            loops().iter().for_each(StopHandle::wake);
         }
     };
     let builder = thread::Builder::new()

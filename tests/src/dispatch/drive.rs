@@ -17,6 +17,18 @@ use tidegate_core::{
 /// calls for each of 3 connections and 16 listeners; reports that come in between may add their visits.
 const OUTPUTS: u32 = 1000;
 
+/// What went in last is told when a law is broken.
+struct Recorded<'d, 'a, W: World>(&'d mut Drive<'a, W>);
+
+impl<W: World> Drop for Recorded<'_, '_, W> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let marks = self.0.core().recorder().marks();
+            marks.for_each(|mark| eprintln!("recorder: {mark}"));
+        }
+    }
+}
+
 /// A driver of one world.
 pub(super) struct Drive<'a, W> {
     pub(super) world: W,
@@ -69,13 +81,14 @@ impl<'a, W: World> Drive<'a, W> {
     }
 
     pub(super) fn run(mut self) {
+        let Recorded(drive) = &mut Recorded(&mut self);
         let mut steps = 0;
-        while !self.shared.borrow().input.is_empty() && steps < 600 {
+        while !drive.shared.borrow().input.is_empty() && steps < 600 {
             steps += 1;
-            self.step();
-            self.check();
+            drive.step();
+            drive.check();
         }
-        self.close();
+        drive.close();
     }
 
     pub(super) fn model(&self) -> RefMut<'_, Model> {

@@ -9,6 +9,7 @@ mod framing;
 mod handlers;
 mod order;
 mod others;
+mod recorder;
 mod timers;
 mod windows;
 

@@ -445,7 +445,8 @@ impl<H: Handler> World<'_, H> {
     }
 
     fn broken(&self, broken: Broken) -> Broken {
-        broken.at(self.setup.seed, self.round)
+        let recorder = self.session.machine().recorder();
+        broken.at(self.setup.seed, self.round, recorder.marks())
     }
 
     /// The laws that can be seen from outside.

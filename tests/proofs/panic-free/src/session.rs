@@ -1,6 +1,7 @@
 //! The verbs of [`Session`], with a handler that leaves every decision to somebody else, and what [`Conn`] offers it.
 
 use core::time::Duration;
+use tidegate_core::trace::Mark;
 use tidegate_core::{
     Action, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
     Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Reason, SendError,
@@ -193,6 +194,11 @@ pub fn session_looks<'s>(s: &'s mut Machine<'_>) -> (&'s Stats, Unknown) {
     *s.handler_mut() = *s.handler();
     let handler = *s.handler();
     (s.machine().stats(), handler)
+}
+
+#[unsafe(no_mangle)]
+pub fn session_recorder(s: &Machine<'_>, each: fn(Mark)) {
+    s.machine().recorder().marks().for_each(each);
 }
 
 #[unsafe(no_mangle)]

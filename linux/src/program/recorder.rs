@@ -1,0 +1,94 @@
+//! The flight recorder, told: on SIGUSR2, on the control socket, and when a loop panics.
+
+use super::lines::{LOG, OUTPUT, Sink};
+use super::reserved::AnyServer;
+use core::fmt::Write;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU32, Ordering};
+use tidegate::trace::{MARKS, Recorder};
+use tidegate_core::heapless::String as Text;
+
+/// The longest line of a mark, its end included.
+const LINE: usize = 80;
+
+/// All of them, and the end of an answer.
+pub(crate) type Lines = Text<{ (MARKS + 1) * LINE }>;
+
+/// The threads that were asked and have not told, a bit each.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+/// Asks every loop; each shall be woken then.
+pub(crate) fn ask() {
+    ASKED.store(u32::MAX, Ordering::Release);
+}
+
+/// Prints what the recorder of this thread has kept, if it was asked.
+pub(crate) fn tell_if_asked(thread: u32, server: &AnyServer) {
+    let bit = 1 << thread;
+    if ASKED.load(Ordering::Relaxed) & bit != 0 {
+        ASKED.fetch_and(!bit, Ordering::AcqRel);
+        print(&OUTPUT, thread, server);
+    }
+}
+
+fn print(out: &Sink, thread: u32, server: &AnyServer) {
+    let recorder = server.session().machine().recorder();
+    for mark in recorder.marks() {
+        out.line(format_args!("recorder: {thread}: {mark}"));
+    }
+}
+
+/// A line for each mark.
+pub(crate) fn lines(recorder: &Recorder) -> Lines {
+    let mut text = Lines::new();
+    for mark in recorder.marks() {
+        // There is room for the longest: there is a test of that.
+        let _ = writeln!(text, "{mark}");
+    }
+    text
+}
+
+/// A server whose recorder is told on the log when its loop panics.
+pub(crate) struct Recorded<'s> {
+    pub(crate) thread: u32,
+    pub(crate) server: &'s mut AnyServer,
+}
+
+impl Deref for Recorded<'_> {
+    type Target = AnyServer;
+
+    fn deref(&self) -> &AnyServer {
+        self.server
+    }
+}
+
+impl DerefMut for Recorded<'_> {
+    fn deref_mut(&mut self) -> &mut AnyServer {
+        self.server
+    }
+}
+
+impl Drop for Recorded<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            print(&LOG, self.thread, self.server);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate::trace::{Entry, Mark};
+    use tidegate::{FaultKind, Token};
+    use tidegate_core::{Op, Outcome};
+
+    #[test]
+    fn the_longest_line_fits() {
+        let token = Token::from_bits(u64::MAX);
+        let fault = FaultKind::Shortage.with_code(u16::MAX);
+        let failed = Entry::done(token, Op::Shutdown, Outcome::Failed(fault));
+        let line = format!("{}\n", Mark::of(&failed));
+        assert!(line.len() <= LINE, "{line}");
+    }
+}
