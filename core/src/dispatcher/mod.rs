@@ -289,8 +289,9 @@ impl<'t> Dispatcher<'t> {
         }
     }
 
-    /// The tap: what passes it is recorded.
-    #[inline(never)]
+    /// The tap: what passes it is recorded. Inlined where nothing is kept, so that nothing is left of it.
+    #[cfg_attr(not(feature = "small"), inline(never))]
+    #[cfg_attr(feature = "small", inline(always))]
     pub(crate) fn record(&mut self, entry: &Entry) {
         self.m.recorder.push(Mark::of(entry));
     }
