@@ -223,8 +223,12 @@ fn lines_may_come_in_any_pieces_and_what_is_wrong_is_told() {
     }
     operator.hear(b"ok\n");
     operator.say(b"\n  \nstop\nlog warn\n\x1b[2J\n");
-    operator.hear(b"error: stop: must be status, connections, recorder, drop ADDR, log LEVEL or drain\nok\n");
-    operator.hear(b"error: \\x1b[2J: must be status, connections, recorder, drop ADDR, log LEVEL or drain\n");
+    operator.hear(
+        b"error: stop: must be status, connections, recorder, drop ADDR, log LEVEL or drain\nok\n",
+    );
+    operator.hear(
+        b"error: \\x1b[2J: must be status, connections, recorder, drop ADDR, log LEVEL or drain\n",
+    );
     // Too long, with its end, and without one.
     let long = [&[b'x'; 300][..], b"\nlog warn\n"].concat();
     operator.say(&long);

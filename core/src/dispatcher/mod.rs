@@ -38,7 +38,7 @@ use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timer::Timer;
 use crate::token::Token;
-use crate::trace::{Entry, Mark, Recorder};
+use crate::trace::{Entry, MARKS, Mark, Recorder};
 use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
@@ -289,11 +289,32 @@ impl<'t> Dispatcher<'t> {
         }
     }
 
-    /// The tap: what passes it is recorded. Inlined where nothing is kept, so that nothing is left of it.
-    #[cfg_attr(not(feature = "small"), inline(never))]
-    #[cfg_attr(feature = "small", inline(always))]
+    /// The tap: what passes it is recorded.
+    #[inline(always)]
     pub(crate) fn record(&mut self, entry: &Entry) {
+        if MARKS > 0 {
+            self.keep(entry);
+        }
+    }
+
+    /// Out of line, as little of it as there can be in the loop.
+    #[inline(never)]
+    fn keep(&mut self, entry: &Entry) {
         self.m.recorder.push(Mark::of(entry));
+    }
+
+    /// The same of an event, which came now.
+    #[inline(always)]
+    pub(crate) fn record_event(&mut self, now: Instant, event: Event) {
+        if MARKS > 0 {
+            self.keep_event(now, event);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_event(&mut self, now: Instant, event: Event) {
+        self.advance_clock(now);
+        self.m.recorder.push(Mark::of(&Entry::Event(event)));
     }
 }
 

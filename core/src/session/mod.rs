@@ -204,8 +204,7 @@ impl<H: Handler> Session<'_, H> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
-        self.machine.advance_clock(now);
-        self.machine.record(&Entry::Event(event));
+        self.machine.record_event(now, event);
         // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {
             Event::Done {
