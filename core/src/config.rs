@@ -20,6 +20,7 @@ const WINDOW_MAX: u32 = crate::slot::ROOM;
 /// The deadline of a connection is of exactly one class, which its state decides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Class {
     /// It was accepted and has not sent its first byte, whatever is sent to it; not of connections that we made. For services in which the peer only
     /// listens, switch it off: then what is queued for such a peer counts as for any other.
@@ -81,6 +82,7 @@ impl Class {
 /// What to do when a listener is ready and no slot is free.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum FullTable {
     /// Accept nothing; the kernel queues up to the listener's backlog, and peers wait.
     #[default]
@@ -93,6 +95,7 @@ pub enum FullTable {
 
 /// The sizes of one connection's windows, in bytes. [`Memory`](crate::Memory) gives them by its type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Windows {
     /// What can be received before something is consumed: the longest message that the application can be shown whole.
     pub receive: u32,
@@ -104,7 +107,8 @@ pub struct Windows {
 ///
 /// A deadline of `None` is switched off. A length is never undercut; it may be exceeded by a 64th of it, because activity
 /// moves a deadline at most once in that time.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Config {
     /// How many of the table's `N` slots to use, at least 1; `None` is all.
     pub connections: Option<u32>,

@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 /// Where to connect to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Destination {
     /// TCP to this address. The flow label of an IPv6 address is not kept.
     Inet(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] SocketAddr),

@@ -8,6 +8,7 @@ use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Sub, SubAssign};
 /// `|` is union, `&` intersection, `-` difference.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Directions(u8);
 
 impl Directions {
@@ -63,6 +64,7 @@ pub fn awaited(wanted: Directions, ready: Directions, in_flight: Directions) -> 
 /// How the kernel reports readiness of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Trigger {
     /// At every wait, as long as it lasts. Interest that is no longer wanted is withdrawn when such a report comes.
     #[default]

@@ -8,6 +8,7 @@ use core::net::SocketAddr;
 /// Something that happened, told to the machine by its driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
     /// The kernel reports that a source may be worked on. A hint: the system call that follows tells the truth.
     Ready {
@@ -34,6 +35,7 @@ pub enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(missing_docs, reason = "each is the action of the same name")]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Op {
     Accept,
     Refuse,
@@ -52,6 +54,7 @@ pub enum Op {
 /// What came of an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
     /// Done. `Recv`, `Send`: so many bytes moved, and there may be more; `Recv` of 0 is the peer's end. `Unsent`: so
     /// many bytes wait in the kernel. `Connect`: it is connected. Elsewhere the number means nothing.
@@ -104,6 +107,7 @@ impl Outcome {
 /// Why an action failed: what the machine has to know, and the system's own number for people.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Fault {
     /// What to do about it.
     pub kind: FaultKind,
@@ -114,6 +118,7 @@ pub struct Fault {
 /// The classes of failure. A driver maps each error number to one of them by a total function.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum FaultKind {
     /// Interrupted before anything happened: try again (`EINTR`).
     Interrupted,

@@ -12,6 +12,7 @@ use core::fmt;
 /// action that carries it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Span {
     /// Offset of the first byte from the start of the window, in bytes.
     pub at: u32,
@@ -26,6 +27,7 @@ pub struct Span {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "an action that is not carried out and answered holds its connection for ever"]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Action {
     /// Accept one connection; `token` is reserved for it and named in the answer.
     Accept {
@@ -128,6 +130,7 @@ pub enum Action {
 /// Something for the application to know, as the answer to an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Notice {
     /// A connection was accepted, or one of ours is connected.
     Opened(Token),
@@ -149,6 +152,7 @@ pub enum Notice {
 /// A timer that is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Alarm {
     /// That of a connection.
     Connection(Token),
@@ -165,6 +169,7 @@ pub enum Alarm {
 /// byte that was queued has been handed to the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reason {
     /// The peer finished, and so did we.
     PeerFinished,

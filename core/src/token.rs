@@ -12,6 +12,7 @@ pub(crate) const LISTENER_BIT: u32 = 1 << 31;
 /// Tokens never leave the process; they are not secrets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Token {
     index: u32,
     generation: u32,

@@ -2,7 +2,7 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay`, `shrink` and `text` talk to the real kernel, over
+//! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay`, `shrink`, `text` and `traces` talk to the real kernel, over
 //! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
 //! ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or `redis-cli`, are ignored unless asked for,
 //! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
@@ -42,7 +42,9 @@
 //! | `output` | whoever reads the output slowly, or not at all, stops nobody |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
 //! | `privileges` | with `--user`, privileges are gone before anybody is served, in every thread, for good |
+//! | `recorder` | the program tells what went in last, when it is asked |
 //! | `relay` | the example passes bytes and ends on both ways, and whoever is slow holds nobody else up |
+//! | `replay` | what the program recorded happens again, bit for bit, or the first difference is shown |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `samples` | the sample service files are what their readers take them for |
 //! | `resp_kv` | the example is a store to redis' own clients |
@@ -62,6 +64,7 @@
 //! | `text` | what `docs/text.md` points to exists, and it leaves no lesson out |
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `timers` | no timer is told early and none is lost, on every backend |
+//! | `traces` | what the program recorded on another machine happens again on this one |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 //! | `watch` | descriptors that are watched, wake-ups and children are told, on every backend |
 
@@ -89,6 +92,8 @@ pub mod modes;
 pub mod net;
 #[cfg(feature = "kernel")]
 pub mod process;
+#[cfg(feature = "replay")]
+pub mod replay;
 #[cfg(feature = "kernel")]
 pub mod server;
 mod sim;

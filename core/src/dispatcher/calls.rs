@@ -67,6 +67,14 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Where a receive is in flight to; `None`: none is.
+    #[must_use]
+    pub fn receiving(&self, token: Token) -> Option<Span> {
+        let slot = self.slots.at(self.find(token)?);
+        let receiving = slot.in_flight.contains(Directions::READ);
+        receiving.then(|| slot.receive_span(self.m.windows))
+    }
+
     /// Drops up to `n` bytes from the front of what was received.
     pub fn consume(&mut self, token: Token, n: u32) {
         if let Some(index) = self.connection(token) {

@@ -38,7 +38,7 @@ use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timer::Timer;
 use crate::token::Token;
-use crate::trace::{Entry, MARKS, Mark, Recorder};
+use crate::trace::{Bytes, Entry, MARKS, Mark, Recorder};
 use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
@@ -291,30 +291,56 @@ impl<'t> Dispatcher<'t> {
 
     /// The tap: what passes it is recorded.
     #[inline(always)]
-    pub(crate) fn record(&mut self, entry: &Entry) {
-        if MARKS > 0 {
+    pub(crate) fn record(&mut self, entry: &Entry<'_>) {
+        if MARKS > 0 || cfg!(feature = "trace") {
             self.keep(entry);
+        }
+    }
+
+    /// The same, for the flight recorder alone.
+    #[inline(always)]
+    pub(crate) fn mark(&mut self, entry: &Entry<'_>) {
+        if MARKS > 0 {
+            self.m.recorder.push(Mark::of(entry));
         }
     }
 
     /// Out of line, as little of it as there can be in the loop.
     #[inline(never)]
-    fn keep(&mut self, entry: &Entry) {
-        self.m.recorder.push(Mark::of(entry));
+    fn keep(&mut self, entry: &Entry<'_>) {
+        self.m.recorder.keep(entry);
     }
 
     /// The same of an event, which came now.
     #[inline(always)]
-    pub(crate) fn record_event(&mut self, now: Instant, event: Event) {
-        if MARKS > 0 {
-            self.keep_event(now, event);
+    pub(crate) fn record_event(&mut self, now: Instant, event: Event, bytes: &[u8]) {
+        if MARKS > 0 || cfg!(feature = "trace") {
+            self.keep_event(now, event, bytes);
         }
     }
 
     #[inline(never)]
-    fn keep_event(&mut self, now: Instant, event: Event) {
+    fn keep_event(&mut self, now: Instant, event: Event, bytes: &[u8]) {
         self.advance_clock(now);
-        self.m.recorder.push(Mark::of(&Entry::Event(event)));
+        let entry = Entry::Event(event, Bytes::Whole(bytes));
+        self.m.recorder.keep(&entry);
+    }
+
+    /// What goes into a full trace only, if there is one.
+    #[inline(always)]
+    pub(crate) fn tell<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
+        self.m.recorder.tell(entry);
+    }
+
+    /// Whether there is a full trace.
+    #[inline(always)]
+    pub(crate) fn is_told(&self) -> bool {
+        self.m.recorder.is_told()
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn tell_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
+        self.m.recorder.tell_to(sink);
     }
 }
 

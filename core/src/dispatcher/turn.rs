@@ -9,7 +9,7 @@ use crate::slot::{Flags, Queued, State};
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
-use crate::trace::Mark;
+use crate::trace::{Entry, Mark};
 use defmt_or_log::{trace, warn};
 
 /// Turns in a row with a stale report after which the driver is asked to rebuild its readiness set. A registration that
@@ -24,6 +24,7 @@ impl Dispatcher<'_> {
             let passed = now.nanos_since(self.m.now);
             self.m.now = now;
             self.m.recorder.push(Mark::time(passed));
+            self.m.recorder.tell(|| Entry::Time(passed));
         }
     }
 
@@ -45,7 +46,7 @@ impl Dispatcher<'_> {
         self.slots.at(index).is_named(token).then_some(index)
     }
 
-    pub(super) fn token(&self, index: u32) -> Token {
+    pub(crate) fn token(&self, index: u32) -> Token {
         Token::new(index, self.slots.at(index).generation)
     }
 

@@ -10,7 +10,7 @@ use crate::output::Span;
 use crate::slot::{Cursors, Flags, HEARS_ON};
 use crate::time::Instant;
 use crate::token::Token;
-use crate::trace::Call;
+use crate::trace::{Call, Entry, hash};
 use core::fmt;
 use core::time::Duration;
 
@@ -108,7 +108,15 @@ impl Conn<'_> {
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.all.lent = 0;
-        self.all.send_at(self.all.own, bytes, true)
+        let sent = self.all.send_at(self.all.own, bytes, true);
+        let token = self.token;
+        self.tell(|| Call::Send {
+            token,
+            len: width(bytes.len()),
+            hash: hash(bytes),
+            taken: sent.is_ok(),
+        });
+        sent
     }
 
     /// Bytes that can be queued now.
@@ -121,6 +129,8 @@ impl Conn<'_> {
     /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
     /// queues what was put there, in the same visit and before anything else is sent on this connection.
     pub fn space(&mut self) -> &mut [u8] {
+        let token = self.token;
+        self.tell(|| Call::Space(token));
         let span = self.all.make_space(self.all.own, u32::MAX);
         self.all.lent = span.len;
         self.all.sending.get_mut(self.all.own, span)
@@ -135,7 +145,14 @@ impl Conn<'_> {
     /// As [`send`](Self::send), for so many bytes.
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
         self.all.lent = 0;
-        let len = self.all.check_room(self.all.own, len, true)?;
+        let checked = self.all.check_room(self.all.own, len, true);
+        let token = self.token;
+        self.tell(|| Call::Reserve {
+            token,
+            len: width(len),
+            taken: checked.is_ok(),
+        });
+        let len = checked?;
         let span = self.all.make_space(self.all.own, len);
         self.all.lent = span.len;
         Ok(self.all.sending.get_mut(self.all.own, span))
@@ -145,6 +162,9 @@ impl Conn<'_> {
     /// it.
     pub fn commit(&mut self, n: usize) {
         let n = width(n).min(core::mem::take(&mut self.all.lent));
+        if self.all.machine.is_told() {
+            self.tell_of_commit(n);
+        }
         self.all.machine.commit_at(self.all.own, n);
     }
 
@@ -357,6 +377,32 @@ impl Conn<'_> {
 impl Conn<'_> {
     fn record(&mut self, call: Call) {
         self.all.record(call);
+    }
+
+    #[inline(always)]
+    fn tell(&mut self, call: impl FnOnce() -> Call) {
+        self.all.machine.tell(|| Entry::Call(call()));
+    }
+
+    #[cold]
+    fn tell_of_commit(&mut self, len: u32) {
+        let Connections {
+            machine,
+            sending,
+            own,
+            ..
+        } = &mut self.all;
+        let at = machine.slots.at(*own).tx.end;
+        let hash = hash(sending.get(*own, Span { at, len }));
+        let token = self.token;
+        machine.tell(|| Entry::Call(Call::Commit { token, len, hash }));
+    }
+
+    /// The handler is back.
+    #[inline(always)]
+    pub(super) fn tell_of_return(&mut self) {
+        let left = self.data.len();
+        (self.all.machine).tell(|| Entry::Returned(width(left)));
     }
 }
 

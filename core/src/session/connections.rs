@@ -13,7 +13,7 @@ use crate::output::Span;
 use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
-use crate::trace::{Call, Entry};
+use crate::trace::{Call, Entry, hash};
 use core::time::Duration;
 
 /// All connections of a session, each by its token, and the timers: what a handler is lent in calls that are about no
@@ -76,11 +76,9 @@ impl Connections<'_> {
             }
             None => Err(SendError::Closed),
         };
-        self.record(Call::SendTo {
-            token,
-            len: width(bytes.len()),
-            taken: sent.is_ok(),
-        });
+        let told = self.machine.is_told();
+        let hash = if told { hash(bytes) } else { 0 };
+        self.record(sent_to(token, bytes.len(), hash, sent.is_ok()));
         sent
     }
 
@@ -90,24 +88,26 @@ impl Connections<'_> {
         let mut missed = 0u32;
         for index in 0..self.machine.slots.used() {
             let other = index != self.own && self.machine.slots.at(index).state == State::Open;
-            if other && self.send_at(index, bytes, false).is_err() {
+            if other && !self.send_to_another(index, bytes) {
                 missed = missed.saturating_add(1);
             }
         }
-        let len = width(bytes.len());
-        self.record(Call::SendOthers { len, missed });
+        self.mark(Call::SendOthers {
+            len: width(bytes.len()),
+            missed,
+        });
         missed
     }
 
     /// Finishes a connection, as [`Conn::finish`](crate::Conn::finish) does.
     pub fn finish(&mut self, token: Token) {
-        self.record(Call::Finish(token));
+        self.record(Call::FinishOf(token));
         self.machine.finish(token);
     }
 
     /// Aborts a connection, as [`Conn::abort`](crate::Conn::abort) does.
     pub fn abort(&mut self, token: Token) {
-        self.record(Call::Abort(token));
+        self.record(Call::AbortOf(token));
         self.machine.abort(token);
     }
 
@@ -202,6 +202,19 @@ impl Connections<'_> {
 impl Connections<'_> {
     pub(super) fn record(&mut self, call: Call) {
         self.machine.record(&Entry::Call(call));
+    }
+
+    /// For the flight recorder alone.
+    pub(super) fn mark(&mut self, call: Call) {
+        self.machine.mark(&Entry::Call(call));
+    }
+
+    /// One of all others, by its index; answers whether it took them.
+    pub(super) fn send_to_another(&mut self, index: u32, bytes: &[u8]) -> bool {
+        let taken = self.send_at(index, bytes, false).is_ok();
+        let token = self.machine.token(index);
+        (self.machine).tell(|| Entry::Call(sent_to(token, bytes.len(), hash(bytes), taken)));
+        taken
     }
 
     /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
@@ -299,5 +312,15 @@ impl Connections<'_> {
         if !lent && !slot.in_flight.contains(Directions::WRITE) {
             self.sending.take(index, slot.send_span());
         }
+    }
+}
+
+fn sent_to(token: Token, len: usize, hash: u32, taken: bool) -> Call {
+    let len = width(len);
+    Call::SendTo {
+        token,
+        len,
+        hash,
+        taken,
     }
 }

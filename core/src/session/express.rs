@@ -3,12 +3,14 @@
 //! Elsewhere what to do and what came of it are values. Here the driver is called instead, so that the whole visit is one
 //! piece of code in which the compiler sees where the bytes are: half the instructions of a message.
 
+use super::bytes::Store;
 use super::{Handler, Session};
 use crate::directions::Directions;
 use crate::event::{Event, Op, Outcome, Transfer};
-use crate::output::Span;
+use crate::output::{Notice, Span};
 use crate::time::Instant;
 use crate::token::Token;
+use crate::trace::{Bytes, Entry};
 
 /// Transfers that are answered at once, carried out for a session: see [`Session::handle_ready`].
 pub trait Transfers {
@@ -33,6 +35,9 @@ impl<H: Handler> Session<'_, H> {
         closing: bool,
         transfers: &mut impl Transfers,
     ) {
+        if self.machine.is_told() {
+            self.report(now, token, directions, closing);
+        }
         let into = match closing {
             false => self.machine.express(now, token, directions),
             true => None,
@@ -48,7 +53,12 @@ impl<H: Handler> Session<'_, H> {
         let index = token.slot();
         self.claim(index);
         let asked = into.len;
-        let received = match transfers.receive(token, self.received.get_mut(index, into)) {
+        let transfer = transfers.receive(token, self.received.get_mut(index, into));
+        self.machine.tell(|| Entry::Received {
+            transfer,
+            bytes: Bytes::Whole(came(&self.received, index, into, transfer)),
+        });
+        let received = match transfer {
             Ok(n) if n > 0 && n < asked => n,
             other => {
                 let outcome = Outcome::of_receive(other, asked);
@@ -61,6 +71,7 @@ impl<H: Handler> Session<'_, H> {
             at: 0,
             len: received,
         };
+        self.machine.tell(|| Entry::Told(Notice::Readable(token)));
         let visit = self.call(token, None, data, |handler, conn, state| {
             handler.readable(conn, state);
         });
@@ -69,7 +80,9 @@ impl<H: Handler> Session<'_, H> {
             self.machine.record_served(index, received, 0);
             return self.put_in_order(index, received, left);
         };
-        match transfers.send(token, self.sending.get(index, from)) {
+        let transfer = transfers.send(token, self.sending.get(index, from));
+        self.machine.tell(|| Entry::Sent(transfer));
+        match transfer {
             Ok(n) if n == from.len => {
                 self.machine.express_answered(index, n);
                 self.machine.record_served(index, received, n);
@@ -84,9 +97,26 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
+    #[cold]
+    fn report(&mut self, now: Instant, token: Token, directions: Directions, closing: bool) {
+        self.machine.advance_clock(now);
+        self.machine.tell(|| Entry::Report {
+            token,
+            directions,
+            closing,
+        });
+    }
+
     /// What did not go the express way.
     #[inline(never)]
     fn take_answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
         self.handle_event(now, Event::Done { token, op, outcome });
     }
+}
+
+/// What a receive into this span has brought.
+#[cold]
+fn came<'s>(received: &'s Store<'_>, index: u32, into: Span, transfer: Transfer) -> &'s [u8] {
+    let len = transfer.unwrap_or(0).min(into.len);
+    received.get(index, Span { at: into.at, len })
 }

@@ -54,6 +54,9 @@ pub struct Session<'m, H: Handler> {
     /// What tells of them; linked only with who adds one.
     tell_of_datagram: Option<fn(&mut Self, Token, Op, Outcome)>,
     handler: H,
+    /// For the first entry of a trace.
+    #[cfg(feature = "trace")]
+    config: Config,
 }
 
 impl<H: Handler> fmt::Debug for Session<'_, H> {
@@ -91,6 +94,8 @@ impl<'m, H: Handler> Session<'m, H> {
             departures: None,
             tell_of_datagram: None,
             handler,
+            #[cfg(feature = "trace")]
+            config: config.clone(),
         })
     }
 
@@ -184,6 +189,20 @@ impl<'m, H: Handler> Session<'m, H> {
         self.visit(token, None, visit)
     }
 
+    /// Records everything from now on: see [`trace`](crate::trace). To be called first, before anything is added: what has
+    /// happened before is missing in a replay.
+    #[cfg(feature = "trace")]
+    pub fn record_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
+        self.machine.tell_to(sink);
+        let (config, windows) = (self.config.clone(), self.machine.windows());
+        self.machine.tell(|| Entry::Start { config, windows });
+    }
+
+    /// Puts a remark into the full trace, if there is one.
+    pub fn note(&mut self, text: &str) {
+        self.machine.tell(|| Entry::Note(text));
+    }
+
     /// Connects to `to`; see [`Conn::connect`], which a handler calls.
     ///
     /// # Errors
@@ -204,7 +223,20 @@ impl<H: Handler> Session<'_, H> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
-        self.machine.record_event(now, event);
+        let arrived = match event {
+            Event::Done {
+                token,
+                op: Op::Recv,
+                outcome: Outcome::Complete(n) | Outcome::Drained(n),
+            } if self.machine.is_told() => {
+                let span = self.machine.receiving(token);
+                span.map_or(&[][..], |Span { at, .. }| {
+                    self.received.get(token.slot(), Span { at, len: n })
+                })
+            }
+            Event::Done { .. } | Event::Ready { .. } => &[],
+        };
+        self.machine.record_event(now, event, arrived);
         // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {
             Event::Done {
@@ -215,6 +247,7 @@ impl<H: Handler> Session<'_, H> {
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
+            self.machine.tell(|| Entry::Told(notice));
             self.tell(notice, event, info.as_ref());
         }
     }
@@ -222,6 +255,10 @@ impl<H: Handler> Session<'_, H> {
     /// Begins a turn; see [`Dispatcher::handle_timeout`]. Tells the timers that are due, at most 64.
     #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.machine.is_told() {
+            self.machine.advance_clock(now);
+            self.machine.tell(|| Entry::Turn);
+        }
         self.machine.handle_timeout(now);
         while let Some(alarm) = self.machine.poll_timer() {
             self.tell_alarm(alarm);
@@ -231,7 +268,9 @@ impl<H: Handler> Session<'_, H> {
     /// What to do next; see [`Dispatcher::poll_output`].
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
-        self.machine.poll_output()
+        let output = self.machine.poll_output();
+        self.machine.tell(|| Entry::Output(output));
+        output
     }
 
     /// When to look again; see [`Dispatcher::poll_timeout`].
@@ -328,6 +367,7 @@ impl<H: Handler> Session<'_, H> {
             Ok(directions) => handler.ready(&mut all, token, directions),
             Err(fault) => handler.unwatched(&mut all, token, fault),
         }
+        self.machine.tell(|| Entry::Returned(0));
     }
 
     /// Out of line: the loop is the transfers'.
@@ -343,6 +383,7 @@ impl<H: Handler> Session<'_, H> {
             Alarm::Free { timer, periods } => {
                 let (handler, mut all) = self.handler_and_connections();
                 handler.tick(&mut all, timer, periods);
+                self.machine.tell(|| Entry::Returned(0));
             }
         }
     }
@@ -458,8 +499,11 @@ impl<H: Handler> Session<'_, H> {
             lender: NOBODY,
         };
         let answer = call(&mut self.handler, &mut conn, state);
+        conn.tell_of_return();
         if conn.resumed && !conn.data.is_empty() && gone.is_none() {
+            conn.all.machine.tell(|| Entry::Again);
             again(&mut self.handler, &mut conn, state);
+            conn.tell_of_return();
         }
         let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
         Some((answer, left))

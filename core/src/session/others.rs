@@ -32,7 +32,7 @@ impl Conn<'_> {
     pub fn abort_other(&mut self, token: Token) -> bool {
         match self.all.machine.connection(token) {
             Some(index) if index != self.all.own => {
-                self.all.record(Call::Abort(token));
+                self.all.record(Call::AbortOf(token));
                 self.all.machine.abort_at(index);
                 true
             }
@@ -48,13 +48,13 @@ impl Conn<'_> {
                 index != self.all.own && self.all.machine.slots.at(index).state == State::Open;
             if other
                 && to(&Info::of(self.all.machine.records.at(index)))
-                && self.all.send_at(index, bytes, false).is_err()
+                && !self.all.send_to_another(index, bytes)
             {
                 missed = missed.saturating_add(1);
             }
         }
         let len = width(bytes.len());
-        self.all.record(Call::SendOthers { len, missed });
+        self.all.mark(Call::SendOthers { len, missed });
         missed
     }
 }

@@ -105,14 +105,25 @@ const CLOSING: u32 = 4;
 
 impl Mark {
     /// No mark.
-    pub(crate) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
-    /// What of an entry fits.
+    /// What of an entry fits; [`Mark::NONE`] of one that is in the full trace only.
     #[must_use]
-    pub fn of(entry: &Entry) -> Self {
+    pub fn of(entry: &Entry<'_>) -> Self {
         match *entry {
+            Entry::Start { .. }
+            | Entry::Report { .. }
+            | Entry::Received { .. }
+            | Entry::Sent(_)
+            | Entry::Turn
+            | Entry::Output(_)
+            | Entry::Told(_)
+            | Entry::Again
+            | Entry::Returned(_)
+            | Entry::Note(_)
+            | Entry::Lost(_) => Self::NONE,
             Entry::Time(nanos) => Self::time(nanos),
-            Entry::Event(event) => Self::of_event(event),
+            Entry::Event(event, _) => Self::of_event(event),
             Entry::Listen { token, per_source } => {
                 Self::at(Kind::Listen, token, per_source.unwrap_or(u32::MAX))
             }
@@ -185,16 +196,21 @@ impl Mark {
     fn of_call(call: Call) -> Self {
         let of = |kind, token| Self::at(kind, Some(token), 0);
         match call {
-            Call::SendTo { token, len, taken } => {
+            Call::Send { .. } | Call::Space(_) | Call::Reserve { .. } | Call::Commit { .. } => {
+                Self::NONE
+            }
+            Call::SendTo {
+                token, len, taken, ..
+            } => {
                 let taken = if taken { 1 << 31 } else { 0 };
                 Self::at(Kind::SendTo, Some(token), len.min((1 << 31) - 1) | taken)
             }
             Call::SendOthers { len, missed } => Self::at(Kind::SendOthers, None, pair(len, missed)),
             Call::WantRoom { token, len } => Self::at(Kind::WantRoom, Some(token), len),
             Call::ShutDown(token) => of(Kind::ShutDown, token),
-            Call::Finish(token) => of(Kind::Finish, token),
+            Call::Finish(token) | Call::FinishOf(token) => of(Kind::Finish, token),
             Call::TooLong(token) => of(Kind::TooLong, token),
-            Call::Abort(token) => of(Kind::Abort, token),
+            Call::Abort(token) | Call::AbortOf(token) => of(Kind::Abort, token),
             Call::Pause(token) => of(Kind::Pause, token),
             Call::Resume(token) => of(Kind::Resume, token),
             Call::SetTimer { token, after } => Self::at(Kind::SetTimer, Some(token), micros(after)),

@@ -1,18 +1,28 @@
-//! What went into the machine and what came out of it, as a list of [`Entry`]s: the flight recorder.
+//! What went into the machine and what came out of it, as a list of [`Entry`]s: the flight recorder, and the full trace.
 //!
 //! Because the machine is pure, what went in is the whole story. There is one tap, in the session: each verb of the driver,
 //! each call of the application and each answer passes it as an [`Entry`], so no driver needs to know, and a new event
-//! or call is a new entry. From there it goes into the [`Recorder`], which is always on: the last few entries as
-//! [`Mark`]s of 8 bytes, in memory that is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload; with the
-//! feature `small` there is none. What came in by the express
-//! lane is one mark for the whole visit.
+//! or call is a new entry. From there it goes into
+//!
+//! - the [`Recorder`], which is always on: the last few entries as [`Mark`]s of 8 bytes, in memory that is part of every
+//!   [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload; what was served by the express lane is one mark for
+//!   the whole visit. With the feature `small` there is none, and nothing is left of it.
+//! - with the feature `trace`, a `Sink` that is given to `Session::record_to`: every entry, with the payload. The
+//!   bytes of an entry (`encode`, `decode`) are the same on every machine.
+//!
+//! To replay a trace, its inputs are given to a session with the same configuration and handler, whose own entries must
+//! be those of the trace, one by one. Where payload was left out, the calls in the trace stand in for the handler.
 //!
 //! Nothing is decided here, and nothing of it is read by the machine.
 
 mod entry;
+#[cfg(feature = "trace")]
+mod format;
 mod mark;
 mod recorder;
 
-pub use entry::{Call, Entry};
+pub use entry::{Bytes, Call, Entry, Payload, hash};
+#[cfg(feature = "trace")]
+pub use format::{DecodeError, MAGIC, Sink, decode, encode};
 pub use mark::Mark;
 pub use recorder::{MARKS, Recorder};

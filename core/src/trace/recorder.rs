@@ -1,6 +1,8 @@
 //! [`Recorder`]: the flight recorder, the last marks in a ring.
 
+use super::entry::Entry;
 use super::mark::Mark;
+use core::fmt;
 
 /// How many marks are kept: half a KiB of them. With the feature `small`, none.
 pub const MARKS: usize = if cfg!(feature = "small") { 0 } else { 64 };
@@ -9,11 +11,19 @@ pub const MARKS: usize = if cfg!(feature = "small") { 0 } else { 64 };
 ///
 /// A ring of its own, not `heapless::HistoryBuf`: that has no capacity of 0, and its `write` can panic as far as a linker
 /// can see, which the proof that no verb panics forbids.
-#[derive(Debug)]
 pub struct Recorder<const K: usize = MARKS> {
     /// Where the next one goes.
     next: usize,
     marks: [Mark; K],
+    /// Where the full trace goes.
+    #[cfg(feature = "trace")]
+    sink: Option<&'static mut (dyn super::Sink + Send)>,
+}
+
+impl<const K: usize> fmt::Debug for Recorder<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.marks()).finish()
+    }
 }
 
 impl<const K: usize> Recorder<K> {
@@ -28,6 +38,8 @@ impl<const K: usize> Recorder<K> {
         Self {
             next: 0,
             marks: [Mark::NONE; K],
+            #[cfg(feature = "trace")]
+            sink: None,
         }
     }
 
@@ -37,6 +49,40 @@ impl<const K: usize> Recorder<K> {
             *place = mark;
             self.next = self.next.wrapping_add(1);
         }
+    }
+
+    /// A mark of it, unless it has none, and all of it.
+    pub(crate) fn keep(&mut self, entry: &Entry<'_>) {
+        let mark = Mark::of(entry);
+        if mark != Mark::NONE {
+            self.push(mark);
+        }
+        self.tell(|| entry.clone());
+    }
+
+    /// Into the full trace alone, if there is one.
+    #[inline(always)]
+    pub(crate) fn tell<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
+        #[cfg(feature = "trace")]
+        if let Some(sink) = &mut self.sink {
+            sink.take(&entry());
+        }
+        #[cfg(not(feature = "trace"))]
+        let _ = entry;
+    }
+
+    /// Whether there is a full trace.
+    #[inline(always)]
+    pub(crate) const fn is_told(&self) -> bool {
+        #[cfg(feature = "trace")]
+        return self.sink.is_some();
+        #[cfg(not(feature = "trace"))]
+        false
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn tell_to(&mut self, sink: &'static mut (dyn super::Sink + Send)) {
+        self.sink = Some(sink);
     }
 
     /// What is kept, the oldest first.

@@ -4,6 +4,7 @@ use super::Failure;
 use super::lines::LogTo;
 use super::places::Place;
 use super::privileges::Who;
+use super::recording::{self, Record};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::services::ServiceName;
 use super::syslog::LOG_SOCKET;
@@ -13,6 +14,7 @@ use lexopt::{Arg, Parser};
 use log::LevelFilter;
 use std::ffi::OsString;
 use tidegate::backend::Kind;
+use tidegate::trace::Payload;
 use tidegate::{Config, FullTable, PerSource, Trigger};
 
 /// The address if none is asked for.
@@ -41,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) metrics: Option<Place>,
     pub(crate) control: Option<Place>,
     pub(crate) user: Option<Who>,
+    /// What is recorded; nothing while there is no path.
+    pub(crate) record: Record,
     pub(crate) log: LevelFilter,
     pub(crate) log_to: LogTo,
     pub(crate) backend: Kind,
@@ -59,6 +63,11 @@ impl Default for Options {
             metrics: None,
             control: None,
             user: None,
+            record: Record {
+                path: String::new(),
+                payload: Payload::Whole,
+                size: 64 * MIB,
+            },
             log: LevelFilter::Warn,
             log_to: LogTo::Stderr,
             backend: Kind::Epoll,
@@ -66,6 +75,9 @@ impl Default for Options {
         }
     }
 }
+
+/// Bytes of a mebibyte.
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// A size, as a number of the kind that options have.
 pub(crate) fn number(size: usize) -> u32 {
@@ -169,6 +181,10 @@ impl Options {
         if self.service == ServiceName::Chat {
             return wrong("the chat has one thread, in which everybody hears everybody".into());
         }
+        if !self.record.path.is_empty() {
+            let path = one_line(&self.record.path);
+            return wrong(format!("--record {path} knows one thread; ask for one"));
+        }
         if let Some(place) = &self.control {
             return wrong(format!("--control {place} knows one thread; ask for one"));
         }
@@ -198,6 +214,12 @@ impl Options {
             "metrics" => self.metrics = Some(value(parser, name, Place::parse)?),
             "control" => self.control = Some(value(parser, name, control)?),
             "user" => self.user = Some(value(parser, name, Who::parse)?),
+            "record" => self.record.path = value(parser, name, record)?,
+            "record-payload" => self.record.payload = value(parser, name, recording::payload)?,
+            "record-size" => {
+                let size = value(parser, name, |text| values::number(text, 1024 * 1024))?;
+                self.record.size = u64::from(size) * MIB;
+            }
             "log" => self.log = choice(parser, name, &LEVELS)?,
             "log-to" => self.log_to = value(parser, name, log_to)?,
             "connections" => self.connections = value(parser, name, connections)?,
@@ -263,6 +285,13 @@ fn control(text: &str) -> Result<Place, String> {
     match Place::parse(text)? {
         place @ Place::Unix(_) => Ok(place),
         Place::Host(..) => Err("must be unix:/path: whoever reaches it gives orders".into()),
+    }
+}
+
+fn record(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("must be the path of a file".into()),
+        _ => Ok(text.into()),
     }
 }
 

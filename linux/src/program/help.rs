@@ -1,6 +1,6 @@
 //! What `--help` prints: every option with its default.
 
-use super::arguments::{LISTEN, Options, number};
+use super::arguments::{LISTEN, MIB, Options, number};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::values::shown;
 
@@ -10,8 +10,10 @@ pub(crate) fn text() -> String {
         connections,
         threads,
         config,
+        record,
         ..
     } = Options::default();
+    let record_size = record.size / MIB;
     let most = number(CONNECTIONS);
     let first_byte = shown(config.first_byte);
     let request = shown(config.request);
@@ -57,6 +59,11 @@ Durations such as 500ms, 30s, 10m, or off:
   --control unix:/path   take orders there, from this user only and with one thread; an answer ends in ok or error [off]
                            status, connections, recorder, drop ADDR, log LEVEL, drain
                            of --connections, 2 are kept for each of these two, but at most a quarter
+  --record FILE          write all that goes in and comes out there, to be replayed; one thread only [off]
+                           there is payload in it; what finds no room is left out and counted
+  --record-payload whole|N|hash       of each piece that is received: all, N bytes, a hash [whole]
+                           unless it is whole, a replay takes the application's calls from the file, too
+  --record-size N        MiB of FILE and FILE.1 together; what is older than both is gone [{record_size}]
   --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only
                            a socket file stays if that user may not remove it [off]
   --log LEVEL            off, error, warn, info, debug or trace [warn]
@@ -102,6 +109,9 @@ mod tests {
             ("--spin", "[off]"),
             ("--metrics", "[off]"),
             ("--control", "[off]"),
+            ("--record", "[off]"),
+            ("--record-payload", "[whole]"),
+            ("--record-size", "[64]"),
             ("--user", "[off]"),
             ("--log", "[warn]"),
             ("--log-to", "[stderr]"),

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::arguments::Options;
 use super::control::Control;
+use super::handlers::Handlers;
 use super::inherited::Inherited;
 use super::lines::OUTPUT;
 use super::metrics::Metrics;
@@ -77,12 +78,12 @@ pub(crate) fn open_others(
     if let Some(place) = &options.metrics {
         let token = open_beside(server, options, place, "metrics", opened)?;
         let metrics = Metrics::new(options.all_connections());
-        let handlers = server.session_mut().handler_mut();
+        let handlers = beside(server, token);
         handlers.measure(token.index(), metrics);
     }
     if let Some(place) = &options.control {
         let token = open_beside(server, options, place, "control", opened)?;
-        let handlers = server.session_mut().handler_mut();
+        let handlers = beside(server, token);
         handlers.obey(token.index(), Control::new(began));
         if let Place::Unix(path) = place {
             let own = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
@@ -156,6 +157,13 @@ fn open_one(
             Ok(Ok((token, Some(address))))
         }
     }
+}
+
+/// The handlers of a server, one of whose listeners is not for its service.
+fn beside(server: &mut AnyServer, listener: Token) -> &mut Handlers {
+    let session = server.session_mut();
+    session.note(&format!("beside {}", listener.index()));
+    session.handler_mut()
 }
 
 fn shown(address: Option<SocketAddr>, place: &Where) -> String {

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::arguments::Options;
 use super::lines;
+use super::recording;
 use super::reserved::{
     self, BackendPlaces, CONNECTIONS, SHARE, ServerMemory, ShareMemory, SharePlaces, THREADS,
 };
@@ -90,7 +91,7 @@ struct Part {
 }
 
 /// The static memory by its parts, largest last.
-fn parts() -> [Part; 8] {
+fn parts() -> [Part; 9] {
     let part = |name: &str, reserved, each| Part {
         name: name.into(),
         reserved,
@@ -105,6 +106,7 @@ fn parts() -> [Part; 8] {
     let windows = ServerMemory::WINDOWS;
     [
         part("lines on their way out", 2 * lines::WAITING, 0),
+        part("entries on their way to --record", recording::WAITING, 0),
         part("shared areas", ServerMemory::AREAS, 0),
         shared("user state", ServerMemory::STATES),
         shared("descriptors", ServerMemory::DESCRIPTORS),
@@ -163,8 +165,8 @@ fn reserved(lines: &mut Lines, threads: Threads) -> u64 {
         compiled += wide(part.reserved);
         used += of_it;
     }
-    // The lines are everybody's.
-    let thread = used - wide(2 * lines::WAITING);
+    // What waits to be written is everybody's.
+    let thread = used - wide(2 * lines::WAITING + recording::WAITING);
     let more = wide((THREADS - 1) * (ShareMemory::SIZE + SharePlaces::SIZE));
     lines.row(
         &format!("{} more threads, each for at most {SHARE}", THREADS - 1),
@@ -210,7 +212,8 @@ mod tests {
     #[test]
     fn the_parts_are_the_whole() {
         let sum: usize = parts().iter().map(|part| part.reserved).sum();
-        let whole = ServerMemory::SIZE + BackendPlaces::SIZE + 2 * lines::WAITING;
+        let whole =
+            ServerMemory::SIZE + BackendPlaces::SIZE + 2 * lines::WAITING + recording::WAITING;
         assert!(
             sum <= whole && whole - sum < 3 * 64,
             "but for padding: {sum} of {whole}"

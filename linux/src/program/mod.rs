@@ -18,6 +18,7 @@ mod places;
 mod privileges;
 mod pulse;
 mod recorder;
+mod recording;
 mod report;
 mod reserved;
 mod ring;

@@ -2,6 +2,7 @@
 
 use super::counters::Counters;
 use super::lines::{LOG, OUTPUT, Sink};
+use super::recording;
 use core::fmt;
 use core::time::Duration;
 use tidegate::{Reason, Stats};
@@ -109,6 +110,9 @@ pub(crate) fn each(
     say(format_args!("worst_queue"), (*worst_queue).into());
     if let Some(undelivered) = counters.undelivered {
         say(format_args!("lines_not_delivered"), undelivered);
+    }
+    if let Some(lost) = recording::lost() {
+        say(format_args!("trace_entries_lost"), lost);
     }
     say(format_args!("lines_dropped"), OUTPUT.dropped());
     say(format_args!("log_lines_dropped"), LOG.dropped());

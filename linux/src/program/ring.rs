@@ -36,27 +36,51 @@ impl<const SIZE: usize> Ring<SIZE> {
 
     /// Takes all of `line`, or drops it.
     pub(crate) fn push(&mut self, line: &[u8]) {
+        if !self.offer(line) {
+            self.drop_lines(1);
+        }
+    }
+
+    /// Takes all of these bytes, if there is room; answers whether there was.
+    pub(crate) fn offer(&mut self, line: &[u8]) -> bool {
         if line.len() > SIZE - self.len {
-            return self.drop_lines(1);
+            return false;
         }
         let end = (self.start + self.len) % SIZE;
         let (first, rest) = line.split_at(line.len().min(SIZE - end));
         self.bytes[end..end + first.len()].copy_from_slice(first);
         self.bytes[..rest.len()].copy_from_slice(rest);
         self.len += line.len();
+        true
     }
 
     /// Moves the oldest bytes to `into`: whole lines, unless the first is longer than `into`. Answers how many.
     pub(crate) fn take(&mut self, into: &mut [u8]) -> usize {
+        let n = self.peek(into);
+        let lines = into[..n].iter().rposition(|&byte| byte == b'\n');
+        let n = lines.map_or(n, |last| last + 1);
+        self.skip(n);
+        n
+    }
+
+    /// Moves the oldest bytes to `into`, as many as there is room for; there are as many.
+    pub(crate) fn read(&mut self, into: &mut [u8]) {
+        let n = self.peek(into);
+        self.skip(n);
+    }
+
+    /// Copies the oldest bytes to `into`; answers how many.
+    fn peek(&self, into: &mut [u8]) -> usize {
         let n = self.len.min(into.len());
         let first = n.min(SIZE - self.start);
         into[..first].copy_from_slice(&self.bytes[self.start..self.start + first]);
         into[first..n].copy_from_slice(&self.bytes[..n - first]);
-        let lines = into[..n].iter().rposition(|&byte| byte == b'\n');
-        let n = lines.map_or(n, |last| last + 1);
+        n
+    }
+
+    fn skip(&mut self, n: usize) {
         self.start = (self.start + n) % SIZE;
         self.len -= n;
-        n
     }
 }
 

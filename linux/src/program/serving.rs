@@ -8,7 +8,9 @@ use super::manager::Manager;
 use super::privileges::{Account, Who};
 use super::pulse::Pulse;
 use super::recorder::{self, Recorded};
+use super::recording;
 use super::reserved::{self, AnyServer};
+use super::services::ServiceName;
 use super::{counters, descriptors, inherited, logging, places, report, signals};
 use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +62,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     counters::expect(options.threads);
     signals::watch()?;
     let mut server = reserved::server(0, options).map_err(|error| cannot("start", error))?;
+    record(&mut server, options)?;
     reach(&server)?;
     let mut opened = listening::open(&mut server, options, &targets)?;
     listening::adopt(&mut server, options, passed, &mut opened)?;
@@ -170,6 +173,20 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
     run(thread, &mut server, orders)
 }
 
+/// Records what the server does from now on, if that is asked for.
+fn record(server: &mut AnyServer, options: &Options) -> Result<(), Failure> {
+    if !options.record.path.is_empty() {
+        let recording = recording::start(&options.record)?;
+        let session = server.session_mut();
+        session.record_to(Box::leak(recording));
+        let service = (ServiceName::ALL.iter()).find(|(_, name)| *name == options.service);
+        if let Some((name, _)) = service {
+            session.note(&format!("service {name}"));
+        }
+    }
+    Ok(())
+}
+
 /// Has signals passed on to it.
 fn reach(server: &AnyServer) -> Result<(), Failure> {
     let handle = server.stop_handle();
@@ -215,6 +232,10 @@ fn say_goodbye(began: Instant) {
     if !OUTPUT.flush(output_end) || OUTPUT.dropped() > 0 {
         let dropped = OUTPUT.dropped();
         log::warn!("standard output did not take everything: {dropped} lines dropped");
+    }
+    recording::flush(output_end);
+    if let Some(lost @ 1..) = recording::lost() {
+        log::warn!("--record: {lost} entries found no room and are missing");
     }
     LOG.flush(end);
 }

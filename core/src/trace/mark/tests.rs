@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::time::Instant;
+use crate::trace::Bytes;
 use alloc::format;
 use core::net::{Ipv4Addr, SocketAddr};
 
 const CONNECTION: Token = Token::from_bits(5 | 9 << 32);
 const LISTENER_0: Token = Token::from_bits(1 << 31 | 1 << 32);
 
-fn shown(entry: Entry) -> alloc::string::String {
-    format!("{}", Mark::of(&entry))
+fn shown(entry: &Entry<'_>) -> alloc::string::String {
+    format!("{}", Mark::of(entry))
 }
 
 #[test]
@@ -17,11 +18,12 @@ fn each_is_a_line() {
     let token = CONNECTION;
     let ready = |closing| {
         let directions = Directions::READ;
-        Entry::Event(Event::Ready {
+        let event = Event::Ready {
             token,
             directions,
             closing,
-        })
+        };
+        Entry::Event(event, Bytes::NONE)
     };
     let done = |op, outcome| Entry::done(token, op, outcome);
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
@@ -81,6 +83,7 @@ fn each_is_a_line() {
             calls(Call::SendTo {
                 token,
                 len: 9,
+                hash: 0,
                 taken: true,
             }),
             "#5 sent to: 9 bytes",
@@ -89,6 +92,7 @@ fn each_is_a_line() {
             calls(Call::SendTo {
                 token,
                 len: 9,
+                hash: 0,
                 taken: false,
             }),
             "#5 sent to: 9 bytes, no room",
@@ -117,7 +121,7 @@ fn each_is_a_line() {
             "listener 0 watch_for: -",
         ),
     ] {
-        assert_eq!(shown(entry), line);
+        assert_eq!(shown(&entry), line);
     }
     assert_eq!(
         format!("{}", Mark::served(5, 64, 70_000)),

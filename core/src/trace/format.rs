@@ -1,0 +1,74 @@
+//! Entries as bytes.
+//!
+//! A trace is [`MAGIC`] and then entries, one after the other, each in the format of
+//! [postcard](https://postcard.jamesmunns.com/wire-format): the number of the variant, then the fields in their order, without
+//! names. Numbers above 8 bits are variable-length (seven bits a byte, the lowest first), so neither the width nor the
+//! byte order of a machine can be seen; bytes and text have their length in front. The version is in the magic: it rises
+//! with each change of [`Entry`] or of what is in it.
+
+use super::entry::{Entry, Payload};
+use core::fmt;
+
+/// What every trace begins with, and the version of what follows.
+pub const MAGIC: &[u8; 16] = b"tidegate trace 1";
+
+/// Whatever takes the entries of a trace. It must not block.
+pub trait Sink {
+    /// Takes one.
+    fn take(&mut self, entry: &Entry<'_>);
+}
+
+/// Writes an entry to the front of `into`, with as much of its payload as is wanted; answers the bytes, `None` if there is
+/// no room for them.
+pub fn encode<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> Option<&'b [u8]> {
+    let encoded = postcard::to_slice(&entry.limited(payload), into);
+    encoded.ok().map(|bytes| &*bytes)
+}
+
+/// Reads the first entry of `bytes`; answers what follows it, too. `Ok(None)` at the end.
+///
+/// # Errors
+///
+/// [`DecodeError`].
+pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    match postcard::take_from_bytes(bytes) {
+        Ok(read) => Ok(Some(read)),
+        Err(postcard::Error::DeserializeUnexpectedEnd) => Err(DecodeError::Cut),
+        Err(_) => Err(DecodeError::Unknown),
+    }
+}
+
+/// What is no entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DecodeError {
+    /// The last entry is not there to its end: whoever wrote it was stopped.
+    Cut,
+    /// It is of another version, or no trace.
+    Unknown,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cut => "the last entry is cut off",
+            Self::Unknown => "no entry of this version",
+        })
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+impl<'a> Entry<'a> {
+    /// With no more of its payload than this.
+    #[must_use]
+    pub fn limited(&self, payload: Payload) -> Self {
+        let mut limited = self.clone();
+        if let Some(bytes) = limited.bytes_mut() {
+            *bytes = payload.of(*bytes);
+        }
+        limited
+    }
+}

@@ -1,0 +1,279 @@
+//! `--record`: everything that goes in and comes out, into a file that can be replayed. The loop puts entries into a ring
+//! and waits for nobody; a thread writes them. What finds no room is left out and counted, there and in the file.
+
+use super::Failure;
+use super::ring::Ring;
+use core::ops::ControlFlow;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, encode};
+
+/// Bytes that may wait: several times what a turn brings.
+pub(crate) const WAITING: usize = 1024 * 1024;
+
+/// Bytes of the longest entry: a whole receive window and what is said of it.
+const ENTRY: usize = 8192;
+
+/// Bytes written at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// What to record, and where to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Record {
+    pub(crate) path: String,
+    /// How much of what is received is kept.
+    pub(crate) payload: Payload,
+    /// Bytes of the file, and of the one before it together.
+    pub(crate) size: u64,
+}
+
+static QUEUE: Queue = Queue {
+    state: Mutex::new(State {
+        ring: Ring::new(),
+        lost: 0,
+        untold: 0,
+        stage: Stage::Off,
+    }),
+    filled: Condvar::new(),
+    emptied: Condvar::new(),
+};
+
+/// Entries on their way to the file, each behind its length.
+#[derive(Debug)]
+struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: Ring<WAITING>,
+    /// Entries that are not in the file.
+    lost: u64,
+    /// Those of them that the file does not tell of yet.
+    untold: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Nothing is recorded.
+    Off,
+    /// The writer waits.
+    Idle,
+    /// It writes, or was told to.
+    Busy,
+    /// It could not write, and has given up.
+    Broken,
+}
+
+/// Reads `whole`, `hash` or a number of bytes.
+pub(crate) fn payload(text: &str) -> Result<Payload, String> {
+    match (text, text.parse()) {
+        ("whole", _) => Ok(Payload::Whole),
+        ("hash", _) => Ok(Payload::Hash),
+        (_, Ok(n)) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Payload::First(n)),
+        _ => Err("must be whole, hash or a number of bytes".into()),
+    }
+}
+
+/// Begins; what is recorded is to be given to the answer.
+pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
+    let no = |error: io::Error| {
+        let path = &record.path;
+        Failure::System(format!("cannot record to {path}: {error}"))
+    };
+    let mut writer = Writer {
+        file: open(&record.path).map_err(no)?,
+        path: record.path.clone(),
+        size: record.size / 2,
+        written: 0,
+    };
+    QUEUE.lock().stage = Stage::Busy;
+    let builder = thread::Builder::new()
+        .name("trace".into())
+        .stack_size(256 * 1024);
+    let writing = move || {
+        if let ControlFlow::Break(error) = QUEUE.write_for_ever(&mut writer) {
+            log::warn!(
+                "--record {}: {error}; nothing more is recorded",
+                writer.path
+            );
+        }
+    };
+    builder.spawn(writing).map_err(no)?;
+    Ok(Box::new(Recording {
+        payload: record.payload,
+        entry: [0; LENGTH + ENTRY],
+    }))
+}
+
+/// How many entries are not in the file; `None`: nothing is recorded.
+pub(crate) fn lost() -> Option<u64> {
+    let state = QUEUE.lock();
+    (state.stage != Stage::Off).then_some(state.lost)
+}
+
+/// Waits until everything is written, at most until `until`.
+pub(crate) fn flush(until: Instant) {
+    let mut state = QUEUE.lock();
+    while state.stage == Stage::Busy {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        let waited = QUEUE.emptied.wait_timeout(state, left);
+        (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// The loop's end of it.
+pub(crate) struct Recording {
+    payload: Payload,
+    entry: [u8; LENGTH + ENTRY],
+}
+
+/// Bytes of a length.
+const LENGTH: usize = 4;
+
+impl Recording {
+    /// An entry behind its length.
+    fn frame(&mut self, entry: &Entry<'_>) -> &[u8] {
+        let (length, space) = self.entry.split_at_mut(LENGTH);
+        // There is room for the longest.
+        let n = encode(entry, self.payload, space).map_or(0, <[u8]>::len);
+        length.copy_from_slice(&u32::try_from(n).unwrap_or(0).to_ne_bytes());
+        &self.entry[..LENGTH + n]
+    }
+}
+
+impl Sink for Recording {
+    fn take(&mut self, entry: &Entry<'_>) {
+        let mut state = QUEUE.lock();
+        if state.untold > 0 {
+            let lost = Entry::Lost(state.untold);
+            if state.ring.offer(self.frame(&lost)) {
+                state.untold = 0;
+            }
+        }
+        if state.untold > 0 || state.stage == Stage::Broken || !state.ring.offer(self.frame(entry))
+        {
+            state.lost += 1;
+            state.untold += 1;
+        } else if state.stage == Stage::Idle {
+            state.stage = Stage::Busy;
+            drop(state);
+            QUEUE.filled.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    /// Until something cannot be written.
+    fn write_for_ever(&self, writer: &mut Writer) -> ControlFlow<io::Error> {
+        let mut chunk = Vec::with_capacity(AT_ONCE);
+        let mut state = self.lock();
+        loop {
+            while state.ring.is_empty() {
+                state.stage = Stage::Idle;
+                self.emptied.notify_all();
+                let waited = self.filled.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+            }
+            chunk.clear();
+            while chunk.len() + ENTRY <= AT_ONCE && state.take(&mut chunk) {}
+            drop(state);
+            let written = writer.write(&chunk);
+            state = self.lock();
+            if let Err(error) = written {
+                state.stage = Stage::Broken;
+                self.emptied.notify_all();
+                return ControlFlow::Break(error);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Adds the next entry to `chunk`, if there is one.
+    fn take(&mut self, chunk: &mut Vec<u8>) -> bool {
+        let mut length = [0; LENGTH];
+        if self.ring.is_empty() {
+            return false;
+        }
+        self.ring.read(&mut length);
+        let start = chunk.len();
+        chunk.resize(start + u32::from_ne_bytes(length) as usize, 0);
+        self.ring.read(&mut chunk[start..]);
+        true
+    }
+}
+
+/// The file that is written, of two.
+#[derive(Debug)]
+struct Writer {
+    path: String,
+    file: File,
+    /// Bytes after which the next one begins.
+    size: u64,
+    written: u64,
+}
+
+impl Writer {
+    /// Writes whole entries. A file that is full gets a `.1` behind its name, in the place of the one that had it.
+    fn write(&mut self, entries: &[u8]) -> io::Result<()> {
+        if self.written > 0 && self.written + entries.len() as u64 > self.size {
+            fs::rename(&self.path, format!("{}.1", self.path))?;
+            self.file = open(&self.path)?;
+            self.written = 0;
+        }
+        self.written += entries.len() as u64;
+        self.file.write_all(entries)
+    }
+}
+
+/// A new trace, for its owner's eyes alone: there is payload in it.
+fn open(path: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(MAGIC)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_read() {
+        assert_eq!(payload("whole"), Ok(Payload::Whole));
+        assert_eq!(payload("hash"), Ok(Payload::Hash));
+        assert_eq!(payload("16"), Ok(Payload::First(16)));
+        for bad in ["", "-1", "+1", "half", "99999999999"] {
+            assert!(
+                payload(bad).is_err_and(|why| why.contains("must be")),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_entry_fits() {
+        let window = vec![0xff; super::super::reserved::ServerMemory::WINDOWS.receive as usize];
+        let entry = Entry::Received {
+            transfer: Ok(u32::MAX),
+            bytes: tidegate_core::trace::Bytes::Whole(&window),
+        };
+        assert!(encode(&entry, Payload::Whole, &mut [0; ENTRY]).is_some());
+    }
+}

@@ -1,0 +1,34 @@
+//! Traces of the program ([`tidegate_core::trace`]): read, replayed, told in words, drawn.
+//!
+//! A replay gives what went in to a session of the same configuration and handler. That session is recorded, too, and each
+//! of its entries must be the next one of the trace: the first that is not ends the replay, and both are shown.
+
+mod command;
+mod script;
+mod session;
+mod tape;
+
+pub use command::main;
+pub use session::{Replayed, replay};
+pub use tape::{Divergence, Tape};
+
+/// The program's own services, and what they print to.
+#[path = "../../../linux/src/program/services.rs"]
+#[expect(dead_code, reason = "the program's file: not all of it is used here")]
+mod services;
+
+/// In the place of the program's standard output: what a service prints is no part of a trace.
+mod lines {
+    use core::fmt;
+
+    /// Takes lines, and forgets them.
+    #[derive(Debug)]
+    pub(super) struct Sink;
+
+    pub(super) static OUTPUT: Sink = Sink;
+
+    impl Sink {
+        #[expect(clippy::unused_self, reason = "as the program's")]
+        pub(super) fn line(&self, _: fmt::Arguments<'_>) {}
+    }
+}

@@ -1,0 +1,230 @@
+//! [`replay`]: the driver of a replay.
+
+use super::script::{Player, call_all};
+use super::services::{Service, ServiceName};
+use super::tape::{Divergence, Reel, Tape};
+use tidegate_core::trace::{Bytes, Call, Entry};
+use tidegate_core::{
+    Event, Instant, Memory, Op, Outcome, Session, Span, Token, Transfer, Transfers, Windows,
+};
+
+/// What came of a replay.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// How many entries were the same.
+    pub entries: usize,
+    /// The first that was not.
+    pub diverged: Option<Divergence>,
+    /// Why it ended before the trace does, if it did not differ.
+    pub stopped: Option<String>,
+    /// Whose handler was called: the program's service; `None`: the calls were those of the trace.
+    pub service: Option<&'static str>,
+}
+
+/// Replays a trace in this memory, up to the entry `until`, if there is one. `scripted`: the calls of the handler are
+/// taken from the trace even if the handler is known.
+///
+/// # Errors
+///
+/// Why it cannot be replayed here, and what is needed.
+pub fn replay<const N: usize, const RX: usize, const TX: usize>(
+    tape: &Tape,
+    memory: &mut Memory<N, RX, TX, u32>,
+    until: Option<usize>,
+    scripted: bool,
+) -> Result<Replayed, String> {
+    let Some(Entry::Start { config, windows }) = tape.entries().first() else {
+        return Err(
+            "its beginning is missing: only what is recorded from the start can be replayed".into(),
+        );
+    };
+    let own = Memory::<N, RX, TX, u32>::WINDOWS;
+    if *windows != own {
+        let Windows { receive, send } = *windows;
+        return Err(format!(
+            "it has windows of {receive} and {send} bytes, this memory of {RX} and {TX}"
+        ));
+    }
+    let name = tape.notes("service").next();
+    let known = ServiceName::ALL
+        .iter()
+        .find(|(known, _)| Some(*known) == name);
+    let known = known.filter(|_| !scripted && tape.is_whole());
+    let reel = Reel::new(tape);
+    let service = known.map(|(_, name)| {
+        let beside: Vec<u32> = tape.notes("beside").flat_map(str::parse).collect();
+        let mut service = Service::new(*name);
+        beside
+            .iter()
+            .for_each(|listener| service.leave_out(*listener));
+        (service, beside)
+    });
+    let player = Player {
+        reel: reel.clone(),
+        service,
+    };
+    let session = Session::new(memory, config, player);
+    let mut session = session.map_err(|error| format!("its configuration: {error}"))?;
+    session.record_to(Box::leak(Box::new(reel.clone())));
+    let mut driver = Driver {
+        session,
+        reel: reel.clone(),
+        now: Instant::ZERO,
+    };
+    let mut stopped = None;
+    while let Some(entry) = reel.next() {
+        if until.is_some_and(|until| reel.at() >= until) {
+            break;
+        }
+        let at = reel.at();
+        if let Err(why) = driver.step(entry) {
+            stopped = Some(why);
+            break;
+        }
+        if reel.at() == at && reel.diverged().is_none() {
+            reel.diverge("nothing".into());
+        }
+    }
+    Ok(Replayed {
+        entries: reel.at(),
+        diverged: reel.diverged(),
+        stopped,
+        service: known.map(|(name, _)| *name),
+    })
+}
+
+struct Driver<'m> {
+    session: Session<'m, Player>,
+    reel: Reel,
+    /// The time that is to be told next.
+    now: Instant,
+}
+
+impl Driver<'_> {
+    /// Does what led to this entry; what it leads to is compared on the way.
+    fn step(&mut self, entry: Entry<'static>) -> Result<(), String> {
+        match entry {
+            Entry::Note(_) => self.reel.skip(),
+            Entry::Time(passed) => self.time(passed),
+            Entry::Event(event, bytes) => {
+                self.deliver(event, bytes);
+                self.session.handle_event(self.now, event);
+            }
+            Entry::Report {
+                token,
+                directions,
+                closing,
+            } => {
+                let mut transfers = Recorded(self.reel.clone());
+                (self.session).handle_ready(self.now, token, directions, closing, &mut transfers);
+            }
+            Entry::Turn => self.session.handle_timeout(self.now),
+            Entry::Output(_) => {
+                let _ = self.session.poll_output();
+            }
+            Entry::Listen { per_source, .. } => {
+                let _ = self.session.listen(per_source);
+            }
+            Entry::Reserve { listener, slots } => self.session.reserve_slots(listener, slots),
+            Entry::Watch { directions, .. } => {
+                let _ = self.session.watch(directions);
+            }
+            Entry::Stop(by) => self.session.stop(by),
+            Entry::Call(call) => self.call(call),
+            Entry::Lost(n) => return Err(format!("{n} entries are missing here")),
+            Entry::Start { .. }
+            | Entry::Received { .. }
+            | Entry::Sent(_)
+            | Entry::Told(_)
+            | Entry::Alarm(_)
+            | Entry::Again
+            | Entry::Returned(_)
+            | Entry::Visited { .. } => self.reel.diverge("nothing".into()),
+        }
+        Ok(())
+    }
+
+    /// The clock goes on with what comes next: the first call that is told the time tells this entry.
+    fn time(&mut self, passed: u64) {
+        self.now = self.now.plus_nanos(passed);
+        let _ = self.session.connections(self.now);
+    }
+
+    /// Puts what was received where the machine will look for it.
+    fn deliver(&mut self, event: Event, bytes: Bytes<'_>) {
+        let Event::Done {
+            token,
+            op: Op::Recv,
+            outcome,
+        } = event
+        else {
+            return;
+        };
+        let (Outcome::Complete(n) | Outcome::Drained(n)) = outcome else {
+            return;
+        };
+        if let Some(Span { at, .. }) = self.session.machine().receiving(token) {
+            let into = self.session.receive_into(token, Span { at, len: n });
+            fill(into, bytes);
+        }
+    }
+
+    /// A call between turns.
+    fn call(&mut self, call: Call) {
+        if let Call::Connect { to, .. } = call {
+            let _ = self.session.connect(to);
+        } else if let Call::Lend(token) = call {
+            let visited = self
+                .session
+                .lend(token, |player, conn, _| player.play(conn));
+            if visited.is_none() {
+                self.reel.diverge(format!("{token:?} cannot be lent"));
+            }
+        } else {
+            let now = self.now;
+            let all = &mut self.session.connections(now);
+            self.reel.make_calls(|| call_all(&self.reel, all, call));
+        }
+    }
+}
+
+/// What is there of some bytes; the rest is zeros.
+fn fill(into: &mut [u8], bytes: Bytes<'_>) {
+    let (Bytes::Whole(known) | Bytes::Cut(known, _)) = bytes else {
+        return into.fill(0);
+    };
+    let n = known.len().min(into.len());
+    let (first, rest) = into.split_at_mut(n);
+    first.copy_from_slice(&known[..n]);
+    rest.fill(0);
+}
+
+/// Transfers that come to what they came to then.
+struct Recorded(Reel);
+
+impl Transfers for Recorded {
+    fn receive(&mut self, _: Token, into: &mut [u8]) -> Transfer {
+        match self.0.next() {
+            Some(Entry::Received { transfer, bytes }) => {
+                let n = transfer.unwrap_or(0) as usize;
+                fill(into.get_mut(..n).unwrap_or_default(), bytes);
+                transfer
+            }
+            _ => self.nothing("a receive on the spot"),
+        }
+    }
+
+    fn send(&mut self, _: Token, _: &[u8]) -> Transfer {
+        match self.0.next() {
+            Some(Entry::Sent(transfer)) => transfer,
+            _ => self.nothing("a send on the spot"),
+        }
+    }
+}
+
+impl Recorded {
+    fn nothing(&self, what: &str) -> Transfer {
+        self.0.diverge(what.into());
+        Err(None)
+    }
+}

@@ -1,0 +1,234 @@
+//! [`Tape`]: the entries of a trace, and how far a replay has come.
+
+use alloc::sync::Arc;
+use core::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tidegate_core::trace::{Bytes, Call, Entry, MAGIC, Sink, decode};
+
+/// The entries of a trace.
+#[derive(Clone, Debug)]
+pub struct Tape {
+    entries: Vec<Entry<'static>>,
+    /// Why it ends where it does, if it does not end as it should.
+    pub flaw: Option<String>,
+}
+
+impl Tape {
+    /// Reads a trace, for the rest of the run of this program. Several files are given as one after the other.
+    ///
+    /// # Errors
+    ///
+    /// It is no trace of this version, and what it is instead.
+    pub fn read(files: &[Vec<u8>]) -> Result<Self, String> {
+        let mut tape = Self {
+            entries: Vec::new(),
+            flaw: None,
+        };
+        for file in files {
+            let file: &'static [u8] = file.clone().leak();
+            let Some(mut rest) = file.strip_prefix(MAGIC) else {
+                let begins = tidegate_core::Escaped(&file[..file.len().min(MAGIC.len())]);
+                let magic = tidegate_core::Escaped(MAGIC);
+                return Err(format!(
+                    "begins with \"{begins}\", a trace of this version with \"{magic}\""
+                ));
+            };
+            loop {
+                match decode(rest) {
+                    Ok(Some((entry, more))) => {
+                        tape.entries.push(entry);
+                        rest = more;
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        let at = file.len() - rest.len();
+                        tape.flaw = Some(format!("byte {at}: {error}"));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(tape)
+    }
+
+    /// A tape of these entries.
+    #[must_use]
+    pub const fn of(entries: Vec<Entry<'static>>) -> Self {
+        let flaw = None;
+        Self { entries, flaw }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry<'static>] {
+        &self.entries
+    }
+
+    /// Whether all that was received is in it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let mut all = self.entries.iter().filter_map(Entry::bytes);
+        all.all(|bytes| matches!(bytes, Bytes::Whole(_)))
+    }
+
+    /// What its notes say after this word.
+    pub fn notes<'t>(&'t self, word: &'t str) -> impl Iterator<Item = &'static str> + 't {
+        self.entries.iter().filter_map(move |entry| {
+            let Entry::Note(note) = entry else {
+                return None;
+            };
+            note.strip_prefix(word)?.strip_prefix(' ')
+        })
+    }
+}
+
+/// Where a replay was another.
+#[derive(Clone, Debug)]
+pub struct Divergence {
+    /// The number of the entry, from 0.
+    pub at: usize,
+    /// What is in the trace.
+    pub recorded: Option<Entry<'static>>,
+    /// What came now.
+    pub replayed: String,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            at,
+            recorded,
+            replayed,
+        } = self;
+        write!(f, "entry {at} differs\n  recorded: ")?;
+        match recorded {
+            Some(entry) => write!(f, "{entry:?}")?,
+            None => f.write_str("nothing more")?,
+        }
+        write!(f, "\n  replayed: {replayed}")
+    }
+}
+
+/// How far a replay has come: shared by who drives it, the handler and who compares.
+#[derive(Clone, Debug)]
+pub(super) struct Reel(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    tape: Vec<Entry<'static>>,
+    at: usize,
+    diverged: Option<Divergence>,
+    /// Calls are made in the place of a handler, without the bytes that it sent: those are not compared.
+    making_calls: bool,
+}
+
+impl Reel {
+    pub(super) fn new(tape: &Tape) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            tape: tape.entries.clone(),
+            at: 0,
+            diverged: None,
+            making_calls: false,
+        })))
+    }
+
+    /// The next entry, which has not come yet; `None` at the end, and after a divergence.
+    pub(super) fn next(&self) -> Option<Entry<'static>> {
+        let state = self.lock();
+        match state.diverged {
+            None => state.tape.get(state.at).cloned(),
+            Some(_) => None,
+        }
+    }
+
+    /// Takes an entry that nothing comes of.
+    pub(super) fn skip(&self) {
+        self.lock().at += 1;
+    }
+
+    /// Makes calls of the trace.
+    pub(super) fn make_calls(&self, calls: impl FnOnce()) {
+        self.lock().making_calls = true;
+        calls();
+        self.lock().making_calls = false;
+    }
+
+    /// The number of the next.
+    pub(super) fn at(&self) -> usize {
+        self.lock().at
+    }
+
+    pub(super) fn diverged(&self) -> Option<Divergence> {
+        self.lock().diverged.clone()
+    }
+
+    /// The next entry should not be what it is.
+    pub(super) fn diverge(&self, replayed: String) {
+        let mut state = self.lock();
+        state.diverge(replayed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn diverge(&mut self, replayed: String) {
+        let (at, recorded) = (self.at, self.tape.get(self.at).cloned());
+        self.diverged.get_or_insert(Divergence {
+            at,
+            recorded,
+            replayed,
+        });
+    }
+
+    /// Notes are made by hand, and not made again.
+    fn skip_notes(&mut self) {
+        while let Some(Entry::Note(_)) = self.tape.get(self.at) {
+            self.at += 1;
+        }
+    }
+}
+
+/// What comes now is compared with what came then.
+impl Sink for Reel {
+    fn take(&mut self, entry: &Entry<'_>) {
+        let mut state = self.lock();
+        if state.diverged.is_some() {
+            return;
+        }
+        state.skip_notes();
+        let same = state.tape.get(state.at).is_some_and(|recorded| {
+            let alike = without_payload(recorded) == without_payload(entry);
+            alike && (state.making_calls || is_same(recorded, entry))
+        });
+        if same {
+            state.at += 1;
+        } else {
+            state.diverge(format!("{entry:?}"));
+        }
+    }
+}
+
+/// Whether what there is of payload on both sides is the same.
+fn is_same(recorded: &Entry<'_>, entry: &Entry<'_>) -> bool {
+    match recorded.bytes() {
+        Some(Bytes::Cut(..) | Bytes::Hashed(..)) => true,
+        Some(Bytes::Whole(_)) | None => recorded == entry,
+    }
+}
+
+/// The same without bytes and what was made of them; how many there were stands elsewhere in it.
+fn without_payload<'e>(entry: &Entry<'e>) -> Entry<'e> {
+    let mut entry = entry.clone();
+    if let Some(bytes) = entry.bytes_mut() {
+        *bytes = Bytes::NONE;
+    } else if let Entry::Call(
+        Call::Send { hash, .. } | Call::SendTo { hash, .. } | Call::Commit { hash, .. },
+    ) = &mut entry
+    {
+        *hash = 0;
+    }
+    entry
+}
