@@ -40,8 +40,10 @@
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |
 //! | `order` | who was ready first is served first; newcomers come in a few at a time |
 //! | `output` | whoever reads the output slowly, or not at all, stops nobody |
+//! | `picture` | a trace is drawn, for Perfetto and for any browser |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
 //! | `privileges` | with `--user`, privileges are gone before anybody is served, in every thread, for good |
+//! | `record` | what is recorded stays within its bounds and holds nobody up; what is missing is counted |
 //! | `recorder` | the program tells what went in last, when it is asked |
 //! | `relay` | the example passes bytes and ends on both ways, and whoever is slow holds nobody else up |
 //! | `replay` | what the program recorded happens again, bit for bit, or the first difference is shown |

@@ -160,6 +160,13 @@ impl Dispatcher<'_> {
         slot.wanted(self.m.windows, admits)
     }
 
+    /// The three sets of a source: ready, in flight, armed.
+    #[must_use]
+    pub fn sets(&self, token: Token) -> [Directions; 3] {
+        let slot = self.slots.at(token.slot());
+        [slot.ready, slot.in_flight, slot.armed]
+    }
+
     /// The state of a source, alive or not, as its place among [`STATES`].
     #[must_use]
     pub fn state(&self, token: Token) -> usize {

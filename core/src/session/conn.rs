@@ -266,10 +266,7 @@ impl Conn<'_> {
     ///
     /// [`ConnectError`]: then nothing is told.
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
-        let wanted = self.all.machine.connect(to, Some(self.token));
-        let token = wanted.ok();
-        self.record(Call::Connect { token, to });
-        wanted
+        self.all.connect_for(Some(self.token), to)
     }
 
     /// Lends another live connection in the midst of this visit, opened or not; `None` if the token names none, or this

@@ -118,7 +118,7 @@ impl Connections<'_> {
     ///
     /// [`ConnectError`]: then nothing is told.
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
-        self.machine.connect(to, None)
+        self.connect_for(None, to)
     }
 
     /// The time of this turn.
@@ -202,6 +202,18 @@ impl Connections<'_> {
 impl Connections<'_> {
     pub(super) fn record(&mut self, call: Call) {
         self.machine.record(&Entry::Call(call));
+    }
+
+    /// Connects on behalf of a connection, or of nobody.
+    pub(super) fn connect_for(
+        &mut self,
+        origin: Option<Token>,
+        to: Destination,
+    ) -> Result<Token, ConnectError> {
+        let wanted = self.machine.connect(to, origin);
+        let token = wanted.ok();
+        self.record(Call::Connect { token, origin, to });
+        wanted
     }
 
     /// For the flight recorder alone.

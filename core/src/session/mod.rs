@@ -119,6 +119,7 @@ impl<'m, H: Handler> Session<'m, H> {
 
     /// Has a listener and its connections served before others; see [`Dispatcher::set_priority`].
     pub fn set_priority(&mut self, listener: Token, priority: bool) {
+        (self.machine).record(&Entry::Priority { listener, priority });
         self.machine.set_priority(listener, priority);
     }
 
@@ -209,11 +210,7 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// [`ConnectError`].
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
-        let wanted = self.machine.connect(to, None);
-        let token = wanted.ok();
-        self.machine
-            .record(&Entry::Call(Call::Connect { token, to }));
-        wanted
+        self.handler_and_connections().1.connect(to)
     }
 }
 

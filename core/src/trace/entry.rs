@@ -65,6 +65,13 @@ pub enum Entry<'a> {
         /// How many.
         slots: u32,
     },
+    /// In: a listener was given priority over others, or is like them again.
+    Priority {
+        /// The listener.
+        listener: Token,
+        /// Whether it goes first.
+        priority: bool,
+    },
     /// In: a descriptor was added, to be watched.
     Watch {
         /// Its name; `None`: there was no place for it.
@@ -229,9 +236,12 @@ pub enum Call {
     SetTimer { token: Token, after: u64 },
     /// [`Conn::cancel_timer`](crate::Conn::cancel_timer).
     CancelTimer(Token),
-    /// [`Conn::connect`](crate::Conn::connect); `None`: it was refused.
+    /// [`Conn::connect`](crate::Conn::connect), for that connection; without one
+    /// [`Connections::connect`](crate::Connections::connect) or [`Session::connect`](crate::Session::connect). No token: it
+    /// was refused.
     Connect {
         token: Option<Token>,
+        origin: Option<Token>,
         to: Destination,
     },
     /// [`Conn::lend`](crate::Conn::lend): what follows is done with this one, until it is given back. Between turns

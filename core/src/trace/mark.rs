@@ -56,10 +56,11 @@ enum Kind {
     CancelFreeTimer,
     WatchFor,
     Unwatch,
+    Priority,
 }
 
 impl Kind {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::Time,
         Self::Ready,
         Self::Served,
@@ -89,6 +90,7 @@ impl Kind {
         Self::CancelFreeTimer,
         Self::WatchFor,
         Self::Unwatch,
+        Self::Priority,
     ];
 }
 
@@ -128,6 +130,9 @@ impl Mark {
                 Self::at(Kind::Listen, token, per_source.unwrap_or(u32::MAX))
             }
             Entry::Reserve { listener, slots } => Self::at(Kind::Reserve, Some(listener), slots),
+            Entry::Priority { listener, priority } => {
+                Self::at(Kind::Priority, Some(listener), u32::from(priority))
+            }
             Entry::Watch { token, directions } => Self::at(Kind::Watch, token, directions.bits()),
             Entry::Stop(_) => Self::at(Kind::Stop, None, 0),
             Entry::Alarm(Alarm::Connection(token)) => Self::at(Kind::Timer, Some(token), 0),
@@ -370,6 +375,8 @@ impl fmt::Display for Mark {
             Kind::CancelFreeTimer => write!(f, "timer {value} cancelled"),
             Kind::WatchFor => write!(f, "{at} watch_for: {set:?}"),
             Kind::Unwatch => write!(f, "{at} unwatch"),
+            Kind::Priority if value == 0 => write!(f, "{at} without priority"),
+            Kind::Priority => write!(f, "{at} with priority"),
         }
     }
 }

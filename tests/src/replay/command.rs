@@ -1,14 +1,15 @@
 //! The program `replay`: its arguments and what it says.
 
-use super::{Replayed, Tape, replay};
+use super::{Explainer, Picture, Replayed, Tape, replay_seen, to_corpus, to_test};
 use lexopt::{Arg, Parser, ValueExt};
 use static_cell::ConstStaticCell;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tidegate_core::Memory;
 use tidegate_core::trace::Entry;
+use tidegate_core::{Dispatcher, Memory};
 
 /// As the program has them.
 static SMALL: ConstStaticCell<Memory<1024, 4096, 16384, u32>> = ConstStaticCell::new(Memory::new());
@@ -21,7 +22,12 @@ Has happen again what `tidegate --record FILE` recorded, and compares: every act
 After a rotation give both files, the older first: FILE.1 FILE. Without the beginning, nothing can be replayed.
 
   --until N     stop before entry N
+  --explain     tell each step in words: what came in, which sets changed, what was asked and why
   --calls       take the handler's calls from the trace, as is done where payload was cut or hashed
+  --to-test     print a test in which peers do on the simulated kernel what they did, shrunk if it breaks a law there
+  --to-corpus OUT  write an input for the fuzz target sim there, in which they do much of it
+  --chrome OUT  write a picture of it for chrome://tracing or ui.perfetto.dev there, as JSON
+  --page OUT    write a page with the same picture there, for any browser
   --help        print this, and end
 
 Exit code: 0 the same, 1 a difference, 2 not replayed.
@@ -33,6 +39,11 @@ struct Options {
     files: Vec<PathBuf>,
     until: Option<usize>,
     calls: bool,
+    explain: bool,
+    to_test: bool,
+    to_corpus: Option<PathBuf>,
+    chrome: Option<PathBuf>,
+    page: Option<PathBuf>,
 }
 
 /// Runs the program; answers its exit code.
@@ -54,14 +65,21 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Options
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => {
-                print!("{HELP}");
+                say(HELP);
                 return Ok(None);
             }
             Arg::Long("until") => {
                 let value = parser.value().and_then(|value| value.parse());
                 options.until = Some(value.map_err(wrong)?);
             }
+            Arg::Long("to-test") => options.to_test = true,
+            Arg::Long("to-corpus") => {
+                options.to_corpus = Some(parser.value().map_err(wrong)?.into());
+            }
+            Arg::Long("chrome") => options.chrome = Some(parser.value().map_err(wrong)?.into()),
+            Arg::Long("page") => options.page = Some(parser.value().map_err(wrong)?.into()),
             Arg::Long("calls") => options.calls = true,
+            Arg::Long("explain") => options.explain = true,
             Arg::Value(file) => options.files.push(file.into()),
             Arg::Long(_) | Arg::Short(_) => return Err(wrong(argument.unexpected())),
         }
@@ -80,24 +98,62 @@ fn read(options: &Options) -> Result<Tape, String> {
     Tape::read(&files?)
 }
 
+/// Makes something else of a trace than a replay, if that is asked for; answers whether it is.
+fn made_of_it(tape: &Tape, options: &Options) -> Result<bool, String> {
+    let picture = || Picture::of(tape);
+    write(options.chrome.as_ref(), || picture().chrome().into_bytes())?;
+    write(options.page.as_ref(), || picture().page().into_bytes())?;
+    write(options.to_corpus.as_ref(), || to_corpus(tape))?;
+    if options.to_test {
+        let (test, shrunk) = to_test(tape);
+        say(&test);
+        if !shrunk {
+            eprintln!("replay: on the simulated kernel it breaks no law, so nothing was left out");
+        }
+    }
+    let written = [&options.chrome, &options.page, &options.to_corpus];
+    Ok(options.to_test || written.into_iter().any(Option::is_some))
+}
+
+fn write(to: Option<&PathBuf>, bytes: impl FnOnce() -> Vec<u8>) -> Result<(), String> {
+    let Some(path) = to else {
+        return Ok(());
+    };
+    fs::write(path, bytes()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
 /// Answers whether it was the same.
 fn run(options: &Options) -> Result<bool, String> {
     let tape = read(options)?;
     if let Some(flaw) = &tape.flaw {
         eprintln!("replay: the trace ends early: {flaw}");
     }
-    let connections = match tape.entries().first() {
-        Some(Entry::Start { config, .. }) => config.connections,
+    if made_of_it(&tape, options)? {
+        return Ok(true);
+    }
+    let connections = match tape.entries() {
+        [Entry::Start { config, .. }, ..] => config.connections,
         _ => None,
     };
     let (until, calls) = (options.until, options.calls);
+    let mut explainer = Explainer::default();
+    let mut see = |entries: &[Entry<'static>], machine: &Dispatcher<'_>| {
+        if options.explain {
+            say(&explainer.step(entries, machine));
+        }
+    };
     let replayed = if connections.is_some_and(|connections| connections <= 1024) {
-        replay(&tape, SMALL.take(), until, calls)
+        replay_seen(&tape, SMALL.take(), until, calls, &mut see)
     } else {
-        replay(&tape, LARGE.take(), until, calls)
+        replay_seen(&tape, LARGE.take(), until, calls, &mut see)
     }?;
     tell(&replayed, &tape);
     Ok(replayed.diverged.is_none())
+}
+
+/// If nobody reads it, there is nobody to tell.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn tell(replayed: &Replayed, tape: &Tape) {
@@ -112,11 +168,11 @@ fn tell(replayed: &Replayed, tape: &Tape) {
         None => "by the calls in the trace".into(),
     };
     let all = tape.entries().len();
-    println!("{entries} of {all} entries the same, {by}");
+    say(&format!("{entries} of {all} entries the same, {by}\n"));
     if let Some(diverged) = diverged {
-        println!("{diverged}");
+        say(&format!("{diverged}\n"));
     }
     if let Some(stopped) = stopped {
-        println!("stopped: {stopped}");
+        say(&format!("stopped: {stopped}\n"));
     }
 }

@@ -4,13 +4,19 @@
 //! of its entries must be the next one of the trace: the first that is not ends the replay, and both are shown.
 
 mod command;
+mod picture;
+mod scene;
 mod script;
 mod session;
 mod tape;
+mod words;
 
 pub use command::main;
-pub use session::{Replayed, replay};
+pub use picture::{Picture, Row, Slice};
+pub use scene::{to_corpus, to_test};
+pub use session::{Replayed, replay, replay_seen};
 pub use tape::{Divergence, Tape};
+pub use words::{Explainer, about, name, words};
 
 /// The program's own services, and what they print to.
 #[path = "../../../linux/src/program/services.rs"]

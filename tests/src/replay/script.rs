@@ -65,7 +65,11 @@ impl Player {
             Call::Abort(_) => conn.abort(),
             Call::Pause(_) => conn.pause(),
             Call::Resume(_) => conn.resume(),
-            Call::Connect { to, .. } => {
+            Call::Connect {
+                to,
+                origin: Some(_),
+                ..
+            } => {
                 let _ = conn.connect(to);
             }
             Call::Lend(token) => {
@@ -84,7 +88,8 @@ impl Player {
             | Call::SetInterval { .. }
             | Call::CancelFreeTimer(_)
             | Call::WatchFor { .. }
-            | Call::Unwatch(_) => call_all(&self.reel, conn.all(), call),
+            | Call::Unwatch(_)
+            | Call::Connect { origin: None, .. } => call_all(&self.reel, conn.all(), call),
         }
     }
 
@@ -114,6 +119,11 @@ pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
         Call::SendTo { token, len, .. } => {
             let _ = all.send_to(token, &nothing(len));
         }
+        Call::Connect {
+            to, origin: None, ..
+        } => {
+            let _ = all.connect(to);
+        }
         Call::FinishOf(token) => all.finish(token),
         Call::AbortOf(token) => all.abort(token),
         Call::SetTimer { token, after } => all.set_timer_of(token, Duration::from_nanos(after)),
@@ -139,7 +149,9 @@ pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
         | Call::Abort(_)
         | Call::Pause(_)
         | Call::Resume(_)
-        | Call::Connect { .. }
+        | Call::Connect {
+            origin: Some(_), ..
+        }
         | Call::Lend(_)
         | Call::GiveBack { .. } => reel.diverge(format!("no visit for {call:?}")),
     }

@@ -5,7 +5,8 @@ use super::services::{Service, ServiceName};
 use super::tape::{Divergence, Reel, Tape};
 use tidegate_core::trace::{Bytes, Call, Entry};
 use tidegate_core::{
-    Event, Instant, Memory, Op, Outcome, Session, Span, Token, Transfer, Transfers, Windows,
+    Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Token, Transfer, Transfers,
+    Windows,
 };
 
 /// What came of a replay.
@@ -32,6 +33,21 @@ pub fn replay<const N: usize, const RX: usize, const TX: usize>(
     memory: &mut Memory<N, RX, TX, u32>,
     until: Option<usize>,
     scripted: bool,
+) -> Result<Replayed, String> {
+    replay_seen(tape, memory, until, scripted, &mut |_, _| {})
+}
+
+/// The same; after each step `see` is told which entries it had, and shown the machine.
+///
+/// # Errors
+///
+/// As those of [`replay`].
+pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
+    tape: &Tape,
+    memory: &mut Memory<N, RX, TX, u32>,
+    until: Option<usize>,
+    scripted: bool,
+    see: &mut dyn FnMut(&[Entry<'static>], &Dispatcher<'_>),
 ) -> Result<Replayed, String> {
     let Some(Entry::Start { config, windows }) = tape.entries().first() else {
         return Err(
@@ -71,6 +87,7 @@ pub fn replay<const N: usize, const RX: usize, const TX: usize>(
         reel: reel.clone(),
         now: Instant::ZERO,
     };
+    see(&tape.entries()[..reel.at()], driver.session.machine());
     let mut stopped = None;
     while let Some(entry) = reel.next() {
         if until.is_some_and(|until| reel.at() >= until) {
@@ -84,6 +101,7 @@ pub fn replay<const N: usize, const RX: usize, const TX: usize>(
         if reel.at() == at && reel.diverged().is_none() {
             reel.diverge("nothing".into());
         }
+        see(&tape.entries()[at..reel.at()], driver.session.machine());
     }
     Ok(Replayed {
         entries: reel.at(),
@@ -124,6 +142,9 @@ impl Driver<'_> {
             }
             Entry::Listen { per_source, .. } => {
                 let _ = self.session.listen(per_source);
+            }
+            Entry::Priority { listener, priority } => {
+                self.session.set_priority(listener, priority);
             }
             Entry::Reserve { listener, slots } => self.session.reserve_slots(listener, slots),
             Entry::Watch { directions, .. } => {
@@ -171,9 +192,7 @@ impl Driver<'_> {
 
     /// A call between turns.
     fn call(&mut self, call: Call) {
-        if let Call::Connect { to, .. } = call {
-            let _ = self.session.connect(to);
-        } else if let Call::Lend(token) = call {
+        if let Call::Lend(token) = call {
             let visited = self
                 .session
                 .lend(token, |player, conn, _| player.play(conn));
