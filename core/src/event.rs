@@ -168,6 +168,7 @@ impl fmt::Display for Fault {
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Peer {
     /// A TCP peer, by its address and port. The flow label of an IPv6 address is not kept.
     Inet(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] SocketAddr),

@@ -8,6 +8,7 @@ use crate::config::LISTENERS;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Op, Outcome, Peer};
 use crate::token::Token;
+use crate::trace::{Call, Entry, hash};
 use core::fmt;
 use heapless::Vec;
 
@@ -156,7 +157,7 @@ impl Lot<[u8]> {
         self.parts.iter().find(|part| part.owner == owner)
     }
 
-    fn window(&self, owner: Token, len: u32) -> &[u8] {
+    pub(super) fn window(&self, owner: Token, len: u32) -> &[u8] {
         let range = self.of(owner).map(|part| part.range(len));
         range.and_then(|range| self.bytes.get(range)).unwrap_or(&[])
     }
@@ -191,6 +192,17 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// [`NoDatagrams`].
     pub fn add_datagrams(&mut self, receive: u32, send: u32) -> Result<Token, NoDatagrams> {
+        let added = self.find_place(receive, send);
+        let token = added.ok();
+        self.machine.record(&Entry::Datagrams {
+            token,
+            receive,
+            send,
+        });
+        added
+    }
+
+    fn find_place(&mut self, receive: u32, send: u32) -> Result<Token, NoDatagrams> {
         let (Some(arrivals), Some(departures)) = (&mut self.arrivals, &mut self.departures) else {
             return Err(NoDatagrams::Memory);
         };
@@ -236,8 +248,12 @@ impl<'m, H: Handler> Session<'m, H> {
                 let len = len as usize;
                 let datagram = Datagram { data, len, from };
                 self.handler.datagram(&mut all, token, datagram);
+                all.machine.tell(|| Entry::Returned(0));
             }
-            Outcome::Failed(fault) => self.handler.datagram_failed(&mut all, token, fault),
+            Outcome::Failed(fault) => {
+                self.handler.datagram_failed(&mut all, token, fault);
+                all.machine.tell(|| Entry::Returned(0));
+            }
             Outcome::Datagram { .. }
             | Outcome::Complete(_)
             | Outcome::Drained(_)
@@ -245,7 +261,10 @@ impl<'m, H: Handler> Session<'m, H> {
         }
         // Told of the failure, the application may have sent the next: then it waits for that.
         match all.machine.has_datagram_room(token) {
-            Some(true) if waited => self.handler.datagram_room(&mut all, token),
+            Some(true) if waited => {
+                self.handler.datagram_room(&mut all, token);
+                all.machine.tell(|| Entry::Returned(0));
+            }
             Some(false) if waited => all.machine.want_datagram_room(token),
             Some(_) | None => {}
         }
@@ -269,6 +288,19 @@ impl Connections<'_> {
         to: Peer,
         bytes: &[u8],
     ) -> Result<(), SendError> {
+        let sent = self.queue_datagram(socket, to, bytes);
+        let told = self.machine.is_told();
+        self.record(Call::SendDatagram {
+            token: socket,
+            to,
+            len: width(bytes.len()),
+            hash: if told { hash(bytes) } else { 0 },
+            taken: sent.is_ok(),
+        });
+        sent
+    }
+
+    fn queue_datagram(&mut self, socket: Token, to: Peer, bytes: &[u8]) -> Result<(), SendError> {
         let room = self.machine.has_datagram_room(socket);
         let (Some(room), Some(departures)) = (room, &mut self.departures) else {
             return Err(SendError::Closed);
@@ -293,6 +325,7 @@ impl Connections<'_> {
 
     /// Closes a socket of datagrams: nothing more is told of it, and what waits to be sent is dropped.
     pub fn close_datagrams(&mut self, socket: Token) {
+        self.record(Call::CloseDatagrams(socket));
         self.machine.close_datagrams(socket);
     }
 }

@@ -220,20 +220,11 @@ impl<H: Handler> Session<'_, H> {
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
-        let arrived = match event {
-            Event::Done {
-                token,
-                op: Op::Recv,
-                outcome: Outcome::Complete(n) | Outcome::Drained(n),
-            } if self.machine.is_told() => {
-                let span = self.machine.receiving(token);
-                span.map_or(&[][..], |Span { at, .. }| {
-                    self.received.get(token.slot(), Span { at, len: n })
-                })
-            }
-            Event::Done { .. } | Event::Ready { .. } => &[],
-        };
-        self.machine.record_event(now, event, arrived);
+        if self.machine.is_told() {
+            self.tell_of_event(now, event);
+        } else {
+            self.machine.record_event(now, event, &[]);
+        }
         // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {
             Event::Done {
@@ -317,6 +308,24 @@ impl<H: Handler> Session<'_, H> {
 }
 
 impl<H: Handler> Session<'_, H> {
+    /// An event, with what it has brought, before the machine takes it in.
+    #[cold]
+    fn tell_of_event(&mut self, now: Instant, event: Event) {
+        let mut arrived: &[u8] = &[];
+        if let Event::Done { token, op, outcome } = event {
+            if let (Op::Recv, Outcome::Complete(len) | Outcome::Drained(len)) = (op, outcome)
+                && let Some(Span { at, .. }) = self.machine.receiving(token)
+            {
+                arrived = self.received.get(token.slot(), Span { at, len });
+            } else if let Outcome::Datagram { len, .. } = outcome
+                && let Some(arrivals) = &self.arrivals
+            {
+                arrived = arrivals.window(token, len);
+            }
+        }
+        self.machine.record_event(now, event, arrived);
+    }
+
     #[inline(always)]
     fn tell(&mut self, notice: Notice, event: Event, info: Option<&Info>) {
         match notice {

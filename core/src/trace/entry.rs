@@ -3,7 +3,7 @@
 use crate::config::{Config, Windows};
 use crate::destination::Destination;
 use crate::directions::Directions;
-use crate::event::{Event, Op, Outcome, Transfer};
+use crate::event::{Event, Op, Outcome, Peer, Transfer};
 use crate::output::{Action, Alarm, Notice};
 use crate::time::Instant;
 use crate::token::Token;
@@ -78,6 +78,15 @@ pub enum Entry<'a> {
         token: Option<Token>,
         /// For what.
         directions: Directions,
+    },
+    /// In: a socket of datagrams was added.
+    Datagrams {
+        /// Its name; `None`: there was no place for it.
+        token: Option<Token>,
+        /// Bytes of its window to receive.
+        receive: u32,
+        /// Bytes of its window to send.
+        send: u32,
     },
     /// In: everything was to stop by then.
     Stop(Instant),
@@ -262,4 +271,14 @@ pub enum Call {
     },
     /// [`Connections::unwatch`](crate::Connections::unwatch).
     Unwatch(Token),
+    /// [`Connections::send_datagram`](crate::Connections::send_datagram).
+    SendDatagram {
+        token: Token,
+        to: Peer,
+        len: u32,
+        hash: u32,
+        taken: bool,
+    },
+    /// [`Connections::close_datagrams`](crate::Connections::close_datagrams).
+    CloseDatagrams(Token),
 }

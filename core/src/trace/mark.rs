@@ -57,10 +57,13 @@ enum Kind {
     WatchFor,
     Unwatch,
     Priority,
+    Datagrams,
+    SendDatagram,
+    CloseDatagrams,
 }
 
 impl Kind {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 33] = [
         Self::Time,
         Self::Ready,
         Self::Served,
@@ -91,6 +94,9 @@ impl Kind {
         Self::WatchFor,
         Self::Unwatch,
         Self::Priority,
+        Self::Datagrams,
+        Self::SendDatagram,
+        Self::CloseDatagrams,
     ];
 }
 
@@ -134,6 +140,7 @@ impl Mark {
                 Self::at(Kind::Priority, Some(listener), u32::from(priority))
             }
             Entry::Watch { token, directions } => Self::at(Kind::Watch, token, directions.bits()),
+            Entry::Datagrams { token, receive, .. } => Self::at(Kind::Datagrams, token, receive),
             Entry::Stop(_) => Self::at(Kind::Stop, None, 0),
             Entry::Alarm(Alarm::Connection(token)) => Self::at(Kind::Timer, Some(token), 0),
             Entry::Alarm(Alarm::Free { timer, .. }) => Self::at(Kind::Tick, None, timer),
@@ -186,7 +193,7 @@ impl Mark {
             }
             Event::Done { token, op, outcome } => {
                 let (which, number) = match outcome {
-                    Outcome::Complete(n) => (0, n.min(NUMBER)),
+                    Outcome::Complete(n) | Outcome::Datagram { len: n, .. } => (0, n.min(NUMBER)),
                     Outcome::Drained(n) => (1, n.min(NUMBER)),
                     Outcome::Accepted(_) => (2, 0),
                     Outcome::Failed(fault) => {
@@ -206,10 +213,11 @@ impl Mark {
             }
             Call::SendTo {
                 token, len, taken, ..
-            } => {
-                let taken = if taken { 1 << 31 } else { 0 };
-                Self::at(Kind::SendTo, Some(token), len.min((1 << 31) - 1) | taken)
-            }
+            } => Self::at(Kind::SendTo, Some(token), sent(len, taken)),
+            Call::SendDatagram {
+                token, len, taken, ..
+            } => Self::at(Kind::SendDatagram, Some(token), sent(len, taken)),
+            Call::CloseDatagrams(token) => of(Kind::CloseDatagrams, token),
             Call::SendOthers { len, missed } => Self::at(Kind::SendOthers, None, pair(len, missed)),
             Call::WantRoom { token, len } => Self::at(Kind::WantRoom, Some(token), len),
             Call::ShutDown(token) => of(Kind::ShutDown, token),
@@ -251,6 +259,12 @@ fn pair(first: u32, second: u32) -> u32 {
     first.min(0xffff) << 16 | second.min(0xffff)
 }
 
+/// A length, and whether it was taken.
+fn sent(len: u32, taken: bool) -> u32 {
+    let taken = if taken { 1 << 31 } else { 0 };
+    len.min((1 << 31) - 1) | taken
+}
+
 /// A number of nanoseconds as microseconds, an hour or so at most.
 fn micros(nanos: u64) -> u32 {
     u32::try_from(nanos / 1000).unwrap_or(u32::MAX)
@@ -274,12 +288,25 @@ fn op_number(op: Op) -> u8 {
         Op::Unsent => 7,
         Op::Cancel => 8,
         Op::Close => 9,
+        Op::ReceiveFrom => 10,
+        Op::SendTo => 11,
     }
 }
 
 /// By number.
-const OPS: [&str; 10] = [
-    "accept", "refuse", "connect", "recv", "send", "arm", "shutdown", "unsent", "cancel", "close",
+const OPS: [&str; 12] = [
+    "accept",
+    "refuse",
+    "connect",
+    "recv",
+    "send",
+    "arm",
+    "shutdown",
+    "unsent",
+    "cancel",
+    "close",
+    "receive_from",
+    "send_to",
 ];
 
 fn fault_number(kind: FaultKind) -> u32 {
@@ -377,6 +404,12 @@ impl fmt::Display for Mark {
             Kind::Unwatch => write!(f, "{at} unwatch"),
             Kind::Priority if value == 0 => write!(f, "{at} without priority"),
             Kind::Priority => write!(f, "{at} with priority"),
+            Kind::Datagrams => write!(f, "{at} added, for datagrams of {value} bytes"),
+            Kind::SendDatagram if value >> 31 == 0 => {
+                write!(f, "{at} send_datagram: {value} bytes, no room")
+            }
+            Kind::SendDatagram => write!(f, "{at} send_datagram: {} bytes", value & !(1 << 31)),
+            Kind::CloseDatagrams => write!(f, "{at} close_datagrams"),
         }
     }
 }

@@ -194,6 +194,9 @@ fn becomes(entry: &Entry<'_>) -> Option<&'static str> {
     if let Entry::Listen { .. } = entry {
         return Some("listening");
     }
+    if let Entry::Datagrams { .. } = entry {
+        return Some("datagrams");
+    }
     if let Entry::Watch { .. } = entry {
         return Some("watched");
     }
@@ -202,7 +205,10 @@ fn becomes(entry: &Entry<'_>) -> Option<&'static str> {
             Notice::Opened(_) => Some("open"),
             Notice::Ended(_) => Some("peer finished"),
             Notice::Closed(..) => Some("gone"),
-            Notice::Readable(_) | Notice::Writable(_) | Notice::Watched(..) => None,
+            Notice::Readable(_)
+            | Notice::Writable(_)
+            | Notice::Watched(..)
+            | Notice::Datagram(_) => None,
         };
     }
     if let Entry::Output(Some(Action::Close { .. })) = entry {
@@ -232,6 +238,8 @@ fn operation(action: Action) -> &'static str {
         Action::Recv { .. } => "recv",
         Action::Send { .. } => "send",
         Action::Arm { .. } => "arm",
+        Action::ReceiveFrom { .. } => "receive from",
+        Action::SendTo { .. } => "send to",
         Action::Shutdown { .. } => "shutdown",
         Action::Unsent { .. } => "unsent",
         Action::Cancel { .. } => "cancel",

@@ -125,7 +125,13 @@ fn step(entry: &Entry<'_>, reported: &mut Option<Token>) -> Option<(Token, Step)
         (_, Outcome::Failed(fault)) if fault.kind == FaultKind::Reset => {
             Some((*token, Step::Reset))
         }
-        (true, Outcome::Drained(0) | Outcome::Accepted(_) | Outcome::Failed(_)) => None,
+        (
+            true,
+            Outcome::Drained(0)
+            | Outcome::Accepted(_)
+            | Outcome::Datagram { .. }
+            | Outcome::Failed(_),
+        ) => None,
         (false, _) => None,
     }
 }

@@ -5,7 +5,7 @@ use super::services::Service;
 use super::tape::Reel;
 use core::time::Duration;
 use tidegate_core::trace::{Call, Entry};
-use tidegate_core::{Conn, Connections, Directions, Fault, Handler, Reason, Token};
+use tidegate_core::{Conn, Connections, Datagram, Directions, Fault, Handler, Reason, Token};
 
 /// What a trace has while a handler is called.
 const AWAITED: &str = "a call of the handler, or its return";
@@ -89,6 +89,8 @@ impl Player {
             | Call::CancelFreeTimer(_)
             | Call::WatchFor { .. }
             | Call::Unwatch(_)
+            | Call::SendDatagram { .. }
+            | Call::CloseDatagrams(_)
             | Call::Connect { origin: None, .. } => call_all(&self.reel, conn.all(), call),
         }
     }
@@ -137,6 +139,10 @@ pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
         Call::CancelFreeTimer(timer) => all.cancel_timer(timer),
         Call::WatchFor { token, directions } => all.watch_for(token, directions),
         Call::Unwatch(token) => all.unwatch(token),
+        Call::SendDatagram { token, to, len, .. } => {
+            let _ = all.send_datagram(token, to, &nothing(len));
+        }
+        Call::CloseDatagrams(token) => all.close_datagrams(token),
         Call::Send { .. }
         | Call::Space(_)
         | Call::Reserve { .. }
@@ -204,6 +210,18 @@ impl Handler for Player {
     }
 
     fn ready(&mut self, all: &mut Connections<'_>, _: Token, _: Directions) {
+        self.play_all(all);
+    }
+
+    fn datagram(&mut self, all: &mut Connections<'_>, _: Token, _: Datagram<'_>) {
+        self.play_all(all);
+    }
+
+    fn datagram_room(&mut self, all: &mut Connections<'_>, _: Token) {
+        self.play_all(all);
+    }
+
+    fn datagram_failed(&mut self, all: &mut Connections<'_>, _: Token, _: Fault) {
         self.play_all(all);
     }
 

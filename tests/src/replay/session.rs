@@ -5,9 +5,12 @@ use super::services::{Service, ServiceName};
 use super::tape::{Divergence, Reel, Tape};
 use tidegate_core::trace::{Bytes, Call, Entry};
 use tidegate_core::{
-    Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Token, Transfer, Transfers,
-    Windows,
+    DatagramMemory, Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Token,
+    Transfer, Transfers, Windows,
 };
+
+/// Bytes for the windows of all sockets of datagrams, in each direction.
+const DATAGRAMS: usize = 256 * 1024;
 
 /// What came of a replay.
 #[derive(Clone, Debug)]
@@ -79,8 +82,10 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
         reel: reel.clone(),
         service,
     };
+    let mut datagrams = Box::new(DatagramMemory::<DATAGRAMS, DATAGRAMS>::new());
     let session = Session::new(memory, config, player);
     let mut session = session.map_err(|error| format!("its configuration: {error}"))?;
+    session.lend_datagrams(&mut datagrams);
     session.record_to(Box::leak(Box::new(reel.clone())));
     let mut driver = Driver {
         session,
@@ -150,6 +155,9 @@ impl Driver<'_> {
             Entry::Watch { directions, .. } => {
                 let _ = self.session.watch(directions);
             }
+            Entry::Datagrams { receive, send, .. } => {
+                let _ = self.session.add_datagrams(receive, send);
+            }
             Entry::Stop(by) => self.session.stop(by),
             Entry::Call(call) => self.call(call),
             Entry::Lost(n) => return Err(format!("{n} entries are missing here")),
@@ -173,20 +181,16 @@ impl Driver<'_> {
 
     /// Puts what was received where the machine will look for it.
     fn deliver(&mut self, event: Event, bytes: Bytes<'_>) {
-        let Event::Done {
-            token,
-            op: Op::Recv,
-            outcome,
-        } = event
-        else {
+        let Event::Done { token, op, outcome } = event else {
             return;
         };
-        let (Outcome::Complete(n) | Outcome::Drained(n)) = outcome else {
-            return;
-        };
-        if let Some(Span { at, .. }) = self.session.machine().receiving(token) {
+        if let (Op::Recv, Outcome::Complete(n) | Outcome::Drained(n)) = (op, outcome)
+            && let Some(Span { at, .. }) = self.session.machine().receiving(token)
+        {
             let into = self.session.receive_into(token, Span { at, len: n });
             fill(into, bytes);
+        } else if let Outcome::Datagram { .. } = outcome {
+            fill(self.session.datagram_into(token), bytes);
         }
     }
 

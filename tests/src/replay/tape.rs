@@ -225,7 +225,10 @@ fn without_payload<'e>(entry: &Entry<'e>) -> Entry<'e> {
     if let Some(bytes) = entry.bytes_mut() {
         *bytes = Bytes::NONE;
     } else if let Entry::Call(
-        Call::Send { hash, .. } | Call::SendTo { hash, .. } | Call::Commit { hash, .. },
+        Call::Send { hash, .. }
+        | Call::SendTo { hash, .. }
+        | Call::Commit { hash, .. }
+        | Call::SendDatagram { hash, .. },
     ) = &mut entry
     {
         *hash = 0;

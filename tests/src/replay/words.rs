@@ -36,11 +36,14 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
             | Notice::Writable(token)
             | Notice::Ended(token)
             | Notice::Closed(token, _)
-            | Notice::Watched(token, _),
+            | Notice::Watched(token, _)
+            | Notice::Datagram(token),
         )
         | Entry::Alarm(Alarm::Connection(token)) => Some(*token),
         Entry::Reserve { listener, .. } | Entry::Priority { listener, .. } => Some(*listener),
-        Entry::Listen { token, .. } | Entry::Watch { token, .. } => *token,
+        Entry::Listen { token, .. }
+        | Entry::Watch { token, .. }
+        | Entry::Datagrams { token, .. } => *token,
         Entry::Output(action) => action.and_then(aim),
         Entry::Call(call) => target(*call),
         Entry::Start { .. }
@@ -67,6 +70,8 @@ fn aim(action: Action) -> Option<Token> {
         | Action::Shutdown { token }
         | Action::Unsent { token }
         | Action::Cancel { token }
+        | Action::ReceiveFrom { token }
+        | Action::SendTo { token }
         | Action::Close { token, .. } => Some(token),
         Action::Refuse { listener } => Some(listener),
         Action::Rebuild => None,
@@ -94,7 +99,9 @@ fn target(call: Call) -> Option<Token> {
         | Call::Lend(token)
         | Call::GiveBack { token, .. }
         | Call::WatchFor { token, .. }
-        | Call::Unwatch(token) => Some(token),
+        | Call::Unwatch(token)
+        | Call::SendDatagram { token, .. }
+        | Call::CloseDatagrams(token) => Some(token),
         Call::Connect { token, .. } => token,
         Call::SendOthers { .. }
         | Call::SetFreeTimer { .. }
@@ -153,6 +160,7 @@ pub fn words(entry: &Entry<'_>) -> String {
         | Entry::Reserve { .. }
         | Entry::Priority { .. }
         | Entry::Watch { .. }
+        | Entry::Datagrams { .. }
         | Entry::Alarm(_)
         | Entry::Visited { .. } => Mark::of(entry).to_string(),
     }
@@ -190,7 +198,9 @@ fn call_words(call: Call, at: &str) -> String {
         | Call::SetInterval { .. }
         | Call::CancelFreeTimer(_)
         | Call::WatchFor { .. }
-        | Call::Unwatch(_) => Mark::of(&Entry::Call(call)).to_string(),
+        | Call::Unwatch(_)
+        | Call::SendDatagram { .. }
+        | Call::CloseDatagrams(_) => Mark::of(&Entry::Call(call)).to_string(),
     }
 }
 
@@ -213,6 +223,14 @@ fn answer(op: Op, outcome: Outcome) -> String {
         (_, Outcome::Complete(n)) => format!("{op:?}: done, {n}"),
         (_, Outcome::Accepted(Some(peer))) => format!("accepted {peer}"),
         (_, Outcome::Accepted(None)) => "accepted a Unix peer".into(),
+        (
+            _,
+            Outcome::Datagram {
+                len,
+                from: Some(from),
+            },
+        ) => format!("{len} bytes from {from}"),
+        (_, Outcome::Datagram { len, from: None }) => format!("{len} bytes from nobody"),
         (_, Outcome::Failed(fault)) => format!("{op:?} failed: {fault}"),
     }
 }
@@ -247,6 +265,8 @@ fn asked(action: Action) -> String {
                 "have the kernel tell of {now:?}, {trigger:?} (it told of {was:?}): awaited, and not armed"
             )
         }
+        Action::ReceiveFrom { .. } => "receive a datagram: wanted, ready, none in flight".into(),
+        Action::SendTo { .. } => "send the datagram that waits".into(),
         Action::Shutdown { .. } => "send our end: all that was queued is gone".into(),
         Action::Unsent { .. } => "ask how much the peer has not acknowledged: it stalls".into(),
         Action::Cancel { .. } => "have what is in flight answered: it closes".into(),
@@ -262,6 +282,7 @@ fn told(notice: Notice) -> String {
         Notice::Readable(_) => "readable".into(),
         Notice::Writable(_) => "writable".into(),
         Notice::Ended(_) => "ended".into(),
+        Notice::Datagram(_) => "what came of a datagram".into(),
         Notice::Closed(_, reason) => format!("closed, {reason}"),
         Notice::Watched(_, Ok(directions)) => format!("ready for {directions:?}"),
         Notice::Watched(_, Err(fault)) => format!("cannot be watched: {fault}"),
