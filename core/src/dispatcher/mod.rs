@@ -292,7 +292,7 @@ impl<'t> Dispatcher<'t> {
     /// The tap: what passes it is recorded.
     #[inline(always)]
     pub(crate) fn record(&mut self, entry: &Entry<'_>) {
-        if MARKS > 0 || cfg!(feature = "trace") {
+        if MARKS != 0 || cfg!(feature = "trace") {
             self.keep(entry);
         }
     }
@@ -300,7 +300,7 @@ impl<'t> Dispatcher<'t> {
     /// The same, for the flight recorder alone.
     #[inline(always)]
     pub(crate) fn mark(&mut self, entry: &Entry<'_>) {
-        if MARKS > 0 {
+        if MARKS != 0 {
             self.m.recorder.push(Mark::of(entry));
         }
     }
@@ -314,7 +314,7 @@ impl<'t> Dispatcher<'t> {
     /// The same of an event, which came now.
     #[inline(always)]
     pub(crate) fn record_event(&mut self, now: Instant, event: Event, bytes: &[u8]) {
-        if MARKS > 0 || cfg!(feature = "trace") {
+        if MARKS != 0 || cfg!(feature = "trace") {
             self.keep_event(now, event, bytes);
         }
     }
