@@ -168,6 +168,7 @@ mod directions;
 mod dispatcher;
 mod escape;
 mod event;
+mod flags;
 pub mod framing;
 mod log;
 mod output;

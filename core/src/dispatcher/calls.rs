@@ -3,9 +3,10 @@
 use super::Dispatcher;
 use crate::directions::Directions;
 use crate::event::Peer;
+use crate::flags::Flags;
 use crate::output::{Reason, Span};
 use crate::record::Record;
-use crate::slot::{Cursors, Flags, State};
+use crate::slot::{Cursors, State};
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 

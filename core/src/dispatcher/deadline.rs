@@ -4,10 +4,11 @@ use super::Dispatcher;
 use crate::config::{Class, Config, FullTable};
 use crate::directions::Directions;
 use crate::event::Outcome;
+use crate::flags::Flags;
 use crate::output::Reason;
 use crate::queue::{NONE, Queue, Timer};
 use crate::record::Record;
-use crate::slot::{Flags, Queued, Slot, State};
+use crate::slot::{Queued, Slot, State};
 use crate::time::{Instant, nanos_of};
 
 /// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.

@@ -8,9 +8,10 @@
 use super::{Dispatcher, Visit, units};
 use crate::config::{Class, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
+use crate::flags::Flags;
 use crate::output::Span;
 use crate::queue::NONE;
-use crate::slot::{Cursors, Flags, Queued, Slot, State};
+use crate::slot::{Cursors, Queued, Slot, State};
 use crate::stats::add;
 use crate::time::Instant;
 use crate::token::Token;

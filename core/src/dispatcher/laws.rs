@@ -4,8 +4,9 @@
 use super::Dispatcher;
 use crate::config::Class;
 use crate::directions::Directions;
+use crate::flags::Flags;
 use crate::queue::{Link, NONE, Queue};
-use crate::slot::{Flags, Queued, Slot, State};
+use crate::slot::{Queued, Slot, State};
 use crate::token::LISTENER_BIT;
 
 /// What does not hold, and of which source.

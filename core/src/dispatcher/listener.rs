@@ -5,10 +5,11 @@ use super::burst::Burst;
 use crate::config::{FullTable, LISTENERS};
 use crate::directions::{Directions, Trigger};
 use crate::event::{Fault, FaultKind, Outcome, Peer};
+use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::Run;
 use crate::record::Record;
-use crate::slot::{Flags, Slot, State};
+use crate::slot::{Slot, State};
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
@@ -21,7 +22,7 @@ pub(crate) struct Listener {
     /// The most connections that one source address may have, over all listeners that have such a limit.
     pub(super) per_source: Option<u32>,
     /// Slots that only its connections may take.
-    reserved: u32,
+    pub(super) reserved: u32,
     /// It and its connections go first.
     pub(super) priority: bool,
     /// Slots that are taken for its connections, and for those of whoever had its place before.
@@ -110,89 +111,6 @@ impl Dispatcher<'_> {
             self.m.listeners.push(listener).ok()?;
         }
         Some(index)
-    }
-
-    /// Reserves slots for the connections of this listener: the others find the table full when no more than these are
-    /// free, and do not evict who has one. So who comes to see what is wrong is let in when all else is taken. If more are
-    /// reserved than there are, the other listeners get none. A token that names no listener changes nothing.
-    pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
-        let Some(index) = self.find(listener) else {
-            return;
-        };
-        if self.slots.at(index).state == State::Listening {
-            self.change_reserved(index, slots);
-        }
-    }
-
-    /// Another listener may be let on by it.
-    pub(super) fn change_reserved(&mut self, index: u32, slots: u32) {
-        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
-        if let Some(listener) = listener
-            && listener.reserved != slots
-        {
-            let before = core::mem::replace(&mut listener.reserved, slots);
-            self.m.reserved = self.m.reserved.saturating_sub(before).saturating_add(slots);
-            self.wake_starved();
-        }
-    }
-
-    /// Has this listener and its connections served before others that are ready, so that who comes to see what is wrong is
-    /// answered however busy the others are. Of two that are served in a row, one is another while any waits: the others
-    /// wait at most twice as long for it. One of them that has used up its quantum goes on behind the others, as everybody
-    /// does. A token that names no listener changes nothing.
-    pub fn set_priority(&mut self, listener: Token, priority: bool) {
-        let Some(index) = self.find(listener) else {
-            return;
-        };
-        if self.slots.at(index).state == State::Listening {
-            self.change_priority(index, priority);
-        }
-    }
-
-    /// Who waits already stays where it is.
-    pub(super) fn change_priority(&mut self, index: u32, priority: bool) {
-        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
-        if let Some(listener) = listener
-            && listener.priority != priority
-        {
-            listener.priority = priority;
-            self.m.priorities = if priority {
-                self.m.priorities.saturating_add(1)
-            } else {
-                self.m.priorities.saturating_sub(1)
-            };
-        }
-    }
-
-    /// Whether a listener that has priority accepted it, or it is one.
-    pub(super) fn goes_first(&self, index: u32) -> bool {
-        let place = if index & LISTENER_BIT == 0 {
-            self.records.at(index).listener.into()
-        } else {
-            index & !LISTENER_BIT
-        };
-        let listener = self.m.listeners.get(place as usize);
-        listener.is_some_and(|listener| listener.priority)
-    }
-
-    /// How many free slots are not for this listener. Work: each listener, if any slot is reserved.
-    fn withheld_from(&self, index: u32) -> u32 {
-        if self.m.reserved == 0 {
-            return 0;
-        }
-        let others = (LISTENER_BIT..u32::MAX).zip(&self.m.listeners);
-        others
-            .filter(|(other, _)| *other != index)
-            .map(|(_, other)| other.reserved.saturating_sub(other.held))
-            .fold(0, u32::saturating_add)
-    }
-
-    /// Whether a connection has a reserved slot that this listener must leave to it.
-    pub(super) fn is_reserved_from(&self, connection: u32, listener: u32) -> bool {
-        let place = self.records.at(connection).listener;
-        self.m.reserved > 0
-            && LISTENER_BIT | u32::from(place) != listener
-            && (self.m.listeners.get(usize::from(place))).is_some_and(|of| of.held <= of.reserved)
     }
 
     /// How many listeners are not closed.

@@ -17,6 +17,7 @@ pub mod inspect;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod laws;
 pub(crate) mod listener;
+mod preferred;
 mod rounds;
 mod serve;
 mod source;

@@ -3,8 +3,9 @@
 use super::{Dispatcher, Visit};
 use crate::config::Class;
 use crate::directions::Directions;
+use crate::flags::Flags;
 use crate::output::{Action, Reason};
-use crate::slot::{Flags, State};
+use crate::slot::State;
 use crate::token::Token;
 
 impl Dispatcher<'_> {

@@ -3,9 +3,10 @@
 use super::{Dispatcher, Turn, Visit, units};
 use crate::config::{FullTable, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
+use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::Run;
-use crate::slot::{Flags, Queued, State};
+use crate::slot::{Queued, State};
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};

@@ -5,8 +5,9 @@ use super::Dispatcher;
 use super::listener::{Listener, ListenersFull};
 use crate::directions::{Directions, Trigger};
 use crate::event::Fault;
+use crate::flags::Flags;
 use crate::output::Notice;
-use crate::slot::{Flags, State};
+use crate::slot::State;
 use crate::token::{LISTENER_BIT, Token};
 
 /// Watching is always by level: each look at the kernel tells again what the application left.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::config::Class;
-use crate::slot::{Flags, State};
+use crate::flags::Flags;
+use crate::slot::State;
 use crate::token::LISTENER_BIT;
 
 fn reset(actions: &[Action]) -> bool {

@@ -1,0 +1,106 @@
+//! [`Flags`]: facts about a source, a bit each.
+
+#[cfg(feature = "sim")]
+use crate::slot::State;
+
+/// Facts about a source, each true exactly when its sentence is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    pub(crate) const NONE: Self = Self(0);
+    /// The peer's end, a hang-up, an error or an urgent mark has been reported since it was opened.
+    pub(crate) const CLOSING: Self = Self(1);
+    /// The peer's end has been read; while lingering, also that we will not wait for it any longer.
+    pub(crate) const ENDED: Self = Self(1 << 1);
+    /// The application wants no more bytes for now.
+    pub(crate) const PAUSED: Self = Self(1 << 2);
+    /// `Opened` was told, so `Closed` is owed. It is owed, too, of an outbound connection that did not come to that.
+    pub(crate) const TOLD: Self = Self(1 << 3);
+    /// Of a source that is no connection: it is no listener either. The same bit: of neither anybody is told that it was
+    /// opened.
+    pub(crate) const WATCHED: Self = Self::TOLD;
+    /// A byte has been received; or none is expected first, because we connected.
+    pub(crate) const SPOKEN: Self = Self(1 << 4);
+    /// Of a source that is no connection: a socket of datagrams. The same bit, which no other such source has.
+    pub(crate) const DATAGRAMS: Self = Self::SPOKEN;
+    /// The last report named a direction that nobody wanted.
+    pub(crate) const UNWANTED: Self = Self(1 << 5);
+    /// An operation failed for want of memory; nothing is tried until the deadline passes.
+    pub(crate) const CONGESTED: Self = Self(1 << 6);
+    /// Something was received since the deadline was last settled.
+    pub(crate) const HEARD: Self = Self(1 << 7);
+    /// The kernel or the peer has taken output since the deadline was last settled.
+    pub(crate) const TAKEN: Self = Self(1 << 8);
+    /// Of a socket of datagrams: one waits to be sent. The same bit, which no other such source has.
+    pub(crate) const LOADED: Self = Self::TAKEN;
+    /// The application consumed something since the deadline was last settled.
+    pub(crate) const CONSUMED: Self = Self(1 << 9);
+    /// `Unsent` is to be asked.
+    pub(crate) const PROBE: Self = Self(1 << 10);
+    /// An operation that is no transfer (`Connect`, `Unsent`, `Shutdown`, `Refuse`) is in flight.
+    pub(crate) const CALLED: Self = Self(1 << 11);
+    /// Our end has been sent, or is being sent.
+    pub(crate) const SHUT: Self = Self(1 << 12);
+    /// `Cancel` has been issued.
+    pub(crate) const CANCELLED: Self = Self(1 << 13);
+    /// `Close` has been issued.
+    pub(crate) const CLOSED: Self = Self(1 << 14);
+    /// `Close` is to reset.
+    pub(crate) const RESET: Self = Self(1 << 15);
+
+    pub(crate) const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    pub(crate) const fn set(&mut self, flag: Self) {
+        self.0 |= flag.0;
+    }
+
+    pub(crate) const fn clear(&mut self, flag: Self) {
+        self.0 &= !flag.0;
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// For images.
+/// As bits, for images and tests.
+#[cfg(any(test, feature = "sim"))]
+impl Flags {
+    pub(crate) const fn of(bits: u16) -> Self {
+        Self(bits)
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Flags {
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are still asked for in this state, or may be in one that follows.
+    pub(crate) const fn that_matter(state: State) -> Self {
+        let opened = Self::SPOKEN.or(Self::PAUSED);
+        let ends = Self::CALLED.or(Self::CANCELLED).or(Self::CLOSED);
+        match state {
+            State::Finishing | State::Lingering => Self(!opened.0),
+            State::Closing => ends.or(Self::TOLD).or(Self::RESET),
+            State::Free
+            | State::Reserved
+            | State::Connecting
+            | State::Open
+            | State::HalfClosed
+            | State::Listening
+            | State::Watching
+            | State::Datagrams
+            | State::Retired => Self(u16::MAX),
+        }
+    }
+}
