@@ -1,12 +1,18 @@
 //! `nmap -sV` finds out what listens, with probes for many protocols: no example is the worse for it, each still answers the
 //! clients that it is for, and has counted what was wrong.
 
+use core::net::SocketAddr;
 use core::str;
-use tests::bounded::Watchdog;
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::sync::mpsc::channel;
+use std::thread;
+use tests::bounded::{Watchdog, until};
 use tests::modes::MODES;
 use tests::net::{Client, scan, tcp};
 use tests::process::Program;
 use tests::server::{Echo, Running, memory};
+use tests::terminal::terminal;
 use tidegate::Config;
 
 /// Scans an example, then says to it what a client of its own would say, to its end, and has the answer looked at:
@@ -90,4 +96,63 @@ fn relay() {
     assert_eq!(client.rest(), said);
     assert!(!relay.has_ended());
     assert!(echo.stop().accepted > 1);
+}
+
+/// The probes go out on the line, one client's after the other's, and then those of a client of its own.
+#[test]
+#[ignore = "needs nmap"]
+fn serial_bridge() {
+    let _bound = Watchdog::new();
+    let (mut far, device) = terminal();
+    let bridge = Program::example("serial_bridge", &["--device", &device]);
+    let (hears, heard) = channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(n) = far.read(&mut bytes) {
+            let _ = hears.send(bytes[..n].to_vec());
+        }
+    });
+    scan(&bridge.address().port().to_string());
+    let mut all = Vec::new();
+    until("a client of its own is heard", || {
+        let mut client = tcp(bridge.address());
+        // It is reset if another is still there.
+        let _ = client.write_all(b"and 1 more");
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        let _ = client.read_to_end(&mut Vec::new());
+        all.extend(heard.try_iter().flatten());
+        all.ends_with(b"and 1 more")
+    });
+    assert!(all.len() > 10, "the probes were heard");
+    let ended = bridge.stop();
+    assert_eq!((ended.code, &ended.errors[..]), (Some(0), ""));
+    let accepted = number_after(ended.output.as_bytes(), "stopped: ");
+    assert!(accepted > Some(1), "{}", ended.output);
+}
+
+/// What it keeps is shown over TCP to whoever connects; what they say is nothing to it.
+#[test]
+#[ignore = "needs nmap"]
+fn syslog_sink() {
+    let _bound = Watchdog::new();
+    let sink = Program::example("syslog_sink", &["--show", "127.0.0.1:0"]);
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    until("both addresses", || {
+        let output = sink.output();
+        let named = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("listening on "));
+        addresses = named.filter_map(|address| address.parse().ok()).collect();
+        addresses.len() == 2 && output.ends_with('\n')
+    });
+    scan(&addresses[1].port().to_string());
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    sender
+        .send_to(b"<13>1 more", addresses[0])
+        .expect("a datagram");
+    until("it is kept", || {
+        String::from_utf8_lossy(&tcp(addresses[1]).rest()).contains("1 more")
+    });
+    let ended = sink.stop();
+    assert_eq!((ended.code, &ended.errors[..]), (Some(0), ""));
 }
