@@ -18,9 +18,11 @@ use core::time::Duration;
 use heapless::String;
 use httparse::{EMPTY_HEADER, Request, Status};
 use lexopt::ValueExt;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use static_cell::ConstStaticCell;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use tidegate::framing::{Decoded, Decoder, Delimiter, Framed, OnError, Scan};
 use tidegate::{Config, Conn, Handler, Instant, Memory, PerSource, Server};
@@ -31,7 +33,7 @@ A status page at /, and the files of a folder, over HTTP/1.1: GET and HEAD, 256 
 No encryption: for this machine, a trusted network, or behind a proxy.
 
   --listen ADDR    IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:8080]
-  --root DIR       serve the files in it, too; names have letters, digits, and . _ - (not in front) [none]
+  --root DIR       serve the files in it, too, but no links; names have letters, digits, and . _ - (not in front) [none]
   --per-source N   connections from one address [64 on networks, no limit on loopback]
   --help, -h       print this, and end
 
@@ -59,6 +61,11 @@ fn main() -> Result<(), Failure> {
         }
         Ok(true)
     });
+    let folder = |path: PathBuf| {
+        let opened = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        opened.map_err(|why| format!("--root {}: {why}", path.display()))
+    };
+    let root = root.map(folder).transpose()?;
     let config = Config {
         first_byte: Some(Duration::from_secs(10)),
         request: Some(Duration::from_secs(10)),
@@ -78,7 +85,7 @@ fn main() -> Result<(), Failure> {
 
 struct Site {
     heads: Framed<Head>,
-    root: Option<PathBuf>,
+    root: Option<OwnedFd>,
     requests: u64,
     errors: u64,
 }
@@ -164,21 +171,27 @@ impl Site {
         }
     }
 
-    /// The file of a path, and its length. Only plain names: nothing that leads out of the folder has one.
+    /// The file of a path, and its length. Only plain names, and no links: nothing leads out of the folder.
     fn open(&self, path: &str) -> Option<(File, u64)> {
-        let mut found = self.root.clone()?;
-        for name in path.strip_prefix('/')?.split('/') {
+        let root = self.root.as_ref()?;
+        let mut found: Option<OwnedFd> = None;
+        let mut names = path.strip_prefix('/')?.split('/').peekable();
+        while let Some(name) = names.next() {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
             if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
                 return None;
             }
-            found.push(name);
+            let how = match names.peek() {
+                Some(_) => OFlags::PATH | OFlags::DIRECTORY,
+                None => OFlags::RDONLY | OFlags::NONBLOCK, // a pipe would be waited for
+            };
+            let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let folder = found.as_ref().unwrap_or(root);
+            found = Some(openat(folder, name, how, Mode::empty()).ok()?);
         }
-        // A pipe or a device would be waited for.
-        let is_file = found.metadata().is_ok_and(|about| about.is_file());
-        let file = is_file.then(|| File::open(&found).ok())??;
-        let len = file.metadata().ok()?.len();
-        Some((file, len))
+        let file = File::from(found?);
+        let about = file.metadata().ok()?;
+        about.is_file().then_some((file, about.len()))
     }
 
     fn page(&self, conn: &Conn<'_>) -> String<512> {

@@ -6,22 +6,27 @@
 //! end cannot take is left in the window of the other, which is paused: so its peer is held back, and nothing is buffered
 //! beyond the two windows. Each end is passed on by itself (`SHUT_WR`): who has finished can still be answered.
 
-use core::error::Error;
+mod common;
+
+use common::Failure;
 use core::fmt::Display;
+use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
 use std::io::Write;
 use tidegate::{
-    Address, Config, Conn, Destination, Handler, Listen, Memory, Reason, Server, Token,
+    Address, Config, Conn, Destination, Handler, Memory, PerSource, Reason, Server, Token,
 };
 
 const HELP: &str = "\
-Passes connections on to another place, with the end of either side.
+Usage: relay --to ADDR [OPTION]...
+Passes connections on to another place, with the end of either side: 32 at a time, in memory of a fixed size.
 
-Usage: relay --listen ADDR... --to ADDR
+  --to ADDR        where to connect to: IP:PORT, [IPV6]:PORT or unix:/path
+  --listen ADDR    where to listen, written in the same way; may be given several times [127.0.0.1:8080]
+  --help, -h       print this, and end
 
-  --listen ADDR  where to listen: 127.0.0.1:8080, [::1]:8080, unix:/path; repeatable
-  --to ADDR      where to connect to, written in the same way
-  --help         this text";
+Try it: relay --to 127.0.0.1:80 & curl http://127.0.0.1:8080/
+";
 
 /// Passes on between the two connections of each pair.
 struct Relay {
@@ -120,25 +125,20 @@ type RelayMemory = Memory<64, 16_384, 16_384, Option<Token>>;
 const _: () = assert!(RelayMemory::SIZE <= 2200 * 1024);
 static MEMORY: ConstStaticCell<RelayMemory> = ConstStaticCell::new(RelayMemory::new());
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut listen, mut to) = (Vec::new(), None);
-    let mut arguments = lexopt::Parser::from_env();
-    while let Some(argument) = arguments.next()? {
-        use lexopt::prelude::*;
-        match argument {
-            Long("listen") => listen.push(arguments.value()?.string()?),
-            Long("to") => to = Some(arguments.value()?.string()?),
-            Long("help") => {
-                println!("{HELP}");
-                return Ok(());
-            }
-            other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected().into()),
+fn main() -> Result<(), Failure> {
+    let mut to = None;
+    let listen = common::arguments(HELP, "127.0.0.1:8080", |name, parser| {
+        let known = name == "to";
+        if known {
+            to = Some(parser.value()?.string()?);
         }
-    }
-    let to = to.ok_or("--to is missing; see --help")?;
-    if listen.is_empty() {
-        return Err("--listen is missing; see --help".into());
-    }
+        Ok(known)
+    });
+    let to = to.ok_or("--to is missing; --help lists the options")?;
+    let address = common::address(&to);
+    let address = address.ok_or(format!(
+        "--to {to}: must be IP:PORT, [IPV6]:PORT or unix:/path"
+    ))?;
     // A server may speak first, and a client may be silent for long.
     let config = Config {
         first_byte: None,
@@ -146,28 +146,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let nowhere = Destination::Registered(u32::MAX);
     let mut server = Server::new(MEMORY.take(), &config, Relay { to: nowhere })?;
-    let to = match address(&to)? {
+    let to = match address {
         Address::Inet(address) => Destination::Inet(address),
         Address::Unix(path) => server.destination(path)?,
     };
     server.session_mut().handler_mut().to = to;
-    for place in &listen {
-        let (_, bound) = server.listen(&Listen::on(address(place)?))?;
-        match bound {
-            Some(bound) => println!("listening on {bound}"),
-            None => println!("listening on {place}"),
-        }
-    }
-    server.run()?;
-    Ok(())
-}
-
-fn address(text: &str) -> Result<Address<'_>, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Address::Unix(path));
-    }
-    let address = text.parse().map_err(|_| {
-        format!("{text:?} is no address; write 127.0.0.1:8080, [::1]:8080 or unix:/path")
-    })?;
-    Ok(Address::Inet(address))
+    common::serve(&mut server, &listen, PerSource::Auto)
 }

@@ -3,11 +3,12 @@
 use core::net::Ipv4Addr;
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
 use tests::bounded::Watchdog;
 use tests::net::{Client, connect_from, pattern, tcp};
-use tests::process::{Ended, Folder, Program, run_with};
+use tests::process::{Ended, Folder, Program, example, run_with};
 
 struct Site {
     program: Program,
@@ -24,6 +25,8 @@ fn start(arguments: &[&str]) -> Site {
     fs::write(folder.path("root/empty.html"), "").expect("a file");
     fs::write(folder.path("root/.hidden"), "secret").expect("a file");
     fs::write(folder.path("secret.txt"), "secret").expect("a file");
+    symlink(folder.path("secret.txt"), folder.path("root/link.txt")).expect("a link");
+    symlink(folder.path(""), folder.path("root/up")).expect("a link");
     let root = folder.path("root");
     let program = Program::example("http_status", &[&["--root", &root], arguments].concat());
     let url = format!("http://{}/", program.address());
@@ -92,6 +95,14 @@ fn requests_are_answered_at_every_cut_and_in_pipelines() {
 #[test]
 fn what_is_wrong_or_leads_out_is_refused() {
     let _bound = Watchdog::new();
+    let mut nowhere = Command::new(example("http_status"));
+    let ended = run_with(nowhere.args(["--root", "/nonexistent"]), b"");
+    assert!(
+        ended.errors.contains("--root /nonexistent: "),
+        "{}",
+        ended.errors
+    );
+    assert_eq!(ended.code, Some(1));
     let site = start(&[]);
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let long = format!(
@@ -109,6 +120,8 @@ fn what_is_wrong_or_leads_out_is_refused() {
         (get("/sub/"), "404"),
         (get("/sub"), "404"),
         (get("/.hidden"), "404"),
+        (get("/link.txt"), "404"),
+        (get("/up/secret.txt"), "404"),
         (get("/a\\..\\b"), "404"),
         ("GET /sub/a.txt HTTP/1.0\r\n\r\n".into(), "200 OK"),
         ("GET / HTTP/1.1\r\n\r\n".into(), "400"),

@@ -127,3 +127,54 @@ fn what_cannot_be_recorded_is_said() {
         );
     }
 }
+
+#[test]
+fn a_trace_of_before_is_set_aside_and_one_of_another_process_is_left_alone() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("record-again");
+    let path = folder.path("t");
+    let arguments = ["--service", "echo", "--record", &path];
+    let first = Program::start(&arguments);
+    tcp(first.address()).echo(b"the first");
+    let ended = run(&arguments);
+    assert_eq!(ended.code, Some(1));
+    let why = format!("cannot record to {path}: another process is recording there");
+    assert!(ended.errors.contains(&why), "{}", ended.errors);
+    assert_eq!(first.stop().code, Some(0));
+    let second = Program::start(&arguments);
+    tcp(second.address()).echo(b"the second");
+    assert_eq!(second.stop().code, Some(0));
+    for (path, said) in [(format!("{path}.1"), "the first"), (path, "the second")] {
+        let trace = fs::read(path).expect("a file");
+        let mut places = trace.windows(said.len());
+        assert!(places.any(|part| part == said.as_bytes()), "{said}");
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_refused_and_a_device_stays_what_it_is() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("record-pipe");
+    let path = folder.path("t");
+    rustix::fs::mkfifoat(CWD, path.as_str(), Mode::RUSR | Mode::WUSR).expect("a pipe");
+    let ended = run(&["--record", &path]);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.errors.contains("it is a pipe that nobody reads"),
+        "{}",
+        ended.errors
+    );
+    // A link, so that the device is out of reach if it were taken for a file.
+    let link = folder.path("null");
+    std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
+    let arguments = ["--service", "echo", "--record", &link, "--record-size", "1"];
+    let program = Program::start(&arguments);
+    let mut client = tcp(program.address());
+    for _ in 0..40 {
+        client.echo(&[b'x'; 64 * 1024]);
+    }
+    drop(client);
+    assert_eq!(program.stop().code, Some(0));
+    assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    assert!(!fs::exists(format!("{link}.1")).expect("an answer"));
+}

@@ -59,7 +59,8 @@ Durations such as 500ms, 30s, 10m, or off:
   --control unix:/path   take orders there, from this user only and with one thread; an answer ends in ok or error [off]
                            status, connections, recorder, drop ADDR, log LEVEL, drain
                            of --connections, 2 are kept for each of these two, but at most a quarter
-  --record FILE          write all that goes in and comes out there, to be replayed; one thread only [off]
+  --record FILE          write all that goes in and comes out there, to be replayed; one thread only; what is there
+                         becomes FILE.1 [off]
                            there is payload in it; what finds no room is left out and counted
   --record-payload whole|N|hash       of each piece that is received: all, N bytes, a hash [whole]
                            unless it is whole, a replay takes the application's calls from the file, too

@@ -4,7 +4,9 @@
 use super::Failure;
 use super::ring::Ring;
 use core::ops::ControlFlow;
-use std::fs::{self, File, OpenOptions};
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ioctl_fionbio};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -88,8 +90,10 @@ pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
         let path = &record.path;
         Failure::System(format!("cannot record to {path}: {error}"))
     };
+    let (file, rotates) = begin(&record.path).map_err(no)?;
     let mut writer = Writer {
-        file: open(&record.path).map_err(no)?,
+        file,
+        rotates,
         path: record.path.clone(),
         size: record.size / 2,
         written: 0,
@@ -223,6 +227,8 @@ impl State {
 struct Writer {
     path: String,
     file: File,
+    /// It is a file, and no pipe or device.
+    rotates: bool,
     /// Bytes after which the next one begins.
     size: u64,
     written: u64,
@@ -231,9 +237,9 @@ struct Writer {
 impl Writer {
     /// Writes whole entries. A file that is full gets a `.1` behind its name, in the place of the one that had it.
     fn write(&mut self, entries: &[u8]) -> io::Result<()> {
-        if self.written > 0 && self.written + entries.len() as u64 > self.size {
-            fs::rename(&self.path, format!("{}.1", self.path))?;
-            self.file = open(&self.path)?;
+        if self.rotates && self.written > 0 && self.written + entries.len() as u64 > self.size {
+            set_aside(&self.path)?;
+            self.file = create(&self.path)?;
             self.written = 0;
         }
         self.written += entries.len() as u64;
@@ -241,11 +247,49 @@ impl Writer {
     }
 }
 
-/// A new trace, for its owner's eyes alone: there is payload in it.
-fn open(path: &str) -> io::Result<File> {
+/// What is written first, and whether another may take its place. A trace of before, the one that tells of a crash, is set
+/// aside; but nobody's that is being written. A pipe or a device is written to as it is, if somebody is there to read.
+fn begin(path: &str) -> io::Result<(File, bool)> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let mut options = OpenOptions::new();
+            let flags = OFlags::NONBLOCK.bits().cast_signed();
+            let opened = options.write(true).custom_flags(flags).open(path);
+            let mut file = opened.map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::NXIO) => io::Error::other("it is a pipe that nobody reads"),
+                _ => error,
+            })?;
+            // Only the thread that writes waits for it.
+            ioctl_fionbio(&file, false)?;
+            file.write_all(MAGIC)?;
+            return Ok((file, false));
+        }
+        Ok(_) => {
+            if let Err(TryLockError::WouldBlock) = File::open(path)?.try_lock() {
+                return Err(io::Error::other("another process is recording there"));
+            }
+            set_aside(path)?;
+        }
+        // It is new; or creating it will tell.
+        Err(_) => {}
+    }
+    Ok((create(path)?, true))
+}
+
+fn set_aside(path: &str) -> io::Result<()> {
+    fs::rename(path, format!("{path}.1"))
+}
+
+/// A new trace, for its owner's eyes alone: there is payload in it. It is locked as long as it is open.
+fn create(path: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    // Where there are no locks, there is nobody to be kept from it.
+    let _ = file.try_lock();
     file.write_all(MAGIC)?;
     Ok(file)
 }

@@ -103,12 +103,18 @@ fn made_of_it(tape: &Tape, options: &Options) -> Result<bool, String> {
     let picture = || Picture::of(tape);
     write(options.chrome.as_ref(), || picture().chrome().into_bytes())?;
     write(options.page.as_ref(), || picture().page().into_bytes())?;
+    let peers_matter = options.to_test || options.to_corpus.is_some();
+    if peers_matter && !matches!(tape.entries(), [Entry::Start { .. }, ..]) {
+        return Err("its beginning is missing: no test or fuzz input can be made of it".into());
+    }
     write(options.to_corpus.as_ref(), || to_corpus(tape))?;
     if options.to_test {
         let (test, shrunk) = to_test(tape);
         say(&test);
         if !shrunk {
-            eprintln!("replay: on the simulated kernel it breaks no law, so nothing was left out");
+            eprintln!(
+                "replay: on the simulated kernel it breaks no law: the test is of all that the peers did"
+            );
         }
     }
     let written = [&options.chrome, &options.page, &options.to_corpus];

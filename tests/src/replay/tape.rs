@@ -26,6 +26,9 @@ impl Tape {
         };
         for file in files {
             let file: &'static [u8] = file.clone().leak();
+            if file.is_empty() {
+                return Err("a file is empty: nothing was recorded".into());
+            }
             let Some(mut rest) = file.strip_prefix(MAGIC) else {
                 let begins = tidegate_core::Escaped(&file[..file.len().min(MAGIC.len())]);
                 let magic = tidegate_core::Escaped(MAGIC);
