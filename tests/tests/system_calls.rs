@@ -145,6 +145,29 @@ fn threads_names_and_spinning_serve() {
 }
 
 #[test]
+fn a_session_is_recorded() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("confined-trace");
+    let trace = folder.path("t");
+    // The second sets the first aside, and both begin another file.
+    for _ in 0..2 {
+        let common = ["--listen", "127.0.0.1:0", "--service", "echo"];
+        let own = ["--record", &trace, "--record-size", "1"];
+        let mut program = start(
+            &[&common[..], &own, &["--first-byte", "100ms"]].concat(),
+            &[],
+        );
+        let mut client = tcp(program.address());
+        for _ in 0..40 {
+            client.echo(&[b'x'; 64 * 1024]);
+        }
+        drop(client);
+        visit(&mut program);
+        ended_well(&program.stop());
+    }
+}
+
+#[test]
 fn all_that_looks_after_the_service_works() {
     let _bound = Watchdog::new();
     for backend in Kind::ALL.map(Kind::name) {
