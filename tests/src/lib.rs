@@ -107,5 +107,5 @@ pub mod terminal;
 
 pub use dispatch::dispatch;
 pub use framing::framing;
-pub use sim::{App, Manner, State, sim};
+pub use sim::{App, Case, Manner, State, sim};
 pub use small::{escape, token};

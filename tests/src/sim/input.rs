@@ -13,9 +13,11 @@ const STEPS: u8 = 12;
 
 /// What a run is made of.
 #[derive(Debug)]
-pub(super) struct Case {
-    pub(super) scene: Scene,
-    pub(super) manner: Manner,
+pub struct Case {
+    /// What a world is made of, but for its handler.
+    pub scene: Scene,
+    /// What its handler is like.
+    pub manner: Manner,
 }
 
 /// Bytes taken one at a time from the front; 0 once they are used up.
@@ -40,7 +42,9 @@ impl Input<'_> {
 }
 
 impl Case {
-    pub(super) fn decode(data: &[u8]) -> Self {
+    /// What these bytes, any bytes, decide.
+    #[must_use]
+    pub fn decode(data: &[u8]) -> Self {
         let mut input = Input(Unstructured::new(data));
         let input = &mut input;
         let manner = input.byte();
@@ -73,6 +77,7 @@ fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
         config: config(input, manner, connections),
         per_source: [None, None, Some(1), Some(2)][usize::from(bits >> 2 & 3)],
         priority,
+        reserved: 0,
         limits: Limits {
             tcp_buffer: input.pick(&[64, 200, 1000, 64 * 1024]),
             tcp_window: input.pick(&[0, 64, 500]),

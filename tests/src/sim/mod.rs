@@ -11,7 +11,7 @@ pub use app::{App, Manner, State};
 use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use input::Case;
+pub use input::Case;
 use std::panic::catch_unwind;
 use tidegate_core::sim::{End, Faults, Scene, World};
 use tidegate_core::{DatagramMemory, Memory};

@@ -15,6 +15,7 @@ mod shrink;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod watching;
 
 pub use broken::Broken;
 pub use driver::Interface;
@@ -28,9 +29,10 @@ use super::random::Random;
 use crate::config::{Config, ConfigError};
 use crate::directions::Trigger;
 use crate::event;
-use crate::session::{Connections, Handler, Memory, Session};
+use crate::session::{Conn, Connections, Handler, Memory, Session};
 use crate::stats::Stats;
 use crate::time::Instant;
+use crate::token::Token;
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
@@ -63,6 +65,8 @@ pub struct Setup {
     pub per_source: Option<u32>,
     /// Whether those who come go before those to whom the handler connects, for [`Session::set_priority`].
     pub priority: bool,
+    /// Places that are kept for those who come, for [`Session::reserve_slots`].
+    pub reserved: u32,
     /// The kernel's. Its descriptors are the session's alone; the peers have theirs.
     pub limits: Limits,
     /// Connections that the listener holds, and one more; further ones wait outside.
@@ -87,6 +91,7 @@ impl Default for Setup {
             config: Config::default(),
             per_source: None,
             priority: false,
+            reserved: 0,
             limits: Limits::default(),
             backlog: 16,
             faults: Faults::none(),
@@ -202,11 +207,31 @@ impl<'m, H: Handler> World<'m, H> {
         setup: &Setup,
         handler: H,
     ) -> Result<Self, ConfigError> {
-        let mut config = setup.config.clone();
-        if let Interface::Readiness(trigger) = setup.interface {
-            config.trigger = trigger;
-        }
-        let mut session = Session::new(memory, &config, Watch::new(handler))?;
+        Ok(Self::of(session_of(memory, setup, handler)?, setup))
+    }
+
+    /// The same, recorded from the beginning: see [`Session::record_to`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] tells which value cannot work.
+    ///
+    /// # Panics
+    ///
+    /// The kernel is given fewer than two descriptors.
+    #[cfg(feature = "trace")]
+    pub fn recorded<const N: usize, const RX: usize, const TX: usize>(
+        memory: &'m mut Memory<N, RX, TX, H::State>,
+        setup: &Setup,
+        handler: H,
+        sink: &'static mut (dyn crate::trace::Sink + Send),
+    ) -> Result<Self, ConfigError> {
+        let mut session = session_of(memory, setup, handler)?;
+        session.record_to(sink);
+        Ok(Self::of(session, setup))
+    }
+
+    fn of(mut session: Session<'m, Watch<H>>, setup: &Setup) -> Self {
         let mut kernel = Kernel::new(setup.limits.clone());
         let driver = Driver::new(setup.interface, setup.noise, &mut kernel);
         let listener = kernel.listen(Family::Tcp, PORT, setup.backlog);
@@ -215,6 +240,7 @@ impl<'m, H: Handler> World<'m, H> {
         };
         if let Ok(token) = session.listen(setup.per_source) {
             session.set_priority(token, setup.priority);
+            session.reserve_slots(token, setup.reserved);
             driver.adopt(token, listener);
         }
         let echo = setup.echo.then(|| {
@@ -222,7 +248,7 @@ impl<'m, H: Handler> World<'m, H> {
             Echo::new(&mut kernel)
         });
         kernel.faults = setup.faults.clone();
-        Ok(Self {
+        Self {
             session,
             kernel,
             driver,
@@ -236,7 +262,7 @@ impl<'m, H: Handler> World<'m, H> {
             busy: true,
             all: false,
             compared: Vec::new(),
-        })
+        }
     }
 
     /// Adds a peer, which connects in one of the next rounds.
@@ -290,6 +316,19 @@ impl<'m, H: Handler> World<'m, H> {
         self.session.connections(self.now)
     }
 
+    /// Lends a live connection, its state and the handler between turns; see [`Session::lend`].
+    pub fn lend<R>(
+        &mut self,
+        token: Token,
+        visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+    ) -> Option<R> {
+        self.busy = true;
+        let visit = |watch: &mut Watch<H>, conn: &mut Conn<'_>, state: &mut H::State| {
+            visit(&mut watch.handler, conn, state)
+        };
+        self.session.lend(token, visit)
+    }
+
     /// The counters of the session.
     #[must_use]
     pub fn stats(&self) -> &Stats {
@@ -325,6 +364,19 @@ impl<'m, H: Handler> World<'m, H> {
     pub fn is_stopped(&self) -> bool {
         self.session.is_stopped()
     }
+}
+
+/// A session of the setup's, with nothing in it yet.
+fn session_of<'m, H: Handler, const N: usize, const RX: usize, const TX: usize>(
+    memory: &'m mut Memory<N, RX, TX, H::State>,
+    setup: &Setup,
+    handler: H,
+) -> Result<Session<'m, Watch<H>>, ConfigError> {
+    let mut config = setup.config.clone();
+    if let Interface::Readiness(trigger) = setup.interface {
+        config.trigger = trigger;
+    }
+    Session::new(memory, &config, Watch::new(handler))
 }
 
 /// Running.

@@ -40,6 +40,7 @@ parts!(SETUP: Setup {
     config,
     per_source,
     priority,
+    reserved,
     limits,
     backlog,
     noise,

@@ -1,0 +1,277 @@
+//! What is recorded of any simulated world, with every kind of call that there is, happens again, bit for bit.
+
+extern crate alloc;
+
+mod meddler;
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::time::Duration;
+use meddler::{Meddler, RX, TX};
+use std::sync::Mutex;
+use tests::bounded::Watchdog;
+use tests::replay::{Tape, replay};
+use tests::{App, Case, Manner, State};
+use tidegate_core::sim::{Random, World};
+use tidegate_core::trace::{Call, Entry, MAGIC, Payload, Sink, decode, encode};
+use tidegate_core::{
+    Action, Alarm, DatagramMemory, Directions, Event, Handler, Memory, Notice, Op, Outcome, Token,
+};
+
+/// Places of the table; a case says how many of them are used.
+const N: usize = 4;
+/// Worlds with a handler of the fuzz target's, and as many with one that makes every call.
+const WORLDS: u64 = 150;
+
+/// A trace as bytes: each entry is the same when it is read back.
+#[derive(Clone, Default)]
+struct Recording(Arc<Mutex<Vec<u8>>>);
+
+impl Recording {
+    fn push(&self, entry: &Entry<'_>) {
+        let mut space = [0; 1024];
+        let bytes = encode(entry, Payload::Whole, &mut space).expect("room");
+        let read = decode(bytes).expect("an entry").expect("one");
+        assert_eq!(read, (entry.clone(), &[][..]), "read back");
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+    }
+}
+
+impl Sink for Recording {
+    fn take(&mut self, entry: &Entry<'_>) {
+        self.push(entry);
+        // Somebody says something now and then; the program does between turns.
+        if matches!(entry, Entry::Output(None))
+            && self.0.lock().expect("no panic").len().is_multiple_of(7)
+        {
+            self.push(&Entry::Note("by the way"));
+        }
+    }
+}
+
+/// The tape of a world with this handler, of which `drive` makes what it likes.
+fn record<H: Handler<State = State>>(
+    case: &Case,
+    handler: H,
+    drive: impl FnOnce(&mut World<'_, H>, Token) -> Result<(), String>,
+) -> Tape {
+    let recording = Recording::default();
+    let sink = Box::leak(Box::new(recording.clone()));
+    let mut memory = Box::new(Memory::<N, RX, TX, State>::new());
+    let mut windows = Box::new(DatagramMemory::<RX, TX>::new());
+    let world = World::recorded(&mut memory, &case.scene.setup, handler, sink);
+    let mut world = world.expect("a sound config");
+    for script in &case.scene.scripts {
+        world.add(script.clone());
+    }
+    let socket = world.add_datagrams(&mut windows).expect("a place");
+    if let Err(broken) = drive(&mut world, socket) {
+        panic!("{broken}\n{case:?}");
+    }
+    let mut file = MAGIC.to_vec();
+    file.append(&mut recording.0.lock().expect("no panic"));
+    let tape = Tape::read(&[file]).expect("a trace");
+    assert_eq!(tape.flaw, None);
+    tape
+}
+
+/// It happens again, by the calls in it.
+fn assert_same(tape: &Tape, what: &str) {
+    let mut memory = Box::new(Memory::<N, RX, TX, u32>::new());
+    let replayed = replay(tape, &mut memory, None, true).expect("a replay");
+    if let Some(diverged) = replayed.diverged {
+        let before = &tape.entries()[diverged.at.saturating_sub(20)..diverged.at];
+        panic!("{what}: {diverged}\n{before:#?}");
+    }
+    assert_eq!(replayed.stopped, None, "{what}");
+    assert_eq!(replayed.entries, tape.entries().len(), "{what}");
+}
+
+/// Any bytes: the choices that lead on, small ones, are frequent.
+fn input(random: &mut Random) -> Vec<u8> {
+    let len = 30 + random.below(300);
+    let mut byte = || {
+        let below = if random.one_in(2) { 18 } else { 256 };
+        u8::try_from(random.below(below)).unwrap_or(0)
+    };
+    (0..len).map(|_| byte()).collect()
+}
+
+/// Letters come, and the network has something to say, while a world goes on.
+fn goes_on<H: Handler<State = State>>(
+    world: &mut World<'_, H>,
+    rounds: u32,
+    mut also: impl FnMut(&mut World<'_, H>),
+) -> Result<(), String> {
+    for n in 0..rounds {
+        if n % 3 == 0 {
+            let port = u16::try_from(n % 50).unwrap_or(0);
+            let from = SocketAddr::from(([192, 0, 2, 9], port));
+            world.send_datagram(from, &vec![7; usize::from(port) % (RX + 8)]);
+        }
+        if n % 16 == 5 {
+            world.refuse_datagram();
+        }
+        also(world);
+        world.step().map_err(|broken| broken.to_string())?;
+    }
+    Ok(())
+}
+
+fn ends<H: Handler<State = State>>(world: &mut World<'_, H>) -> Result<(), String> {
+    world.stop(Duration::from_secs(5));
+    let stopped = world.run_for(Duration::from_secs(6));
+    stopped.map_err(|broken| broken.to_string())?;
+    assert!(world.is_stopped());
+    Ok(())
+}
+
+/// A world of the fuzz target `sim`.
+fn plain(seed: u64) -> Tape {
+    let mut random = Random::new(seed);
+    let mut bytes = input(&mut random);
+    // The manners that do most are rare there.
+    bytes[0] = [bytes[0], 240, 248][usize::from(bytes[1]) % 3];
+    let case = Case::decode(&bytes);
+    record(&case, App::new(case.manner), |world, socket| {
+        goes_on(world, 40, |_| ())?;
+        world.settle().map_err(|broken| broken.to_string())?;
+        world.connections().close_datagrams(socket);
+        ends(world)
+    })
+}
+
+/// The same with every call that there is, also between turns, and with watched descriptors.
+fn meddled(seed: u64) -> Tape {
+    let mut random = Random::new(seed);
+    let mut case = Case::decode(&input(&mut random));
+    if case.manner == Manner::Relay {
+        case.manner = Manner::Wild(seed);
+    }
+    case.scene.setup.echo = true;
+    case.scene.setup.reserved = random.below(3);
+    let handler = Meddler::new(App::new(case.manner), seed);
+    record(&case, handler, |world, _| {
+        let watched = [Directions::READ, Directions::WRITE, Directions::BOTH]
+            .map(|directions| world.watch(directions).expect("a place"));
+        world
+            .connections()
+            .set_interval(0, Duration::from_millis(300))
+            .expect("a timer");
+        goes_on(world, 120, |world| {
+            if random.one_in(8) {
+                watched.iter().for_each(|token| world.make_readable(*token));
+            }
+            let living: Vec<_> = world.connections().tokens().collect();
+            if let Some(token) = random.pick(&living).filter(|_| random.one_in(4)) {
+                world.lend(*token, |meddler, conn, _| meddler.meddle(conn));
+            }
+        })?;
+        let gone_on = world.run_for(Duration::from_secs(40));
+        gone_on.map_err(|broken| broken.to_string())?;
+        ends(world)
+    })
+}
+
+/// The names of all variants of a type, and that of a value: one that is new, and not here, does not compile.
+macro_rules! kinds {
+    ($list:ident, $name:ident of $it:ident, $type:ty: $($kind:ident)*) => {
+        const $list: &[&str] = &[$(concat!(stringify!($name), " ", stringify!($kind)),)*];
+
+        fn $name(it: &$type) -> &'static str {
+            match it {
+                $($it::$kind { .. } => concat!(stringify!($name), " ", stringify!($kind)),)*
+            }
+        }
+    };
+}
+
+kinds!(ENTRIES, entry of Entry, Entry<'_>:
+    Start Time Report Received Sent Event Turn Output Listen Reserve Priority Watch Datagrams Stop Told Alarm Again Returned
+    Visited Call Note Lost);
+kinds!(CALLS, call of Call, Call:
+    Send Space Reserve Commit SendTo SendOthers WantRoom ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
+    CancelTimer Connect Lend GiveBack SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
+kinds!(ACTIONS, action of Action, Action:
+    Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close Rebuild);
+kinds!(NOTICES, notice of Notice, Notice: Opened Readable Writable Ended Closed Datagram Watched);
+kinds!(ALARMS, alarm of Alarm, Alarm: Connection Free);
+kinds!(EVENTS, event of Event, Event: Ready Done);
+kinds!(OPS, op of Op, Op: Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close);
+kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram Failed);
+
+/// What no world can make, and why.
+const NEVER: [&str; 5] = [
+    // Told by who writes entries to a file, when it has no room.
+    "entry Lost",
+    // In the flight recorder alone.
+    "call SendOthers",
+    // Nobody's output stalls for so long in these worlds that it is asked for.
+    "action Unsent",
+    "op Unsent",
+    // A cancel is not answered: what it ended is.
+    "op Cancel",
+];
+
+fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
+    seen.insert(entry(it));
+    match it {
+        Entry::Call(it) => drop(seen.insert(call(it))),
+        Entry::Output(Some(it)) => drop(seen.insert(action(it))),
+        Entry::Told(it) => drop(seen.insert(notice(it))),
+        Entry::Alarm(it) => drop(seen.insert(alarm(it))),
+        Entry::Event(it, _) => {
+            seen.insert(event(it));
+            if let Event::Done {
+                op: of,
+                outcome: it,
+                ..
+            } = it
+            {
+                seen.extend([op(of), outcome(it)]);
+            }
+        }
+        Entry::Start { .. }
+        | Entry::Time(_)
+        | Entry::Report { .. }
+        | Entry::Received { .. }
+        | Entry::Sent(_)
+        | Entry::Turn
+        | Entry::Output(None)
+        | Entry::Listen { .. }
+        | Entry::Reserve { .. }
+        | Entry::Priority { .. }
+        | Entry::Watch { .. }
+        | Entry::Datagrams { .. }
+        | Entry::Stop(_)
+        | Entry::Again
+        | Entry::Returned(_)
+        | Entry::Visited { .. }
+        | Entry::Note(_)
+        | Entry::Lost(_) => {}
+    }
+}
+
+#[test]
+fn what_happens_in_any_world_happens_again() {
+    let _bound = Watchdog::new();
+    let mut seen = BTreeSet::new();
+    let mut entries = 0;
+    for seed in 0..WORLDS {
+        for (name, tape) in [("plain", plain(seed)), ("meddled", meddled(seed))] {
+            assert_same(&tape, &format!("{name}({seed})"));
+            tape.entries()
+                .iter()
+                .for_each(|entry| see(&mut seen, entry));
+            entries += tape.entries().len();
+        }
+    }
+    assert!(entries > 100_000, "{entries}");
+    let all = [
+        ENTRIES, CALLS, ACTIONS, NOTICES, ALARMS, EVENTS, OPS, OUTCOMES,
+    ]
+    .concat();
+    let missing: Vec<_> = all.iter().filter(|kind| !seen.contains(**kind)).collect();
+    assert_eq!(missing, NEVER.iter().collect::<Vec<_>>(), "not seen");
+}
