@@ -14,7 +14,7 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::fmt::Write;
 use core::str;
 use core::time::Duration;
@@ -26,8 +26,7 @@ use static_cell::ConstStaticCell;
 use std::{fs, thread};
 use tidegate::framing::{Framed, Lines, OnError, Scan};
 use tidegate::{
-    Address, Config, Conn, Connections, Directions, Handler, Listen, Memory, PerSource, Server,
-    Token, Waker,
+    Address, Config, Conn, Connections, Directions, Handler, Listen, Memory, Server, Token, Waker,
 };
 
 const HELP: &str = "\
@@ -43,7 +42,7 @@ SIGHUP puts 'every' back as it was in the beginning, and SIGUSR1 asks for the st
 
   --listen ADDR    unix:/path, IP:PORT or [IPV6]:PORT; may be given several times [unix:control.sock]
   --every SECONDS  as above [0]
-  --help, -h       print this, and end
+{common}
 
 Try it: socat READLINE UNIX-CONNECT:control.sock
 ";
@@ -62,8 +61,15 @@ const _: () = assert!(ControlMemory::SIZE <= 45 * 1024 && LINES.max_frame() <= 2
 static MEMORY: ConstStaticCell<ControlMemory> = ConstStaticCell::new(ControlMemory::new());
 
 fn main() -> Result<(), Failure> {
+    // Who listens for notices may say nothing for long. Whether a peer on the internet is still there, keepalive tells.
+    let config = Config {
+        first_byte: None,
+        idle: None,
+        ..Config::default()
+    };
     let mut every = 0;
-    let listen = common::arguments(HELP, "unix:control.sock", |name, parser| {
+    let common = Common::new("unix:control.sock", config);
+    let mut common = common::arguments(HELP, common, |name, parser| {
         let known = name == "every";
         if known {
             every = parser
@@ -82,13 +88,7 @@ fn main() -> Result<(), Failure> {
         reloads: 0,
         missed: 0,
     };
-    // Who listens for notices may say nothing for long. Whether a peer on the internet is still there, keepalive tells.
-    let config = Config {
-        first_byte: None,
-        idle: None,
-        ..Config::default()
-    };
-    let mut server = Server::new(MEMORY.take(), &config, handler)?;
+    let mut server = Server::new(MEMORY.take(), &common.config, handler)?;
     server.watch(&signals.reload, Directions::READ)?;
     server.watch(&signals.status, Directions::READ)?;
     repeat(&mut server.connections(), every);
@@ -97,7 +97,8 @@ fn main() -> Result<(), Failure> {
 
     // Those by Unix sockets go first; the others are listened to as in every example.
     let (unix, internet): (Vec<_>, Vec<_>) =
-        (listen.into_iter()).partition(|text| text.starts_with("unix:"));
+        (common.listen.into_iter()).partition(|text| text.starts_with("unix:"));
+    common.listen = internet;
     let paths: Vec<_> = unix
         .iter()
         .filter_map(|text| text.strip_prefix("unix:"))
@@ -106,13 +107,13 @@ fn main() -> Result<(), Failure> {
         let listener = Listen {
             reserved: 2,
             priority: true,
-            ..Listen::on(Address::Unix(path))
+            ..common.listener(Address::Unix(path))
         };
         let opened = server.listen(&listener);
         opened.map_err(|why| format!("cannot listen on unix:{path}: {why}"))?;
         println!("listening on unix:{path}");
     }
-    let served = common::serve(&mut server, &internet, PerSource::Auto);
+    let served = common::serve(&mut server, &common);
     paths.iter().for_each(|path| drop(fs::remove_file(path)));
     served
 }

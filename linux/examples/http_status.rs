@@ -11,13 +11,12 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::fmt::Write as _;
 use core::str;
 use core::time::Duration;
 use heapless::String;
 use httparse::{EMPTY_HEADER, Request, Status};
-use lexopt::ValueExt;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use static_cell::ConstStaticCell;
 use std::fs::File;
@@ -25,7 +24,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use tidegate::framing::{Decoded, Decoder, Delimiter, Framed, OnError, Scan};
-use tidegate::{Config, Conn, Handler, Instant, Memory, PerSource, Server};
+use tidegate::{Config, Conn, Handler, Instant, Memory, Server};
 
 const HELP: &str = "\
 Usage: http_status [OPTION]...
@@ -34,8 +33,7 @@ No encryption: for this machine, a trusted network, or behind a proxy.
 
   --listen ADDR    IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:8080]
   --root DIR       serve the files in it, too, but no links; names have letters, digits, and . _ - (not in front) [none]
-  --per-source N   connections from one address [64 on networks, no limit on loopback]
-  --help, -h       print this, and end
+{common}
 
 Try it: curl -i http://127.0.0.1:8080/
 ";
@@ -52,20 +50,6 @@ const _: () = assert!(HttpMemory::SIZE <= 4_800_000);
 static MEMORY: ConstStaticCell<HttpMemory> = ConstStaticCell::new(HttpMemory::new());
 
 fn main() -> Result<(), Failure> {
-    let (mut root, mut per_source) = (None, PerSource::Auto);
-    let listen = common::arguments(HELP, "127.0.0.1:8080", |name, parser| {
-        match name {
-            "root" => root = Some(PathBuf::from(parser.value()?)),
-            "per-source" => per_source = PerSource::AtMost(parser.value()?.parse()?),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    });
-    let folder = |path: PathBuf| {
-        let opened = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
-        opened.map_err(|why| format!("--root {}: {why}", path.display()))
-    };
-    let root = root.map(folder).transpose()?;
     let config = Config {
         first_byte: Some(Duration::from_secs(10)),
         request: Some(Duration::from_secs(10)),
@@ -73,14 +57,28 @@ fn main() -> Result<(), Failure> {
         idle: Some(Duration::from_secs(30)),
         ..Config::default()
     };
+    let mut root = None;
+    let common = Common::new("127.0.0.1:8080", config);
+    let common = common::arguments(HELP, common, |name, parser| {
+        let known = name == "root";
+        if known {
+            root = Some(PathBuf::from(parser.value()?));
+        }
+        Ok(known)
+    });
+    let folder = |path: PathBuf| {
+        let opened = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        opened.map_err(|why| format!("--root {}: {why}", path.display()))
+    };
+    let root = root.map(folder).transpose()?;
     let site = Site {
         heads: Framed::new(Head, OnError::Close),
         root,
         requests: 0,
         errors: 0,
     };
-    let mut server = Server::new(MEMORY.take(), &config, site)?;
-    common::serve(&mut server, &listen, per_source)
+    let mut server = Server::new(MEMORY.take(), &common.config, site)?;
+    common::serve(&mut server, &common)
 }
 
 struct Site {

@@ -12,16 +12,15 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::time::Duration;
 use heapless::Vec;
-use lexopt::ValueExt;
 use rmodbus::server::ModbusFrame;
 use rmodbus::server::storage::ModbusStorage;
 use rmodbus::{ErrorKind, ModbusProto};
 use static_cell::ConstStaticCell;
 use tidegate::framing::{Framed, LengthPrefix, OnError, Skip, Width};
-use tidegate::{Config, Conn, Handler, Memory, PerSource, Reason, Server};
+use tidegate::{Config, Conn, Handler, Memory, Reason, Server};
 
 const HELP: &str = "\
 Usage: modbus_tcp [OPTION]...
@@ -30,8 +29,7 @@ A Modbus/TCP slave in memory of a fixed size: 64 coils, 64 discrete inputs, 64 i
 It is the only device at its address, so it answers for every unit.
 
   --listen ADDR    IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:1502]
-  --per-source N   connections from one address [8 on networks, no limit on loopback]
-  --help, -h       print this, and end
+{common}
 
 Try it: mbpoll -m tcp -p 1502 -a 1 -r 1 -c 4 -1 127.0.0.1
 ";
@@ -50,25 +48,19 @@ const _: () = assert!(FRAMES.max_frame() <= 512);
 static MEMORY: ConstStaticCell<ModbusMemory> = ConstStaticCell::new(ModbusMemory::new());
 
 fn main() -> Result<(), Failure> {
-    let mut per_source = PerSource::Auto;
-    let listen = common::arguments(HELP, "127.0.0.1:1502", |name, parser| {
-        let known = name == "per-source";
-        if known {
-            per_source = PerSource::AtMost(parser.value()?.parse()?);
-        }
-        Ok(known)
-    });
     let config = Config {
         idle: Some(Duration::from_secs(60)),
         request: Some(Duration::from_secs(5)),
         ..Config::default()
     };
+    let common = Common::new("127.0.0.1:1502", config);
+    let common = common::arguments(HELP, common, |_, _| Ok(false));
     let slave = Slave {
         frames: Framed::new(FRAMES, OnError::Close),
         registers: Registers::new(),
     };
-    let mut server = Server::new(MEMORY.take(), &config, slave)?;
-    common::serve(&mut server, &listen, per_source)
+    let mut server = Server::new(MEMORY.take(), &common.config, slave)?;
+    common::serve(&mut server, &common)
 }
 
 struct Slave {

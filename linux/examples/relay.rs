@@ -8,13 +8,13 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::fmt::Display;
 use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
 use std::io::Write;
 use tidegate::{
-    Address, Config, Conn, Destination, Handler, Memory, PerSource, Reason, Server, Token,
+    Address, Config, Conn, Connect, Destination, Handler, Memory, Reason, Server, Token,
 };
 
 const HELP: &str = "\
@@ -23,7 +23,7 @@ Passes connections on to another place, with the end of either side: 32 at a tim
 
   --to ADDR        where to connect to: IP:PORT, [IPV6]:PORT or unix:/path
   --listen ADDR    where to listen, written in the same way; may be given several times [127.0.0.1:8080]
-  --help, -h       print this, and end
+{common}
 
 Try it: relay --to 127.0.0.1:80 & curl http://127.0.0.1:8080/
 ";
@@ -126,8 +126,14 @@ const _: () = assert!(RelayMemory::SIZE <= 2200 * 1024);
 static MEMORY: ConstStaticCell<RelayMemory> = ConstStaticCell::new(RelayMemory::new());
 
 fn main() -> Result<(), Failure> {
+    // A server may speak first, and a client may be silent for long.
+    let config = Config {
+        first_byte: None,
+        ..Config::default()
+    };
     let mut to = None;
-    let listen = common::arguments(HELP, "127.0.0.1:8080", |name, parser| {
+    let common = Common::new("127.0.0.1:8080", config);
+    let common = common::arguments(HELP, common, |name, parser| {
         let known = name == "to";
         if known {
             to = Some(parser.value()?.string()?);
@@ -139,17 +145,17 @@ fn main() -> Result<(), Failure> {
     let address = address.ok_or(format!(
         "--to {to}: must be IP:PORT, [IPV6]:PORT or unix:/path"
     ))?;
-    // A server may speak first, and a client may be silent for long.
-    let config = Config {
-        first_byte: None,
-        ..Config::default()
-    };
     let nowhere = Destination::Registered(u32::MAX);
-    let mut server = Server::new(MEMORY.take(), &config, Relay { to: nowhere })?;
+    let mut server = Server::new(MEMORY.take(), &common.config, Relay { to: nowhere })?;
+    server.set_connect(Connect {
+        receive_buffer: common.receive_buffer,
+        send_buffer: common.send_buffer,
+        ..Connect::DEFAULT
+    });
     let to = match address {
         Address::Inet(address) => Destination::Inet(address),
         Address::Unix(path) => server.destination(path)?,
     };
     server.session_mut().handler_mut().to = to;
-    common::serve(&mut server, &listen, PerSource::Auto)
+    common::serve(&mut server, &common)
 }

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::fmt::{self, Write as _};
 use core::str;
 use heapless::index_map::FnvIndexMap;
@@ -17,7 +17,7 @@ use heapless::{String, Vec};
 use static_cell::ConstStaticCell;
 use std::io::Write as _;
 use tidegate::framing::{Decoded, Decoder, FrameError, Framed, Lines, OnError, Scan};
-use tidegate::{Config, Conn, Escaped, Handler, Instant, Memory, PerSource, Server};
+use tidegate::{Config, Conn, Escaped, Handler, Instant, Memory, Server};
 
 const HELP: &str = "\
 Usage: resp_kv [OPTION]...
@@ -25,7 +25,7 @@ A key-value store in memory of a fixed size: 1024 keys of 64 bytes, values of 51
 PING, ECHO, GET, SET, DEL, INCR and INFO.
 
   --listen ADDR   IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:6379]
-  --help, -h      print this, and end
+{common}
 
 Try it: redis-cli set colour blue, redis-cli get colour, redis-benchmark -t get,set,incr -P 16 -q
 ";
@@ -48,15 +48,16 @@ static MEMORY: ConstStaticCell<KvMemory> = ConstStaticCell::new(KvMemory::new())
 static STORE: ConstStaticCell<Store> = ConstStaticCell::new(Store::new());
 
 fn main() -> Result<(), Failure> {
-    let listen = common::arguments(HELP, "127.0.0.1:6379", |_, _| Ok(false));
+    let common = Common::new("127.0.0.1:6379", Config::default());
+    let common = common::arguments(HELP, common, |_, _| Ok(false));
     let handler = Kv {
         commands: Framed::new(Resp, OnError::Close),
         store: STORE.take(),
         count: 0,
         errors: 0,
     };
-    let mut server = Server::new(MEMORY.take(), &Config::default(), handler)?;
-    common::serve(&mut server, &listen, PerSource::Auto)
+    let mut server = Server::new(MEMORY.take(), &common.config, handler)?;
+    common::serve(&mut server, &common)
 }
 
 struct Kv {

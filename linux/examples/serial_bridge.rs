@@ -15,7 +15,7 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::fmt::Display;
 use core::hash::BuildHasher;
 use core::time::Duration;
@@ -38,7 +38,7 @@ it comes back. No encryption: for this machine, or a trusted network.
   --format TEXT   bits, parity (N, E, O) and stop bits of a character [8N1]
   --flow WHAT     flow control: none, hardware (RTS/CTS) or software (XON/XOFF) [none]
   --listen ADDR   IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:8080]
-  --help, -h      print this, and end
+{common}
 
 Try it: socat PTY,link=/tmp/line,raw,echo=0 - & serial_bridge --device /tmp/line & nc 127.0.0.1 8080
 ";
@@ -161,8 +161,18 @@ const _: () = assert!(BridgeMemory::SIZE <= 192 * 1024);
 static MEMORY: ConstStaticCell<BridgeMemory> = ConstStaticCell::new(BridgeMemory::new());
 
 fn main() -> Result<(), Failure> {
+    // Both may be silent for long. Whether a client is still there is asked by keepalives.
+    let config = Config {
+        first_byte: None,
+        idle: None,
+        ..Config::default()
+    };
+    let common = Common {
+        per_source: PerSource::Unlimited,
+        ..Common::new("127.0.0.1:8080", config)
+    };
     let (mut device, mut line) = (None, Serial::at(""));
-    let listen = common::arguments(HELP, "127.0.0.1:8080", |name, arguments| {
+    let common = common::arguments(HELP, common, |name, arguments| {
         match name {
             "device" => device = Some(arguments.value()?.string()?),
             "speed" => line.speed = arguments.value()?.parse()?,
@@ -176,12 +186,6 @@ fn main() -> Result<(), Failure> {
     });
     let path = device.ok_or("--device is missing; --help lists the options")?;
     line.path = &path;
-    // Both may be silent for long. Whether a client is still there is asked by keepalives.
-    let config = Config {
-        first_byte: None,
-        idle: None,
-        ..Config::default()
-    };
     let bridge = Bridge {
         device: Destination::Registered(u32::MAX), // until it is known
         path: path.clone(),
@@ -189,13 +193,13 @@ fn main() -> Result<(), Failure> {
         client: None,
         backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
     };
-    let mut server = Server::new(MEMORY.take(), &config, bridge)?;
+    let mut server = Server::new(MEMORY.take(), &common.config, bridge)?;
     let device = server
         .serial(&line)
         .map_err(|why| format!("{path}: {why}"))?;
     server.session_mut().handler_mut().device = device;
     server.connect(device)?;
-    common::serve(&mut server, &listen, PerSource::Unlimited)
+    common::serve(&mut server, &common)
 }
 
 /// Takes `8N1` apart.

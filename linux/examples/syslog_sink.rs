@@ -11,15 +11,16 @@
 
 mod common;
 
-use common::Failure;
+use common::{Common, Failure};
 use core::fmt::{self, Write};
+use core::mem;
 use heapless::Deque;
 use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
 use std::fs;
 use tidegate::{
     Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Escaped, Handler,
-    Memory, Peer, PerSource, Server, Token,
+    Memory, Peer, Server, Token,
 };
 
 const HELP: &str = "\
@@ -29,7 +30,7 @@ Receives syslog messages (RFC 3164, RFC 5424) and keeps the last 256 KiB of them
   --listen ADDR    where messages come: a UDP port IP:PORT, [IPV6]:PORT, or a socket of datagrams unix:/path; up to 4
                    times [127.0.0.1:5514]
   --show ADDR      where whoever connects is told what is kept, over TCP or unix:/path [127.0.0.1:5515]
-  --help, -h       print this, and end
+{common}
 
 Try it: logger --server 127.0.0.1 --port 5514 --udp hello; nc 127.0.0.1 5515
 ";
@@ -50,7 +51,8 @@ static RING: ConstStaticCell<Ring> = ConstStaticCell::new(Ring::new());
 
 fn main() -> Result<(), Failure> {
     let mut show = Vec::new();
-    let listen = common::arguments(HELP, "127.0.0.1:5514", |name, parser| {
+    let common = Common::new("127.0.0.1:5514", Config::default());
+    let mut common = common::arguments(HELP, common, |name, parser| {
         let known = name == "show";
         if known {
             show.push(parser.value()?.string()?);
@@ -60,11 +62,13 @@ fn main() -> Result<(), Failure> {
     if show.is_empty() {
         show.push("127.0.0.1:5515".to_owned());
     }
+    // Datagrams come there; the other options are of those who look.
+    let listen = mem::replace(&mut common.listen, show);
     let sink = Sink {
         ring: RING.take(),
         cut: 0,
     };
-    let mut server = Server::new(MEMORY.take(), &Config::default(), sink)?;
+    let mut server = Server::new(MEMORY.take(), &common.config, sink)?;
     server.lend_datagrams(WINDOWS.take());
     for text in &listen {
         let address = common::address(text).ok_or("not an address")?;
@@ -78,7 +82,7 @@ fn main() -> Result<(), Failure> {
         let (_, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
         println!("listening on {}", chosen.map_or(address, Address::Inet));
     }
-    let served = common::serve(&mut server, &show, PerSource::Auto);
+    let served = common::serve(&mut server, &common);
     let paths = listen.iter().filter_map(|text| text.strip_prefix("unix:"));
     paths.for_each(|path| drop(fs::remove_file(path)));
     let Sink { ring, cut } = server.session().handler();

@@ -1,4 +1,4 @@
-//! What every example needs around its handler: arguments, listeners, the end on SIGTERM or SIGINT, a summary.
+//! What every example needs around its handler: options, listeners, the end on SIGTERM or SIGINT, a summary.
 
 use core::error::Error;
 use core::fmt::Display;
@@ -6,19 +6,108 @@ use lexopt::{Arg, Parser, ValueExt};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::{fs, process, thread};
-use tidegate::{Address, Handler, Listen, PerSource, Server};
+use tidegate::{Address, Config, Handler, Listen, PerSource, Server};
+
+// The same values as the program's.
+#[path = "../../src/program/values.rs"]
+mod values;
 
 /// A failure, told by `main`.
 pub(crate) type Failure = Box<dyn Error>;
 
-/// Reads the command line: `--help` prints `help`, `--listen` may be given several times (`default` if never), and any
-/// other option is for `other`, which answers whether it knows the name. What is wrong ends the program with code 2.
+/// The options that every example has. Those of the command line are put over the example's defaults.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    /// `--listen`, at least one; each was checked.
+    pub(crate) listen: Vec<String>,
+    /// `--idle` and `--full` set it.
+    pub(crate) config: Config,
+    /// `--per-source`.
+    pub(crate) per_source: PerSource,
+    /// `--receive-buffer`, in bytes; `None`: the kernel tunes it.
+    pub(crate) receive_buffer: Option<u32>,
+    /// `--send-buffer`, likewise.
+    pub(crate) send_buffer: Option<u32>,
+}
+
+impl Common {
+    /// The defaults of an example: where it listens, and what else its protocol wants.
+    pub(crate) fn new(listen: &str, config: Config) -> Self {
+        let Listen {
+            per_source,
+            receive_buffer,
+            send_buffer,
+            ..
+        } = Listen::on(Address::Unix(""));
+        Self {
+            listen: vec![listen.to_owned()],
+            config,
+            per_source,
+            receive_buffer,
+            send_buffer,
+        }
+    }
+
+    /// A listener with these options.
+    pub(crate) fn listener<'a>(&self, address: Address<'a>) -> Listen<'a> {
+        Listen {
+            per_source: self.per_source,
+            receive_buffer: self.receive_buffer,
+            send_buffer: self.send_buffer,
+            ..Listen::on(address)
+        }
+    }
+
+    /// Reads an option other than `--listen`. Returns whether there is one of this name.
+    fn set(&mut self, name: &str, parser: &mut Parser) -> Result<bool, lexopt::Error> {
+        match name {
+            "idle" => self.config.idle = parser.value()?.parse_with(values::duration)?,
+            "full" => self.config.full = parser.value()?.parse_with(values::full)?,
+            "per-source" => self.per_source = parser.value()?.parse_with(values::per_source)?,
+            "receive-buffer" => self.receive_buffer = parser.value()?.parse_with(values::buffer)?,
+            "send-buffer" => self.send_buffer = parser.value()?.parse_with(values::buffer)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The lines of the help for these options, with their defaults.
+    fn help(&self) -> String {
+        let per_source = match self.per_source {
+            PerSource::Auto => "a quarter of all on networks, off on loopback and Unix sockets",
+            PerSource::Unlimited => "off",
+            PerSource::AtMost(limit) => &limit.to_string(),
+        };
+        let full = values::FULL
+            .iter()
+            .find(|(_, full)| *full == self.config.full);
+        format!(
+            "
+  --idle TIME|off              end a connection without a byte in either direction for so long: 30s, 10m [{idle}]
+  --full wait|refuse|evict     when all are taken: leave peers queued, reset new ones, or end the one idle longest [{full}]
+  --per-source N|off           connections from one address [{per_source}]
+  --receive-buffer BYTES|auto  what the kernel may hold of received bytes for each; auto lets it tune that [{receive}]
+  --send-buffer BYTES|auto     the same of bytes to send [{send}]
+  --help, -h                   print this, and end
+",
+            idle = values::shown(self.config.idle),
+            full = full.map_or("", |(name, _)| name),
+            receive = values::buffer_shown(self.receive_buffer),
+            send = values::buffer_shown(self.send_buffer),
+        )
+    }
+}
+
+/// Reads the command line over the `defaults`. `--help` prints `help`, in which the line `{common}` stands for the options
+/// of [`Common`] but `--listen`, which may be given several times. Any other option is for `other`, which returns whether
+/// it knows the name. What is wrong ends the program with code 2.
 pub(crate) fn arguments(
     help: &str,
-    default: &str,
+    defaults: Common,
     mut other: impl FnMut(&str, &mut Parser) -> Result<bool, lexopt::Error>,
-) -> Vec<String> {
-    let (mut parser, mut listen) = (Parser::from_env(), Vec::new());
+) -> Common {
+    let help = help.replace("{common}\n", &defaults.help());
+    let (mut parser, mut common, mut listen) = (Parser::from_env(), defaults, Vec::new());
     let mut read = || {
         while let Some(argument) = parser.next()? {
             let name = match argument {
@@ -32,7 +121,7 @@ pub(crate) fn arguments(
                     process::exit(0);
                 }
                 "listen" => listen.push(parser.value()?.string()?),
-                _ if other(&name, &mut parser)? => {}
+                _ if other(&name, &mut parser)? || common.set(&name, &mut parser)? => {}
                 _ => return Err(lexopt::Error::UnexpectedOption(format!("--{name}"))),
             }
         }
@@ -41,39 +130,34 @@ pub(crate) fn arguments(
     if let Err(error) = read() {
         wrong(format_args!("{error}; --help lists the options"));
     }
-    if listen.is_empty() {
-        listen.push(default.to_owned());
+    if !listen.is_empty() {
+        common.listen = listen;
     }
-    for text in &listen {
+    for text in &common.listen {
         if address(text).is_none() {
             wrong(format_args!(
                 "--listen {text}: must be IP:PORT, [IPV6]:PORT or unix:/path"
             ));
         }
     }
-    listen
+    common
 }
 
-/// Listens, says so, and serves until SIGTERM or SIGINT; a second one ends at once.
+/// Listens at each of `common.listen`, says so, and serves until SIGTERM or SIGINT; a second one ends at once.
 pub(crate) fn serve<H: Handler>(
     server: &mut Server<'_, H>,
-    listen: &[String],
-    per_source: PerSource,
+    common: &Common,
 ) -> Result<(), Failure> {
     let (stop, mut signals) = (server.stop_handle()?, Signals::new([SIGTERM, SIGINT])?);
     thread::spawn(move || signals.forever().for_each(|_| stop.stop()));
-    for text in listen {
+    for text in &common.listen {
         let address = address(text).ok_or("not an address")?;
-        let listener = Listen {
-            per_source,
-            ..Listen::on(address)
-        };
-        let opened = server.listen(&listener);
+        let opened = server.listen(&common.listener(address));
         let (_, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
         println!("listening on {}", chosen.map_or(address, Address::Inet));
     }
     server.run()?;
-    let paths = listen.iter().filter_map(|text| text.strip_prefix("unix:"));
+    let paths = (common.listen.iter()).filter_map(|text| text.strip_prefix("unix:"));
     paths.for_each(|path| drop(fs::remove_file(path)));
     let stats = server.stats();
     println!(

@@ -15,7 +15,7 @@ use log::LevelFilter;
 use std::ffi::OsString;
 use tidegate::backend::Kind;
 use tidegate::trace::Payload;
-use tidegate::{Config, FullTable, PerSource, Trigger};
+use tidegate::{Address, Config, Listen, PerSource, Trigger};
 
 /// The address if none is asked for.
 pub(crate) const LISTEN: &str = "127.0.0.1:8080";
@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Loops, each in a thread of its own.
     pub(crate) threads: u32,
     pub(crate) per_source: PerSource,
+    /// Of the kernel, for each connection, in bytes; `None`: it tunes them.
+    pub(crate) receive_buffer: Option<u32>,
+    pub(crate) send_buffer: Option<u32>,
     pub(crate) metrics: Option<Place>,
     pub(crate) control: Option<Place>,
     pub(crate) user: Option<Who>,
@@ -54,12 +57,15 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
+        let listen = Listen::on(Address::Unix(""));
         Self {
             service: ServiceName::Print,
             listen: Vec::new(),
             connections: 1024,
             threads: 1,
-            per_source: PerSource::Auto,
+            per_source: listen.per_source,
+            receive_buffer: listen.receive_buffer,
+            send_buffer: listen.send_buffer,
             metrics: None,
             control: None,
             user: None,
@@ -210,7 +216,7 @@ impl Options {
                 self.backend = choice(parser, name, &kinds)?;
             }
             "trigger" => config.trigger = choice(parser, name, &TRIGGERS)?,
-            "full" => config.full = choice(parser, name, &FULL)?,
+            "full" => config.full = value(parser, name, values::full)?,
             "metrics" => self.metrics = Some(value(parser, name, Place::parse)?),
             "control" => self.control = Some(value(parser, name, control)?),
             "user" => self.user = Some(value(parser, name, Who::parse)?),
@@ -224,7 +230,9 @@ impl Options {
             "log-to" => self.log_to = value(parser, name, log_to)?,
             "connections" => self.connections = value(parser, name, connections)?,
             "threads" => self.threads = value(parser, name, threads)?,
-            "per-source" => self.per_source = value(parser, name, per_source)?,
+            "per-source" => self.per_source = value(parser, name, values::per_source)?,
+            "receive-buffer" => self.receive_buffer = value(parser, name, values::buffer)?,
+            "send-buffer" => self.send_buffer = value(parser, name, values::buffer)?,
             "first-byte" => config.first_byte = value(parser, name, values::duration)?,
             "request" => config.request = value(parser, name, values::duration)?,
             "idle" => config.idle = value(parser, name, values::duration)?,
@@ -247,12 +255,6 @@ const TRIGGERS: [(&str, Trigger); 3] = [
     ("oneshot", Trigger::Oneshot),
 ];
 
-const FULL: [(&str, FullTable); 3] = [
-    ("wait", FullTable::Wait),
-    ("refuse", FullTable::Refuse),
-    ("evict", FullTable::Evict),
-];
-
 pub(crate) const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
     ("error", LevelFilter::Error),
@@ -269,16 +271,6 @@ fn connections(text: &str) -> Result<u32, String> {
 
 fn threads(text: &str) -> Result<u32, String> {
     values::number(text, number(THREADS))
-}
-
-fn per_source(text: &str) -> Result<PerSource, String> {
-    if text == "off" {
-        return Ok(PerSource::Unlimited);
-    }
-    match values::number(text, u32::MAX) {
-        Ok(n) => Ok(PerSource::AtMost(n)),
-        Err(why) => Err(format!("{why}, or off")),
-    }
 }
 
 fn control(text: &str) -> Result<Place, String> {

@@ -2,7 +2,7 @@
 
 use super::arguments::{LISTEN, MIB, Options, number};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
-use super::values::shown;
+use super::values::{buffer_shown, shown};
 
 /// The help, at the defaults that hold.
 pub(crate) fn text() -> String {
@@ -11,6 +11,8 @@ pub(crate) fn text() -> String {
         threads,
         config,
         record,
+        receive_buffer,
+        send_buffer,
         ..
     } = Options::default();
     let record_size = record.size / MIB;
@@ -22,6 +24,8 @@ pub(crate) fn text() -> String {
     let linger = shown(config.linger);
     let spin = shown(config.spin);
     let drain = shown(Some(config.drain));
+    let receive_buffer = buffer_shown(receive_buffer);
+    let send_buffer = buffer_shown(send_buffer);
     format!(
         "\
 Usage: tidegate [OPTION]...
@@ -45,6 +49,10 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
                            or close the one that has been idle longest [wait]
   --per-source N|off     connections from one address (IPv6: one /64)
                            [off on loopback and Unix listeners, a quarter of --connections on others]
+  --receive-buffer BYTES|auto         what the kernel may hold of received bytes for each connection, up to
+                           net.core.rmem_max; auto lets it tune that: for fast and far peers [{receive_buffer}]
+  --send-buffer BYTES|auto            the same of bytes to send, up to net.core.wmem_max [{send_buffer}]
+                           a socket that is passed has what its opener set if it is auto
 
 Durations such as 500ms, 30s, 10m, or off:
   --first-byte TIME      from the connection to its first byte [{first_byte}]
@@ -101,6 +109,8 @@ mod tests {
                 "--per-source",
                 "[off on loopback and Unix listeners, a quarter of --connections",
             ),
+            ("--receive-buffer", "[65536]"),
+            ("--send-buffer", "[65536]"),
             ("--first-byte", "[60s]"),
             ("--request", "[30s]"),
             ("--idle", "[10m]"),

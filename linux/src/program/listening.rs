@@ -219,6 +219,8 @@ pub(crate) fn open_again(
 fn listener<'a>(options: &Options, address: Address<'a>) -> Listen<'a> {
     Listen {
         per_source: options.per_source,
+        receive_buffer: options.receive_buffer,
+        send_buffer: options.send_buffer,
         reuse_port: options.threads > 1,
         ..Listen::on(address)
     }

@@ -12,15 +12,14 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
 use tidegate::backend::{Kind, Uring};
-use tidegate::{Address, Listen};
 
 /// The table for what the options ask for.
 pub(crate) fn text(options: &Options) -> Result<String, Failure> {
     let no = |why: String| Failure::System(format!("cannot measure: {why}"));
     // A server as it will be, so that the pages of one are there.
     let _server = reserved::server(0, options).map_err(|error| no(error.to_string()))?;
-    let kernel =
-        socket_buffers().map_err(|errno| no(format!("socket: errno {}", errno.raw_os_error())))?;
+    let kernel = socket_buffers(options)
+        .map_err(|errno| no(format!("socket: errno {}", errno.raw_os_error())))?;
     let idle = match options.backend {
         Kind::Epoll => ServerMemory::CONNECTION,
         Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendPlaces::PLACE,
@@ -47,25 +46,37 @@ struct Buffers {
     send: u64,
 }
 
-/// Asks a socket that is set as listeners are, and so as the connections that they accept.
-fn socket_buffers() -> Result<Buffers, Errno> {
-    let defaults = Listen::on(Address::Unix(""));
+/// Asks a socket that is set as listeners are, and so as the connections that they accept. Of a buffer that the kernel
+/// tunes it is the most that it may become (`tcp(7)`, `tcp_rmem`, `tcp_wmem`).
+fn socket_buffers(options: &Options) -> Result<Buffers, Errno> {
     let socket = net::socket_with(
         AddressFamily::INET,
         SocketType::STREAM,
         SocketFlags::CLOEXEC,
         None,
     )?;
-    if let Some(bytes) = defaults.receive_buffer {
+    if let Some(bytes) = options.receive_buffer {
         sockopt::set_socket_recv_buffer_size(&socket, bytes as usize)?;
     }
-    if let Some(bytes) = defaults.send_buffer {
+    if let Some(bytes) = options.send_buffer {
         sockopt::set_socket_send_buffer_size(&socket, bytes as usize)?;
     }
+    let receive = wide(sockopt::socket_recv_buffer_size(&socket)?);
+    let send = wide(sockopt::socket_send_buffer_size(&socket)?);
+    let tuned = |asked: Option<u32>, name, now| match asked {
+        Some(_) => now,
+        None => most_tuned(name).unwrap_or(now),
+    };
     Ok(Buffers {
-        receive: wide(sockopt::socket_recv_buffer_size(&socket)?),
-        send: wide(sockopt::socket_send_buffer_size(&socket)?),
+        receive: tuned(options.receive_buffer, "tcp_rmem", receive),
+        send: tuned(options.send_buffer, "tcp_wmem", send),
     })
+}
+
+/// The last of the three numbers of `tcp_rmem` or `tcp_wmem`.
+fn most_tuned(name: &str) -> Option<u64> {
+    let told = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
+    told.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// Bytes of this process that are in memory now, if the kernel tells.
@@ -266,6 +277,28 @@ mod tests {
         assert_eq!(kibibytes(text, "Swap:"), None);
         assert_eq!(kibibytes("Rss: lots kB", "Rss:"), None);
         assert!(resident().is_none_or(|bytes| bytes > 100_000));
-        assert!(socket_buffers().is_ok_and(|kernel| kernel.receive >= 2048 && kernel.send >= 2048));
+        let fixed = socket_buffers(&Options::default()).expect("a socket");
+        assert!(fixed.receive >= 2048 && fixed.send >= 2048);
+    }
+
+    #[test]
+    fn the_buffers_that_are_asked_for_are_summed() {
+        let with = |receive_buffer, send_buffer| {
+            let options = Options {
+                receive_buffer,
+                send_buffer,
+                ..Options::default()
+            };
+            socket_buffers(&options).expect("a socket")
+        };
+        // Small ones: no system's limit cuts them. The kernel doubles them (`socket(7)`).
+        let small = with(Some(8192), Some(16_384));
+        assert_eq!((small.receive, small.send), (16_384, 32_768));
+        let tuned = with(None, Some(16_384));
+        assert_eq!(tuned.send, 32_768);
+        assert!(most_tuned("tcp_rmem").is_none_or(|most| tuned.receive == most));
+        let tuned = with(Some(8192), None);
+        assert_eq!(tuned.receive, 16_384);
+        assert!(most_tuned("tcp_wmem").is_none_or(|most| tuned.send == most));
     }
 }

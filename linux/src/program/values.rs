@@ -1,6 +1,18 @@
-//! The values of options: numbers, durations, and how durations are shown.
+//! The values of options that the program and the examples have in common: numbers, durations, sizes of buffers, policies;
+//! and how they are shown.
 
 use core::time::Duration;
+use tidegate::{FullTable, PerSource};
+
+/// What to do when every slot is taken.
+pub(crate) const FULL: [(&str, FullTable); 3] = [
+    ("wait", FullTable::Wait),
+    ("refuse", FullTable::Refuse),
+    ("evict", FullTable::Evict),
+];
+
+/// The largest buffer of a socket: the kernel doubles it, and counts in an `int`.
+const BUFFER_MAX: u32 = 1 << 30;
 
 /// A whole number from 1 to `most`, in digits only.
 pub(crate) fn number(text: &str, most: u32) -> Result<u32, String> {
@@ -21,6 +33,40 @@ pub(crate) fn duration(text: &str) -> Result<Option<Duration>, String> {
         Ok(duration) => Ok(Some(duration)),
         Err(_) => Err("must be a duration such as 500ms, 30s, 10m, or off".into()),
     }
+}
+
+/// One of [`FULL`].
+pub(crate) fn full(text: &str) -> Result<FullTable, String> {
+    let found = FULL.iter().find(|(name, _)| *name == text);
+    let found = found.map(|(_, full)| *full);
+    found.ok_or_else(|| "must be one of wait, refuse, evict".into())
+}
+
+/// A limit of connections from one source; unlimited for `off`.
+pub(crate) fn per_source(text: &str) -> Result<PerSource, String> {
+    if text == "off" {
+        return Ok(PerSource::Unlimited);
+    }
+    match number(text, u32::MAX) {
+        Ok(n) => Ok(PerSource::AtMost(n)),
+        Err(why) => Err(format!("{why}, or off")),
+    }
+}
+
+/// The size of a buffer of the kernel in bytes; `None` for `auto`: the kernel tunes it.
+pub(crate) fn buffer(text: &str) -> Result<Option<u32>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    match number(text, BUFFER_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(why) => Err(format!("{why}, in bytes, or auto")),
+    }
+}
+
+/// The size of a buffer as it could be typed.
+pub(crate) fn buffer_shown(bytes: Option<u32>) -> String {
+    bytes.map_or_else(|| "auto".into(), |bytes| bytes.to_string())
 }
 
 /// A duration as it could be typed: `90s`, `10m`, `off`.
@@ -89,6 +135,33 @@ mod tests {
                 "{bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn buffers_are_bytes_or_the_kernels() {
+        assert_eq!(buffer("auto"), Ok(None));
+        assert_eq!(buffer("65536"), Ok(Some(65_536)));
+        assert_eq!(buffer("1073741824"), Ok(Some(BUFFER_MAX)));
+        for bad in ["", "0", "off", "64k", "1073741825", "-1"] {
+            assert!(
+                buffer(bad).is_err_and(|why| why.contains("or auto")),
+                "{bad:?}"
+            );
+        }
+        for text in ["auto", "65536"] {
+            assert_eq!(buffer(text).map(buffer_shown), Ok(text.into()));
+        }
+    }
+
+    #[test]
+    fn policies_are_named() {
+        for (name, policy) in FULL {
+            assert_eq!(full(name), Ok(policy));
+        }
+        assert!(full("drop").is_err_and(|why| FULL.iter().all(|(name, _)| why.contains(name))));
+        assert_eq!(per_source("off"), Ok(PerSource::Unlimited));
+        assert_eq!(per_source("7"), Ok(PerSource::AtMost(7)));
+        assert!(per_source("0").is_err_and(|why| why.contains("or off")));
     }
 
     #[test]

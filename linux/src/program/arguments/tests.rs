@@ -1,6 +1,7 @@
 //! Tests of the command line: every option, every mistake.
 
 use super::*;
+use tidegate::FullTable;
 
 fn read(line: &str) -> Result<Command, Failure> {
     parse(
@@ -29,6 +30,8 @@ fn nothing_asked_for_is_the_defaults() {
     assert_eq!(options.places(true), [], "sockets were passed");
     assert_eq!(options.config.connections, Some(1024));
     assert_eq!(options.per_source, PerSource::Auto);
+    assert_eq!(options.receive_buffer, Some(64 * 1024));
+    assert_eq!(options.send_buffer, Some(64 * 1024));
     assert_eq!(options.log, LevelFilter::Warn);
     assert_eq!((options.backend, options.config.spin), (Kind::Epoll, None));
 }
@@ -55,7 +58,8 @@ fn a_backend_without_the_trigger_is_told() {
 fn every_option_is_obeyed_in_both_forms() {
     let line = "--service=chat --listen 127.0.0.1:0 --listen=unix:/x --trigger edge --connections=20000 \
                 --full evict --per-source 3 --first-byte off --request 1s --idle=2m --write-stall 3s \
-                --linger 500ms --drain 5s --log=trace --spin 50us --backend=epoll";
+                --linger 500ms --drain 5s --log=trace --spin 50us --backend=epoll \
+                --receive-buffer auto --send-buffer=4096";
     let options = options(line);
     assert_eq!(options.service, ServiceName::Chat);
     assert_eq!(options.places(false).len(), 2);
@@ -66,6 +70,8 @@ fn every_option_is_obeyed_in_both_forms() {
     assert_eq!(config.connections, Some(20_000));
     assert_eq!(config.full, FullTable::Evict);
     assert_eq!(options.per_source, PerSource::AtMost(3));
+    assert_eq!(options.receive_buffer, None);
+    assert_eq!(options.send_buffer, Some(4096));
     assert_eq!((config.first_byte, config.request), (None, seconds(1)));
     assert_eq!(
         (config.idle, config.write_stall),
@@ -113,6 +119,10 @@ fn every_mistake_is_one_line_with_the_value_and_the_remedy() {
         (
             "--per-source 0",
             "--per-source 0: must be a number from 1 to 4294967295, or off",
+        ),
+        (
+            "--send-buffer 64k",
+            "--send-buffer 64k: must be a number from 1 to 1073741824, in bytes, or auto",
         ),
         (
             "--service ping",
