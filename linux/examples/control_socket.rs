@@ -48,7 +48,7 @@ Try it: socat READLINE UNIX-CONNECT:control.sock
 ";
 
 /// Bytes of the longest line, and of the longest answer.
-const LINES: Lines = Lines::new(80);
+const LINES: Lines = Lines::new(80).last_unterminated();
 const ANSWER: usize = 160;
 /// A day: nobody waits longer.
 const LONGEST: u64 = 86_400;
@@ -180,6 +180,12 @@ impl Handler for Control {
             };
             let _ = conn.send(said.as_bytes()); // there is room
         }
+    }
+
+    /// The last line may lack its end. What was asked for before is answered, a `wait` too.
+    fn ended(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
+        self.readable(conn, scan);
+        conn.finish();
     }
 
     /// Of a connection, after `wait`.

@@ -98,6 +98,44 @@ fn status_and_connections_tell_what_there_is() {
 }
 
 #[test]
+fn the_last_line_may_lack_its_end() {
+    let _bound = Watchdog::new();
+    for backend in Kind::ALL.map(Kind::name) {
+        let controlled = Controlled::start(&["--backend", backend]);
+        for (said, heard) in [
+            ("log warn", "ok\n"),
+            ("log warn\r", "ok\n"),
+            (" log warn ", "ok\n"),
+            ("log warn\nlog warn", "ok\nok\n"),
+            (
+                "log warn\ndrop 10.9.9.9",
+                "ok\nerror: nobody is there; connections shows who is\n",
+            ),
+            (
+                "log loud",
+                "error: log loud: must be off, error, warn, info, debug or trace\n",
+            ),
+            ("", ""),
+            ("\n", ""),
+            ("  ", ""),
+        ] {
+            let mut operator = unix(&controlled.path);
+            operator.say(said.as_bytes());
+            operator.finish();
+            let rest = operator.rest();
+            assert_eq!(String::from_utf8_lossy(&rest), heard, "{backend}: {said:?}");
+        }
+        // A list that takes several pieces.
+        let mut operator = unix(&controlled.path);
+        operator.say(&b"status\n".repeat(20));
+        operator.say(b"connections");
+        operator.finish();
+        let rest = String::from_utf8(operator.rest()).expect("UTF-8");
+        assert_eq!(rest.matches("ok\n").count(), 21, "{backend}: {rest}");
+    }
+}
+
+#[test]
 fn it_answers_when_all_other_connections_are_taken() {
     let _bound = Watchdog::new();
     for backend in Kind::ALL.map(Kind::name) {
@@ -236,11 +274,6 @@ fn lines_may_come_in_any_pieces_and_what_is_wrong_is_told() {
     operator.say(&[b'x'; 256]);
     assert_eq!(operator.rest(), b"error: a line has at most 255 bytes\n");
     assert_eq!(controlled.ask("log warn"), ["ok"]);
-    // The last line has no end, so it is none.
-    let mut operator = unix(&controlled.path);
-    operator.say(b"log warn\ndrain");
-    operator.finish();
-    assert_eq!(operator.rest(), b"ok\n");
     tcp(controlled.address()).echo(b"and goes on");
 }
 

@@ -39,6 +39,24 @@ fn status(connections: u32, lines: u32, unknown: u32, too_long: u32, reloads: u3
 }
 
 #[test]
+fn the_last_line_may_lack_its_end() {
+    let _bound = Watchdog::new();
+    let control = Control::start();
+    for (count, said) in ["status", "status\r", "status\r\n"].into_iter().enumerate() {
+        let mut client = unix(&control.path);
+        client.say(said.as_bytes());
+        client.finish();
+        let lines = u32::try_from(count + 1).expect("few");
+        let expected = status(1, lines, 0, 0, 0);
+        assert_eq!(
+            String::from_utf8_lossy(&client.rest()),
+            expected,
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn lines_are_answered_at_every_cut_and_what_is_wrong_is_counted() {
     let _bound = Watchdog::new();
     let control = Control::start();

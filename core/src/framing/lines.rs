@@ -1,6 +1,6 @@
 //! [`Lines`]: messages that end with a line feed.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, Scan, join};
+use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, Scan, join};
 use crate::time::Instant;
 
 /// Lines that end with LF or CR LF, as they come; the ending is not part of a message. They are sent with LF, or with
@@ -11,13 +11,31 @@ use crate::time::Instant;
 pub struct Lines {
     max: usize,
     ending: &'static [u8],
+    /// The bytes between the last line feed and the peer's FIN are a line.
+    unterminated: bool,
 }
 
 impl Lines {
     /// Lines of at most `max` bytes, without their ending.
     #[must_use]
     pub const fn new(max: usize) -> Self {
-        Self { max, ending: b"\n" }
+        Self {
+            max,
+            ending: b"\n",
+            unterminated: false,
+        }
+    }
+
+    /// The same, and what lies between the last line feed and the peer's FIN is a line, too: `printf status | nc -N`
+    /// sends one. Off by default: where half a line does harm, a line counts only with its ending.
+    ///
+    /// The handler has to look once more at the end: its [`ended`](crate::Handler::ended) calls `readable`.
+    #[must_use]
+    pub const fn last_unterminated(self) -> Self {
+        Self {
+            unterminated: true,
+            ..self
+        }
     }
 
     /// The same, and CR LF after each that is sent.
@@ -39,10 +57,21 @@ impl Lines {
 impl Decoder for Lines {
     type Progress = Scan;
 
-    fn decode(&self, scan: &mut Scan, data: &[u8], _: Instant) -> Decoded {
-        scan.decode(data, b"\n", self.max, 1, |line| {
-            line.strip_suffix(b"\r").unwrap_or(line).len()
-        })
+    fn decode(&self, scan: &mut Scan, data: &[u8], now: Instant) -> Decoded {
+        let content = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len();
+        let decoded = scan.decode(data, b"\n", self.max, 1, content);
+        let is_last = self.unterminated && now == Instant::NEVER && !data.is_empty();
+        if decoded != Decoded::Incomplete || !is_last {
+            return decoded;
+        }
+        *scan = Scan::default();
+        let (len, max, frame) = (content(data), self.max, data.len());
+        if len > max {
+            let error = FrameError::TooLong { max };
+            return Decoded::Error { error, frame };
+        }
+        let message = 0..len;
+        Decoded::Message { message, frame }
     }
 }
 

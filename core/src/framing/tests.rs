@@ -128,6 +128,45 @@ fn a_line_too_long_is_one_error_and_the_next_is_found() {
 }
 
 #[test]
+fn the_last_line_may_lack_its_end_where_that_is_asked_for() {
+    let (strict, lenient) = (Lines::new(5), Lines::new(5).last_unterminated());
+    for (stream, last) in [
+        (&b"a\nlast"[..], Some(ok(b"last"))),
+        (b"a\nlast\r", Some(ok(b"last"))),
+        (b"a\n12345", Some(ok(b"12345"))),
+        (b"a\n12345\r", Some(ok(b"12345"))),
+        (b"a\n123456", Some(too_long(5))),
+        (b"a\n1234567890", Some(too_long(5))),
+        (b"a\n\r", Some(ok(b""))),
+        (b"a\n", None),
+    ] {
+        let found = at_every_cut(&lenient, stream);
+        assert_eq!(
+            found,
+            at_every_cut(&strict, stream),
+            "as long as more may come"
+        );
+        for cut in 0..=stream.len() {
+            for (lines, last) in [(strict, None), (lenient, last.clone())] {
+                let (mut scan, mut window) = (Scan::default(), Vec::new());
+                let mut all = Found::new();
+                for (piece, now) in [
+                    (&stream[..cut], Instant::ZERO),
+                    (&stream[cut..], Instant::ZERO),
+                    (&[], Instant::NEVER),
+                ] {
+                    window.extend_from_slice(piece);
+                    take(&lines, &mut scan, &mut window, &mut all, now);
+                }
+                let mut expected = found.clone();
+                expected.extend(last.filter(|last| found.last() != Some(last)));
+                assert_eq!(all, expected, "{stream:?} cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_line_without_an_end_holds_no_more_than_its_maximum() {
     let lines = Lines::new(5);
     let (mut scan, mut window, mut found) = (Scan::default(), Vec::new(), Found::new());

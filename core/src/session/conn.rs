@@ -360,8 +360,9 @@ impl Conn<'_> {
         self.all.machine.now()
     }
 
-    /// Whether the peer has sent its last byte.
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Whether the peer's FIN was received: what is in [`data`](Self::data) is all that ever comes.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         let slot = self.all.machine.slots.at(self.all.own);
         self.info.is_none() && slot.flags.has(Flags::ENDED)
     }

@@ -6,6 +6,7 @@ use super::recorder;
 use super::report;
 use super::signals;
 use core::fmt::{Display, Write};
+use core::time::Duration;
 use std::time::Instant;
 use tidegate::{Conn, Handler, SendError, Token};
 use tidegate_core::heapless::{String as Text, Vec};
@@ -32,6 +33,13 @@ impl Control {
 
     /// Does what a line asks for, and says so: all of it, unless there is no room.
     fn answer(&self, conn: &mut Conn<'_>, line: &[u8], next: &mut u32) -> Result<(), SendError> {
+        if line.len() >= LINE {
+            return too_long(conn);
+        }
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(());
+        }
         match Command::parse(line) {
             Ok(Command::Status) => self.status(conn),
             Ok(Command::Connections) => connections(conn, next),
@@ -76,27 +84,49 @@ impl Handler for Control {
     /// The place of the table from which on connections have not been told.
     type State = u32;
 
+    /// Answers line by line. A line that walks the table ends the service of this connection: the others are served
+    /// before the next one, however many lines came at once.
     fn readable(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
-        while let Some(end) = conn.data().iter().position(|&byte| byte == b'\n') {
-            let line = conn.data()[..end].trim_ascii();
-            let answered = if end >= LINE {
-                too_long(conn)
-            } else if line.is_empty() {
-                Ok(())
-            } else {
-                self.answer(conn, line, next)
-            };
-            if answered.is_err() {
-                // There is no room. The line stays, and is looked at again when there is.
+        while let Some((line, frame)) = first_line(conn) {
+            if self.answer(conn, line, next).is_err() {
+                // There is no send capacity. The line stays, and is read again when there is.
                 return;
             }
-            conn.consume(end + 1);
+            conn.consume(frame);
+            if walks_the_table(line) {
+                conn.set_timer(Duration::ZERO);
+                return;
+            }
         }
-        // The peer's end is not looked for while an answer waits for room, so it finds all lines answered.
-        if conn.data().len() >= LINE && too_long(conn).is_ok() {
+        if conn.has_ended() {
+            conn.finish();
+        } else if conn.data().len() >= LINE && too_long(conn).is_ok() {
             conn.finish();
         }
     }
+
+    /// The last line may lack its end (`printf status | nc -NU PATH`).
+    fn ended(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
+        self.readable(conn, next);
+    }
+}
+
+/// The first line of the data, without its line feed, and how many bytes it takes up. At the peer's FIN what is left is a
+/// line.
+fn first_line<'c>(conn: &Conn<'c>) -> Option<(&'c [u8], usize)> {
+    let data = conn.data();
+    match data.iter().position(|&byte| byte == b'\n') {
+        Some(end) => Some((&data[..end], end + 1)),
+        None => (conn.has_ended() && !data.is_empty()).then_some((data, data.len())),
+    }
+}
+
+/// Whether the work for a line grows with the table.
+fn walks_the_table(line: &[u8]) -> bool {
+    matches!(
+        Command::parse(line.trim_ascii()),
+        Ok(Command::Connections | Command::Drop(_))
+    )
 }
 
 /// What the flight recorder has kept, a line for each mark, the oldest first.
@@ -196,8 +226,9 @@ fn drop_all(conn: &mut Conn<'_>, target: Target) -> usize {
 mod tests {
     use super::super::counters::Counters;
     use super::*;
-    use core::time::Duration;
     use tidegate::{Reason, Stats};
+    use tidegate_core::Memory;
+    use tidegate_core::sim::{Interface, Script, Setup, World};
 
     #[test]
     fn the_longest_status_and_the_longest_line_fit() {
@@ -225,5 +256,55 @@ mod tests {
         let peer = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535";
         let line = format!("{peer} listener=15 seconds={most}.999 in={most} out={most}\n");
         assert!(line.len() <= LINE, "{}", line.len());
+    }
+
+    /// Keeps how many bytes each service of a connection consumed.
+    struct Measured {
+        control: Control,
+        consumed: Vec<usize, 1024>,
+    }
+
+    impl Handler for Measured {
+        type State = u32;
+
+        fn readable(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
+            let before = conn.data().len();
+            self.control.readable(conn, next);
+            let consumed = before - conn.data().len();
+            self.consumed.push(consumed).expect("few");
+        }
+
+        fn ended(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
+            self.readable(conn, next);
+        }
+    }
+
+    #[test]
+    fn lines_that_walk_the_table_are_served_one_at_a_time() {
+        for interface in Interface::ALL {
+            for (line, lines) in [("drop 10.9.9.9\n", 280), ("connections\n", 60)] {
+                let mut memory = Memory::<4, 4096, 16384, u32>::new();
+                let setup = Setup {
+                    interface,
+                    ..Setup::default()
+                };
+                let handler = Measured {
+                    control: Control::new(Instant::now()),
+                    consumed: Vec::new(),
+                };
+                let mut world = World::new(&mut memory, &setup, handler).expect("a world");
+                let script = Script::new().send(line.repeat(lines).as_bytes()).finish();
+                let operator = world.add(script);
+                world.settle().expect("quiet");
+                let answers = world.peer(operator).received();
+                let ends = answers.split(|&byte| byte == b'\n');
+                let ends =
+                    ends.filter(|line| line.starts_with(b"ok") || line.starts_with(b"error"));
+                assert_eq!(ends.count(), lines, "{interface:?}: {line}");
+                let consumed = &world.handler().consumed;
+                assert!(consumed.len() >= lines, "{interface:?}: {line}");
+                assert!(consumed.iter().all(|&bytes| bytes <= line.len()));
+            }
+        }
     }
 }

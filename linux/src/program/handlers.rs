@@ -70,6 +70,10 @@ impl Handler for Handlers {
         of_whom!(self, conn, it => it.ended(conn, state));
     }
 
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut u32) {
+        of_whom!(self, conn, it => it.timer(conn, state));
+    }
+
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u32, reason: Reason) {
         of_whom!(self, conn, it => it.closed(conn, state, reason));
     }
