@@ -1,11 +1,11 @@
 //! A reset, before or after the accept, ends one connection and is counted; the server lives.
 
 use std::io::Read;
-use tests::bounded::Watchdog;
+use tests::bounded::{Watchdog, until};
 use tests::modes::MODES;
 use tests::net::{Client, pattern, reset, tcp};
-use tests::server::{Echo, Running, memory, server};
-use tidegate::{Config, Reason};
+use tests::server::{AnyServer, Echo, Running, memory, server, turn_until};
+use tidegate::{Config, Conn, Handler, Reason};
 use tidegate_core::FaultKind;
 
 const RESET: Reason = Reason::Failed(FaultKind::Reset.with_code(0));
@@ -69,6 +69,110 @@ fn after_the_accept() {
         assert_eq!((stats.accepted, stats.stale, stats.unasked), (5, 0, 0));
         lives.echo(b"still here");
     }
+}
+
+/// Answers nothing, so that only what it receives can tell of an end; pauses at each piece if it `pauses`.
+#[derive(Clone, Copy)]
+struct Mute {
+    pauses: bool,
+}
+
+impl Handler for Mute {
+    type State = ();
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let n = conn.data().len();
+        conn.consume(n);
+        if self.pauses {
+            conn.pause();
+        }
+    }
+}
+
+/// Bytes and the reset are there together before the server looks: both are learnt.
+#[test]
+fn behind_bytes() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        for pieces in [1, 2, 8] {
+            for size in [1, 3000] {
+                let config = Config::default();
+                let handler = Mute { pauses: false };
+                let (mut server, address) =
+                    server::<8, 4096, 64, _>(mode, memory(), &config, handler);
+                let mut client = tcp(address);
+                client.say(b"x");
+                turn_until(&mut server, "the first byte", |stats| stats.bytes_in == 1);
+                // What waits for more is under way.
+                server
+                    .turn(Some(core::time::Duration::ZERO))
+                    .expect("a wait");
+                for _ in 0..pieces {
+                    client.say(&vec![b'y'; size]);
+                }
+                reset(client);
+                turn_until(&mut server, "the reset", |stats| stats.open == 0);
+                assert_eq!(server.stats().closed_by(RESET), 1, "{mode}");
+            }
+        }
+    }
+}
+
+/// The same of a connection that is paused meanwhile: it is learnt at once, or when the connection reads again.
+#[test]
+fn behind_bytes_while_it_is_paused() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        for before in [false, true] {
+            let config = Config::default();
+            let handler = Mute { pauses: true };
+            let (mut server, address) = server::<8, 4096, 64, _>(mode, memory(), &config, handler);
+            let mut clients: Vec<_> = (0..8).map(|_| tcp(address)).collect();
+            clients.iter_mut().for_each(|client| client.say(b"x"));
+            turn_until(&mut server, "the first bytes", |stats| stats.bytes_in == 8);
+            server
+                .turn(Some(core::time::Duration::ZERO))
+                .expect("a wait");
+            if before {
+                resume(&mut server);
+                server
+                    .turn(Some(core::time::Duration::ZERO))
+                    .expect("a wait");
+            }
+            for mut client in clients {
+                client.say(b"y");
+                client.say(b"z");
+                reset(client);
+            }
+            server
+                .turn(Some(core::time::Duration::ZERO))
+                .expect("a wait");
+            turn_until_with(&mut server, "the resets", resume);
+            assert_eq!(server.stats().closed_by(RESET), 8, "{mode}");
+        }
+    }
+}
+
+fn resume(server: &mut AnyServer<Mute>) {
+    let tokens: Vec<_> = server.session().machine().connections().collect();
+    for token in tokens {
+        server.session_mut().lend(token, |_, conn, _| conn.resume());
+    }
+}
+
+/// Turns a server, with something done between two turns, until no connection is open.
+fn turn_until_with(
+    server: &mut AnyServer<Mute>,
+    what: &str,
+    mut between: impl FnMut(&mut AnyServer<Mute>),
+) {
+    until(what, || {
+        between(server);
+        server
+            .turn(Some(core::time::Duration::ZERO))
+            .expect("a wait");
+        server.stats().open == 0
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `io_uring(7)`, Linux 6.1 or later: receives and sends that are done when they are reported.
 //!
-//! - *Receives*: one submission for each connection goes on for as long as the connection wants bytes (multishot). The
+//! - *Receives*: one submission for each connection goes on for as long as the connection wants bytes (multishot). As it
+//!   can miss a reset, a poll for the end stands beside it; after that has completed, receives are completed once. The
 //!   kernel receives into [`Buffers`] that all share; an [`Action::Recv`] is answered at once from there. When no buffer
 //!   is free the kernel says so, and that receive is made as a call: nobody waits for the buffers of another.
 //! - *Sends*: gathered in a turn and handed over, all of them, by the call that begins the next one. None of them waits:
@@ -173,6 +174,7 @@ impl Uring {
                 })
             }
             Request::Room => self.has_room(token, done),
+            Request::HangUp => self.hung_up(token, done),
             Request::Send => Some(self.sent(token, done)),
             Request::Cancel => None,
             Request::Stop => {
@@ -214,6 +216,30 @@ impl Uring {
             Err(errno) => place.errno = u16::try_from(errno.raw_os_error()).unwrap_or(0),
         }
         Some(readable(token))
+    }
+
+    /// The peer's FIN or a reset is there. The receive that goes on, if there is one, may never complete with it: one that
+    /// is completed once takes its place.
+    fn hung_up(&mut self, token: Token, done: Completion) -> Option<Event> {
+        let place = known(&mut self.places, token)?;
+        place.hang_up = Watch::No;
+        let events = match done.answer() {
+            Err(Errno::CANCELED) => return None,
+            Ok(events) => events,
+            Err(_) => submission::CLOSING,
+        };
+        place.hung_up = true;
+        let left = place.leave_input(&mut self.ring);
+        let reads = place.wanted.contains(Directions::READ);
+        // Of a connection that reads, the receive completes with it. One that does not is notified of a reset only.
+        if reads && left.is_ok() || !reads && events & submission::CLOSING == 0 {
+            return None;
+        }
+        Some(Event::Ready {
+            token,
+            directions: Directions::READ.when(reads),
+            closing: true,
+        })
     }
 
     /// There is room to send, or nobody to send to.
@@ -428,6 +454,11 @@ impl Backend for Uring {
         }
         // Nothing may be received ahead of what is under way.
         if place.input != Watch::No {
+            if place.hung_up
+                && let Err(errno) = place.leave_input(&mut self.ring)
+            {
+                return errno::transfer(errno);
+            }
             return Outcome::Drained(0);
         }
         let outcome = socket::receive_outcome(socket, into);
@@ -486,8 +517,10 @@ impl Backend for Uring {
             self.buffers.drop_chain(&mut place.chain);
             let input = place.leave_input(&mut self.ring);
             let room = place.leave_room(&mut self.ring);
+            let hang_up = place.leave_hang_up(&mut self.ring);
             // What is under way holds the socket: its end is seen to now, so that closing closes.
-            if place.is_watched() && input.and(room).and(self.ring.hand_over()).is_err() {
+            let left = input.and(room).and(hang_up);
+            if place.is_watched() && left.and(self.ring.hand_over()).is_err() {
                 let _ = net::shutdown(&socket, Shutdown::Both);
             }
             if place.stream {

@@ -8,16 +8,17 @@ use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::{Directions, Token};
 
-/// A submission that goes on, or waits.
+/// A submission that goes on, or waits. One byte; that of `No` is 0, which [`Zeroable`] needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
 pub(super) enum Watch {
     /// None.
     #[default]
-    No,
-    /// It will report.
-    Begun,
-    /// It was told to end, and has not said so yet.
-    Cancelled,
+    No = 0,
+    /// It will complete.
+    Begun = 1,
+    /// Its cancellation was submitted, and it has not completed yet.
+    Cancelled = 2,
 }
 
 /// One source. All zeros: nobody.
@@ -42,9 +43,16 @@ pub(super) struct Place {
     pub(super) input: Watch,
     /// The poll for room to send.
     pub(super) room: Watch,
+    /// The poll for the end of a connection, from the first receive that goes on until its completion. It stays while
+    /// the connection is paused.
+    pub(super) hang_up: Watch,
+    /// That poll has completed: the peer's FIN or a reset is there to be received, behind the last bytes. A receive that
+    /// goes on may not complete with it, so from now on receives are completed once.
+    pub(super) hung_up: bool,
 }
 
-// SAFETY: numbers, a flag, a set of bits, and enums whose first variant is 0.
+// SAFETY: integers and booleans, of which 0 is a value; `Chain`, two integers; `Directions`, one integer
+// (`repr(transparent)`); and `Watch`, whose representation is `u8` and whose variant `No` is 0. Padding may be anything.
 unsafe impl Zeroable for Place {}
 
 impl Place {
@@ -62,7 +70,7 @@ impl Place {
 
     /// Whether anything is under way.
     pub(super) fn is_watched(&self) -> bool {
-        self.input != Watch::No || self.room != Watch::No
+        self.input != Watch::No || self.room != Watch::No || self.hang_up != Watch::No
     }
 
     /// Begins what reports input, unless it is under way. One that was told to end begins again when it has.
@@ -73,12 +81,29 @@ impl Place {
         let name = self.input_name();
         let submission = if name.request == Request::Readable {
             submission::poll(name, self.socket, submission::IN)
+        } else if self.hung_up {
+            submission::receive_once(name, self.socket)
         } else {
+            self.watch_hang_up(ring)?;
             submission::receive(name, self.socket)
         };
         // SAFETY: it points to nothing; the buffers that it selects live as long as the ring.
         unsafe { ring.push(submission) }?;
         self.input = Watch::Begun;
+        Ok(())
+    }
+
+    /// Begins what reports the end of a connection, unless it is under way or has completed.
+    pub(super) fn watch_hang_up(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        if self.hang_up != Watch::No || self.hung_up {
+            return Ok(());
+        }
+        let name = self.name(Request::HangUp);
+        // HUP and ERR come unasked.
+        let poll = submission::poll(name, self.socket, submission::FIN);
+        // SAFETY: it points to nothing.
+        unsafe { ring.push(poll) }?;
+        self.hang_up = Watch::Begun;
         Ok(())
     }
 
@@ -132,6 +157,12 @@ impl Place {
     pub(super) fn leave_room(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         let name = self.name(Request::Room);
         leave(&mut self.room, ring, name)
+    }
+
+    /// Ends what reports the end of a connection.
+    pub(super) fn leave_hang_up(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        let name = self.name(Request::HangUp);
+        leave(&mut self.hang_up, ring, name)
     }
 
     fn input_name(&self) -> Name {

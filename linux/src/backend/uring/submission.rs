@@ -12,6 +12,11 @@ use tidegate_core::Token;
 /// `POLLIN`, `POLLOUT` (`poll(2)`), the same on every architecture but the last two's companions.
 pub(super) const IN: u32 = 0x1;
 pub(super) const OUT: u32 = 0x4;
+/// `POLLRDHUP`: the peer has sent its FIN, or there was a reset.
+#[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
+pub(super) const FIN: u32 = 0x2000;
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+pub(super) const FIN: u32 = 0x800;
 /// `POLLERR | POLLHUP`, which come unasked.
 pub(super) const CLOSING: u32 = 0x8 | 0x10;
 
@@ -30,6 +35,8 @@ pub(super) enum Request {
     Cancel,
     /// A poll of what ends a wait from outside.
     Stop,
+    /// A poll for the end of a connection: FIN, reset or error.
+    HangUp,
 }
 
 /// Token and request in one word: the request in seven bits of the token's index, which no index uses.
@@ -58,6 +65,7 @@ impl Name {
             3 => Request::Send,
             4 => Request::Cancel,
             5 => Request::Stop,
+            6 => Request::HangUp,
             _ => return None,
         };
         let token = Token::from_bits(bits & !MASK);
@@ -73,14 +81,26 @@ impl Name {
 const REQUEST: u32 = 24;
 const MASK: u64 = 0x7f << REQUEST;
 
-/// A receive into provided buffers that goes on until it is cancelled, fails, or finds no buffer. It waits first: the
-/// socket was found empty.
+/// A receive into provided buffers that goes on until it is cancelled, fails, or finds no buffer (multishot). It waits
+/// first: the socket was found empty.
+///
+/// Bytes and a reset that are there together before it is served complete it with the bytes, and never with the reset:
+/// the kernel consumes both wake-ups and finds no more bytes. So it needs a [`Request::HangUp`] beside it.
 pub(super) fn receive(name: Name, socket: RawFd) -> io_uring_sqe {
+    receive_with(name, socket, IoringRecvFlags::MULTISHOT)
+}
+
+/// The same, completed once. It checks the state of the socket when it is submitted, so it misses nothing.
+pub(super) fn receive_once(name: Name, socket: RawFd) -> io_uring_sqe {
+    receive_with(name, socket, IoringRecvFlags::empty())
+}
+
+fn receive_with(name: Name, socket: RawFd, flags: IoringRecvFlags) -> io_uring_sqe {
     io_uring_sqe {
         opcode: IoringOp::Recv,
         flags: IoringSqeFlags::BUFFER_SELECT,
         ioprio: ioprio_union {
-            recv_flags: IoringRecvFlags::MULTISHOT | IoringRecvFlags::POLL_FIRST,
+            recv_flags: flags | IoringRecvFlags::POLL_FIRST,
         },
         fd: socket,
         op_flags: op_flags_union {
@@ -150,7 +170,7 @@ pub(super) fn cancel(name: Name) -> io_uring_sqe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Request::{Cancel, Readable, Receive, Room, Send, Stop};
+    use Request::{Cancel, HangUp, Readable, Receive, Room, Send, Stop};
 
     #[test]
     fn a_name_survives_the_kernel_word() {
@@ -158,7 +178,7 @@ mod tests {
         for index in [0, 1, 77, Name::PLACES - 1, listener, listener | 15] {
             for generation in [0, 1, 5, u64::from(u32::MAX)] {
                 let token = Token::from_bits(generation << 32 | index as u64);
-                for request in [Receive, Readable, Room, Send, Cancel, Stop] {
+                for request in [Receive, Readable, Room, Send, Cancel, Stop, HangUp] {
                     let name = Name { token, request };
                     assert_eq!(Name::from_bits(name.to_bits()), Some(name));
                 }
