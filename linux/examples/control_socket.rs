@@ -99,22 +99,19 @@ fn main() -> Result<(), Failure> {
     let (unix, internet): (Vec<_>, Vec<_>) =
         (common.listen.into_iter()).partition(|text| text.starts_with("unix:"));
     common.listen = internet;
-    let paths: Vec<_> = unix
-        .iter()
-        .filter_map(|text| text.strip_prefix("unix:"))
-        .collect();
-    for path in &paths {
+    for text in &unix {
         let listener = Listen {
             reserved: 2,
             priority: true,
-            ..common.listener(Address::Unix(path))
+            ..common.listener(Address::parse(text)?)
         };
         let opened = server.listen(&listener);
-        opened.map_err(|why| format!("cannot listen on unix:{path}: {why}"))?;
-        println!("listening on unix:{path}");
+        opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
+        println!("listening on {text}");
     }
     let served = common::serve(&mut server, &common);
-    paths.iter().for_each(|path| drop(fs::remove_file(path)));
+    let paths = unix.iter().filter_map(|text| text.strip_prefix("unix:"));
+    paths.for_each(|path| drop(fs::remove_file(path)));
     served
 }
 

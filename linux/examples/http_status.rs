@@ -31,7 +31,7 @@ Usage: http_status [OPTION]...
 A status page at /, and the files of a folder, over HTTP/1.1: GET and HEAD, 256 connections, in memory of a fixed size.
 No encryption: for this machine, a trusted network, or behind a proxy.
 
-  --listen ADDR    IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:8080]
+  --listen ADDR    IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:8080]
   --root DIR       serve the files in it, too, but no links; names have letters, digits, and . _ - (not in front) [none]
 {common}
 

@@ -28,7 +28,7 @@ A Modbus/TCP slave in memory of a fixed size: 64 coils, 64 discrete inputs, 64 i
 32 connections. Input register 0 counts the requests, 1 the open connections, 2 those that ended because of an error.
 It is the only device at its address, so it answers for every unit.
 
-  --listen ADDR    IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:1502]
+  --listen ADDR    IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:1502]
 {common}
 
 Try it: mbpoll -m tcp -p 1502 -a 1 -r 1 -c 4 -1 127.0.0.1

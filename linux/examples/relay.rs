@@ -21,7 +21,7 @@ const HELP: &str = "\
 Usage: relay --to ADDR [OPTION]...
 Passes connections on to another place, with the end of either side: 32 at a time, in memory of a fixed size.
 
-  --to ADDR        where to connect to: IP:PORT, [IPV6]:PORT or unix:/path
+  --to ADDR        where to connect to: IP:PORT, [IPV6]:PORT, unix:/path or unix:@name
   --listen ADDR    where to listen, written in the same way; may be given several times [127.0.0.1:8080]
 {common}
 
@@ -141,10 +141,7 @@ fn main() -> Result<(), Failure> {
         Ok(known)
     });
     let to = to.ok_or("--to is missing; --help lists the options")?;
-    let address = common::address(&to);
-    let address = address.ok_or(format!(
-        "--to {to}: must be IP:PORT, [IPV6]:PORT or unix:/path"
-    ))?;
+    let address = Address::parse(&to).map_err(|why| format!("--to {why}"))?;
     let nowhere = Destination::Registered(u32::MAX);
     let mut server = Server::new(MEMORY.take(), &common.config, Relay { to: nowhere })?;
     server.set_connect(Connect {
@@ -152,10 +149,7 @@ fn main() -> Result<(), Failure> {
         send_buffer: common.send_buffer,
         ..Connect::DEFAULT
     });
-    let to = match address {
-        Address::Inet(address) => Destination::Inet(address),
-        Address::Unix(path) => server.destination(path)?,
-    };
+    let to = server.destination_at(&address)?;
     server.session_mut().handler_mut().to = to;
     common::serve(&mut server, &common)
 }

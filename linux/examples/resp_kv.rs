@@ -24,7 +24,7 @@ Usage: resp_kv [OPTION]...
 A key-value store in memory of a fixed size: 1024 keys of 64 bytes, values of 512 bytes, 64 connections. It knows
 PING, ECHO, GET, SET, DEL, INCR and INFO.
 
-  --listen ADDR   IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:6379]
+  --listen ADDR   IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:6379]
 {common}
 
 Try it: redis-cli set colour blue, redis-cli get colour, redis-benchmark -t get,set,incr -P 16 -q

@@ -37,7 +37,7 @@ it comes back. No encryption: for this machine, or a trusted network.
   --speed N       bits per second [9600]
   --format TEXT   bits, parity (N, E, O) and stop bits of a character [8N1]
   --flow WHAT     flow control: none, hardware (RTS/CTS) or software (XON/XOFF) [none]
-  --listen ADDR   IP:PORT, [IPV6]:PORT or unix:/path; may be given several times [127.0.0.1:8080]
+  --listen ADDR   IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:8080]
 {common}
 
 Try it: socat PTY,link=/tmp/line,raw,echo=0 - & serial_bridge --device /tmp/line & nc 127.0.0.1 8080

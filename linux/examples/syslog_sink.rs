@@ -71,7 +71,7 @@ fn main() -> Result<(), Failure> {
     let mut server = Server::new(MEMORY.take(), &common.config, sink)?;
     server.lend_datagrams(WINDOWS.take());
     for text in &listen {
-        let address = common::address(text).ok_or("not an address")?;
+        let address = Address::parse(text)?;
         let socket = Datagrams {
             receive: MESSAGE,
             send: 0,

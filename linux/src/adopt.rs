@@ -1,6 +1,7 @@
 //! Listening on a socket that somebody else has opened: a service manager (`sd_listen_fds(3)`), a parent.
 
-use crate::listen::{Address, Listen, ListenError};
+use crate::address::Address;
+use crate::listen::{Listen, ListenError};
 use core::fmt;
 use core::net::SocketAddr;
 use rustix::fd::OwnedFd;

@@ -1,5 +1,6 @@
 //! [`Connect`]: what every outbound connection is like; [`Registered`]: where those go whose destination has a name.
 
+use crate::address::{Address, UNIX_MAX};
 use crate::datagram::Senders;
 use crate::errno;
 use crate::listen::Keepalive;
@@ -14,9 +15,6 @@ use tidegate_core::{Destination, Fault, FaultKind, Outcome, Peer};
 
 /// How many destinations can be registered.
 pub const DESTINATIONS: usize = 4;
-
-/// Bytes of the longest path, `unix(7)`.
-const PATH_MAX: usize = 107;
 
 /// Options of every outbound connection, as those of a [`Listen`](crate::Listen) are of every accepted one. A connection
 /// that is wanted costs a call for each.
@@ -112,12 +110,17 @@ impl Registered {
         }
     }
 
-    pub(crate) fn add(&mut self, path: &str) -> Result<Destination, DestinationError> {
+    pub(crate) fn add(&mut self, address: &Address<'_>) -> Result<Destination, DestinationError> {
+        let name = match address {
+            Address::Inet(address) => return Ok(Destination::Inet(*address)),
+            Address::Unix(name) | Address::Abstract(name) => name,
+        };
         // The empty name would be chosen by the kernel, and one that fills all 108 bytes has no end.
-        if path.is_empty() || path.len() > PATH_MAX {
+        if name.is_empty() || name.len() > UNIX_MAX {
             return Err(DestinationError::Path);
         }
-        let address = SocketAddrUnix::new(path).map_err(|_| DestinationError::Path)?;
+        let address = address.unix().and_then(Result::ok);
+        let address = address.ok_or(DestinationError::Path)?;
         let number = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
         self.paths
             .push(address)
@@ -234,13 +237,19 @@ mod tests {
         let mut registered = Registered::new();
         let long = "x".repeat(108);
         for path in ["", "a\0b", &long] {
-            assert_eq!(registered.add(path), Err(DestinationError::Path));
+            assert_eq!(
+                registered.add(&Address::Unix(path)),
+                Err(DestinationError::Path)
+            );
         }
         for number in 0..4 {
-            let to = registered.add("/run/x.sock");
+            let to = registered.add(&Address::Unix("/run/x.sock"));
             assert_eq!(to, Ok(Destination::Registered(number)));
         }
-        assert_eq!(registered.add("/run/x.sock"), Err(DestinationError::Full));
+        assert_eq!(
+            registered.add(&Address::Unix("/run/x.sock")),
+            Err(DestinationError::Full)
+        );
         let unknown = Destination::Registered(4);
         let invalid = Outcome::Failed(FaultKind::Invalid.with_code(22));
         assert_eq!(registered.begin(unknown).map(|_| ()), Err(invalid));

@@ -1,7 +1,8 @@
 //! [`Datagrams`]: a socket of datagrams, UDP or Unix; and the calls on it.
 
+use crate::address::{self, Address};
 use crate::errno;
-use crate::listen::{Address, ListenError};
+use crate::listen::ListenError;
 use core::fmt;
 use core::net::SocketAddr;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -55,11 +56,7 @@ impl<'a> Datagrams<'a> {
 
     /// Opens and binds.
     pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
-        let family = match &self.address {
-            Address::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
-            Address::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
-            Address::Unix(_) => AddressFamily::UNIX,
-        };
+        let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::DGRAM, flags, None);
         let socket = socket.map_err(failed("socket"))?;
@@ -67,15 +64,9 @@ impl<'a> Datagrams<'a> {
             sockopt::set_ipv6_v6only(&socket, true).map_err(failed("IPV6_V6ONLY"))?;
         }
         self.set(&socket)?;
-        let at = |address: &Address<'_>, call: fn(&OwnedFd, Named<'_>) -> io::Result<()>| {
-            match address {
-                Address::Inet(address) => call(&socket, Named::Inet(address)),
-                Address::Unix(path) => call(&socket, Named::Unix(&SocketAddrUnix::new(*path)?)),
-            }
-        };
-        at(&self.address, bind).map_err(failed("bind"))?;
+        address::bind(&socket, &self.address).map_err(failed("bind"))?;
         if let Some(peer) = &self.peer {
-            at(peer, connect).map_err(failed("connect"))?;
+            address::connect(&socket, peer).map_err(failed("connect"))?;
         }
         Ok(socket)
     }
@@ -106,26 +97,6 @@ impl<'a> Datagrams<'a> {
         ioctl_fionbio(socket, true).map_err(failed("FIONBIO"))?;
         fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(failed("FD_CLOEXEC"))?;
         Ok(self.set(socket)?)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Named<'a> {
-    Inet(&'a SocketAddr),
-    Unix(&'a SocketAddrUnix),
-}
-
-fn bind(socket: &OwnedFd, name: Named<'_>) -> io::Result<()> {
-    match name {
-        Named::Inet(address) => net::bind(socket, address),
-        Named::Unix(address) => net::bind(socket, address),
-    }
-}
-
-fn connect(socket: &OwnedFd, name: Named<'_>) -> io::Result<()> {
-    match name {
-        Named::Inet(address) => net::connect(socket, address),
-        Named::Unix(address) => net::connect(socket, address),
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use static_cell::ConstStaticCell;
-//! use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
+//! use tidegate::{Config, Conn, Handler, Listen, Memory, Server};
 //!
 //! struct Discard;
 //!
@@ -17,7 +17,7 @@
 //! static MEMORY: ConstStaticCell<Memory<64, 1024, 4096>> = ConstStaticCell::new(Memory::new());
 //!
 //! let mut server = Server::new(MEMORY.take(), &Config::default(), Discard)?;
-//! server.listen(&Listen::on(Address::Inet("127.0.0.1:9000".parse()?)))?;
+//! server.listen(&Listen::on("127.0.0.1:9000".try_into()?))?;
 //! server.run()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -94,6 +94,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod address;
 mod adopt;
 pub mod backend;
 mod child;
@@ -113,13 +114,14 @@ mod stream;
 mod wake;
 mod watch;
 
+pub use address::{Address, AddressError, AddressFault, parse_host};
 pub use adopt::AdoptError;
 pub use child::{Child, Exit};
 pub use connect::{Connect, DESTINATIONS, DestinationError};
 pub use datagram::{Datagrams, DatagramsError, SENDERS};
 pub use driver::Server;
 pub use error::{CallError, StartError};
-pub use listen::{Address, Keepalive, Listen, ListenError, PerSource};
+pub use listen::{Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use rustix::io::Errno;
 pub use serial::{Bits, Flow, LINES, Parity, Serial, SerialError};

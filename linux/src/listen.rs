@@ -1,42 +1,11 @@
 //! [`Listen`]: where to listen, and what every connection accepted there inherits.
 
+use crate::address::{self, Address};
 use core::fmt;
-use core::net::SocketAddr;
 use core::time::Duration;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
-
-/// Where to listen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Address<'a> {
-    /// TCP over IPv4 or IPv6. Port 0 lets the kernel choose one. An IPv6 address takes IPv6 connections only
-    /// (`IPV6_V6ONLY`): for both, listen on both.
-    Inet(SocketAddr),
-    /// A Unix stream socket at this path, at most 107 bytes. The path must not exist.
-    Unix(&'a str),
-}
-
-impl Address<'_> {
-    /// Whether only this machine can reach it.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Inet(address) => address.ip().to_canonical().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
-}
-
-impl fmt::Display for Address<'_> {
-    /// `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/x.sock`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inet(address) => write!(f, "{address}"),
-            Self::Unix(path) => write!(f, "unix:{path}"),
-        }
-    }
-}
 
 /// How the kernel finds out that an idle peer is gone (`tcp(7)`, `TCP_KEEPIDLE` and following).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,23 +111,13 @@ impl<'a> Listen<'a> {
 
     /// Opens, binds and listens.
     pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
-        let family = match &self.address {
-            Address::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
-            Address::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
-            Address::Unix(_) => AddressFamily::UNIX,
-        };
+        let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)
             .map_err(|errno| ListenError::new("socket", errno))?;
         self.set_to_bind(&socket, family)?;
         self.set_to_inherit(&socket, family)?;
-        let bound = match &self.address {
-            Address::Inet(address) => net::bind(&socket, address),
-            Address::Unix(path) => {
-                net::SocketAddrUnix::new(*path).and_then(|address| net::bind(&socket, &address))
-            }
-        };
-        bound.map_err(|errno| ListenError::new("bind", errno))?;
+        address::bind(&socket, &self.address).map_err(|errno| ListenError::new("bind", errno))?;
         net::listen(&socket, self.backlog).map_err(|errno| ListenError::new("listen", errno))?;
         Ok(socket)
     }
@@ -268,10 +227,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> Address<'_> {
-        match text.strip_prefix("unix:") {
-            Some(path) => Address::Unix(path),
-            None => Address::Inet(text.parse().expect("an address")),
-        }
+        Address::parse(text).expect("an address")
     }
 
     #[test]

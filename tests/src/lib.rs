@@ -9,6 +9,7 @@
 //!
 //! | file | promise |
 //! | --- | --- |
+//! | `addresses` | an address is written in one way everywhere: link-local ones with their interface, abstract names, and what is wrong is said |
 //! | `allocation` | nothing is allocated after the start |
 //! | `attacks` | whatever attackers do, others are served, and memory and descriptors stay as they are |
 //! | `backends` | what a backend cannot do is refused at the start; whoever finds no place in one loses nobody else's connection |
@@ -90,6 +91,8 @@ pub mod listed;
 pub mod load;
 #[cfg(feature = "kernel")]
 pub mod modes;
+#[cfg(feature = "kernel")]
+pub mod namespace;
 #[cfg(feature = "kernel")]
 pub mod net;
 #[cfg(feature = "kernel")]

@@ -134,10 +134,8 @@ pub(crate) fn arguments(
         common.listen = listen;
     }
     for text in &common.listen {
-        if address(text).is_none() {
-            wrong(format_args!(
-                "--listen {text}: must be IP:PORT, [IPV6]:PORT or unix:/path"
-            ));
+        if let Err(why) = Address::parse(text) {
+            wrong(format_args!("--listen {why}"));
         }
     }
     common
@@ -151,7 +149,7 @@ pub(crate) fn serve<H: Handler>(
     let (stop, mut signals) = (server.stop_handle()?, Signals::new([SIGTERM, SIGINT])?);
     thread::spawn(move || signals.forever().for_each(|_| stop.stop()));
     for text in &common.listen {
-        let address = address(text).ok_or("not an address")?;
+        let address = Address::parse(text)?;
         let opened = server.listen(&common.listener(address));
         let (_, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
         println!("listening on {}", chosen.map_or(address, Address::Inet));
@@ -168,14 +166,6 @@ pub(crate) fn serve<H: Handler>(
         stats.bytes_out,
     );
     Ok(())
-}
-
-/// An address as it is written on the command line.
-pub(crate) fn address(text: &str) -> Option<Address<'_>> {
-    match text.strip_prefix("unix:") {
-        Some(path) => Some(Address::Unix(path)),
-        None => text.parse().ok().map(Address::Inet),
-    }
 }
 
 /// Says what is wrong with the command line, and ends.

@@ -1,6 +1,7 @@
 //! What a server is given to serve: listeners, connections that it makes, streams and descriptors.
 
 use super::Server;
+use crate::address::Address;
 use crate::adopt::{self, AdoptError};
 use crate::backend::Backend;
 use crate::connect::{Connect, DestinationError};
@@ -96,7 +97,20 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// [`DestinationError`].
     pub fn destination(&mut self, path: &str) -> Result<Destination, DestinationError> {
-        self.registered.add(path)
+        self.registered.add(&Address::Unix(path))
+    }
+
+    /// The destination that an address is: an internet address itself, a Unix socket registered as by
+    /// [`destination`](Self::destination).
+    ///
+    /// # Errors
+    ///
+    /// [`DestinationError`], never for an internet address.
+    pub fn destination_at(
+        &mut self,
+        address: &Address<'_>,
+    ) -> Result<Destination, DestinationError> {
+        self.registered.add(address)
     }
 
     /// Registers a serial line. It is opened when it is connected to, by [`connect`](Self::connect) or by a handler, and each

@@ -197,7 +197,7 @@ impl Options {
         if let Some(place) = self
             .listen
             .iter()
-            .find(|place| matches!(place, Place::Unix(_)))
+            .find(|place| matches!(place, Place::Unix(_) | Place::Abstract(_)))
         {
             return wrong(format!(
                 "{place} cannot be shared by threads; ask for one thread"
@@ -276,7 +276,9 @@ fn threads(text: &str) -> Result<u32, String> {
 fn control(text: &str) -> Result<Place, String> {
     match Place::parse(text)? {
         place @ Place::Unix(_) => Ok(place),
-        Place::Host(..) => Err("must be unix:/path: whoever reaches it gives orders".into()),
+        Place::Host(..) | Place::Abstract(_) => {
+            Err("must be unix:/path: whoever reaches it gives orders".into())
+        }
     }
 }
 

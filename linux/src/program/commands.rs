@@ -4,7 +4,7 @@ use super::arguments::LEVELS;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use log::LevelFilter;
-use tidegate::{Escaped, Peer};
+use tidegate::{Address, Escaped, Peer, parse_host};
 
 /// The longest line, its end included.
 pub(crate) const LINE: usize = 256;
@@ -25,22 +25,33 @@ pub(crate) enum Command {
 pub(crate) enum Target {
     /// This one's, as it is shown.
     Peer(Peer),
-    /// All of this address.
-    Host(IpAddr),
+    /// All of this address; of a link-local one at this interface only, if one is named.
+    Host(IpAddr, u32),
 }
 
 impl Target {
     pub(crate) fn is(&self, peer: Peer) -> bool {
         match (*self, peer) {
             (Self::Peer(Peer::Inet(asked)), Peer::Inet(peer)) => {
-                asked.ip().to_canonical() == peer.ip().to_canonical() && asked.port() == peer.port()
+                is_host(asked.ip(), scope(asked), peer) && asked.port() == peer.port()
             }
             (Self::Peer(asked), peer) => asked == peer,
-            (Self::Host(asked), Peer::Inet(peer)) => {
-                asked.to_canonical() == peer.ip().to_canonical()
-            }
-            (Self::Host(_), Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_)) => false,
+            (Self::Host(asked, interface), Peer::Inet(peer)) => is_host(asked, interface, peer),
+            (Self::Host(..), Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_)) => false,
         }
+    }
+}
+
+/// Whether a peer has this address, at this interface unless that is 0.
+fn is_host(asked: IpAddr, interface: u32, peer: SocketAddr) -> bool {
+    asked.to_canonical() == peer.ip().to_canonical() && [0, scope(peer)].contains(&interface)
+}
+
+/// The interface of a link-local address, 0 of any other.
+const fn scope(address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
     }
 }
 
@@ -99,10 +110,10 @@ fn target(text: &str) -> Result<Target, Wrong<'_>> {
     {
         return Ok(Target::Peer(Peer::Unix(number)));
     }
-    if let Ok(address) = text.parse::<SocketAddr>() {
+    if let Ok(Address::Inet(address)) = Address::parse(text) {
         return Ok(Target::Peer(Peer::Inet(address)));
     }
-    let host = text.parse().map(Target::Host);
+    let host = parse_host(text).map(|(ip, interface)| Target::Host(ip, interface));
     host.map_err(|_| Wrong::Target(text))
 }
 
@@ -118,7 +129,7 @@ mod tests {
     #[test]
     fn commands_are_read() {
         let peer = |text: &str| Command::Drop(Target::Peer(Peer::Inet(text.parse().expect(text))));
-        let host = |text: &str| Command::Drop(Target::Host(text.parse().expect(text)));
+        let host = |text: &str| Command::Drop(Target::Host(text.parse().expect(text), 0));
         for (line, command) in [
             ("status", Command::Status),
             ("  connections  ", Command::Connections),
@@ -170,6 +181,20 @@ mod tests {
         assert!(is("10.0.0.1:80", inet("10.0.0.1:80")));
         assert!(!is("10.0.0.1:80", inet("10.0.0.1:81")));
         assert!(!is("10.0.0.1:80", inet("10.0.0.2:80")));
+        // Every machine has an interface lo, and its number is 1.
+        for at in [
+            "[fe80::1%1]:80",
+            "[fe80::1%lo]:80",
+            "fe80::1",
+            "fe80::1%lo",
+            "fe80::1%1",
+        ] {
+            assert!(is(at, inet("[fe80::1%1]:80")), "{at}");
+        }
+        for at in ["[fe80::1%lo]:80", "fe80::1%lo"] {
+            assert!(!is(at, inet("[fe80::1%2]:80")), "{at}");
+        }
+        assert!(is("[fe80::1]:80", inet("[fe80::1%2]:80")));
         assert!(is("unix#7", Peer::Unix(7)) && !is("unix#7", Peer::Unix(8)));
         assert!(!is("10.0.0.1", Peer::Unix(7)) && !is("unix#7", inet("10.0.0.1:7")));
     }

@@ -36,7 +36,8 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
                                         echo     send it back
                                         discard  throw it away
                                         chat     send each line to all the others
-  --listen ADDR          HOST:PORT, [IPV6]:PORT or unix:/path; may be given several times [{LISTEN}]
+  --listen ADDR          HOST:PORT, [IPV6]:PORT, [fe80::1%eth0]:PORT, unix:/path or, without a file, unix:@name;
+                           may be given several times [{LISTEN}]
                            port 0 is any free port; a socket file that nobody listens on is replaced
   --backend epoll|poll|select|spin|uring   how the kernel is asked [epoll]
                            poll, select and spin cost time for every connection, busy or not; spin, a whole core;

@@ -34,10 +34,14 @@ impl fmt::Display for Inherited {
 }
 
 impl Inherited {
-    /// The path of a Unix socket that has one.
+    /// The path of a Unix socket that has one, or its abstract name after `@`.
     pub(crate) fn path(&self) -> Option<String> {
         let name = SocketAddrUnix::try_from(getsockname(&self.socket).ok()?).ok()?;
-        Some(String::from_utf8_lossy(name.path_bytes()?).into_owned())
+        match (name.path_bytes(), name.abstract_name()) {
+            (Some(path), _) => Some(String::from_utf8_lossy(path).into_owned()),
+            (None, Some(name)) => Some(format!("@{}", String::from_utf8_lossy(name))),
+            (None, None) => None,
+        }
     }
 }
 

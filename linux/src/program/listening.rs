@@ -151,6 +151,7 @@ fn open_one(
             files.push(file.map_err(|error| failed(error.to_string()))?);
             Ok(Ok((token, None)))
         }
+        Where::Abstract(_) => Ok(Ok((token, None))),
         Where::Inet(asked) => {
             let address = address.unwrap_or(*asked);
             warn_if_wide(address);

@@ -1,13 +1,10 @@
-//! Where to listen, as people write it: `HOST:PORT`, `[::1]:8080`, `unix:/path`.
+//! Where to listen, as people write it: what the library reads ([`Address::parse`]), and host names.
 
 use super::Failure;
 use core::fmt;
 use core::net::SocketAddr;
 use std::net::ToSocketAddrs;
-use tidegate::{Address, LISTENERS};
-
-/// The longest path of a Unix socket (`unix(7)`: `sun_path` without its zero).
-const PATH_MAX: usize = 107;
+use tidegate::{Address, AddressFault, LISTENERS};
 
 /// One `--listen`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +13,8 @@ pub(crate) enum Place {
     Host(String, u16),
     /// A path.
     Unix(String),
+    /// A name in the abstract namespace.
+    Abstract(String),
 }
 
 /// One listener to be.
@@ -31,6 +30,7 @@ pub(crate) struct Target {
 pub(crate) enum Where {
     Inet(SocketAddr),
     Unix(String),
+    Abstract(String),
 }
 
 impl Where {
@@ -38,6 +38,7 @@ impl Where {
         match self {
             Self::Inet(address) => Address::Inet(*address),
             Self::Unix(path) => Address::Unix(path),
+            Self::Abstract(name) => Address::Abstract(name),
         }
     }
 
@@ -47,47 +48,42 @@ impl Where {
 }
 
 impl Place {
-    /// Reads one; the error says what would be right.
+    /// Reads one; the error says what would be right. Names of hosts and of interfaces are looked up by [`targets`].
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path.len() {
-                0 => Err("has no path; write unix:/run/name.sock".into()),
-                1..=PATH_MAX => Ok(Self::Unix(path.into())),
-                n => Err(format!(
-                    "has a path of {n} bytes; a socket's has at most {PATH_MAX}"
-                )),
-            };
-        }
-        let expected = "has no port; it must be HOST:PORT, [IPV6]:PORT or unix:/path";
-        let (host, port) = text.rsplit_once(':').ok_or(expected)?;
-        let bracketed = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        let host = match bracketed {
-            Some(host) => host,
-            None if host.contains([':', '[', ']']) => {
-                return Err("must have its IPv6 address in brackets: [::1]:8080".into());
-            }
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(
-                "has no host; write 127.0.0.1:PORT, or 0.0.0.0:PORT for every interface".into(),
-            );
-        }
-        match port.parse() {
-            Ok(number) if port.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok(Self::Host(host.into(), number))
-            }
-            _ => Err("must end in a port from 0 to 65535 (0: any that is free)".into()),
+        match Address::parse(text) {
+            Ok(Address::Unix(path)) => Ok(Self::Unix(path.into())),
+            Ok(Address::Abstract(name)) => Ok(Self::Abstract(name.into())),
+            Ok(Address::Inet(address)) => Ok(Self::Host(host_of(text), address.port())),
+            Err(error) => match (error.fault(), port_of(text)) {
+                // A name, or an interface that may come later.
+                (AddressFault::Host | AddressFault::NoInterface, Some(port)) => {
+                    Ok(Self::Host(host_of(text), port))
+                }
+                (AddressFault::NoPort, _) => Err(
+                    "has no port; it must be HOST:PORT, [IPV6]:PORT, unix:/path or unix:@name"
+                        .into(),
+                ),
+                (fault, _) => Err(fault.to_string()),
+            },
         }
     }
 
     fn resolve(&self) -> Result<Vec<Where>, Failure> {
         let (host, port) = match self {
             Self::Unix(path) => return Ok(vec![Where::Unix(path.clone())]),
+            Self::Abstract(name) => return Ok(vec![Where::Abstract(name.clone())]),
             Self::Host(host, port) => (host, *port),
         };
+        if host.contains(['%', ':']) {
+            return match Address::parse(&self.to_string()) {
+                Ok(Address::Inet(address)) => Ok(vec![Where::Inet(address)]),
+                Ok(Address::Unix(_) | Address::Abstract(_)) => Ok(Vec::new()),
+                Err(error) => Err(Failure::System(format!(
+                    "cannot listen on {self}: {}",
+                    error.fault()
+                ))),
+            };
+        }
         match (host.as_str(), port).to_socket_addrs() {
             Ok(addresses) => Ok(addresses.map(Where::Inet).collect()),
             Err(error) => Err(Failure::System(format!(
@@ -97,12 +93,26 @@ impl Place {
     }
 }
 
+/// What stands before the port, without brackets.
+fn host_of(text: &str) -> String {
+    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    bare.unwrap_or(host).into()
+}
+
+fn port_of(text: &str) -> Option<u16> {
+    text.rsplit_once(':')?.1.parse().ok()
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Host(host, port) => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{path}"),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
         }
     }
 }
@@ -152,19 +162,32 @@ mod tests {
         assert_eq!(Place::parse("localhost:0"), host("localhost", 0));
         assert_eq!(Place::parse("[::1]:65535"), host("::1", 65535));
         assert_eq!(Place::parse("unix:/a:b"), Ok(Place::Unix("/a:b".into())));
-        for text in ["127.0.0.1:8080", "localhost:0", "[::1]:65535", "unix:/a:b"] {
+        assert_eq!(Place::parse("unix:@a"), Ok(Place::Abstract("a".into())));
+        assert_eq!(Place::parse("[fe80::1%lo]:80"), host("fe80::1%lo", 80));
+        assert_eq!(
+            Place::parse("[fe80::1%gone0]:80"),
+            host("fe80::1%gone0", 80)
+        );
+        for text in [
+            "127.0.0.1:8080",
+            "localhost:0",
+            "[::1]:65535",
+            "[fe80::1%lo]:80",
+            "unix:/a:b",
+            "unix:@a",
+        ] {
             assert_eq!(
                 Place::parse(text).map(|place| place.to_string()),
                 Ok(text.into())
             );
         }
-        let longest = format!("unix:/{}", "x".repeat(PATH_MAX - 1));
+        let longest = format!("unix:/{}", "x".repeat(106));
         assert!(Place::parse(&longest).is_ok());
     }
 
     #[test]
     fn what_is_wrong_is_said() {
-        let long = format!("unix:/{}", "x".repeat(PATH_MAX));
+        let long = format!("unix:/{}", "x".repeat(107));
         for (text, says) in [
             ("", "has no port; it must be HOST:PORT"),
             ("8080", "has no port"),
@@ -179,11 +202,23 @@ mod tests {
             ("localhost:+80", "port from 0 to 65535"),
             ("localhost:http", "port from 0 to 65535"),
             ("unix:", "no path"),
-            (&long, "path of 108 bytes"),
+            (&long, "at most 107 bytes"),
         ] {
             let why = Place::parse(text).expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn an_interface_is_looked_up_when_it_is_needed() {
+        let place = Place::parse("[fe80::1%lo]:80").expect("a place");
+        let found = targets(&[place]).expect("a target");
+        let address = "[fe80::1%1]:80".parse().expect("an address");
+        assert_eq!(found[0].place, Where::Inet(address));
+        let missing = Place::parse("[fe80::1%gone0]:80").expect("a place");
+        assert!(
+            matches!(targets(&[missing]), Err(Failure::System(why)) if why.contains("[fe80::1%gone0]:80: no network interface"))
+        );
     }
 
     #[test]
