@@ -81,7 +81,8 @@
 //!
 //! # Features
 //!
-//! - `std` (default): the program, not this library, which is `no_std` either way.
+//! - `std` (default): the program, not this library, which is `no_std` either way, but for `http`.
+//! - `http` (in `std`): requests and responses of HTTP/1.1, for status pages ([`http`]).
 //! - `use-libc`: system calls through libc instead of directly.
 //! - `small`: less code and less stack, for some speed.
 //! - `cobs`: framing with COBS.
@@ -91,7 +92,7 @@
 //! [`AsFd`]: rustix::fd::AsFd
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "http"))]
 extern crate std;
 
 mod address;
@@ -104,6 +105,8 @@ mod datagram;
 mod driver;
 pub mod errno;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 mod listen;
 mod memory;
 mod serial;

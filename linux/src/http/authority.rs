@@ -1,0 +1,47 @@
+//! Hosts and ports, as `Host` and a target in absolute form have them.
+
+/// Whether these bytes are `uri-host [":" port]` of an `http` URI: not empty, without user information, and one, not a list
+/// (RFC 9110, sections 4.2 and 7.2; RFC 3986, section 3.2.2).
+pub(super) fn is_valid(authority: &[u8]) -> bool {
+    if let Some(literal) = authority.strip_prefix(b"[") {
+        let Some(end) = literal.iter().position(|&byte| byte == b']') else {
+            return false;
+        };
+        let (address, port) = literal.split_at(end);
+        let known = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+        return !address.is_empty() && address.iter().all(known) && is_port(&port[1..]);
+    }
+    let colon = authority.iter().position(|&byte| byte == b':');
+    let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
+    !host.is_empty() && is_name(host) && is_port(port)
+}
+
+/// `reg-name`, or an IPv4 address, which looks like one. A comma would be allowed, but is how two values look that a proxy
+/// has joined.
+fn is_name(host: &[u8]) -> bool {
+    let mut rest = host;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = match byte {
+            b'%' => match after {
+                [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    after
+                }
+                _ => return false,
+            },
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte) => after,
+            _ => return false,
+        };
+    }
+    true
+}
+
+/// Nothing, or a colon and a port, which may be empty.
+fn is_port(text: &[u8]) -> bool {
+    match text.split_first() {
+        None => true,
+        Some((b':', digits)) => {
+            digits.is_empty() || super::fields::number(digits).is_some_and(|port| port <= 65_535)
+        }
+        Some(_) => false,
+    }
+}

@@ -1,0 +1,5 @@
+//! Tables: what each part makes of what clients, proxies and attackers send.
+
+mod content;
+mod heads;
+mod targets;
