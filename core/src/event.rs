@@ -57,7 +57,8 @@ pub enum Op {
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
     /// Done. `Recv`, `Send`: so many bytes moved, and there may be more; `Recv` of 0 is the peer's end. `Unsent`: so
-    /// many bytes wait in the kernel. `Connect`: it is connected. Elsewhere the number means nothing.
+    /// many bytes wait in the kernel. `Connect`: it is connected; of a device, the bits
+    /// of what its driver ignored of the settings ([`Ignored`](crate::Ignored)). Elsewhere the number means nothing.
     Complete(u32),
     /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked;
     /// `Connect`: the kernel is at it. `Shutdown`: there is no end to send, and nothing to wait for.

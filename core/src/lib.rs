@@ -170,6 +170,7 @@ mod escape;
 mod event;
 mod flags;
 pub mod framing;
+mod ignored;
 mod log;
 mod output;
 mod queue;
@@ -204,6 +205,7 @@ pub use escape::Escaped;
 pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer, Transfer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;
+pub use ignored::Ignored;
 pub use output::{Action, Alarm, Notice, Reason, Span};
 #[cfg(feature = "embedded-io")]
 pub use session::IoError;

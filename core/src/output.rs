@@ -49,7 +49,8 @@ pub enum Action {
     /// send is reported when it is done. `Failed`: a shortage (`EAGAIN` of a Unix socket counts as one) leaves no
     /// descriptor and is tried again after a while; whatever else it is ends the connection.
     ///
-    /// A stream that is no socket is opened, unless the driver was given it; either is `Complete` at once.
+    /// A stream that is no socket is opened, unless the driver was given it; either is `Complete` at once, with what the
+    /// device ignores of its settings ([`Ignored`](crate::Ignored)).
     Connect {
         /// The connection to be.
         token: Token,

@@ -3,6 +3,7 @@
 use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::event::Peer;
+use crate::ignored::Ignored;
 use crate::queue::{Link, NONE};
 use crate::time::Instant;
 use crate::token::Token;
@@ -22,7 +23,7 @@ pub(crate) struct Record {
     pub(crate) stalled_at: u32,
     /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
     pub(crate) acknowledged: u32,
-    /// Of an IPv6 address.
+    /// Of an IPv6 address; of a stream that is no socket, the bits of [`Ignored`].
     scope: u32,
     /// IPv4 in the first four bytes; of a peer without an address, its number.
     address: [u8; 16],
@@ -146,6 +147,21 @@ impl Record {
         match self.family {
             Family::Stream => Directions::of_bits(self.port as u32),
             Family::V4 | Family::V6 | Family::Unix | Family::Registered => Directions::BOTH,
+        }
+    }
+
+    /// Of a device that was opened, the settings that its driver did not take.
+    pub(crate) const fn ignored(&self) -> Ignored {
+        match self.family {
+            Family::Stream => Ignored::of_bits(self.scope),
+            Family::V4 | Family::V6 | Family::Unix | Family::Registered => Ignored::NONE,
+        }
+    }
+
+    /// Keeps them, if it is a stream that is no socket.
+    pub(crate) const fn set_ignored(&mut self, ignored: Ignored) {
+        if matches!(self.family, Family::Stream) {
+            self.scope = ignored.bits();
         }
     }
 

@@ -52,14 +52,20 @@ pub fn stream(errno: Errno) -> Outcome {
 }
 
 /// `open` of a serial line, and setting it: `open(2)`, `termios(3)`. That somebody else has it to himself (`EBUSY`), or that
-/// it is not there, is a refusal; that it is no serial line (`ENOTTY`) or cannot be set so (`EINVAL`) a mistake.
+/// it is not there or not ours yet (`EACCES`, before udev has been at it), is a refusal; that it is no serial line
+/// (`ENOTTY`), cannot be set so (`EINVAL`) or cannot make the speed (`ERANGE`) a mistake.
 #[must_use]
 pub fn open(errno: Errno) -> Outcome {
     failed(errno, |errno| match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV | Errno::IO | Errno::BUSY => {
-            FaultKind::Refused
-        }
-        Errno::NOTTY | Errno::ISDIR => FaultKind::Invalid,
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::NXIO
+        | Errno::NODEV
+        | Errno::IO
+        | Errno::BUSY
+        | Errno::ACCESS
+        | Errno::PERM => FaultKind::Refused,
+        Errno::NOTTY | Errno::ISDIR | Errno::RANGE => FaultKind::Invalid,
         other => common(other),
     })
 }
@@ -264,9 +270,9 @@ mod tests {
             open,
             &[
                 (Interrupted, &[4]),
-                (Refused, &[2, 5, 6, 16, 19, 20]),
+                (Refused, &[1, 2, 5, 6, 13, 16, 19, 20]),
                 (Shortage, &[12, 23, 24, 28, 105]),
-                (Invalid, &[9, 14, 17, 21, 22, 25, 88]),
+                (Invalid, &[9, 14, 17, 21, 22, 25, 34, 88]),
             ],
         );
     }

@@ -127,7 +127,9 @@ pub use error::{CallError, StartError};
 pub use listen::{Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use rustix::io::Errno;
-pub use serial::{Bits, Flow, LINES, Parity, Serial, SerialError};
+pub use serial::{
+    Bits, Counts, Flow, LINES, Line, LineError, Modem, Parity, Rs485, Serial, SerialError,
+};
 pub use stop::StopHandle;
 pub use stream::{AttachError, STREAMS};
 #[cfg(feature = "embedded-io")]
@@ -136,7 +138,7 @@ pub use tidegate_core::framing;
 pub use tidegate_core::trace;
 pub use tidegate_core::{
     Backoff, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram, DatagramMemory,
-    Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Info, Instant,
+    Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Ignored, Info, Instant,
     LISTENERS, NoDatagrams, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats,
     TIMERS, Token, Trigger, Windows,
 };

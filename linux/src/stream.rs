@@ -111,6 +111,11 @@ impl Stream {
         Self { descriptor, device }
     }
 
+    /// Whether it is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.device.is_terminal()
+    }
+
     /// Reads into `into`, which is not empty.
     #[cold]
     pub(crate) fn receive(&self, into: &mut [u8]) -> Transfer {
@@ -144,6 +149,10 @@ impl Stream {
 
 /// What hangs on the kind of a stream.
 trait Device: fmt::Debug {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+
     fn receive(&self, from: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
         let read = io::read(from, into).map(count);
         read.map_err(|errno| errno::fault_of(errno::stream(errno)))
@@ -177,6 +186,10 @@ impl Terminal {
 }
 
 impl Device for Terminal {
+    fn is_terminal(&self) -> bool {
+        true
+    }
+
     /// That nobody is at the other end any more is its end (`pty(7)`; a line whose device is gone reads as ended by itself).
     fn receive(&self, from: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
         match io::read(from, into) {

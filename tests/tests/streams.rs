@@ -3,6 +3,9 @@
 use core::time::Duration;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::io::{Errno, ioctl_fionbio};
+use rustix::termios::{
+    ControlModes, InputModes, LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr,
+};
 use std::fs::File;
 use std::io::{Read as _, Write as _, pipe};
 use std::os::unix::fs::symlink;
@@ -15,8 +18,8 @@ use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, serve, server, turn_until};
 use tests::terminal::{device, terminal};
 use tidegate::{
-    AttachError, Config, Conn, FaultKind, Handler, Parity, Peer, Reason, STREAMS, Serial, Stats,
-    Token,
+    AttachError, Bits, Config, Conn, FaultKind, Flow, Handler, Ignored, Parity, Peer, Reason,
+    Rs485, STREAMS, Serial, Stats, Token,
 };
 
 /// Passes on what it hears to one of the others, if it is told to; else sends it back. Notes what it is told.
@@ -322,24 +325,101 @@ fn what_is_no_stream_is_refused_with_its_reason() {
     server.attach(from, 0).expect("a place");
 }
 
+/// What a pseudo-terminal has none of.
+const UNUSUAL: Serial<'_> = Serial {
+    bits: Bits::Seven,
+    parity: Parity::Even,
+    dtr: Some(true),
+    rs485: Some(Rs485 {
+        rts_on_send: true,
+        rts_after_send: false,
+        receive_while_sending: false,
+        delay_before_ms: 0,
+        delay_after_ms: 0,
+    }),
+    ..Serial::at("")
+};
+
 #[test]
-fn a_line_that_cannot_be_set_is_told_as_such_and_one_that_is_open_is_ours_alone() {
+fn what_the_driver_does_not_take_is_named_and_the_line_opens_all_the_same() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (mut far, path) = terminal();
+        let mut server = switch(mode);
+        let unusual = Serial {
+            path: &path,
+            ..UNUSUAL
+        };
+        let ignored = Ignored::DATA_BITS | Ignored::PARITY | Ignored::DTR | Ignored::RS485;
+        for (serial, expected) in [(unusual, ignored), (Serial::at(&path), Ignored::NONE)] {
+            let line = server.serial(&serial).expect("a line");
+            let token = server.connect(line).expect("a place");
+            turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+            let info = server.connections().info(token).expect("it is open");
+            assert_eq!(info.ignored, expected, "{mode}");
+            serve(&mut server, || far.hear_back(b"it works"));
+            server.connections().finish(token);
+            turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_former_program_stays_and_a_line_can_be_set_while_it_is_open() {
+    let _bound = Watchdog::new();
+    let (far, path) = terminal();
+    let mut left = tcgetattr(&far).expect("settings");
+    left.local_modes = LocalModes::ECHO | LocalModes::ICANON;
+    left.input_modes = InputModes::ISTRIP | InputModes::INPCK | InputModes::ICRNL;
+    left.control_modes |= ControlModes::CMSPAR | ControlModes::PARODD | ControlModes::CSTOPB;
+    left.special_codes[SpecialCodeIndex::VMIN] = 0;
+    left.special_codes[SpecialCodeIndex::VTIME] = 9;
+    tcsetattr(&far, OptionalActions::Now, &left).expect("settable");
+    let mut server = switch(MODES[0]);
+    let line = server.serial(&Serial::at(&path)).expect("a line");
+    let token = server.connect(line).expect("a place");
+    turn_until(&mut server, "it is opened", |stats| stats.connected == 1);
+    let set = tcgetattr(&far).expect("settings");
+    assert!(set.local_modes.is_empty() && set.input_modes.is_empty());
+    let frame = ControlModes::CMSPAR | ControlModes::PARODD | ControlModes::CSTOPB;
+    assert!(!set.control_modes.intersects(frame));
+    assert_eq!(set.special_codes[SpecialCodeIndex::VMIN], 1);
+    assert_eq!(set.special_codes[SpecialCodeIndex::VTIME], 0);
+    let open = server.line(token).expect("it is open");
+    let other = Serial {
+        speed: 250_000,
+        two_stop_bits: true,
+        flow: Flow::Software,
+        ..UNUSUAL
+    };
+    let ignored = open.set(&other).expect("settable");
+    assert!(ignored.contains(Ignored::PARITY) && !ignored.contains(Ignored::STOP_BITS));
+    let set = tcgetattr(&far).expect("settings");
+    assert_eq!(set.output_speed(), 250_000);
+    assert!(set.control_modes.contains(ControlModes::CSTOPB));
+    assert!(
+        set.input_modes
+            .contains(InputModes::IXON | InputModes::IXOFF)
+    );
+    // A pseudo-terminal has no wires, and says so.
+    let no_wires = open.modem().expect_err("no modem");
+    assert!(
+        matches!(no_wires.errno, Errno::NOTTY | Errno::INVAL),
+        "{no_wires}"
+    );
+    assert!(open.set_dtr(true).is_err() && open.set_rts(false).is_err());
+    open.purge(true, true).expect("the device is there");
+    assert!(server.line(token).is_some());
+    server.connections().finish(token);
+    turn_until(&mut server, "it is closed", gone(1));
+    assert!(server.line(token).is_none(), "it is closed");
+}
+
+#[test]
+fn a_line_that_is_open_is_ours_alone() {
     let _bound = Watchdog::new();
     let (_far, path) = terminal();
     let mut server = switch(MODES[0]);
-    // A pseudo-terminal has no parity, and says nothing.
-    let odd = Serial {
-        parity: Parity::Odd,
-        ..Serial::at(&path)
-    };
-    let odd = server.serial(&odd).expect("a line");
-    server.connect(odd).expect("a place");
-    turn_until(&mut server, "it is refused", gone(1));
-    let (_, reason) = server.session().handler().closed[0];
-    let Reason::Failed(fault) = reason else {
-        panic!("{reason:?}");
-    };
-    assert_eq!(fault.kind, FaultKind::Invalid);
     let line = server.serial(&Serial::at(&path)).expect("a line");
     server.connect(line).expect("a place");
     turn_until(&mut server, "it is opened", |stats| stats.connected == 1);

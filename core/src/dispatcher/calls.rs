@@ -4,6 +4,7 @@ use super::Dispatcher;
 use crate::directions::Directions;
 use crate::event::Peer;
 use crate::flags::Flags;
+use crate::ignored::Ignored;
 use crate::output::{Reason, Span};
 use crate::record::Record;
 use crate::slot::{Cursors, State};
@@ -28,6 +29,8 @@ pub struct Info {
     pub bytes_in: u64,
     /// Bytes that the kernel took.
     pub bytes_out: u64,
+    /// Of a device that we opened, the settings that its driver did not take. Known from `opened` on.
+    pub ignored: Ignored,
 }
 
 impl Info {
@@ -44,6 +47,7 @@ impl Info {
             opened_at: record.opened_at,
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
+            ignored: record.ignored(),
         }
     }
 }

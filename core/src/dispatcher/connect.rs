@@ -5,6 +5,7 @@ use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::event::{FaultKind, Op, Outcome};
 use crate::flags::Flags;
+use crate::ignored::Ignored;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::NONE;
 use crate::record::Record;
@@ -12,7 +13,7 @@ use crate::slot::State;
 use crate::stats::bump;
 use crate::token::Token;
 use core::fmt;
-use defmt_or_log::debug;
+use defmt_or_log::{debug, warn};
 
 /// Why an outbound connection was not even begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +109,9 @@ impl Dispatcher<'_> {
             return None;
         }
         match outcome {
-            Outcome::Complete(_) => return Some(self.open_outbound(index)),
+            Outcome::Complete(ignored) => {
+                return Some(self.open_outbound(index, Ignored::of_bits(ignored)));
+            }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::WRITE;
                 self.spend(index, Directions::WRITE, 0);
@@ -139,10 +142,13 @@ impl Dispatcher<'_> {
         None
     }
 
-    fn open_outbound(&mut self, index: u32) -> Notice {
+    /// `ignored`: of a device, the settings that its driver did not take.
+    fn open_outbound(&mut self, index: u32, ignored: Ignored) -> Notice {
         self.spend(index, Directions::WRITE, 0);
-        self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
-        let directions = self.records.at(index).directions();
+        let record = self.records.at_mut(index);
+        record.stalled_at = self.m.now.wrapping_millis();
+        record.set_ignored(ignored);
+        let (directions, ignored) = (record.directions(), record.ignored());
         let slot = self.slots.at_mut(index);
         slot.state = State::Open;
         // Who connects speaks first, as a rule: no first byte is expected.
@@ -161,6 +167,9 @@ impl Dispatcher<'_> {
         self.m.stats.open = self.m.stats.open.saturating_add(1);
         self.m.stats.peak = self.m.stats.peak.max(self.m.stats.open);
         debug!("connected: {:?}", token);
+        for name in ignored.names() {
+            warn!("{:?}: the driver ignores this setting: {}", token, name);
+        }
         self.touch(index);
         Notice::Opened(token)
     }

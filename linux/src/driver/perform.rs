@@ -148,8 +148,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             return Outcome::Complete(0);
         }
         let opened = self.lines.open(number);
-        match opened.and_then(|stream| self.sockets.put_stream(token, stream)) {
-            Ok(()) => Outcome::Complete(0),
+        let kept = opened.and_then(|(stream, ignored)| {
+            let kept = self.sockets.put_stream(token, stream);
+            kept.map(|()| ignored)
+        });
+        match kept {
+            Ok(ignored) => Outcome::Complete(ignored.bits()),
             Err(failed) => failed,
         }
     }

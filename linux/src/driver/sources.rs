@@ -6,7 +6,7 @@ use crate::adopt::{self, AdoptError};
 use crate::backend::Backend;
 use crate::connect::{Connect, DestinationError};
 use crate::listen::{Listen, ListenError};
-use crate::serial::{Serial, SerialError};
+use crate::serial::{Line, Serial, SerialError};
 use crate::stream::{AttachError, Stream};
 use crate::watch::{self, WatchError};
 use core::net::SocketAddr;
@@ -124,6 +124,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// [`SerialError`].
     pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
         self.lines.add(serial)
+    }
+
+    /// The serial line that this connection is, to be set and asked while it is open: between two calls of
+    /// [`turn`](Self::turn). So is a terminal that was attached. `None`: it is no terminal, or not open.
+    #[must_use]
+    pub fn line(&self, token: Token) -> Option<Line<'_>> {
+        let stream = self.sockets.stream(token)?;
+        stream.is_terminal().then(|| Line::of(stream.as_fd()))
     }
 
     /// Makes a connection of a stream that is open and no socket: an end of a pipe, a terminal. The handler is told

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::destination::Destination;
+use crate::ignored::Ignored;
 use crate::slot::State;
 
 impl Bench {
@@ -117,4 +118,26 @@ fn without_an_end_of_its_own_it_goes_on_to_receive() {
     bench.ready(token, READ);
     bench.script(token, &[END], &[]);
     assert_eq!(bench.closed(token), Some(Reason::PeerFinished));
+}
+
+#[test]
+fn what_a_driver_ignores_is_known_of_the_device_and_of_nothing_else() {
+    let ignored = Ignored::PARITY | Ignored::RS485;
+    let answer = Outcome::Complete(ignored.bits() | 1 << 31);
+    let device = Destination::Stream {
+        number: 5,
+        directions: Directions::BOTH,
+    };
+    let far = Destination::Inet((Ipv4Addr::LOCALHOST, 80).into());
+    for (to, expected) in [(device, ignored), (far, Ignored::NONE)] {
+        let mut bench = Bench::level();
+        let token = bench.machine.connect(to, None).expect("a place");
+        bench.run_with(|action| match action {
+            Action::Connect { .. } => Some(answer),
+            _ => None,
+        });
+        let info = bench.machine.info(token).expect("it is open");
+        assert_eq!(info.ignored, expected, "{to:?}");
+        assert_eq!(bench.machine.destination(token), Some(to));
+    }
 }

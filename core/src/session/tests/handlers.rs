@@ -1,6 +1,7 @@
 //! What a handler is told, and what it may do when.
 
 use super::*;
+use crate::ignored::Ignored;
 
 #[test]
 fn data_comes_in_order_and_consuming_drops_its_front() {
@@ -403,6 +404,7 @@ fn closed_tells_who_it_was_and_nothing_can_be_sent_to_it() {
         opened_at,
         bytes_in: 3,
         bytes_out: 3,
+        ignored: Ignored::NONE,
     };
     assert_eq!(world.app().infos, [(expected, Reason::PeerFinished)]);
     world.run();

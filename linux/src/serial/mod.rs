@@ -1,17 +1,16 @@
-//! [`Serial`]: how a serial line is opened and set; [`Lines`]: those that are registered.
+//! [`Serial`]: how a serial line is opened and set; [`Lines`]: those that are registered; [`Line`]: one that is open.
+
+mod calls;
+mod line;
+mod settings;
+
+pub use line::{Counts, Line, LineError, Modem};
 
 use crate::errno;
 use crate::stream::Stream;
-use core::ffi::CStr;
 use core::fmt;
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
-use rustix::termios::{
-    ControlModes, InputModes, OptionalActions, Termios, ioctl_tiocexcl, tcgetattr, tcsetattr,
-};
 use tidegate_core::heapless::{CString, Vec};
-use tidegate_core::{Destination, Directions, FaultKind, Outcome};
+use tidegate_core::{Destination, Directions, FaultKind, Ignored, Outcome};
 
 /// How many serial lines can be registered.
 pub const LINES: usize = 4;
@@ -20,25 +19,40 @@ pub const LINES: usize = 4;
 const PATH_MAX: usize = 127;
 
 /// A serial line: a terminal device, and how it is to be set. It is opened without becoming the controlling terminal, raw
-/// (nothing is interpreted, `cfmakeraw(3)`), and without regard to the modem's lines (`CLOCAL`, `termios(3)`).
+/// (nothing is interpreted, `cfmakeraw(3)`), and without regard to the modem's lines (`CLOCAL`, `termios(3)`). All of its
+/// settings are set, so that nothing of a former program stays, a break or RS-485 neither.
+///
+/// A driver may take less than it is asked for. A speed within 3 % is taken (UARTs divide a clock); one that is farther off
+/// fails with `ERANGE`. Whatever else it does not take is a warning: [`Info::ignored`](tidegate_core::Info::ignored) names
+/// it, and so does the log.
 ///
 /// What closes it is the end of the device: a USB adapter that is pulled, the other end of a pseudo-terminal that is closed.
 #[derive(Clone, Copy, Debug)]
 pub struct Serial<'a> {
     /// The device, at most 127 bytes. A name under `/dev/serial/by-id` stays the same when an adapter is plugged in anew.
     pub path: &'a str,
-    /// Bits per second, both ways. Default 9,600.
+    /// Bits per second, both ways; any number. Default 9,600.
     pub speed: u32,
-    /// Bits of a character. Default 8.
+    /// Data bits of a character. Default 8.
     pub bits: Bits,
     /// The bit that checks them. Default none.
     pub parity: Parity,
-    /// Two stop bits instead of one. Default one.
+    /// Two stop bits instead of one; with five data bits most UARTs make it one and a half. Default one.
     pub two_stop_bits: bool,
     /// How either side holds the other back. Default not at all.
     pub flow: Flow,
     /// Nobody else may open it until it is closed (`TIOCEXCL`, `ioctl_tty(2)`), but for privileged programs. On by default.
     pub exclusive: bool,
+    /// DTR once it is open, on or off; `None`, the default: as the driver has it, which is on. Opening raises it in any
+    /// case, so that off begins with a short pulse.
+    pub dtr: Option<bool>,
+    /// RTS, likewise. With [`Flow::Hardware`] and RS-485 it is the driver's: leave it `None`.
+    pub rts: Option<bool>,
+    /// DTR and RTS drop when it is closed (`HUPCL`). On by default, as the kernel has it; off, they stay as they are, so
+    /// that a board that resets by DTR is not reset.
+    pub hang_up: bool,
+    /// RS-485: who drives the wires when. Default `None`: the line is no RS-485.
+    pub rs485: Option<Rs485>,
 }
 
 impl<'a> Serial<'a> {
@@ -53,6 +67,10 @@ impl<'a> Serial<'a> {
             two_stop_bits: false,
             flow: Flow::None,
             exclusive: true,
+            dtr: None,
+            rts: None,
+            hang_up: true,
+            rs485: None,
         }
     }
 }
@@ -79,6 +97,10 @@ pub enum Parity {
     Even,
     /// The number of ones is odd.
     Odd,
+    /// The bit is always one (`CMSPAR`).
+    Mark,
+    /// The bit is always zero (`CMSPAR`).
+    Space,
 }
 
 /// How the sender is held back.
@@ -91,6 +113,34 @@ pub enum Flow {
     Hardware,
     /// By two characters, XON and XOFF, which then cannot be data.
     Software,
+}
+
+/// RS-485: several devices on one pair of wires, of which one drives it at a time (`TIOCSRS485`,
+/// Documentation/driver-api/serial/serial-rs485.rst).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Rs485 {
+    /// RTS, which switches the driver of the wires on, is on while it sends. On by default.
+    pub rts_on_send: bool,
+    /// RTS is on after it has sent. Off by default.
+    pub rts_after_send: bool,
+    /// What it sends is received, too. Off by default.
+    pub receive_while_sending: bool,
+    /// From RTS to the first bit, in milliseconds. Default 0.
+    pub delay_before_ms: u32,
+    /// From the last bit to RTS, in milliseconds. Default 0.
+    pub delay_after_ms: u32,
+}
+
+impl Default for Rs485 {
+    fn default() -> Self {
+        Self {
+            rts_on_send: true,
+            rts_after_send: false,
+            receive_while_sending: false,
+            delay_before_ms: 0,
+            delay_after_ms: 0,
+        }
+    }
 }
 
 /// A serial line cannot be registered.
@@ -123,17 +173,17 @@ impl core::error::Error for SerialError {}
 
 /// A line that is registered.
 #[derive(Debug)]
-struct Line {
+struct Registered {
     path: CString<{ PATH_MAX + 1 }>,
     serial: Serial<'static>,
     /// By pointer: a program that registers none is not linked with it.
-    open: fn(&Self) -> Result<Stream, Outcome>,
+    open: fn(&Self) -> Result<(Stream, Ignored), Outcome>,
 }
 
 /// The serial lines of a server, by their numbers.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    lines: Vec<Line, LINES>,
+    lines: Vec<Registered, LINES>,
 }
 
 impl Lines {
@@ -157,15 +207,15 @@ impl Lines {
             path: "",
             ..*serial
         };
-        let open = Line::open;
-        let line = Line { path, serial, open };
+        let open = Registered::open;
+        let line = Registered { path, serial, open };
         self.lines.push(line).map_err(|_| SerialError::Full)?;
         let directions = Directions::BOTH;
         Ok(Destination::Stream { number, directions })
     }
 
-    /// The line of this number, opened and set.
-    pub(crate) fn open(&self, number: u32) -> Result<Stream, Outcome> {
+    /// The line of this number, opened and set, and what its driver did not take of the settings.
+    pub(crate) fn open(&self, number: u32) -> Result<(Stream, Ignored), Outcome> {
         let line = self.lines.get(number as usize).ok_or(NO_LINE)?;
         (line.open)(line)
     }
@@ -174,117 +224,17 @@ impl Lines {
 /// Nothing is registered under that number (`EINVAL`).
 const NO_LINE: Outcome = Outcome::Failed(FaultKind::Invalid.with_code(22));
 
-impl Line {
-    fn open(&self) -> Result<Stream, Outcome> {
-        let opened = self.serial.open(&self.path);
-        opened.map(Stream::terminal).map_err(errno::open)
+impl Registered {
+    fn open(&self) -> Result<(Stream, Ignored), Outcome> {
+        let opened = line::open(&self.path, &self.serial);
+        let (line, ignored) = opened.map_err(errno::open)?;
+        Ok((Stream::terminal(line), ignored))
     }
-}
-
-impl Serial<'_> {
-    /// Opens it, which does not wait: neither for a carrier nor for the device.
-    fn open(&self, path: &CStr) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let line = open(path, flags, Mode::empty())?;
-        let mut wanted = tcgetattr(&line)?;
-        if self.exclusive {
-            ioctl_tiocexcl(&line)?;
-        }
-        self.set(&mut wanted)?;
-        tcsetattr(&line, OptionalActions::Now, &wanted)?;
-        // It answers no error if but one of the settings was taken (`termios(3)`).
-        let taken = tcgetattr(&line)?;
-        let same = frame(&taken) == frame(&wanted) && taken.output_speed() == self.speed;
-        if same { Ok(line) } else { Err(Errno::INVAL) }
-    }
-
-    /// The settings of this line.
-    fn set(&self, termios: &mut Termios) -> Result<(), Errno> {
-        use ControlModes as C;
-        termios.make_raw();
-        termios.set_speed(self.speed)?;
-        termios.control_modes -= C::CSIZE | C::PARENB | C::PARODD | C::CSTOPB | C::CRTSCTS;
-        termios.control_modes |= C::CREAD | C::CLOCAL;
-        termios.control_modes |= match self.bits {
-            Bits::Five => C::CS5,
-            Bits::Six => C::CS6,
-            Bits::Seven => C::CS7,
-            Bits::Eight => C::CS8,
-        };
-        termios.control_modes |= match self.parity {
-            Parity::None => C::empty(),
-            Parity::Even => C::PARENB,
-            Parity::Odd => C::PARENB | C::PARODD,
-        };
-        termios.input_modes -= InputModes::IXON | InputModes::IXOFF | InputModes::IXANY;
-        termios
-            .input_modes
-            .set(InputModes::INPCK, self.parity != Parity::None);
-        termios.control_modes.set(C::CSTOPB, self.two_stop_bits);
-        match self.flow {
-            Flow::None => {}
-            Flow::Hardware => termios.control_modes |= C::CRTSCTS,
-            Flow::Software => termios.input_modes |= InputModes::IXON | InputModes::IXOFF,
-        }
-        Ok(())
-    }
-}
-
-/// What of the settings both ends must agree on.
-fn frame(termios: &Termios) -> ControlModes {
-    use ControlModes as C;
-    termios.control_modes & (C::CSIZE | C::PARENB | C::PARODD | C::CSTOPB | C::CRTSCTS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::termios::SpecialCodeIndex;
-
-    /// The settings of a new terminal with what `serial` says.
-    fn set(serial: &Serial<'_>) -> Termios {
-        let master = std::fs::File::open("/dev/ptmx").expect("a terminal");
-        let mut termios = tcgetattr(&master).expect("settings");
-        serial.set(&mut termios).expect("settable");
-        termios
-    }
-
-    #[test]
-    fn every_setting_is_set() {
-        use ControlModes as C;
-        let plain = set(&Serial::at("x"));
-        assert_eq!(frame(&plain), C::CS8);
-        assert!(plain.control_modes.contains(C::CREAD | C::CLOCAL));
-        assert_eq!((plain.input_speed(), plain.output_speed()), (9600, 9600));
-        assert_eq!(plain.special_codes[SpecialCodeIndex::VMIN], 1);
-        assert!(
-            plain.local_modes.is_empty()
-                || !plain
-                    .local_modes
-                    .contains(rustix::termios::LocalModes::ECHO)
-        );
-        let odd = set(&Serial {
-            speed: 250_000,
-            bits: Bits::Seven,
-            parity: Parity::Odd,
-            two_stop_bits: true,
-            flow: Flow::Hardware,
-            ..Serial::at("x")
-        });
-        let expected = C::CS7 | C::PARENB | C::PARODD | C::CSTOPB | C::CRTSCTS;
-        assert_eq!(frame(&odd), expected);
-        assert_eq!(odd.output_speed(), 250_000, "no speed of the old list");
-        assert!(odd.input_modes.contains(InputModes::INPCK));
-        let soft = set(&Serial {
-            bits: Bits::Five,
-            parity: Parity::Even,
-            flow: Flow::Software,
-            ..Serial::at("x")
-        });
-        assert_eq!(frame(&soft), C::PARENB | C::CS5);
-        let both = InputModes::IXON | InputModes::IXOFF;
-        assert!(soft.input_modes.contains(both));
-    }
 
     #[test]
     fn what_cannot_be_a_line_is_refused() {
