@@ -135,6 +135,10 @@ pub(crate) const HEARS_ON: u32 = 1 << 31;
 /// In what a slot wants: how many bytes of room. A window is smaller.
 pub(crate) const ROOM: u32 = HEARS_ON - 1;
 
+/// What a slot wants whose handler left data while output was queued: to be called again when all output has been sent.
+/// Bytes are received in the meantime; the peer's end waits.
+pub(crate) const UNTIL_SENT: u32 = HEARS_ON;
+
 impl Slot {
     /// A free slot that has never been used.
     pub(crate) const NEW: Self = Self {
@@ -215,6 +219,22 @@ impl Slot {
         self.wants != 0 && self.wants & HEARS_ON == 0
     }
 
+    /// Whether there is the send capacity now that is waited for.
+    #[inline]
+    pub(crate) const fn has_wanted_room(&self, windows: Windows) -> bool {
+        let wanted = if self.wants == UNTIL_SENT {
+            windows.send
+        } else {
+            self.wants & ROOM
+        };
+        self.wants > 0 && self.room(windows, false) >= wanted
+    }
+
+    /// Whether the handler left data while output was queued, and is called again before the peer's end is told.
+    pub(crate) const fn keeps_end_waiting(&self) -> bool {
+        self.wants == UNTIL_SENT && !self.rx.is_empty()
+    }
+
     /// Whether bytes that come are the application's.
     #[inline]
     pub(crate) const fn hears(&self) -> bool {
@@ -280,6 +300,7 @@ impl Slot {
             && (!self.ready.contains(Directions::READ)
                 || self.flags.has(Flags::PAUSED.or(Flags::ENDED)))
             && !self.is_held_back()
+            && !self.keeps_end_waiting()
     }
 
     /// Whether both ends have gone their way, and the application has taken all that came: nothing is left but to close.
@@ -291,12 +312,14 @@ impl Slot {
             && self.rx.is_empty()
     }
 
-    /// Whether the window is full and nothing would ever empty it: what lies there is too long for it.
+    /// Whether the window is full and nothing would ever empty it: what lies there is too long for it. The handler has
+    /// been shown all of it with the whole send window free, and waits for nothing.
     pub(crate) const fn is_stuck(&self, windows: Windows) -> bool {
         self.hears()
             && self.rx.at == 0
             && self.rx.end >= windows.receive
             && self.tx.is_empty()
+            && self.wants == 0
             && !self.flags.has(Flags::PAUSED.or(Flags::ENDED))
     }
 }

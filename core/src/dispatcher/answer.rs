@@ -6,7 +6,7 @@ use crate::directions::{Directions, Trigger};
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
 use crate::output::{Notice, Reason};
-use crate::slot::{Cursors, ROOM, State};
+use crate::slot::{Cursors, State};
 use crate::stats::{add, bump};
 use crate::token::Token;
 use defmt_or_log::{debug, error};
@@ -135,11 +135,16 @@ impl Dispatcher<'_> {
     /// No bytes for the application.
     fn received_else(&mut self, index: u32, n: u32, short: bool) -> Option<Notice> {
         let token = self.token(index);
-        if n > self.m.windows.receive {
+        let windows = self.m.windows;
+        if n > windows.receive {
             return self.impossible(index, Op::Recv);
         }
         let slot = self.slots.at_mut(index);
         let open = slot.hears();
+        if n == 0 && !short && slot.keeps_end_waiting() {
+            // From now on nothing is received until then.
+            slot.wants = windows.send;
+        }
         // The end can be read again, and is when the application has taken what came before it.
         let later = open && (slot.is_held_back() || slot.flags.has(Flags::PAUSED));
         let ended = n == 0 && !short && !later;
@@ -196,7 +201,7 @@ impl Dispatcher<'_> {
             add(&mut self.records.at_mut(index).bytes_out, n);
             add(&mut self.m.stats.bytes_out, n);
         }
-        let fits = slot.wants > 0 && slot.room(windows, false) >= slot.wants & ROOM;
+        let fits = slot.has_wanted_room(windows);
         if fits {
             slot.wants = 0;
         }

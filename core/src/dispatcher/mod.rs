@@ -116,6 +116,7 @@ pub(crate) struct Machine {
     full_warning: Limited,
     source_warning: Limited,
     shortage_warning: Limited,
+    long_warning: Limited,
 }
 
 /// The source that is being served.
@@ -232,6 +233,7 @@ impl Machine {
             full_warning: Limited::NEW,
             source_warning: Limited::NEW,
             shortage_warning: Limited::NEW,
+            long_warning: Limited::NEW,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Outputs, derived from a slot's bits when they are pulled.
 
 use super::{Dispatcher, Visit};
-use crate::config::Class;
+use crate::config::{Class, Windows};
 use crate::directions::Directions;
 use crate::flags::Flags;
 use crate::output::{Action, Reason};
 use crate::slot::State;
 use crate::token::Token;
+use defmt_or_log::warn;
 
 impl Dispatcher<'_> {
     /// What the driver shall do for this source next; `None`: its visit is over.
@@ -108,6 +109,7 @@ impl Dispatcher<'_> {
             }
             State::Open | State::HalfClosed => {
                 if slot.is_stuck(windows) {
+                    self.warn_too_long(index);
                     self.begin_close(index, Reason::TooLong);
                 } else if self.m.stop_at.is_some() && slot.has_heard_all() {
                     self.finish_for(index, Reason::Stopping);
@@ -130,6 +132,19 @@ impl Dispatcher<'_> {
             | State::Watching
             | State::Datagrams
             | State::Retired => {}
+        }
+    }
+
+    /// A message that the windows are too small for is the application's to know: with the sizes.
+    #[cold]
+    fn warn_too_long(&mut self, index: u32) {
+        if let Some(more) = self.m.long_warning.due(self.m.now) {
+            let held = self.slots.at(index).rx.len();
+            let Windows { receive, send } = self.m.windows;
+            warn!(
+                "closed, message too long: {} bytes fill the receive window of {}, and the handler took none with the send window of {} empty ({} more times since the last such line)",
+                held, receive, send, more
+            );
         }
     }
 

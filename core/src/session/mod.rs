@@ -32,7 +32,7 @@ use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Event, Fault, Op, Outcome};
 use crate::flags::Flags;
 use crate::output::{Action, Alarm, Notice, Span};
-use crate::slot::Cursors;
+use crate::slot::{Cursors, UNTIL_SENT};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
@@ -526,11 +526,13 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Data was left in the window. If that has come to its end, the data is moved to the front, unless bytes are on
-    /// their way in. A handler that has no room to answer waits for room, whether it tried or not.
+    /// their way in. A handler that leaves data while output is queued may lack send capacity, whether it tried to send or
+    /// not: it is called again when all of that output has been sent. Without any capacity nothing is received until then.
     fn keep_left(&mut self, index: u32) {
         let slot = self.machine.slots.at(index);
-        if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && self.machine.room_at(index) == 0 {
-            self.machine.want_room_at(index, 1);
+        if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
+            let wants = if self.machine.room_at(index) == 0 { 1 } else { UNTIL_SENT };
+            self.machine.want_room_at(index, wants);
         }
         if let Some(span) = self.machine.compact_at(index) {
             self.received.move_to_front(index, span);
