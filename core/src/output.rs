@@ -180,8 +180,8 @@ pub enum Reason {
     Aborted,
     /// A deadline passed: the class tells which.
     Deadline(Class),
-    /// A message was too long: the receive window was full and the application could use nothing of it, or the application
-    /// said so.
+    /// A message was too long: the receive window was full, and the application took none of it with the whole send window
+    /// free and waiting for no capacity; or the application said so.
     TooLong,
     /// It was idle longest when the table was full, and the policy is to evict.
     Evicted,

@@ -76,7 +76,9 @@ fn peers<const RX: usize, const TX: usize>(answer: usize) {
                     .finish(),
             ]
             .map(|script| world.add(script));
-            world.run_for(Duration::from_secs(100)).expect("no law is broken");
+            world
+                .run_for(Duration::from_secs(100))
+                .expect("no law is broken");
             for id in peers {
                 let peer = world.peer(id);
                 let what = format!("{interface:?}, {RX}/{TX}, {answer} bytes, seed {seed}, {id:?}");
@@ -118,7 +120,9 @@ fn what_is_not_taken_with_everything_free_is_too_long() {
         let setup = setup(1, interface);
         let mut world = World::new(&mut memory, &setup, Deaf).expect("a setup");
         world.add(Script::new().send(&[7; 65]));
-        world.run_for(Duration::from_secs(1)).expect("no law is broken");
+        world
+            .run_for(Duration::from_secs(1))
+            .expect("no law is broken");
         assert_eq!(world.stats().closed_by(Reason::TooLong), 1, "{interface:?}");
     }
 }
@@ -159,7 +163,9 @@ fn what_is_not_taken_after_the_output_is_gone_is_too_long() {
                     .wait(Duration::from_secs(stall))
                     .resume(),
             );
-            world.run_for(Duration::from_secs(20)).expect("no law is broken");
+            world
+                .run_for(Duration::from_secs(20))
+                .expect("no law is broken");
             let what = format!("{interface:?}, {stall} s");
             assert_eq!(world.peer(id).received(), [1; 60], "{what}");
             assert_eq!(world.stats().closed_by(Reason::TooLong), 1, "{what}");

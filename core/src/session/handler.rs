@@ -60,13 +60,20 @@ pub trait Handler {
 
     /// Bytes were received: [`Conn::data`] has them, after those that were not consumed before. Called again only after
     /// more bytes, after [`Conn::resume`], and by `writable`. Throws them away by default.
+    ///
+    /// Data may be left: an incomplete message, or one whose answer lacks send capacity, whether that was found by
+    /// [`Conn::room`] or by a send that was answered with `Full`. What is left while output is queued is shown again once
+    /// all output was sent, and only then is the peer's end told. A receive window that is full although the handler was
+    /// shown all of it with the whole send window free, waits for no capacity and has not [paused](Conn::pause) can never
+    /// be emptied: the connection is closed with [`Reason::TooLong`].
     fn readable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = state;
         conn.consume(conn.data().len());
     }
 
-    /// There is room again: called once after a send was answered with `Full`, or after a visit that ended with data
-    /// left and no room at all. Nothing is received in between. Calls `readable` by default.
+    /// There is send capacity again: called once after a send was answered with `Full`, when that would fit; or after a
+    /// visit that ended with data left while output was queued: with no capacity at all, as soon as there is some, else
+    /// when all output was sent. Nothing is received in between, but in the last case. Calls `readable` by default.
     fn writable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         self.readable(conn, state);
     }

@@ -531,7 +531,11 @@ impl<H: Handler> Session<'_, H> {
     fn keep_left(&mut self, index: u32) {
         let slot = self.machine.slots.at(index);
         if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
-            let wants = if self.machine.room_at(index) == 0 { 1 } else { UNTIL_SENT };
+            let wants = if self.machine.room_at(index) == 0 {
+                1
+            } else {
+                UNTIL_SENT
+            };
             self.machine.want_room_at(index, wants);
         }
         if let Some(span) = self.machine.compact_at(index) {
