@@ -135,6 +135,21 @@ impl<'m> Sockets<'m> {
         Ok(())
     }
 
+    /// Closes every descriptor, those of listeners first. Nothing is left in the memory that they lay in.
+    pub(crate) fn close_all(&mut self) {
+        let listeners = self.listeners.iter_mut();
+        for descriptor in listeners.chain(self.connections.iter_mut()) {
+            if let Some(descriptor) = descriptor.take() {
+                let _ = socket::close(descriptor, false);
+            }
+        }
+        for stream in &mut self.streams {
+            if let Some((_, stream)) = stream.take() {
+                let _ = socket::close(stream.into_closing(), false);
+            }
+        }
+    }
+
     fn list(&mut self, token: Token) -> &mut VecView<Option<OwnedFd>> {
         if token.is_listener() {
             &mut self.listeners

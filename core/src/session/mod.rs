@@ -68,6 +68,14 @@ impl<H: Handler> fmt::Debug for Session<'_, H> {
     }
 }
 
+/// The states of all connections are dropped with the session, not when its memory is used again. No handler method is
+/// called.
+impl<H: Handler> Drop for Session<'_, H> {
+    fn drop(&mut self) {
+        self.states.clear();
+    }
+}
+
 impl<'m, H: Handler> Session<'m, H> {
     /// A session in `memory`, which forgets what it held.
     ///

@@ -96,6 +96,10 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.renew(stop));
     }
 
+    fn end(&mut self) {
+        each!(self, backend => backend.end());
+    }
+
     fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError> {
         each!(self, backend => backend.wait(until, glance))
     }

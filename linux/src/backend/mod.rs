@@ -155,6 +155,10 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// does not let it, everything stays as it is.
     fn renew(&mut self, stop: BorrowedFd<'_>);
 
+    /// Ends whatever is registered or in flight, and waits until it has ended: nothing holds a descriptor any more, and the
+    /// kernel has no pointer to memory of the session. For the end of a server; nothing is registered after it.
+    fn end(&mut self) {}
+
     /// Waits until something happens or it is `until`; a signal does not shorten the wait. Answers how many places to
     /// look through for a [`report`](Self::report).
     ///

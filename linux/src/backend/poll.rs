@@ -84,6 +84,11 @@ impl Backend for Poll<'_> {
         let _ = self.watch(stop);
     }
 
+    fn end(&mut self) {
+        self.list.clear();
+        self.polled.clear();
+    }
+
     #[inline(never)]
     fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         self.blind = false;

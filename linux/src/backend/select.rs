@@ -100,6 +100,10 @@ impl Backend for Select<'_> {
         let _ = self.watch(stop);
     }
 
+    fn end(&mut self) {
+        self.list.clear();
+    }
+
     #[inline(never)]
     fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         self.blind = false;

@@ -64,6 +64,10 @@ impl Backend for Spin<'_> {
         let _ = self.watch(stop);
     }
 
+    fn end(&mut self) {
+        self.list.clear();
+    }
+
     #[inline(never)]
     fn wait(&mut self, _until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         Ok(self.list.len())

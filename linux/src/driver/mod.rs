@@ -24,6 +24,9 @@ use tidegate_core::{
 /// its [`StopHandle`].
 ///
 /// The loop must not run in a forked child: the child would share the readiness set with its parent (`epoll(7)`).
+///
+/// Dropped, it closes everything at once; [`stop`](Self::stop) before it for an orderly end. Its memory can then be used
+/// for another server.
 pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     session: Session<'m, H>,
     backend: B,
@@ -261,6 +264,16 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
 impl<H: Handler, B: Backend + AsFd> AsFd for Server<'_, H, B> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.backend.as_fd()
+    }
+}
+
+/// The end of a server, after a stop, without one, after an error of [`turn`](Server::turn), or after a panic of the handler:
+/// every descriptor that it opened, accepted or was given is closed, so that every peer gets its FIN (or a reset, if it
+/// sent something that was not received). No handler method is called. The memory can be used again.
+impl<H: Handler, B: Backend> Drop for Server<'_, H, B> {
+    fn drop(&mut self) {
+        self.backend.end();
+        self.sockets.close_all();
     }
 }
 

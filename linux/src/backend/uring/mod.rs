@@ -107,9 +107,8 @@ impl AsFd for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        // So that no submission keeps a socket open after its descriptor is closed. That it fails is no harm: closing
-        // the ring ends everything, too, only later.
-        let _ = self.ring.cancel_all();
+        // A server has done so already; a ring that never came to one has nothing in flight.
+        self.end();
     }
 }
 
@@ -396,6 +395,12 @@ impl Backend for Uring {
 
     /// There is no registration but what we can end.
     fn renew(&mut self, _stop: BorrowedFd<'_>) {}
+
+    fn end(&mut self) {
+        // What was only gathered, sends among it, the kernel never learns of. That it fails is no harm: closing the ring
+        // ends everything, too, only later.
+        let _ = self.ring.cancel_all();
+    }
 
     fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         if self.reported {

@@ -205,6 +205,14 @@ impl Ring {
         IoringSqFlags::from_bits_retain(flags).intersects(work)
     }
 
+    /// Whether operations wait to be completed by a call.
+    fn has_task_work(&self) -> bool {
+        let flags = self
+            .counter(self.params.sq_off.flags)
+            .load(Ordering::Relaxed);
+        IoringSqFlags::from_bits_retain(flags).contains(IoringSqFlags::TASKRUN)
+    }
+
     /// The same, but that nothing came of it is no error.
     fn enter_unless_short(
         &mut self,
@@ -279,10 +287,17 @@ impl Ring {
         };
         // SAFETY: the structure lives until the call returns.
         match unsafe { self.register(IoringRegisterOp::RegisterSyncCancel, from_ref(&all), 1) } {
-            // What was found is completed, and lets go of its file, inside the call.
-            Ok(()) | Err(Errno::NOENT) => self.enter(0, None),
-            Err(errno) => Err(errno),
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
         }
+        // What was found is completed, and releases its file, inside this call, which posts a few only.
+        self.enter(0, None)?;
+        let mut calls = 0;
+        while self.has_task_work() && calls < MOST_CALLS {
+            self.enter(0, None)?;
+            calls += 1;
+        }
+        Ok(())
     }
 
     /// `io_uring_register(2)`.
@@ -306,6 +321,9 @@ impl Ring {
         unsafe { counter.as_ref() }
     }
 }
+
+/// Calls that end everything: more than the most operations take, at 20 a call (`IO_LOCAL_TW_DEFAULT_MAX`).
+const MOST_CALLS: u32 = 1 << 20;
 
 /// The two words of a double one, in the order in which they lie in memory.
 fn halves(word: u64) -> [u32; 2] {
