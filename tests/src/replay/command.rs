@@ -30,7 +30,7 @@ After a rotation give both files, the older first: FILE.1 FILE. Without the begi
   --page OUT    write a page with the same picture there, for any browser
   --help        print this, and end
 
-Exit code: 0 the same, 1 a difference, 2 not replayed.
+Exit code: 0 the same, 1 a difference, 2 not replayed, 3 the same up to where the trace is damaged, cut off, or lacks entries.
 ";
 
 /// What to do.
@@ -46,11 +46,24 @@ struct Options {
     page: Option<PathBuf>,
 }
 
+/// How a replay ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The same, to the end of the trace or to where it was asked to stop.
+    Same,
+    /// Something was not as it is recorded.
+    Different,
+    /// The same as far as the trace goes: it is damaged, cut off, or lacks entries.
+    Cut,
+}
+
 /// Runs the program; answers its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match parse(arguments).and_then(|options| options.map_or(Ok(true), |options| run(&options))) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    let run = |options: Option<Options>| options.map_or(Ok(End::Same), |options| run(&options));
+    match parse(arguments).and_then(run) {
+        Ok(End::Same) => ExitCode::SUCCESS,
+        Ok(End::Different) => ExitCode::from(1),
+        Ok(End::Cut) => ExitCode::from(3),
         Err(why) => {
             eprintln!("replay: {why}");
             ExitCode::from(2)
@@ -128,14 +141,18 @@ fn write(to: Option<&PathBuf>, bytes: impl FnOnce() -> Vec<u8>) -> Result<(), St
     fs::write(path, bytes()).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// Answers whether it was the same.
-fn run(options: &Options) -> Result<bool, String> {
+fn run(options: &Options) -> Result<End, String> {
     let tape = read(options)?;
     if let Some(flaw) = &tape.flaw {
         eprintln!("replay: the trace ends early: {flaw}");
     }
+    let whole = if tape.flaw.is_some() {
+        End::Cut
+    } else {
+        End::Same
+    };
     if made_of_it(&tape, options)? {
-        return Ok(true);
+        return Ok(whole);
     }
     let connections = match tape.entries() {
         [Entry::Start { config, .. }, ..] => config.connections,
@@ -154,7 +171,12 @@ fn run(options: &Options) -> Result<bool, String> {
         replay_seen(&tape, LARGE.take(), until, calls, &mut see)
     }?;
     tell(&replayed, &tape);
-    Ok(replayed.diverged.is_none())
+    Ok(match &replayed {
+        replayed if replayed.diverged.is_some() => End::Different,
+        replayed if replayed.stopped.is_some() => End::Cut,
+        replayed if replayed.entries < tape.entries().len() => End::Same,
+        _ => whole,
+    })
 }
 
 /// If nobody reads it, there is nobody to tell.

@@ -67,10 +67,12 @@ impl Picture {
         for entry in tape.entries() {
             if let Entry::Time(passed) = entry {
                 // The first time is where the clock stood.
-                time += if began { (*passed).max(STEP) } else { 0 };
+                let step = if began { (*passed).max(STEP) } else { 0 };
+                // A damaged trace may tell of any time.
+                time = u64::saturating_add(time, step);
                 began = true;
             } else {
-                time += STEP;
+                time = time.saturating_add(STEP);
             }
             let Some(token) = about(entry) else {
                 continue;
@@ -84,7 +86,7 @@ impl Picture {
             });
             row.draw(time, entry);
         }
-        time += STEP;
+        time = time.saturating_add(STEP);
         let rows = order.into_iter().filter_map(|token| rows.remove(&token));
         let rows = rows.map(|row| row.end(time)).collect();
         Self { rows }
@@ -135,11 +137,12 @@ impl Slice {
 impl Drawn {
     fn draw(&mut self, time: u64, entry: &Entry<'_>) {
         if let Some(since) = self.quiet.take()
-            && time > since + 10 * STEP
+            && time > since.saturating_add(10 * STEP)
         {
             self.add(since, time, "wait", "waits", words(entry));
         }
-        self.quiet = Some(time + STEP);
+        let after = time.saturating_add(STEP);
+        self.quiet = Some(after);
         if let Some(state) = becomes(entry) {
             self.enter(time, state, words(entry));
         }
@@ -147,13 +150,13 @@ impl Drawn {
             self.asked = Some((time, operation(*action)));
         } else if let Entry::Event(Event::Done { .. }, _) = entry {
             let (since, name) = self.asked.take().unwrap_or((time, "answered"));
-            self.add(since, time + STEP, "operation", name, words(entry));
+            self.add(since, after, "operation", name, words(entry));
         } else if let Entry::Report { .. } | Entry::Event(Event::Ready { .. }, _) = entry {
-            self.add(time, time + STEP, "operation", "report", words(entry));
+            self.add(time, after, "operation", "report", words(entry));
         } else if let Entry::Visited { .. } | Entry::Alarm(_) | Entry::Told(_) = entry {
-            self.add(time, time + STEP, "call", "told", words(entry));
+            self.add(time, after, "call", "told", words(entry));
         } else if let Entry::Call(_) = entry {
-            self.add(time, time + STEP, "call", "call", words(entry));
+            self.add(time, after, "call", "call", words(entry));
         }
     }
 

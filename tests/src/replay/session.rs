@@ -103,7 +103,9 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
             stopped = Some(why);
             break;
         }
-        if reel.at() == at && reel.diverged().is_none() {
+        if reel.is_over() {
+            stopped = Some("the trace ends in the middle of what its last entry leads to".into());
+        } else if reel.at() == at && reel.diverged().is_none() {
             reel.diverge("nothing".into());
         }
         see(&tape.entries()[at..reel.at()], driver.session.machine());

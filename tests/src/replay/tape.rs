@@ -14,7 +14,8 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// Reads a trace, for the rest of the run of this program. Several files are given as one after the other.
+    /// Reads a trace, for the rest of the run of this program. Several files are given as one after the other. It is read up
+    /// to the first entry that is damaged or cut off, which is its [`flaw`](Self::flaw).
     ///
     /// # Errors
     ///
@@ -24,7 +25,7 @@ impl Tape {
             entries: Vec::new(),
             flaw: None,
         };
-        for file in files {
+        for (number, file) in files.iter().enumerate() {
             let file: &'static [u8] = file.clone().leak();
             if file.is_empty() {
                 return Err("a file is empty: nothing was recorded".into());
@@ -45,8 +46,13 @@ impl Tape {
                     Ok(None) => break,
                     Err(error) => {
                         let at = file.len() - rest.len();
-                        tape.flaw = Some(format!("byte {at}: {error}"));
-                        break;
+                        let which = match files.len() {
+                            1 => String::new(),
+                            _ => format!("file {}, ", number + 1),
+                        };
+                        tape.flaw = Some(format!("{which}byte {at}: {error}"));
+                        // What a further file holds does not follow what is here.
+                        return Ok(tape);
                     }
                 }
             }
@@ -121,6 +127,8 @@ struct State {
     tape: Vec<Entry<'static>>,
     at: usize,
     diverged: Option<Divergence>,
+    /// More came than the trace has: it was cut off in the middle of what an entry leads to.
+    over: bool,
     /// Calls are made in the place of a handler, without the bytes that it sent: those are not compared.
     making_calls: bool,
 }
@@ -131,6 +139,7 @@ impl Reel {
             tape: tape.entries.clone(),
             at: 0,
             diverged: None,
+            over: false,
             making_calls: false,
         })))
     }
@@ -142,6 +151,11 @@ impl Reel {
             None => state.tape.get(state.at).cloned(),
             Some(_) => None,
         }
+    }
+
+    /// Whether more came than the trace has.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().over
     }
 
     /// Takes an entry that nothing comes of.
@@ -179,6 +193,11 @@ impl Reel {
 impl State {
     fn diverge(&mut self, replayed: String) {
         let (at, recorded) = (self.at, self.tape.get(self.at).cloned());
+        if recorded.is_none() {
+            // There is nothing to be different from.
+            self.over = true;
+            return;
+        }
         self.diverged.get_or_insert(Divergence {
             at,
             recorded,
@@ -198,7 +217,7 @@ impl State {
 impl Sink for Reel {
     fn take(&mut self, entry: &Entry<'_>) {
         let mut state = self.lock();
-        if state.diverged.is_some() {
+        if state.diverged.is_some() || state.over {
             return;
         }
         state.skip_notes();

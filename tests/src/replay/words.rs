@@ -110,6 +110,11 @@ fn target(call: Call) -> Option<Token> {
     }
 }
 
+/// A text of the trace, without what a terminal would obey: `{:?}` without its quotes, and all of it.
+fn printable(text: &str) -> String {
+    text.escape_debug().collect()
+}
+
 /// An entry as a line.
 #[must_use]
 pub fn words(entry: &Entry<'_>) -> String {
@@ -153,7 +158,7 @@ pub fn words(entry: &Entry<'_>) -> String {
         Entry::Returned(0) => "the handler returns, nothing left".into(),
         Entry::Returned(left) => format!("the handler returns, {left} bytes left"),
         Entry::Call(call) => call_words(*call, &at),
-        Entry::Note(note) => format!("note: {note}"),
+        Entry::Note(note) => format!("note: {}", printable(note)),
         Entry::Lost(n) => format!("{n} entries are missing"),
         Entry::Time(_)
         | Entry::Listen { .. }

@@ -1,0 +1,165 @@
+//! A trace that is damaged, cut off or not the program's is used as far as it goes, and harms nobody who looks at it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tests::bounded::Watchdog;
+use tests::process::{Folder, run_with};
+use tests::replay::{Explainer, Picture, Tape, replay_seen, to_corpus};
+use tidegate_core::sim::Random;
+use tidegate_core::trace::{Entry, MAGIC, Payload, encode};
+use tidegate_core::{Dispatcher, Memory};
+
+fn file(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces");
+    fs::read(folder.join(name)).expect(name)
+}
+
+/// Everything that is made of a trace but a test: that takes too long for thousands.
+fn use_all_of(tape: &Tape) {
+    let picture = Picture::of(tape);
+    assert!(picture.page().len() > picture.rows.len() && !picture.chrome().is_empty());
+    let _ = to_corpus(tape);
+    let (mut explainer, mut text) = (Explainer::default(), String::new());
+    for calls in [false, true] {
+        let mut memory = Box::new(Memory::<8, 4096, 16384, u32>::new());
+        let mut see = |entries: &[_], machine: &Dispatcher<'_>| {
+            text += &explainer.step(entries, machine);
+        };
+        // What is no replay is told, too.
+        let _ = replay_seen(tape, &mut memory, None, calls, &mut see);
+    }
+    let raw = |c: char| c.is_control() && c != '\n';
+    assert!(!text.contains(raw), "{text:?}");
+}
+
+#[test]
+fn any_damage_is_survived() {
+    let seeds = std::env::var("DAMAGED").map_or(60, |n| n.parse().expect("a number"));
+    for name in ["echo.trace", "echo-edge.trace", "chat.trace"] {
+        let good = file(name);
+        for seed in 0..seeds {
+            let mut random = Random::new(seed);
+            let mut bad = good.clone();
+            let below = |random: &mut Random, n: usize| {
+                random.below(u32::try_from(n).expect("small")) as usize
+            };
+            for _ in 0..=random.below(4) {
+                let at = MAGIC.len() + below(&mut random, bad.len() - MAGIC.len());
+                match random.below(4) {
+                    0 => bad.truncate(at.max(MAGIC.len() + 1)),
+                    1 => bad[at] = u8::try_from(random.below(256)).expect("a byte"),
+                    2 => bad[at] ^= 1 << random.below(8),
+                    // A number that is as large as can be.
+                    _ => drop(bad.splice(at..at, [0xff; 9])),
+                }
+            }
+            if let Ok(tape) = Tape::read(&[bad]) {
+                use_all_of(&tape);
+            }
+        }
+    }
+}
+
+#[test]
+fn any_time_is_survived() {
+    let mut entries = Tape::read(&[file("echo.trace")])
+        .expect("a trace")
+        .entries()
+        .to_vec();
+    let is_time = |entry: &&mut Entry<'_>| matches!(entry, Entry::Time(_));
+    let times = entries.iter_mut().filter(is_time);
+    times.for_each(|entry| *entry = Entry::Time(u64::MAX / 2));
+    use_all_of(&Tape::of(entries));
+}
+
+/// The program `replay`.
+fn replay(files: &[&str], option: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
+    let ended = run_with(command.args(option).args(files), b"");
+    (ended.code, ended.output, ended.errors)
+}
+
+#[test]
+fn a_trace_that_is_cut_off_has_an_exit_code_of_its_own() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("damaged");
+    let path = folder.path("t");
+    let page = folder.path("page");
+    for name in ["echo.trace", "echo-edge.trace", "chat.trace"] {
+        let whole = file(name);
+        fs::write(&path, &whole).expect("a file");
+        assert_eq!(replay(&[&path], &[]).0, Some(0), "{name}");
+        for left in [40, 20, 10, 5] {
+            let cut = whole.len() * left / 41;
+            fs::write(&path, &whole[..cut]).expect("a file");
+            let (code, said, errors) = replay(&[&path], &[]);
+            assert_eq!(code, Some(3), "{name}: {said} {errors}");
+            assert!(said.contains(" entries the same, "), "{name}: {said}");
+            assert!(!said.contains("differs"), "{name}: {said}");
+        }
+        // In the middle of an entry, and a further file does not go on from there.
+        fs::write(&path, &whole[..whole.len() - 1]).expect("a file");
+        assert_eq!(replay(&[&path], &["--until", "5"]).0, Some(0), "{name}");
+        let (code, _, errors) = replay(&[&path, &path], &["--page", &page]);
+        assert_eq!(code, Some(3), "{name}: {errors}");
+        assert!(errors.contains("ends early: file 1, byte "), "{errors}");
+    }
+}
+
+#[test]
+fn entries_that_are_missing_have_it_too() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("damaged-lost");
+    let path = folder.path("t");
+    let tape = Tape::read(&[file("echo.trace")]).expect("a trace");
+    let mut bytes = MAGIC.to_vec();
+    let mut space = [0; 8192];
+    let mut add = |entry: &Entry<'_>| {
+        bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
+    };
+    tape.entries()[..50].iter().for_each(&mut add);
+    add(&Entry::Lost(7));
+    tape.entries()[60..].iter().for_each(&mut add);
+    fs::write(&path, &bytes).expect("a file");
+    let (code, said, _) = replay(&[&path], &[]);
+    assert_eq!(code, Some(3));
+    assert!(
+        said.contains("stopped: 7 entries are missing here"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_a_trace_says_is_made_harmless() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("damaged-note");
+    let path = folder.path("t");
+    let tape = Tape::read(&[file("echo.trace")]).expect("a trace");
+    let mut bytes = MAGIC.to_vec();
+    let mut space = [0; 8192];
+    let note = Entry::Note("service \x1b[2J\r\nfalse\u{9b}2J\u{202e}");
+    for entry in tape
+        .entries()
+        .iter()
+        .take(1)
+        .chain([&note])
+        .chain(&tape.entries()[1..])
+    {
+        bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
+    }
+    fs::write(&path, &bytes).expect("a file");
+    for option in [&["--explain"][..], &[], &["--calls"]] {
+        let (_, said, errors) = replay(&[&path], option);
+        let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(
+            !said.contains(raw) && !errors.contains(raw),
+            "{said:?} {errors:?}"
+        );
+    }
+    let (_, said, _) = replay(&[&path], &["--explain"]);
+    assert!(
+        said.contains(r"note: service \u{1b}[2J\r\nfalse\u{9b}2J\u{202e}"),
+        "{said}"
+    );
+}
