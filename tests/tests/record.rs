@@ -1,14 +1,17 @@
 //! What is recorded stays within its bounds, and holds nobody up: what finds no room is missing, and counted.
 
 use rustix::fs::{CWD, Mode};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::process::{Command, Stdio};
 use std::thread;
-use tests::bounded::Watchdog;
+use tests::bounded::{Watchdog, until};
 use tests::net::{Client, tcp};
-use tests::process::{Folder, Program, run};
+use tests::process::{Folder, Program, program, run};
 use tests::replay::{Tape, replay};
+use tests::strace::{Strace, thread_named};
 use tidegate_core::Memory;
 use tidegate_core::trace::Entry;
 
@@ -97,6 +100,168 @@ fn a_file_that_takes_nothing_holds_nobody_up() {
     );
 }
 
+/// Sets how large a file the program may make.
+fn limit(program: &Program, bytes: Option<u64>) {
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(Some(program.pid()), Resource::Fsize, limit).expect("a limit");
+}
+
+/// Whether these bytes are in the file.
+fn holds(path: &str, bytes: &[u8]) -> bool {
+    let file = fs::read(path).unwrap_or_default();
+    file.windows(bytes.len()).any(|part| part == bytes)
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn it_records_again_when_there_is_space_again() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("record-full");
+    let path = folder.path("t");
+    let program = Program::traceable(&["--service", "echo", "--record", &path]);
+    let mut client = tcp(program.address());
+    client.echo(b"before");
+    until("it is written", || holds(&path, b"before"));
+    let writer = thread_named(program.pid(), "trace");
+    for (n, again) in [&b"again"[..], b"once more"].into_iter().enumerate() {
+        // The first write of an entry, and the next tries.
+        let full = ["inject=write:error=ENOSPC"];
+        let strace = Strace::attach(writer, &full, folder.path("log").into());
+        until("it has noticed", || {
+            client.echo(b"missing");
+            let said = program.errors();
+            said.matches("nothing is recorded until there is space again")
+                .count()
+                > n
+        });
+        until("it has tried again", || {
+            client.echo(b"missing");
+            strace.injected().len() > 2
+        });
+        drop(strace.detach());
+        until("it records again", || {
+            client.echo(again);
+            holds(&path, again)
+        });
+        assert!(!holds(&path, b"missing"));
+    }
+    drop(client);
+    let ended = program.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let tape = Tape::read(&[fs::read(&path).expect("a file")]).expect("a trace");
+    assert_eq!(tape.flaw, None, "whole entries only");
+    let lost = |entry: &Entry<'_>| match entry {
+        Entry::Lost(n) => Some(*n),
+        _ => None,
+    };
+    let lost: Vec<u64> = tape.entries().iter().filter_map(lost).collect();
+    assert!(lost.len() >= 2, "{lost:?}");
+    let all: u64 = lost.iter().sum();
+    let said = format!("--record: {all} entries found no room and are missing");
+    assert!(ended.errors.contains(&said), "{lost:?} {}", ended.errors);
+}
+
+#[test]
+fn half_an_entry_is_taken_back() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("record-half");
+    let path = folder.path("t");
+    let program = Program::start(&["--service", "echo", "--record", &path]);
+    let mut client = tcp(program.address());
+    client.echo(b"before");
+    until("it is written", || holds(&path, b"before"));
+    let size = fs::metadata(&path).expect("a file").len();
+    for more in 1..40 {
+        limit(&program, Some(size + more));
+        client.echo(&[b'x'; 64]);
+    }
+    limit(&program, Some(0));
+    until("it has noticed", || {
+        client.echo(b"missing");
+        program.errors().contains("nothing is recorded until")
+    });
+    limit(&program, None);
+    until("it records again", || {
+        client.echo(b"again");
+        holds(&path, b"again")
+    });
+    drop(client);
+    assert_eq!(program.stop().code, Some(0));
+    for path in [format!("{path}.1"), path] {
+        if let Ok(file) = fs::read(path) {
+            assert_eq!(Tape::read(&[file]).expect("a trace").flaw, None);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_full() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("record-fsize");
+    let path = folder.path("t");
+    let program = Program::start(&["--service", "echo", "--record", &path]);
+    limit(&program, Some(100_000));
+    let mut client = tcp(program.address());
+    until("the next file has begun", || {
+        client.echo(&[b'x'; 16 * 1024]);
+        fs::exists(format!("{path}.1")).expect("an answer")
+    });
+    until("something is in it", || {
+        client.echo(b"the end of it");
+        holds(&path, b"the end of it")
+    });
+    drop(client);
+    let ended = program.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    for path in [format!("{path}.1"), path] {
+        let file = fs::read(&path).expect("a file");
+        assert!(file.len() <= 100_000, "{}", file.len());
+        assert_eq!(Tape::read(&[file]).expect("a trace").flaw, None);
+    }
+}
+
+#[test]
+fn an_output_that_may_not_grow_loses_lines_and_ends_nothing() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("output-fsize");
+    let path = folder.path("out");
+    let out = fs::File::create(&path).expect("a file");
+    let mut command = Command::new(program());
+    command.args(["--listen", "127.0.0.1:0"]).stdout(out);
+    command.stderr(Stdio::piped());
+    let child = command.spawn().expect("the program");
+    let pid = Pid::from_child(&child);
+    let mut port = 0;
+    until("it listens", || {
+        let said = fs::read_to_string(&path).expect("lines");
+        let at = said.strip_prefix("listening on 127.0.0.1:");
+        let number = at.and_then(|rest| rest.lines().next()?.parse().ok());
+        port = number.unwrap_or(0);
+        port > 0 && said.ends_with('\n')
+    });
+    let limit = Rlimit {
+        current: Some(2000),
+        maximum: None,
+    };
+    prlimit(Some(pid), Resource::Fsize, limit).expect("a limit");
+    for _ in 0..100 {
+        drop(tcp(([127, 0, 0, 1], port).into()));
+    }
+    let mut client = tcp(([127, 0, 0, 1], port).into());
+    client.say(b"still here");
+    client.finish();
+    assert_eq!(client.rest(), b"");
+    rustix::process::kill_process(pid, Signal::TERM).expect("a signal");
+    let ended = child.wait_with_output().expect("its end");
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("did not take everything"), "{said}");
+    assert!(fs::metadata(&path).expect("a file").len() <= 2000);
+}
+
 #[test]
 fn what_cannot_be_recorded_is_said() {
     let _bound = Watchdog::new();
@@ -112,11 +277,25 @@ fn what_cannot_be_recorded_is_said() {
             "--record t knows one thread",
         ),
         (
-            &["--record-payload", "some"],
+            &["--record", "t", "--record-payload", "some"],
             2,
             "must be whole, hash or a number of bytes",
         ),
-        (&["--record-size", "0"], 2, "must be a number from 1"),
+        (
+            &["--record", "t", "--record-size", "0"],
+            2,
+            "must be a number from 1",
+        ),
+        (
+            &["--record-payload", "hash"],
+            2,
+            "--record-payload: nothing is recorded; ask for --record FILE",
+        ),
+        (
+            &["--record-size", "3"],
+            2,
+            "--record-size: nothing is recorded; ask for --record FILE",
+        ),
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, Some(code), "{arguments:?}");

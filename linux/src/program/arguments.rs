@@ -48,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) user: Option<Who>,
     /// What is recorded; nothing while there is no path.
     pub(crate) record: Record,
+    /// An option that says how to record.
+    of_record: Option<&'static str>,
     pub(crate) log: LevelFilter,
     pub(crate) log_to: LogTo,
     pub(crate) backend: Kind,
@@ -74,6 +76,7 @@ impl Default for Options {
                 payload: Payload::Whole,
                 size: 64 * MIB,
             },
+            of_record: None,
             log: LevelFilter::Warn,
             log_to: LogTo::Stderr,
             backend: Kind::Epoll,
@@ -157,6 +160,11 @@ impl Options {
 
     /// What does not go together.
     fn check(&self) -> Result<(), Failure> {
+        if let (Some(option), true) = (self.of_record, self.record.path.is_empty()) {
+            return Err(Failure::Usage(format!(
+                "{option}: nothing is recorded; ask for --record FILE, too"
+            )));
+        }
         let (backend, trigger) = (self.backend, self.config.trigger);
         if backend.has(trigger) {
             return Ok(());
@@ -221,8 +229,12 @@ impl Options {
             "control" => self.control = Some(value(parser, name, control)?),
             "user" => self.user = Some(value(parser, name, Who::parse)?),
             "record" => self.record.path = value(parser, name, record)?,
-            "record-payload" => self.record.payload = value(parser, name, recording::payload)?,
+            "record-payload" => {
+                self.record.payload = value(parser, name, recording::payload)?;
+                self.of_record = Some("--record-payload");
+            }
             "record-size" => {
+                self.of_record = Some("--record-size");
                 let size = value(parser, name, |text| values::number(text, 1024 * 1024))?;
                 self.record.size = u64::from(size) * MIB;
             }

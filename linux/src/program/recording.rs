@@ -1,18 +1,21 @@
 //! `--record`: everything that goes in and comes out, into a file that can be replayed. The loop puts entries into a ring
-//! and waits for nobody; a thread writes them. What finds no room is left out and counted, there and in the file.
+//! and waits for nobody; a thread writes them. What finds no room is left out and counted, there and in the file: in the
+//! ring, or on a disk that is full for a while.
 
 use super::Failure;
 use super::ring::Ring;
+use core::convert::Infallible;
 use core::ops::ControlFlow;
+use core::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ioctl_fionbio};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
-use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, encode};
+use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, decode, encode};
 
 /// Bytes that may wait: several times what a turn brings.
 pub(crate) const WAITING: usize = 1024 * 1024;
@@ -22,6 +25,10 @@ const ENTRY: usize = 8192;
 
 /// Bytes written at once.
 const AT_ONCE: usize = 64 * 1024;
+
+/// How long to wait for space on the disk at first, doubled up to the second.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What to record, and where to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,7 +77,9 @@ enum Stage {
     Idle,
     /// It writes, or was told to.
     Busy,
-    /// It could not write, and has given up.
+    /// It cannot write now: what comes is counted as lost, and it tries again.
+    Full,
+    /// It has given up.
     Broken,
 }
 
@@ -103,12 +112,9 @@ pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
         .name("trace".into())
         .stack_size(256 * 1024);
     let writing = move || {
-        if let ControlFlow::Break(error) = QUEUE.write_for_ever(&mut writer) {
-            log::warn!(
-                "--record {}: {error}; nothing more is recorded",
-                writer.path
-            );
-        }
+        let ControlFlow::Break(error) = QUEUE.write_for_ever(&mut writer);
+        let path = &writer.path;
+        log::warn!("--record {path}: {error}; nothing more is recorded");
     };
     builder.spawn(writing).map_err(no)?;
     Ok(Box::new(Recording {
@@ -159,14 +165,14 @@ impl Recording {
 impl Sink for Recording {
     fn take(&mut self, entry: &Entry<'_>) {
         let mut state = QUEUE.lock();
-        if state.untold > 0 {
+        if state.untold > 0 && matches!(state.stage, Stage::Idle | Stage::Busy) {
             let lost = Entry::Lost(state.untold);
             if state.ring.offer(self.frame(&lost)) {
                 state.untold = 0;
             }
         }
-        if state.untold > 0 || state.stage == Stage::Broken || !state.ring.offer(self.frame(entry))
-        {
+        let writes = matches!(state.stage, Stage::Idle | Stage::Busy);
+        if state.untold > 0 || !writes || !state.ring.offer(self.frame(entry)) {
             state.lost += 1;
             state.untold += 1;
         } else if state.stage == Stage::Idle {
@@ -178,8 +184,8 @@ impl Sink for Recording {
 }
 
 impl Queue {
-    /// Until something cannot be written.
-    fn write_for_ever(&self, writer: &mut Writer) -> ControlFlow<io::Error> {
+    /// Until something cannot be written, and never can be.
+    fn write_for_ever(&self, writer: &mut Writer) -> ControlFlow<io::Error, Infallible> {
         let mut chunk = Vec::with_capacity(AT_ONCE);
         let mut state = self.lock();
         loop {
@@ -194,10 +200,43 @@ impl Queue {
             drop(state);
             let written = writer.write(&chunk);
             state = self.lock();
-            if let Err(error) = written {
-                state.stage = Stage::Broken;
-                self.emptied.notify_all();
+            let Err(error) = written else {
+                continue;
+            };
+            state.lose(&mut chunk);
+            state.stage = if writer.rotates {
+                Stage::Full
+            } else {
+                Stage::Broken
+            };
+            self.emptied.notify_all();
+            drop(state);
+            if !writer.rotates {
                 return ControlFlow::Break(error);
+            }
+            self.wait_for_space(writer, &error);
+            state = self.lock();
+        }
+    }
+
+    /// Tries again until the file takes something: how much is missing.
+    fn wait_for_space(&self, writer: &mut Writer, error: &io::Error) {
+        let path = writer.path.clone();
+        log::warn!("--record {path}: {error}; nothing is recorded until there is space again");
+        let mut pause = PAUSE_MIN;
+        loop {
+            thread::sleep(pause);
+            pause = (pause * 2).min(PAUSE_MAX);
+            let (mut space, missing) = ([0; 16], self.lock().untold);
+            // There is room for a number.
+            let lost = encode(&Entry::Lost(missing), Payload::Whole, &mut space).unwrap_or(&[]);
+            if writer.write(lost).is_ok() {
+                let mut state = self.lock();
+                // More may be missing by now: the next entry tells.
+                state.untold -= missing;
+                state.stage = Stage::Busy;
+                log::warn!("--record {path}: records again; {missing} entries are missing");
+                return;
             }
         }
     }
@@ -222,6 +261,30 @@ impl State {
     }
 }
 
+impl State {
+    /// Counts what was in `chunk`, and what still waits, as lost.
+    fn lose(&mut self, chunk: &mut Vec<u8>) {
+        loop {
+            let mut rest = chunk.as_slice();
+            while let Ok(Some((entry, more))) = decode(rest) {
+                match entry {
+                    // It told of entries that are counted already.
+                    Entry::Lost(before) => self.untold += before,
+                    _ => {
+                        self.lost += 1;
+                        self.untold += 1;
+                    }
+                }
+                rest = more;
+            }
+            chunk.clear();
+            if !self.take(chunk) {
+                return;
+            }
+        }
+    }
+}
+
 /// The file that is written, of two.
 #[derive(Debug)]
 struct Writer {
@@ -238,12 +301,30 @@ impl Writer {
     /// Writes whole entries. A file that is full gets a `.1` behind its name, in the place of the one that had it.
     fn write(&mut self, entries: &[u8]) -> io::Result<()> {
         if self.rotates && self.written > 0 && self.written + entries.len() as u64 > self.size {
-            set_aside(&self.path)?;
+            match set_aside(&self.path) {
+                // It was set aside, and what comes after could not be made.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => other?,
+            }
             self.file = create(&self.path)?;
             self.written = 0;
         }
-        self.written += entries.len() as u64;
-        self.file.write_all(entries)
+        let written = self.file.write_all(entries);
+        match written {
+            Ok(()) => self.written += entries.len() as u64,
+            Err(_) if !self.rotates => {}
+            Err(ref error) => {
+                // Half an entry would make all that follows unreadable. If it cannot be taken back, the next file begins.
+                let good = MAGIC.len() as u64 + self.written;
+                let taken_back = self.file.set_len(good).is_ok()
+                    && self.file.seek(SeekFrom::Start(good)).is_ok();
+                if error.kind() == ErrorKind::FileTooLarge || !taken_back {
+                    // RLIMIT_FSIZE is less than what was asked for.
+                    self.size = self.written;
+                }
+            }
+        }
+        written
     }
 }
 
@@ -290,7 +371,11 @@ fn create(path: &str) -> io::Result<File> {
         .open(path)?;
     // Where there are no locks, there is nobody to be kept from it.
     let _ = file.try_lock();
-    file.write_all(MAGIC)?;
+    if let Err(error) = file.write_all(MAGIC) {
+        // It would be taken for a trace.
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
     Ok(file)
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
     let passed = inherited::take()?;
     let account = options.user.as_ref().map(Who::find).transpose()?;
+    signals::survive_full_files()?;
     lines::start(&options.log_to)?;
     logging::start(options.log);
     let manager = Manager::find()?;

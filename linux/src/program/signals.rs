@@ -2,8 +2,10 @@
 
 use super::reserved::THREADS;
 use super::{Failure, counters, recorder};
-use core::sync::atomic::{AtomicU32, Ordering};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
@@ -42,6 +44,14 @@ pub(crate) fn watch() -> Result<(), Failure> {
     builder.spawn(watching).map_err(no)?;
     // What a thread allocates for itself, it does before this; nothing is allocated later.
     STARTED.wait();
+    Ok(())
+}
+
+/// Has a write to a file that is as large as it may be (`RLIMIT_FSIZE`) fail with `EFBIG`; by default SIGXFSZ would kill.
+pub(crate) fn survive_full_files() -> Result<(), Failure> {
+    let ignored = Arc::new(AtomicBool::new(false));
+    let registered = flag::register(SIGXFSZ, ignored);
+    registered.map_err(|error| Failure::System(format!("cannot watch for signals: {error}")))?;
     Ok(())
 }
 
