@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// What is recorded; nothing while there is no path.
     pub(crate) record: Record,
     /// An option that says how to record.
-    of_record: Option<&'static str>,
+    pub(crate) of_record: Option<&'static str>,
     pub(crate) log: LevelFilter,
     pub(crate) log_to: LogTo,
     pub(crate) backend: Kind,
