@@ -39,11 +39,15 @@ pub enum Class {
     /// The application asked for an outbound connection, and the kernel has not connected it. Nothing restarts it; want of
     /// memory on the way may double it.
     Connect,
+    /// One side has ended and the other has not, and nothing is queued: the peer's FIN was received and the application has
+    /// not answered it, or ours was sent and the peer keeps its side. Any byte restarts it. Without it such a connection
+    /// would hold its slot for as long as an idle one.
+    HalfClosed,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FirstByte,
         Self::Request,
         Self::WriteStall,
@@ -51,6 +55,7 @@ impl Class {
         Self::Idle,
         Self::Linger,
         Self::Connect,
+        Self::HalfClosed,
     ];
 
     pub(crate) const fn index(self) -> usize {
@@ -62,6 +67,7 @@ impl Class {
             Self::Idle => 4,
             Self::Linger => 5,
             Self::Connect => 6,
+            Self::HalfClosed => 7,
         }
     }
 
@@ -74,6 +80,7 @@ impl Class {
             Self::WriteStall => "peer does not read",
             Self::Congestion => "system short of memory for too long",
             Self::Idle => "idle too long",
+            Self::HalfClosed => "half-closed too long",
             Self::Linger => "peer did not finish in time",
         }
     }
@@ -84,13 +91,76 @@ impl Class {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum FullTable {
-    /// Accept nothing; the kernel queues up to the listener's backlog, and peers wait.
+    /// Accept nothing; the kernel queues up to the listener's backlog. Those peers are connected as far as they can see, and
+    /// get no answer until a slot is free: with a protocol in which the client speaks first that looks like a server that
+    /// hangs. The default, because it is right where connections are short.
     #[default]
     Wait,
-    /// Accept and reset, one for each report of the listener: peers learn at once that there is no place.
+    /// Accept and close, one for each report of the listener: peers learn at once that there is no slot. A driver may send
+    /// a last message before it closes; without one the connection is reset.
     Refuse,
-    /// Close the connection that has been idle longest; if none is idle, wait.
+    /// Close a connection to make room: first the one on which we have ended longest ago and the peer has not
+    /// ([`Class::HalfClosed`]), then the one that has been idle longest. If there is none, wait.
     Evict,
+    /// As [`Evict`](Self::Evict), but only connections one side of which has ended: an idle one is never closed for a
+    /// newcomer. For relays and bridges, whose idle connections are in use.
+    EvictHalfClosed,
+}
+
+impl FullTable {
+    /// Whether a connection may be closed to make room for another.
+    pub(crate) const fn evicts(self) -> bool {
+        match self {
+            Self::Wait | Self::Refuse => false,
+            Self::Evict | Self::EvictHalfClosed => true,
+        }
+    }
+}
+
+/// How many leading bits of an address make one source, for the limit of [`Session::listen`](crate::Session::listen).
+///
+/// IPv4 addresses that are mapped into IPv6 count as IPv4. Link-local addresses are told apart by their scope, too:
+/// `fe80::1%eth0` and `fe80::1%eth1` are two.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+pub struct Sources {
+    /// Of an IPv4 address, 0 to 32. Default 32.
+    pub ipv4: u8,
+    /// Of an IPv6 address that is not local, 0 to 128. Default 64: what one host has at least (RFC 7421), so that it
+    /// cannot pass for many.
+    pub ipv6: u8,
+    /// Of a link-local (`fe80::/10`, RFC 4291) or unique local (`fc00::/7`, RFC 4193) address, 0 to 128. Default 128: a
+    /// network of 64 bits is not a host there but all of them.
+    pub local: u8,
+    /// A wider limit beside that of a source. `None` by default.
+    pub block: Option<Block>,
+}
+
+/// A limit for all sources in one block of IPv6 addresses, over all listeners: a customer has often a /56 or a /48, which is
+/// 256 or 65,536 sources. Local addresses, IPv4 and Unix peers are in no block.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+pub struct Block {
+    /// Leading bits of the address, 1 to 64.
+    pub prefix: u8,
+    /// Connections of one block at a time, at least 1.
+    pub connections: u32,
+}
+
+impl Sources {
+    /// An IPv4 address, a /64 of IPv6, a local IPv6 address; no blocks.
+    pub const DEFAULT: Self = Self {
+        ipv4: 32,
+        ipv6: 64,
+        local: 128,
+        block: None,
+    };
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 /// The sizes of one connection's windows, in bytes. [`Memory`](crate::Memory) gives them by its type.
@@ -114,8 +184,10 @@ pub struct Config {
     pub connections: Option<u32>,
     /// How connections are reported. Listeners are always level.
     pub trigger: Trigger,
-    /// What happens when every slot is taken.
+    /// What happens when every slot is taken. Default [`FullTable::Wait`]: newcomers are connected and not answered.
     pub full: FullTable,
+    /// What counts as one source where a listener limits the connections of each.
+    pub sources: Sources,
     /// Bytes that one source may receive, and bytes that it may send, before the next has its turn. Default 16 KiB:
     /// measured, 64 KiB raises the rate of bulk traffic by a few percent and a small client's p99 by a quarter.
     pub quantum: u32,
@@ -135,6 +207,10 @@ pub struct Config {
     pub write_stall: Option<Duration>,
     /// Without any byte in either direction. Default 10 min.
     pub idle: Option<Duration>,
+    /// Without any byte in either direction on a connection one side of which has ended while nothing is queued: see
+    /// [`Class::HalfClosed`]. Default 60 s, as long as Linux keeps such a socket that no process holds any more
+    /// (`tcp_fin_timeout`). An application whose answer to a peer that has already sent FIN takes longer sets it longer.
+    pub half_closed: Option<Duration>,
     /// From our end to the peer's. Default 2 s.
     pub linger: Option<Duration>,
     /// How long to leave an operation alone that failed for want of memory (`ENOBUFS`). Default 20 ms.
@@ -169,6 +245,7 @@ impl Default for Config {
             connections: None,
             trigger: Trigger::Level,
             full: FullTable::Wait,
+            sources: Sources::DEFAULT,
             quantum: 16 * 1024,
             look: 16 * 1024,
             fresh_in_a_row: 8,
@@ -177,6 +254,7 @@ impl Default for Config {
             request: Some(Duration::from_secs(30)),
             write_stall: Some(Duration::from_secs(30)),
             idle: Some(Duration::from_secs(600)),
+            half_closed: Some(Duration::from_secs(60)),
             linger: Some(Duration::from_secs(2)),
             congestion: Duration::from_millis(20),
             linger_bytes: 64 * 1024,
@@ -203,6 +281,7 @@ impl Config {
             Class::Congestion => Some(self.congestion),
             Class::Idle => self.idle,
             Class::Linger => self.linger,
+            Class::HalfClosed => self.half_closed,
         }
     }
 
@@ -235,6 +314,7 @@ impl Config {
         if self.pause_max < self.pause_min {
             return Err(ConfigError::PauseMax);
         }
+        self.sources.check()?;
         zero("accept_failures", self.accept_failures.into())?;
         zero("accept_burst", self.accept_burst.into())?;
         for (name, length) in [
@@ -243,6 +323,7 @@ impl Config {
             ("request", self.request),
             ("write_stall", self.write_stall),
             ("idle", self.idle),
+            ("half_closed", self.half_closed),
             ("linger", self.linger),
             ("spin", self.spin),
         ] {
@@ -251,6 +332,31 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl Sources {
+    fn check(&self) -> Result<(), ConfigError> {
+        let block = self.block.map_or(1, |block| block.prefix);
+        for (name, bits, least, most) in [
+            ("IPv4 source", self.ipv4, 0, 32),
+            ("IPv6 source", self.ipv6, 0, 128),
+            ("local IPv6 source", self.local, 0, 128),
+            ("IPv6 block", block, 1, 64),
+        ] {
+            if bits < least || bits > most {
+                return Err(ConfigError::Prefix {
+                    name,
+                    bits,
+                    least,
+                    most,
+                });
+            }
+        }
+        match self.block {
+            Some(Block { connections: 0, .. }) => Err(ConfigError::Zero("connections of a block")),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -270,6 +376,17 @@ pub enum ConfigError {
         /// Its size.
         bytes: u32,
     },
+    /// A length of a prefix that its addresses do not have.
+    Prefix {
+        /// Whose prefix.
+        name: &'static str,
+        /// What was asked for.
+        bits: u8,
+        /// The shortest that there is.
+        least: u8,
+        /// The longest.
+        most: u8,
+    },
     /// A size or length that must not be 0.
     Zero(&'static str),
     /// `pause_max` is shorter than `pause_min`.
@@ -286,6 +403,15 @@ impl fmt::Display for ConfigError {
             Self::Window { bytes } => write!(
                 f,
                 "a window of {bytes} bytes; at most {WINDOW_MAX} can be used"
+            ),
+            Self::Prefix {
+                name,
+                bits,
+                least,
+                most,
+            } => write!(
+                f,
+                "a prefix of {bits} bits for an {name}; it has {least} to {most}"
             ),
             Self::Zero(name) => write!(f, "{name} is 0; it must be at least 1"),
             Self::PauseMax => {

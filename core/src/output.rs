@@ -193,7 +193,7 @@ pub enum Reason {
 
 impl Reason {
     /// How many kinds there are, for a table indexed by [`Reason::kind`].
-    pub const KINDS: usize = 15;
+    pub const KINDS: usize = 16;
 
     /// The kind as a number below [`Reason::KINDS`]; each class of deadline is a kind.
     #[must_use]

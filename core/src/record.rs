@@ -7,7 +7,7 @@ use crate::ignored::Ignored;
 use crate::queue::{Link, NONE};
 use crate::time::Instant;
 use crate::token::Token;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A connection, as far as only its opening, its closing and its application need it.
 #[derive(Clone, Debug)]
@@ -16,9 +16,8 @@ pub(crate) struct Record {
     pub(crate) opened_at: Instant,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    /// In the chain of the sources with the same hash. An outbound connection is in none: of it, this is the token of
-    /// the connection for which it was made, if there was one.
-    pub(crate) chain: Link,
+    /// Of an outbound connection, the token of the connection for which it was made, if there was one.
+    origin: Link,
     /// When output last made progress, in milliseconds modulo 2³².
     pub(crate) stalled_at: u32,
     /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
@@ -53,7 +52,7 @@ impl Record {
         opened_at: Instant::ZERO,
         bytes_in: 0,
         bytes_out: 0,
-        chain: Link::NONE,
+        origin: Link::NONE,
         stalled_at: 0,
         acknowledged: 0,
         scope: 0,
@@ -106,7 +105,7 @@ impl Record {
             record.port = u16::try_from(directions.bits()).unwrap_or(0);
         }
         if let Some(origin) = origin {
-            record.chain = Link {
+            record.origin = Link {
                 prev: origin.slot(),
                 next: origin.generation(),
             };
@@ -121,7 +120,7 @@ impl Record {
 
     /// The connection for which it was made.
     pub(crate) const fn origin(&self) -> Option<Token> {
-        let Link { prev, next } = self.chain;
+        let Link { prev, next } = self.origin;
         if self.is_outbound() && prev != NONE {
             Some(Token::new(prev, next))
         } else {
@@ -194,22 +193,13 @@ impl Record {
         matches!(self.family, Family::V4 | Family::V6)
     }
 
-    /// What counts as one source: an IPv4 address, an IPv6 network of 64 bits; nothing for Unix peers, nor for whom we
-    /// connect to.
-    pub(crate) fn source(&self) -> Option<u64> {
+    /// Whose connections are counted: nothing for Unix peers, nor for peers that we connect to.
+    pub(crate) fn source(&self) -> Option<SocketAddr> {
         match self.peer() {
             Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_) => None,
             Peer::Inet(_) if self.is_outbound() => None,
-            Peer::Inet(address) => Some(source_of(address.ip())),
+            Peer::Inet(address) => Some(address),
         }
-    }
-}
-
-/// The upper 64 bits of an IPv6 address; an IPv4 address, also one mapped into IPv6, as ::ffff:0:0/96 would have it.
-fn source_of(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => (0xffff << 32) | u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX),
     }
 }
 
@@ -233,18 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_an_ipv4_address_or_a_network_of_ipv6() {
-        let source = |text: &str| {
-            let peer = Peer::Inet(text.parse().expect("an address"));
-            Record::open(peer, 0, Instant::ZERO).source()
-        };
-        assert_eq!(source("10.0.0.1:1"), source("10.0.0.1:2"));
-        assert_ne!(source("10.0.0.1:1"), source("10.0.0.2:1"));
-        assert_eq!(source("10.0.0.1:1"), source("[::ffff:10.0.0.1]:1"));
-        assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::2]:1"));
-        assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
-        assert_ne!(source("10.0.0.1:1"), source("[0:0:a00:1::1]:1"));
-        assert_eq!(Record::open(Peer::Unix(1), 0, Instant::ZERO).source(), None);
+    fn peers_without_an_address_are_no_source() {
+        for peer in [Peer::Unix(1), Peer::Registered(1), Peer::Stream(1)] {
+            assert_eq!(Record::open(peer, 0, Instant::ZERO).source(), None);
+        }
+        let address = "[fe80::1%7]:1".parse().expect("an address");
+        let record = Record::open(Peer::Inet(address), 0, Instant::ZERO);
+        assert_eq!(record.source(), Some(address));
     }
 
     #[test]

@@ -303,6 +303,12 @@ impl Slot {
             && !self.keeps_end_waiting()
     }
 
+    /// Whether one side has ended, or both have and the application has not taken all that came.
+    pub(crate) const fn is_half_closed(&self) -> bool {
+        matches!(self.state, State::HalfClosed)
+            || matches!(self.state, State::Open) && self.flags.has(Flags::ENDED)
+    }
+
     /// Whether both ends have gone their way, and the application has taken all that came: nothing is left but to close.
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::HalfClosed

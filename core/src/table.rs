@@ -1,6 +1,7 @@
 //! [`Table<N>`]: the fixed-capacity connection table, and the views of it that know no `N`.
 
 use crate::config::LISTENERS;
+use crate::dispatcher::source::{Count, ENTRIES};
 use crate::dispatcher::{Control, Machine};
 use crate::record::Record;
 use crate::slot::Slot;
@@ -17,8 +18,8 @@ use heapless::{Vec, VecView};
 pub struct Table<const N: usize> {
     slots: Vec<Slot, N>,
     records: Vec<Record, N>,
-    /// The first record of each chain of source addresses, plus one; 0 is an empty chain.
-    chains: [u32; N],
+    /// How many connections each source has.
+    counts: [[Count; ENTRIES]; N],
     timers: [Timer; N],
     /// Written before it is lent; until then it is no bytes, so that the table is all zeros.
     control: MaybeUninit<Control>,
@@ -28,8 +29,9 @@ impl<const N: usize> Table<N> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Bytes of it for one connection: slot, record, head of a chain.
-    pub(crate) const CONNECTION: usize = size_of::<Slot>() + size_of::<Record>() + size_of::<u32>();
+    /// Bytes of it for one connection: slot, record, counts of its source and its block.
+    pub(crate) const CONNECTION: usize =
+        size_of::<Slot>() + size_of::<Record>() + ENTRIES * size_of::<Count>();
 
     /// Bytes of it for a connection's timer, touched by those that set one.
     pub(crate) const TIMER: usize = size_of::<Timer>();
@@ -47,7 +49,7 @@ impl<const N: usize> Table<N> {
         Self {
             slots: Vec::new(),
             records: Vec::new(),
-            chains: [0; N],
+            counts: [[Count::FREE; ENTRIES]; N],
             timers: [Timer::NONE; N],
             control: MaybeUninit::uninit(),
         }
@@ -56,7 +58,7 @@ impl<const N: usize> Table<N> {
     /// Forgets whatever it held and lends its parts.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
         if !self.slots.is_empty() {
-            self.chains.fill(0);
+            self.counts.as_flattened_mut().fill(Count::FREE);
             self.timers.fill(Timer::NONE);
         }
         self.slots.clear();
@@ -71,7 +73,7 @@ impl<const N: usize> Table<N> {
                 list: self.records.as_mut_view(),
                 nowhere: &mut control.no_record,
             },
-            chains: &mut self.chains,
+            counts: self.counts.as_flattened_mut(),
             timers: &mut self.timers,
             machine: &mut control.machine,
         }
@@ -88,7 +90,7 @@ impl<const N: usize> Default for Table<N> {
 pub(crate) struct Parts<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
-    pub(crate) chains: &'t mut [u32],
+    pub(crate) counts: &'t mut [Count],
     pub(crate) timers: &'t mut [Timer],
     pub(crate) machine: &'t mut Machine,
 }

@@ -32,6 +32,7 @@ fn a_reason() {
         (Class::Idle, "idle too long"),
         (Class::Linger, "peer did not finish in time"),
         (Class::Connect, "not connected in time"),
+        (Class::HalfClosed, "half-closed too long"),
     ] {
         says(Reason::Deadline(class), text);
     }

@@ -58,8 +58,20 @@ pub struct Listen<'a> {
     /// connections out to them, and connections once dealt to one that closes are reset. For several servers in several
     /// threads; each of them sets it, the first one, too. Not for Unix sockets. Off by default.
     pub reuse_port: bool,
-    /// The most connections from one source address.
+    /// The most connections from one source ([`Config::sources`](tidegate_core::Config::sources) says what that is). By default
+    /// a quarter of the table, at least 2: **8 from one address in a table of 32**. A client beyond it reads a reset. Where only
+    /// this machine can connect there is no limit by default, so the limit is not seen on loopback: to see it there, ask for it
+    /// with [`PerSource::AtMost`].
     pub per_source: PerSource,
+    /// The most connections of this listener at a time; `None`, the default: as many as there are slots. With that many the
+    /// table is full for it, and [`Config::full`](tidegate_core::Config::full) says what happens. For a listener that is no
+    /// part of the service, such as that of metrics, so that whoever reaches it leaves the service its slots.
+    pub at_most: Option<u32>,
+    /// What is sent to a connection before it is closed because the table is full, under
+    /// [`FullTable::Refuse`](tidegate_core::FullTable::Refuse): an error in the protocol of the service, at most a few hundred
+    /// bytes (what the empty send buffer of a new socket does not take is dropped). Its end is orderly then; without a message,
+    /// the default, it is a reset.
+    pub refusal: &'static [u8],
     /// Slots of the table that only its connections may take, so that it answers when all others are taken; 0 by default.
     /// For a control socket, one or two.
     pub reserved: u32,
@@ -68,7 +80,7 @@ pub struct Listen<'a> {
     pub priority: bool,
 }
 
-/// How many connections one source address may have.
+/// How many connections one source may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PerSource {
     /// A quarter of the table, at least 2; no limit where only this machine can connect.
@@ -94,6 +106,8 @@ impl<'a> Listen<'a> {
             send_buffer: Some(BUFFER),
             reuse_port: false,
             per_source: PerSource::Auto,
+            at_most: None,
+            refusal: b"",
             reserved: 0,
             priority: false,
         }

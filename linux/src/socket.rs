@@ -97,6 +97,31 @@ pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Outcome {
     }
 }
 
+/// Closes a connection that is not taken, with a last message if there is one. Bounded: one send, and at most
+/// [`DISCARDS`] receives.
+pub(crate) fn refuse(socket: OwnedFd, message: &[u8]) -> Outcome {
+    if message.is_empty() {
+        return close(socket, true);
+    }
+    // A new socket has nothing queued: what it does not take of a short message is left out, and a peer that is gone
+    // already misses nothing.
+    let _ = send(socket.as_fd(), message);
+    let _ = net::shutdown(&socket, Shutdown::Write);
+    // Closing with data unread resets the connection (RFC 9293, 3.6.1 and RFC 2525, 2.17), and a reset may overtake the
+    // message.
+    let mut discarded = [0; 512];
+    for _ in 0..DISCARDS {
+        match receive(socket.as_fd(), &mut discarded) {
+            Ok(n) if n > 0 => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    close(socket, false)
+}
+
+/// Receives of 512 bytes that are discarded when a connection is refused: a request of 16 KiB.
+const DISCARDS: u32 = 32;
+
 /// Closes, once, whatever it says: the descriptor is gone even then (`close(2)`, section "Dealing with error returns").
 pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {
     if reset {

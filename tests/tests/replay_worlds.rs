@@ -188,7 +188,7 @@ macro_rules! kinds {
 }
 
 kinds!(ENTRIES, entry of Entry, Entry<'_>:
-    Start Time Report Received Sent Event Turn Output Listen Reserve Priority Watch Datagrams Stop Told Alarm Again Returned
+    Start Time Report Received Sent Event Turn Output Listen Reserve Limit Priority Watch Datagrams Stop Told Alarm Again Returned
     Visited Call Note Lost);
 kinds!(CALLS, call of Call, Call:
     Send Space Reserve Commit SendTo SendOthers WantRoom ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
@@ -241,6 +241,7 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
         | Entry::Output(None)
         | Entry::Listen { .. }
         | Entry::Reserve { .. }
+        | Entry::Limit { .. }
         | Entry::Priority { .. }
         | Entry::Watch { .. }
         | Entry::Datagrams { .. }

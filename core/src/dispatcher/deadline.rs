@@ -10,6 +10,7 @@ use crate::queue::{NONE, Queue, Timer};
 use crate::record::Record;
 use crate::slot::{Queued, Slot, State};
 use crate::time::{Instant, nanos_of};
+use crate::token::LISTENER_BIT;
 
 /// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
 const EXPIRIES: u32 = 64;
@@ -43,8 +44,8 @@ impl Timed {
         let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
         let granule = match restarts(class) {
             Flags::NONE => 0,
-            // Who has been idle longest is asked to the moment.
-            _ if matches!(class, Class::Idle) && matches!(config.full, FullTable::Evict) => 0,
+            // Which has been idle or half-closed longest is asked to the moment.
+            _ if matches!(class, Class::Idle | Class::HalfClosed) && config.full.evicts() => 0,
             _ if length < OFF => length / GRANULES,
             _ => OFF_GRANULE,
         };
@@ -75,6 +76,7 @@ pub(super) struct Timers {
     idle: Timed,
     linger: Timed,
     connect: Timed,
+    half_closed: Timed,
 }
 
 impl Timers {
@@ -87,6 +89,7 @@ impl Timers {
             idle: Timed::new(config, Class::Idle),
             linger: Timed::new(config, Class::Linger),
             connect: Timed::new(config, Class::Connect),
+            half_closed: Timed::new(config, Class::HalfClosed),
         }
     }
 
@@ -105,6 +108,7 @@ impl Timers {
             Class::Idle => &self.idle,
             Class::Linger => &self.linger,
             Class::Connect => &self.connect,
+            Class::HalfClosed => &self.half_closed,
         }
     }
 
@@ -117,6 +121,7 @@ impl Timers {
             Class::Idle => &mut self.idle,
             Class::Linger => &mut self.linger,
             Class::Connect => &mut self.connect,
+            Class::HalfClosed => &mut self.half_closed,
         }
     }
 
@@ -178,12 +183,17 @@ impl Slot {
             State::Open | State::HalfClosed | State::Finishing if !self.tx.is_empty() => {
                 Class::WriteStall
             }
-            State::Open | State::HalfClosed if !self.flags.has(Flags::SPOKEN) => Class::FirstByte,
+            State::Open | State::HalfClosed
+                if !self.flags.has(Flags::SPOKEN) && !self.is_half_closed() =>
+            {
+                Class::FirstByte
+            }
             State::Open | State::HalfClosed
                 if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) =>
             {
                 Class::Request
             }
+            State::Open | State::HalfClosed if self.is_half_closed() => Class::HalfClosed,
             State::Open | State::HalfClosed => Class::Idle,
             State::Finishing | State::Lingering => Class::Linger,
             State::Free
@@ -206,7 +216,7 @@ const fn restarts(class: Class) -> Flags {
         Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,
         Class::Request => Flags::CONSUMED,
         Class::WriteStall => Flags::TAKEN,
-        Class::Idle => Flags::HEARD.or(Flags::TAKEN),
+        Class::Idle | Class::HalfClosed => Flags::HEARD.or(Flags::TAKEN),
     }
 }
 
@@ -216,15 +226,27 @@ const fn waited(record: &Record, now: Instant) -> u64 {
 }
 
 impl Dispatcher<'_> {
+    /// The class of deadline of a source: what its state decides; a stream that has one direction only is not half-closed.
+    #[inline]
+    pub(super) fn class_of(&self, index: u32) -> Option<Class> {
+        let class = self.slots.at(index).deadline_class(self.m.timers.expects_first_byte());
+        if class == Some(Class::HalfClosed)
+            && self.records.at(index).directions() != Directions::BOTH
+        {
+            return Some(Class::Idle);
+        }
+        class
+    }
+
     /// Gives a connection the deadline of its state.
     #[inline]
     pub(super) fn settle(&mut self, index: u32) {
         let now = self.m.now;
+        let class = self.class_of(index);
         let slot = self.slots.at_mut(index);
         let flags = slot.flags;
         slot.flags
             .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
-        let class = slot.deadline_class(self.m.timers.expects_first_byte());
         if let Some(class) = class
             && slot.class == Some(class)
         {
@@ -259,7 +281,7 @@ impl Dispatcher<'_> {
         let detour = match old {
             None | Some(Class::Congestion) => true,
             Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
-            Some(Class::FirstByte | Class::Request | Class::Idle) => false,
+            Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
         };
         let record = self.records.at_mut(index);
         if flags.has(Flags::TAKEN.or(Flags::HEARD)) || !detour {
@@ -270,7 +292,11 @@ impl Dispatcher<'_> {
         let over = match class {
             Class::FirstByte | Class::Connect => now.nanos_since(record.opened_at) >= length,
             Class::Linger => waited(record, now) > length.div_ceil(1_000_000),
-            Class::Request | Class::WriteStall | Class::Congestion | Class::Idle => false,
+            Class::Request
+            | Class::WriteStall
+            | Class::Congestion
+            | Class::Idle
+            | Class::HalfClosed => false,
         };
         if over {
             return self.expired(index, class);
@@ -324,7 +350,6 @@ impl Dispatcher<'_> {
         let now = self.m.now;
         let windows = self.m.windows;
         let mut left = EXPIRIES;
-        let first_byte = self.m.timers.expects_first_byte();
         for class in Class::ALL {
             if !self.m.timers.of(class).is_on() {
                 continue;
@@ -336,7 +361,7 @@ impl Dispatcher<'_> {
                 // Bytes may have come in time that were only reported now: they are looked at first.
                 let slot = self.slots.at(index);
                 let awaited = match class {
-                    Class::FirstByte | Class::Idle => Directions::READ,
+                    Class::FirstByte | Class::Idle | Class::HalfClosed => Directions::READ,
                     Class::Connect => Directions::WRITE,
                     Class::Request | Class::WriteStall | Class::Congestion | Class::Linger => {
                         Directions::NONE
@@ -348,9 +373,8 @@ impl Dispatcher<'_> {
                 }
                 left = left.saturating_sub(1);
                 // What happened in time, and was told, counts, though it has not been served yet.
-                let slot = self.slots.at(index);
-                if slot.flags.has(restarts(class)) || slot.deadline_class(first_byte) != Some(class)
-                {
+                let moved = self.slots.at(index).flags.has(restarts(class));
+                if moved || self.class_of(index) != Some(class) {
                     self.settle(index);
                     continue;
                 }
@@ -368,7 +392,12 @@ impl Dispatcher<'_> {
 
     fn expired(&mut self, index: u32, class: Class) {
         match class {
-            Class::FirstByte | Class::Request | Class::Idle | Class::Linger | Class::Connect => {
+            Class::FirstByte
+            | Class::Request
+            | Class::Idle
+            | Class::HalfClosed
+            | Class::Linger
+            | Class::Connect => {
                 self.begin_close(index, Reason::Deadline(class));
             }
             Class::WriteStall => {
@@ -445,29 +474,58 @@ impl Dispatcher<'_> {
         self.begin_close(index, Reason::Deadline(class));
     }
 
-    /// The connection that has been idle longest: nothing received yet, or nothing going on. One that waits for its turn
-    /// is not idle any more, though its deadline does not know; past a few of those nobody is looked for.
-    /// What is reserved from the listener that asks stays.
-    pub(super) fn longest_idle(&self, listener: u32) -> Option<u32> {
-        let since = |class: Class| {
-            let mut index = self.head(class)?;
-            for _ in 0..LOOKS {
-                let slot = self.slots.at(index);
-                let rests = slot.queued == Queued::No && self.m.visit.index != index;
-                if rests && !self.is_reserved_from(index, listener) {
-                    let length = self.m.timers.of(class).due(Instant::ZERO);
-                    return Some((slot.deadline.nanos_since(length), index));
-                }
-                index = slot.timer.next;
-                if index == NONE {
-                    return None;
-                }
-            }
-            None
+    /// The connection that is to make room for another: first an accepted one on which we have ended and the peer has not,
+    /// then, as the policy has it, the one that has been half-closed or idle longest; a connection that has received
+    /// nothing yet counts as idle. One that waits for its turn is not idle any more, though its deadline does not know;
+    /// past [`LOOKS`] of those none is looked for. What is reserved from the listener that asks stays; to a listener that
+    /// has its most, only its own connections make room.
+    pub(super) fn victim(&self, listener: u32) -> Option<u32> {
+        let ended = |index: u32| {
+            let accepted = !self.records.at(index).is_outbound();
+            accepted && self.slots.at(index).state == State::HalfClosed
         };
-        let (first_byte, idle) = (since(Class::FirstByte), since(Class::Idle));
-        let longest = [first_byte, idle].into_iter().flatten().min();
+        let any = |_: u32| true;
+        let half_closed = self.longest(Class::HalfClosed, listener, ended);
+        if let Some((_, index)) = half_closed {
+            return Some(index);
+        }
+        let half_closed = self.longest(Class::HalfClosed, listener, any);
+        let longest = match self.m.full {
+            FullTable::Wait | FullTable::Refuse => None,
+            FullTable::EvictHalfClosed => half_closed,
+            FullTable::Evict => {
+                let first_byte = self.longest(Class::FirstByte, listener, any);
+                let idle = self.longest(Class::Idle, listener, any);
+                [half_closed, first_byte, idle].into_iter().flatten().min()
+            }
+        };
         longest.map(|(_, index)| index)
+    }
+
+    /// Of a class, the connection of this kind that has been in it longest without progress, and since when.
+    fn longest(
+        &self,
+        class: Class,
+        listener: u32,
+        is_of_kind: impl Fn(u32) -> bool,
+    ) -> Option<(u64, u32)> {
+        let own_only = self.has_its_most(listener);
+        let mut index = self.head(class)?;
+        for _ in 0..LOOKS {
+            let slot = self.slots.at(index);
+            let rests = slot.queued == Queued::No && self.m.visit.index != index;
+            let of = LISTENER_BIT | u32::from(self.records.at(index).listener);
+            let may_go = !self.is_reserved_from(index, listener) && (!own_only || of == listener);
+            if rests && may_go && is_of_kind(index) {
+                let length = self.m.timers.of(class).due(Instant::ZERO);
+                return Some((slot.deadline.nanos_since(length), index));
+            }
+            index = slot.timer.next;
+            if index == NONE {
+                return None;
+            }
+        }
+        None
     }
 
     /// The time to stop is over.

@@ -130,7 +130,7 @@ impl Dispatcher<'_> {
         (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
         self.m.evicting = false;
         self.m.others_next = false;
-        self.chains.fill(0);
+        self.counts.fill(super::source::Count::FREE);
         self.timers.fill(Timer::NONE);
         self.m.alarms = Alarms::NONE;
         self.slots.connections.clear();
@@ -324,7 +324,7 @@ impl Dispatcher<'_> {
         // From these classes every way to another begins the wait anew.
         let begins_anew = matches!(
             slot.class,
-            Some(Class::FirstByte | Class::Request | Class::Idle)
+            Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed)
         );
         if !begins_anew {
             let waited = now.wrapping_millis().wrapping_sub(record.stalled_at);
@@ -512,7 +512,7 @@ fn number(class: Class) -> u32 {
     u32::try_from(class.index()).unwrap_or(0)
 }
 
-/// The reasons in 1..=14: the faults are one.
+/// The reasons in 1..=15: the faults are one.
 fn number_of(reason: Reason) -> u32 {
     match reason {
         Reason::PeerFinished => 1,

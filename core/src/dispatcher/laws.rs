@@ -38,7 +38,7 @@ impl Dispatcher<'_> {
         run_queues(self)?;
         timers(self)?;
         counts(self)?;
-        chains(self)?;
+        sources(self)?;
         hold(
             self.timers_are_sound(),
             "timers are those of live connections, in order",
@@ -244,27 +244,27 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     )
 }
 
-/// Every connection that has a source address stands in one chain, once.
-fn chains(machine: &Dispatcher<'_>) -> Held {
-    let mut chained = 0u32;
-    for head in machine.chains.iter() {
-        let (mut before, mut next) = (NONE, head.wrapping_sub(1));
-        while next != NONE {
-            let record = machine.records.at(next);
-            let told = machine.slots.at(next).flags.has(Flags::TOLD);
-            let sound = told && record.chain.prev == before && chained < machine.m.connections;
-            hold(sound, "a chain of source addresses is sound", next)?;
-            chained = chained.saturating_add(1);
-            (before, next) = (next, record.chain.next);
+/// Every connection that has a source is counted for it and for its block, and nothing else is.
+fn sources(machine: &Dispatcher<'_>) -> Held {
+    let told = |index: &u32| machine.slots.at(*index).flags.has(Flags::TOLD);
+    let known = || (0..machine.slots.used()).filter(told);
+    let of = |key| known().filter(move |index| machine.keys(*index).contains(&Some(key)));
+    let (mut distinct, mut counted) = (0usize, 0u64);
+    for index in known() {
+        for key in machine.keys(index).into_iter().flatten() {
+            let connections = machine.connections_of(key);
+            hold(
+                connections as usize == of(key).count(),
+                "the connections of a source are counted",
+                index,
+            )?;
+            counted = counted.saturating_add(1);
+            distinct = distinct.saturating_add((of(key).next() == Some(index)).into());
         }
     }
-    let known = (0..machine.slots.used()).filter(|index| {
-        machine.slots.at(*index).flags.has(Flags::TOLD)
-            && machine.records.at(*index).source().is_some()
-    });
     hold(
-        chained as usize == known.count(),
-        "whoever has a source address is in a chain",
+        machine.counted() == (distinct, counted),
+        "nothing but sources of live connections is counted",
         NONE,
     )
 }
@@ -319,7 +319,7 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
 /// Law 11: a connection has exactly one deadline, of the class that its state decides. (A class that is switched off
 /// keeps its order, too.)
 fn has_its_deadline(machine: &Dispatcher<'_>, slot: &Slot, index: u32) -> Held {
-    let class = slot.deadline_class(machine.m.timers.expects_first_byte());
+    let class = machine.class_of(index);
     hold(
         slot.class == class,
         "the deadline is of the class that the state decides",

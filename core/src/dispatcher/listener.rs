@@ -21,6 +21,8 @@ use defmt_or_log::{debug, error, info, warn};
 pub(crate) struct Listener {
     /// The most connections that one source address may have, over all listeners that have such a limit.
     pub(super) per_source: Option<u32>,
+    /// The most connections that it may have at a time.
+    pub(super) at_most: u32,
     /// Slots that only its connections may take.
     pub(super) reserved: u32,
     /// It and its connections go first.
@@ -36,6 +38,7 @@ impl Listener {
     pub(super) const fn new(pause: u64) -> Self {
         Self {
             per_source: None,
+            at_most: u32::MAX,
             reserved: 0,
             priority: false,
             held: 0,
@@ -62,8 +65,8 @@ impl fmt::Display for ListenersFull {
 impl core::error::Error for ListenersFull {}
 
 impl Dispatcher<'_> {
-    /// Adds a listener, from each of whose source addresses at most `per_source` connections are taken (IPv6: from each
-    /// network of 64 bits; `None`: no limit). Unix peers have no source address.
+    /// Adds a listener, from each of whose sources at most `per_source` connections are taken (`None`: no limit). What one
+    /// source is, [`Config::sources`](crate::Config::sources) says. Unix peers have none.
     ///
     /// # Errors
     ///
@@ -128,15 +131,24 @@ impl Dispatcher<'_> {
             || match self.m.full {
                 FullTable::Wait => false,
                 FullTable::Refuse => true,
-                FullTable::Evict => !self.m.evicting && self.longest_idle(index).is_some(),
+                FullTable::Evict | FullTable::EvictHalfClosed => {
+                    !self.m.evicting && self.victim(index).is_some()
+                }
             }
     }
 
     /// Whether a slot is free for a connection of this listener, or, if it is none, for one that we make; retired ones are
     /// not.
     pub(super) fn has_free(&self, index: u32) -> bool {
-        self.m.connections.saturating_sub(self.m.taken) > self.withheld_from(index)
+        !self.has_its_most(index)
+            && self.m.connections.saturating_sub(self.m.taken) > self.withheld_from(index)
             && (!self.m.free.is_empty() || self.slots.used() < self.m.connections)
+    }
+
+    /// Whether this listener has as many connections as it may have. For it the table is full then.
+    pub(super) fn has_its_most(&self, index: u32) -> bool {
+        let listener = self.m.listeners.get((index ^ LISTENER_BIT) as usize);
+        listener.is_some_and(|listener| listener.held >= listener.at_most)
     }
 
     /// What a listener has to do.
@@ -145,7 +157,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         if !admits && !slot.flags.has(Flags::PAUSED) {
             self.m.starved = true;
-            self.warn_full();
+            self.warn_full(index);
         }
         let slot = self.slots.at(index);
         let issue = slot.issue(slot.wanted(self.m.windows, admits));
@@ -158,7 +170,7 @@ impl Dispatcher<'_> {
             let token = self.token(connection);
             return Some(Action::Accept { listener, token });
         }
-        self.warn_full();
+        self.warn_full(index);
         match self.m.full {
             FullTable::Wait => None,
             FullTable::Refuse => {
@@ -167,8 +179,8 @@ impl Dispatcher<'_> {
                 slot.flags.set(Flags::CALLED);
                 Some(Action::Refuse { listener })
             }
-            FullTable::Evict => {
-                if let Some(victim) = self.longest_idle(index) {
+            FullTable::Evict | FullTable::EvictHalfClosed => {
+                if let Some(victim) = self.victim(index) {
                     self.m.evicting = true;
                     self.begin_close(victim, Reason::Evicted);
                 }
@@ -178,14 +190,32 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn warn_full(&mut self) {
-        if let Some(more) = self.m.full_warning.due(self.m.now) {
+    fn warn_full(&mut self, index: u32) {
+        let most = self.has_its_most(index);
+        let limited = if most {
+            &mut self.m.most_warning
+        } else {
+            &mut self.m.full_warning
+        };
+        let Some(more) = limited.due(self.m.now) else {
+            return;
+        };
+        let what = match self.m.full {
+            FullTable::Wait => "newcomers wait",
+            FullTable::Refuse => "newcomers are refused",
+            FullTable::Evict => "the one half-closed or idle longest goes, if there is one",
+            FullTable::EvictHalfClosed => "the one half-closed longest goes, if there is one",
+        };
+        if most {
+            let place = index & !LISTENER_BIT;
+            let listener = self.m.listeners.get(place as usize);
+            let n = listener.map_or(0, |listener| listener.at_most);
+            warn!(
+                "listener {} has its {} connections, {} ({} more times since the last such line)",
+                place, n, what, more
+            );
+        } else {
             let n = self.m.connections;
-            let what = match self.m.full {
-                FullTable::Wait => "newcomers wait",
-                FullTable::Refuse => "newcomers are reset",
-                FullTable::Evict => "the one idle longest goes, if one is idle",
-            };
             warn!(
                 "table full: {} connections, {} ({} more times since the last such line)",
                 n, what, more
@@ -255,7 +285,9 @@ impl Dispatcher<'_> {
             }
         };
         *self.records.at_mut(index) = Record::open(peer, place, self.m.now);
-        if self.source_is_full(index, place) {
+        let limit = self.m.listeners.get(usize::from(place));
+        let limit = limit.and_then(|listener| listener.per_source);
+        if self.source_is_full(index, limit) {
             bump(&mut self.m.stats.refused_source);
             let slot = self.slots.at_mut(index);
             slot.state = State::Closing;
@@ -278,23 +310,6 @@ impl Dispatcher<'_> {
             self.begin_close(index, Reason::Stopping);
         }
         Some(Notice::Opened(token))
-    }
-
-    fn source_is_full(&mut self, index: u32, place: u8) -> bool {
-        let limit = self
-            .m
-            .listeners
-            .get(usize::from(place))
-            .and_then(|l| l.per_source);
-        let Some(limit) = limit else { return false };
-        let full = self.source_has(index, limit);
-        if full && let Some(more) = self.m.source_warning.due(self.m.now) {
-            warn!(
-                "a source has its {} connections: refused ({} more times since the last such line)",
-                limit, more
-            );
-        }
-        full
     }
 
     /// The answer to `Refuse`.

@@ -20,14 +20,14 @@ pub(crate) mod listener;
 mod preferred;
 mod rounds;
 mod serve;
-mod source;
+pub(crate) mod source;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod timer;
 mod turn;
 pub(crate) mod watch;
 
-use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Windows};
+use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, Windows};
 use crate::directions::{Directions, Trigger};
 use crate::event::Event;
 use crate::log::Limited;
@@ -46,6 +46,7 @@ use heapless::Vec;
 use listener::Listener;
 pub use rounds::Round;
 use rounds::Served;
+use source::Count;
 use timer::Alarms;
 
 /// What the machine knows beside its slots.
@@ -67,6 +68,7 @@ pub(crate) struct Machine {
     pause_min: u64,
     pause_max: u64,
     hash_seed: u64,
+    sources: Sources,
 
     now: Instant,
     timers: Timers,
@@ -114,6 +116,7 @@ pub(crate) struct Machine {
     recorder: Recorder,
     stats: Stats,
     full_warning: Limited,
+    most_warning: Limited,
     source_warning: Limited,
     shortage_warning: Limited,
     long_warning: Limited,
@@ -202,6 +205,7 @@ impl Machine {
             pause_min: nanos_of(config.pause_min),
             pause_max: nanos_of(config.pause_max),
             hash_seed: config.hash_seed,
+            sources: config.sources,
             now: Instant::ZERO,
             timers: Timers::new(config),
             alarms: Alarms::NONE,
@@ -231,6 +235,7 @@ impl Machine {
             recorder: Recorder::new(),
             stats: Stats::default(),
             full_warning: Limited::NEW,
+            most_warning: Limited::NEW,
             source_warning: Limited::NEW,
             shortage_warning: Limited::NEW,
             long_warning: Limited::NEW,
@@ -252,7 +257,7 @@ const fn units(bytes: u32) -> u32 {
 pub struct Dispatcher<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
-    chains: &'t mut [u32],
+    counts: &'t mut [Count],
     timers: &'t mut [Timer],
     m: &'t mut Machine,
 }
@@ -275,7 +280,7 @@ impl<'t> Dispatcher<'t> {
         Ok(Self {
             slots: parts.slots,
             records: parts.records,
-            chains: parts.chains,
+            counts: parts.counts,
             timers: parts.timers,
             m: parts.machine,
         })
@@ -286,7 +291,7 @@ impl<'t> Dispatcher<'t> {
         Dispatcher {
             slots: self.slots.reborrow(),
             records: self.records.reborrow(),
-            chains: self.chains,
+            counts: self.counts,
             timers: self.timers,
             m: self.m,
         }
@@ -350,7 +355,7 @@ impl<'t> Dispatcher<'t> {
 /// The four verbs. What goes in never fails: a wrong event is dropped and counted in [`Stats`].
 impl Dispatcher<'_> {
     /// Takes in what happened. Bounded work: at most [`LISTENERS`](crate::LISTENERS) sources are touched, and an accept
-    /// looks at one chain of source addresses, up to the limit for one source and those that share its hash.
+    /// reads the counters of its source and its block, which costs the same whatever their limits are.
     #[inline(always)]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.advance_clock(now);

@@ -18,6 +18,22 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Has this listener take at most so many connections at a time, `u32::MAX`: as many as there are slots. With that many
+    /// the table is full for it, and [`Config::full`](crate::Config::full) says what happens; if that is to evict, one of
+    /// its own connections. So whoever reaches a listener that is no part of the service does not take the service's slots.
+    /// A token that names no listener changes nothing. Work: each listener.
+    pub fn limit_connections(&mut self, listener: Token, connections: u32) {
+        let Some(index) = self.find(listener) else {
+            return;
+        };
+        if self.slots.at(index).state == State::Listening
+            && let Some(listener) = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize)
+        {
+            listener.at_most = connections;
+            self.wake_starved();
+        }
+    }
+
     /// Another listener may be let on by it.
     pub(super) fn change_reserved(&mut self, index: u32, slots: u32) {
         let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);

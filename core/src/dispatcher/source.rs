@@ -1,83 +1,333 @@
-//! How many connections a source address has: chains of records with the same hash.
+//! How many connections a source has, and a block of sources: a counter each, in a hash table with open addressing.
+//!
+//! Checking or changing a count reads its cluster in the table: a few entries, however many connections a source has or may
+//! have. The table has three entries for each connection, and at most two are in use (its source, its block). Which sources
+//! fall together depends on [`Config::hash_seed`](crate::Config::hash_seed), so that none outside can choose them.
 
 use super::Dispatcher;
-use crate::queue::{Link, NONE};
+use crate::config::Sources;
+use core::net::{IpAddr, SocketAddr};
+use defmt_or_log::warn;
+
+/// The connections of one source or block. Without any it is a free entry: all zeros, whatever its key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count {
+    /// Its hash, in two halves. As each step of [`key`] is a bijection, two IPv4 addresses, or two prefixes of at most 64
+    /// bits, never share one; others do once in 2⁶⁴ pairs.
+    key: [u32; 2],
+    connections: u32,
+}
+
+/// Entries for each connection.
+pub(crate) const ENTRIES: usize = 3;
+
+const _: () = assert!(size_of::<Count>() == 12, "three words");
+
+impl Count {
+    pub(crate) const FREE: Self = Self {
+        key: [0; 2],
+        connections: 0,
+    };
+}
+
+/// A source or a block of them, as the table knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key(u64);
+
+/// What has too many connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Crowded {
+    Source,
+    Block,
+}
 
 impl Dispatcher<'_> {
-    /// Whether the source of this record has `limit` connections already. Looks at no more of its chain than it needs.
-    pub(super) fn source_has(&self, index: u32, limit: u32) -> bool {
-        let Some(source) = self.records.at(index).source() else {
-            return false;
+    /// Whether the source of this record, or its block, has as many connections as it may have. Says so in the log.
+    pub(super) fn source_is_full(&mut self, index: u32, limit: Option<u32>) -> bool {
+        let [source, block] = self.keys(index);
+        let reaches = |key: Option<Key>, limit: Option<u32>| {
+            let (key, limit) = (key?, limit?);
+            (self.connections_of(key) >= limit).then_some(limit)
         };
-        let mut found = 0u32;
-        let mut next = self.chain_head(source);
-        // A chain holds each record at most once; the bound is for what cannot be.
-        for _ in 0..self.m.connections {
-            if found >= limit || next == NONE {
+        let block_limit = self.m.sources.block.map(|block| block.connections);
+        let (crowded, limit) = match (reaches(source, limit), reaches(block, block_limit)) {
+            (Some(limit), _) => (Crowded::Source, limit),
+            (None, Some(limit)) => (Crowded::Block, limit),
+            (None, None) => return false,
+        };
+        if let Some(more) = self.m.source_warning.due(self.m.now) {
+            let what = match crowded {
+                Crowded::Source => "source",
+                Crowded::Block => "block of sources",
+            };
+            warn!(
+                "a {} has its {} connections: refused ({} more times since the last such line)",
+                what, limit, more
+            );
+        }
+        true
+    }
+
+    /// Counts a connection that was accepted.
+    pub(super) fn remember_source(&mut self, index: u32) {
+        for key in self.keys(index).into_iter().flatten() {
+            let at = self.entry_of(key);
+            if let Some(count) = self.counts.get_mut(at) {
+                let connections = count.connections.saturating_add(1);
+                let Key(hash) = key;
+                *count = Count {
+                    key: halves(hash),
+                    connections,
+                };
+            }
+        }
+    }
+
+    /// Counts it no longer.
+    pub(super) fn forget_source(&mut self, index: u32) {
+        for key in self.keys(index).into_iter().flatten() {
+            let at = self.entry_of(key);
+            if let Some(count) = self.counts.get_mut(at) {
+                count.connections = count.connections.saturating_sub(1);
+                if count.connections == 0 {
+                    self.close_gap(at);
+                }
+            }
+        }
+    }
+
+    /// The source of a connection and its block, where it has them.
+    pub(super) fn keys(&self, index: u32) -> [Option<Key>; 2] {
+        let (sources, seed) = (&self.m.sources, self.m.hash_seed);
+        let Some(address) = self.records.at(index).source() else {
+            return [None; 2];
+        };
+        let block = sources.block.and_then(|_| block_of(address, sources, seed));
+        [Some(source_of(address, sources, seed)), block]
+    }
+
+    /// How many connections are counted for it.
+    pub(super) fn connections_of(&self, key: Key) -> u32 {
+        let count = self.counts.get(self.entry_of(key));
+        count.map_or(0, |count| count.connections)
+    }
+
+    /// Where it is counted, or would be.
+    fn entry_of(&self, key: Key) -> usize {
+        let Key(hash) = key;
+        let mut at = self.home(hash);
+        // There is always a free entry; the bound is for what cannot be.
+        for _ in 0..self.counts.len() {
+            match self.counts.get(at) {
+                Some(count) if count.connections > 0 && count.key != halves(hash) => {
+                    at = self.after(at);
+                }
+                Some(_) | None => break,
+            }
+        }
+        at
+    }
+
+    /// Closes the gap that an entry leaves: what follows without a gap, and does not belong behind it, moves up.
+    fn close_gap(&mut self, mut gap: usize) {
+        let mut at = gap;
+        for _ in 0..self.counts.len() {
+            at = self.after(at);
+            let count = self.counts.get(at).copied().unwrap_or(Count::FREE);
+            if count.connections == 0 {
                 break;
             }
-            let record = self.records.at(next);
-            if record.source() == Some(source) {
-                found = found.saturating_add(1);
+            let [high, low] = count.key;
+            let home = self.home(u64::from(high) << 32 | u64::from(low));
+            let stays = if gap <= at {
+                gap < home && home <= at
+            } else {
+                gap < home || home <= at
+            };
+            if !stays && let Some(free) = self.counts.get_mut(gap) {
+                *free = count;
+                gap = at;
             }
-            next = record.chain.next;
         }
-        found >= limit
-    }
-
-    /// Puts the record at the head of its chain.
-    pub(super) fn remember_source(&mut self, index: u32) {
-        let Some(source) = self.records.at(index).source() else {
-            return;
-        };
-        let next = self.chain_head(source);
-        self.records.at_mut(index).chain = Link { prev: NONE, next };
-        if next != NONE {
-            self.records.at_mut(next).chain.prev = index;
-        }
-        self.set_chain_head(source, index);
-    }
-
-    /// Takes the record out of its chain.
-    pub(super) fn forget_source(&mut self, index: u32) {
-        let record = self.records.at_mut(index);
-        let Link { prev, next } = core::mem::replace(&mut record.chain, Link::NONE);
-        let Some(source) = record.source() else {
-            return;
-        };
-        if prev == NONE {
-            self.set_chain_head(source, next);
-        } else {
-            self.records.at_mut(prev).chain.next = next;
-        }
-        if next != NONE {
-            self.records.at_mut(next).chain.prev = prev;
+        if let Some(free) = self.counts.get_mut(gap) {
+            *free = Count::FREE;
         }
     }
 
-    fn chain_head(&self, source: u64) -> u32 {
-        let stored = self.chains.get(self.bucket(source)).copied();
-        stored.unwrap_or(0).wrapping_sub(1)
-    }
-
-    fn set_chain_head(&mut self, source: u64, index: u32) {
-        let bucket = self.bucket(source);
-        if let Some(stored) = self.chains.get_mut(bucket) {
-            *stored = index.wrapping_add(1);
-        }
-    }
-
-    /// The chain of a source: its hash, scaled to the number of chains.
-    fn bucket(&self, source: u64) -> usize {
-        let hash = mix(source ^ self.m.hash_seed);
-        let scaled = (u128::from(hash) * self.chains.len() as u128) >> 64;
+    /// The first entry that a hash may have: the hash, scaled to the table.
+    fn home(&self, hash: u64) -> usize {
+        let scaled = (u128::from(hash) * self.counts.len() as u128) >> 64;
         usize::try_from(scaled).unwrap_or(0)
+    }
+
+    fn after(&self, at: usize) -> usize {
+        let next = at.saturating_add(1);
+        if next < self.counts.len() { next } else { 0 }
     }
 }
 
-/// The finalizer of SplitMix64: each bit of the input changes about half of the output's.
+/// Entries in use, and connections that they count: for the laws.
+#[cfg(any(test, feature = "sim"))]
+impl Dispatcher<'_> {
+    pub(super) fn counted(&self) -> (usize, u64) {
+        let used = self.counts.iter().filter(|count| count.connections > 0);
+        let connections = used.clone().map(|count| u64::from(count.connections));
+        (used.count(), connections.sum())
+    }
+}
+
+const fn halves(hash: u64) -> [u32; 2] {
+    [(hash >> 32) as u32, (hash & 0xffff_ffff) as u32]
+}
+
+/// What an address counts as: the first bits of it, as many as its kind has, and the scope of a link-local one.
+pub(super) fn source_of(address: SocketAddr, sources: &Sources, seed: u64) -> Key {
+    let scope = match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(v6) => v6.scope_id(),
+    };
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => key(seed, V4, 0, first(v4.to_bits().into(), 32, sources.ipv4)),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            key(seed, V6, scope, first(v6.to_bits(), 128, sources.local))
+        }
+        IpAddr::V6(v6) if v6.is_unique_local() => {
+            key(seed, V6, 0, first(v6.to_bits(), 128, sources.local))
+        }
+        IpAddr::V6(v6) => key(seed, V6, 0, first(v6.to_bits(), 128, sources.ipv6)),
+    }
+}
+
+/// The block of an address, if it is of one.
+pub(super) fn block_of(address: SocketAddr, sources: &Sources, seed: u64) -> Option<Key> {
+    let prefix = sources.block?.prefix;
+    match address.ip().to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6)
+            if v6.is_unicast_link_local() || v6.is_unique_local() || v6.is_loopback() =>
+        {
+            None
+        }
+        IpAddr::V6(v6) => Some(key(seed, BLOCK, 0, first(v6.to_bits(), 128, prefix))),
+    }
+}
+
+/// What a key is of.
+const V4: u32 = 4;
+const V6: u32 = 6;
+const BLOCK: u32 = 7;
+
+/// The first bits of an address of so many.
+fn first(bits: u128, of: u32, prefix: u8) -> u128 {
+    let dropped = of.saturating_sub(prefix.into());
+    let kept = bits.checked_shr(dropped).unwrap_or(0);
+    kept.checked_shl(dropped).unwrap_or(0)
+}
+
+fn key(seed: u64, kind: u32, scope: u32, bits: u128) -> Key {
+    let high = u64::try_from(bits >> 64).unwrap_or(u64::MAX);
+    let low = u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+    let tag = u64::from(scope) << 32 | u64::from(kind);
+    Key(mix(mix(mix(seed ^ high) ^ low) ^ tag))
+}
+
+/// The finalizer of SplitMix64: a bijection, in which each bit of the input changes about half of the output's.
 const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Block;
+
+    fn source(text: &str, sources: &Sources) -> Key {
+        source_of(text.parse().expect("an address"), sources, 7)
+    }
+
+    fn block(text: &str, sources: &Sources) -> Option<Key> {
+        block_of(text.parse().expect("an address"), sources, 7)
+    }
+
+    /// Which of these are one source, and which are two.
+    #[test]
+    fn a_source_is_an_ipv4_address_a_global_network_or_a_local_ipv6_address() {
+        let of = |text| source(text, &Sources::DEFAULT);
+        for (one, other, same) in [
+            ("10.0.0.1:1", "10.0.0.1:2", true),
+            ("10.0.0.1:1", "10.0.0.2:1", false),
+            ("10.0.0.1:1", "[::ffff:10.0.0.1]:1", true),
+            ("10.0.0.1:1", "[::10.0.0.1]:1", false),
+            ("10.0.0.1:1", "[0:0:a00:1::1]:1", false),
+            ("[2001:db8::1]:1", "[2001:db8::2]:1", true),
+            ("[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false),
+            ("[fe80::1%2]:1", "[fe80::2%2]:1", false),
+            ("[fe80::1%2]:1", "[fe80::1%2]:2", true),
+            ("[fe80::1%2]:1", "[fe80::1%3]:1", false),
+            ("[febf::1%2]:1", "[febf::2%2]:1", false),
+            ("[fec0::1]:1", "[fec0::2]:1", true),
+            ("[fc00::1]:1", "[fc00::2]:1", false),
+            ("[fdff:1::1]:1", "[fdff:1::2]:1", false),
+            ("[fd00::1]:1", "[fd00::1]:9", true),
+            ("[fbff::1]:1", "[fbff::2]:1", true),
+            ("[::1]:1", "[::1]:2", true),
+        ] {
+            assert_eq!(of(one) == of(other), same, "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn each_prefix_can_be_set() {
+        let sources = Sources {
+            ipv4: 24,
+            ipv6: 48,
+            local: 64,
+            block: None,
+        };
+        for (one, other, same) in [
+            ("10.0.0.1:1", "10.0.0.2:1", true),
+            ("10.0.0.1:1", "10.0.1.1:1", false),
+            ("[2001:db8::1]:1", "[2001:db8:0:1::1]:1", true),
+            ("[2001:db8::1]:1", "[2001:db8:1::1]:1", false),
+            ("[fd00::1]:1", "[fd00::2]:1", true),
+            ("[fe80::1%1]:1", "[fe80::2%2]:1", false),
+        ] {
+            let same_here = source(one, &sources) == source(other, &sources);
+            assert_eq!(same_here, same, "{one} and {other}");
+        }
+        let all = Sources {
+            ipv4: 0,
+            ipv6: 0,
+            local: 0,
+            block: None,
+        };
+        assert_eq!(source("1.2.3.4:1", &all), source("200.0.0.1:1", &all));
+        assert_eq!(source("[2001::1]:1", &all), source("[3000::1]:1", &all));
+        assert_ne!(source("1.2.3.4:1", &all), source("[2001::1]:1", &all));
+    }
+
+    #[test]
+    fn a_block_is_of_global_ipv6_addresses() {
+        let of = |prefix| Sources {
+            block: Some(Block {
+                prefix,
+                connections: 1,
+            }),
+            ..Sources::DEFAULT
+        };
+        let (one, next) = ("[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1");
+        assert!(block(one, &of(56)).is_some());
+        assert_eq!(block(one, &of(56)), block(next, &of(56)));
+        assert_ne!(block(one, &of(64)), block(next, &of(64)));
+        assert_ne!(
+            block("[2001:db8:0:1ff::1]:1", &of(56)),
+            block("[2001:db8:0:200::1]:1", &of(56))
+        );
+        for local in ["10.0.0.1:1", "[fe80::1%1]:1", "[fd00::1]:1", "[::1]:1"] {
+            assert_eq!(block(local, &of(56)), None, "{local}");
+        }
+        assert_eq!(block(one, &Sources::DEFAULT), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! Whose turn it is: reports in, run queues, when a turn and a visit end, and slots that come free.
 
 use super::{Dispatcher, Turn, Visit, units};
-use crate::config::{FullTable, OPERATION_MIN};
+use crate::config::OPERATION_MIN;
 use crate::directions::{Directions, Trigger};
 use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
@@ -241,8 +241,8 @@ impl Dispatcher<'_> {
                     self.touch_last(index);
                 }
                 self.settle(index);
-                // A listener may have waited for somebody to be idle.
-                if self.m.starved && self.m.full == FullTable::Evict {
+                // A listener may have waited for a connection to be idle.
+                if self.m.starved && self.m.full.evicts() {
                     self.wake_starved();
                 }
             }

@@ -126,6 +126,15 @@ impl<'m, H: Handler> Session<'m, H> {
         self.machine.reserve_slots(listener, slots);
     }
 
+    /// Limits how many connections a listener has at a time; see [`Dispatcher::limit_connections`].
+    pub fn limit_connections(&mut self, listener: Token, connections: u32) {
+        self.machine.record(&Entry::Limit {
+            listener,
+            connections,
+        });
+        self.machine.limit_connections(listener, connections);
+    }
+
     /// Has a listener and its connections served before others; see [`Dispatcher::set_priority`].
     pub fn set_priority(&mut self, listener: Token, priority: bool) {
         (self.machine).record(&Entry::Priority { listener, priority });

@@ -113,6 +113,13 @@ pub enum Entry<'a> {
     Note(&'a str),
     /// So many entries are missing here: there was no room for them. Nothing after it can be replayed.
     Lost(u64),
+    /// In: the connections of a listener were limited.
+    Limit {
+        /// The listener.
+        listener: Token,
+        /// How many it may have at a time.
+        connections: u32,
+    },
 }
 
 impl<'a> Entry<'a> {

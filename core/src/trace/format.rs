@@ -10,7 +10,7 @@ use super::entry::{Entry, Payload};
 use core::fmt;
 
 /// What every trace begins with, and the version of what follows.
-pub const MAGIC: &[u8; 16] = b"tidegate trace 1";
+pub const MAGIC: &[u8; 16] = b"tidegate trace 2";
 
 /// Whatever takes the entries of a trace. It must not block.
 pub trait Sink {

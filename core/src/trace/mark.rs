@@ -60,10 +60,11 @@ enum Kind {
     Datagrams,
     SendDatagram,
     CloseDatagrams,
+    Limit,
 }
 
 impl Kind {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::Time,
         Self::Ready,
         Self::Served,
@@ -97,6 +98,7 @@ impl Kind {
         Self::Datagrams,
         Self::SendDatagram,
         Self::CloseDatagrams,
+        Self::Limit,
     ];
 }
 
@@ -135,6 +137,10 @@ impl Mark {
             Entry::Listen { token, per_source } => {
                 Self::at(Kind::Listen, token, per_source.unwrap_or(u32::MAX))
             }
+            Entry::Limit {
+                listener,
+                connections,
+            } => Self::at(Kind::Limit, Some(listener), connections),
             Entry::Reserve { listener, slots } => Self::at(Kind::Reserve, Some(listener), slots),
             Entry::Priority { listener, priority } => {
                 Self::at(Kind::Priority, Some(listener), u32::from(priority))
@@ -378,6 +384,7 @@ impl fmt::Display for Mark {
             Kind::Listen if value == u32::MAX => write!(f, "{at} added"),
             Kind::Listen => write!(f, "{at} added, {value} of one address"),
             Kind::Reserve => write!(f, "{at} has {value} places reserved"),
+            Kind::Limit => write!(f, "{at} takes at most {value} connections"),
             Kind::Watch => write!(f, "{at} watched: {set:?}"),
             Kind::Stop => f.write_str("stop"),
             Kind::Timer => write!(f, "{at} timer told"),

@@ -17,7 +17,7 @@ use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
-    Action, Config, Connections, Event, Handler, Instant, Session, Spinning, Stats, Trigger,
+    Action, Config, Connections, Event, Handler, Instant, LISTENERS, Session, Spinning, Stats, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -35,6 +35,8 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     lines: Lines,
     /// What carries out what is about datagrams, from the first socket of them on.
     on_datagrams: Option<fn(&mut Self, Instant, Action)>,
+    /// What is sent to connections that are refused, by the index of the listener.
+    refusals: [&'static [u8]; LISTENERS],
     stop: Stop,
     /// Wishes to stop so far.
     stops: u64,
@@ -103,6 +105,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             registered: Registered::new(),
             lines: Lines::new(),
             on_datagrams: None,
+            refusals: [b""; LISTENERS],
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,

@@ -37,7 +37,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             }
             Action::Refuse { listener } => {
                 let outcome = match self.accept(listener) {
-                    Ok((socket, _)) => socket::close(socket, true),
+                    Ok((socket, _)) => {
+                        let refusal = self.refusals.get(listener.index() as usize);
+                        socket::refuse(socket, refusal.copied().unwrap_or_default())
+                    }
                     Err(outcome) => outcome,
                 };
                 self.answer(now, listener, Op::Refuse, outcome);

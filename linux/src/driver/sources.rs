@@ -55,6 +55,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         let limit = listen.limit(self.connections);
         let token = self.session.listen(limit).map_err(|_| full)?;
         self.sockets.put(token, socket).map_err(|_| full)?;
+        if let Some(refusal) = self.refusals.get_mut(token.index() as usize) {
+            *refusal = listen.refusal;
+        }
+        if let Some(most) = listen.at_most {
+            self.session.limit_connections(token, most);
+        }
         self.session.reserve_slots(token, listen.reserved);
         self.session.set_priority(token, listen.priority);
         Ok(token)

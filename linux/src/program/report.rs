@@ -135,6 +135,7 @@ pub(crate) const CLOSED: [&str; Reason::KINDS] = [
     "idle",
     "linger",
     "connect",
+    "half_closed",
 ];
 
 #[cfg(test)]
@@ -166,6 +167,7 @@ mod tests {
             (Reason::Deadline(Class::Idle), "idle"),
             (Reason::Deadline(Class::Linger), "linger"),
             (Reason::Deadline(Class::Connect), "connect"),
+            (Reason::Deadline(Class::HalfClosed), "half_closed"),
         ] {
             assert_eq!(CLOSED.get(reason.kind()), Some(&name));
         }

@@ -74,7 +74,8 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
                     "wait" => Ok(FullTable::Wait),
                     "refuse" => Ok(FullTable::Refuse),
                     "evict" => Ok(FullTable::Evict),
-                    _ => Err("it must be wait, refuse or evict"),
+                    "evict-half-closed" => Ok(FullTable::EvictHalfClosed),
+                    _ => Err("it must be wait, refuse, evict or evict-half-closed"),
                 })?;
             }
             Long("with") => switches.push((parser.value()?.string()?, true)),

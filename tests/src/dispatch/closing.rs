@@ -153,14 +153,20 @@ impl<W: World> Drive<'_, W> {
                 continue;
             }
             assert!(
-                taken + model.withheld_from(*token) >= self.plan.limit,
+                taken + model.withheld_from(*token) >= self.plan.limit
+                    || model.has_its_most(*token),
                 "{token:?}: a place is free, and nobody is let in"
             );
             match self.plan.config.full {
                 FullTable::Wait => {}
                 FullTable::Refuse => panic!("{token:?}: nobody is refused"),
-                FullTable::Evict => {
-                    let may_go = |idle: &&Connection| !model.is_reserved_from(idle, *token);
+                FullTable::Evict | FullTable::EvictHalfClosed => {
+                    let may_go = |idle: &&Connection| {
+                        let half_closed = idle.ended || idle.half;
+                        let of_policy = self.plan.config.full == FullTable::Evict || half_closed;
+                        let own = !model.has_its_most(*token) || idle.listener == *token;
+                        of_policy && own && !model.is_reserved_from(idle, *token)
+                    };
                     assert!(!idle.iter().any(may_go), "{token:?}: nobody is evicted");
                 }
             }

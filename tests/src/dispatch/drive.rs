@@ -70,8 +70,11 @@ impl<'a, W: World> Drive<'a, W> {
             let reserved = if left == 0 { drive.plan.reserved } else { 0 };
             drive.world.reserve_slots(token, reserved);
             (drive.world).set_priority(token, left == 0 && drive.plan.priority);
+            let at_most = if left == 0 { drive.plan.at_most } else { u32::MAX };
+            drive.world.limit_connections(token, at_most);
             let listener = super::model::Listener {
                 reserved,
+                at_most,
                 ..super::model::Listener::default()
             };
             drive.model().listeners.insert(token, listener);

@@ -111,7 +111,7 @@ impl Input<'_> {
 /// | 0 | bit 0 session or dispatcher; 1 answers come later (completions) or at once; 2–3 trigger; 4–5 full table; 6 peers never finish; 7 two listeners |
 /// | 1 | low half: connections used; high half: limit of a source, and the time to connect |
 /// | 2 | quantum, look, fresh in a row; bit 6: the last listener has priority |
-/// | 3–7 | deadlines: first byte, request, write stall, idle, linger; bits 0–2 off or length, the unit is in byte 8; bits 6–7 of byte 3: slots reserved for the last listener |
+/// | 3–7 | deadlines: first byte, request, write stall, idle, linger; bits 0–2 off or length, the unit is in byte 8; bits 6–7 of byte 3: slots reserved for the last listener; of byte 4: how many connections it may have; bits 3–5 of byte 6: half-closed |
 /// | 8 | unit of time (ns, ms); bytes while lingering; accept failures; pauses; congestion |
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -121,6 +121,7 @@ pub(super) struct Plan {
     pub(super) listeners: usize,
     pub(super) per_source: Option<u32>,
     pub(super) reserved: u32,
+    pub(super) at_most: u32,
     pub(super) priority: bool,
     pub(super) limit: u32,
     /// Steps of the clock are multiples of it.
@@ -136,6 +137,7 @@ impl Plan {
         let unit = if rest & 1 == 0 { 1 } else { 1_000_000 };
         let connect = length(table >> 5, unit);
         let [first_byte, request, write_stall, idle, linger] = times.map(|byte| length(byte, unit));
+        let half_closed = length(times[3] >> 3, unit);
         let limit = 1 + u32::from(table & 15) % 3;
         let of = |value: u8, shift: u32, list: [u32; 4]| list[usize::from(value >> shift) & 3];
         let config = Config {
@@ -148,6 +150,7 @@ impl Plan {
             full: match what >> 4 & 3 {
                 1 => FullTable::Refuse,
                 2 => FullTable::Evict,
+                3 => FullTable::EvictHalfClosed,
                 _ => FullTable::Wait,
             },
             quantum: of(share, 0, [16 * 1024, 1, 257, 512]),
@@ -158,6 +161,7 @@ impl Plan {
             request,
             write_stall,
             idle,
+            half_closed,
             linger,
             congestion: Duration::from_nanos(20 * unit),
             linger_bytes: of(rest, 1, [64 * 1024, 0, 256, 512]),
@@ -175,6 +179,7 @@ impl Plan {
             listeners: if what & 128 == 0 { 1 } else { 2 },
             per_source: [None, Some(1), Some(2), None][usize::from(table >> 4) & 3],
             reserved: u32::from(times[0] >> 6),
+            at_most: [u32::MAX, 0, 1, 2][usize::from(times[1] >> 6)],
             priority: share & 64 != 0,
             limit,
             unit,

@@ -289,7 +289,13 @@ impl Model {
             }
             Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),
             Reason::Aborted => assert!(connection.aborted),
-            Reason::Evicted => assert_eq!(config.full, FullTable::Evict),
+            Reason::Evicted => match config.full {
+                FullTable::Evict => {}
+                FullTable::EvictHalfClosed => {
+                    assert!(connection.ended || connection.half, "{token:?}");
+                }
+                FullTable::Wait | FullTable::Refuse => panic!("{token:?}: nobody is evicted"),
+            },
             Reason::TooLong => {
                 let said = sent && connection.too_long;
                 assert!(connection.was_full || said, "{token:?}");
@@ -311,6 +317,11 @@ impl Model {
                     Class::WriteStall => connection.probed,
                     Class::Congestion => connection.opened_at,
                     Class::Idle => connection.settled.heard,
+                    Class::HalfClosed => {
+                        let half_closed = connection.ended || connection.half;
+                        assert!(half_closed, "both sides go on: {token:?}");
+                        connection.settled.heard
+                    }
                     Class::Linger => match self.stopped_at {
                         Some(stopped) if !connection.finished => stopped,
                         Some(stopped) => connection.finished_at.min(stopped),

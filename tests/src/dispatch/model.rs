@@ -333,7 +333,8 @@ impl Model {
             Action::Accept { listener, token } => self.accepts(listener, token),
             Action::Refuse { listener } => {
                 assert_eq!(self.config.full, tidegate_core::FullTable::Refuse, "policy");
-                let full = self.taken() + self.withheld_from(listener) >= self.limit;
+                let full = self.taken() + self.withheld_from(listener) >= self.limit
+                    || self.has_its_most(listener);
                 assert!(full, "refused though there is a place");
                 self.take_listener(listener, true);
             }
@@ -479,6 +480,12 @@ impl Model {
             .sum()
     }
 
+    /// Whether this listener has as many connections as it may have.
+    pub(super) fn has_its_most(&self, listener: Token) -> bool {
+        let known = self.listeners.get(&listener);
+        known.is_some_and(|known| self.held_by(listener) >= known.at_most)
+    }
+
     /// Whether this listener must leave a connection the slot that it has.
     pub(super) fn is_reserved_from(&self, connection: &Connection, listener: Token) -> bool {
         let of = connection.listener;
@@ -514,6 +521,8 @@ impl Model {
         );
         let taken = self.taken() + self.withheld_from(connection.listener);
         assert!(taken < self.limit, "a place in a full table");
+        let most = self.has_its_most(connection.listener);
+        assert!(!most, "more connections than its listener may have");
         assert!(
             self.live().all(|(other, _)| other.index() != token.index()),
             "{token:?}: the place is taken"

@@ -24,6 +24,7 @@ pub(super) trait World {
     fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8];
     fn send_from(&self, token: Token, from: Span) -> &[u8];
     fn reserve_slots(&mut self, listener: Token, slots: u32);
+    fn limit_connections(&mut self, listener: Token, connections: u32);
     fn set_priority(&mut self, listener: Token, priority: bool);
     /// `None`: no place is left.
     fn watch(&mut self, directions: Directions) -> Option<Token>;
@@ -56,6 +57,9 @@ impl<'a> World for Session<'_, App<'a>> {
     }
     fn reserve_slots(&mut self, listener: Token, slots: u32) {
         self.reserve_slots(listener, slots);
+    }
+    fn limit_connections(&mut self, listener: Token, connections: u32) {
+        self.limit_connections(listener, connections);
     }
     fn set_priority(&mut self, listener: Token, priority: bool) {
         self.set_priority(listener, priority);
@@ -167,6 +171,9 @@ impl World for Bare<'_, '_> {
     }
     fn reserve_slots(&mut self, listener: Token, slots: u32) {
         self.core.reserve_slots(listener, slots);
+    }
+    fn limit_connections(&mut self, listener: Token, connections: u32) {
+        self.core.limit_connections(listener, connections);
     }
     fn set_priority(&mut self, listener: Token, priority: bool) {
         self.core.set_priority(listener, priority);

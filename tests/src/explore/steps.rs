@@ -481,6 +481,7 @@ fn expires(class: Class) -> What {
         Class::Congestion => What::Congestion,
         Class::Idle => What::Idle,
         Class::Linger => What::Linger,
+        Class::HalfClosed => What::HalfClosed,
         Class::Connect => unreachable!("nobody connects"),
     }
 }

@@ -34,6 +34,7 @@ pub(super) enum What {
     WriteStall,
     Congestion,
     Idle,
+    HalfClosed,
     Linger,
     Consume,
     Commit,
@@ -45,7 +46,7 @@ pub(super) enum What {
 }
 
 impl What {
-    const ALL: [(Self, &'static str); 33] = [
+    const ALL: [(Self, &'static str); 34] = [
         (Self::Served, "its turn"),
         (Self::Report, "report"),
         (Self::Accepted, "accept: a connection"),
@@ -71,6 +72,7 @@ impl What {
         (Self::WriteStall, "deadline: write stall"),
         (Self::Congestion, "deadline: congestion"),
         (Self::Idle, "deadline: idle"),
+        (Self::HalfClosed, "deadline: half-closed"),
         (Self::Linger, "deadline: linger"),
         (Self::Consume, "consume"),
         (Self::Commit, "commit"),
@@ -84,11 +86,11 @@ impl What {
 
 /// The rows that were seen: a bit for each state that follows, by state and by what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen([[u16; 33]; STATES.len()]);
+pub struct Seen([[u16; 34]; STATES.len()]);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self([[0; 33]; STATES.len()])
+        Self([[0; 34]; STATES.len()])
     }
 }
 

@@ -56,6 +56,7 @@ fn config(settings: &Settings) -> Config {
         // A connection that is short of memory tries again before it gives up.
         write_stall: if settings.long_waits { two } else { one },
         idle: one,
+        half_closed: one,
         linger: if settings.long_waits { two } else { one },
         congestion: Duration::from_millis(LENGTH),
         linger_bytes: 2 * OPERATION_MIN,

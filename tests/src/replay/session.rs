@@ -153,6 +153,10 @@ impl Driver<'_> {
             Entry::Priority { listener, priority } => {
                 self.session.set_priority(listener, priority);
             }
+            Entry::Limit {
+                listener,
+                connections,
+            } => self.session.limit_connections(listener, connections),
             Entry::Reserve { listener, slots } => self.session.reserve_slots(listener, slots),
             Entry::Watch { directions, .. } => {
                 let _ = self.session.watch(directions);

@@ -40,7 +40,9 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
             | Notice::Datagram(token),
         )
         | Entry::Alarm(Alarm::Connection(token)) => Some(*token),
-        Entry::Reserve { listener, .. } | Entry::Priority { listener, .. } => Some(*listener),
+        Entry::Reserve { listener, .. }
+        | Entry::Priority { listener, .. }
+        | Entry::Limit { listener, .. } => Some(*listener),
         Entry::Listen { token, .. }
         | Entry::Watch { token, .. }
         | Entry::Datagrams { token, .. } => *token,
@@ -163,6 +165,7 @@ pub fn words(entry: &Entry<'_>) -> String {
         Entry::Time(_)
         | Entry::Listen { .. }
         | Entry::Reserve { .. }
+        | Entry::Limit { .. }
         | Entry::Priority { .. }
         | Entry::Watch { .. }
         | Entry::Datagrams { .. }

@@ -262,7 +262,7 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         &machine.slots,
         &machine.records,
         &m.listeners,
-        &machine.chains,
+        &machine.counts,
     );
     let queues = (
         &m.timers,

@@ -107,7 +107,7 @@ fn memory_that_was_used_is_as_good_as_new() {
                 }
             }
         }
-        // Were the chain of the first use still there, the first connection would be the second of its source.
+        // Were the counts of the first use still there, the first connection would be the second of its source.
         let stats = session.stats();
         assert_eq!((stats.accepted, stats.refused_source), (1, 1));
     }
@@ -115,6 +115,6 @@ fn memory_that_was_used_is_as_good_as_new() {
 
 #[test]
 fn a_connection_costs_what_it_says() {
-    // A slot, a record, the head of a chain, and the state.
-    assert_eq!(Memory::<2, RX, TX, u32>::CONNECTION, 64 + 64 + 4 + 4);
+    // A slot, a record, the counts of sources and blocks, and the state.
+    assert_eq!(Memory::<2, RX, TX, u32>::CONNECTION, 64 + 64 + 36 + 4);
 }

@@ -67,6 +67,8 @@ pub struct Setup {
     pub priority: bool,
     /// Places that are kept for those who come, for [`Session::reserve_slots`].
     pub reserved: u32,
+    /// How many of them there may be at a time, for [`Session::limit_connections`].
+    pub at_most: Option<u32>,
     /// The kernel's. Its descriptors are the session's alone; the peers have theirs.
     pub limits: Limits,
     /// Connections that the listener holds, and one more; further ones wait outside.
@@ -92,6 +94,7 @@ impl Default for Setup {
             per_source: None,
             priority: false,
             reserved: 0,
+            at_most: None,
             limits: Limits::default(),
             backlog: 16,
             faults: Faults::none(),
@@ -241,6 +244,7 @@ impl<'m, H: Handler> World<'m, H> {
         if let Ok(token) = session.listen(setup.per_source) {
             session.set_priority(token, setup.priority);
             session.reserve_slots(token, setup.reserved);
+            session.limit_connections(token, setup.at_most.unwrap_or(u32::MAX));
             driver.adopt(token, listener);
         }
         let echo = setup.echo.then(|| {

@@ -1,7 +1,7 @@
 //! What a setup is made of, part by part: how each is written, and how it is brought back to its default.
 
 use super::{Interface, Setup};
-use crate::config::{Config, FullTable};
+use crate::config::{Config, FullTable, Sources};
 use crate::directions::Trigger;
 use crate::sim::errno::Errno;
 use crate::sim::faults::{Fault, Faults};
@@ -41,6 +41,7 @@ parts!(SETUP: Setup {
     per_source,
     priority,
     reserved,
+    at_most,
     limits,
     backlog,
     noise,
@@ -52,6 +53,7 @@ parts!(CONFIG: Config {
     connections,
     trigger,
     full,
+    sources,
     quantum,
     look,
     fresh_in_a_row,
@@ -60,6 +62,7 @@ parts!(CONFIG: Config {
     request,
     write_stall,
     idle,
+    half_closed,
     linger,
     congestion,
     linger_bytes,
@@ -156,6 +159,12 @@ impl Code for Duration {
             nanos => (nanos, "nanos"),
         };
         format!("core::time::Duration::from_{unit}({nanos})")
+    }
+}
+
+impl Code for Sources {
+    fn code(&self) -> String {
+        format!("{self:?}")
     }
 }
 
