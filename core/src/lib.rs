@@ -191,7 +191,8 @@ pub mod trace;
 
 pub use backoff::Backoff;
 pub use config::{
-    Block, Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, TIMERS, Windows,
+    Block, Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, TIMERS,
+    Windows,
 };
 pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};

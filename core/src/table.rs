@@ -1,7 +1,6 @@
 //! [`Table<N>`]: the fixed-capacity connection table, and the views of it that know no `N`.
 
 use crate::config::LISTENERS;
-use crate::dispatcher::source::{Count, ENTRIES};
 use crate::dispatcher::{Control, Machine};
 use crate::record::Record;
 use crate::slot::Slot;
@@ -19,7 +18,9 @@ pub struct Table<const N: usize> {
     slots: Vec<Slot, N>,
     records: Vec<Record, N>,
     /// How many connections each source has.
-    counts: [[Count; ENTRIES]; N],
+    sources: [u64; N],
+    /// The same of blocks of sources, touched only if they are limited.
+    blocks: [u64; N],
     timers: [Timer; N],
     /// Written before it is lent; until then it is no bytes, so that the table is all zeros.
     control: MaybeUninit<Control>,
@@ -29,9 +30,8 @@ impl<const N: usize> Table<N> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Bytes of it for one connection: slot, record, counts of its source and its block.
-    pub(crate) const CONNECTION: usize =
-        size_of::<Slot>() + size_of::<Record>() + ENTRIES * size_of::<Count>();
+    /// Bytes of it for one connection: slot, record, count of its source.
+    pub(crate) const CONNECTION: usize = size_of::<Slot>() + size_of::<Record>() + size_of::<u64>();
 
     /// Bytes of it for a connection's timer, touched by those that set one.
     pub(crate) const TIMER: usize = size_of::<Timer>();
@@ -49,7 +49,8 @@ impl<const N: usize> Table<N> {
         Self {
             slots: Vec::new(),
             records: Vec::new(),
-            counts: [[Count::FREE; ENTRIES]; N],
+            sources: [0; N],
+            blocks: [0; N],
             timers: [Timer::NONE; N],
             control: MaybeUninit::uninit(),
         }
@@ -58,7 +59,8 @@ impl<const N: usize> Table<N> {
     /// Forgets whatever it held and lends its parts.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
         if !self.slots.is_empty() {
-            self.counts.as_flattened_mut().fill(Count::FREE);
+            self.sources.fill(0);
+            self.blocks.fill(0);
             self.timers.fill(Timer::NONE);
         }
         self.slots.clear();
@@ -73,7 +75,8 @@ impl<const N: usize> Table<N> {
                 list: self.records.as_mut_view(),
                 nowhere: &mut control.no_record,
             },
-            counts: self.counts.as_flattened_mut(),
+            sources: &mut self.sources,
+            blocks: &mut self.blocks,
             timers: &mut self.timers,
             machine: &mut control.machine,
         }
@@ -90,7 +93,8 @@ impl<const N: usize> Default for Table<N> {
 pub(crate) struct Parts<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
-    pub(crate) counts: &'t mut [Count],
+    pub(crate) sources: &'t mut [u64],
+    pub(crate) blocks: &'t mut [u64],
     pub(crate) timers: &'t mut [Timer],
     pub(crate) machine: &'t mut Machine,
 }

@@ -229,7 +229,10 @@ impl Dispatcher<'_> {
     /// The class of deadline of a source: what its state decides; a stream that has one direction only is not half-closed.
     #[inline]
     pub(super) fn class_of(&self, index: u32) -> Option<Class> {
-        let class = self.slots.at(index).deadline_class(self.m.timers.expects_first_byte());
+        let class = self
+            .slots
+            .at(index)
+            .deadline_class(self.m.timers.expects_first_byte());
         if class == Some(Class::HalfClosed)
             && self.records.at(index).directions() != Directions::BOTH
         {

@@ -130,7 +130,8 @@ impl Dispatcher<'_> {
         (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
         self.m.evicting = false;
         self.m.others_next = false;
-        self.counts.fill(super::source::Count::FREE);
+        self.sources.fill(0);
+        self.blocks.fill(0);
         self.timers.fill(Timer::NONE);
         self.m.alarms = Alarms::NONE;
         self.slots.connections.clear();

@@ -3,12 +3,13 @@
 //! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
 //! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time,
 //! `timer` keeps the application's, `watch` its descriptors, `datagram` its sockets of datagrams, `rounds` tells when everybody was served, `source` counts
-//! connections of one address, `calls` is the application's side. `laws` and `inspect` are for those who test it.
+//! the connections of one source in `counts`, `calls` is the application's side. `laws` and `inspect` are for those who test it.
 
 mod answer;
 mod burst;
 pub(crate) mod calls;
 pub(crate) mod connect;
+mod counts;
 mod datagram;
 mod deadline;
 mod express;
@@ -20,7 +21,7 @@ pub(crate) mod listener;
 mod preferred;
 mod rounds;
 mod serve;
-pub(crate) mod source;
+mod source;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod timer;
@@ -46,7 +47,6 @@ use heapless::Vec;
 use listener::Listener;
 pub use rounds::Round;
 use rounds::Served;
-use source::Count;
 use timer::Alarms;
 
 /// What the machine knows beside its slots.
@@ -257,7 +257,8 @@ const fn units(bytes: u32) -> u32 {
 pub struct Dispatcher<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
-    counts: &'t mut [Count],
+    sources: &'t mut [u64],
+    blocks: &'t mut [u64],
     timers: &'t mut [Timer],
     m: &'t mut Machine,
 }
@@ -280,7 +281,8 @@ impl<'t> Dispatcher<'t> {
         Ok(Self {
             slots: parts.slots,
             records: parts.records,
-            counts: parts.counts,
+            sources: parts.sources,
+            blocks: parts.blocks,
             timers: parts.timers,
             m: parts.machine,
         })
@@ -291,7 +293,8 @@ impl<'t> Dispatcher<'t> {
         Dispatcher {
             slots: self.slots.reborrow(),
             records: self.records.reborrow(),
-            counts: self.counts,
+            sources: self.sources,
+            blocks: self.blocks,
             timers: self.timers,
             m: self.m,
         }

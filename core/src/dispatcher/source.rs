@@ -1,38 +1,10 @@
-//! How many connections a source has, and a block of sources: a counter each, in a hash table with open addressing.
-//!
-//! Checking or changing a count reads its cluster in the table: a few entries, however many connections a source has or may
-//! have. The table has three entries for each connection, and at most two are in use (its source, its block). Which sources
-//! fall together depends on [`Config::hash_seed`](crate::Config::hash_seed), so that none outside can choose them.
+//! How many connections a source has, and a block of sources: what an address counts as.
 
 use super::Dispatcher;
+use super::counts::{self, Counts, Key};
 use crate::config::Sources;
 use core::net::{IpAddr, SocketAddr};
 use defmt_or_log::warn;
-
-/// The connections of one source or block. Without any it is a free entry: all zeros, whatever its key.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Count {
-    /// Its hash, in two halves. As each step of [`key`] is a bijection, two IPv4 addresses, or two prefixes of at most 64
-    /// bits, never share one; others do once in 2⁶⁴ pairs.
-    key: [u32; 2],
-    connections: u32,
-}
-
-/// Entries for each connection.
-pub(crate) const ENTRIES: usize = 3;
-
-const _: () = assert!(size_of::<Count>() == 12, "three words");
-
-impl Count {
-    pub(crate) const FREE: Self = Self {
-        key: [0; 2],
-        connections: 0,
-    };
-}
-
-/// A source or a block of them, as the table knows it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Key(u64);
 
 /// What has too many connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,12 +17,14 @@ impl Dispatcher<'_> {
     /// Whether the source of this record, or its block, has as many connections as it may have. Says so in the log.
     pub(super) fn source_is_full(&mut self, index: u32, limit: Option<u32>) -> bool {
         let [source, block] = self.keys(index);
-        let reaches = |key: Option<Key>, limit: Option<u32>| {
+        let reaches = |words: &[u64], key: Option<Key>, limit: Option<u32>| {
             let (key, limit) = (key?, limit?);
-            (self.connections_of(key) >= limit).then_some(limit)
+            (counts::get(words, key) >= limit).then_some(limit)
         };
         let block_limit = self.m.sources.block.map(|block| block.connections);
-        let (crowded, limit) = match (reaches(source, limit), reaches(block, block_limit)) {
+        let of_source = reaches(self.sources, source, limit);
+        let of_block = reaches(self.blocks, block, block_limit);
+        let (crowded, limit) = match (of_source, of_block) {
             (Some(limit), _) => (Crowded::Source, limit),
             (None, Some(limit)) => (Crowded::Block, limit),
             (None, None) => return false,
@@ -70,29 +44,23 @@ impl Dispatcher<'_> {
 
     /// Counts a connection that was accepted.
     pub(super) fn remember_source(&mut self, index: u32) {
-        for key in self.keys(index).into_iter().flatten() {
-            let at = self.entry_of(key);
-            if let Some(count) = self.counts.get_mut(at) {
-                let connections = count.connections.saturating_add(1);
-                let Key(hash) = key;
-                *count = Count {
-                    key: halves(hash),
-                    connections,
-                };
-            }
+        let [source, block] = self.keys(index);
+        if let Some(source) = source {
+            Counts(self.sources).add(source);
+        }
+        if let Some(block) = block {
+            Counts(self.blocks).add(block);
         }
     }
 
     /// Counts it no longer.
     pub(super) fn forget_source(&mut self, index: u32) {
-        for key in self.keys(index).into_iter().flatten() {
-            let at = self.entry_of(key);
-            if let Some(count) = self.counts.get_mut(at) {
-                count.connections = count.connections.saturating_sub(1);
-                if count.connections == 0 {
-                    self.close_gap(at);
-                }
-            }
+        let [source, block] = self.keys(index);
+        if let Some(source) = source {
+            Counts(self.sources).remove(source);
+        }
+        if let Some(block) = block {
+            Counts(self.blocks).remove(block);
         }
     }
 
@@ -105,79 +73,6 @@ impl Dispatcher<'_> {
         let block = sources.block.and_then(|_| block_of(address, sources, seed));
         [Some(source_of(address, sources, seed)), block]
     }
-
-    /// How many connections are counted for it.
-    pub(super) fn connections_of(&self, key: Key) -> u32 {
-        let count = self.counts.get(self.entry_of(key));
-        count.map_or(0, |count| count.connections)
-    }
-
-    /// Where it is counted, or would be.
-    fn entry_of(&self, key: Key) -> usize {
-        let Key(hash) = key;
-        let mut at = self.home(hash);
-        // There is always a free entry; the bound is for what cannot be.
-        for _ in 0..self.counts.len() {
-            match self.counts.get(at) {
-                Some(count) if count.connections > 0 && count.key != halves(hash) => {
-                    at = self.after(at);
-                }
-                Some(_) | None => break,
-            }
-        }
-        at
-    }
-
-    /// Closes the gap that an entry leaves: what follows without a gap, and does not belong behind it, moves up.
-    fn close_gap(&mut self, mut gap: usize) {
-        let mut at = gap;
-        for _ in 0..self.counts.len() {
-            at = self.after(at);
-            let count = self.counts.get(at).copied().unwrap_or(Count::FREE);
-            if count.connections == 0 {
-                break;
-            }
-            let [high, low] = count.key;
-            let home = self.home(u64::from(high) << 32 | u64::from(low));
-            let stays = if gap <= at {
-                gap < home && home <= at
-            } else {
-                gap < home || home <= at
-            };
-            if !stays && let Some(free) = self.counts.get_mut(gap) {
-                *free = count;
-                gap = at;
-            }
-        }
-        if let Some(free) = self.counts.get_mut(gap) {
-            *free = Count::FREE;
-        }
-    }
-
-    /// The first entry that a hash may have: the hash, scaled to the table.
-    fn home(&self, hash: u64) -> usize {
-        let scaled = (u128::from(hash) * self.counts.len() as u128) >> 64;
-        usize::try_from(scaled).unwrap_or(0)
-    }
-
-    fn after(&self, at: usize) -> usize {
-        let next = at.saturating_add(1);
-        if next < self.counts.len() { next } else { 0 }
-    }
-}
-
-/// Entries in use, and connections that they count: for the laws.
-#[cfg(any(test, feature = "sim"))]
-impl Dispatcher<'_> {
-    pub(super) fn counted(&self) -> (usize, u64) {
-        let used = self.counts.iter().filter(|count| count.connections > 0);
-        let connections = used.clone().map(|count| u64::from(count.connections));
-        (used.count(), connections.sum())
-    }
-}
-
-const fn halves(hash: u64) -> [u32; 2] {
-    [(hash >> 32) as u32, (hash & 0xffff_ffff) as u32]
 }
 
 /// What an address counts as: the first bits of it, as many as its kind has, and the scope of a link-local one.
@@ -228,7 +123,7 @@ fn key(seed: u64, kind: u32, scope: u32, bits: u128) -> Key {
     let high = u64::try_from(bits >> 64).unwrap_or(u64::MAX);
     let low = u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(u64::MAX);
     let tag = u64::from(scope) << 32 | u64::from(kind);
-    Key(mix(mix(mix(seed ^ high) ^ low) ^ tag))
+    Key::of(mix(mix(mix(seed ^ high) ^ low) ^ tag))
 }
 
 /// The finalizer of SplitMix64: a bijection, in which each bit of the input changes about half of the output's.

@@ -26,7 +26,7 @@ pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
 }
 
 impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
-    /// Bytes that it takes: about `N × (RX + TX + 156 + size_of::<S>())`, and one window of each kind.
+    /// Bytes that it takes: about `N × (RX + TX + 168 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for the tables of connections and listeners, and the machine itself.

@@ -17,7 +17,8 @@ use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
-    Action, Config, Connections, Event, Handler, Instant, LISTENERS, Session, Spinning, Stats, Trigger,
+    Action, Config, Connections, Event, Handler, Instant, LISTENERS, Session, Spinning, Stats,
+    Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by

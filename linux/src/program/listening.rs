@@ -106,6 +106,7 @@ fn open_beside(
         let listen = Listen {
             reuse_port: false,
             reserved: reserved(options.connections),
+            at_most: Some(at_most(options.connections)),
             priority: true,
             ..listener(options, target.place.address())
         };
@@ -127,6 +128,11 @@ fn open_beside(
 /// one for who has forgotten to leave. Of a small table both together have no more than half.
 fn reserved(connections: u32) -> u32 {
     (connections / 4).min(2)
+}
+
+/// How many each of them may have: whoever reaches it leaves the service its connections, even with many that say nothing.
+fn at_most(connections: u32) -> u32 {
+    (connections / 4).clamp(1, 16)
 }
 
 /// Opens one listener; answers what is missing if it may be.
@@ -252,5 +258,7 @@ mod tests {
     fn the_service_keeps_half_of_the_connections_at_least() {
         assert_eq!([1, 3, 4, 7, 8, 20_000].map(reserved), [0, 0, 1, 1, 2, 2]);
         assert!((1..100).all(|connections| 2 * reserved(connections) <= connections / 2));
+        assert_eq!([1, 4, 8, 64, 20_000].map(at_most), [1, 1, 2, 16, 16]);
+        assert!((1..100).all(|connections| reserved(connections) <= at_most(connections)));
     }
 }

@@ -70,8 +70,8 @@ impl<'a, W: World> Drive<'a, W> {
             let reserved = if left == 0 { drive.plan.reserved } else { 0 };
             drive.world.reserve_slots(token, reserved);
             (drive.world).set_priority(token, left == 0 && drive.plan.priority);
-            let at_most = if left == 0 { drive.plan.at_most } else { u32::MAX };
-            drive.world.limit_connections(token, at_most);
+            let at_most = drive.plan.at_most.filter(|_| left == 0);
+            (drive.world).limit_connections(token, at_most.unwrap_or(u32::MAX));
             let listener = super::model::Listener {
                 reserved,
                 at_most,

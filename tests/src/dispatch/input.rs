@@ -121,7 +121,7 @@ pub(super) struct Plan {
     pub(super) listeners: usize,
     pub(super) per_source: Option<u32>,
     pub(super) reserved: u32,
-    pub(super) at_most: u32,
+    pub(super) at_most: Option<u32>,
     pub(super) priority: bool,
     pub(super) limit: u32,
     /// Steps of the clock are multiples of it.
@@ -179,7 +179,7 @@ impl Plan {
             listeners: if what & 128 == 0 { 1 } else { 2 },
             per_source: [None, Some(1), Some(2), None][usize::from(table >> 4) & 3],
             reserved: u32::from(times[0] >> 6),
-            at_most: [u32::MAX, 0, 1, 2][usize::from(times[1] >> 6)],
+            at_most: [None, Some(0), Some(1), Some(2)][usize::from(times[1] >> 6)],
             priority: share & 64 != 0,
             limit,
             unit,

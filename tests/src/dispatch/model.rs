@@ -185,6 +185,8 @@ pub(super) struct Listener {
     pub(super) gone: bool,
     /// Slots that only its connections may take.
     pub(super) reserved: u32,
+    /// The most connections that it may have.
+    pub(super) at_most: Option<u32>,
     /// It is no listener but a descriptor that is watched.
     pub(super) watch: Option<Watch>,
     /// It is no listener but a socket of datagrams.
@@ -483,7 +485,8 @@ impl Model {
     /// Whether this listener has as many connections as it may have.
     pub(super) fn has_its_most(&self, listener: Token) -> bool {
         let known = self.listeners.get(&listener);
-        known.is_some_and(|known| self.held_by(listener) >= known.at_most)
+        let most = known.and_then(|known| known.at_most);
+        most.is_some_and(|most| self.held_by(listener) >= most)
     }
 
     /// Whether this listener must leave a connection the slot that it has.

@@ -66,7 +66,7 @@ impl Case {
 
 fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
     let seed = input.byte();
-    let priority = seed & 128 != 0;
+    let (priority, limited) = (seed & 128 != 0, seed & 64 != 0);
     let seed = seed.into();
     let interface = input.pick(&Interface::ALL);
     let bits = input.byte();
@@ -78,6 +78,7 @@ fn setup(input: &mut Input<'_>, manner: Manner) -> Setup {
         per_source: [None, None, Some(1), Some(2)][usize::from(bits >> 2 & 3)],
         priority,
         reserved: 0,
+        at_most: (bits & 16 == 0 && limited).then_some(1 + connections / 2),
         limits: Limits {
             tcp_buffer: input.pick(&[64, 200, 1000, 64 * 1024]),
             tcp_window: input.pick(&[0, 64, 500]),

@@ -393,14 +393,15 @@ fn what_stalls_right_after_the_opening_has_its_time() {
 }
 
 #[test]
-fn a_half_is_idle_and_stalls_and_stops_as_a_whole() {
+fn a_half_is_half_closed_and_stalls_and_stops_as_a_whole() {
     let mut bench = Bench::level();
     let token = bench.spoken();
     bench.machine.shut_down(token);
     bench.run();
     bench.later(Duration::from_secs(700));
     bench.run();
-    assert_eq!(bench.closed(token), Some(Reason::Deadline(Class::Idle)));
+    let too_long = Reason::Deadline(Class::HalfClosed);
+    assert_eq!(bench.closed(token), Some(too_long));
     let token = bench.spoken();
     bench.machine.shut_down(token);
     bench.run();

@@ -262,7 +262,8 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         &machine.slots,
         &machine.records,
         &m.listeners,
-        &machine.counts,
+        &machine.sources,
+        &machine.blocks,
     );
     let queues = (
         &m.timers,

@@ -115,6 +115,6 @@ fn memory_that_was_used_is_as_good_as_new() {
 
 #[test]
 fn a_connection_costs_what_it_says() {
-    // A slot, a record, the counts of sources and blocks, and the state.
-    assert_eq!(Memory::<2, RX, TX, u32>::CONNECTION, 64 + 64 + 36 + 4);
+    // A slot, a record, the count of a source, and the state.
+    assert_eq!(Memory::<2, RX, TX, u32>::CONNECTION, 64 + 64 + 8 + 4);
 }

@@ -58,6 +58,11 @@ pub fn reserve_slots(m: &mut Dispatcher<'_>, listener: Token, slots: u32) {
 }
 
 #[unsafe(no_mangle)]
+pub fn limit_connections(m: &mut Dispatcher<'_>, listener: Token, connections: u32) {
+    m.limit_connections(listener, connections);
+}
+
+#[unsafe(no_mangle)]
 pub fn set_priority(m: &mut Dispatcher<'_>, listener: Token, priority: bool) {
     m.set_priority(listener, priority);
 }
