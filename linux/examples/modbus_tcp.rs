@@ -43,7 +43,7 @@ type Registers = ModbusStorage<64, 64, 64, 256>;
 type ModbusMemory = Memory<32, 512, 2048, Skip>;
 
 // All there ever is: 91 KiB for the connections, less than 1 KiB of registers.
-const _: () = assert!(ModbusMemory::SIZE <= 92 * 1024 && size_of::<Registers>() <= 1024);
+const _: () = assert!(ModbusMemory::SIZE <= 93 * 1024 && size_of::<Registers>() <= 1024);
 const _: () = assert!(FRAMES.max_frame() <= 512);
 static MEMORY: ConstStaticCell<ModbusMemory> = ConstStaticCell::new(ModbusMemory::new());
 
