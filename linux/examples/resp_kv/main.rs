@@ -7,6 +7,7 @@
 //! The other hard part is a client that sends and does not read. Before a command is taken there must be room for its
 //! answer ([`Conn::reserve`]); if there is none, the client is held back until it has read.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{Common, Failure};
