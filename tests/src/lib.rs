@@ -50,6 +50,7 @@
 //! | `replay` | what the program recorded happens again, bit for bit, or the first difference is shown |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `samples` | the sample service files are what their readers take them for |
+//! | `resp_clients` | the clients of today that redis has connect to the example and are content, and it replies as redis does |
 //! | `resp_kv` | the example is a store to redis' own clients |
 //! | `segments` | one byte at a time is as good as all at once |
 //! | `serial_bridge` | the example passes bytes on both ways between a client and a serial line, which may go and come back |
@@ -79,6 +80,8 @@ pub mod attack;
 pub mod bench;
 #[cfg(feature = "kernel")]
 pub mod bounded;
+#[cfg(feature = "kernel")]
+pub mod clients;
 #[cfg(feature = "kernel")]
 pub mod differ;
 mod dispatch;

@@ -127,12 +127,12 @@ pub enum Decoded {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FrameError {
-    /// Its message is longer than the maximum. The rest of the frame is skipped.
+    /// Its message is longer than the maximum. Decoding goes on behind the frame.
     TooLong {
         /// The maximum in bytes.
         max: usize,
     },
-    /// It cannot be decoded. The frame is skipped.
+    /// It cannot be decoded. Decoding goes on behind the frame.
     Malformed,
     /// It does not tell where the next one begins: nothing that follows can be understood.
     Lost,
@@ -144,7 +144,7 @@ impl fmt::Display for FrameError {
             Self::TooLong { max } => {
                 write!(f, "message too long: at most {max} bytes are taken")
             }
-            Self::Malformed => f.write_str("frame that cannot be decoded; skipped"),
+            Self::Malformed => f.write_str("frame that cannot be decoded"),
             Self::Lost => {
                 f.write_str("frame with an impossible length; close, and let the peer begin again")
             }

@@ -388,6 +388,15 @@ fn after_a_message_too_long_the_next_gap_counts() {
 }
 
 #[test]
+fn an_error_says_what_was_wrong_and_not_what_became_of_the_connection() {
+    use alloc::string::ToString;
+    for error in [FrameError::TooLong { max: 4 }, FrameError::Malformed] {
+        let text = error.to_string();
+        assert!(!text.contains("skip") && !text.contains("close"), "{text}");
+    }
+}
+
+#[test]
 fn the_end_of_the_peer_ends_a_message() {
     let framing = IdleGap::new(Duration::from_millis(4), 4);
     let end = u64::MAX / 1_000_000 + 1;

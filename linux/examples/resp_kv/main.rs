@@ -1,29 +1,49 @@
 //! A key-value store of fixed size that redis' clients talk to. `cargo run -p linux --example resp_kv -- --help`
 //!
 //! With sockets in C, the hard part of such a server is that `read()` returns any piece of the stream: half a command, or
-//! three and a half. Here a [`Decoder`] says where the first command ends in what has come so far; what has no end yet
-//! stays where it is until there is more. Nothing is copied, and no command is looked at twice.
+//! three and a half. Here a [`Decoder`] (`protocol.rs`) says where the first command ends in what has come so far; what
+//! has no end yet stays where it is until there is more. Nothing is copied, and no command is looked at twice.
 //!
-//! The other hard part is a client that sends and does not read. Before a command is taken there must be room for its
-//! answer ([`Conn::reserve`]); if there is none, the client is held back until it has read.
+//! The other hard part is a client that sends and does not read. Before a command is taken there must be free capacity for
+//! its reply ([`Conn::reserve`]); if there is none, the client is held back until it has read.
+//!
+//! Commands are functions in a table (`commands.rs`). A reply is written to where it will be sent from, in RESP2 or RESP3
+//! (`reply.rs`). Keys expire by the library's clock, and one of its timers frees their memory (`store.rs`).
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod client;
+mod commands;
+mod connection;
+mod keys;
+mod protocol;
+mod reply;
+mod service;
+mod store;
+mod strings;
+
+use commands::{Call, Then};
 use common::{Common, Failure};
-use core::fmt::{self, Write as _};
-use core::str;
-use heapless::index_map::FnvIndexMap;
-use heapless::{String, Vec};
+use core::time::Duration;
+use protocol::{Progress, ProtocolError, Resp, Words};
+use reply::Reply;
+use service::{CLIENTS, Replies, SLOTS, SPARE, Service};
 use static_cell::ConstStaticCell;
-use std::io::Write as _;
-use tidegate::framing::{Decoded, Decoder, FrameError, Framed, Lines, OnError, Scan};
-use tidegate::{Config, Conn, Escaped, Handler, Instant, Memory, Server};
+use store::{Store, VALUE};
+use tidegate::framing::{Decoded, Decoder};
+use tidegate::{Config, Conn, Connections, FullTable, Handler, Instant, Memory, Reason, Server};
 
 const HELP: &str = "\
 Usage: resp_kv [OPTION]...
-A key-value store in memory of a fixed size: 1024 keys of 64 bytes, values of 512 bytes, 64 connections. It knows
-PING, ECHO, GET, SET, DEL, INCR and INFO.
+A key-value store in memory of a fixed size: 1024 keys of 64 bytes, values of 512 bytes, commands of 4000 bytes, 64
+clients. It speaks RESP2 and RESP3, and knows what redis' clients say when they connect, and of redis 7:
+GET SET MGET MSET MSETNX GETSET GETDEL GETEX SETNX SETEX PSETEX APPEND STRLEN INCR INCRBY DECR DECRBY DEL UNLINK EXISTS
+TOUCH TYPE KEYS SCAN EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST PING ECHO HELLO AUTH CLIENT
+SELECT QUIT RESET INFO COMMAND CONFIG DBSIZE FLUSHALL FLUSHDB TIME
+
+With --full wait or refuse, one client too many is told -ERR max number of clients reached; with evict, the client that
+has been idle longest goes.
 
   --listen ADDR   IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:6379]
 {common}
@@ -31,275 +51,189 @@ PING, ECHO, GET, SET, DEL, INCR and INFO.
 Try it: redis-cli set colour blue, redis-cli get colour, redis-benchmark -t get,set,incr -P 16 -q
 ";
 
-const KEYS: usize = 1024;
-const KEY: usize = 64;
-const VALUE: usize = 512;
-/// Bytes of the longest command, and how many arguments it may have.
-const COMMAND: usize = 1024;
-const ARGUMENTS: usize = 32;
-/// Bytes of the longest answer: the argument of ECHO, and its length.
-const ANSWER: usize = COMMAND + 32;
+/// Bytes that can be received before a command is taken, and bytes of replies that can wait to be sent.
+const RECEIVE: usize = 4096;
+const SEND: usize = 16 * 1024;
 
-type Store = FnvIndexMap<Vec<u8, KEY>, Vec<u8, VALUE>, KEYS>;
-type KvMemory = Memory<64, 4096, { 16 * 1024 }, Progress>;
+/// Bytes of the longest reply of a command that changes something: the value that was there. A longer reply to one that
+/// changes nothing waits until everything is sent, and the command is run again.
+const REPLY: usize = VALUE + 512;
 
-// All there ever is: 1.4 MiB for the connections, 0.6 MiB for the data.
-const _: () = assert!(KvMemory::SIZE <= 1_400_000 && size_of::<Store>() <= 640_000);
+type KvMemory = Memory<SLOTS, RECEIVE, SEND, Progress>;
+
+// All there ever is: 1.4 MiB for the connections, 0.7 MiB for the data.
+const _: () = assert!(KvMemory::SIZE <= 1_480_000 && Service::memory() <= 700_000);
+// A command that is too long is told as such, before it has filled what it is received into.
+const _: () = assert!(protocol::COMMAND + 2 < RECEIVE);
 static MEMORY: ConstStaticCell<KvMemory> = ConstStaticCell::new(KvMemory::new());
 static STORE: ConstStaticCell<Store> = ConstStaticCell::new(Store::new());
+static WORDS: ConstStaticCell<Words> = ConstStaticCell::new(Words::new());
+
+/// The timer of the next key that expires, and how often it is set at most.
+const EXPIRY: u32 = 0;
+const SWEEP: Duration = Duration::from_millis(100);
 
 fn main() -> Result<(), Failure> {
     let common = Common::new("127.0.0.1:6379", Config::default());
-    let common = common::arguments(HELP, common, |_, _| Ok(false));
+    let mut common = common::arguments(HELP, common, |_, _| Ok(false));
+    // Those who are told that there are too many need a place to be told; if others go for them, nobody is.
+    let evicts = common.config.full == FullTable::Evict;
+    let slots = if evicts { CLIENTS } else { CLIENTS + SPARE };
+    common.config.connections = u32::try_from(slots).ok();
     let handler = Kv {
-        commands: Framed::new(Resp, OnError::Close),
-        store: STORE.take(),
-        count: 0,
-        errors: 0,
+        words: WORDS.take(),
+        service: Service::new(STORE.take(), CLIENTS),
+        timer: Instant::NEVER,
     };
     let mut server = Server::new(MEMORY.take(), &common.config, handler)?;
     common::serve(&mut server, &common)
 }
 
 struct Kv {
-    commands: Framed<Resp>,
-    store: &'static mut Store,
-    count: u64,
-    /// Answers that say what was wrong.
-    errors: u64,
+    words: &'static mut Words,
+    service: Service,
+    /// When the timer is due; [`Instant::NEVER`] if it is not set.
+    timer: Instant,
 }
 
 impl Handler for Kv {
     type State = Progress;
 
-    fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
-        // However many commands came at once: as long as an answer has room, the next is taken. If none has, `writable`
-        // will come here again.
-        while conn.reserve(ANSWER).is_ok()
-            && let Some(command) = self.commands.try_next(conn, progress)
-        {
-            let connections = conn.connections().count();
-            let space = conn.space();
-            let room = space.len();
-            let mut out = &mut space[..];
-            let answered = match command {
-                Ok(command) => self.answer(command, connections, &mut out),
-                Err(error) => write!(out, "-ERR Protocol error: {error}\r\n"),
-            };
-            let left = out.len();
-            self.errors += u64::from(left < room && space[0] == b'-');
-            conn.commit(room - left);
-            match command {
-                Err(FrameError::TooLong { .. }) => return conn.too_long(),
-                Err(_) => return conn.finish(),
-                Ok(_) if answered.is_err() => return conn.abort(), // it was longer than the longest
-                Ok(_) => {}
-            }
+    fn opened(&mut self, conn: &mut Conn<'_>, _: &mut Progress) {
+        let (index, peer, now) = (index(conn), conn.peer(), conn.now());
+        if !self.service.open(index, peer, now) {
+            let _ = conn.send(b"-ERR max number of clients reached\r\n"); // nothing is queued before
+            conn.finish();
         }
     }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
+        // However many commands came at once: as long as a reply fits, the next is taken. If none does, `writable` calls
+        // this again.
+        while conn.reserve(REPLY).is_ok() && self.next(conn, progress) {}
+        self.set_timer(conn.all());
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, _: &mut Progress, _: Reason) {
+        self.service.close(index(conn));
+    }
+
+    fn tick(&mut self, connections: &mut Connections<'_>, _: u32, _: u64) {
+        self.service.store.sweep(connections.now());
+        self.timer = Instant::NEVER;
+        self.set_timer(connections);
+    }
+}
+
+/// The index of a connection's place.
+fn index(conn: &Conn<'_>) -> usize {
+    usize::try_from(conn.token().index()).unwrap_or(usize::MAX)
 }
 
 impl Kv {
-    /// Answers one command. There is room for the longest answer.
-    fn answer(
-        &mut self,
-        command: &[u8],
-        connections: usize,
-        out: &mut &mut [u8],
-    ) -> std::io::Result<()> {
-        let arguments = arguments(command);
-        let Some((name, arguments)) = arguments.split_first() else {
-            return Ok(()); // an empty line
+    /// Takes the next command, if it has come whole and its reply fits, and runs it. Whether there may be another.
+    fn next(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) -> bool {
+        let data = conn.data();
+        let (message, frame) = match Resp.decode(progress, data, conn.now()) {
+            Decoded::Incomplete | Decoded::Skipped(_) => return false,
+            Decoded::Error { .. } => return self.refuse(conn, progress.error()),
+            Decoded::Message { message, frame } => (message, frame),
         };
-        self.count += 1;
-        let mut upper = [0; 8];
-        let upper = match upper.get_mut(..name.len()) {
-            Some(upper) => {
-                upper.copy_from_slice(name);
-                upper.make_ascii_uppercase();
-                &*upper
-            }
-            None => b"",
+        let words = match self.words.split(data.get(message).unwrap_or(&[])) {
+            Ok(words) => words,
+            Err(why) => return self.refuse(conn, why),
         };
-        match (upper, arguments) {
-            (b"PING", []) => write!(out, "+PONG\r\n"),
-            (b"PING" | b"ECHO", [text]) => bulk(out, text),
-            (b"GET", [key]) => match self.store.get(*key) {
-                Some(value) => bulk(out, value),
-                None => write!(out, "$-1\r\n"),
-            },
-            (b"SET", [key, value]) => match self.set(key, value) {
-                Ok(()) => write!(out, "+OK\r\n"),
-                Err(why) => write!(out, "{why}\r\n"),
-            },
-            (b"DEL", [_, ..]) => {
-                let gone = arguments
-                    .iter()
-                    .filter(|key| self.store.remove(**key).is_some());
-                write!(out, ":{}\r\n", gone.count())
-            }
-            (b"INCR", [key]) => match self.increment(key) {
-                Ok(number) => write!(out, ":{number}\r\n"),
-                Err(why) => write!(out, "{why}\r\n"),
-            },
-            (b"INFO", [] | [_]) => bulk(out, self.info(connections).as_bytes()),
-            (b"PING" | b"ECHO" | b"GET" | b"SET" | b"DEL" | b"INCR" | b"INFO", _) => {
-                write!(
-                    out,
-                    "-ERR wrong number of arguments for '{}'\r\n",
-                    Escaped(name)
-                )
-            }
-            _ => write!(out, "-ERR unknown command '{}'\r\n", Escaped(name)),
-        }
-    }
-
-    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
-        let long = |_| "-ERR a key has at most 64 bytes, a value 512";
-        let value = Vec::from_slice(value).map_err(long)?;
-        match self.store.get_mut(key) {
-            Some(known) => *known = value,
-            None => {
-                let key = Vec::from_slice(key).map_err(long)?;
-                let full = |_| "-OOM all 1024 places are taken; DEL some keys";
-                self.store.insert(key, value).map_err(full)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn increment(&mut self, key: &[u8]) -> Result<i64, &'static str> {
-        let known = self.store.get(key).map_or(&b"0"[..], |value| value);
-        let number = str::from_utf8(known)
-            .ok()
-            .and_then(|text| text.parse().ok());
-        let number = number.and_then(|number: i64| number.checked_add(1));
-        let number = number.ok_or("-ERR value is not an integer or out of range")?;
-        let mut text = String::<20>::new();
-        let _ = write!(text, "{number}"); // the longest has 20 bytes
-        self.set(key, text.as_bytes())?;
-        Ok(number)
-    }
-
-    fn info(&self, connections: usize) -> String<256> {
-        let mut text = String::new();
-        let _: fmt::Result = write!(
-            text,
-            "# tidegate\r\nkeys:{}\r\nmaxkeys:{KEYS}\r\nconnected_clients:{connections}\r\n\
-             total_commands_processed:{}\r\ntotal_error_replies:{}\r\nused_memory:{}\r\n",
-            self.store.len(),
-            self.count,
-            self.errors,
-            KvMemory::SIZE + size_of::<Store>(),
-        );
-        text
-    }
-}
-
-fn bulk(out: &mut &mut [u8], bytes: &[u8]) -> std::io::Result<()> {
-    write!(out, "${}\r\n", bytes.len())?;
-    out.write_all(bytes)?;
-    out.write_all(b"\r\n")
-}
-
-/// Where a command of redis' protocol ends (<https://redis.io/docs/latest/develop/reference/protocol-spec/>):
-/// `*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`, or words in a line. The message is all of it.
-struct Resp;
-
-/// How far a command was read. A header that has not come whole is read again, which is at most eight bytes.
-#[derive(Default)]
-struct Progress {
-    /// Where the next argument begins; 0 before the first.
-    at: usize,
-    /// Arguments still to come.
-    arguments: usize,
-    line: Scan,
-}
-
-impl Decoder for Resp {
-    type Progress = Progress;
-
-    fn decode(&self, progress: &mut Progress, data: &[u8], now: Instant) -> Decoded {
-        let error = |error| Decoded::Error {
-            error,
-            frame: data.len(),
+        let (client, now, empty) = (index(conn), conn.now(), conn.room() == SEND);
+        let resp3 = self.service.client(client).resp3;
+        let mut call = Call {
+            words,
+            reply: Reply::new(conn.space(), resp3),
+            service: &mut self.service,
+            client,
+            now,
+            then: Then::GoOn,
         };
-        if progress.at == 0 {
-            match data.first() {
-                None => return Decoded::Incomplete,
-                Some(b'*') => match header(data, b'*', ARGUMENTS) {
-                    Ok(Some((arguments, at))) => {
-                        progress.at = at;
-                        progress.arguments = arguments;
-                    }
-                    Ok(None) => return Decoded::Incomplete,
-                    Err(why) => return error(why),
-                },
-                Some(_) => return Lines::new(COMMAND).decode(&mut progress.line, data, now),
-            }
+        commands::run(&mut call);
+        let mut length = call.reply.len();
+        if length.is_none() && empty {
+            call.reply.clear();
+            call.reply.error(format_args!(
+                "ERR reply too long: at most {SEND} bytes are sent; ask for less at a time"
+            ));
+            length = call.reply.len();
         }
-        while progress.arguments > 0 {
-            let rest = &data[progress.at..];
-            let end = match header(rest, b'$', COMMAND) {
-                Ok(Some((length, at))) => progress.at + at + length + 2,
-                Ok(None) => return Decoded::Incomplete,
-                Err(why) => return error(why),
-            };
-            if end > COMMAND {
-                return error(FrameError::TooLong { max: COMMAND });
-            }
-            match data.get(end - 2..end) {
-                Some(b"\r\n") => progress.at = end,
-                Some(_) => return error(FrameError::Malformed),
-                None => return Decoded::Incomplete,
-            }
-            progress.arguments -= 1;
-        }
-        let frame = core::mem::take(progress).at;
-        Decoded::Message {
-            message: 0..frame,
-            frame,
-        }
-    }
-}
-
-/// The number in a header such as `$12\r\n`, at most `most`, and where it ends; `None` if it has not come whole.
-fn header(data: &[u8], kind: u8, most: usize) -> Result<Option<(usize, usize)>, FrameError> {
-    let head = &data[..data.len().min(8)];
-    let Some(end) = head.iter().position(|&byte| byte == b'\n') else {
-        let hopeless = head.len() == 8 || head.first().is_some_and(|&byte| byte != kind);
-        return if hopeless {
-            Err(FrameError::Malformed)
-        } else {
-            Ok(None)
+        let Some(length) = length else {
+            // It is asked again once all that is queued is sent: registers for `writable`.
+            let _ = conn.reserve(SEND);
+            return false;
         };
-    };
-    let digits = head[..end]
-        .strip_prefix(&[kind])
-        .and_then(|rest| rest.strip_suffix(b"\r"));
-    let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_digit));
-    let number = digits.and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
-    match number.ok_or(FrameError::Malformed)? {
-        number if number <= most => Ok(Some((number, end + 1))),
-        _ => Err(FrameError::TooLong { max: most }),
+        let (is_error, then) = (call.reply.is_error(), call.then);
+        self.service.commands += u64::from(words.len() > 0);
+        self.service.errors += u64::from(is_error);
+        let sent = self.wants_reply(client).then_some(length);
+        conn.commit(sent.unwrap_or(0));
+        conn.consume(frame);
+        match then {
+            Then::GoOn => true,
+            Then::Close => {
+                conn.finish();
+                false
+            }
+            Then::Drop => {
+                conn.abort();
+                false
+            }
+        }
     }
-}
 
-/// The arguments of a command that the decoder has found whole, its name first.
-fn arguments(command: &[u8]) -> Vec<&[u8], ARGUMENTS> {
-    if command.first() != Some(&b'*') {
-        let words = command
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        return words.take(ARGUMENTS).collect();
+    /// Whether a client wants the reply of the command that has just run.
+    fn wants_reply(&mut self, client: usize) -> bool {
+        let replies = &mut self.service.client(client).replies;
+        match *replies {
+            Replies::On => true,
+            Replies::Off => false,
+            Replies::SkipNext => {
+                *replies = Replies::Skip;
+                false
+            }
+            Replies::Skip => {
+                *replies = Replies::On;
+                false
+            }
+        }
     }
-    let (mut found, mut rest) = (Vec::new(), command);
-    if let Ok(Some((_, at))) = header(rest, b'*', ARGUMENTS) {
-        rest = &rest[at..];
+
+    /// Says what was wrong with what is no command, and closes: nothing says where the next one begins. No more is taken.
+    fn refuse(&mut self, conn: &mut Conn<'_>, why: ProtocolError) -> bool {
+        self.service.errors += 1;
+        let mut reply = Reply::new(conn.space(), false);
+        reply.error(why);
+        let length = reply.len().unwrap_or(0);
+        conn.commit(length);
+        match why {
+            ProtocolError::TooManyArguments | ProtocolError::TooLong | ProtocolError::Inline => {
+                conn.too_long();
+            }
+            ProtocolError::MultibulkLength
+            | ProtocolError::BulkLength
+            | ProtocolError::MultibulkCount
+            | ProtocolError::BulkCount
+            | ProtocolError::Expected(_)
+            | ProtocolError::Quotes => conn.finish(),
+        }
+        false
     }
-    while let Ok(Some((length, at))) = header(rest, b'$', COMMAND) {
-        let _ = found.push(&rest[at..at + length]); // as many as the decoder allows
-        rest = &rest[at + length + 2..];
+
+    /// Sets the timer for the next key that expires, unless it is due before.
+    fn set_timer(&mut self, connections: &mut Connections<'_>) {
+        let (next, now) = (self.service.store.next_expiry(), connections.now());
+        if next == Instant::NEVER {
+            return;
+        }
+        let after = next.since(now).max(SWEEP);
+        if now.plus(after) < self.timer {
+            self.timer = now.plus(after);
+            let _ = connections.set_timer(EXPIRY, after); // there is a timer of this number
+        }
     }
-    found
 }

@@ -1,0 +1,146 @@
+//! What the commands work on: the store, the clients, and the figures that INFO shows.
+
+use crate::protocol::Words;
+use crate::store::Store;
+use core::fmt::{self, Write};
+use heapless::String;
+use tidegate::{Escaped, Instant, Peer};
+
+/// Clients at the same time.
+pub(crate) const CLIENTS: usize = 64;
+
+/// Connections beyond them, which are told that there are too many, and closed.
+pub(crate) const SPARE: usize = 4;
+
+pub(crate) const SLOTS: usize = CLIENTS + SPARE;
+
+/// The version of redis whose commands and errors these are.
+pub(crate) const VERSION: &str = "7.0.15";
+
+/// Whether a client wants replies (CLIENT REPLY).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Replies {
+    #[default]
+    On,
+    Off,
+    /// Not of this command, and not of the next.
+    SkipNext,
+    /// Not of this command.
+    Skip,
+}
+
+/// Who is connected.
+#[derive(Default)]
+pub(crate) struct Client {
+    /// 0 if nobody is, or one that is being told that there are too many.
+    pub(crate) id: i64,
+    pub(crate) name: String<64>,
+    pub(crate) library: String<32>,
+    pub(crate) library_version: String<16>,
+    pub(crate) resp3: bool,
+    pub(crate) replies: Replies,
+    peer: Option<Peer>,
+    since: Instant,
+}
+
+impl Client {
+    /// Its line of CLIENT LIST, without its end.
+    pub(crate) fn write(&self, now: Instant, to: &mut dyn Write) -> fmt::Result {
+        write!(to, "id={} addr=", self.id)?;
+        match self.peer {
+            Some(peer @ Peer::Inet(_)) => write!(to, "{peer}")?,
+            Some(Peer::Unix(number)) => write!(to, "unix{number}:0")?,
+            Some(Peer::Registered(_) | Peer::Stream(_)) | None => to.write_str("?:0")?,
+        }
+        write!(
+            to,
+            " name={} age={} flags=N db=0 sub=0 psub=0 multi=-1 user=default resp={} lib-name={} lib-ver={}",
+            Escaped(self.name.as_bytes()),
+            now.since(self.since).as_secs(),
+            if self.resp3 { 3 } else { 2 },
+            Escaped(self.library.as_bytes()),
+            Escaped(self.library_version.as_bytes()),
+        )
+    }
+}
+
+/// All of it.
+pub(crate) struct Service {
+    pub(crate) store: &'static mut Store,
+    /// By the index of their tokens.
+    clients: [Client; SLOTS],
+    /// Clients beyond so many are refused.
+    pub(crate) most: usize,
+    pub(crate) connected: usize,
+    /// How many there have been; the number of the last is its id.
+    pub(crate) accepted: i64,
+    pub(crate) rejected: u64,
+    pub(crate) commands: u64,
+    /// Replies that say what was wrong.
+    pub(crate) errors: u64,
+    /// The first time that was seen.
+    started: Option<Instant>,
+}
+
+impl Service {
+    pub(crate) fn new(store: &'static mut Store, most: usize) -> Self {
+        Self {
+            store,
+            clients: core::array::from_fn(|_| Client::default()),
+            most,
+            connected: 0,
+            accepted: 0,
+            rejected: 0,
+            commands: 0,
+            errors: 0,
+            started: None,
+        }
+    }
+
+    /// Takes a client in; whether it can stay.
+    pub(crate) fn open(&mut self, index: usize, peer: Peer, now: Instant) -> bool {
+        let fits = self.connected < self.most;
+        let id = match fits {
+            true => {
+                self.connected += 1;
+                self.accepted += 1;
+                self.accepted
+            }
+            false => {
+                self.rejected += 1;
+                0
+            }
+        };
+        *self.client(index) = Client {
+            id,
+            peer: Some(peer),
+            since: now,
+            ..Client::default()
+        };
+        fits
+    }
+
+    pub(crate) fn close(&mut self, index: usize) {
+        let client = core::mem::take(self.client(index));
+        self.connected -= usize::from(client.id > 0);
+    }
+
+    pub(crate) fn client(&mut self, index: usize) -> &mut Client {
+        &mut self.clients[index.min(SLOTS - 1)]
+    }
+
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.clients.iter().filter(|client| client.id > 0)
+    }
+
+    /// Seconds since the first command.
+    pub(crate) fn uptime(&mut self, now: Instant) -> u64 {
+        let started = *self.started.get_or_insert(now);
+        now.since(started).as_secs()
+    }
+
+    /// Bytes of all its memory, but for that of the connections.
+    pub(crate) const fn memory() -> usize {
+        size_of::<Store>() + size_of::<Words>() + size_of::<Self>()
+    }
+}
