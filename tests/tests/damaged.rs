@@ -113,15 +113,26 @@ fn entries_that_are_missing_have_it_too() {
     let folder = Folder::new("damaged-lost");
     let path = folder.path("t");
     let tape = Tape::read(&[file("echo.trace")]).expect("a trace");
-    let mut bytes = MAGIC.to_vec();
     let mut space = [0; 8192];
-    let mut add = |entry: &Entry<'_>| {
-        bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
-    };
-    tape.entries()[..50].iter().for_each(&mut add);
-    add(&Entry::Lost(7));
-    tape.entries()[60..].iter().for_each(&mut add);
-    fs::write(&path, &bytes).expect("a file");
+    // Anywhere, in the middle of what an entry leads to, too.
+    for at in 1..90 {
+        let mut bytes = MAGIC.to_vec();
+        let mut add = |entry: &Entry<'_>| {
+            bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
+        };
+        tape.entries()[..at].iter().for_each(&mut add);
+        add(&Entry::Lost(7));
+        tape.entries()[at + 7..].iter().for_each(&mut add);
+        let lacking = Tape::read(&[bytes.clone()]).expect("a trace");
+        let mut memory = Box::new(Memory::<8, 4096, 16384, u32>::new());
+        let replayed = replay_seen(&lacking, &mut memory, None, false, &mut |_, _| {});
+        let replayed = replayed.expect("a replay");
+        assert!(replayed.diverged.is_none(), "{at}: {replayed:?}");
+        assert_eq!(replayed.entries, at);
+        if at == 50 {
+            fs::write(&path, &bytes).expect("a file");
+        }
+    }
     let (code, said, _) = replay(&[&path], &[]);
     assert_eq!(code, Some(3));
     assert!(

@@ -104,7 +104,10 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
             break;
         }
         if reel.is_over() {
-            stopped = Some("the trace ends in the middle of what its last entry leads to".into());
+            stopped = Some(match reel.next() {
+                Some(Entry::Lost(n)) => missing(n),
+                _ => "the trace ends in the middle of what its last entry leads to".into(),
+            });
         } else if reel.at() == at && reel.diverged().is_none() {
             reel.diverge("nothing".into());
         }
@@ -166,7 +169,7 @@ impl Driver<'_> {
             }
             Entry::Stop(by) => self.session.stop(by),
             Entry::Call(call) => self.call(call),
-            Entry::Lost(n) => return Err(format!("{n} entries are missing here")),
+            Entry::Lost(n) => return Err(missing(n)),
             Entry::Start { .. }
             | Entry::Received { .. }
             | Entry::Sent(_)
@@ -215,6 +218,10 @@ impl Driver<'_> {
             self.reel.make_calls(|| call_all(&self.reel, all, call));
         }
     }
+}
+
+fn missing(entries: u64) -> String {
+    format!("{entries} entries are missing here")
 }
 
 /// What is there of some bytes; the rest is zeros.

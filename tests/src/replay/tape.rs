@@ -127,7 +127,7 @@ struct State {
     tape: Vec<Entry<'static>>,
     at: usize,
     diverged: Option<Divergence>,
-    /// More came than the trace has: it was cut off in the middle of what an entry leads to.
+    /// More came than the trace has here: it was cut off, or lacks entries, in the middle of what an entry leads to.
     over: bool,
     /// Calls are made in the place of a handler, without the bytes that it sent: those are not compared.
     making_calls: bool,
@@ -153,7 +153,7 @@ impl Reel {
         }
     }
 
-    /// Whether more came than the trace has.
+    /// Whether more came than the trace has here.
     pub(super) fn is_over(&self) -> bool {
         self.lock().over
     }
@@ -193,7 +193,7 @@ impl Reel {
 impl State {
     fn diverge(&mut self, replayed: String) {
         let (at, recorded) = (self.at, self.tape.get(self.at).cloned());
-        if recorded.is_none() {
+        if let None | Some(Entry::Lost(_)) = recorded {
             // There is nothing to be different from.
             self.over = true;
             return;
