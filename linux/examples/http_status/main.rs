@@ -9,6 +9,7 @@
 //! - A client that asks again before it has its answer. What it asked waits in the receive window until the answer before
 //!   it is on its way.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{Common, Failure};
