@@ -30,7 +30,7 @@
 //! | `full` | a full table waits, refuses or evicts, as asked |
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
-//! | `http_status` | the example is a web server to browsers, benchmarks and attackers |
+//! | `http_status` | the example is a web server to browsers, benchmarks and attackers; requests, files, ranges and uploads are treated as RFC 9110 and 9112 say |
 //! | `inherited` | accepted connections have the options and flags of their listener |
 //! | `inject` | whatever a system call answers, nobody else is touched, nothing spins, and service resumes |
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
@@ -88,6 +88,8 @@ mod dispatch;
 #[cfg(feature = "explore")]
 pub mod explore;
 mod framing;
+#[cfg(feature = "kernel")]
+pub mod http;
 #[cfg(feature = "kernel")]
 pub mod listed;
 #[cfg(feature = "load")]

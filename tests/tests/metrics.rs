@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::TcpStream;
 use std::process::Command;
 use tests::bounded::{Watchdog, until};
+use tests::http::Response;
 use tests::net::{Client, tcp, unix};
 use tests::process::{Folder, Program, program, run_with};
 use tidegate::backend::Kind;
@@ -19,24 +20,23 @@ fn start(arguments: &[&str]) -> (Program, SocketAddr) {
     (program, address)
 }
 
-/// The status line, the headers and the body of the answer to a request.
-fn ask(mut client: TcpStream, request: &str) -> (String, HashMap<String, String>, String) {
+/// The only response to a request.
+fn ask(mut client: TcpStream, request: &str) -> Response {
     client.say(request.as_bytes());
-    let answer = String::from_utf8(client.rest()).expect("UTF-8");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let mut lines = head.split("\r\n");
-    let status = lines.next().expect("a status").to_owned();
-    let headers = lines.map(|line| line.split_once(": ").expect("a header"));
-    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    (status, headers.collect(), body.to_owned())
+    let response = Response::read(&mut client, request.starts_with("HEAD"));
+    assert_eq!(client.rest(), b"", "{request}");
+    assert_eq!(response.field("connection"), "close", "{request}");
+    response
 }
 
 fn get(address: SocketAddr) -> String {
-    let (status, headers, body) = ask(tcp(address), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(status, "HTTP/1.1 200 OK");
-    assert_eq!(headers["content-length"], body.len().to_string());
-    assert!(headers["content-type"].starts_with("text/plain; version=0.0.4"));
-    body
+    let response = ask(tcp(address), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(
+        (response.status, response.field("content-type")),
+        (200, kind)
+    );
+    response.text().to_owned()
 }
 
 /// The samples of a page, whose every line must be as the format says.
@@ -123,47 +123,60 @@ fn every_thread_is_counted() {
 fn other_requests_are_answered_as_http_says() {
     let _bound = Watchdog::new();
     let (program, address) = start(&[]);
-    for (request, status, body) in [
+    let host = "Host: x\r\n";
+    let many = format!("{}Cookie: {}\r\n", "A: b\r\n".repeat(38), "c".repeat(3400));
+    for (request, fields, status, body) in [
+        ("GET /metrics?name[]=x HTTP/1.0", "", 200, "tidegate_"),
+        ("GET http://x/%6detrics HTTP/1.1", host, 200, "tidegate_"),
+        ("GET /x/../metrics HTTP/1.2", host, 200, "tidegate_"),
+        ("GET /metrics HTTP/1.0", &many, 200, "tidegate_"),
+        ("HEAD /metrics HTTP/1.1", host, 200, ""),
+        ("GET / HTTP/1.1", host, 404, "/metrics"),
+        ("GET /metrics/ HTTP/1.1", host, 404, "/metrics"),
+        ("GET /%metrics HTTP/1.1", host, 400, "/metrics"),
+        ("HEAD / HTTP/1.1", host, 404, ""),
+        ("OPTIONS * HTTP/1.1", host, 204, ""),
+        ("POST /metrics HTTP/1.1", host, 405, "GET"),
+        ("BREW /metrics HTTP/1.1", host, 501, "GET"),
+        ("GET /metrics HTTP/1.1", "", 400, "Host"),
+        ("HEAD /metrics HTTP/1.1", "", 400, ""),
         (
-            "GET /metrics?name[]=x HTTP/1.0\r\n\r\n",
-            "200 OK",
-            "tidegate_",
+            "GET /metrics HTTP/1.1",
+            "Host: x\r\nContent-Length: 0\r\nContent-Length: 5\r\n",
+            400,
+            "Content-Length",
         ),
-        ("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK", ""),
         (
-            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-            "404 Not Found",
-            "/metrics",
+            "GET /metrics HTTP/1.1",
+            "no header\r\n",
+            400,
+            "header field",
         ),
-        ("HEAD / HTTP/1.1\r\n\r\n", "404 Not Found", ""),
+        ("GET /metrics HTTP/2.0", host, 505, "HTTP/1.1"),
+        ("hello", "", 400, "HTTP/1.1"),
+        ("\x16\x03\x01", "", 400, "HTTP/1.1"),
         (
-            "POST /metrics HTTP/1.1\r\n\r\n",
-            "405 Method Not Allowed",
-            "GET",
+            "GET /metrics HTTP/1.0",
+            &format!("A: {}\r\n", "b".repeat(4096)),
+            431,
+            "window",
         ),
-        ("hello\r\n\r\n", "400 Bad Request", "HTTP/1.1"),
-        (
-            "GET /metrics HTTP/1.1\r\nno header\r\n\r\n",
-            "400 Bad Request",
-            "HTTP/1.1",
-        ),
+        (&format!("GET /{}", "x".repeat(8192)), "", 431, "window"),
     ] {
-        let (said, headers, told) = ask(tcp(address), request);
-        assert_eq!(said, format!("HTTP/1.1 {status}"), "{request}");
-        assert_eq!(headers["connection"], "close");
-        assert_eq!(told.is_empty(), body.is_empty(), "{request}: {told}");
-        assert!(told.contains(body), "{request}: {told}");
+        let response = ask(tcp(address), &format!("{request}\r\n{fields}\r\n"));
+        assert_eq!(response.status, status, "{request}");
+        let said = response.text();
+        assert_eq!(said.is_empty(), body.is_empty(), "{request}: {said}");
+        assert!(said.contains(body), "{request}: {said}");
+        let allow = response.field("allow");
+        assert_eq!(allow, "GET, HEAD, OPTIONS", "{request}");
     }
     // A byte at a time, and not at all.
     let mut slow = tcp(address);
     for byte in b"GET /metrics HTTP/1.1\r\nHost: x\r\n" {
         slow.say(&[*byte]);
     }
-    let (status, ..) = ask(slow, "\r\n");
-    assert_eq!(status, "HTTP/1.1 200 OK");
-    let mut long = tcp(address);
-    long.say(&[b'x'; 4096]);
-    let _ = long.is_reset();
+    assert_eq!(ask(slow, "\r\n").status, 200);
     tcp(program.address()).echo(b"the service goes on");
 }
 
@@ -175,7 +188,7 @@ fn metrics_have_a_socket_of_their_own_and_chat_does_not_reach_it() {
     let place = format!("unix:{path}");
     let mut program = Program::start(&["--service", "chat", "--metrics", &place]);
     let mut asking = unix(&path);
-    asking.say(b"GET /metrics HTTP/1.1\r\n");
+    asking.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\n");
     let (mut one, mut other) = (tcp(program.address()), tcp(program.address()));
     program.statistics_when("accepted", 3);
     one.say(b"to one\n");

@@ -1,61 +1,78 @@
 //! A status page, and files of a folder, over HTTP/1.1. `cargo run -p linux --example http_status -- --help`
 //!
-//! Three things make small web servers fall over, and none of them needs a thread here:
+//! What HTTP says is in the library ([`tidegate::http`]); this is what a server does with it. Four things make small web
+//! servers fall over, and none of them needs a thread here:
 //!
-//! - A client that sends its request a byte at a time. The head of a request ([`Head`]) must have come whole within ten
-//!   seconds and 2,000 bytes; until then it waits in the window of its connection, where it is nobody else's business.
+//! - A client that sends its request a byte at a time. The head must have come whole within ten seconds and 8 KB; until
+//!   then it waits in the receive window of its connection.
 //! - A client that asks for a large file and does not read. A file is read as the client takes it: only into the free part
 //!   of the send window ([`Conn::reserve`]). If there is none, `writable` goes on when there is.
-//! - A client that asks again before it has its answer. What it asked waits in the receive window until the answer before
-//!   it is on its way.
+//! - A client that asks again before it has its response. Its requests wait in the receive window until the response
+//!   before is on its way.
+//! - A client that sends megabytes that nobody wants. The response is queued at once, and the upload read on and discarded,
+//!   within bounds: a connection that is closed with unread input is reset, and the reset takes the response away.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod files;
 
 use common::{Common, Failure};
-use core::fmt::Write as _;
-use core::str;
+use core::fmt::Write;
 use core::time::Duration;
+use files::{Found, Root};
 use heapless::String;
-use httparse::{EMPTY_HEADER, Request, Status};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use static_cell::ConstStaticCell;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use tidegate::framing::{Decoded, Decoder, Delimiter, Framed, OnError, Scan};
-use tidegate::{Config, Conn, Handler, Instant, Memory, Server};
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::SystemTime;
+use tidegate::http::{
+    Body, Condition, ContentRange, Fields, Head, MAX_HEAD, Method, Part, Refusal, Representation,
+    Response, Status,
+};
+use tidegate::{Config, Conn, FullTable, Handler, Memory, Server};
 
 const HELP: &str = "\
 Usage: http_status [OPTION]...
-A status page at /, and the files of a folder, over HTTP/1.1: GET and HEAD, 256 connections, in memory of a fixed size.
-No encryption: for this machine, a trusted network, or behind a proxy.
+A status page at /, and the files of a folder, over HTTP/1.1: GET, HEAD and OPTIONS, ranges and conditions, 256 connections,
+in memory of a fixed size. No encryption: for this machine, a trusted network, or behind a proxy.
 
   --listen ADDR    IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:8080]
-  --root DIR       serve the files in it, too, but no links; names have letters, digits, and . _ - (not in front) [none]
+  --root DIR       serve the files in it, too, but no links, folders, devices or names that begin with a dot [none]
 {common}
 
 Try it: curl -i http://127.0.0.1:8080/
 ";
 
-/// Bytes of the longest head of a request, of the longest head of an answer with a page, and of a file at a time.
-const HEAD: usize = 2000;
-const ANSWER: usize = 1024;
+/// Bytes of the longest head of a response, and of the longest page, together; and of a file at a time.
+const RESPONSE: usize = 1536;
 const CHUNK: usize = 16 * 1024;
 
-type HttpMemory = Memory<256, 2048, CHUNK, State>;
+/// Bytes of an upload that are read on and discarded, and for how long.
+const DISCARDED: u64 = 16 * 1024 * 1024;
+const DISCARDING: Duration = Duration::from_secs(60);
+
+/// Seconds after which to try again, when something here was short.
+const RETRY_AFTER: u32 = 1;
+
+const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+type HttpMemory = Memory<256, MAX_HEAD, CHUNK, State>;
 
 // All there ever is, but for the descriptors of the files that are being sent.
-const _: () = assert!(HttpMemory::SIZE <= 4_800_000);
+const _: () = assert!(HttpMemory::SIZE <= 6_400_000);
 static MEMORY: ConstStaticCell<HttpMemory> = ConstStaticCell::new(HttpMemory::new());
 
 fn main() -> Result<(), Failure> {
     let config = Config {
+        // A pool of clients that keep their connections would lock others out.
+        full: FullTable::Evict,
         first_byte: Some(Duration::from_secs(10)),
         request: Some(Duration::from_secs(10)),
         write_stall: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(30)),
+        // What comes behind a head that cannot be understood is discarded, too.
+        linger_bytes: 16 * 1024 * 1024,
         ..Config::default()
     };
     let mut root = None;
@@ -68,13 +85,10 @@ fn main() -> Result<(), Failure> {
         Ok(known)
     });
     let folder = |path: PathBuf| {
-        let opened = openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
-        opened.map_err(|why| format!("--root {}: {why}", path.display()))
+        Root::open(&path).map_err(|why| format!("--root {}: {why}", path.display()))
     };
-    let root = root.map(folder).transpose()?;
     let site = Site {
-        heads: Framed::new(Head, OnError::Close),
-        root,
+        root: root.map(folder).transpose()?,
         requests: 0,
         errors: 0,
     };
@@ -83,8 +97,7 @@ fn main() -> Result<(), Failure> {
 }
 
 struct Site {
-    heads: Framed<Head>,
-    root: Option<OwnedFd>,
+    root: Option<Root>,
     requests: u64,
     errors: u64,
 }
@@ -92,105 +105,221 @@ struct Site {
 /// What a connection is at.
 #[derive(Default)]
 struct State {
-    scan: Scan,
-    /// The rest of this file belongs to the present answer: so many bytes.
+    /// So many bytes at the front of the data are part of a head, its request line included, and end within no line.
+    seen: usize,
+    /// What is still to come of the body of the request that was answered last, and how much of it has.
+    body: Option<(Body, u64)>,
+    /// The rest of this file belongs to the present response: so many bytes.
     file: Option<(File, u64)>,
-    /// The present answer is the last.
+    /// The present response is the last.
     last: bool,
+    /// The client has sent its last byte.
+    ended: bool,
 }
 
 impl Handler for Site {
     type State = State;
 
     fn readable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
-        while send_file(conn, state) {
+        while discard_body(conn, state) && send_file(conn, state) {
             if state.last {
                 return conn.finish();
             }
-            if conn.reserve(ANSWER).is_err() {
+            if conn.reserve(RESPONSE).is_err() {
                 return; // `writable` comes when there is room
             }
-            match self.heads.try_next(conn, &mut state.scan) {
-                None => return,
-                Some(Ok(head)) => self.answer(conn, state, head),
-                Some(Err(_)) => self.refuse(conn, state, "431 Request Header Fields Too Large"),
+            if !self.next_request(conn, state) {
+                if state.ended {
+                    conn.finish();
+                }
+                return;
             }
         }
+    }
+
+    /// A client that has no more to say may still want its responses: `printf ... | nc -N`.
+    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        state.ended = true;
+        self.readable(conn, state);
+    }
+
+    /// The time to discard a body is over.
+    fn timer(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        give_up(conn, state);
     }
 }
 
 impl Site {
-    fn answer(&mut self, conn: &mut Conn<'_>, state: &mut State, head: &[u8]) {
-        let mut headers = [EMPTY_HEADER; 32];
-        let mut request = Request::new(&mut headers);
-        if !matches!(request.parse(head), Ok(Status::Complete(_))) {
-            return self.refuse(conn, state, "400 Bad Request");
+    /// Responds to the request at the front of the data; returns whether there was one.
+    fn next_request(&mut self, conn: &mut Conn<'_>, state: &mut State) -> bool {
+        let data = conn.data();
+        // A head in pieces is parsed again only when another line is complete: a byte at a time costs no more.
+        let new = data.get(state.seen..).unwrap_or(data);
+        if state.seen > 0 && data.len() < MAX_HEAD && !new.contains(&b'\n') {
+            return false;
         }
-        let header = |name: &str| {
-            let mut found = request
-                .headers
-                .iter()
-                .filter(|h| h.name.eq_ignore_ascii_case(name));
-            found.next().map(|header| header.value)
-        };
-        let wishes = |what: &[u8]| {
-            header("connection").is_some_and(|value| value.eq_ignore_ascii_case(what))
-        };
-        let old = request.version == Some(0);
-        state.last = if old {
-            !wishes(b"keep-alive")
-        } else {
-            wishes(b"close")
-        };
-        // A body would be taken for the next request (RFC 9112, section 11.2).
-        let body = header("transfer-encoding").is_some()
-            || header("content-length").is_some_and(|length| length != b"0");
-        if body || (!old && header("host").is_none()) {
-            return self.refuse(conn, state, "400 Bad Request");
-        }
-        let (method, path) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
-        let with_body = match method {
-            "GET" => true,
-            "HEAD" => false,
-            _ => return self.refuse(conn, state, "405 Method Not Allowed"),
-        };
-        if path == "/" {
-            self.requests += 1;
-            let page = self.page(conn);
-            let body = if with_body { page.as_bytes() } else { b"" };
-            return send_head(conn, state, "200 OK", "text/html", page.len() as u64, body);
-        }
-        match self.open(path) {
-            Some((file, len)) => {
-                self.requests += 1;
-                send_head(conn, state, "200 OK", kind(path), len, b"");
-                state.file = with_body.then_some((file, len));
+        let mut fields = Fields::new();
+        match Head::parse(data, &mut fields) {
+            Ok(None) => {
+                state.seen = if data.contains(&b'\n') { data.len() } else { 0 };
+                return false;
             }
-            None => self.tell(conn, state, "404 Not Found", with_body),
+            Ok(Some(head)) => {
+                state.seen = 0;
+                conn.consume(head.len());
+                self.respond(conn, state, &head);
+            }
+            Err(refusal) => self.refuse(conn, state, &refusal),
+        }
+        true
+    }
+
+    fn respond(&mut self, conn: &mut Conn<'_>, state: &mut State, head: &Head<'_, '_>) {
+        let is_too_large = head.body().remaining().is_some_and(|n| n > DISCARDED);
+        // If the client waits for `100 Continue`, the body may come or not: what follows could be either.
+        state.last = !head.keep_alive() || is_too_large || head.expects_continue();
+        if !head.body().is_empty() && !head.expects_continue() {
+            state.body = Some((head.body(), 0));
+            conn.set_timer(DISCARDING);
+        }
+        match head.method() {
+            Method::Get | Method::Head | Method::Options if is_too_large => {
+                self.fail(conn, state, head, Status::ContentTooLarge);
+            }
+            Method::Get | Method::Head => self.serve(conn, state, head),
+            Method::Options => {
+                self.requests += 1;
+                send(
+                    conn,
+                    &response(state, Status::NoContent, SystemTime::now()),
+                    b"",
+                );
+            }
+            Method::Post
+            | Method::Put
+            | Method::Delete
+            | Method::Patch
+            | Method::Trace
+            | Method::Connect => self.fail(conn, state, head, Status::MethodNotAllowed),
+            Method::Other => self.fail(conn, state, head, Status::NotImplemented),
+        }
+        // The last response ends here, whatever is still to come from the client.
+        if state.last && state.body.is_some() && state.file.is_none() {
+            conn.shut_down();
         }
     }
 
-    /// The file of a path, and its length. Only plain names, and no links: nothing leads out of the folder.
-    fn open(&self, path: &str) -> Option<(File, u64)> {
-        let root = self.root.as_ref()?;
-        let mut found: Option<OwnedFd> = None;
-        let mut names = path.strip_prefix('/')?.split('/').peekable();
-        while let Some(name) = names.next() {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-            if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
-                return None;
-            }
-            let how = match names.peek() {
-                Some(_) => OFlags::PATH | OFlags::DIRECTORY,
-                None => OFlags::RDONLY | OFlags::NONBLOCK, // a pipe would be waited for
-            };
-            let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let folder = found.as_ref().unwrap_or(root);
-            found = Some(openat(folder, name, how, Mode::empty()).ok()?);
+    /// GET and HEAD.
+    fn serve(&mut self, conn: &mut Conn<'_>, state: &mut State, head: &Head<'_, '_>) {
+        let now = SystemTime::now();
+        let mut buffer = [0; MAX_HEAD];
+        let found = match head.path(&mut buffer) {
+            Ok(b"/") => return self.serve_page(conn, state, head, now),
+            Ok(path) => match &self.root {
+                Some(root) => root.find(path, now),
+                None => Err(Status::NotFound),
+            },
+            Err(error) => Err(error.status()),
+        };
+        match found {
+            Ok(found) => self.serve_file(conn, state, head, now, found),
+            Err(status) => self.fail(conn, state, head, status),
         }
-        let file = File::from(found?);
-        let about = file.metadata().ok()?;
-        about.is_file().then_some((file, about.len()))
+    }
+
+    fn serve_page(
+        &mut self,
+        conn: &mut Conn<'_>,
+        state: &mut State,
+        head: &Head<'_, '_>,
+        now: SystemTime,
+    ) {
+        self.requests += 1;
+        let page = self.page(conn);
+        let length = page.len() as u64;
+        if Representation::of_page(length).condition(head) == Condition::Failed {
+            return self.fail(conn, state, head, Status::PreconditionFailed);
+        }
+        let response = Response {
+            content_type: Some("text/html; charset=utf-8"),
+            content_length: Some(length),
+            cache_control: Some("no-store"),
+            ..response(state, Status::Ok, now)
+        };
+        send(conn, &response, content(head.method(), page.as_bytes()));
+    }
+
+    fn serve_file(
+        &mut self,
+        conn: &mut Conn<'_>,
+        state: &mut State,
+        head: &Head<'_, '_>,
+        now: SystemTime,
+        found: Found,
+    ) {
+        let Found {
+            file,
+            content_type,
+            representation,
+        } = found;
+        let whole = Response {
+            content_type: Some(content_type),
+            content_length: Some(representation.length()),
+            representation: Some(&representation),
+            ..response(state, Status::Ok, now)
+        };
+        match representation.condition(head) {
+            Condition::Failed => {
+                return self.fail(conn, state, head, Status::PreconditionFailed);
+            }
+            Condition::NotModified => {
+                self.requests += 1;
+                let response = Response {
+                    status: Status::NotModified,
+                    content_type: None,
+                    ..whole
+                };
+                return send(conn, &response, b"");
+            }
+            Condition::Met => {}
+        }
+        let (response, length) = match representation.part(head) {
+            Part::Whole => (whole, representation.length()),
+            Part::Range { first, last } => {
+                if let Err(errno) = rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(first)) {
+                    return self.fail(conn, state, head, Status::of_file_error(errno));
+                }
+                let length = last - first + 1;
+                let part = Response {
+                    status: Status::PartialContent,
+                    content_length: Some(length),
+                    content_range: Some(ContentRange::Part {
+                        first,
+                        last,
+                        length: representation.length(),
+                    }),
+                    ..whole
+                };
+                (part, length)
+            }
+            Part::Unsatisfiable => {
+                let length = representation.length();
+                let range = ContentRange::Unsatisfied { length };
+                return self.fail_with(
+                    conn,
+                    head.method(),
+                    &Response {
+                        content_range: Some(range),
+                        ..response(state, Status::RangeNotSatisfiable, now)
+                    },
+                );
+            }
+        };
+        self.requests += 1;
+        send(conn, &response, b"");
+        if head.method() == Method::Get {
+            state.file = Some((file, length));
+        }
     }
 
     fn page(&self, conn: &Conn<'_>) -> String<512> {
@@ -209,37 +338,102 @@ impl Site {
         page
     }
 
-    /// Says what was wrong; nothing more is understood on this connection.
-    fn refuse(&mut self, conn: &mut Conn<'_>, state: &mut State, status: &str) {
-        state.last = true;
-        self.tell(conn, state, status, true);
+    /// Responds with an error that leaves the connection as it is.
+    fn fail(&mut self, conn: &mut Conn<'_>, state: &State, head: &Head<'_, '_>, status: Status) {
+        let response = response(state, status, SystemTime::now());
+        self.fail_with(conn, head.method(), &response);
     }
 
-    fn tell(&mut self, conn: &mut Conn<'_>, state: &State, status: &str, with_body: bool) {
+    fn fail_with(&mut self, conn: &mut Conn<'_>, method: Method, response: &Response<'_>) {
         self.errors += 1;
-        let body = if with_body { status.as_bytes() } else { b"" };
-        send_head(conn, state, status, "text/plain", status.len() as u64, body);
+        let mut text = String::<64>::new();
+        let _ = write!(text, "{}", response.status);
+        let response = Response {
+            content_type: Some("text/plain; charset=utf-8"),
+            content_length: Some(text.len() as u64),
+            ..*response
+        };
+        send(conn, &response, content(method, text.as_bytes()));
+    }
+
+    /// Says what is wrong with a head. Where the next begins is not known: this response is the last.
+    fn refuse(&mut self, conn: &mut Conn<'_>, state: &mut State, refusal: &Refusal) {
+        self.errors += 1;
+        state.last = true;
+        let mut text = String::<256>::new();
+        let _ = write!(text, "{refusal}");
+        let response = Response {
+            content_type: Some("text/plain; charset=utf-8"),
+            content_length: Some(text.len() as u64),
+            ..response(state, refusal.status, SystemTime::now())
+        };
+        let text = if refusal.of_head { "" } else { &text };
+        send(conn, &response, text.as_bytes());
     }
 }
 
-/// Queues the head of an answer whose body has `len` bytes, and as much of it as is at hand. There is room.
-fn send_head(conn: &mut Conn<'_>, state: &State, status: &str, kind: &str, len: u64, body: &[u8]) {
-    let keep = if state.last { "close" } else { "keep-alive" };
+/// What every response of this server has, and its status wants.
+fn response(state: &State, status: Status, now: SystemTime) -> Response<'static> {
+    let lists_methods = matches!(status, Status::NoContent | Status::MethodNotAllowed);
+    Response {
+        server: Some("tidegate"),
+        allow: lists_methods.then_some(ALLOW),
+        retry_after: (status == Status::ServiceUnavailable).then_some(RETRY_AFTER),
+        keep_alive: !state.last,
+        ..Response::new(status, now)
+    }
+}
+
+/// HEAD gets none.
+fn content(method: Method, content: &[u8]) -> &[u8] {
+    if method == Method::Head { b"" } else { content }
+}
+
+/// Queues the head of a response, and as much of its content as is at hand. There is room.
+fn send(conn: &mut Conn<'_>, response: &Response<'_>, content: &[u8]) {
     let space = conn.space();
-    let room = space.len();
-    let mut out = &mut space[..];
-    let written = write!(
-        out,
-        "HTTP/1.1 {status}\r\nServer: tidegate\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\
-         Connection: {keep}\r\n\r\n"
-    );
-    if written.and_then(|()| out.write_all(body)).is_ok() {
-        let left = out.len();
-        conn.commit(room - left);
+    let Some(n) = response.write(space) else {
+        return conn.abort();
+    };
+    let Some(rest) = space.get_mut(n..n + content.len()) else {
+        return conn.abort();
+    };
+    rest.copy_from_slice(content);
+    conn.commit(n + content.len());
+}
+
+/// Discards what has come of the body that belongs to the request that was answered last. Returns whether that was all.
+fn discard_body(conn: &mut Conn<'_>, state: &mut State) -> bool {
+    let Some((body, discarded)) = &mut state.body else {
+        return true;
+    };
+    let Ok(found) = body.discard(conn.data()) else {
+        give_up(conn, state);
+        return false;
+    };
+    conn.consume(found.consumed);
+    *discarded += found.consumed as u64;
+    let is_over = *discarded > DISCARDED;
+    if found.complete {
+        state.body = None;
+        conn.cancel_timer();
+    } else if is_over || state.ended {
+        give_up(conn, state);
+    }
+    found.complete
+}
+
+/// The rest of the body is not waited for: lingering discards what still comes.
+fn give_up(conn: &mut Conn<'_>, state: &mut State) {
+    state.body = None;
+    match state.file.take() {
+        None => conn.finish(),
+        // Its head has said how long the content is: the client must see that it is not.
+        Some(_) => conn.abort(),
     }
 }
 
-/// Queues as much of the file as there is room for; answers whether that is all.
+/// Queues as much of the file as there is room for. Returns whether that is all.
 fn send_file(conn: &mut Conn<'_>, state: &mut State) -> bool {
     while let Some((file, rest)) = &mut state.file {
         let want = usize::try_from(*rest).map_or(CHUNK, |rest| rest.min(CHUNK));
@@ -264,37 +458,4 @@ fn send_file(conn: &mut Conn<'_>, state: &mut State) -> bool {
         }
     }
     true
-}
-
-fn kind(path: &str) -> &'static str {
-    let extension = Path::new(path).extension();
-    match extension
-        .and_then(|extension| extension.to_str())
-        .unwrap_or("")
-    {
-        "html" => "text/html",
-        "css" => "text/css",
-        "js" => "text/javascript",
-        "json" => "application/json",
-        "svg" => "image/svg+xml",
-        "txt" => "text/plain",
-        _ => "application/octet-stream",
-    }
-}
-
-/// The head of a request, with the empty line that ends it, because the parser wants to see that (RFC 9112, section 2.1).
-struct Head;
-
-impl Decoder for Head {
-    type Progress = Scan;
-
-    fn decode(&self, scan: &mut Scan, data: &[u8], now: Instant) -> Decoded {
-        match Delimiter::new(b"\r\n\r\n", HEAD).decode(scan, data, now) {
-            Decoded::Message { frame, .. } => Decoded::Message {
-                message: 0..frame,
-                frame,
-            },
-            other @ (Decoded::Error { .. } | Decoded::Skipped(_) | Decoded::Incomplete) => other,
-        }
-    }
 }

@@ -63,11 +63,17 @@ pub struct Refusal {
     pub status: Status,
     /// What is wrong, for people. Nothing that the client sent is part of it.
     pub why: &'static str,
+    /// Whether the request is a HEAD: the response has no content.
+    pub of_head: bool,
 }
 
 impl Refusal {
     pub(super) const fn new(status: Status, why: &'static str) -> Self {
-        Self { status, why }
+        Self {
+            status,
+            why,
+            of_head: false,
+        }
     }
 
     const fn bad(why: &'static str) -> Self {
@@ -108,6 +114,13 @@ impl<'d, 'f> Head<'d, 'f> {
     ///
     /// [`Refusal`], with one of the statuses 400, 414, 417, 431, 501 and 505.
     pub fn parse(data: &'d [u8], fields: &'f mut Fields<'d>) -> Result<Option<Self>, Refusal> {
+        Self::parse_valid(data, fields).map_err(|refusal| Refusal {
+            of_head: without_empty_lines(data).starts_with(b"HEAD "),
+            ..refusal
+        })
+    }
+
+    fn parse_valid(data: &'d [u8], fields: &'f mut Fields<'d>) -> Result<Option<Self>, Refusal> {
         let too_large = Refusal::new(
             Status::RequestHeaderFieldsTooLarge,
             "the head is longer than 8192 bytes",
@@ -262,10 +275,7 @@ struct RequestLine<'d> {
 impl<'d> RequestLine<'d> {
     /// The line, and where the next begins; `None` while it is incomplete.
     fn parse(data: &'d [u8]) -> Result<Option<(Self, usize)>, Refusal> {
-        let mut rest = data;
-        while let Some(after) = line_end(rest) {
-            rest = after;
-        }
+        let rest = without_empty_lines(data);
         if rest == b"\r" {
             return Ok(None);
         }
@@ -330,6 +340,15 @@ const VERSION: &[u8] = b"HTTP/0.0";
 /// More may come, if it can still become right.
 const fn incomplete<T>(can_become: bool, otherwise: Refusal) -> Result<Option<T>, Refusal> {
     if can_become { Ok(None) } else { Err(otherwise) }
+}
+
+/// From the first line that is not empty.
+fn without_empty_lines(data: &[u8]) -> &[u8] {
+    let mut rest = data;
+    while let Some(after) = line_end(rest) {
+        rest = after;
+    }
+    rest
 }
 
 /// What follows a line end at the front: CRLF, or LF alone.

@@ -3,20 +3,24 @@
 use super::counters::{self, Counters};
 use super::lines::{LOG, OUTPUT};
 use super::report::CLOSED;
+use super::reserved::ServerMemory;
 use core::fmt::{self, Write};
-use httparse::{EMPTY_HEADER, Request, Status};
+use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tidegate::http::{Fields, Head, Method, Refusal, Response, Status};
 use tidegate::{Conn, Handler};
 use tidegate_core::heapless::String as Text;
 
-/// The longest page, and the longest answer.
+/// The longest page, and the longest response.
 const PAGE: usize = 6 * 1024;
-const ANSWER: usize = PAGE + 256;
+const RESPONSE: usize = PAGE + 512;
 
-/// Headers of a request that are taken.
-const HEADERS: usize = 32;
+/// Bytes of a body that are read on and discarded, and for how long, so that a client that is still sending one gets its
+/// response instead of a reset.
+const DISCARDED: u32 = 16 * 1024 * 1024;
+const DISCARDING: Duration = Duration::from_secs(10);
 
-/// Answers who asks.
+/// Responds to requests for the page.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     /// In all threads.
@@ -43,61 +47,142 @@ impl Metrics {
         page
     }
 
-    fn answer(&self, conn: &Conn<'_>, request: &Request<'_, '_>) -> Text<ANSWER> {
-        let head = request.method == Some("HEAD");
-        let path = request.path.unwrap_or_default();
-        let path = path.split_once('?').map_or(path, |(path, _)| path);
-        match (request.method, path) {
-            (Some("GET" | "HEAD"), "/metrics") => {
-                answer("200 OK", "version=0.0.4; ", &self.page(conn), !head)
+    /// The response to a request, and its content: the page, or what to say instead.
+    fn respond(
+        &self,
+        conn: &Conn<'_>,
+        head: &Head<'_, '_>,
+        page: &mut Text<PAGE>,
+    ) -> Response<'static> {
+        let mut path = [0; 64];
+        let (status, instead) = match (head.method(), head.path(&mut path)) {
+            (Method::Get | Method::Head, Ok(b"/metrics")) => {
+                *page = self.page(conn);
+                return Response {
+                    content_type: Some("text/plain; version=0.0.4; charset=utf-8"),
+                    ..Response::new(Status::Ok, SystemTime::now())
+                };
             }
-            (Some("GET" | "HEAD"), _) => {
-                answer("404 Not Found", "", "there is only /metrics here\n", !head)
+            (Method::Get | Method::Head, Ok(_)) => {
+                (Status::NotFound, "there is only /metrics here\n")
             }
-            _ => answer(
-                "405 Method Not Allowed",
-                "",
-                "only GET and HEAD are answered\n",
-                true,
-            ),
-        }
+            (Method::Get | Method::Head, Err(error)) => {
+                (error.status(), "there is only /metrics here\n")
+            }
+            (Method::Options, _) => (Status::NoContent, ""),
+            (Method::Other, _) => (Status::NotImplemented, "only GET and HEAD are answered\n"),
+            (
+                Method::Post
+                | Method::Put
+                | Method::Delete
+                | Method::Patch
+                | Method::Trace
+                | Method::Connect,
+                _,
+            ) => (Status::MethodNotAllowed, "only GET and HEAD are answered\n"),
+        };
+        let _ = page.push_str(instead);
+        text(status)
     }
 }
 
 impl Handler for Metrics {
+    /// Bytes to discard once the response is queued.
     type State = u32;
 
-    fn readable(&mut self, conn: &mut Conn<'_>, _: &mut u32) {
-        let mut headers = [EMPTY_HEADER; HEADERS];
-        let mut request = Request::new(&mut headers);
-        let answer = match request.parse(conn.data()) {
-            // The machine ends one that is too long, or too slow.
-            Ok(Status::Partial) => return,
-            Ok(Status::Complete(_)) => self.answer(conn, &request),
-            Err(_) => answer(
-                "400 Bad Request",
-                "",
-                "that is no request of HTTP/1.1\n",
-                true,
-            ),
-        };
-        // The send window is empty: this is the first answer, and the last.
-        if conn.send(answer.as_bytes()).is_ok() {
-            conn.finish();
+    fn readable(&mut self, conn: &mut Conn<'_>, rest: &mut u32) {
+        if *rest > 0 {
+            return discard(conn, rest);
         }
+        let (mut fields, mut page) = (Fields::new(), Text::new());
+        let (response, is_head) = match Head::parse(conn.data(), &mut fields) {
+            // The machine ends one that is too slow.
+            Ok(None) if conn.data().len() < ServerMemory::WINDOWS.receive as usize => return,
+            Ok(None) => {
+                let why = "the head is longer than the receive window\n";
+                let _ = page.push_str(why);
+                (text(Status::RequestHeaderFieldsTooLarge), false)
+            }
+            Ok(Some(head)) => {
+                let response = self.respond(conn, &head, &mut page);
+                conn.consume(head.len());
+                *rest = match head.body().remaining() {
+                    // The body comes only if the client is asked to go on.
+                    _ if head.expects_continue() => 0,
+                    Some(bytes) => u32::try_from(bytes).unwrap_or(DISCARDED).min(DISCARDED),
+                    None => DISCARDED,
+                };
+                (response, head.method() == Method::Head)
+            }
+            Err(
+                refusal @ Refusal {
+                    status, of_head, ..
+                },
+            ) => {
+                let _ = writeln!(page, "{refusal}");
+                (text(status), of_head)
+            }
+        };
+        // The send window is empty: this is the first response, and the last.
+        let Ok(space) = conn.reserve(RESPONSE) else {
+            return conn.abort();
+        };
+        match write_response(space, &response, &page, !is_head) {
+            Some(n) => conn.commit(n),
+            None => return conn.abort(),
+        }
+        if *rest > 0 {
+            conn.shut_down();
+            conn.set_timer(DISCARDING);
+        }
+        discard(conn, rest);
+    }
+
+    /// The time to discard is over.
+    fn timer(&mut self, conn: &mut Conn<'_>, _: &mut u32) {
+        conn.finish();
     }
 }
 
-fn answer(status: &str, version: &str, body: &str, with_body: bool) -> Text<ANSWER> {
-    let mut answer = Text::new();
-    let _ = write!(
-        answer,
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; {version}charset=utf-8\r\nContent-Length: {}\r\n\
-         Allow: GET, HEAD\r\nConnection: close\r\n\r\n{}",
-        body.len(),
-        if with_body { body } else { "" }
-    );
-    answer
+/// Discards what has come of the body; finishes if that is all.
+fn discard(conn: &mut Conn<'_>, rest: &mut u32) {
+    let here = u32::try_from(conn.data().len()).unwrap_or(u32::MAX);
+    conn.consume(*rest as usize);
+    *rest = rest.saturating_sub(here);
+    if *rest == 0 {
+        conn.finish();
+    }
+}
+
+/// A response of one line.
+fn text(status: Status) -> Response<'static> {
+    Response {
+        content_type: (status != Status::NoContent).then_some("text/plain; charset=utf-8"),
+        ..Response::new(status, SystemTime::now())
+    }
+}
+
+/// Writes the head of the response and, but to HEAD, its content; returns their length. `None` if they do not fit.
+fn write_response(
+    out: &mut [u8],
+    response: &Response<'_>,
+    content: &str,
+    with_content: bool,
+) -> Option<usize> {
+    let head = Response {
+        content_length: Some(content.len() as u64),
+        allow: Some("GET, HEAD, OPTIONS"),
+        ..*response
+    };
+    let n = head.write(out)?;
+    let content = if with_content {
+        content.as_bytes()
+    } else {
+        b""
+    };
+    let rest = out.get_mut(n..n + content.len())?;
+    rest.copy_from_slice(content);
+    Some(n + content.len())
 }
 
 /// Every counter.
@@ -262,7 +347,13 @@ mod tests {
             page.matches(" 18446744073709551615\n").count(),
             17 + Reason::KINDS
         );
-        let whole = answer("405 Method Not Allowed", "version=0.0.4; ", &page, true);
+        let mut out = [0; RESPONSE];
+        let longest = Response {
+            content_type: Some("text/plain; version=0.0.4; charset=utf-8"),
+            ..Response::new(Status::RequestHeaderFieldsTooLarge, SystemTime::now())
+        };
+        let n = write_response(&mut out, &longest, &page, true).expect("it fits");
+        let whole = core::str::from_utf8(&out[..n]).expect("text");
         assert!(whole.ends_with(page.as_str()), "it is cut");
         assert!(whole.contains(&format!("Content-Length: {}\r\n", page.len())));
     }

@@ -1,0 +1,139 @@
+//! Uploads that nobody wants: the client gets its response, and the connection goes on if that is possible.
+
+use super::start;
+use tests::bounded::Watchdog;
+use tests::http::Response;
+use tests::net::{Client, tcp};
+use tests::process::Program;
+
+/// A request with a body of so many bytes, in chunks or not.
+fn upload(target: &str, bytes: usize, chunked: bool) -> Vec<u8> {
+    let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\n");
+    if !chunked {
+        let head = format!("{head}Content-Length: {bytes}\r\n\r\n");
+        return [head.as_bytes(), &vec![b'x'; bytes]].concat();
+    }
+    let mut all = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in vec![b'x'; bytes].chunks(60_000) {
+        all.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
+        all.extend(chunk);
+        all.extend(b"\r\n");
+    }
+    all.extend(b"0\r\n\r\n");
+    all
+}
+
+#[test]
+fn who_uploads_gets_the_response_after_all_was_sent() {
+    let _bound = Watchdog::new();
+    let site = start(&[]);
+    for chunked in [false, true] {
+        let mut client = tcp(site.program.address());
+        for bytes in [1, 5000, 100_000, 1_000_000, 10_000_000] {
+            // All of it before the first byte of the response is read.
+            client.say(&upload("/", bytes, chunked));
+            let response = Response::read(&mut client, false);
+            assert_eq!(response.status, 405, "{bytes} bytes, {chunked}");
+            assert_eq!(response.field("connection"), "keep-alive");
+            client.say(b"GET /sub/a.txt HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(Response::read(&mut client, false).text(), "small\n");
+        }
+    }
+    // Beyond what is discarded the connection ends, and the response is there all the same.
+    let mut client = tcp(site.program.address());
+    client.say(&upload("/", 20_000_000, false));
+    let response = Response::rest(&mut client);
+    assert_eq!((response.len(), response[0].status), (1, 405));
+    assert_eq!(response[0].field("connection"), "close");
+    // A head that cannot be understood is no reason to reset, either.
+    let mut client = tcp(site.program.address());
+    client.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n");
+    client.say(&vec![b'x'; 10_000_000]);
+    let response = Response::rest(&mut client);
+    assert_eq!((response.len(), response[0].status), (1, 400));
+    assert_eq!(site.program.stop().code, Some(0));
+}
+
+/// The content of a GET means nothing. It comes before the response is read, more of it than all windows hold.
+#[test]
+fn a_get_with_a_body_is_answered() {
+    let _bound = Watchdog::new();
+    let site = start(&[]);
+    let mut client = tcp(site.program.address());
+    for _ in 0..2 {
+        let request = "GET /big.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n";
+        client.say(request.as_bytes());
+        client.say(&vec![b'x'; 5_000_000]);
+        let response = Response::read(&mut client, false);
+        assert_eq!((response.status, response.content.len()), (200, 1_000_000));
+    }
+    assert_eq!(site.program.stop().code, Some(0));
+}
+
+#[test]
+fn who_waits_to_be_asked_for_a_body_is_told_at_once() {
+    let _bound = Watchdog::new();
+    let site = start(&[]);
+    for method in ["POST", "GET"] {
+        let mut client = tcp(site.program.address());
+        client.say(
+            format!("{method} / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+                .as_bytes(),
+        );
+        // The body is not sent; or it is: what comes is not taken for a request.
+        let status = if method == "GET" { 200 } else { 405 };
+        let response = Response::read(&mut client, false);
+        assert_eq!(
+            (response.status, response.field("connection")),
+            (status, "close")
+        );
+        client.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(site.program.stop().code, Some(0));
+}
+
+#[test]
+fn chunks_that_are_none_end_the_connection() {
+    let _bound = Watchdog::new();
+    let site = start(&[]);
+    for body in [
+        "x\r\n",
+        "5\r\nabcdefg\r\n",
+        "1\na\n0\n\n",
+        "1;\nx\r\n0\r\n\r\n",
+        "ffffffffffffffff\r\n",
+    ] {
+        let mut client = tcp(site.program.address());
+        client.say(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.say(format!("{body}GET / HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        let responses = Response::rest(&mut client);
+        let found: Vec<_> = responses.iter().map(|it| it.status).collect();
+        assert_eq!(found, [405], "{body:?}");
+    }
+    assert_eq!(site.program.stop().code, Some(0));
+}
+
+/// The program's metrics are behind the same functions.
+#[test]
+fn an_upload_to_the_metrics_is_answered_too() {
+    let _bound = Watchdog::new();
+    let program = Program::start(&["--metrics", "127.0.0.1:0"]);
+    let output = program.output();
+    let mut lines = output.lines();
+    let address = lines.find_map(|line| line.strip_prefix("metrics on "));
+    let address = address.expect("metrics").parse().expect("an address");
+    for (chunked, bytes) in [
+        (false, 10),
+        (false, 10_000_000),
+        (true, 10),
+        (true, 10_000_000),
+    ] {
+        let mut client = tcp(address);
+        client.say(&upload("/metrics", bytes, chunked));
+        let response = Response::read(&mut client, false);
+        assert_eq!(response.status, 405, "{bytes}, {chunked}");
+        assert_eq!(response.field("connection"), "close");
+    }
+    assert_eq!(program.stop().code, Some(0));
+}
