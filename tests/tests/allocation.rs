@@ -154,7 +154,7 @@ fn by_those_who_look_after_the_program() {
     for n in 0..100 {
         tcp(program.address()).echo(&pattern(n, 1000));
         let mut asking = unix(&metrics);
-        asking.say(b"GET /metrics HTTP/1.1\r\n\r\n");
+        asking.say(b"GET /metrics HTTP/1.0\r\n\r\n");
         assert!(asking.rest().starts_with(b"HTTP/1.1 200 OK\r\n"));
         let mut operator = unix(&control);
         operator.say(b"status\nconnections\nlog debug\ndrop 127.0.0.1\nnonsense\n");

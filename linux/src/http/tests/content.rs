@@ -1,8 +1,9 @@
 //! Conditions, ranges, and the heads of responses.
 
+use super::alloc::format;
+use super::alloc::string::String;
 use crate::http::{Condition, ContentRange, Fields, Head, Part, Representation, Response, Status};
 use core::time::Duration;
-use std::format;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT, the date in all examples of the RFCs; the next day.
@@ -27,7 +28,7 @@ fn with_head<T>(method: &str, lines: &str, see: impl FnOnce(&Head<'_, '_>) -> T)
     see(&head.expect("whole"))
 }
 
-fn field(it: &Representation, name: &str) -> Option<std::string::String> {
+fn field(it: &Representation, name: &str) -> Option<String> {
     let mut out = [0; 600];
     let response = Response {
         representation: Some(it),
@@ -231,7 +232,7 @@ fn heads_of_responses() {
         for len in 0..n {
             assert_eq!(response.write(&mut out[..len]), None, "{len}");
         }
-        std::string::String::from_utf8(out[..n].to_vec()).expect("text")
+        String::from_utf8(out[..n].to_vec()).expect("text")
     };
     let date = "Date: Fri, 15 Jan 2027 08:00:00 GMT\r\n";
     let least = write(&Response::new(Status::ServiceUnavailable, now()));

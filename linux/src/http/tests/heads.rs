@@ -1,9 +1,9 @@
 //! Heads and bodies, at every cut.
 
+use super::alloc::format;
+use super::alloc::string::String;
+use super::alloc::vec::Vec;
 use crate::http::{Body, Fields, Head, MAX_FIELDS, MAX_HEAD, MAX_TARGET, Method};
-use std::format;
-use std::string::String;
-use std::vec::Vec;
 
 /// What is made of a head: its length, whether the connection persists, and the body, if that is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,10 +1,12 @@
 //! Targets and the paths in them.
 
+use super::alloc::format;
+use super::alloc::string::String;
+use super::alloc::vec::Vec;
 use crate::Errno;
 use crate::http::{Fields, Head, PathError, Status};
-use std::format;
 
-fn path(method: &str, target: &str) -> Result<std::vec::Vec<u8>, PathError> {
+fn path(method: &str, target: &str) -> Result<Vec<u8>, PathError> {
     let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut fields = Fields::new();
     let head = Head::parse(head.as_bytes(), &mut fields).expect("valid");
@@ -97,7 +99,7 @@ fn no_path_leads_out_whatever_it_is_made_of() {
     const PIECES: [&str; 9] = ["/", ".", "..", "%2e", "%2E%2e", "a", "%2f", "%", "%00"];
     // Every word of five pieces.
     for word in 0..PIECES.len().pow(5) {
-        let (mut target, mut rest) = (std::string::String::from("/"), word);
+        let (mut target, mut rest) = (String::from("/"), word);
         for _ in 0..5 {
             target.push_str(PIECES[rest % PIECES.len()]);
             rest /= PIECES.len();
