@@ -26,7 +26,8 @@ use static_cell::ConstStaticCell;
 use std::{fs, thread};
 use tidegate::framing::{Framed, Lines, OnError, Scan};
 use tidegate::{
-    Address, Config, Conn, Connections, Directions, Handler, Listen, Memory, Server, Token, Waker,
+    Address, Config, Conn, Connections, Directions, FullTable, Handler, Listen, Memory, Server,
+    Token, Waker,
 };
 
 const HELP: &str = "\
@@ -65,6 +66,8 @@ fn main() -> Result<(), Failure> {
     let config = Config {
         first_byte: None,
         idle: None,
+        // An operator who has left a session open does not lock out the next one.
+        full: FullTable::Evict,
         ..Config::default()
     };
     let mut every = 0;

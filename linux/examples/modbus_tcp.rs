@@ -20,7 +20,7 @@ use rmodbus::server::storage::ModbusStorage;
 use rmodbus::{ErrorKind, ModbusProto};
 use static_cell::ConstStaticCell;
 use tidegate::framing::{Framed, LengthPrefix, OnError, Skip, Width};
-use tidegate::{Config, Conn, Handler, Memory, Reason, Server};
+use tidegate::{Config, Conn, FullTable, Handler, Memory, Reason, Server};
 
 const HELP: &str = "\
 Usage: modbus_tcp [OPTION]...
@@ -42,7 +42,7 @@ const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, FRAME).offset(4);
 type Registers = ModbusStorage<64, 64, 64, 256>;
 type ModbusMemory = Memory<32, 512, 2048, Skip>;
 
-// All there ever is: 91 KiB for the connections, less than 1 KiB of registers.
+// All there ever is: 92 KiB for the connections, less than 1 KiB of registers.
 const _: () = assert!(ModbusMemory::SIZE <= 93 * 1024 && size_of::<Registers>() <= 1024);
 const _: () = assert!(FRAMES.max_frame() <= 512);
 static MEMORY: ConstStaticCell<ModbusMemory> = ConstStaticCell::new(ModbusMemory::new());
@@ -51,6 +51,8 @@ fn main() -> Result<(), Failure> {
     let config = Config {
         idle: Some(Duration::from_secs(60)),
         request: Some(Duration::from_secs(5)),
+        // MODBUS Messaging on TCP/IP Implementation Guide 1.0b, 4.2.1.1: the oldest unused connection makes room.
+        full: FullTable::Evict,
         ..Config::default()
     };
     let common = Common::new("127.0.0.1:1502", config);

@@ -14,7 +14,7 @@ use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
 use std::io::Write;
 use tidegate::{
-    Address, Config, Conn, Connect, Destination, Handler, Memory, Reason, Server, Token,
+    Address, Config, Conn, Connect, Destination, FullTable, Handler, Memory, Reason, Server, Token,
 };
 
 const HELP: &str = "\
@@ -120,26 +120,33 @@ fn complain(what: &dyn Display) {
     let _ = writeln!(std::io::stderr(), "relay: cannot connect: {what}");
 }
 
+const PAIRS: u32 = 32;
+
 // 64 connections are 32 pairs, each with 16 KiB to receive and 16 KiB to send on either side: 2 MiB, and no more.
 type RelayMemory = Memory<64, 16_384, 16_384, Option<Token>>;
 const _: () = assert!(RelayMemory::SIZE <= 2200 * 1024);
 static MEMORY: ConstStaticCell<RelayMemory> = ConstStaticCell::new(RelayMemory::new());
 
 fn main() -> Result<(), Failure> {
-    // A server may speak first, and a client may be silent for long.
+    // A server may speak first, and a client may be silent for long. Whose other side has ended makes room for a newcomer;
+    // who is only silent does not.
     let config = Config {
         first_byte: None,
+        full: FullTable::EvictHalfClosed,
         ..Config::default()
     };
     let mut to = None;
     let common = Common::new("127.0.0.1:8080", config);
-    let common = common::arguments(HELP, common, |name, parser| {
+    let mut common = common::arguments(HELP, common, |name, parser| {
         let known = name == "to";
         if known {
             to = Some(parser.value()?.string()?);
         }
         Ok(known)
     });
+    // Each client needs a second slot, for the connection that is made for it.
+    let listeners = u32::try_from(common.listen.len())?;
+    common.at_most = Some((PAIRS / listeners).max(1));
     let to = to.ok_or("--to is missing; --help lists the options")?;
     let address = Address::parse(&to).map_err(|why| format!("--to {why}"))?;
     let nowhere = Destination::Registered(u32::MAX);

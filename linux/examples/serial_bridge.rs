@@ -24,8 +24,8 @@ use static_cell::ConstStaticCell;
 use std::hash::RandomState;
 use std::io::Write;
 use tidegate::{
-    Backoff, Bits, Config, Conn, Connections, Destination, Flow, Handler, Memory, Parity,
-    PerSource, Reason, Serial, Server, Token,
+    Backoff, Bits, Config, Conn, Connections, Destination, Flow, FullTable, Handler, Memory,
+    Parity, PerSource, Reason, Serial, Server, Token,
 };
 
 const HELP: &str = "\
@@ -165,6 +165,8 @@ fn main() -> Result<(), Failure> {
     let config = Config {
         first_byte: None,
         idle: None,
+        // Who is silent listens to the line; who has ended does not need its slot.
+        full: FullTable::EvictHalfClosed,
         ..Config::default()
     };
     let common = Common {

@@ -19,8 +19,8 @@ use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
 use std::fs;
 use tidegate::{
-    Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Escaped, Handler,
-    Memory, Peer, Server, Token,
+    Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Escaped, FullTable,
+    Handler, Memory, Peer, Server, Token,
 };
 
 const HELP: &str = "\
@@ -51,7 +51,12 @@ static RING: ConstStaticCell<Ring> = ConstStaticCell::new(Ring::new());
 
 fn main() -> Result<(), Failure> {
     let mut show = Vec::new();
-    let common = Common::new("127.0.0.1:5514", Config::default());
+    // Who looks and leaves the connection open makes room for the next one.
+    let config = Config {
+        full: FullTable::Evict,
+        ..Config::default()
+    };
+    let common = Common::new("127.0.0.1:5514", config);
     let mut common = common::arguments(HELP, common, |name, parser| {
         let known = name == "show";
         if known {

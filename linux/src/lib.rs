@@ -137,10 +137,10 @@ pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::trace;
 pub use tidegate_core::{
-    Backoff, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram, DatagramMemory,
-    Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Ignored, Info, Instant,
-    LISTENERS, NoDatagrams, NoTimer, Notice, Peer, Reason, Round, SendError, Session, Stats,
-    TIMERS, Token, Trigger, Windows,
+    Backoff, Block, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram,
+    DatagramMemory, Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler,
+    Ignored, Info, Instant, LISTENERS, NoDatagrams, NoTimer, Notice, Peer, Reason, Round,
+    SendError, Session, Sources, Stats, TIMERS, Token, Trigger, Windows,
 };
 pub use wake::{Mailbox, Waker};
 pub use watch::WatchError;

@@ -83,7 +83,7 @@ pub struct Listen<'a> {
 /// How many connections one source may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PerSource {
-    /// A quarter of the table, at least 2; no limit where only this machine can connect.
+    /// A quarter of the table, or of [`Listen::at_most`], at least 2; no limit where only this machine can connect.
     #[default]
     Auto,
     /// No limit.
@@ -117,7 +117,10 @@ impl<'a> Listen<'a> {
     #[must_use]
     pub fn limit(&self, connections: u32) -> Option<u32> {
         match self.per_source {
-            PerSource::Auto => (!self.address.is_local()).then_some((connections / 4).max(2)),
+            PerSource::Auto => {
+                let all = connections.min(self.at_most.unwrap_or(connections));
+                (!self.address.is_local()).then_some((all / 4).max(2))
+            }
             PerSource::Unlimited => None,
             PerSource::AtMost(limit) => Some(limit),
         }
@@ -262,6 +265,11 @@ mod tests {
             Some(2),
             "at least two"
         );
+        let most = Listen {
+            at_most: Some(16),
+            ..Listen::on(at("0.0.0.0:80"))
+        };
+        assert_eq!(most.limit(100), Some(4), "a quarter of what it may have");
         let explicit = Listen {
             per_source: PerSource::AtMost(1),
             ..Listen::on(at("127.0.0.1:80"))

@@ -5,8 +5,9 @@ use core::fmt::Display;
 use lexopt::{Arg, Parser, ValueExt};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::io::{self, Write};
 use std::{fs, process, thread};
-use tidegate::{Address, Config, Handler, Listen, PerSource, Server};
+use tidegate::{Address, Config, Handler, Listen, PerSource, Server, Sources};
 
 // The same values as the program's.
 #[path = "../../src/program/values.rs"]
@@ -20,10 +21,14 @@ pub(crate) type Failure = Box<dyn Error>;
 pub(crate) struct Common {
     /// `--listen`, at least one; each was checked.
     pub(crate) listen: Vec<String>,
-    /// `--idle` and `--full` set it.
+    /// `--idle`, `--half-close`, `--full`, `--source-bits` and `--per-block` set it.
     pub(crate) config: Config,
     /// `--per-source`.
     pub(crate) per_source: PerSource,
+    /// The most connections of each listener at a time. No option: an example sets it where its protocol wants it.
+    pub(crate) at_most: Option<u32>,
+    /// What a client is told before it is refused because the table is full. No option: the protocol says it.
+    pub(crate) refusal: &'static [u8],
     /// `--receive-buffer`, in bytes; `None`: the kernel tunes it.
     pub(crate) receive_buffer: Option<u32>,
     /// `--send-buffer`, likewise.
@@ -43,6 +48,8 @@ impl Common {
             listen: vec![listen.to_owned()],
             config,
             per_source,
+            at_most: None,
+            refusal: b"",
             receive_buffer,
             send_buffer,
         }
@@ -52,6 +59,8 @@ impl Common {
     pub(crate) fn listener<'a>(&self, address: Address<'a>) -> Listen<'a> {
         Listen {
             per_source: self.per_source,
+            at_most: self.at_most,
+            refusal: self.refusal,
             receive_buffer: self.receive_buffer,
             send_buffer: self.send_buffer,
             ..Listen::on(address)
@@ -62,8 +71,20 @@ impl Common {
     fn set(&mut self, name: &str, parser: &mut Parser) -> Result<bool, lexopt::Error> {
         match name {
             "idle" => self.config.idle = parser.value()?.parse_with(values::duration)?,
+            "half-close" => {
+                self.config.half_closed = parser.value()?.parse_with(values::duration)?;
+            }
             "full" => self.config.full = parser.value()?.parse_with(values::full)?,
             "per-source" => self.per_source = parser.value()?.parse_with(values::per_source)?,
+            "source-bits" => {
+                self.config.sources = Sources {
+                    block: self.config.sources.block,
+                    ..parser.value()?.parse_with(values::source_bits)?
+                };
+            }
+            "per-block" => {
+                self.config.sources.block = parser.value()?.parse_with(values::per_block)?;
+            }
             "receive-buffer" => self.receive_buffer = parser.value()?.parse_with(values::buffer)?,
             "send-buffer" => self.send_buffer = parser.value()?.parse_with(values::buffer)?,
             _ => return Ok(false),
@@ -84,13 +105,19 @@ impl Common {
         format!(
             "
   --idle TIME|off              end a connection without a byte in either direction for so long: 30s, 10m [{idle}]
-  --full wait|refuse|evict     when all are taken: leave peers queued, reset new ones, or end the one idle longest [{full}]
-  --per-source N|off           connections from one address [{per_source}]
+  --half-close TIME|off        the same once one side has ended and the other has not [{half_closed}]
+  --full wait|refuse|evict|evict-half-closed
+                               when all are taken: leave peers queued, refuse new ones, or end the one half-closed or
+                               idle longest; the last, half-closed ones only [{full}]
+  --per-source N|off           connections from one address, or from one /64 of global IPv6 [{per_source}]
+  --source-bits N,N,N          bits of an IPv4, a global and a local IPv6 address that make one address [32,64,128]
+  --per-block N/BITS|off       connections from one block of global IPv6 addresses, such as 16/56 [off]
   --receive-buffer BYTES|auto  what the kernel may hold of received bytes for each; auto lets it tune that [{receive}]
   --send-buffer BYTES|auto     the same of bytes to send [{send}]
   --help, -h                   print this, and end
 ",
             idle = values::shown(self.config.idle),
+            half_closed = values::shown(self.config.half_closed),
             full = full.map_or("", |(name, _)| name),
             receive = values::buffer_shown(self.receive_buffer),
             send = values::buffer_shown(self.send_buffer),
@@ -146,13 +173,21 @@ pub(crate) fn serve<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
 ) -> Result<(), Failure> {
+    if log::set_logger(&Stderr).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
     let (stop, mut signals) = (server.stop_handle()?, Signals::new([SIGTERM, SIGINT])?);
     thread::spawn(move || signals.forever().for_each(|_| stop.stop()));
     for text in &common.listen {
         let address = Address::parse(text)?;
-        let opened = server.listen(&common.listener(address));
+        let listener = common.listener(address);
+        let opened = server.listen(&listener);
         let (_, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
         println!("listening on {}", chosen.map_or(address, Address::Inet));
+        // Loopback has no such limit: whoever has tried it there does not know of it.
+        if let (PerSource::Auto, Some(limit)) = (common.per_source, server.limit(&listener)) {
+            eprintln!("at most {limit} connections from one address: --per-source");
+        }
     }
     server.run()?;
     let paths = (common.listen.iter()).filter_map(|text| text.strip_prefix("unix:"));
@@ -166,6 +201,22 @@ pub(crate) fn serve<H: Handler>(
         stats.bytes_out,
     );
     Ok(())
+}
+
+/// Shows the warnings of the library: that a limit bites, at most once a second.
+struct Stderr;
+
+impl log::Log for Stderr {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        // If none hears it, the service goes on all the same.
+        let _ = writeln!(io::stderr(), "{}", record.args());
+    }
+
+    fn flush(&self) {}
 }
 
 /// Says what is wrong with the command line, and ends.

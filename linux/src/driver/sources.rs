@@ -50,9 +50,15 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Ok((self.add_listener(socket, &listen)?, address))
     }
 
+    /// The limit of one source that a listener has in this server: see [`Listen::per_source`].
+    #[must_use]
+    pub fn limit(&self, listen: &Listen<'_>) -> Option<u32> {
+        listen.limit(self.connections)
+    }
+
     fn add_listener(&mut self, socket: OwnedFd, listen: &Listen<'_>) -> Result<Token, ListenError> {
         let full = ListenError::new("table", Errno::NOSPC);
-        let limit = listen.limit(self.connections);
+        let limit = self.limit(listen);
         let token = self.session.listen(limit).map_err(|_| full)?;
         self.sockets.put(token, socket).map_err(|_| full)?;
         if let Some(refusal) = self.refusals.get_mut(token.index() as usize) {

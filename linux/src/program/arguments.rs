@@ -15,7 +15,7 @@ use log::LevelFilter;
 use std::ffi::OsString;
 use tidegate::backend::Kind;
 use tidegate::trace::Payload;
-use tidegate::{Address, Config, Listen, PerSource, Trigger};
+use tidegate::{Address, Config, Listen, PerSource, Sources, Trigger};
 
 /// The address if none is asked for.
 pub(crate) const LISTEN: &str = "127.0.0.1:8080";
@@ -245,6 +245,14 @@ impl Options {
             "per-source" => self.per_source = value(parser, name, values::per_source)?,
             "receive-buffer" => self.receive_buffer = value(parser, name, values::buffer)?,
             "send-buffer" => self.send_buffer = value(parser, name, values::buffer)?,
+            "source-bits" => {
+                config.sources = Sources {
+                    block: config.sources.block,
+                    ..value(parser, name, values::source_bits)?
+                };
+            }
+            "per-block" => config.sources.block = value(parser, name, values::per_block)?,
+            "half-close" => config.half_closed = value(parser, name, values::duration)?,
             "first-byte" => config.first_byte = value(parser, name, values::duration)?,
             "request" => config.request = value(parser, name, values::duration)?,
             "idle" => config.idle = value(parser, name, values::duration)?,

@@ -3,6 +3,7 @@
 use super::arguments::{LISTEN, MIB, Options, number};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::values::{buffer_shown, shown};
+use tidegate::Sources;
 
 /// The help, at the defaults that hold.
 pub(crate) fn text() -> String {
@@ -20,6 +21,11 @@ pub(crate) fn text() -> String {
     let first_byte = shown(config.first_byte);
     let request = shown(config.request);
     let idle = shown(config.idle);
+    let half_closed = shown(config.half_closed);
+    let Sources {
+        ipv4, ipv6, local, ..
+    } = config.sources;
+    let bits = format!("{ipv4},{ipv6},{local}");
     let write_stall = shown(config.write_stall);
     let linger = shown(config.linger);
     let spin = shown(config.spin);
@@ -46,10 +52,12 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
   --connections N        connections at a time, 1 to {most}; listeners are not counted [{connections}]
   --threads N            loops, 1 to {THREADS}, each with its share of the connections, at most {SHARE} if there are several;
                            limits hold in each by itself; no chat and no Unix listeners then [{threads}]
-  --full wait|refuse|evict            when all are taken: leave peers queued, reset new ones,
-                           or close the one that has been idle longest [wait]
-  --per-source N|off     connections from one address (IPv6: one /64)
+  --full wait|refuse|evict|evict-half-closed   when all are taken: leave peers queued, refuse new ones, or close the one
+                           that has been half-closed or idle longest; the last, half-closed ones only [wait]
+  --per-source N|off     connections from one address (IPv6: one /64, or one link-local or unique local address)
                            [off on loopback and Unix listeners, a quarter of --connections on others]
+  --source-bits N,N,N    bits of an IPv4, a global IPv6 and a local IPv6 address that make one [{bits}]
+  --per-block N/BITS|off connections from one block of global IPv6 addresses, such as 64/56 [off]
   --receive-buffer BYTES|auto         what the kernel may hold of received bytes for each connection, up to
                            net.core.rmem_max; auto lets it tune that: for fast and far peers [{receive_buffer}]
   --send-buffer BYTES|auto            the same of bytes to send, up to net.core.wmem_max [{send_buffer}]
@@ -59,6 +67,7 @@ Durations such as 500ms, 30s, 10m, or off:
   --first-byte TIME      from the connection to its first byte [{first_byte}]
   --request TIME         from the start of a message to its end [{request}]
   --idle TIME            without a byte in either direction [{idle}]
+  --half-close TIME      the same, once one side has ended and the other has not [{half_closed}]
   --write-stall TIME     without progress of what is sent; it ends after one to two of these [{write_stall}]
   --linger TIME          from our end to the peer's [{linger}]
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
@@ -115,6 +124,9 @@ mod tests {
             ("--first-byte", "[60s]"),
             ("--request", "[30s]"),
             ("--idle", "[10m]"),
+            ("--half-close", "[60s]"),
+            ("--source-bits", "[32,64,128]"),
+            ("--per-block", "[off]"),
             ("--write-stall", "[30s]"),
             ("--linger", "[2s]"),
             ("--drain", "[10s]"),

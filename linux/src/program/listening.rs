@@ -14,7 +14,7 @@ use core::net::SocketAddr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
-use tidegate::{Address, Errno, Listen, ListenError, Token};
+use tidegate::{Address, Errno, Listen, ListenError, PerSource, Token};
 
 /// What was opened.
 #[derive(Debug, Default)]
@@ -27,9 +27,19 @@ pub(crate) struct Opened {
     others: Vec<String>,
     /// Internet addresses of the service, with the ports that they have.
     addresses: Vec<SocketAddr>,
+    /// How many connections one address may have, if that was not asked for.
+    source_limit: Option<u32>,
 }
 
 impl Opened {
+    /// Notes the limit of a source at a listener, if it is the default.
+    fn note_limit(&mut self, options: &Options, listen: &Listen<'_>) {
+        if listen.per_source == PerSource::Auto {
+            let connections = options.config.connections.unwrap_or(options.connections);
+            self.source_limit = self.source_limit.or(listen.limit(connections));
+        }
+    }
+
     /// Says where it listens.
     pub(crate) fn announce(&self) {
         for other in &self.others {
@@ -37,6 +47,10 @@ impl Opened {
         }
         for name in &self.names {
             OUTPUT.line(format_args!("listening on {name}"));
+        }
+        // Loopback has no such limit: whoever has tried it there does not know of it.
+        if let Some(limit) = self.source_limit {
+            log::warn!("at most {limit} connections from one address: --per-source");
         }
     }
 }
@@ -53,6 +67,7 @@ pub(crate) fn open(
         let listen = listener(options, target.place.address());
         match open_one(server, &listen, target, &mut opened.files)? {
             Ok((_, address)) => {
+                opened.note_limit(options, &listen);
                 opened.addresses.extend(address);
                 opened.names.push(shown(address, &target.place));
             }

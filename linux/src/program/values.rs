@@ -2,13 +2,14 @@
 //! and how they are shown.
 
 use core::time::Duration;
-use tidegate::{FullTable, PerSource};
+use tidegate::{Block, FullTable, PerSource, Sources};
 
 /// What to do when every slot is taken.
-pub(crate) const FULL: [(&str, FullTable); 3] = [
+pub(crate) const FULL: [(&str, FullTable); 4] = [
     ("wait", FullTable::Wait),
     ("refuse", FullTable::Refuse),
     ("evict", FullTable::Evict),
+    ("evict-half-closed", FullTable::EvictHalfClosed),
 ];
 
 /// The largest buffer of a socket: the kernel doubles it, and counts in an `int`.
@@ -39,7 +40,7 @@ pub(crate) fn duration(text: &str) -> Result<Option<Duration>, String> {
 pub(crate) fn full(text: &str) -> Result<FullTable, String> {
     let found = FULL.iter().find(|(name, _)| *name == text);
     let found = found.map(|(_, full)| *full);
-    found.ok_or_else(|| "must be one of wait, refuse, evict".into())
+    found.ok_or_else(|| "must be one of wait, refuse, evict, evict-half-closed".into())
 }
 
 /// A limit of connections from one source; unlimited for `off`.
@@ -50,6 +51,42 @@ pub(crate) fn per_source(text: &str) -> Result<PerSource, String> {
     match number(text, u32::MAX) {
         Ok(n) => Ok(PerSource::AtMost(n)),
         Err(why) => Err(format!("{why}, or off")),
+    }
+}
+
+/// A limit of connections from one block of IPv6 addresses, `N/BITS`; `None` for `off`.
+pub(crate) fn per_block(text: &str) -> Result<Option<Block>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let block = text.split_once('/').and_then(|(connections, prefix)| {
+        Some(Block {
+            connections: number(connections, u32::MAX).ok()?,
+            prefix: u8::try_from(number(prefix, 64).ok()?).ok()?,
+        })
+    });
+    match block {
+        Some(block) => Ok(Some(block)),
+        None => Err("must be CONNECTIONS/BITS with 1 to 64 bits, such as 64/56, or off".into()),
+    }
+}
+
+/// The bits of an IPv4, a global IPv6 and a local IPv6 address that make one source.
+pub(crate) fn source_bits(text: &str) -> Result<Sources, String> {
+    let bits = |text: &str, most: u8| match text.parse() {
+        Ok(bits) if bits <= most && text.bytes().all(|b| b.is_ascii_digit()) => Some(bits),
+        Ok(_) | Err(_) => None,
+    };
+    let mut parts = text.split(',');
+    let read = [32, 128, 128].map(|most| parts.next().and_then(|part| bits(part, most)));
+    match (read, parts.next()) {
+        ([Some(ipv4), Some(ipv6), Some(local)], None) => Ok(Sources {
+            ipv4,
+            ipv6,
+            local,
+            block: None,
+        }),
+        _ => Err("must be three numbers of bits such as 32,64,128: of IPv4, of global IPv6 and of local IPv6 addresses".into()),
     }
 }
 
@@ -162,6 +199,35 @@ mod tests {
         assert_eq!(per_source("off"), Ok(PerSource::Unlimited));
         assert_eq!(per_source("7"), Ok(PerSource::AtMost(7)));
         assert!(per_source("0").is_err_and(|why| why.contains("or off")));
+    }
+
+    #[test]
+    fn sources_and_blocks_have_bits() {
+        assert_eq!(source_bits("32,64,128"), Ok(Sources::DEFAULT));
+        for text in [
+            "",
+            "32",
+            "32,64",
+            "33,64,128",
+            "32,129,128",
+            "32,64,128,1",
+            "a,b,c",
+            "+1,2,3",
+        ] {
+            assert!(source_bits(text).is_err(), "{text}");
+        }
+        let block = Block {
+            connections: 64,
+            prefix: 56,
+        };
+        assert_eq!(per_block("64/56"), Ok(Some(block)));
+        assert_eq!(per_block("off"), Ok(None));
+        for text in ["", "64", "0/56", "64/0", "64/65", "64/56/1"] {
+            assert!(
+                per_block(text).is_err_and(|why| why.contains("or off")),
+                "{text}"
+            );
+        }
     }
 
     #[test]

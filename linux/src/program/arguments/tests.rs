@@ -59,7 +59,8 @@ fn every_option_is_obeyed_in_both_forms() {
     let line = "--service=chat --listen 127.0.0.1:0 --listen=unix:/x --trigger edge --connections=20000 \
                 --full evict --per-source 3 --first-byte off --request 1s --idle=2m --write-stall 3s \
                 --linger 500ms --drain 5s --log=trace --spin 50us --backend=epoll \
-                --receive-buffer auto --send-buffer=4096";
+                --receive-buffer auto --send-buffer=4096 \
+                --half-close 5s --per-block 64/56 --source-bits 24,48,64";
     let options = options(line);
     assert_eq!(options.service, ServiceName::Chat);
     assert_eq!(options.places(false).len(), 2);
@@ -76,6 +77,18 @@ fn every_option_is_obeyed_in_both_forms() {
     assert_eq!(
         (config.idle, config.write_stall),
         (seconds(120), seconds(3))
+    );
+    assert_eq!(config.half_closed, seconds(5));
+    let Sources {
+        ipv4,
+        ipv6,
+        local,
+        block,
+    } = config.sources;
+    assert_eq!((ipv4, ipv6, local), (24, 48, 64));
+    assert_eq!(
+        block.map(|block| (block.connections, block.prefix)),
+        Some((64, 56))
     );
     assert_eq!(config.linger, Some(Duration::from_millis(500)));
     assert_eq!(config.drain, Duration::from_secs(5));
