@@ -1,6 +1,7 @@
 //! Listening on a socket that somebody else has opened: a service manager (`sd_listen_fds(3)`), a parent.
 
 use crate::address::Address;
+use crate::inherit;
 use crate::listen::{Listen, ListenError};
 use core::fmt;
 use core::net::SocketAddr;
@@ -19,6 +20,8 @@ pub enum AdoptError {
     Type,
     /// It is bound, perhaps, or connected, but does not listen.
     NotListening,
+    /// `shutdown(2)` was called on it, here or in another process that has it: it never accepts again.
+    ShutDown,
     /// It could not be set up, or there is no place for it.
     Listen(ListenError),
 }
@@ -29,7 +32,12 @@ impl fmt::Display for AdoptError {
             Self::NoSocket => "it is no socket; pass a stream socket that listens",
             Self::Family => "it is neither a TCP nor a Unix socket; pass one of these",
             Self::Type => "it is no stream socket; pass one of type SOCK_STREAM (ListenStream=)",
-            Self::NotListening => "it does not listen; call listen() on it before (Accept=no)",
+            Self::NotListening => {
+                "it does not listen, or was shut down; call listen() on it before (Accept=no)"
+            }
+            Self::ShutDown => {
+                "it was shut down, and never accepts again; pass a new one that listens"
+            }
             Self::Listen(error) => return error.fmt(f),
         })
     }
@@ -43,8 +51,8 @@ impl From<ListenError> for AdoptError {
     }
 }
 
-/// Checks that `socket` listens for streams, makes it non-blocking and close-on-exec, and sets what is inherited from it
-/// as `listen` says. Answers the address that it has, if it has one on the internet, and what only hangs on that.
+/// Checks that `socket` listens for streams, makes it non-blocking and close-on-exec, puts back what is inherited from it,
+/// and sets of that what `listen` says. Answers the address that it has, if it has one on the internet, and what only hangs on that.
 pub(crate) fn prepare<'a>(
     socket: &OwnedFd,
     listen: &Listen<'a>,
@@ -68,8 +76,12 @@ pub(crate) fn prepare<'a>(
     if !sockopt::socket_acceptconn(socket).map_err(failed("SO_ACCEPTCONN"))? {
         return Err(AdoptError::NotListening);
     }
+    if inherit::is_shut_down(socket) {
+        return Err(AdoptError::ShutDown);
+    }
     ioctl_fionbio(socket, true).map_err(failed("FIONBIO"))?;
     fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(failed("FD_CLOEXEC"))?;
+    inherit::reset_listener(socket, family).map_err(|(option, errno)| failed(option)(errno))?;
     listen.set_to_inherit(socket, family)?;
     let name = net::getsockname(socket).map_err(failed("getsockname"))?;
     let address = SocketAddr::try_from(name).ok();

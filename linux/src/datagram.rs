@@ -2,6 +2,7 @@
 
 use crate::address::{self, Address};
 use crate::errno;
+use crate::inherit;
 use crate::listen::ListenError;
 use core::fmt;
 use core::net::SocketAddr;
@@ -96,6 +97,9 @@ impl<'a> Datagrams<'a> {
         }
         ioctl_fionbio(socket, true).map_err(failed("FIONBIO"))?;
         fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(failed("FD_CLOEXEC"))?;
+        let family = sockopt::socket_domain(socket).map_err(failed("SO_DOMAIN"))?;
+        let reset = inherit::reset_datagrams(socket, family);
+        reset.map_err(|(option, errno)| failed(option)(errno))?;
         Ok(self.set(socket)?)
     }
 }

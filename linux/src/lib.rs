@@ -107,8 +107,10 @@ pub mod errno;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+mod inherit;
 mod listen;
 mod memory;
+mod option;
 mod serial;
 mod socket;
 mod sockets;
