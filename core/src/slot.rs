@@ -19,7 +19,7 @@
 //! ```
 
 use crate::config::{Class, Windows};
-use crate::directions::{self, Directions, Trigger};
+use crate::directions::{self, Directions};
 use crate::flags::Flags;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
@@ -122,7 +122,6 @@ pub(crate) struct Slot {
     pub(crate) armed: Directions,
     /// What the kernel's set holds, told or not: the same as `armed` but for one-shot.
     pub(crate) registered: Directions,
-    pub(crate) trigger: Trigger,
     pub(crate) class: Option<Class>,
     pub(crate) queued: Queued,
 }
@@ -157,7 +156,6 @@ impl Slot {
         in_flight: Directions::NONE,
         armed: Directions::NONE,
         registered: Directions::NONE,
-        trigger: Trigger::Level,
         class: None,
         queued: Queued::No,
     };

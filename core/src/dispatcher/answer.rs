@@ -113,7 +113,7 @@ impl Dispatcher<'_> {
         if short {
             let certain = n == 0
                 || (!slot.flags.has(Flags::CLOSING)
-                    && (slot.trigger != Trigger::Edge || record.is_tcp()));
+                    && (self.m.trigger != Trigger::Edge || record.is_tcp()));
             slot.ready -= Directions::READ.when(certain);
         }
         if !slot.hears() || n == 0 {
@@ -188,7 +188,7 @@ impl Dispatcher<'_> {
         }
         // Unlike a short read, a short send proves nothing in edge mode: only a send that would block makes the kernel
         // tell when there is room.
-        if short && (n == 0 || slot.trigger != Trigger::Edge) {
+        if short && (n == 0 || self.m.trigger != Trigger::Edge) {
             slot.ready -= Directions::WRITE;
         }
         if n > 0 {

@@ -4,7 +4,7 @@
 
 use super::Dispatcher;
 use super::listener::{Listener, ListenersFull};
-use crate::directions::{Directions, Trigger};
+use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
 use crate::output::{Action, Notice};
@@ -57,7 +57,6 @@ impl Dispatcher<'_> {
         self.m.datagrams = Some(&VERBS);
         let slot = self.slots.at_mut(index);
         slot.state = State::Datagrams;
-        slot.trigger = Trigger::Level;
         slot.flags = Flags::WATCHED.or(Flags::DATAGRAMS);
         slot.ready = Directions::WRITE;
         self.touch(index);

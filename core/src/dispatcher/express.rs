@@ -43,13 +43,14 @@ impl Dispatcher<'_> {
         directions: Directions,
     ) -> Option<Span> {
         self.begin_turn();
+        let trigger = self.m.trigger;
         let slot = self.slots.at_mut(token.slot());
         let rests = slot.generation == token.generation()
             && slot.flags == RESTING
             && slot.is_at_rest()
             && slot.queued == Queued::No
             && slot.armed.contains(Directions::READ)
-            && match slot.trigger {
+            && match trigger {
                 // Anything else was not wanted, and is withdrawn.
                 Trigger::Level => directions == Directions::READ,
                 Trigger::Edge => directions.contains(Directions::READ),
@@ -94,7 +95,7 @@ impl Dispatcher<'_> {
         let record = self.records.at_mut(index);
         add(&mut record.bytes_in, n);
         // As of any short read: see `received`.
-        if slot.trigger != Trigger::Edge || record.is_tcp() {
+        if self.m.trigger != Trigger::Edge || record.is_tcp() {
             slot.ready -= Directions::READ;
         }
         let machine = &mut *self.m;

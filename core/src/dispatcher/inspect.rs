@@ -21,7 +21,7 @@
 use super::timer::Alarms;
 use super::{Dispatcher, Turn, Visit};
 use crate::config::Class;
-use crate::directions::{Directions, Trigger};
+use crate::directions::Directions;
 use crate::event::{FaultKind, Peer};
 use crate::flags::Flags;
 use crate::output::Reason;
@@ -355,11 +355,6 @@ impl Dispatcher<'_> {
         if bytes[0] & 32 != 0 {
             self.m.visit.index = index;
         }
-        let trigger = if listens || state == State::Free {
-            Trigger::Level
-        } else {
-            self.m.trigger
-        };
         let (rx, tx) = (halves(bytes[4]), halves(bytes[5]));
         let (wants, tally) = halves(bytes[6]);
         let (reason, class) = halves(bytes[7]);
@@ -387,7 +382,6 @@ impl Dispatcher<'_> {
             in_flight: directions(bytes[3] >> 2),
             armed: directions(bytes[3] >> 4),
             registered: directions(bytes[3] >> 6),
-            trigger,
             class,
             ..Slot::NEW
         };

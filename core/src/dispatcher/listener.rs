@@ -3,7 +3,7 @@
 use super::Dispatcher;
 use super::burst::Burst;
 use crate::config::{FullTable, LISTENERS};
-use crate::directions::{Directions, Trigger};
+use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Outcome, Peer};
 use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
@@ -79,7 +79,6 @@ impl Dispatcher<'_> {
         let index = self.take_place(listener).ok_or(ListenersFull)?;
         let slot = self.slots.at_mut(index);
         slot.state = State::Listening;
-        slot.trigger = Trigger::Level;
         self.m.listening = self.m.listening.saturating_add(1);
         // One that comes too late ends as the others did.
         if self.m.stop_at.is_some() {
@@ -253,7 +252,6 @@ impl Dispatcher<'_> {
         };
         let slot = self.slots.at_mut(index);
         slot.state = state;
-        slot.trigger = self.m.trigger;
         self.m.taken = self.m.taken.saturating_add(1);
         Some(index)
     }

@@ -484,7 +484,7 @@ impl Dispatcher<'_> {
             .chain(self.places())
             .map(|index| (self.token(index), self.slots.at(index)))
             .filter(|(_, slot)| !slot.registered.is_empty())
-            .map(|(token, slot)| (token, slot.registered, slot.trigger))
+            .map(|(token, slot)| (token, slot.registered, self.trigger_of(token.slot())))
     }
 
     /// The live connections, of which the application was told and `Closed` was not; those that it asked for, too,

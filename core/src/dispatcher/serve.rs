@@ -191,11 +191,11 @@ impl Dispatcher<'_> {
     /// Arms what is awaited and not armed; withdraws what was reported and not wanted.
     fn rearm(&mut self, index: u32, admits: bool) -> Option<Action> {
         let windows = self.m.windows;
+        let trigger = self.trigger_of(index);
         let slot = self.slots.at_mut(index);
         let wanted = slot.wanted(windows, admits);
         let unwanted = slot.flags.has(Flags::UNWANTED);
         slot.flags.clear(Flags::UNWANTED);
-        let trigger = slot.trigger;
         let now = trigger.rearm(wanted, slot.awaited(wanted), slot.armed, unwanted)?;
         let was = core::mem::replace(&mut slot.registered, now);
         slot.armed = now;
@@ -209,6 +209,7 @@ impl Dispatcher<'_> {
 
     /// Joins what is in flight, withdraws what is registered, closes.
     fn close(&mut self, index: u32) -> Option<Action> {
+        let trigger = self.trigger_of(index);
         let slot = self.slots.at_mut(index);
         let token = Token::new(index, slot.generation);
         if !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED) {
@@ -223,7 +224,7 @@ impl Dispatcher<'_> {
                 token,
                 was,
                 now: Directions::NONE,
-                trigger: slot.trigger,
+                trigger,
             });
         }
         if slot.flags.has(Flags::CLOSED) {

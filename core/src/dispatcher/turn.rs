@@ -51,6 +51,16 @@ impl Dispatcher<'_> {
         Token::new(index, self.slots.at(index).generation)
     }
 
+    /// How a source is reported: what is no connection, always by level.
+    #[inline(always)]
+    pub(super) const fn trigger_of(&self, index: u32) -> Trigger {
+        if index & LISTENER_BIT == 0 {
+            self.m.trigger
+        } else {
+            Trigger::Level
+        }
+    }
+
     /// A report: the sets take it in, and the source gets its turn.
     #[inline(always)]
     pub(super) fn ready(
@@ -61,6 +71,7 @@ impl Dispatcher<'_> {
     ) -> Option<Notice> {
         let windows = self.m.windows;
         let index = token.slot();
+        let trigger = self.trigger_of(index);
         let slot = self.slots.at_mut(index);
         if !slot.is_named(token) {
             self.stale(token);
@@ -75,7 +86,7 @@ impl Dispatcher<'_> {
             reported = Directions::BOTH;
         }
         slot.ready |= reported;
-        match slot.trigger {
+        match trigger {
             // What a listener wants is asked when it is served.
             Trigger::Level => {
                 if slot.state == State::Listening || !slot.wanted(windows, true).contains(reported)

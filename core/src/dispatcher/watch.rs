@@ -3,7 +3,7 @@
 
 use super::Dispatcher;
 use super::listener::{Listener, ListenersFull};
-use crate::directions::{Directions, Trigger};
+use crate::directions::Directions;
 use crate::event::Fault;
 use crate::flags::Flags;
 use crate::output::Notice;
@@ -26,7 +26,6 @@ impl Dispatcher<'_> {
         let index = self.take_place(nobody).ok_or(ListenersFull)?;
         let slot = self.slots.at_mut(index);
         slot.state = State::Watching;
-        slot.trigger = Trigger::Level;
         slot.flags = Flags::WATCHED;
         slot.wants = directions.bits();
         self.touch(index);

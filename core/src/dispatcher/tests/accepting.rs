@@ -50,7 +50,10 @@ fn a_listener_is_armed_when_it_is_added() {
 fn listeners_are_level_whatever_connections_are() {
     for trigger in TRIGGERS {
         let bench = Bench::with(trigger);
-        assert_eq!(bench.slot(bench.listener).trigger, Trigger::Level);
+        assert_eq!(
+            bench.machine.trigger_of(bench.listener.slot()),
+            Trigger::Level
+        );
     }
 }
 
