@@ -161,6 +161,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod attempts;
 mod backoff;
 mod config;
 mod destination;

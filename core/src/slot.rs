@@ -18,6 +18,7 @@
 //!   Watching until that is given up or cannot be done, then Closing, then Free; and so is a socket of Datagrams.
 //! ```
 
+use crate::attempts::Attempts;
 use crate::config::{Class, Windows};
 use crate::directions::{self, Directions};
 use crate::flags::Flags;
@@ -124,6 +125,7 @@ pub(crate) struct Slot {
     pub(crate) registered: Directions,
     pub(crate) class: Option<Class>,
     pub(crate) queued: Queued,
+    pub(crate) attempts: Attempts,
 }
 
 const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
@@ -158,6 +160,7 @@ impl Slot {
         registered: Directions::NONE,
         class: None,
         queued: Queued::No,
+        attempts: Attempts::NONE,
     };
 
     /// Makes a free slot ready for its next incarnation, or retires it if there is none left.

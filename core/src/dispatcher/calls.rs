@@ -6,6 +6,7 @@ use crate::event::Peer;
 use crate::flags::Flags;
 use crate::ignored::Ignored;
 use crate::output::{Reason, Span};
+use crate::queue::NONE;
 use crate::record::Record;
 use crate::slot::{Cursors, State};
 use crate::time::Instant;
@@ -77,7 +78,8 @@ impl Dispatcher<'_> {
     pub fn receiving(&self, token: Token) -> Option<Span> {
         let slot = self.slots.at(self.find(token)?);
         let receiving = slot.in_flight.contains(Directions::READ);
-        receiving.then(|| slot.receive_span(self.m.windows))
+        receiving
+            .then(|| (self.m.yielding).bounded(slot.receive_span(self.m.windows), slot.rx.len()))
     }
 
     /// Drops up to `n` bytes from the front of what was received.
@@ -223,7 +225,17 @@ impl Dispatcher<'_> {
         let n = n.min(slot.room(windows, true));
         if n > 0 {
             slot.tx.end = slot.tx.end.saturating_add(n);
-            self.touch(index);
+            self.queued_at(index);
+        }
+    }
+
+    /// Bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
+    #[inline]
+    pub(crate) fn queued_at(&mut self, index: u32) {
+        self.touch(index);
+        let fills = self.m.visit.index != index && self.m.visit.index != NONE;
+        if fills && self.slots.at(index).tx.len() > self.m.yielding.threshold() {
+            self.fill(index);
         }
     }
 

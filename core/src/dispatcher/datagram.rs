@@ -135,7 +135,7 @@ impl Dispatcher<'_> {
             slot.in_flight |= Directions::WRITE;
             return Some(Action::SendTo { token });
         }
-        if issue.contains(Directions::READ) && visit.received < quantum {
+        if issue.contains(Directions::READ) && visit.received < quantum && !visit.yields {
             slot.in_flight |= Directions::READ;
             return Some(Action::ReceiveFrom { token });
         }

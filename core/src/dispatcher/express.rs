@@ -74,10 +74,11 @@ impl Dispatcher<'_> {
         machine.turn.served = machine.turn.served.wrapping_add(1);
         machine.turn.fresh = machine.turn.fresh.wrapping_add(1);
         machine.visit = Visit::to(token.slot());
-        Some(Span {
+        let whole = Span {
             at: 0,
             len: machine.windows.receive,
-        })
+        };
+        Some(machine.yielding.bounded(whole, 0))
     }
 
     /// The receive did not bring what most bring: it is in flight, and its answer is taken in like any other.
@@ -114,7 +115,8 @@ impl Dispatcher<'_> {
             && slot.state == State::Open
             && slot.ready == Directions::WRITE
             && slot.wants == 0
-            && !slot.tx.is_empty();
+            && !slot.tx.is_empty()
+            && !self.m.visit.yields;
         if !calm {
             return None;
         }

@@ -19,7 +19,9 @@
 //! switched off, no stop, no timer, nothing outbound.
 
 use super::timer::Alarms;
+use super::yielding::Yielding;
 use super::{Dispatcher, Turn, Visit};
+use crate::attempts::Attempts;
 use crate::config::Class;
 use crate::directions::Directions;
 use crate::event::{FaultKind, Peer};
@@ -40,7 +42,7 @@ pub const CONNECTIONS: usize = 4;
 /// Bytes of an image for what is of no source.
 pub const MACHINE: usize = 6;
 /// Bytes of an image for each source.
-pub const SOURCE: usize = 17;
+pub const SOURCE: usize = 18;
 /// Where in the bytes of a source stands how much was sent since the peer's acknowledgements were asked for: it matters
 /// only if the question is answered.
 pub const ACKNOWLEDGED: usize = 16;
@@ -94,6 +96,8 @@ pub struct Image {
 
 /// Where in the bytes of a source its places in its run queue (low half) and in its class (high half) stand.
 const PLACES: usize = 9;
+/// Where in the bytes of a source stands what attempts have come to.
+const ATTEMPTS: usize = 17;
 
 /// Images.
 impl Dispatcher<'_> {
@@ -228,7 +232,11 @@ impl Dispatcher<'_> {
             over: _,
         } = m.turn;
         let goes_on = turn && self.has_work();
-        let facts = u8::from(m.starved) | u8::from(m.rebuild) << 1 | u8::from(goes_on) << 2;
+        let facts = u8::from(m.starved)
+            | u8::from(m.rebuild) << 1
+            | u8::from(goes_on) << 2
+            | u8::from(m.visit.yields) << 3
+            | u8::from(m.yielding.is_bounding()) << 4;
         let visit = pair(received.min(m.quantum), sent.min(m.quantum));
         let pause = m.listeners.first().map_or(0, |listener| listener.pause);
         let [pause_low, pause_high] = millis(pause);
@@ -258,7 +266,10 @@ impl Dispatcher<'_> {
             index: NONE,
             received,
             sent,
+            yields: facts & 8 != 0,
         };
+        self.m.yielding = Yielding::new(self.m.windows);
+        self.m.yielding.put_back(facts & 16 != 0);
         if let Some(listener) = self.m.listeners.first_mut() {
             listener.pause = nanos([pause_low, pause_high]);
         }
@@ -309,6 +320,7 @@ impl Dispatcher<'_> {
         if slot.state == State::Closing {
             return bytes;
         }
+        bytes[ATTEMPTS] = slot.attempts.bits();
         bytes[3] |= bits(slot.ready) | bits(slot.armed) << 4;
         bytes[5] = pair(slot.tx.at, slot.tx.end);
         bytes[6] = pair(slot.wants, slot.tally.into());
@@ -383,8 +395,12 @@ impl Dispatcher<'_> {
             armed: directions(bytes[3] >> 4),
             registered: directions(bytes[3] >> 6),
             class,
+            attempts: Attempts::of(bytes[ATTEMPTS]),
             ..Slot::NEW
         };
+        if self.slots.at(index).attempts.is_filled() {
+            self.m.yielding.add(index);
+        }
         let (run, timer) = halves(bytes[PLACES]);
         places.take(usize::from(bytes[8]), run, index);
         // The first two rows are the run queues.

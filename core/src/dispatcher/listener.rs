@@ -160,7 +160,7 @@ impl Dispatcher<'_> {
         }
         let slot = self.slots.at(index);
         let issue = slot.issue(slot.wanted(self.m.windows, admits));
-        if issue.is_empty() || self.m.visit.received >= self.m.quantum {
+        if issue.is_empty() || self.m.visit.received >= self.m.quantum || self.m.visit.yields {
             return None;
         }
         let listener = self.token(index);

@@ -27,6 +27,7 @@ pub(crate) mod tests;
 pub(crate) mod timer;
 mod turn;
 pub(crate) mod watch;
+mod yielding;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, Windows};
 use crate::directions::{Directions, Trigger};
@@ -48,6 +49,7 @@ use listener::Listener;
 pub use rounds::Round;
 use rounds::Served;
 use timer::Alarms;
+use yielding::Yielding;
 
 /// What the machine knows beside its slots.
 #[derive(Debug)]
@@ -81,6 +83,7 @@ pub(crate) struct Machine {
     others_next: bool,
     served: Served,
     visit: Visit,
+    yielding: Yielding,
     turn: Turn,
     /// Turns so far, modulo 2³².
     turns: u32,
@@ -129,6 +132,8 @@ struct Visit {
     /// What it has received and sent, in units of [`OPERATION_MIN`].
     received: u32,
     sent: u32,
+    /// Its handler has filled the send buffer of another connection past the threshold: it receives no more in this visit.
+    yields: bool,
 }
 
 impl Visit {
@@ -139,6 +144,7 @@ impl Visit {
             index,
             received: 0,
             sent: 0,
+            yields: false,
         }
     }
 }
@@ -215,6 +221,7 @@ impl Machine {
             others_next: false,
             served: Served::NOBODY,
             visit: Visit::NOBODY,
+            yielding: Yielding::new(windows),
             turn: Turn::FIRST,
             turns: 0,
             taken: 0,
@@ -392,11 +399,17 @@ impl Dispatcher<'_> {
     /// outputs of one visit. Where a listener has [priority](Self::set_priority) it is twice that, `Q` being the number
     /// of those ahead of it that have priority as it has, or have none as it has none. One that has used up its quantum is served within `(C + 1) × (K + 1) × V` outputs of the
     /// turns that follow, where `C` is the number of such sources ahead of it. A turn ends after [`Config::look`] bytes, or when each source that was queued at its
-    /// beginning, and each that became ready in it, has been served once. Work: one visit of each queued source.
+    /// beginning, and each that became ready in it, has been served once. Where handlers fill the send buffers of other
+    /// connections, one send of each such connection comes in between. Work: one visit of each queued source.
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
         if self.m.rebuild {
             return Some(self.rebuild());
+        }
+        if self.m.yielding.is_due()
+            && let Some(action) = self.send_of_filled()
+        {
+            return Some(action);
         }
         loop {
             let index = match self.m.visit.index {

@@ -33,14 +33,18 @@ impl Dispatcher<'_> {
         let issue = slot.issue(wanted);
         if !issue.is_empty() {
             let sends = issue.contains(Directions::WRITE) && self.m.visit.sent < self.m.quantum;
-            let receives =
-                issue.contains(Directions::READ) && self.m.visit.received < self.m.quantum;
+            let receives = issue.contains(Directions::READ)
+                && self.m.visit.received < self.m.quantum
+                && !self.m.visit.yields;
             let token = Token::new(index, slot.generation);
             // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
             // is room for the answer, and a send takes all of it.
             if receives && (!sends || slot.room(windows, false) > 0) {
                 slot.in_flight |= Directions::READ;
-                let into = slot.receive_span(windows);
+                let into = self
+                    .m
+                    .yielding
+                    .bounded(slot.receive_span(windows), slot.rx.len());
                 return Some(Action::Recv { token, into });
             }
             if sends {

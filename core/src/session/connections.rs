@@ -248,7 +248,7 @@ impl Connections<'_> {
             {
                 copy(space, bytes);
                 slot.tx.end = slot.tx.end.wrapping_add(width(bytes.len()));
-                self.machine.touch(index);
+                self.machine.queued_at(index);
                 return Ok(());
             }
         }

@@ -1,0 +1,131 @@
+//! [`Attempts`]: what attempts have come to that a readiness event led to, in one byte of a slot.
+
+use crate::directions::Directions;
+
+/// What attempts have come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attempts(u8);
+
+/// Bits 0 and 1: directions that the kernel has notified as ready, and in which nothing has moved since.
+const CLAIMED: u32 = 0;
+/// Bits 2 and 3: directions in which the last attempt after that moved nothing.
+const DOUBTED: u32 = 2;
+/// Bits 4 and 5: how long the next wait is.
+const STEP: u32 = 4;
+/// Bit 6: the handler of another source has filled the send buffer past its threshold, and a send is due for it.
+const FILLED: u8 = 1 << 6;
+
+impl Attempts {
+    pub(crate) const NONE: Self = Self(0);
+    /// The longest wait.
+    pub(crate) const LAST_STEP: u8 = 3;
+
+    /// The kernel has notified these directions as ready.
+    #[inline]
+    pub(crate) const fn claim(&mut self, directions: Directions) {
+        self.0 |= (directions.bits() as u8) << CLAIMED;
+    }
+
+    /// Bytes have moved in a direction: the kernel meant what it said.
+    #[inline]
+    pub(crate) const fn moved(&mut self, direction: Directions) {
+        let bits = direction.bits() as u8;
+        self.0 &= !(bits << CLAIMED | bits << DOUBTED);
+        if self.0 >> DOUBTED & 3 == 0 {
+            self.0 &= !(3 << STEP);
+        }
+    }
+
+    /// Whether the kernel has notified a direction as ready, and nothing has moved in it since.
+    pub(crate) const fn is_claimed(self, direction: Directions) -> bool {
+        (self.0 >> CLAIMED) & direction.bits() as u8 != 0
+    }
+
+    /// Directions in which the last attempt after such a notification moved nothing.
+    pub(crate) const fn doubted(self) -> Directions {
+        Directions::of_bits((self.0 >> DOUBTED) as u32)
+    }
+
+    pub(crate) const fn doubt(&mut self, direction: Directions) {
+        self.0 |= (direction.bits() as u8) << DOUBTED;
+    }
+
+    /// How many times the wait has been made longer, at most [`LAST_STEP`](Self::LAST_STEP).
+    pub(crate) const fn step(self) -> u8 {
+        self.0 >> STEP & 3
+    }
+
+    /// The next wait is longer, up to the longest.
+    pub(crate) const fn lengthen(&mut self) {
+        if self.step() < Self::LAST_STEP {
+            self.0 += 1 << STEP;
+        }
+    }
+
+    pub(crate) const fn fill(&mut self) {
+        self.0 |= FILLED;
+    }
+
+    /// Whether a send is due because another source has filled the send buffer; it is not due any more then.
+    pub(crate) const fn take_filled(&mut self) -> bool {
+        let filled = self.is_filled();
+        self.0 &= !FILLED;
+        filled
+    }
+
+    pub(crate) const fn is_filled(self) -> bool {
+        self.0 & FILLED != 0
+    }
+}
+
+/// As bits, for images.
+#[cfg(feature = "sim")]
+impl Attempts {
+    pub(crate) const fn of(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIRECTIONS: [Directions; 2] = [Directions::READ, Directions::WRITE];
+
+    #[test]
+    fn each_direction_is_known_apart() {
+        for [one, other] in [DIRECTIONS, [DIRECTIONS[1], DIRECTIONS[0]]] {
+            let mut attempts = Attempts::NONE;
+            attempts.claim(one);
+            attempts.doubt(one);
+            attempts.doubt(other);
+            assert!(attempts.is_claimed(one) && !attempts.is_claimed(other));
+            assert_eq!(attempts.doubted(), Directions::BOTH);
+            attempts.lengthen();
+            attempts.moved(one);
+            assert!(!attempts.is_claimed(one));
+            assert_eq!((attempts.doubted(), attempts.step()), (other, 1));
+            attempts.moved(other);
+            assert_eq!(attempts, Attempts::NONE, "the next wait is the first again");
+        }
+    }
+
+    #[test]
+    fn waits_grow_to_a_bound_and_leave_the_rest_alone() {
+        let mut attempts = Attempts::NONE;
+        attempts.fill();
+        attempts.claim(Directions::BOTH);
+        let steps = [(); 5].map(|()| {
+            attempts.lengthen();
+            attempts.step()
+        });
+        assert_eq!(steps, [1, 2, 3, 3, 3]);
+        assert!(attempts.take_filled() && !attempts.take_filled());
+        assert!(attempts.is_claimed(Directions::READ));
+        assert_eq!(attempts.doubted(), Directions::NONE);
+    }
+}
