@@ -1,6 +1,8 @@
 //! [`Attempts`]: what attempts have come to that a readiness event led to, in one byte of a slot.
 
 use crate::directions::Directions;
+#[cfg(feature = "sim")]
+use crate::slot::State;
 
 /// What attempts have come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +16,9 @@ const DOUBTED: u32 = 2;
 const STEP: u32 = 4;
 /// Bit 6: the handler of another source has filled the send buffer past its threshold, and a send is due for it.
 const FILLED: u8 = 1 << 6;
+
+/// Bit 7: that send is in flight.
+const FLUSHED: u8 = 1 << 7;
 
 impl Attempts {
     pub(crate) const NONE: Self = Self(0);
@@ -76,6 +81,20 @@ impl Attempts {
     pub(crate) const fn is_filled(self) -> bool {
         self.0 & FILLED != 0
     }
+
+    pub(crate) const fn flush(&mut self) {
+        self.0 |= FLUSHED;
+    }
+
+    /// The send is answered.
+    pub(crate) const fn flushed(&mut self) {
+        self.0 &= !FLUSHED;
+    }
+
+    #[inline]
+    pub(crate) const fn is_flushed(self) -> bool {
+        self.0 & FLUSHED != 0
+    }
 }
 
 /// As bits, for images.
@@ -85,8 +104,22 @@ impl Attempts {
         Self(bits)
     }
 
-    pub(crate) const fn bits(self) -> u8 {
-        self.0
+    /// Those that may matter in this state.
+    pub(crate) const fn bits_that_matter(self, state: State) -> u8 {
+        match state {
+            State::Closing => self.0 & FLUSHED,
+            State::Free
+            | State::Reserved
+            | State::Connecting
+            | State::Open
+            | State::HalfClosed
+            | State::Finishing
+            | State::Lingering
+            | State::Listening
+            | State::Watching
+            | State::Datagrams
+            | State::Retired => self.0,
+        }
     }
 }
 

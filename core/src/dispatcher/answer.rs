@@ -175,6 +175,10 @@ impl Dispatcher<'_> {
             return self.unasked(token, Op::Send);
         }
         slot.in_flight -= Directions::WRITE;
+        if slot.attempts.is_flushed() {
+            self.flushed(index, outcome);
+        }
+        let slot = self.slots.at_mut(index);
         let (n, short) = match outcome {
             Outcome::Complete(n) => (n, n == 0),
             Outcome::Drained(n) => (n, true),

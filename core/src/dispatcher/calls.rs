@@ -234,7 +234,8 @@ impl Dispatcher<'_> {
     pub(crate) fn queued_at(&mut self, index: u32) {
         self.touch(index);
         let fills = self.m.visit.index != index && self.m.visit.index != NONE;
-        if fills && self.slots.at(index).tx.len() > self.m.yielding.threshold() {
+        // What is being sent does not move, so what counts is where the bytes end.
+        if fills && self.slots.at(index).tx.end > self.m.yielding.threshold() {
             self.fill(index);
         }
     }

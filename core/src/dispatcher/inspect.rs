@@ -141,14 +141,15 @@ impl Dispatcher<'_> {
         self.slots.connections.clear();
         self.records.list.clear();
         self.put_machine(&image.machine);
+        let waits_for_look = image.machine[0] & 32 != 0;
         let mut places = Places([[NONE; CONNECTIONS + 1]; QUEUES]);
         for (source, index) in image.connections.iter().zip(0u32..) {
             let room = self.slots.connections.push(Slot::NEW).is_ok()
                 && self.records.list.push(Record::NEW).is_ok();
             debug_assert!(room, "a table of the same size");
-            self.put_source(index, source, &mut places);
+            self.put_source(index, source, &mut places, waits_for_look);
         }
-        self.put_source(LISTENER_BIT, &image.listener, &mut places);
+        self.put_source(LISTENER_BIT, &image.listener, &mut places, waits_for_look);
         self.put_queues(&places);
         if let Some(listener) = self.m.listeners.first_mut() {
             listener.held = self.m.taken;
@@ -236,7 +237,8 @@ impl Dispatcher<'_> {
             | u8::from(m.rebuild) << 1
             | u8::from(goes_on) << 2
             | u8::from(m.visit.yields) << 3
-            | u8::from(m.yielding.is_bounding()) << 4;
+            | u8::from(m.yielding.is_bounding()) << 4
+            | u8::from(m.yielding.waits_for_look(m.turns)) << 5;
         let visit = pair(received.min(m.quantum), sent.min(m.quantum));
         let pause = m.listeners.first().map_or(0, |listener| listener.pause);
         let [pause_low, pause_high] = millis(pause);
@@ -316,11 +318,11 @@ impl Dispatcher<'_> {
         if slot.class.is_some() || listener {
             [bytes[10], bytes[11]] = millis(slot.deadline.nanos_since(now));
         }
+        bytes[ATTEMPTS] = slot.attempts.bits_that_matter(slot.state);
         // Of one that is being closed nothing else matters.
         if slot.state == State::Closing {
             return bytes;
         }
-        bytes[ATTEMPTS] = slot.attempts.bits();
         bytes[3] |= bits(slot.ready) | bits(slot.armed) << 4;
         bytes[5] = pair(slot.tx.at, slot.tx.end);
         bytes[6] = pair(slot.wants, slot.tally.into());
@@ -360,7 +362,13 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn put_source(&mut self, index: u32, bytes: &[u8; SOURCE], places: &mut Places) {
+    fn put_source(
+        &mut self,
+        index: u32,
+        bytes: &[u8; SOURCE],
+        places: &mut Places,
+        waits_for_look: bool,
+    ) {
         let state = ALL.get(usize::from(bytes[0] & 15)).copied();
         let state = state.unwrap_or(State::Free);
         let listens = index & LISTENER_BIT != 0;
@@ -398,8 +406,13 @@ impl Dispatcher<'_> {
             attempts: Attempts::of(bytes[ATTEMPTS]),
             ..Slot::NEW
         };
-        if self.slots.at(index).attempts.is_filled() {
+        let attempts = self.slots.at(index).attempts;
+        if attempts.is_filled() {
             self.m.yielding.add(index);
+        }
+        if attempts.is_flushed() {
+            let turn = self.m.turns.wrapping_sub(u32::from(!waits_for_look));
+            self.m.yielding.put_flushed(turn);
         }
         let (run, timer) = halves(bytes[PLACES]);
         places.take(usize::from(bytes[8]), run, index);

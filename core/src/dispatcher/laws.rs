@@ -236,6 +236,12 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
             NONE,
         )?;
     }
+    let flushed = used().filter(|slot| slot.attempts.is_flushed());
+    hold(
+        m.yielding.in_flight() as usize == flushed.count(),
+        "sends of filled connections are counted",
+        NONE,
+    )?;
     let evicted = |slot: &Slot| slot.reason == Some(crate::Reason::Evicted);
     hold(
         m.evicting == used().any(evicted),

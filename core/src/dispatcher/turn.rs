@@ -181,7 +181,9 @@ impl Dispatcher<'_> {
     #[inline]
     pub(super) fn pick(&mut self) -> Option<u32> {
         let turn = &mut self.m.turn;
-        if turn.moved >= self.m.look && turn.served > 0 {
+        if turn.moved >= self.m.look && turn.served > 0
+            || self.m.yielding.waits_for_look(self.m.turns)
+        {
             return None;
         }
         let continuing = turn.left > 0 && !self.m.continuing.is_empty();

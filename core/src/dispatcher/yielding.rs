@@ -7,6 +7,8 @@
 //! - a connection whose buffer is filled past the threshold by another source's handler is sent from before anything else
 //!   is done, once;
 //! - the source whose handler has filled it receives no more in this visit: it goes on in the next turn;
+//! - where that send is answered later, the turn is over: the next look at the kernel brings the answer, unless the kernel
+//!   does not take it;
 //! - if the receive window is the larger, a receive is bounded to the send window, once a handler has filled a buffer: no
 //!   more can be passed on than fits there.
 //!
@@ -16,6 +18,7 @@
 use super::Dispatcher;
 use crate::config::Windows;
 use crate::directions::Directions;
+use crate::event::Outcome;
 use crate::output::{Action, Span};
 use crate::slot::State;
 use crate::token::Token;
@@ -33,6 +36,9 @@ pub(super) struct Yielding {
     /// Filled connections have indices from `from` to `to`, without that; so none if they are equal.
     from: u32,
     to: u32,
+    /// Sends of filled connections that are in flight, and the turn in which the last of them was handed out.
+    flushed: u32,
+    turn: u32,
 }
 
 impl Yielding {
@@ -45,7 +51,15 @@ impl Yielding {
             is_used: false,
             from: 0,
             to: 0,
+            flushed: 0,
+            turn: 0,
         }
+    }
+
+    /// Whether nothing is served in this turn any more: a send of a filled connection is answered by the next look.
+    #[inline]
+    pub(super) const fn waits_for_look(&self, turn: u32) -> bool {
+        self.flushed > 0 && self.turn == turn
     }
 
     #[inline]
@@ -80,6 +94,18 @@ impl Yielding {
         // A message that is longer than the send window cannot be passed on; whether it may be received is not for here.
         let len = if most == 0 { 1 } else { most };
         Span { at: into.at, len }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) const fn put_flushed(&mut self, turn: u32) {
+        self.flushed = self.flushed.saturating_add(1);
+        self.turn = turn;
+    }
+
+    /// How many sends of filled connections are in flight.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.flushed
     }
 
     /// The connection of this index is filled.
@@ -121,15 +147,49 @@ impl Dispatcher<'_> {
             if !slot.attempts.take_filled() {
                 continue;
             }
+            if slot.in_flight.contains(Directions::WRITE) {
+                self.flushes(index);
+                continue;
+            }
             let sends = slot.issue(slot.wanted(windows, false));
             if sends.contains(Directions::WRITE) && slot.state != State::Connecting {
                 slot.in_flight |= Directions::WRITE;
                 let token = Token::new(index, slot.generation);
                 let from = slot.send_span();
+                self.flushes(index);
                 return Some(Action::Send { token, from });
             }
         }
         None
+    }
+
+    /// The send that is in flight is that of a filled connection.
+    fn flushes(&mut self, index: u32) {
+        let attempts = &mut self.slots.at_mut(index).attempts;
+        if !attempts.is_flushed() {
+            attempts.flush();
+            self.m.yielding.flushed = self.m.yielding.flushed.saturating_add(1);
+        }
+        self.m.yielding.turn = self.m.turns;
+    }
+
+    /// The send of a filled connection is answered. What was queued behind it may fill the buffer,
+    /// too.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn flushed(&mut self, index: u32, outcome: Outcome) {
+        let n = match outcome {
+            Outcome::Complete(n) | Outcome::Drained(n) => n,
+            Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Datagram { .. } => 0,
+        };
+        let slot = self.slots.at_mut(index);
+        slot.attempts.flushed();
+        let fills = n > 0 && slot.tx.len() > n && slot.tx.end > self.m.yielding.threshold;
+        self.m.yielding.flushed = self.m.yielding.flushed.saturating_sub(1);
+        if fills {
+            slot.attempts.fill();
+            self.m.yielding.add(index);
+        }
     }
 }
 
