@@ -16,7 +16,11 @@ use tests::process::{Folder, Program};
 use tests::terminal::terminal;
 
 fn bridge(device: &str) -> Program {
-    let arguments = ["--listen", "127.0.0.1:0", "--device", device];
+    bridge_with(device, &[])
+}
+
+fn bridge_with(device: &str, arguments: &[&str]) -> Program {
+    let arguments = [&["--listen", "127.0.0.1:0", "--device", device], arguments].concat();
     let bridge = Program::example("serial_bridge", &arguments);
     said(&bridge, ": open", 1);
     bridge
@@ -159,18 +163,119 @@ fn the_end_of_the_line_is_the_end_of_its_client_and_the_line_is_opened_again() {
 }
 
 #[test]
+fn after_a_clients_end_the_answer_of_the_device_still_comes() {
+    let _bound = Watchdog::new();
+    let (mut far, path) = terminal();
+    let bridge = bridge_with(&path, &["--half-close", "off"]);
+    let mut one = client(&bridge, &mut far);
+    one.say(b"status");
+    one.finish();
+    let mut heard = [0; 6];
+    far.read_exact(&mut heard).expect("bytes");
+    far.write_all(b"OK 42").expect("room");
+    one.hear(b"OK 42");
+    // It only waits for an answer by now, and makes way for another client.
+    let mut next = client(&bridge, &mut far);
+    assert_eq!(one.rest(), b"");
+    far.write_all(b"for you").expect("room");
+    next.hear(b"for you");
+}
+
+#[test]
+fn a_client_that_has_ended_has_its_time_and_no_more() {
+    let _bound = Watchdog::new();
+    for half_close in ["1ms", "10ms"] {
+        let (mut far, path) = terminal();
+        let bridge = bridge_with(&path, &["--half-close", half_close]);
+        let mut one = client(&bridge, &mut far);
+        let said = pattern(4, 100_000);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                one.say(&said);
+                one.finish();
+                assert_eq!(one.rest(), b"", "{half_close}");
+            });
+            let mut heard = vec![0; said.len()];
+            far.read_exact(&mut heard).expect("all of it");
+            assert!(heard == said);
+        });
+    }
+}
+
+#[test]
+fn a_new_client_takes_over_if_it_may() {
+    let _bound = Watchdog::new();
+    let (mut far, path) = terminal();
+    let bridge = bridge_with(&path, &["--take-over"]);
+    let mut old = client(&bridge, &mut far);
+    for round in 0..3 {
+        let mut new = client(&bridge, &mut far);
+        assert!(old.is_reset(), "{round}");
+        far.write_all(b"for the new one").expect("room");
+        new.hear(b"for the new one");
+        old = new;
+    }
+}
+
+#[test]
+fn what_the_driver_does_not_take_is_a_warning() {
+    let _bound = Watchdog::new();
+    let (mut far, path) = terminal();
+    let unusual = ["--format", "7M2", "--rs485", "on,before=1", "--dtr", "off"];
+    let bridge = bridge_with(&path, &unusual);
+    for name in ["data bits", "parity", "RS-485", "DTR"] {
+        said(
+            &bridge,
+            &format!("the driver ignores this setting: {name}"),
+            1,
+        );
+    }
+    assert!(!bridge.output().contains("stop bits"), "those it has");
+    let mut client = client(&bridge, &mut far);
+    client.say(b"all the same");
+    let mut heard = [0; 12];
+    far.read_exact(&mut heard).expect("bytes");
+}
+
+#[test]
 fn what_is_wrong_with_the_line_is_told() {
     for (arguments, part) in [
         (&["--speed", "0", "--device", "/dev/ttyS0"][..], "hangs up"),
         (&["--format", "9N1"], "5 to 8"),
+        (&["--format", "8N1.5"], "five bits"),
+        (&["--format", "8X1"], "N, E, O, M or S"),
+        (&["--parity", "7"], "mark or space"),
         (&["--flow", "maybe"], "hardware"),
+        (&["--dtr", "perhaps"], "on or off"),
+        (&["--rs485", "on,up"], "up is none of"),
+        (&["--rs485", "before=101"], "0 to 100"),
+        (&["--break", "long"], "duration"),
+        (&["--rfc2217", "here"], "port"),
         (&[], "--device is missing"),
     ] {
-        let mut command = Command::new(tests::process::example("serial_bridge"));
-        let ended = tests::process::run_with(command.args(arguments), b"");
+        let ended = run(arguments);
         assert_ne!(ended.code, Some(0));
         assert!(ended.errors.contains(part), "{}", ended.errors);
     }
+}
+
+#[test]
+fn options_are_checked_without_a_line() {
+    for (arguments, expected) in [
+        (&["--format", "8M1"][..], "9600 --format 8M1 --flow none"),
+        (&["--format", "5s1.5"], "--format 5S1.5"),
+        (&["--parity", "space"], "--format 8S1"),
+        (&["--rs485", "after-send,receive,after=5"], "--rs485 on"),
+    ] {
+        let ended = run(&[&["--check", "--device", "/dev/x"], arguments].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        assert!(ended.output.contains(expected), "{}", ended.output);
+    }
+}
+
+fn run(arguments: &[&str]) -> tests::process::Ended {
+    let mut command = Command::new(tests::process::example("serial_bridge"));
+    tests::process::run_with(command.args(arguments), b"")
 }
 
 /// Two pseudo-terminals with a wire between them.

@@ -7,11 +7,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::{fs, process, thread};
-use tidegate::{Address, Config, Handler, Listen, PerSource, Server, Sources};
+use tidegate::{Address, CallError, Config, Handler, Listen, PerSource, Server, Sources};
 
 // The same values as the program's.
 #[path = "../../src/program/values.rs"]
-mod values;
+pub(crate) mod values;
 
 /// A failure, told by `main`.
 pub(crate) type Failure = Box<dyn Error>;
@@ -173,6 +173,15 @@ pub(crate) fn serve<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
 ) -> Result<(), Failure> {
+    serve_by(server, common, |server| server.turn(None))
+}
+
+/// The same for an example that does something of its own in each turn of the loop, which `turn` is.
+pub(crate) fn serve_by<H: Handler>(
+    server: &mut Server<'_, H>,
+    common: &Common,
+    turn: impl Fn(&mut Server<'_, H>) -> Result<(), CallError>,
+) -> Result<(), Failure> {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
@@ -189,7 +198,9 @@ pub(crate) fn serve<H: Handler>(
             eprintln!("at most {limit} connections from one address: --per-source");
         }
     }
-    server.run()?;
+    while !server.is_stopped() {
+        turn(server)?;
+    }
     let paths = (common.listen.iter()).filter_map(|text| text.strip_prefix("unix:"));
     paths.for_each(|path| drop(fs::remove_file(path)));
     let stats = server.stats();

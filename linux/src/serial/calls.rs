@@ -14,6 +14,7 @@ use rustix::ioctl::{Getter, NoArg, Opcode, Setter, Updater, ioctl};
 )))]
 mod number {
     use super::Opcode;
+    pub(super) const TIOCOUTQ: Opcode = 0x5411;
     pub(super) const TIOCMGET: Opcode = 0x5415;
     pub(super) const TIOCMBIS: Opcode = 0x5416;
     pub(super) const TIOCMBIC: Opcode = 0x5417;
@@ -33,6 +34,7 @@ mod number {
 mod number {
     use super::{Opcode, Rs485Flags};
     use rustix::ioctl::opcode;
+    pub(super) const TIOCOUTQ: Opcode = 0x7472;
     pub(super) const TIOCMGET: Opcode = 0x741d;
     pub(super) const TIOCMBIS: Opcode = 0x741b;
     pub(super) const TIOCMBIC: Opcode = 0x741c;
@@ -96,6 +98,13 @@ pub(super) struct Counters {
     pub(super) breaks: c_int,
     pub(super) buffer_overrun: c_int,
     rest: [c_int; 9],
+}
+
+/// Bytes that are not on the line yet.
+pub(super) fn unsent(line: BorrowedFd<'_>) -> io::Result<u32> {
+    // SAFETY: TIOCOUTQ writes one int through its pointer, and nothing else.
+    let bytes = unsafe { ioctl(line, Getter::<{ number::TIOCOUTQ }, c_int>::new()) }?;
+    Ok(u32::try_from(bytes).unwrap_or(0))
 }
 
 /// The modem's lines that are on.

@@ -169,6 +169,15 @@ impl<'a> Line<'a> {
         })
     }
 
+    /// Bytes that were written and are not on the line yet (`TIOCOUTQ`); a driver may leave out those in its device.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    pub fn unsent(&self) -> Result<u32, CallError> {
+        calls::unsent(self.descriptor).map_err(CallError::of("TIOCOUTQ"))
+    }
+
     /// Throws away what the kernel has received and not given us (`input`), and what we gave it and it has not sent
     /// (`output`). What lies in the buffers of the connection stays.
     ///

@@ -27,7 +27,7 @@ const PATH_MAX: usize = 127;
 /// it, and so does the log.
 ///
 /// What closes it is the end of the device: a USB adapter that is pulled, the other end of a pseudo-terminal that is closed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Serial<'a> {
     /// The device, at most 127 bytes. A name under `/dev/serial/by-id` stays the same when an adapter is plugged in anew.
     pub path: &'a str,

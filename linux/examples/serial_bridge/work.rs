@@ -1,0 +1,164 @@
+//! What is done to the line itself, between two calls of the loop: a handler has connections, not descriptors.
+
+use super::bridge::Bridge;
+use super::rfc2217::Answer;
+use core::time::Duration;
+use tidegate::{CallError, Counts, Errno, Ignored, Line, Modem, Serial, Server};
+
+/// Something to be done to the line, and what a telnet client is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) work: Work,
+    pub(crate) done: Option<Answer>,
+    pub(crate) failed: Option<Answer>,
+}
+
+impl Job {
+    /// One that nobody waits for but, where it says so, the client.
+    pub(crate) const fn new(work: Work) -> Self {
+        Self {
+            work,
+            done: None,
+            failed: None,
+        }
+    }
+
+    /// Whether it clears the line of a client that is gone.
+    pub(crate) const fn clears(&self) -> bool {
+        let sets = matches!(
+            self.work,
+            Work::Set(_) | Work::Dtr(_) | Work::Rts(_) | Work::Purge { .. }
+        );
+        sets && self.done.is_none()
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    Set(Serial<'static>),
+    Dtr(bool),
+    Rts(bool),
+    Break(bool),
+    Purge {
+        input: bool,
+        output: bool,
+    },
+    /// Throw away what was written, if it is still not on the line.
+    PurgeStale,
+    /// See whether all that the kernel was given is on the line, so that a client that has ended can go.
+    Rest,
+    /// Look at the modem's lines and the errors; `now`: the client has asked for that, and waits.
+    Look {
+        now: bool,
+    },
+}
+
+/// One turn of the loop, and one job: a driver may take milliseconds for it.
+pub(crate) fn turn(server: &mut Server<'_, Bridge>) -> Result<(), CallError> {
+    let more = !server.session().handler().jobs.is_empty();
+    server.turn(more.then_some(Duration::ZERO))?;
+    let bridge = server.session_mut().handler_mut();
+    let (job, line) = (bridge.jobs.pop_front(), bridge.line);
+    let Some(job) = job else { return Ok(()) };
+    let line = line.and_then(|line| server.line(line));
+    let done = line.map(|line| work(&line, job.work));
+    let bridge = server.session_mut().handler_mut();
+    let mut bytes = Vec::new();
+    let client = bridge.port().map(|(token, _)| token);
+    match done {
+        Some(Done::Unsent(unsent)) => {
+            if let Some(client) = bridge.ended_client() {
+                let session = server.session_mut();
+                session.lend(client, |bridge, conn, ()| bridge.rest(conn, unsent));
+            }
+            return Ok(());
+        }
+        Some(Done::Seen(modem, counts)) => {
+            let now = matches!(job.work, Work::Look { now: true });
+            if let Some((_, port)) = bridge.port() {
+                bytes = port.look(modem, counts, now);
+            }
+        }
+        Some(Done::Well(ignored)) => {
+            if let Work::Set(set) = job.work {
+                bridge.set = set;
+            }
+            for name in ignored.names() {
+                bridge.say(&format_args!(
+                    "warning: the driver ignores this setting: {name}"
+                ));
+            }
+            bytes = job.done.map_or_else(Vec::new, Answer::bytes);
+        }
+        Some(Done::Failed(why)) => {
+            if let Some(why) = why {
+                bridge.say(&why);
+            }
+            bytes = job.failed.map_or_else(Vec::new, Answer::bytes);
+        }
+        None => bytes = job.failed.map_or_else(Vec::new, Answer::bytes),
+    }
+    if job.clears() && !bridge.is_clearing() {
+        if let Some(client) = bridge.client() {
+            let session = server.session_mut();
+            session.lend(client, |bridge, conn, ()| bridge.go_on(conn));
+        }
+        return Ok(());
+    }
+    let waited = job.done.is_some() || matches!(job.work, Work::Look { now: true });
+    if let Some(client) = client {
+        server.session_mut().lend(client, |bridge, conn, ()| {
+            bridge.answer(conn, &bytes, waited)
+        });
+    }
+    Ok(())
+}
+
+/// What came of it.
+enum Done {
+    Well(Ignored),
+    Seen(Modem, Counts),
+    /// Something is not on the line yet.
+    Unsent(bool),
+    /// Why, unless there is no such thing there.
+    Failed(Option<String>),
+}
+
+fn work(line: &Line<'_>, work: Work) -> Done {
+    let done = match work {
+        Work::Set(serial) => {
+            return match line.set(&serial) {
+                Ok(ignored) => Done::Well(ignored),
+                Err(why) => Done::Failed(Some(why.to_string())),
+            };
+        }
+        Work::Look { .. } => return look(line),
+        Work::Rest => return Done::Unsent(line.unsent().is_ok_and(|bytes| bytes > 0)),
+        Work::Dtr(on) => line.set_dtr(on),
+        Work::Rts(on) => line.set_rts(on),
+        Work::Break(on) => line.set_break(on),
+        Work::Purge { input, output } => line.purge(input, output),
+        Work::PurgeStale => match line.unsent() {
+            Ok(1..) => line.purge(false, true),
+            Ok(0) | Err(_) => Ok(()),
+        },
+    };
+    match done {
+        Ok(()) => Done::Well(Ignored::NONE),
+        // A pseudo-terminal has no wires.
+        Err(why) if matches!(why.errno, Errno::NOTTY | Errno::INVAL) => Done::Failed(None),
+        Err(why) => Done::Failed(Some(why.to_string())),
+    }
+}
+
+/// Wires that are not there count as on: what waits for them would wait for ever.
+fn look(line: &Line<'_>) -> Done {
+    let modem = line.modem().unwrap_or(Modem {
+        cts: true,
+        dsr: true,
+        cd: true,
+        ..Modem::default()
+    });
+    Done::Seen(modem, line.counts().unwrap_or_default())
+}
