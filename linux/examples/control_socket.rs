@@ -159,8 +159,12 @@ impl Handler for Control {
         while conn.reserve(ANSWER).is_ok()
             && let Some(line) = self.lines.next(conn, scan)
         {
+            let words = line.split(u8::is_ascii_whitespace);
+            let mut words = words.filter(|word| !word.is_empty());
+            if words.clone().next().is_none() {
+                continue;
+            }
             self.heard += 1;
-            let mut words = line.split(|byte| *byte == b' ');
             let said = match (words.next(), words.next().map(seconds), words.next()) {
                 (Some(b"status"), None, None) => self.status(conn.all()),
                 (Some(b"quit"), None, None) => return conn.finish(),

@@ -42,7 +42,16 @@ fn status(connections: u32, lines: u32, unknown: u32, too_long: u32, reloads: u3
 fn the_last_line_may_lack_its_end() {
     let _bound = Watchdog::new();
     let control = Control::start();
-    for (count, said) in ["status", "status\r", "status\r\n"].into_iter().enumerate() {
+    for (count, said) in [
+        "status",
+        "status\r",
+        "status\r\n",
+        " status \n",
+        "\n \nstatus\t\r",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut client = unix(&control.path);
         client.say(said.as_bytes());
         client.finish();
