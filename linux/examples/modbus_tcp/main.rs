@@ -10,6 +10,7 @@
 //! Masters that are never switched off pile up connections that they have forgotten. A limit for each source leaves room
 //! for the others, and silence for a minute ends a connection.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{Common, Failure};
