@@ -36,6 +36,7 @@
 //! | `linger` | a long answer arrives whole even if the client's input was left unread |
 //! | `load` | the load generator finds no fault with a good server, and finds out one that changes, loses or keeps back bytes |
 //! | `metrics` | the counters are served as metrics beside the service, in the format of Prometheus |
+//! | `modbus_clients` | masters that others wrote ask the example for all that they can |
 //! | `modbus_tcp` | the example is a slave to masters that others wrote |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; what is wrong is told in one line, with an exit code |

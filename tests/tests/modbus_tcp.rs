@@ -5,7 +5,7 @@ use std::io::Read;
 use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::net::{Client, connect_from, is_refused, tcp};
-use tests::process::{Program, run_with};
+use tests::process::{Program, example, run_with};
 
 fn start(arguments: &[&str]) -> (Program, String) {
     let program = Program::example("modbus_tcp", arguments);
@@ -20,21 +20,23 @@ fn frame(id: u8, rest: &[u8]) -> Vec<u8> {
     [&[0, id, 0, 0, high, low, 1], rest].concat()
 }
 
-/// Registers 0 and 1 are written, then read; coil 3 is set; an unknown function.
+/// Registers 0 and 1 are written, then read; coil 3 is set; bits of register 1 are; an unknown function.
 fn conversation() -> (Vec<u8>, Vec<u8>) {
     let said = [
         frame(1, &[16, 0, 0, 0, 2, 4, 1, 2, 3, 4]),
         frame(2, &[3, 0, 0, 0, 2]),
         frame(3, &[5, 0, 3, 0xff, 0]),
         frame(4, &[1, 0, 0, 0, 4]),
-        frame(5, &[0x2b, 14, 1, 0]),
+        frame(5, &[22, 0, 1, 0xff, 0xff, 0, 0]),
+        frame(6, &[7]),
     ];
     let heard = [
         frame(1, &[16, 0, 0, 0, 2]),
         frame(2, &[3, 4, 1, 2, 3, 4]),
         frame(3, &[5, 0, 3, 0xff, 0]),
         frame(4, &[1, 1, 8]),
-        frame(5, &[0xab, 1]),
+        frame(5, &[22, 0, 1, 0xff, 0xff, 0, 0]),
+        frame(6, &[0x87, 1]),
     ];
     (said.concat(), heard.concat())
 }
@@ -122,79 +124,45 @@ fn one_source_leaves_room_for_others() {
 }
 
 #[test]
-#[ignore = "needs mbpoll"]
-fn mbpoll() {
+fn of_a_full_table_the_idlest_goes() {
     let _bound = Watchdog::new();
-    let (program, port) = start(&[]);
-    let poll = |arguments: &[&str]| {
-        let mut command = Command::new("mbpoll");
-        command
-            .args(["-m", "tcp", "-p", &port, "-a", "1", "-q"])
-            .args(arguments);
-        let ended = run_with(&mut command, b"");
-        assert_eq!(
-            ended.code,
-            Some(0),
-            "{arguments:?}: {}{}",
-            ended.output,
-            ended.errors
-        );
-        ended.output
-    };
-    poll(&["-t", "4", "-r", "11", "127.0.0.1", "258", "772", "65535"]);
-    let said = poll(&["-t", "4", "-r", "11", "-c", "3", "-1", "127.0.0.1"]);
-    for line in ["[11]: \t258", "[12]: \t772", "[13]: \t65535"] {
-        assert!(said.contains(line), "{said}");
+    let (program, _) = start(&["--per-source", "off"]);
+    let (ask, answer) = (frame(1, &[3, 0, 0, 0, 1]), frame(1, &[3, 2, 0, 0]));
+    let mut masters: Vec<_> = (0..33).map(|_| tcp(program.address())).collect();
+    for master in masters.iter_mut().skip(1) {
+        master.say(&ask);
+        master.hear(&answer);
     }
-    poll(&["-t", "0", "-r", "5", "127.0.0.1", "1", "0", "1"]);
-    let said = poll(&["-t", "0", "-r", "5", "-c", "3", "-1", "127.0.0.1"]);
-    for line in ["[5]: \t1", "[6]: \t0", "[7]: \t1"] {
-        assert!(said.contains(line), "{said}");
-    }
+    let mut rest = Vec::new();
+    let _ = masters[0].read_to_end(&mut rest); // an end or a reset
+    assert!(rest.is_empty());
     assert_eq!(program.stop().code, Some(0));
 }
 
-/// Every function, the largest requests, and twenty at once over one socket.
-const PYMODBUS: &str = r#"
-import socket, struct, sys
-from pymodbus.client import ModbusTcpClient
-port = int(sys.argv[1])
-client = ModbusTcpClient("127.0.0.1", port=port)
-assert client.connect()
-def good(answer):
-    assert not answer.isError(), answer
-    return answer
-good(client.write_registers(20, list(range(1, 121)), slave=1))
-assert good(client.read_holding_registers(20, 120, slave=1)).registers == list(range(1, 121))
-assert good(client.read_holding_registers(0, 125, slave=1)).registers[20] == 1
-good(client.write_register(7, 4711, slave=1))
-assert good(client.read_holding_registers(7, 1, slave=1)).registers == [4711]
-good(client.write_coils(0, [True, False] * 32, slave=1))
-assert good(client.read_coils(0, 64, slave=1)).bits == [True, False] * 32
-good(client.write_coil(1, True, slave=1))
-assert good(client.read_coils(0, 3, slave=1)).bits[:3] == [True, True, True]
-assert not any(good(client.read_discrete_inputs(0, 64, slave=1)).bits)
-assert good(client.read_input_registers(0, 2, slave=1)).registers[1] == 1
-assert client.read_holding_registers(250, 10, slave=1).isError()
-raw = socket.create_connection(("127.0.0.1", port))
-ask = lambda n: struct.pack(">HHHBBHH", n, 0, 6, 1, 3, 7, 1)
-raw.sendall(b"".join(ask(n) for n in range(20)))
-got = b""
-while len(got) < 20 * 11:
-    got += raw.recv(4096)
-assert got == b"".join(struct.pack(">HHHBBBH", n, 0, 5, 1, 3, 2, 4711) for n in range(20))
-print("all good")
-"#;
-
 #[test]
-#[ignore = "needs python3-pymodbus, python3-serial-asyncio"]
-fn pymodbus() {
+fn there_are_as_many_registers_as_asked_for() {
     let _bound = Watchdog::new();
-    let (program, port) = start(&[]);
-    let ended = run_with(
-        Command::new("/usr/bin/python3").args(["-c", PYMODBUS, &port]),
-        b"",
-    );
-    assert_eq!(ended.output.trim_end(), "all good", "{}", ended.errors);
-    assert_eq!(program.stop().code, Some(0));
+    let (program, _) = start(&["--coils", "2048", "--holding-registers", "2"]);
+    let mut master = tcp(program.address());
+    for (ask, answer) in [
+        (
+            frame(1, &[1, 0, 48, 0x07, 0xd0]),
+            &frame(1, &[&[1, 250][..], &[0; 250]].concat())[..],
+        ),
+        (frame(2, &[1, 0, 49, 0x07, 0xd0]), &frame(2, &[0x81, 2])),
+        (frame(3, &[3, 0, 0, 0, 2]), &frame(3, &[3, 4, 0, 0, 0, 0])),
+        (frame(4, &[3, 0, 1, 0, 2]), &frame(4, &[0x83, 2])),
+    ] {
+        master.say(&ask);
+        master.hear(answer);
+    }
+    for (arguments, why) in [
+        (["--coils", "2049"], "must be a number from 1 to 2048"),
+        (["--coils", "0"], "must be a number from 1 to 2048"),
+        (["--input-registers", "2"], "must be at least 3"),
+    ] {
+        let ended = run_with(Command::new(example("modbus_tcp")).args(arguments), b"");
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.errors.contains(why), "{}", ended.errors);
+    }
 }

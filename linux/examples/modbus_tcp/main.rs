@@ -1,51 +1,82 @@
 //! A Modbus/TCP slave with registers of its own. `cargo run -p linux --example modbus_tcp -- --help`
 //!
-//! A Modbus master sends a request, and waits for the answer; or it sends several at once; or a network cuts one in the
+//! A Modbus master sends a request, and waits for the response; or it sends several at once; or a network cuts one in the
 //! middle. A server in C that takes one `read()` for one request works on the bench and fails in the field. Here the
 //! length in each request's head says where it ends ([`LengthPrefix`]), whatever `read()` brought.
 //!
-//! The functions and registers are those of the crate `rmodbus`. It believes the lengths within a request, so they are
-//! compared before it sees one ([`is_sound`]).
+//! What a request asks for is carried out in `pdu.rs`, which knows nothing of connections.
 //!
-//! Masters that are never switched off pile up connections that they have forgotten. A limit for each source leaves room
-//! for the others, and silence for a minute ends a connection.
+//! Masters that are never switched off pile up connections that they have forgotten. A limit for each source leaves slots
+//! for the others, silence for a minute ends a connection, and of a full table the one that is idle longest goes.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod pdu;
+
+use common::values::number;
 use common::{Common, Failure};
 use core::time::Duration;
 use heapless::Vec;
-use rmodbus::server::ModbusFrame;
-use rmodbus::server::storage::ModbusStorage;
-use rmodbus::{ErrorKind, ModbusProto};
+use lexopt::{Parser, ValueExt};
+use pdu::{COILS, DISCRETE_INPUTS, Device, HOLDING_REGISTERS, INPUT_REGISTERS, Object, PDU, Sizes};
 use static_cell::ConstStaticCell;
 use tidegate::framing::{Framed, LengthPrefix, OnError, Skip, Width};
 use tidegate::{Config, Conn, FullTable, Handler, Memory, Reason, Server};
 
 const HELP: &str = "\
 Usage: modbus_tcp [OPTION]...
-A Modbus/TCP slave in memory of a fixed size: 64 coils, 64 discrete inputs, 64 input registers, 256 holding registers,
-32 connections. Input register 0 counts the requests, 1 the open connections, 2 those that ended because of an error.
-It is the only device at its address, so it answers for every unit.
+A Modbus/TCP slave in memory of a fixed size, for 32 connections. It has the functions 1 to 6, 15, 16, 22, 23 and 43/14
+(device identification). Input register 0 counts the requests, 1 the open connections, 2 those that ended because of an
+error. It is the only device at its address, so it answers for every unit.
 
-  --listen ADDR    IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:1502]
+  --listen ADDR            IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:1502]
+  --coils N                how many there are, at most 2048 [64]
+  --discrete-inputs N      the same, at most 2048 [64]
+  --input-registers N      the same, at least 3 and at most 256 [64]
+  --holding-registers N    the same, at most 1024 [256]
 {common}
 
 Try it: mbpoll -m tcp -p 1502 -a 1 -r 1 -c 4 -1 127.0.0.1
 ";
 
-/// Bytes of the longest request or answer, and where its length stands (*MODBUS Messaging on TCP/IP Implementation
-/// Guide* 1.0b, section 3.1.3).
-const FRAME: usize = 260;
+/// How many registers there are if nothing else is asked for.
+const SIZES: Sizes = Sizes {
+    coils: 64,
+    discrete_inputs: 64,
+    input_registers: 64,
+    holding_registers: 256,
+};
+
+/// What it says of itself.
+const OBJECTS: &[Object] = &[
+    (0x00, "tidegate"),                         // vendor
+    (0x01, "modbus_tcp"),                       // product code
+    (0x02, env!("CARGO_PKG_VERSION")),          // revision
+    (0x04, "Modbus/TCP slave of fixed memory"), // product
+    (0x05, "example"),                          // model
+    (0x06, "an example of an event library"),   // application
+    (
+        0x80,
+        "Input register 0 counts the requests, 1 the open connections, 2 the connections that ended because of an error.",
+    ),
+    (
+        0x81,
+        "Coils and holding registers can be written; what is written is kept until the program ends.",
+    ),
+];
+
+/// Bytes of the longest request or response, of the head in front of it, and where its length stands (*MODBUS Messaging on
+/// TCP/IP Implementation Guide* 1.0b, section 3.1.3).
+const HEAD: usize = 7;
+const FRAME: usize = HEAD + PDU;
 const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, FRAME).offset(4);
 
-type Registers = ModbusStorage<64, 64, 64, 256>;
 type ModbusMemory = Memory<32, 512, 2048, Skip>;
 
-// All there ever is: 92 KiB for the connections, less than 1 KiB of registers.
-const _: () = assert!(ModbusMemory::SIZE <= 93 * 1024 && size_of::<Registers>() <= 1024);
-const _: () = assert!(FRAMES.max_frame() <= 512);
+// All there ever is: 92 KiB for the connections, 7 KiB of registers.
+const _: () = assert!(ModbusMemory::SIZE <= 93 * 1024 && size_of::<Device>() <= 7 * 1024);
+const _: () = assert!(FRAMES.max_frame() <= 512 && pdu::are_sound(OBJECTS));
 static MEMORY: ConstStaticCell<ModbusMemory> = ConstStaticCell::new(ModbusMemory::new());
 
 fn main() -> Result<(), Failure> {
@@ -56,19 +87,39 @@ fn main() -> Result<(), Failure> {
         full: FullTable::Evict,
         ..Config::default()
     };
-    let common = Common::new("127.0.0.1:1502", config);
-    let common = common::arguments(HELP, common, |_, _| Ok(false));
+    let (common, mut sizes) = (Common::new("127.0.0.1:1502", config), SIZES);
+    let common = common::arguments(HELP, common, |name, parser| set(&mut sizes, name, parser));
     let slave = Slave {
         frames: Framed::new(FRAMES, OnError::Close),
-        registers: Registers::new(),
+        device: Device::new(sizes, OBJECTS),
     };
     let mut server = Server::new(MEMORY.take(), &common.config, slave)?;
     common::serve(&mut server, &common)
 }
 
+/// Reads an option that says how many of something there are. Returns whether there is one of this name.
+fn set(sizes: &mut Sizes, name: &str, parser: &mut Parser) -> Result<bool, lexopt::Error> {
+    let (size, least, most) = match name {
+        "coils" => (&mut sizes.coils, 1, COILS),
+        "discrete-inputs" => (&mut sizes.discrete_inputs, 1, DISCRETE_INPUTS),
+        "input-registers" => (&mut sizes.input_registers, 3, INPUT_REGISTERS),
+        "holding-registers" => (&mut sizes.holding_registers, 1, HOLDING_REGISTERS),
+        _ => return Ok(false),
+    };
+    let wanted = parser.value()?.parse_with(|text| {
+        let number = number(text, u32::try_from(most).unwrap_or(u32::MAX))?;
+        match usize::try_from(number) {
+            Ok(number) if number >= least => Ok(number),
+            Ok(_) | Err(_) => Err(format!("must be at least {least}")),
+        }
+    })?;
+    *size = wanted;
+    Ok(true)
+}
+
 struct Slave {
     frames: Framed<LengthPrefix>,
-    registers: Registers,
+    device: Device,
 }
 
 impl Handler for Slave {
@@ -82,74 +133,38 @@ impl Handler for Slave {
         while conn.reserve(FRAME).is_ok()
             && let Some(request) = self.frames.next(conn, skip)
         {
-            self.registers.inputs[0] = self.registers.inputs[0].wrapping_add(1);
-            let mut answer = Vec::new();
-            if self.answer(request, &mut answer).is_err() {
+            let [high, low, 0, 0, _, _, unit, request @ ..] = request else {
                 return conn.abort(); // this is not Modbus, so nothing that follows will be
+            };
+            if request.is_empty() {
+                return conn.abort();
             }
-            let _ = conn.send(&answer); // there is room
+            let count = &mut self.device.input_registers[0];
+            *count = count.wrapping_add(1);
+            let response = self.device.respond(request);
+            let rest = u16::try_from(response.len() + 1).unwrap_or(u16::MAX);
+            let [length_high, length_low] = rest.to_be_bytes();
+            let head = [*high, *low, 0, 0, length_high, length_low, *unit];
+            let mut frame: Vec<u8, FRAME> = Vec::new();
+            let fits = frame.extend_from_slice(&head).is_ok()
+                && frame.extend_from_slice(&response).is_ok();
+            debug_assert!(fits);
+            let _ = conn.send(&frame); // there is capacity for it
         }
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, _: &mut Skip, reason: Reason) {
         if reason != Reason::PeerFinished {
-            self.registers.inputs[2] = self.registers.inputs[2].wrapping_add(1);
+            let count = &mut self.device.input_registers[2];
+            *count = count.wrapping_add(1);
         }
         self.count_connections(conn);
     }
 }
 
 impl Slave {
-    /// Answers one request: with what was asked for, or with an exception, which says why not.
-    fn answer(&mut self, request: &[u8], answer: &mut Vec<u8, FRAME>) -> Result<(), ErrorKind> {
-        let [high, low, 0, 0, _, _, unit, function, data @ ..] = request else {
-            return Err(ErrorKind::FrameBroken);
-        };
-        let refuse = |why: u8| [*high, *low, 0, 0, 0, 3, *unit, *function | 0x80, why];
-        let frame = ModbusFrame::new(*unit, request, ModbusProto::TcpUdp, answer);
-        let mut frame = frame.with_broadcast_units(&[]);
-        let why = match is_sound(*function, data) {
-            None => 1, // a function that is not known here
-            Some(true) if frame.parse().is_ok() => 0,
-            Some(_) => 3, // numbers that are out of range or do not agree
-        };
-        if why > 0 {
-            answer.clear();
-            return answer
-                .extend_from_slice(&refuse(why))
-                .map_err(|_| ErrorKind::OOB);
-        }
-        if frame.processing_required {
-            match frame.readonly {
-                true => frame.process_read(&self.registers)?,
-                false => frame.process_write(&mut self.registers)?,
-            }
-        }
-        frame.finalize_response()
-    }
-
     fn count_connections(&mut self, conn: &Conn<'_>) {
         let open = conn.connections().count();
-        self.registers.inputs[1] = u16::try_from(open).unwrap_or(u16::MAX);
+        self.device.input_registers[1] = u16::try_from(open).unwrap_or(u16::MAX);
     }
-}
-
-/// Whether what follows a function agrees with itself; `None` if the function is not known (*MODBUS Application Protocol*
-/// 1.1b3, section 6).
-fn is_sound(function: u8, data: &[u8]) -> Option<bool> {
-    let count = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low]));
-    Some(match (function, data) {
-        (1..=4, [_, _, high, low]) => count(*high, *low) > 0,
-        (5 | 6, [_, _, _, _]) => true,
-        (15, [_, _, high, low, bytes, values @ ..]) => {
-            let count = count(*high, *low);
-            count > 0 && values.len() == usize::from(*bytes) && count.div_ceil(8) == values.len()
-        }
-        (16, [_, _, high, low, bytes, values @ ..]) => {
-            let count = count(*high, *low);
-            count > 0 && values.len() == usize::from(*bytes) && 2 * count == values.len()
-        }
-        (1..=6 | 15 | 16, _) => false,
-        _ => return None,
-    })
 }
