@@ -18,10 +18,15 @@ struct Control {
 
 impl Control {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let folder = Folder::new("control_socket");
         let path = folder.path("c");
-        let mut program =
-            Program::example("control_socket", &["--listen", &format!("unix:{path}")]);
+        let place = format!("unix:{path}");
+        let arguments = [&["--listen", &place], arguments].concat();
+        let mut program = Program::example("control_socket", &arguments);
         program.wait_for("listening on 127.0.0.1:");
         Self {
             program,
@@ -146,7 +151,7 @@ impl<C: Client> Status for C {
 #[test]
 fn an_operator_is_answered_when_all_other_places_are_taken() {
     let _bound = Watchdog::new();
-    let control = Control::start();
+    let control = Control::start_with(&["--full", "wait"]);
     let mut inside: Vec<_> = (0..14).map(|_| tcp(control.program.address())).collect();
     inside.iter_mut().for_each(Status::echo_status);
     let mut outside = tcp(control.program.address());
