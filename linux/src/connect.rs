@@ -3,7 +3,7 @@
 use crate::address::{Address, UNIX_MAX};
 use crate::datagram::Senders;
 use crate::errno;
-use crate::listen::Keepalive;
+use crate::listen::{Keepalive, millis, user_timeout};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -24,7 +24,8 @@ pub struct Connect {
     pub nodelay: bool,
     /// Probe idle peers. Default 30 s, every 10 s, 3 times.
     pub keepalive: Option<Keepalive>,
-    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`). Default 20 s.
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`). Default `None`: never; and never shorter than the
+    /// write stall. See [`Listen::user_timeout`](crate::Listen::user_timeout).
     pub user_timeout: Option<Duration>,
     /// What the kernel may hold of received bytes for each connection (`SO_RCVBUF`). Default 64 KiB.
     pub receive_buffer: Option<u32>,
@@ -37,10 +38,18 @@ impl Connect {
     pub const DEFAULT: Self = Self {
         nodelay: true,
         keepalive: Some(Keepalive::DEFAULT),
-        user_timeout: Some(Duration::from_secs(20)),
+        user_timeout: None,
         receive_buffer: Some(64 * 1024),
         send_buffer: Some(64 * 1024),
     };
+
+    /// As [`Listen::beside`](crate::Listen).
+    pub(crate) fn beside(self, write_stall: Option<Duration>) -> Self {
+        Self {
+            user_timeout: user_timeout(self.user_timeout, write_stall),
+            ..self
+        }
+    }
 
     fn set(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), Errno> {
         if let Some(bytes) = self.receive_buffer {
@@ -57,8 +66,7 @@ impl Connect {
             keepalive.set(socket)?;
         }
         if let Some(timeout) = self.user_timeout {
-            let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-            sockopt::set_tcp_user_timeout(socket, millis)?;
+            sockopt::set_tcp_user_timeout(socket, millis(timeout))?;
         }
         Ok(())
     }

@@ -46,8 +46,12 @@ pub struct Listen<'a> {
     pub nodelay: bool,
     /// Probe idle peers. Default 30 s, every 10 s, 3 times.
     pub keepalive: Option<Keepalive>,
-    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`). It overrides the count of keepalive probes.
-    /// Default 20 s.
+    /// How long sent data may stay unacknowledged, or the peer's window closed, before the kernel resets the connection
+    /// (`TCP_USER_TIMEOUT`, `tcp(7)`, RFC 5482). Default `None`: never. It ends peers that live, too: a slow reader's
+    /// answers to window probes do not count for the kernel. So it is never shorter than [`Config::write_stall`], the
+    /// server raises it to that, and not set at all if that is off. It overrides the count of keepalive probes.
+    ///
+    /// [`Config::write_stall`]: tidegate_core::Config::write_stall
     pub user_timeout: Option<Duration>,
     /// What the kernel may hold of received bytes for each connection (`SO_RCVBUF`; it doubles the value for its own
     /// needs). `None` leaves it to the kernel's tuning, up to several MiB. Default 64 KiB.
@@ -101,7 +105,7 @@ impl<'a> Listen<'a> {
             backlog: 1024,
             nodelay: true,
             keepalive: Some(Keepalive::DEFAULT),
-            user_timeout: Some(Duration::from_secs(20)),
+            user_timeout: None,
             receive_buffer: Some(BUFFER),
             send_buffer: Some(BUFFER),
             reuse_port: false,
@@ -123,6 +127,14 @@ impl<'a> Listen<'a> {
             }
             PerSource::Unlimited => None,
             PerSource::AtMost(limit) => Some(limit),
+        }
+    }
+
+    /// The same with a user timeout that goes together with the server's write stall: see [`user_timeout`].
+    pub(crate) fn beside(&self, write_stall: Option<Duration>) -> Self {
+        Self {
+            user_timeout: user_timeout(self.user_timeout, write_stall),
+            ..self.clone()
         }
     }
 
@@ -179,12 +191,25 @@ impl<'a> Listen<'a> {
                 .map_err(failed("TCP_KEEPINTVL"))?;
             sockopt::set_tcp_keepcnt(socket, keepalive.count).map_err(failed("TCP_KEEPCNT"))?;
         }
-        if let Some(timeout) = self.user_timeout {
-            let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-            sockopt::set_tcp_user_timeout(socket, millis).map_err(failed("TCP_USER_TIMEOUT"))?;
-        }
-        Ok(())
+        // 0 is none: a socket that was passed may have one.
+        let millis = self.user_timeout.map_or(0, millis);
+        sockopt::set_tcp_user_timeout(socket, millis).map_err(failed("TCP_USER_TIMEOUT"))
     }
+}
+
+/// The user timeout that was asked for, raised to the write stall: within that the machine decides whether a peer lives,
+/// and knows more than the kernel. None if output may stall for ever.
+pub(crate) fn user_timeout(
+    asked: Option<Duration>,
+    write_stall: Option<Duration>,
+) -> Option<Duration> {
+    asked.zip(write_stall).map(|(asked, stall)| asked.max(stall))
+}
+
+/// In the unit of `TCP_USER_TIMEOUT`: at least one, as 0 is none. The kernel counts in an `int`.
+pub(crate) fn millis(timeout: Duration) -> u32 {
+    let most = i32::MAX.unsigned_abs();
+    u32::try_from(timeout.as_millis()).map_or(most, |millis| millis.clamp(1, most))
 }
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
@@ -245,6 +270,24 @@ mod tests {
 
     fn at(text: &str) -> Address<'_> {
         Address::parse(text).expect("an address")
+    }
+
+    #[test]
+    fn no_user_timeout_ends_a_peer_before_its_output_has_stalled() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        for (asked, stall, given) in [
+            (None, None, None),
+            (None, seconds(30), None),
+            (seconds(20), None, None),
+            (seconds(20), seconds(30), seconds(30)),
+            (seconds(40), seconds(30), seconds(40)),
+        ] {
+            assert_eq!(user_timeout(asked, stall), given, "{asked:?} {stall:?}");
+        }
+        assert_eq!(Listen::on(at("unix:/x")).user_timeout, None);
+        for (nanos, counted) in [(1, 1), (1_500_000_000, 1500), (u64::MAX, i32::MAX.unsigned_abs())] {
+            assert_eq!(millis(Duration::from_nanos(nanos)), counted);
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ use tests::modes::Mode;
 use tests::net::{Client, descriptors, flags, server_end, tcp};
 use tests::process::Program;
 use tests::server::{Echo, Running, anywhere, memory};
-use tidegate::{Config, Keepalive, Listen};
+use std::net::TcpListener;
+use tidegate::{Config, Connect, Destination, Keepalive, Listen, Memory, Server};
 
 const O_CLOEXEC: u32 = 0o2_000_000;
 
@@ -32,7 +33,7 @@ fn the_defaults() {
     assert_eq!(sockopt::tcp_keepidle(&socket), Ok(Duration::from_secs(30)));
     assert_eq!(sockopt::tcp_keepintvl(&socket), Ok(Duration::from_secs(10)));
     assert_eq!(sockopt::tcp_keepcnt(&socket), Ok(3));
-    assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(20_000));
+    assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(0), "none unless asked for");
     // The kernel doubles them.
     assert_eq!(sockopt::socket_recv_buffer_size(&socket), Ok(128 * 1024));
     assert_eq!(sockopt::socket_send_buffer_size(&socket), Ok(128 * 1024));
@@ -67,7 +68,10 @@ fn what_was_asked_for() {
     let running = Running::listen::<4, 1024, 4096>(
         Mode::default(),
         memory(),
-        &Config::default(),
+        &Config {
+            write_stall: Some(Duration::from_secs(1)),
+            ..Config::default()
+        },
         Echo,
         &listen,
     );
@@ -105,4 +109,56 @@ fn nothing_at_all() {
     let (_, socket) = server_end(getpid(), &client);
     assert!(!sockopt::socket_keepalive(&socket).expect("SO_KEEPALIVE"));
     assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(0));
+}
+
+/// A user timeout is never below the write stall, and there is none if that is off: accepted, adopted and outbound
+/// connections are alike.
+#[test]
+fn a_user_timeout_is_not_below_the_write_stall() {
+    let _bound = Watchdog::new();
+    let seconds = |n| Some(Duration::from_secs(n));
+    for (asked, write_stall, millis) in [
+        (seconds(2), seconds(5), 5000),
+        (seconds(7), seconds(5), 7000),
+        (seconds(2), None, 0),
+        (None, seconds(5), 0),
+    ] {
+        let case = format!("{asked:?} {write_stall:?}");
+        let config = Config {
+            write_stall,
+            ..Config::default()
+        };
+        let listen = Listen {
+            user_timeout: asked,
+            ..anywhere()
+        };
+        let memory: &'static mut Memory<4, 1024, 4096> = memory();
+        let mut server = Server::new(memory, &config, Echo).expect("a server");
+        let (_, own) = server.listen(&listen).expect("a listener");
+        // What is passed may have one already.
+        let passed = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        sockopt::set_tcp_user_timeout(&passed, 1000).expect("TCP_USER_TIMEOUT");
+        let adopted = passed.local_addr().expect("an address");
+        server.adopt(passed.into(), &listen).expect("adopted");
+        server.set_connect(Connect {
+            user_timeout: asked,
+            ..Connect::DEFAULT
+        });
+        let there = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let to = there.local_addr().expect("an address");
+        server.connect(Destination::Inet(to)).expect("begun");
+        let clients = [own.expect("an address"), adopted].map(tcp);
+        while server.stats().accepted < 2 || server.stats().connected < 1 {
+            server.turn(None).expect("a turn");
+        }
+        for client in &clients {
+            let (_, socket) = server_end(getpid(), client);
+            let set = sockopt::tcp_user_timeout(&socket);
+            assert_eq!(set, Ok(millis), "accepted: {case}");
+        }
+        let (far, _) = there.accept().expect("a connection");
+        let (_, socket) = server_end(getpid(), &far);
+        let set = sockopt::tcp_user_timeout(&socket);
+        assert_eq!(set, Ok(millis), "outbound: {case}");
+    }
 }

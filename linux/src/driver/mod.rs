@@ -42,6 +42,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     /// Wishes to stop so far.
     stops: u64,
     drain: Duration,
+    write_stall: Option<Duration>,
     spinning: Spinning,
     connections: u32,
     /// Registrations that were not as we believed, mended: somebody shares a descriptor, or a mistake of ours.
@@ -110,6 +111,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,
+            write_stall: config.write_stall,
             spinning: Spinning::new(config.spin),
             connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
             repairs: 0,

@@ -27,6 +27,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         &mut self,
         listen: &Listen<'_>,
     ) -> Result<(Token, Option<SocketAddr>), ListenError> {
+        let listen = &listen.beside(self.write_stall);
         let socket = listen.open()?;
         let address = net::getsockname(&socket)
             .ok()
@@ -46,7 +47,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         socket: OwnedFd,
         listen: &Listen<'_>,
     ) -> Result<(Token, Option<SocketAddr>), AdoptError> {
-        let (listen, address) = adopt::prepare(&socket, listen)?;
+        let listen = listen.beside(self.write_stall);
+        let (listen, address) = adopt::prepare(&socket, &listen)?;
         Ok((self.add_listener(socket, &listen)?, address))
     }
 
@@ -177,7 +179,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     }
 
     /// Sets what outbound connections are like from now on.
-    pub const fn set_connect(&mut self, options: Connect) {
-        self.registered.options = options;
+    pub fn set_connect(&mut self, options: Connect) {
+        self.registered.options = options.beside(self.write_stall);
     }
 }

@@ -43,6 +43,7 @@ pub(crate) struct Options {
     /// Of the kernel, for each connection, in bytes; `None`: it tunes them.
     pub(crate) receive_buffer: Option<u32>,
     pub(crate) send_buffer: Option<u32>,
+    pub(crate) user_timeout: Option<Duration>,
     pub(crate) metrics: Option<Place>,
     pub(crate) control: Option<Place>,
     pub(crate) user: Option<Who>,
@@ -68,6 +69,7 @@ impl Default for Options {
             per_source: listen.per_source,
             receive_buffer: listen.receive_buffer,
             send_buffer: listen.send_buffer,
+            user_timeout: listen.user_timeout,
             metrics: None,
             control: None,
             user: None,
@@ -253,6 +255,7 @@ impl Options {
             }
             "per-block" => config.sources.block = value(parser, name, values::per_block)?,
             "half-close" => config.half_closed = value(parser, name, values::duration)?,
+            "user-timeout" => self.user_timeout = value(parser, name, values::duration)?,
             "first-byte" => config.first_byte = value(parser, name, values::duration)?,
             "request" => config.request = value(parser, name, values::duration)?,
             "idle" => config.idle = value(parser, name, values::duration)?,

@@ -14,6 +14,7 @@ pub(crate) fn text() -> String {
         record,
         receive_buffer,
         send_buffer,
+        user_timeout,
         ..
     } = Options::default();
     let record_size = record.size / MIB;
@@ -32,6 +33,7 @@ pub(crate) fn text() -> String {
     let drain = shown(Some(config.drain));
     let receive_buffer = buffer_shown(receive_buffer);
     let send_buffer = buffer_shown(send_buffer);
+    let user_timeout = shown(user_timeout);
     format!(
         "\
 Usage: tidegate [OPTION]...
@@ -69,6 +71,8 @@ Durations such as 500ms, 30s, 10m, or off:
   --idle TIME            without a byte in either direction [{idle}]
   --half-close TIME      the same, once one side has ended and the other has not [{half_closed}]
   --write-stall TIME     without progress of what is sent; it ends after one to two of these [{write_stall}]
+  --user-timeout TIME    what the kernel leaves unacknowledged before it resets (TCP_USER_TIMEOUT), slow readers included;
+                         at least --write-stall, none if that is off [{user_timeout}]
   --linger TIME          from our end to the peer's [{linger}]
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
   --spin TIME            after the last event, ask again without sleeping; for those with a core to spare [{spin}]
@@ -128,6 +132,7 @@ mod tests {
             ("--source-bits", "[32,64,128]"),
             ("--per-block", "[off]"),
             ("--write-stall", "[30s]"),
+            ("--user-timeout", "[off]"),
             ("--linger", "[2s]"),
             ("--drain", "[10s]"),
             ("--spin", "[off]"),

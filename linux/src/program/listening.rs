@@ -243,6 +243,7 @@ fn listener<'a>(options: &Options, address: Address<'a>) -> Listen<'a> {
         per_source: options.per_source,
         receive_buffer: options.receive_buffer,
         send_buffer: options.send_buffer,
+        user_timeout: options.user_timeout,
         reuse_port: options.threads > 1,
         ..Listen::on(address)
     }

@@ -32,6 +32,7 @@ fn nothing_asked_for_is_the_defaults() {
     assert_eq!(options.per_source, PerSource::Auto);
     assert_eq!(options.receive_buffer, Some(64 * 1024));
     assert_eq!(options.send_buffer, Some(64 * 1024));
+    assert_eq!(options.user_timeout, None);
     assert_eq!(options.log, LevelFilter::Warn);
     assert_eq!((options.backend, options.config.spin), (Kind::Epoll, None));
 }
@@ -59,7 +60,7 @@ fn every_option_is_obeyed_in_both_forms() {
     let line = "--service=chat --listen 127.0.0.1:0 --listen=unix:/x --trigger edge --connections=20000 \
                 --full evict --per-source 3 --first-byte off --request 1s --idle=2m --write-stall 3s \
                 --linger 500ms --drain 5s --log=trace --spin 50us --backend=epoll \
-                --receive-buffer auto --send-buffer=4096 \
+                --receive-buffer auto --send-buffer=4096 --user-timeout 90s \
                 --half-close 5s --per-block 64/56 --source-bits 24,48,64";
     let options = options(line);
     assert_eq!(options.service, ServiceName::Chat);
@@ -73,6 +74,7 @@ fn every_option_is_obeyed_in_both_forms() {
     assert_eq!(options.per_source, PerSource::AtMost(3));
     assert_eq!(options.receive_buffer, None);
     assert_eq!(options.send_buffer, Some(4096));
+    assert_eq!(options.user_timeout, seconds(90));
     assert_eq!((config.first_byte, config.request), (None, seconds(1)));
     assert_eq!(
         (config.idle, config.write_stall),
