@@ -91,7 +91,9 @@ pub enum Action {
         /// The connection.
         token: Token,
     },
-    /// Tell how many bytes that were sent the peer has not acknowledged yet (`SIOCOUTQ`).
+    /// Tell how many bytes that were sent the peer has not acknowledged yet (`SIOCOUTQ`): `Complete` of it; `Drained` of it
+    /// if the peer is known to live, though it may take nothing: it answers what the kernel sends, window probes too
+    /// (`TCP_INFO`), or it is on this machine.
     Unsent {
         /// The connection.
         token: Token,

@@ -21,6 +21,13 @@ const GRANULES: u64 = 64;
 /// Connections looked at to find one that is idle.
 const LOOKS: u32 = 16;
 
+/// The deadline of a connection whose deadline has passed and that is tried once more before it is judged.
+const LATE: Instant = Instant::ZERO;
+
+/// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), says nothing about a peer: in the
+/// gap neither it nor we may have run.
+const GAP: u64 = 1_000_000_000;
+
 /// What stands for the length of a class that is switched off: its queue is kept in order all the same, because who has
 /// been idle longest is asked when the table is full. 146 years.
 const OFF: u64 = u64::MAX / 4;
@@ -77,6 +84,8 @@ pub(super) struct Timers {
     linger: Timed,
     connect: Timed,
     half_closed: Timed,
+    /// Connections whose deadline is [`LATE`].
+    late: u32,
 }
 
 impl Timers {
@@ -90,7 +99,14 @@ impl Timers {
             linger: Timed::new(config, Class::Linger),
             connect: Timed::new(config, Class::Connect),
             half_closed: Timed::new(config, Class::HalfClosed),
+            late: 0,
         }
+    }
+
+    /// Whether some connection is tried once more before its deadline is judged.
+    #[inline]
+    pub(super) const fn has_late(&self) -> bool {
+        self.late > 0
     }
 
     /// Whether an idle deadline was set less than a granule ago, so that activity need not move it.
@@ -149,6 +165,7 @@ impl Timers {
         for class in Class::ALL {
             *self.queue_mut(class) = Queue::EMPTY;
         }
+        self.late = 0;
     }
 
     /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.
@@ -207,6 +224,18 @@ impl Slot {
             }
         };
         Some(class)
+    }
+}
+
+/// What a connection whose deadline of this class has passed may find when it tries once more.
+const fn awaited(class: Class) -> Directions {
+    match class {
+        Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed | Class::Linger => {
+            Directions::READ
+        }
+        Class::Connect => Directions::WRITE,
+        // Of these the kernel is asked, or the operation is tried again, before they end anything.
+        Class::WriteStall | Class::Congestion => Directions::NONE,
     }
 }
 
@@ -319,6 +348,9 @@ impl Dispatcher<'_> {
     pub(super) fn unlink(&mut self, index: u32) {
         let slot = self.slots.at_mut(index);
         if let Some(class) = slot.class.take() {
+            if slot.deadline == LATE {
+                self.m.timers.late = self.m.timers.late.saturating_sub(1);
+            }
             let queue = &mut self.m.timers.of_mut(class).queue;
             queue.remove(&mut Timer(&mut self.slots), index);
         }
@@ -351,45 +383,66 @@ impl Dispatcher<'_> {
     /// Acts on what has passed.
     pub(super) fn expire(&mut self) {
         let now = self.m.now;
-        let windows = self.m.windows;
         let mut left = EXPIRIES;
         for class in Class::ALL {
             if !self.m.timers.of(class).is_on() {
                 continue;
             }
-            while let Some(index) = self.head(class) {
-                if self.slots.at(index).deadline > now || left == 0 {
-                    break;
-                }
-                // Bytes may have come in time that were only reported now: they are looked at first.
+            let mut head = self.head(class);
+            while let Some(index) = head {
                 let slot = self.slots.at(index);
-                let awaited = match class {
-                    Class::FirstByte | Class::Idle | Class::HalfClosed => Directions::READ,
-                    Class::Connect => Directions::WRITE,
-                    Class::Request | Class::WriteStall | Class::Congestion | Class::Linger => {
-                        Directions::NONE
-                    }
-                };
-                let reported = slot.issue(slot.wanted(windows, false)).contains(awaited);
-                if reported && !awaited.is_empty() && slot.queued != Queued::No {
+                if slot.deadline > now || left == 0 {
                     break;
                 }
                 left = left.saturating_sub(1);
-                // What happened in time, and was told, counts, though it has not been served yet.
-                let moved = self.slots.at(index).flags.has(restarts(class));
-                if moved || self.class_of(index) != Some(class) {
-                    self.settle(index);
-                    continue;
-                }
-                self.unlink(index);
-                self.expired(index, class);
+                head = (slot.timer.next != NONE).then_some(slot.timer.next);
+                self.judge(index, class);
             }
         }
         if self.m.paused > 0 {
             self.wake_listeners(now);
         }
         if self.m.stop_at.is_some_and(|by| by <= now) && !self.m.stop_over {
-            self.close_all();
+            self.end_stop();
+        }
+    }
+
+    /// A deadline has passed. What came in time counts, however late this is noticed (the process was stopped, the machine
+    /// suspended, a handler long): so the connection first tries what it waits for once more, in its turn, and nothing that
+    /// was reported and not served is overlooked.
+    fn judge(&mut self, index: u32, class: Class) {
+        let windows = self.m.windows;
+        // What happened in time, and was told, counts, though it has not been served yet.
+        let moved = self.slots.at(index).flags.has(restarts(class));
+        if moved || self.class_of(index) != Some(class) {
+            return self.settle(index);
+        }
+        let slot = self.slots.at_mut(index);
+        let wanted = slot.wanted(windows, false) & awaited(class);
+        if slot.deadline != LATE && !wanted.is_empty() {
+            slot.deadline = LATE;
+            slot.ready |= wanted;
+            self.m.timers.late = self.m.timers.late.saturating_add(1);
+            return self.touch(index);
+        }
+        let waits = slot.queued != Queued::No || self.m.visit.index == index;
+        if waits && (wanted & (slot.ready | slot.in_flight)) != Directions::NONE {
+            return;
+        }
+        let gap = self.m.now.nanos_since(slot.deadline) > GAP && slot.deadline != LATE;
+        self.unlink(index);
+        match class {
+            // How much the peer takes is seen once more when it has had its time.
+            Class::WriteStall if gap => self.link(index, class),
+            Class::Congestion if gap => self.try_again(index),
+            Class::FirstByte
+            | Class::Request
+            | Class::WriteStall
+            | Class::Congestion
+            | Class::Idle
+            | Class::HalfClosed
+            | Class::Linger
+            | Class::Connect => self.expired(index, class),
         }
     }
 
@@ -427,15 +480,21 @@ impl Dispatcher<'_> {
         };
         let waited = waited(self.records.at(index), self.m.now);
         if !limit.is_on() || waited <= limit.length.div_ceil(1_000_000) {
-            let slot = self.slots.at_mut(index);
-            slot.flags.clear(Flags::CONGESTED);
-            slot.ready = Directions::BOTH;
+            self.try_again(index);
         } else if lingers || slot.tx.is_empty() {
             self.begin_close(index, Reason::Deadline(Class::Congestion));
         } else {
             self.slots.at_mut(index).flags.set(Flags::PROBE);
             self.link(index, Class::Congestion);
         }
+    }
+
+    /// Whatever failed for want of memory is tried anew.
+    fn try_again(&mut self, index: u32) {
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CONGESTED);
+        slot.ready = Directions::BOTH;
+        self.touch(index);
     }
 
     /// Another attempt to connect, if there is time for it.
@@ -450,10 +509,12 @@ impl Dispatcher<'_> {
     }
 
     /// How much the peer has not acknowledged, asked at the end of a write stall: if it took something since it was
-    /// asked last, the time runs once more.
+    /// asked last, the time runs once more. So it does if the peer took nothing but lives, until nothing has been taken
+    /// for as long as a connection may be idle.
     pub(super) fn measured(&mut self, index: u32, outcome: Outcome) {
         self.slots.at_mut(index).flags.clear(Flags::CALLED);
         self.touch(index);
+        let now = self.m.now;
         let record = self.records.at_mut(index);
         if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
             #[expect(
@@ -463,14 +524,20 @@ impl Dispatcher<'_> {
             let acknowledged = (record.bytes_out as u32).wrapping_sub(unsent);
             if record.acknowledged != acknowledged {
                 record.acknowledged = acknowledged;
-                record.stalled_at = self.m.now.wrapping_millis();
+                record.stalled_at = now.wrapping_millis();
                 self.slots.at_mut(index).flags.clear(Flags::PROBE);
                 return;
             }
         }
-        let congested = self.slots.at(index).flags.has(Flags::CONGESTED);
-        let class = if congested {
+        let class = if self.slots.at(index).flags.has(Flags::CONGESTED) {
             Class::Congestion
+        } else if let Outcome::Drained(_) = outcome {
+            let idle = &self.m.timers.idle;
+            if !idle.is_on() || waited(record, now) < idle.length.div_ceil(1_000_000) {
+                self.slots.at_mut(index).flags.clear(Flags::PROBE);
+                return;
+            }
+            Class::Idle
         } else {
             Class::WriteStall
         };
@@ -531,7 +598,26 @@ impl Dispatcher<'_> {
         None
     }
 
-    /// The time to stop is over.
+    /// The time to stop is over. What has come by then is received and answered first: each connection gets one more
+    /// turn, and then what is left is closed.
+    fn end_stop(&mut self) {
+        match self.m.last_round {
+            None => {
+                let windows = self.m.windows;
+                for index in 0..self.slots.used() {
+                    let slot = self.slots.at_mut(index);
+                    if slot.hears() {
+                        slot.ready |= slot.wanted(windows, false) & Directions::READ;
+                        self.touch(index);
+                    }
+                }
+                self.m.last_round = Some(self.round());
+            }
+            Some(round) if self.is_round_over(round) => self.close_all(),
+            Some(_) => {}
+        }
+    }
+
     fn close_all(&mut self) {
         for index in 0..self.slots.used() {
             self.begin_close(index, Reason::Stopping);

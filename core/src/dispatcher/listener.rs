@@ -473,7 +473,9 @@ impl Dispatcher<'_> {
     }
 
     /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
-    /// arrived, answered and finished; what is not connected yet is given up; what is left at `by` is closed as it is. Repeated, the earlier time counts.
+    /// arrived, answered and finished. One that was made a moment ago and has said nothing is not idle, and neither is one in
+    /// the middle of a message: they are left open, to say it and be answered, within `by` and the deadlines that they
+    /// have. What is not connected yet is given up; what is left at `by` is closed as it is. Repeated, the earlier time counts.
     /// Work: every connection is touched.
     pub fn stop(&mut self, by: Instant) {
         if self.m.stop_at.is_none() {

@@ -109,7 +109,9 @@ pub(crate) struct Machine {
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
     stop_at: Option<Instant>,
-    /// That time has come.
+    /// That time has come: who waits for a last turn.
+    last_round: Option<Round>,
+    /// And they have had it.
     stop_over: bool,
     /// A stale report came in this turn, and in how many turns in a row before it.
     stale_now: bool,
@@ -235,6 +237,7 @@ impl Machine {
             datagrams: None,
             unix_peers: 0,
             stop_at: None,
+            last_round: None,
             stop_over: false,
             stale_now: false,
             stale_turns: 0,
@@ -444,7 +447,7 @@ impl Dispatcher<'_> {
 
 /// What a driver or an application may ask.
 impl Dispatcher<'_> {
-    /// Whether sources wait for their turn, so that the next look at the kernel must not sleep.
+    /// Whether sources wait for their turn, or deadlines that have passed are to be judged, so that the next look at the kernel must not sleep.
     #[inline]
     #[must_use]
     pub fn has_work(&self) -> bool {
@@ -452,6 +455,8 @@ impl Dispatcher<'_> {
             || !self.m.continuing.is_empty()
             || self.m.visit.index != NONE
             || self.m.rebuild
+            || self.m.timers.has_late()
+            || self.m.last_round.is_some() && !self.m.stop_over
     }
 
     /// The latest time that was told.

@@ -9,6 +9,9 @@ use crate::slot::State;
 use crate::token::Token;
 use defmt_or_log::warn;
 
+/// How long a connection without a deadline for its first byte counts as just made, in nanoseconds: 10 s.
+const FRESH: u64 = 10_000_000_000;
+
 impl Dispatcher<'_> {
     /// What the driver shall do for this source next; `None`: its visit is over.
     #[inline]
@@ -115,7 +118,10 @@ impl Dispatcher<'_> {
                 if slot.is_stuck(windows) {
                     self.warn_too_long(index);
                     self.begin_close(index, Reason::TooLong);
-                } else if self.m.stop_at.is_some() && slot.has_heard_all() {
+                } else if self.m.stop_at.is_some()
+                    && slot.has_heard_all()
+                    && !self.is_speaking(index)
+                {
                     self.finish_for(index, Reason::Stopping);
                     self.finish_early(index);
                 } else if slot.is_complete() {
@@ -150,6 +156,22 @@ impl Dispatcher<'_> {
                 held, receive, send, more
             );
         }
+    }
+
+    /// Whether its peer is in the middle of a message, or may be about to speak for the first time, so that a stop leaves
+    /// it the chance to. In the middle it is while something is left unconsumed. About to speak it is while the deadline
+    /// for the first byte runs; where that is off, peers that only listen are usual, and it is for [`FRESH`] after the
+    /// connection was opened.
+    fn is_speaking(&self, index: u32) -> bool {
+        let slot = self.slots.at(index);
+        if slot.flags.has(Flags::ENDED) {
+            return false;
+        }
+        if slot.flags.has(Flags::SPOKEN) {
+            return !slot.rx.is_empty() && !slot.flags.has(Flags::PAUSED);
+        }
+        let age = self.m.now.nanos_since(self.records.at(index).opened_at);
+        self.m.timers.expects_first_byte() || age < FRESH
     }
 
     /// After the peer's end nothing is gained by sending ours and waiting: closing does both.

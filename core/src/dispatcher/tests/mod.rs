@@ -13,10 +13,12 @@ mod datagrams;
 mod deadlines;
 mod fairness;
 mod full;
+mod gaps;
 mod held_up;
 mod rounds;
 mod stalls;
 mod states;
+mod stopping;
 mod streams;
 mod transfer;
 
