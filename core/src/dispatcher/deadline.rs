@@ -22,7 +22,7 @@ const GRANULES: u64 = 64;
 const LOOKS: u32 = 16;
 
 /// The deadline of a connection whose deadline has passed and that is tried once more before it is judged.
-const LATE: Instant = Instant::ZERO;
+pub(super) const LATE: Instant = Instant::ZERO;
 
 /// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), says nothing about a peer: in the
 /// gap neither it nor we may have run.
@@ -168,6 +168,10 @@ impl Timers {
         self.late = 0;
     }
 
+    pub(super) fn count_late(&mut self, slot: &Slot) {
+        self.late += u32::from(slot.is_late());
+    }
+
     /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.
     pub(super) fn beyond_every_wait(&self) -> u64 {
         let lengths = [&self.first_byte, &self.write_stall, &self.linger];
@@ -177,6 +181,11 @@ impl Timers {
 }
 
 impl Slot {
+    /// Whether its deadline has passed and it tries once more.
+    pub(super) fn is_late(&self) -> bool {
+        self.class.is_some() && self.deadline == LATE
+    }
+
     /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for answers.
     ///
     /// `first_byte`: that class is on. A peer that has not spoken is in it whatever is sent to it, so that nothing that
@@ -347,10 +356,9 @@ impl Dispatcher<'_> {
     /// Takes the deadline away.
     pub(super) fn unlink(&mut self, index: u32) {
         let slot = self.slots.at_mut(index);
+        let late = slot.is_late();
         if let Some(class) = slot.class.take() {
-            if slot.deadline == LATE {
-                self.m.timers.late = self.m.timers.late.saturating_sub(1);
-            }
+            self.m.timers.late = self.m.timers.late.saturating_sub(late.into());
             let queue = &mut self.m.timers.of_mut(class).queue;
             queue.remove(&mut Timer(&mut self.slots), index);
         }

@@ -18,6 +18,7 @@
 //! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
 //! switched off, no stop, no timer, nothing outbound.
 
+use super::deadline::LATE;
 use super::timer::Alarms;
 use super::yielding::Yielding;
 use super::{Dispatcher, Turn, Visit};
@@ -232,7 +233,7 @@ impl Dispatcher<'_> {
             left,
             over: _,
         } = m.turn;
-        let goes_on = turn && self.has_work();
+        let goes_on = turn && self.has_outputs();
         let facts = u8::from(m.starved)
             | u8::from(m.rebuild) << 1
             | u8::from(goes_on) << 2
@@ -250,7 +251,7 @@ impl Dispatcher<'_> {
             (0, 0)
         };
         // Who continues waits in one turn for what was done in another.
-        let fresh = if self.has_work() {
+        let fresh = if self.has_outputs() {
             fresh.min(m.fresh_in_a_row)
         } else {
             0
@@ -299,7 +300,8 @@ impl Dispatcher<'_> {
             .find(|(state, _)| **state == slot.state);
         bytes[0] = state.map_or(0, |(_, number)| number)
             | u8::from(connection && record.is_tcp()) << 4
-            | u8::from(self.m.visit.index == index) << 5;
+            | u8::from(self.m.visit.index == index) << 5
+            | u8::from(slot.is_late()) << 6;
         [bytes[1], bytes[2]] = slot
             .flags
             .and(Flags::that_matter(slot.state))
@@ -383,7 +385,11 @@ impl Dispatcher<'_> {
             .and_then(|class| Class::ALL.get(class as usize))
             .copied();
         *self.slots.at_mut(index) = Slot {
-            deadline: NOW.plus_nanos(nanos([bytes[10], bytes[11]])),
+            deadline: if bytes[0] & 64 == 0 {
+                NOW.plus_nanos(nanos([bytes[10], bytes[11]]))
+            } else {
+                LATE
+            },
             rx: Cursors {
                 at: rx.0,
                 end: rx.1,
@@ -451,6 +457,7 @@ impl Dispatcher<'_> {
             return;
         }
         let open = slot.is_live() && slot.flags.has(Flags::TOLD);
+        self.m.timers.count_late(slot);
         self.m.stats.open += u32::from(open);
         self.m.taken += u32::from(!gone);
         self.m.evicting |= slot.reason == Some(Reason::Evicted);

@@ -185,7 +185,11 @@ fn timers(machine: &Dispatcher<'_>) -> Held {
             NONE,
         )?;
     }
-    Ok(())
+    hold(
+        machine.m.timers.has_late() == (count(machine, Slot::is_late) > 0),
+        "who is tried once more is counted",
+        NONE,
+    )
 }
 
 fn counts(machine: &Dispatcher<'_>) -> Held {

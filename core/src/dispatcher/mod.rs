@@ -451,12 +451,18 @@ impl Dispatcher<'_> {
     #[inline]
     #[must_use]
     pub fn has_work(&self) -> bool {
+        self.has_outputs()
+            || self.m.timers.has_late()
+            || self.m.last_round.is_some() && !self.m.stop_over
+    }
+
+    /// Whether something waits that [`poll_output`](Self::poll_output) acts on.
+    #[inline]
+    fn has_outputs(&self) -> bool {
         !self.m.fresh.is_empty()
             || !self.m.continuing.is_empty()
             || self.m.visit.index != NONE
             || self.m.rebuild
-            || self.m.timers.has_late()
-            || self.m.last_round.is_some() && !self.m.stop_over
     }
 
     /// The latest time that was told.
