@@ -28,7 +28,8 @@ pub enum Class {
     /// Part of a message lies in the receive window, and nothing is queued to send. Consuming restarts it, more bytes do
     /// not.
     Request,
-    /// Output waits for the peer. Bytes that the kernel or the peer takes restart it.
+    /// Output waits for the peer. Bytes that the kernel or the peer takes restart it, and so does a sign of life, within
+    /// the length of `Idle`.
     WriteStall,
     /// The system was short of memory: the operation is tried again when it passes. Fixed.
     Congestion,
@@ -176,7 +177,8 @@ pub struct Windows {
 /// Everything that can be set.
 ///
 /// A deadline of `None` is switched off. A length is never undercut; it may be exceeded by a 64th of it, because activity
-/// moves a deadline at most once in that time.
+/// moves a deadline at most once in that time. What came in time counts, however late a deadline is noticed (the process
+/// was stopped, the machine suspended): before it ends a connection, what that waits for is tried once more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Config {
@@ -201,11 +203,14 @@ pub struct Config {
     pub first_byte: Option<Duration>,
     /// From the first byte of a message to its last one consumed. Default 30 s.
     pub request: Option<Duration>,
-    /// Without progress of queued output. Default 30 s. At its end the kernel is asked how much the peer acknowledged;
-    /// if that is more than when it was asked last, the time runs once more: a slow link lives, a dead one ends after
-    /// one to two lengths.
+    /// Without progress of queued output. Default 30 s. At its end the kernel is asked how much the peer has acknowledged,
+    /// and whether it lives. If it has acknowledged more than when that was asked last, the time runs once more: a slow
+    /// link lives, a dead one ends after one to two lengths. A peer that lives but takes nothing (it answers the kernel's
+    /// window probes, or is on this machine) has until nothing has been taken for the length of `idle`, and ends then
+    /// with that class. So do streams that are no sockets: flow control may hold a serial line for minutes.
     pub write_stall: Option<Duration>,
-    /// Without any byte in either direction. Default 10 min.
+    /// Without any byte in either direction; also for how long a peer that lives may take nothing of what is queued for it.
+    /// Default 10 min.
     pub idle: Option<Duration>,
     /// Without any byte in either direction on a connection one side of which has ended while nothing is queued: see
     /// [`Class::HalfClosed`]. Default 60 s, as long as Linux keeps such a socket that no process holds any more
@@ -228,7 +233,8 @@ pub struct Config {
     /// again if there are more, so that no accept is tried in vain. Where look after look brings more, it is two, then
     /// four, up to this: fewer looks for each connection.
     pub accept_burst: u16,
-    /// From the wish to stop to the end of all that is left. Default 10 s.
+    /// From the wish to stop to the end of all that is left. Default 10 s. In that time a connection that was made a moment
+    /// ago and has said nothing, or is in the middle of a message, may speak and is answered.
     pub drain: Duration,
     /// How long after the last event the kernel is asked again without sleeping ([`Spinning`](crate::Spinning)); a driver
     /// does that. Off by default: it keeps a core busy for so long after each event, and serves only those who have one

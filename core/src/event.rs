@@ -61,7 +61,7 @@ pub enum Outcome {
     /// of what its driver ignored of the settings ([`Ignored`](crate::Ignored)). Elsewhere the number means nothing.
     Complete(u32),
     /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked;
-    /// `Connect`: the kernel is at it. `Shutdown`: there is no end to send, and nothing to wait for.
+    /// `Connect`: the kernel is at it. `Unsent`: so many bytes wait in the kernel, of a peer that lives. `Shutdown`: there is no end to send, and nothing to wait for.
     Drained(u32),
     /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
     Accepted(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Option<SocketAddr>),

@@ -97,6 +97,7 @@ extern crate std;
 
 mod address;
 mod adopt;
+mod alive;
 pub mod backend;
 mod child;
 mod clock;

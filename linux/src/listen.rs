@@ -203,7 +203,9 @@ pub(crate) fn user_timeout(
     asked: Option<Duration>,
     write_stall: Option<Duration>,
 ) -> Option<Duration> {
-    asked.zip(write_stall).map(|(asked, stall)| asked.max(stall))
+    asked
+        .zip(write_stall)
+        .map(|(asked, stall)| asked.max(stall))
 }
 
 /// In the unit of `TCP_USER_TIMEOUT`: at least one, as 0 is none. The kernel counts in an `int`.
@@ -285,7 +287,11 @@ mod tests {
             assert_eq!(user_timeout(asked, stall), given, "{asked:?} {stall:?}");
         }
         assert_eq!(Listen::on(at("unix:/x")).user_timeout, None);
-        for (nanos, counted) in [(1, 1), (1_500_000_000, 1500), (u64::MAX, i32::MAX.unsigned_abs())] {
+        for (nanos, counted) in [
+            (1, 1),
+            (1_500_000_000, 1500),
+            (u64::MAX, i32::MAX.unsigned_abs()),
+        ] {
             assert_eq!(millis(Duration::from_nanos(nanos)), counted);
         }
     }

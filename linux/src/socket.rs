@@ -1,6 +1,7 @@
 //! The calls on connections: accept, receive, send, shut down, measure, close. Each turns an error number into an
 //! [`Outcome`] and decides nothing.
 
+use crate::alive::is_alive;
 use crate::backend::Accepted;
 use crate::errno;
 use core::net::SocketAddr;
@@ -121,6 +122,24 @@ pub(crate) fn refuse(socket: OwnedFd, message: &[u8]) -> Outcome {
 
 /// Receives of 512 bytes that are discarded when a connection is refused: a request of 16 KiB.
 const DISCARDS: u32 = 32;
+
+/// The same, and whether the peer is known to live: then it is `Drained`. `stall`: how long output may stall.
+pub(crate) fn stalled(socket: BorrowedFd<'_>, stall: Option<Duration>) -> Outcome {
+    match unsent(socket) {
+        Outcome::Complete(n) if is_alive(socket, n, stall) => Outcome::Drained(n),
+        outcome => outcome,
+    }
+}
+
+/// How many of those bytes have never been sent (`SIOCOUTQNSD`, `linux/sockios.h`).
+pub(crate) fn not_sent(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
+    // SAFETY: SIOCOUTQNSD writes one int through its pointer, and nothing else.
+    let not_sent = unsafe {
+        let getter = rustix::ioctl::Getter::<0x894b, core::ffi::c_int>::new();
+        rustix::ioctl::ioctl(socket, getter)
+    };
+    not_sent.map(|n| u32::try_from(n).unwrap_or(0))
+}
 
 /// Closes, once, whatever it says: the descriptor is gone even then (`close(2)`, section "Dealing with error returns").
 pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {

@@ -58,7 +58,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             }
             Action::Unsent { token } => {
                 let outcome = match self.sockets.get(token) {
-                    Some(socket) => socket::unsent(socket),
+                    Some(socket) => socket::stalled(socket, self.write_stall),
                     None => self.sockets.stream(token).map_or(NO_SOCKET, Stream::unsent),
                 };
                 self.answer(now, token, Op::Unsent, outcome);

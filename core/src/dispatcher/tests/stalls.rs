@@ -69,6 +69,85 @@ fn a_stall_asks_what_the_peer_has_taken_and_a_slow_link_lives() {
     );
 }
 
+/// The kernel tells that the peer answers, though it takes nothing.
+fn lives(n: u32) -> impl FnMut(&Action) -> Option<Outcome> {
+    move |action| match action {
+        Action::Unsent { .. } => Some(Outcome::Drained(n)),
+        Action::Send { .. } => Some(BLOCKED),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_peer_that_lives_may_take_nothing_for_as_long_as_it_may_be_idle() {
+    for trigger in TRIGGERS {
+        for finishing in [false, true] {
+            for (idle, stalls) in [(Some(600), 20), (Some(45), 2), (Some(5), 1), (None, 100)] {
+                let mut bench = Bench::new::<4>(&Config {
+                    trigger,
+                    idle: idle.map(Duration::from_secs),
+                    ..Config::default()
+                });
+                let token = bench.spoken();
+                bench.machine.commit(token, 1000);
+                if finishing {
+                    bench.machine.finish(token);
+                }
+                bench.script(token, &[], &[Outcome::Drained(900), BLOCKED]);
+                // The first time it has taken something since it was opened.
+                for stall in 0..=stalls {
+                    assert_eq!(bench.closed(token), None, "{idle:?}, after {stall}");
+                    bench.later(STALL + STALL / 64);
+                    bench.run_with(lives(100));
+                }
+                let reason = idle.map(|_| Reason::Deadline(Class::Idle));
+                assert_eq!(bench.closed(token), reason, "{idle:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_vanishes_while_it_takes_nothing_ends_after_one_to_two_stalls() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.machine.commit(token, 1000);
+    bench.script(token, &[], &[Outcome::Drained(900), BLOCKED]);
+    for _ in 0..5 {
+        bench.later(STALL + STALL / 64);
+        bench.run_with(lives(100));
+    }
+    assert_eq!(bench.closed(token), None);
+    bench.later(STALL + STALL / 64);
+    bench.run_with(unsent(100));
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::WriteStall))
+    );
+}
+
+/// It answers, but we are short of memory: that it lives does not help.
+#[test]
+fn a_shortage_that_lasts_ends_a_peer_that_lives_too() {
+    let mut bench = Bench::level();
+    let token = bench.spoken();
+    bench.machine.commit(token, 10);
+    let begun = bench.now;
+    while bench.closed(token).is_none() {
+        bench.run_with(|action| match action {
+            Action::Send { .. } => Some(NO_MEMORY),
+            Action::Unsent { .. } => Some(Outcome::Drained(10)),
+            _ => None,
+        });
+        bench.later(CONGESTION);
+        assert!(bench.now.since(begun) < 3 * STALL, "no end");
+    }
+    assert_eq!(
+        bench.closed(token),
+        Some(Reason::Deadline(Class::Congestion))
+    );
+}
+
 #[test]
 fn a_stall_of_which_nothing_can_be_learned_ends_the_connection() {
     for outcome in [FAILED, Outcome::Complete(0)] {
