@@ -19,11 +19,14 @@ struct Info {
     last_ack: u32,
 }
 
+/// In less than this an answer cannot be expected: the least time before anything is sent again (RFC 6298, section 2.4).
+const ANSWER: Duration = Duration::from_secs(1);
+
 impl Info {
     /// Whether the peer lives: it has acknowledged something within the last `stall`, or everything that was asked of it.
     /// One probe may be on its way: when a window has been closed for long, they are two minutes apart.
     fn is_alive(self, stall: Option<Duration>) -> bool {
-        let recent = |stall: Duration| u128::from(self.last_ack) < stall.as_millis();
+        let recent = |stall: Duration| u128::from(self.last_ack) < stall.max(ANSWER).as_millis();
         self.unacked == 0 && self.probes <= 1 || stall.is_some_and(recent)
     }
 
@@ -137,6 +140,7 @@ mod tests {
         ] {
             assert_eq!(info.is_alive(STALL), alive, "{why}");
         }
+        assert!(info(0, 3, 999).is_alive(Some(Duration::from_millis(1))));
         assert!(!info(2, 0, 0).is_alive(None));
     }
 

@@ -59,6 +59,55 @@ fn who_waits_to_be_accepted_is_served() {
     }
 }
 
+/// Whoever has connected a moment ago has not had its say: accepted already, or still in the queue.
+#[test]
+fn whoever_has_just_connected_is_answered() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        for first_byte in ["60s", "off"] {
+            let arguments = ["--service", "echo", "--first-byte", first_byte];
+            let mut program = Program::start(&mode.with(&arguments));
+            let mut idle = tcp(program.address());
+            idle.echo(b"hello");
+            let mut accepted = tcp(program.address());
+            program.statistics_when("open", 2);
+            program.signal(Signal::STOP);
+            let mut queued = tcp(program.address());
+            program.signal(Signal::TERM);
+            program.signal(Signal::CONT);
+            // It is told of its end, so the stop was heard; the others are not ended by it.
+            assert_eq!(idle.rest(), b"", "{mode}");
+            for client in [&mut accepted, &mut queued] {
+                client.echo(b"hello");
+                assert_eq!(client.rest(), b"", "{mode}");
+            }
+            drop((idle, accepted, queued));
+            let ended = program.end();
+            assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{mode}");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_in_the_middle_of_a_line_says_the_rest() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let mut program = Program::start(&mode.with(&["--service", "chat"]));
+        let (mut says, mut hears) = (tcp(program.address()), tcp(program.address()));
+        says.say(b"half");
+        program.statistics_when("bytes_in", 4);
+        program.statistics_when("open", 2);
+        program.signal(Signal::TERM);
+        // Both are left: the one in the middle of its line, and the one that was silent up to now.
+        says.say(b" a line\n");
+        assert_eq!(says.rest(), b"", "{mode}");
+        hears.hear(b"half a line\n");
+        hears.shutdown(std::net::Shutdown::Write).expect("shut");
+        drop((says, hears));
+        assert_eq!(program.end().code, Some(0), "{mode}");
+    }
+}
+
 #[test]
 fn the_time_for_it_has_an_end() {
     let _bound = Watchdog::new();

@@ -4,12 +4,12 @@ use core::time::Duration;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::net::sockopt;
 use rustix::process::getpid;
+use std::net::TcpListener;
 use tests::bounded::Watchdog;
 use tests::modes::Mode;
 use tests::net::{Client, descriptors, flags, server_end, tcp};
 use tests::process::Program;
 use tests::server::{Echo, Running, anywhere, memory};
-use std::net::TcpListener;
 use tidegate::{Config, Connect, Destination, Keepalive, Listen, Memory, Server};
 
 const O_CLOEXEC: u32 = 0o2_000_000;
@@ -33,7 +33,11 @@ fn the_defaults() {
     assert_eq!(sockopt::tcp_keepidle(&socket), Ok(Duration::from_secs(30)));
     assert_eq!(sockopt::tcp_keepintvl(&socket), Ok(Duration::from_secs(10)));
     assert_eq!(sockopt::tcp_keepcnt(&socket), Ok(3));
-    assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(0), "none unless asked for");
+    assert_eq!(
+        sockopt::tcp_user_timeout(&socket),
+        Ok(0),
+        "none unless asked for"
+    );
     // The kernel doubles them.
     assert_eq!(sockopt::socket_recv_buffer_size(&socket), Ok(128 * 1024));
     assert_eq!(sockopt::socket_send_buffer_size(&socket), Ok(128 * 1024));

@@ -22,6 +22,24 @@ const ONE_SOURCE: &[&str] = &[
     "500ms",
 ];
 
+/// The same, where whoever lives and reads nothing is let go soon.
+const NEVER_READING: &[&str] = &[
+    "--connections",
+    "64",
+    "--per-source",
+    "48",
+    "--first-byte",
+    "1s",
+    "--request",
+    "1s",
+    "--write-stall",
+    "1s",
+    "--idle",
+    "1s",
+    "--linger",
+    "500ms",
+];
+
 /// Many sources: who is idle makes room for who comes, and nobody takes long for a request.
 const MANY_SOURCES: &[&str] = &[
     "--connections",
@@ -86,7 +104,7 @@ pub const ATTACKS: &[Attack] = &[
         name: "never-reading",
         what: "one source, 200 clients say much and read no answer",
         service: "echo",
-        options: ONE_SOURCE,
+        options: NEVER_READING,
         clients: 200,
         sources: Sources::One,
         pause: Duration::from_millis(1),
