@@ -21,9 +21,12 @@ fn bench_of(trigger: Trigger, class: Class) -> (Bench, Token) {
             bench.run();
             token
         }
-        Class::Request | Class::WriteStall | Class::Congestion | Class::Idle | Class::Linger => {
-            bench.spoken()
-        }
+        Class::Request
+        | Class::WriteStall
+        | Class::Congestion
+        | Class::Idle
+        | Class::HalfClosed
+        | Class::Linger => bench.spoken(),
     };
     match class {
         Class::FirstByte | Class::Idle | Class::Connect => {}
@@ -32,6 +35,10 @@ fn bench_of(trigger: Trigger, class: Class) -> (Bench, Token) {
         Class::Congestion => {
             bench.machine.commit(token, 10);
             bench.script(token, &[], &[NO_MEMORY]);
+        }
+        Class::HalfClosed => {
+            bench.machine.shut_down(token);
+            bench.run();
         }
         Class::Linger => {
             bench.machine.finish(token);
@@ -63,9 +70,10 @@ fn of_every_class_what_came_in_time_counts() {
             bench.run();
             let tried = kinds(&actions);
             match class {
-                Class::FirstByte | Class::Request | Class::Idle => {
+                Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed => {
                     assert_eq!(bench.closed(token), None, "{context}: {tried:?}");
-                    assert_eq!(bench.slot(token).class, Some(Class::Idle), "{context}");
+                    let due = bench.slot(token).deadline.since(bench.now);
+                    assert!(due > SECOND, "{context}: it has its time again");
                 }
                 Class::Linger => {
                     assert_eq!(tried.first(), Some(&"recv"), "{context}: its end is read");
