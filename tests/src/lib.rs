@@ -105,6 +105,8 @@ pub mod net;
 pub mod process;
 #[cfg(feature = "replay")]
 pub mod replay;
+#[cfg(feature = "http")]
+mod request;
 #[cfg(feature = "kernel")]
 pub mod server;
 mod sim;
@@ -116,5 +118,7 @@ pub mod terminal;
 
 pub use dispatch::dispatch;
 pub use framing::framing;
+#[cfg(feature = "http")]
+pub use request::request;
 pub use sim::{App, Case, Manner, State, sim};
 pub use small::{escape, token};

@@ -31,6 +31,11 @@ fn no_cut_changes_a_message() {
     replay("framing", tests::framing, INPUTS);
 }
 
+#[test]
+fn no_request_has_two_readings() {
+    replay("request", tests::request, INPUTS);
+}
+
 /// Whole worlds: fewer of them.
 #[test]
 fn no_world_breaks_a_law_or_has_no_end() {

@@ -125,6 +125,7 @@ impl<'d, 'f> Head<'d, 'f> {
             Status::RequestHeaderFieldsTooLarge,
             "the head is longer than 8192 bytes",
         );
+        let data = data.get(..MAX_HEAD).unwrap_or(data);
         let (line, at) = match RequestLine::parse(data)? {
             Some(found) => found,
             None if data.len() >= MAX_HEAD => return Err(too_large),
@@ -138,9 +139,6 @@ impl<'d, 'f> Head<'d, 'f> {
             Err(error) => return Err(fields_refused(error)),
         };
         let len = at.saturating_add(n);
-        if len > MAX_HEAD {
-            return Err(too_large);
-        }
         let method = Method::of(line.method);
         let target = Target::parse(method, line.target)?;
         check_host(fields, line.minor)?;
@@ -279,27 +277,30 @@ impl<'d> RequestLine<'d> {
         if rest == b"\r" {
             return Ok(None);
         }
-        let Some(end) = rest.iter().position(|&byte| !is_token(byte)) else {
-            let too_long = Refusal::new(Status::NotImplemented, "no method is as long");
-            return incomplete(rest.len() <= MAX_METHOD, too_long);
+        // Lengths first: what is too long is, whatever follows.
+        let end = rest.iter().position(|&byte| !is_token(byte));
+        if end.unwrap_or(rest.len()) > MAX_METHOD {
+            let why = "no method is as long";
+            return Err(Refusal::new(Status::NotImplemented, why));
+        }
+        let Some((method, after)) = end.map(|end| rest.split_at(end)) else {
+            return Ok(None);
         };
-        let (method, after) = rest.split_at(end);
-        let Some(rest) = after.strip_prefix(b" ").filter(|_| end > 0) else {
+        let Some(rest) = after.strip_prefix(b" ").filter(|_| !method.is_empty()) else {
             return Err(Refusal::bad("that is no request of HTTP/1.1"));
         };
-        let too_long = Refusal::new(Status::UriTooLong, "the target is longer than 8000 bytes");
-        let Some(end) = rest.iter().position(|&byte| byte <= b' ' || byte == 0x7f) else {
-            return incomplete(rest.len() <= MAX_TARGET, too_long);
-        };
-        let (target, after) = rest.split_at(end);
-        let Some(rest) = after.strip_prefix(b" ").filter(|_| end > 0) else {
-            return Err(Refusal::bad(
-                "the request line must be method, target and version",
-            ));
-        };
-        if end > MAX_TARGET {
-            return Err(too_long);
+        let end = rest.iter().position(|&byte| byte <= b' ' || byte == 0x7f);
+        if end.unwrap_or(rest.len()) > MAX_TARGET {
+            let why = "the target is longer than 8000 bytes";
+            return Err(Refusal::new(Status::UriTooLong, why));
         }
+        let Some((target, after)) = end.map(|end| rest.split_at(end)) else {
+            return Ok(None);
+        };
+        let Some(rest) = after.strip_prefix(b" ").filter(|_| !target.is_empty()) else {
+            let why = "the request line must be method, target and version";
+            return Err(Refusal::bad(why));
+        };
         let (version, after) = rest.split_at(rest.len().min(VERSION.len()));
         let as_it_should = |(&byte, &expected): (&u8, &u8)| match expected {
             b'0' => byte.is_ascii_digit(),
@@ -326,21 +327,14 @@ impl<'d> RequestLine<'d> {
         };
         match line_end(after) {
             Some(rest) => Ok(Some((line, data.len() - rest.len()))),
-            None => incomplete(
-                matches!(after, b"" | b"\r"),
-                Refusal::bad("the request line must end after the version"),
-            ),
+            None if matches!(after, b"" | b"\r") => Ok(None),
+            None => Err(Refusal::bad("the request line must end after the version")),
         }
     }
 }
 
 /// The shape of a version; 0 stands for a digit.
 const VERSION: &[u8] = b"HTTP/0.0";
-
-/// More may come, if it can still become right.
-const fn incomplete<T>(can_become: bool, otherwise: Refusal) -> Result<Option<T>, Refusal> {
-    if can_become { Ok(None) } else { Err(otherwise) }
-}
 
 /// From the first line that is not empty.
 fn without_empty_lines(data: &[u8]) -> &[u8] {
