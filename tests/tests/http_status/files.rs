@@ -2,9 +2,10 @@
 
 use super::start;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::net::UnixListener;
+use std::thread;
 use tests::bounded::Watchdog;
 use tests::http::Response;
 use tests::net::{Client, pattern, tcp};
@@ -162,7 +163,19 @@ fn only_regular_files_are_opened() {
     let fifo = site.folder.path("root/fifo.txt");
     mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).expect("a pipe");
     let _socket = UnixListener::bind(site.folder.path("root/socket.txt")).expect("a socket");
-    for name in ["fifo.txt", "socket.txt", "sub", "link.txt", "big.bin/x"] {
+    // Who opens a pipe to write waits until somebody opens it to read.
+    let writer = thread::spawn({
+        let fifo = fifo.clone();
+        move || File::options().write(true).open(fifo)
+    });
+    for _ in 0..50 {
+        assert_eq!(site.get("/fifo.txt", "").status, 404);
+    }
+    assert!(!writer.is_finished(), "the pipe was opened");
+    let reader = File::open(fifo).expect("a pipe");
+    writer.join().expect("no panic").expect("a pipe");
+    drop(reader);
+    for name in ["socket.txt", "sub", "link.txt", "big.bin/x"] {
         assert_eq!(site.get(&format!("/{name}"), "").status, 404, "{name}");
     }
     assert_eq!(site.program.stop().code, Some(0));

@@ -477,6 +477,7 @@ fn bodies() {
         ("1\na\r\n0\r\n\r\n", Err(false)),
         ("1;\na\r\n0\r\n\r\n", Err(false)),
         ("1;a\nb\r\n0\r\n\r\n", Err(false)),
+        ("1;\nx\r\n0\r\n0\r\n\r\n", Err(false)),
         ("1\r\nab\r\n", Err(false)),
         ("1\r\na\n0\r\n\r\n", Err(false)),
         ("1\r\na\rb", Err(false)),
