@@ -23,11 +23,11 @@ use lexopt::ValueExt;
 use signal_hook::consts::{SIGHUP, SIGUSR1};
 use signal_hook::iterator::Signals;
 use static_cell::ConstStaticCell;
-use std::{fs, thread};
+use std::thread;
 use tidegate::framing::{Framed, Lines, OnError, Scan};
 use tidegate::{
-    Address, Config, Conn, Connections, Directions, FullTable, Handler, Listen, Memory, Server,
-    Token, Waker,
+    Address, Config, Conn, Connections, Directions, FullTable, Handler, Listen, Memory, Retry,
+    Server, Token, Waker,
 };
 
 const HELP: &str = "\
@@ -71,7 +71,8 @@ fn main() -> Result<(), Failure> {
         ..Config::default()
     };
     let mut every = 0;
-    let common = Common::new("unix:control.sock", config);
+    let mut common = Common::new("unix:control.sock", config);
+    common.file.mode = Some(0o600); // who can connect can end it
     let mut common = common::arguments(HELP, common, |name, parser| {
         let known = name == "every";
         if known {
@@ -108,14 +109,9 @@ fn main() -> Result<(), Failure> {
             priority: true,
             ..common.listener(Address::parse(text)?)
         };
-        let opened = server.listen(&listener);
-        opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
-        println!("listening on {text}");
+        common.listen_at(&mut server, &mut Retry::new(), text, listener)?;
     }
-    let served = common::serve(&mut server, &common);
-    let paths = unix.iter().filter_map(|text| text.strip_prefix("unix:"));
-    paths.for_each(|path| drop(fs::remove_file(path)));
-    served
+    common::serve(&mut server, &common)
 }
 
 /// What wakes the loop for each of the signals. An eventfd counts: none is lost, however late it is asked.

@@ -17,7 +17,6 @@ use core::mem;
 use heapless::Deque;
 use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
-use std::fs;
 use tidegate::{
     Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Escaped, FullTable,
     Handler, Memory, Peer, Server, Token,
@@ -68,28 +67,21 @@ fn main() -> Result<(), Failure> {
         show.push("127.0.0.1:5515".to_owned());
     }
     // Datagrams come there; the other options are of those who look.
-    let listen = mem::replace(&mut common.listen, show);
+    let socket = Datagrams {
+        receive: MESSAGE,
+        send: 0,
+        receive_buffer: Some(1024 * 1024), // a burst waits there, up to what the system allows
+        ..Datagrams::on(Address::Unix(""))
+    };
+    let listen = mem::replace(&mut common.listen, show).into_iter();
+    common.datagrams = listen.map(|text| (text, socket.clone())).collect();
     let sink = Sink {
         ring: RING.take(),
         cut: 0,
     };
     let mut server = Server::new(MEMORY.take(), &common.config, sink)?;
     server.lend_datagrams(WINDOWS.take());
-    for text in &listen {
-        let address = Address::parse(text)?;
-        let socket = Datagrams {
-            receive: MESSAGE,
-            send: 0,
-            receive_buffer: Some(1024 * 1024), // a burst waits there, up to what the system allows
-            ..Datagrams::on(address)
-        };
-        let opened = server.datagrams(&socket);
-        let (_, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
-        println!("listening on {}", chosen.map_or(address, Address::Inet));
-    }
     let served = common::serve(&mut server, &common);
-    let paths = listen.iter().filter_map(|text| text.strip_prefix("unix:"));
-    paths.for_each(|path| drop(fs::remove_file(path)));
     let Sink { ring, cut } = server.session().handler();
     println!(
         "{} messages, {cut} cut, {} no longer kept",

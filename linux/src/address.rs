@@ -124,16 +124,7 @@ impl fmt::Display for Address<'_> {
     }
 }
 
-/// Binds a socket of the address' family to it.
-pub(crate) fn bind(socket: impl AsFd, address: &Address<'_>) -> io::Result<()> {
-    match (address, address.unix()) {
-        (Address::Inet(address), _) => net::bind(socket, address),
-        (_, Some(name)) => net::bind(socket, &name?),
-        (Address::Unix(_) | Address::Abstract(_), None) => Err(Errno::INVAL),
-    }
-}
-
-/// Connects such a socket.
+/// Connects a socket of the address' family to it.
 pub(crate) fn connect(socket: impl AsFd, address: &Address<'_>) -> io::Result<()> {
     match (address, address.unix()) {
         (Address::Inet(address), _) => net::connect(socket, address),

@@ -3,10 +3,11 @@
 use crate::address::{self, Address};
 use crate::errno;
 use crate::inherit;
-use crate::listen::ListenError;
+use crate::listen::{self, ListenError};
+use crate::socket_file::{self, Identity, SocketFile};
 use core::fmt;
 use core::net::SocketAddr;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags,
@@ -38,6 +39,11 @@ pub struct Datagrams<'a> {
     pub send_buffer: Option<u32>,
     /// It may send to broadcast addresses (`SO_BROADCAST`). Off by default.
     pub broadcast: bool,
+    /// How the file of a Unix socket is made, and what becomes of one that is there.
+    pub file: SocketFile,
+    /// Bind to an internet address even if this machine does not have it: see [`Listen::freebind`](crate::Listen::freebind).
+    /// Off by default.
+    pub freebind: bool,
 }
 
 impl<'a> Datagrams<'a> {
@@ -52,11 +58,13 @@ impl<'a> Datagrams<'a> {
             receive_buffer: None,
             send_buffer: None,
             broadcast: false,
+            file: SocketFile::DEFAULT,
+            freebind: false,
         }
     }
 
     /// Opens and binds.
-    pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<Identity>), ListenError> {
         let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::DGRAM, flags, None);
@@ -64,12 +72,18 @@ impl<'a> Datagrams<'a> {
         if family == AddressFamily::INET6 {
             sockopt::set_ipv6_v6only(&socket, true).map_err(failed("IPV6_V6ONLY"))?;
         }
-        self.set(&socket)?;
-        address::bind(&socket, &self.address).map_err(failed("bind"))?;
-        if let Some(peer) = &self.peer {
-            address::connect(&socket, peer).map_err(failed("connect"))?;
+        if self.freebind {
+            listen::set_freebind(&socket, family)?;
         }
-        Ok(socket)
+        self.set(&socket)?;
+        let file = listen::bind(&socket, SocketType::DGRAM, &self.address, &self.file)?;
+        if let Some(peer) = &self.peer
+            && let Err(errno) = address::connect(&socket, peer)
+        {
+            file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+            return Err(ListenError::new("connect", errno));
+        }
+        Ok((socket, file))
     }
 
     /// What holds for one that somebody else has opened, too.

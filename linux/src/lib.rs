@@ -112,8 +112,10 @@ mod inherit;
 mod listen;
 mod memory;
 mod option;
+mod retry;
 mod serial;
 mod socket;
+mod socket_file;
 mod sockets;
 mod stop;
 mod stream;
@@ -129,10 +131,12 @@ pub use driver::Server;
 pub use error::{CallError, StartError};
 pub use listen::{Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
+pub use retry::{Listening, Retry, Source};
 pub use rustix::io::Errno;
 pub use serial::{
     Bits, Counts, Flow, LINES, Line, LineError, Modem, Parity, Rs485, Serial, SerialError,
 };
+pub use socket_file::SocketFile;
 pub use stop::StopHandle;
 pub use stream::{AttachError, STREAMS};
 #[cfg(feature = "embedded-io")]

@@ -1,9 +1,10 @@
 //! [`Listen`]: where to listen, and what every connection accepted there inherits.
 
-use crate::address::{self, Address};
+use crate::address::Address;
+use crate::socket_file::{self, Identity, SocketFile};
 use core::fmt;
 use core::time::Duration;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -82,6 +83,12 @@ pub struct Listen<'a> {
     /// It and its connections are served before others that are ready: see
     /// [`Dispatcher::set_priority`](tidegate_core::Dispatcher::set_priority). For a control socket; off by default.
     pub priority: bool,
+    /// How the file of a Unix socket is made, and what becomes of one that is there.
+    pub file: SocketFile,
+    /// Bind to an internet address even if this machine does not have it (`IP_FREEBIND`, `IPV6_FREEBIND`, `ip(7)`): it
+    /// listens as soon as the address is there, and still after it was gone for a while. A mistyped address is never told
+    /// then. Off by default; [`Retry`](crate::Retry) is the other way.
+    pub freebind: bool,
 }
 
 /// How many connections one source may have.
@@ -114,6 +121,8 @@ impl<'a> Listen<'a> {
             refusal: b"",
             reserved: 0,
             priority: false,
+            file: SocketFile::DEFAULT,
+            freebind: false,
         }
     }
 
@@ -139,16 +148,21 @@ impl<'a> Listen<'a> {
     }
 
     /// Opens, binds and listens.
-    pub(crate) fn open(&self) -> Result<OwnedFd, ListenError> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<Identity>), ListenError> {
         let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)
             .map_err(|errno| ListenError::new("socket", errno))?;
         self.set_to_bind(&socket, family)?;
         self.set_to_inherit(&socket, family)?;
-        address::bind(&socket, &self.address).map_err(|errno| ListenError::new("bind", errno))?;
-        net::listen(&socket, self.backlog).map_err(|errno| ListenError::new("listen", errno))?;
-        Ok(socket)
+        let file = bind(&socket, SocketType::STREAM, &self.address, &self.file)?;
+        match net::listen(&socket, self.backlog) {
+            Ok(()) => Ok((socket, file)),
+            Err(errno) => {
+                file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+                Err(ListenError::new("listen", errno))
+            }
+        }
     }
 
     /// What has a meaning before the socket is bound.
@@ -160,6 +174,9 @@ impl<'a> Listen<'a> {
             sockopt::set_ipv6_v6only(socket, true).map_err(failed("IPV6_V6ONLY"))?;
         }
         sockopt::set_socket_reuseaddr(socket, true).map_err(failed("SO_REUSEADDR"))?;
+        if self.freebind {
+            set_freebind(socket, family)?;
+        }
         if self.reuse_port {
             sockopt::set_socket_reuseport(socket, true).map_err(failed("SO_REUSEPORT"))?;
         }
@@ -214,6 +231,36 @@ pub(crate) fn millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).map_or(most, |millis| millis.clamp(1, most))
 }
 
+/// Lets a socket of the internet be bound to an address that this machine does not have.
+pub(crate) fn set_freebind(socket: &OwnedFd, family: AddressFamily) -> Result<(), ListenError> {
+    match family {
+        AddressFamily::INET6 => {
+            sockopt::set_ipv6_freebind(socket, true).map_err(failed("IPV6_FREEBIND"))
+        }
+        AddressFamily::INET => {
+            sockopt::set_ip_freebind(socket, true).map_err(failed("IP_FREEBIND"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Binds `socket` to `address`; returns which file is ours now, if it is a Unix socket that has one.
+pub(crate) fn bind(
+    socket: &OwnedFd,
+    kind: SocketType,
+    address: &Address<'_>,
+    file: &SocketFile,
+) -> Result<Option<Identity>, ListenError> {
+    match (address, address.unix()) {
+        (Address::Inet(address), _) => {
+            net::bind(socket, address).map_err(failed("bind"))?;
+            Ok(None)
+        }
+        (_, Some(name)) => file.bind(socket, kind, &name.map_err(failed("bind"))?),
+        (Address::Unix(_) | Address::Abstract(_), None) => Ok(None),
+    }
+}
+
 fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
     move |errno| ListenError::new(call, errno)
 }
@@ -228,11 +275,25 @@ pub struct ListenError {
     pub call: &'static str,
     /// The system's error number.
     pub errno: Errno,
+    /// The process that serves a Unix socket at this path (`SO_PEERCRED`), if the kernel tells.
+    pub holder: Option<u32>,
 }
 
 impl ListenError {
     pub(crate) const fn new(call: &'static str, errno: Errno) -> Self {
-        Self { call, errno }
+        Self {
+            call,
+            errno,
+            holder: None,
+        }
+    }
+}
+
+impl ListenError {
+    /// Whether it is a lack that may pass: this machine does not have the address, or the network interface, yet.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self.errno, Errno::ADDRNOTAVAIL | Errno::NODEV)
     }
 }
 
@@ -243,6 +304,7 @@ impl fmt::Display for ListenError {
             Errno::ADDRNOTAVAIL => {
                 "no interface of this machine has this address; choose one that it has, or 0.0.0.0 for all"
             }
+            Errno::NODEV => "no network interface has this name or number; ip link lists them",
             Errno::ACCESS => {
                 "permission denied; ports below 1024 need privileges, paths a writable folder"
             }
@@ -252,10 +314,24 @@ impl fmt::Display for ListenError {
                 "the address or path is not usable; a path has at most 107 bytes"
             }
             Errno::MFILE | Errno::NFILE => "too many open files; raise the limit (ulimit -n)",
+            Errno::NOTSOCK => {
+                "a file that is no socket is there; choose another path, or remove it"
+            }
+            Errno::STALE => {
+                "another file has come to the path just now; choose a folder that only this user may write to"
+            }
+            Errno::PERM => "not permitted; an owner is given by root only",
             Errno::NOSPC => "no place for another listener",
             _ => "",
         };
         let number = self.errno.raw_os_error();
+        if let Some(holder) = self.holder {
+            return write!(
+                f,
+                "address in use by process {holder}; choose another, or stop it ({}: errno {number})",
+                self.call
+            );
+        }
         if hint.is_empty() {
             write!(f, "{} failed: errno {number}", self.call)
         } else {

@@ -1,6 +1,7 @@
 //! [`Sockets`]: the descriptors of a server, by their tokens.
 
 use crate::socket;
+use crate::socket_file::{self, Files, Identity};
 use crate::stream::{STREAMS, Stream};
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,6 +17,19 @@ pub(crate) struct Sockets<'m> {
     /// Connections that are no sockets: they have no descriptor among the others, so that nobody who has one there needs to
     /// be asked what he is.
     streams: [Option<(Token, Stream)>; STREAMS],
+    /// Socket files that were made.
+    files: Files,
+}
+
+/// Socket files go with their sockets, or with the server.
+impl Drop for Sockets<'_> {
+    fn drop(&mut self) {
+        while let Some((token, file)) = self.files.pop() {
+            if let Some(socket) = self.get(token) {
+                socket_file::remove_of(socket, file);
+            }
+        }
+    }
 }
 
 /// The transfers of a report that is served on the spot.
@@ -50,6 +64,7 @@ impl<'m> Sockets<'m> {
             connections,
             listeners: Vec::new(),
             streams: [const { None }; STREAMS],
+            files: Files::new(),
         }
     }
 
@@ -96,8 +111,17 @@ impl<'m> Sockets<'m> {
     #[inline(never)]
     pub(crate) fn take(&mut self, token: Token) -> Option<OwnedFd> {
         let kept = self.list(token).get_mut(token.index() as usize);
-        kept.and_then(Option::take)
-            .or_else(|| self.take_stream(token))
+        let taken = kept.and_then(Option::take);
+        if let Some(socket) = taken.as_ref().filter(|_| token.is_listener()) {
+            // While it is open its file cannot be mistaken for another.
+            self.files.remove(token, socket);
+        }
+        taken.or_else(|| self.take_stream(token))
+    }
+
+    /// Has the file of this socket removed when it is closed.
+    pub(crate) fn own_file(&mut self, token: Token, file: Option<Identity>) {
+        self.files.add(token, file);
     }
 
     fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {

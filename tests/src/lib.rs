@@ -59,6 +59,7 @@
 //! | `session` | a session is the same byte for byte under every backend and trigger |
 //! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
 //! | `signals` | interrupted calls lose no byte and shorten no wait |
+//! | `socket_files` | the file of a Unix socket has its mode and owner from the first moment; a stale one is replaced, another's stays, ours goes |
 //! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed |
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |

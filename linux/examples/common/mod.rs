@@ -2,12 +2,17 @@
 
 use core::error::Error;
 use core::fmt::Display;
+use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
-use std::{fs, process, thread};
-use tidegate::{Address, CallError, Config, Handler, Listen, PerSource, Server, Sources};
+use std::{process, thread};
+use tidegate::{
+    Address, CallError, Config, Datagrams, Handler, Listen, ListenError, Listening, PerSource,
+    Retry, Server, SocketFile, Source, Sources,
+};
+use values::Bind;
 
 // The same values as the program's.
 #[path = "../../src/program/values.rs"]
@@ -33,6 +38,12 @@ pub(crate) struct Common {
     pub(crate) receive_buffer: Option<u32>,
     /// `--send-buffer`, likewise.
     pub(crate) send_buffer: Option<u32>,
+    /// `--socket-mode` and `--socket-owner`: the files of Unix sockets.
+    pub(crate) file: SocketFile,
+    /// `--bind`.
+    pub(crate) bind: Bind,
+    /// Sockets for datagrams, each with its address, which is put over that of the options.
+    pub(crate) datagrams: Vec<(String, Datagrams<'static>)>,
 }
 
 impl Common {
@@ -52,6 +63,12 @@ impl Common {
             refusal: b"",
             receive_buffer,
             send_buffer,
+            file: SocketFile {
+                mode: Some(0o666),
+                ..SocketFile::DEFAULT
+            },
+            bind: Bind::Wait,
+            datagrams: Vec::new(),
         }
     }
 
@@ -63,8 +80,29 @@ impl Common {
             refusal: self.refusal,
             receive_buffer: self.receive_buffer,
             send_buffer: self.send_buffer,
+            file: self.file,
+            freebind: self.bind == Bind::Free,
             ..Listen::on(address)
         }
+    }
+
+    /// Listens at `text` with these options, and says so; or has `retry` try again, if `--bind` wants it so.
+    pub(crate) fn listen_at<'c, H: Handler, S: Source>(
+        &self,
+        server: &mut Server<'_, H>,
+        retry: &mut Retry<'c, &'c str, S>,
+        text: &'c str,
+        source: S,
+    ) -> Result<(), Failure> {
+        let opened = match self.bind {
+            Bind::Wait => retry.listen(server, text, source, text),
+            Bind::Free | Bind::Now => Retry::<_, S, 0>::new().listen(server, text, source, text),
+        };
+        match opened.map_err(|why| format!("cannot listen on {text}: {why}"))? {
+            Some(listening) => say_where(text, listening),
+            None => eprintln!("{text} is not there yet: tried again until it is (--bind wait)"),
+        }
+        Ok(())
     }
 
     /// Reads an option other than `--listen`. Returns whether there is one of this name.
@@ -87,6 +125,11 @@ impl Common {
             }
             "receive-buffer" => self.receive_buffer = parser.value()?.parse_with(values::buffer)?,
             "send-buffer" => self.send_buffer = parser.value()?.parse_with(values::buffer)?,
+            "bind" => self.bind = parser.value()?.parse_with(values::bind)?,
+            "socket-mode" => self.file.mode = parser.value()?.parse_with(values::mode)?,
+            "socket-owner" => {
+                (self.file.user, self.file.group) = parser.value()?.parse_with(owner)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -102,6 +145,7 @@ impl Common {
         let full = values::FULL
             .iter()
             .find(|(_, full)| *full == self.config.full);
+        let bind = values::BIND.iter().find(|(_, bind)| *bind == self.bind);
         format!(
             "
   --idle TIME|off              end a connection without a byte in either direction for so long: 30s, 10m [{idle}]
@@ -114,6 +158,9 @@ impl Common {
   --per-block N/BITS|off       connections from one block of global IPv6 addresses, such as 16/56 [off]
   --receive-buffer BYTES|auto  what the kernel may hold of received bytes for each; auto lets it tune that [{receive}]
   --send-buffer BYTES|auto     the same of bytes to send [{send}]
+  --bind wait|free|now         an address that is not there: try again until it is, bind all the same, or give up [{bind}]
+  --socket-mode MODE|umask     permissions of the files of Unix sockets, in octal digits [{mode}]
+  --socket-owner UID[:GID]     who owns them, by number [off]
   --help, -h                   print this, and end
 ",
             idle = values::shown(self.config.idle),
@@ -121,6 +168,8 @@ impl Common {
             full = full.map_or("", |(name, _)| name),
             receive = values::buffer_shown(self.receive_buffer),
             send = values::buffer_shown(self.send_buffer),
+            bind = bind.map_or("", |(name, _)| name),
+            mode = values::mode_shown(self.file.mode),
         )
     }
 }
@@ -168,41 +217,50 @@ pub(crate) fn arguments(
     common
 }
 
-/// Listens at each of `common.listen`, says so, and serves until SIGTERM or SIGINT; a second one ends at once.
+/// Opens `common.datagrams`, listens at each of `common.listen`, says so, and serves until SIGTERM or SIGINT; a second one ends at once.
 pub(crate) fn serve<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
 ) -> Result<(), Failure> {
-    serve_by(server, common, |server| server.turn(None))
+    serve_by(server, common, Server::turn)
 }
 
-/// The same for an example that does something of its own in each turn of the loop, which `turn` is.
+/// The same for an example that does something of its own in each iteration of the loop, which `turn` is: it waits for the time
+/// that it is passed, at most.
 pub(crate) fn serve_by<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
-    turn: impl Fn(&mut Server<'_, H>) -> Result<(), CallError>,
+    turn: impl Fn(&mut Server<'_, H>, Option<Duration>) -> Result<(), CallError>,
 ) -> Result<(), Failure> {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
     let (stop, mut signals) = (server.stop_handle()?, Signals::new([SIGTERM, SIGINT])?);
     thread::spawn(move || signals.forever().for_each(|_| stop.stop()));
+    let (mut sockets, mut retry) = (Retry::new(), Retry::new());
+    for (text, options) in &common.datagrams {
+        let socket = Datagrams {
+            file: common.file,
+            freebind: common.bind == Bind::Free,
+            ..options.clone()
+        };
+        common.listen_at(server, &mut sockets, text, socket)?;
+    }
     for text in &common.listen {
-        let address = Address::parse(text)?;
-        let listener = common.listener(address);
-        let opened = server.listen(&listener);
-        let (_, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
-        println!("listening on {}", chosen.map_or(address, Address::Inet));
+        common.listen_at(server, &mut retry, text, common.listener(Address::Unix("")))?;
         // Loopback has no such limit: whoever has tried it there does not know of it.
-        if let (PerSource::Auto, Some(limit)) = (common.per_source, server.limit(&listener)) {
+        let at = Address::parse(text).map(|address| common.listener(address));
+        let limit = at.ok().and_then(|listener| server.limit(&listener));
+        if let (PerSource::Auto, Some(limit)) = (common.per_source, limit) {
             eprintln!("at most {limit} connections from one address: --per-source");
         }
     }
     while !server.is_stopped() {
-        turn(server)?;
+        let longest = [sockets.longest(), retry.longest()];
+        turn(server, longest.into_iter().flatten().min())?;
+        sockets.turn(server, |_, text, opened| say_later(text, opened));
+        retry.turn(server, |_, text, opened| say_later(text, opened));
     }
-    let paths = (common.listen.iter()).filter_map(|text| text.strip_prefix("unix:"));
-    paths.for_each(|path| drop(fs::remove_file(path)));
     let stats = server.stats();
     println!(
         "stopped: {} connections accepted, {} refused; {} bytes in, {} bytes out",
@@ -228,6 +286,39 @@ impl log::Log for Stderr {
     }
 
     fn flush(&self) {}
+}
+
+/// What has become of one that was tried again.
+fn say_later(text: &str, opened: Result<Listening, ListenError>) {
+    match opened {
+        Ok(listening) => say_where(text, listening),
+        Err(why) => eprintln!("cannot listen on {text}: {why}"),
+    }
+}
+
+fn say_where(text: &str, (_, address): Listening) {
+    match address {
+        Some(address) => println!("listening on {address}"),
+        None => println!("listening on {text}"),
+    }
+}
+
+/// The owner of a socket file by number: `UID`, `UID:GID` or `:GID`.
+fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
+    let (user, group) = text.split_once(':').unwrap_or((text, ""));
+    let id = |text: &str| match text {
+        "" => Ok(None),
+        digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse().map(Some).map_err(|_| ())
+        }
+        _ => Err(()),
+    };
+    match (id(user), id(group)) {
+        (Ok(None), Ok(None)) | (Err(()), _) | (_, Err(())) => {
+            Err("must be UID, UID:GID or :GID, in digits".into())
+        }
+        (Ok(user), Ok(group)) => Ok((user, group)),
+    }
 }
 
 /// Says what is wrong with the command line, and ends.

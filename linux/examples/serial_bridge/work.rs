@@ -55,9 +55,12 @@ pub(crate) enum Work {
 }
 
 /// One turn of the loop, and one job: a driver may take milliseconds for it.
-pub(crate) fn turn(server: &mut Server<'_, Bridge>) -> Result<(), CallError> {
+pub(crate) fn turn(
+    server: &mut Server<'_, Bridge>,
+    longest: Option<Duration>,
+) -> Result<(), CallError> {
     let more = !server.session().handler().jobs.is_empty();
-    server.turn(more.then_some(Duration::ZERO))?;
+    server.turn(more.then_some(Duration::ZERO).or(longest))?;
     let bridge = server.session_mut().handler_mut();
     let (job, line) = (bridge.jobs.pop_front(), bridge.line);
     let Some(job) = job else { return Ok(()) };

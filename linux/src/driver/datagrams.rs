@@ -4,9 +4,10 @@ use super::Server;
 use super::perform::done;
 use crate::backend::Backend;
 use crate::datagram::{Datagrams, DatagramsError};
+use crate::socket_file::{self, Identity};
 use crate::sockets::NO_SOCKET;
 use core::net::SocketAddr;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::net;
 use tidegate_core::{Action, DatagramMemory, Handler, Instant, Op, Outcome, Token};
 
@@ -30,8 +31,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         &mut self,
         options: &Datagrams<'_>,
     ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
-        let socket = options.open()?;
-        self.add_datagrams(socket, options)
+        let (socket, file) = options.open()?;
+        self.add_datagrams(socket, file, options)
     }
 
     /// Adds one that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is made
@@ -46,21 +47,26 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         options: &Datagrams<'_>,
     ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
         options.prepare(&socket)?;
-        self.add_datagrams(socket, options)
+        self.add_datagrams(socket, None, options)
     }
 
     fn add_datagrams(
         &mut self,
         socket: OwnedFd,
+        file: Option<Identity>,
         options: &Datagrams<'_>,
     ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
         let name = net::getsockname(&socket).ok();
         let address = name.and_then(|name| SocketAddr::try_from(name).ok());
         let token = self.session.add_datagrams(options.receive, options.send);
-        let token = token.map_err(DatagramsError::NoPlace)?;
+        let token = token.map_err(|error| {
+            file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+            DatagramsError::NoPlace(error)
+        })?;
         self.on_datagrams = Some(Self::carry_datagram);
         // There is a place for each that the session has one for.
         let _ = self.sockets.put(token, socket);
+        self.sockets.own_file(token, file);
         Ok((token, address))
     }
 

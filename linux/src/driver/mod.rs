@@ -163,6 +163,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.is_stopped()
     }
 
+    /// Whether it was asked to stop.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stops > 0
+    }
+
     /// Runs until stopped.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::connect::{Connect, DestinationError};
 use crate::listen::{Listen, ListenError};
 use crate::serial::{Line, Serial, SerialError};
+use crate::socket_file::{self, Identity};
 use crate::stream::{AttachError, Stream};
 use crate::watch::{self, WatchError};
 use core::net::SocketAddr;
@@ -28,11 +29,11 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         listen: &Listen<'_>,
     ) -> Result<(Token, Option<SocketAddr>), ListenError> {
         let listen = &listen.beside(self.write_stall);
-        let socket = listen.open()?;
+        let (socket, file) = listen.open()?;
         let address = net::getsockname(&socket)
             .ok()
             .and_then(|address| SocketAddr::try_from(address).ok());
-        Ok((self.add_listener(socket, listen)?, address))
+        Ok((self.add_listener(socket, file, listen)?, address))
     }
 
     /// Adds a listener that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is
@@ -49,7 +50,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ) -> Result<(Token, Option<SocketAddr>), AdoptError> {
         let listen = listen.beside(self.write_stall);
         let (listen, address) = adopt::prepare(&socket, &listen)?;
-        Ok((self.add_listener(socket, &listen)?, address))
+        Ok((self.add_listener(socket, None, &listen)?, address))
     }
 
     /// The limit of one source that a listener has in this server: see [`Listen::per_source`].
@@ -58,11 +59,20 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         listen.limit(self.connections)
     }
 
-    fn add_listener(&mut self, socket: OwnedFd, listen: &Listen<'_>) -> Result<Token, ListenError> {
+    fn add_listener(
+        &mut self,
+        socket: OwnedFd,
+        file: Option<Identity>,
+        listen: &Listen<'_>,
+    ) -> Result<Token, ListenError> {
         let full = ListenError::new("table", Errno::NOSPC);
         let limit = self.limit(listen);
-        let token = self.session.listen(limit).map_err(|_| full)?;
+        let Ok(token) = self.session.listen(limit) else {
+            file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+            return Err(full);
+        };
         self.sockets.put(token, socket).map_err(|_| full)?;
+        self.sockets.own_file(token, file);
         if let Some(refusal) = self.refusals.get_mut(token.index() as usize) {
             *refusal = listen.refusal;
         }

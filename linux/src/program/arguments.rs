@@ -3,12 +3,12 @@
 use super::Failure;
 use super::lines::LogTo;
 use super::places::Place;
-use super::privileges::Who;
+use super::privileges::{Owner, Who};
 use super::recording::{self, Record};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::services::ServiceName;
 use super::syslog::LOG_SOCKET;
-use super::values;
+use super::values::{self, Bind};
 use core::time::Duration;
 use lexopt::{Arg, Parser};
 use log::LevelFilter;
@@ -19,6 +19,9 @@ use tidegate::{Address, Config, Listen, PerSource, Sources, Trigger};
 
 /// The address if none is asked for.
 pub(crate) const LISTEN: &str = "127.0.0.1:8080";
+
+/// Permissions of a socket file: whoever may enter its folder may connect, as over the loopback (systemd's `SocketMode=`).
+pub(crate) const SOCKET_MODE: u16 = 0o666;
 
 /// What to do.
 #[derive(Debug)]
@@ -47,6 +50,10 @@ pub(crate) struct Options {
     pub(crate) metrics: Option<Place>,
     pub(crate) control: Option<Place>,
     pub(crate) user: Option<Who>,
+    /// Permissions of the files of Unix sockets, but that of `control`; `None`: what the umask leaves.
+    pub(crate) socket_mode: Option<u16>,
+    pub(crate) socket_owner: Option<Owner>,
+    pub(crate) bind: Bind,
     /// What is recorded; nothing while there is no path.
     pub(crate) record: Record,
     /// An option that says how to record.
@@ -73,6 +80,9 @@ impl Default for Options {
             metrics: None,
             control: None,
             user: None,
+            socket_mode: Some(SOCKET_MODE),
+            socket_owner: None,
+            bind: Bind::Wait,
             record: Record {
                 path: String::new(),
                 payload: Payload::Whole,
@@ -230,6 +240,9 @@ impl Options {
             "metrics" => self.metrics = Some(value(parser, name, Place::parse)?),
             "control" => self.control = Some(value(parser, name, control)?),
             "user" => self.user = Some(value(parser, name, Who::parse)?),
+            "bind" => self.bind = value(parser, name, values::bind)?,
+            "socket-mode" => self.socket_mode = value(parser, name, values::mode)?,
+            "socket-owner" => self.socket_owner = Some(value(parser, name, Owner::parse)?),
             "record" => self.record.path = value(parser, name, record)?,
             "record-payload" => {
                 self.record.payload = value(parser, name, recording::payload)?;

@@ -2,7 +2,7 @@
 
 use super::arguments::{LISTEN, MIB, Options, number};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
-use super::values::{buffer_shown, shown};
+use super::values::{buffer_shown, mode_shown, shown};
 use tidegate::Sources;
 
 /// The help, at the defaults that hold.
@@ -15,6 +15,7 @@ pub(crate) fn text() -> String {
         receive_buffer,
         send_buffer,
         user_timeout,
+        socket_mode,
         ..
     } = Options::default();
     let record_size = record.size / MIB;
@@ -34,6 +35,7 @@ pub(crate) fn text() -> String {
     let receive_buffer = buffer_shown(receive_buffer);
     let send_buffer = buffer_shown(send_buffer);
     let user_timeout = shown(user_timeout);
+    let socket_mode = mode_shown(socket_mode);
     format!(
         "\
 Usage: tidegate [OPTION]...
@@ -46,7 +48,11 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
                                         chat     send each line to all the others
   --listen ADDR          HOST:PORT, [IPV6]:PORT, [fe80::1%eth0]:PORT, unix:/path or, without a file, unix:@name;
                            may be given several times [{LISTEN}]
-                           port 0 is any free port; a socket file that nobody listens on is replaced
+                           port 0 is any free port; a socket file that no process serves is replaced
+  --bind wait|free|now   an address that this machine does not have: try again until it has, bind to it all the same
+                           (IP_FREEBIND), or give up; --metrics too [wait]
+  --socket-mode MODE     permissions of the files of Unix sockets, in octal digits, or umask: what that leaves [{socket_mode}]
+  --socket-owner USER[:GROUP]         who owns them, by name or number; another user than this one: root only [off]
   --backend epoll|poll|select|spin|uring   how the kernel is asked [epoll]
                            poll, select and spin cost time for every connection, busy or not; spin, a whole core;
                            uring needs Linux 6.1 or later; where it is refused, epoll serves
@@ -141,7 +147,10 @@ mod tests {
             ("--record", "[off]"),
             ("--record-payload", "[whole]"),
             ("--record-size", "[64]"),
+            ("--bind", "[wait]"),
             ("--user", "[off]"),
+            ("--socket-mode", "[0666]"),
+            ("--socket-owner", "[off]"),
             ("--log", "[warn]"),
             ("--log-to", "[stderr]"),
             ("--memory", "[off]"),

@@ -1,45 +1,63 @@
 //! Opening the listeners: all of them, or a message why not.
 
-use super::Failure;
 use super::arguments::Options;
 use super::control::Control;
 use super::handlers::Handlers;
 use super::inherited::Inherited;
 use super::lines::OUTPUT;
 use super::metrics::Metrics;
-use super::places::{self, Place, Target, Where};
+use super::places::{self, Target};
+use super::privileges::Owner;
 use super::reserved::AnyServer;
-use super::unix_path::{self, SocketFile};
+use super::values::Bind;
+use super::{Failure, signals};
+use core::fmt::Write;
 use core::net::SocketAddr;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tidegate::{Address, Errno, Listen, ListenError, PerSource, Token};
+use tidegate::{
+    Address, Errno, LISTENERS, Listen, ListenError, Listening, PerSource, Retry, SocketFile, Token,
+};
+use tidegate_core::heapless;
+
+/// Listeners that wait for their address, by what they are for.
+pub(crate) type Waiting<'t> = Retry<'t, Role>;
+
+/// What a listener is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    Service,
+    Metrics,
+    Control,
+}
+
+/// How listeners are opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'o> {
+    pub(crate) options: &'o Options,
+    file: SocketFile,
+    began: Instant,
+}
 
 /// What was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
-    /// Socket files that were made.
-    files: Vec<SocketFile>,
     /// As they are shown.
     names: Vec<String>,
     /// For whoever looks after the service.
     others: Vec<String>,
-    /// Internet addresses of the service, with the ports that they have.
-    addresses: Vec<SocketAddr>,
+    /// Internet addresses of the service, with the ports that they have: every thread listens there.
+    addresses: Mutex<heapless::Vec<SocketAddr, LISTENERS>>,
+    /// How many these are.
+    count: AtomicUsize,
+    /// Whether some wait for their address.
+    waiting: AtomicBool,
     /// How many connections one address may have, if that was not asked for.
     source_limit: Option<u32>,
 }
 
 impl Opened {
-    /// Notes the limit of a source at a listener, if it is the default.
-    fn note_limit(&mut self, options: &Options, listen: &Listen<'_>) {
-        if listen.per_source == PerSource::Auto {
-            let connections = options.config.connections.unwrap_or(options.connections);
-            self.source_limit = self.source_limit.or(listen.limit(connections));
-        }
-    }
-
     /// Says where it listens.
     pub(crate) fn announce(&self) {
         for other in &self.others {
@@ -53,91 +71,338 @@ impl Opened {
             log::warn!("at most {limit} connections from one address: --per-source");
         }
     }
+
+    /// Whether some wait for their address.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many addresses of the service there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Another address for all threads.
+    fn share(&self, address: SocketAddr) {
+        let mut addresses = self.addresses();
+        // There is a place for each.
+        let _ = addresses.push(address);
+        self.count.store(addresses.len(), Ordering::Release);
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, heapless::Vec<SocketAddr, LISTENERS>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Opens every listener of the first thread for the service.
-pub(crate) fn open(
-    server: &mut AnyServer,
-    options: &Options,
-    targets: &[Target],
-) -> Result<Opened, Failure> {
-    let mut opened = Opened::default();
-    let mut missing = None;
-    for target in targets {
-        let listen = listener(options, target.place.address());
-        match open_one(server, &listen, target, &mut opened.files)? {
-            Ok((_, address)) => {
-                opened.note_limit(options, &listen);
-                opened.addresses.extend(address);
-                opened.names.push(shown(address, &target.place));
-            }
-            Err(error) => {
-                log::warn!("not listening on {}: {error}", listen.address);
-                missing = Some(cannot_listen(listen.address, error.to_string()));
-            }
-        }
-    }
-    if let (Some(failure), true) = (missing, opened.names.is_empty()) {
-        return Err(failure);
-    }
-    Ok(opened)
-}
-
-/// Opens those for whoever looks after the service: in the first thread only.
-pub(crate) fn open_others(
-    server: &mut AnyServer,
-    options: &Options,
-    began: Instant,
-    opened: &mut Opened,
-) -> Result<(), Failure> {
-    if let Some(place) = &options.metrics {
-        let token = open_beside(server, options, place, "metrics", opened)?;
-        let metrics = Metrics::new(options.all_connections());
-        let handlers = beside(server, token);
-        handlers.measure(token.index(), metrics);
-    }
-    if let Some(place) = &options.control {
-        let token = open_beside(server, options, place, "control", opened)?;
-        let handlers = beside(server, token);
-        handlers.obey(token.index(), Control::new(began));
-        if let Place::Unix(path) = place {
-            let own = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
-            own.map_err(|error| cannot_listen(Address::Unix(path), error.to_string()))?;
-        }
-    }
-    Ok(())
-}
-
-/// Opens one of them; of a name that has several addresses, the first that this machine has.
-fn open_beside(
-    server: &mut AnyServer,
-    options: &Options,
-    place: &Place,
-    what: &str,
-    opened: &mut Opened,
-) -> Result<Token, Failure> {
-    let mut missing = String::from("the name has no address");
-    for target in places::targets(core::slice::from_ref(place))? {
-        let listen = Listen {
-            reuse_port: false,
-            reserved: reserved(options.connections),
-            at_most: Some(at_most(options.connections)),
-            priority: true,
-            ..listener(options, target.place.address())
+impl<'o> Plan<'o> {
+    pub(crate) fn new(options: &'o Options, began: Instant) -> Result<Self, Failure> {
+        let owner = options.socket_owner.as_ref().map(Owner::find).transpose()?;
+        let (user, group) = owner.unwrap_or_default();
+        let file = SocketFile {
+            mode: options.socket_mode,
+            user,
+            group,
+            ..SocketFile::DEFAULT
         };
-        match open_one(server, &listen, &target, &mut opened.files)? {
-            Ok((token, address)) => {
-                let name = shown(address, &target.place);
-                opened.others.push(format!("{what} on {name}"));
-                return Ok(token);
-            }
-            Err(error) => missing = error.to_string(),
+        Ok(Self {
+            options,
+            file,
+            began,
+        })
+    }
+
+    /// A listener, but for its address.
+    fn listener(&self, role: Role) -> Listen<'static> {
+        let options = self.options;
+        let listen = Listen {
+            per_source: options.per_source,
+            receive_buffer: options.receive_buffer,
+            send_buffer: options.send_buffer,
+            user_timeout: options.user_timeout,
+            reuse_port: options.threads > 1 && role == Role::Service,
+            file: self.file,
+            freebind: options.bind == Bind::Free,
+            ..Listen::on(Address::Unix(""))
+        };
+        match role {
+            Role::Service => listen,
+            Role::Metrics | Role::Control => Listen {
+                reserved: reserved(options.connections),
+                at_most: Some(at_most(options.connections)),
+                priority: true,
+                file: match role {
+                    Role::Control => CONTROL,
+                    Role::Service | Role::Metrics => self.file,
+                },
+                ..listen
+            },
         }
     }
-    Err(Failure::System(format!(
-        "cannot listen on {place} for {what}: {missing}"
-    )))
+
+    /// How many connections one address may have there, if that was not asked for.
+    fn source_limit(&self, address: SocketAddr) -> Option<u32> {
+        let options = self.options;
+        let listen = Listen {
+            address: Address::Inet(address),
+            ..self.listener(Role::Service)
+        };
+        let connections = options.config.connections.unwrap_or(options.connections);
+        let limit = listen.limit(connections);
+        limit.filter(|_| listen.per_source == PerSource::Auto)
+    }
+
+    /// Opens every listener of the first thread for the service.
+    pub(crate) fn open<'t>(
+        &self,
+        server: &mut AnyServer,
+        targets: &'t [Target],
+        opened: &mut Opened,
+        waiting: &mut Waiting<'t>,
+    ) -> Result<(), Failure> {
+        let mut missing = Vec::new();
+        for target in targets {
+            match open_at(server, &target.text, self.listener(Role::Service)) {
+                Ok((_, address)) => {
+                    if let Some(address) = address {
+                        opened.share(address);
+                        opened.source_limit = opened.source_limit.or(self.source_limit(address));
+                    }
+                    let name = address.map_or(target.text.clone(), |address| address.to_string());
+                    opened.names.push(name);
+                }
+                Err(error) if self.may_wait(error, target) => missing.push((target, error)),
+                Err(error) => return Err(cannot_listen(&target.text, error)),
+            }
+        }
+        for (target, error) in missing {
+            if target.one_of_several && !opened.names.is_empty() {
+                log::warn!("not listening on {}: {error}", target.text);
+            } else if self.options.bind == Bind::Wait {
+                self.wait(server, target, Role::Service, waiting)?;
+            } else {
+                return Err(cannot_listen(&target.text, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens those for whoever looks after the service: in the first thread only.
+    pub(crate) fn open_others<'t>(
+        &self,
+        server: &mut AnyServer,
+        targets: &'t [(Role, Vec<Target>)],
+        opened: &mut Opened,
+        waiting: &mut Waiting<'t>,
+    ) -> Result<(), Failure> {
+        for (role, targets) in targets {
+            if let Some(shown) = self.open_beside(server, targets, *role, waiting)? {
+                opened.others.push(shown);
+            }
+        }
+        opened.waiting = AtomicBool::new(!waiting.is_empty());
+        Ok(())
+    }
+
+    /// Opens one of them; of a name that has several addresses, the first that this machine has.
+    fn open_beside<'t>(
+        &self,
+        server: &mut AnyServer,
+        targets: &'t [Target],
+        role: Role,
+        waiting: &mut Waiting<'t>,
+    ) -> Result<Option<String>, Failure> {
+        let mut missing = None;
+        for target in targets {
+            match open_at(server, &target.text, self.listener(role)) {
+                Ok((token, address)) => {
+                    self.put_to_work(server, token, role);
+                    let name = address.map_or(target.text.clone(), |address| address.to_string());
+                    return Ok(Some(format!("{} on {name}", role.name())));
+                }
+                Err(error) if self.may_wait(error, target) => missing = Some((target, error)),
+                Err(error) => return Err(cannot_listen(&target.text, error)),
+            }
+        }
+        match missing {
+            Some((target, _)) if self.options.bind == Bind::Wait => {
+                self.wait(server, target, role, waiting)?;
+                Ok(None)
+            }
+            Some((target, error)) => Err(cannot_listen(&target.text, error)),
+            None => Err(Failure::System(format!(
+                "cannot listen for {}: the name has no address; write an address",
+                role.name()
+            ))),
+        }
+    }
+
+    /// Whether there may be a remedy: another address of the same name, or waiting.
+    fn may_wait(&self, error: ListenError, target: &Target) -> bool {
+        let waits = self.options.bind == Bind::Wait && error.may_pass();
+        waits || (target.one_of_several && is_missing(error))
+    }
+
+    /// Has a listener tried again until its address is there.
+    fn wait<'t>(
+        &self,
+        server: &mut AnyServer,
+        target: &'t Target,
+        role: Role,
+        waiting: &mut Waiting<'t>,
+    ) -> Result<(), Failure> {
+        match waiting.listen(server, &target.text, self.listener(role), role) {
+            Ok(None) => log::warn!(
+                "{} is not there yet: tried again until it is (--bind wait)",
+                target.text
+            ),
+            // It has come just now.
+            Ok(Some(listening)) => self.begin(server, role, Ok(listening), None),
+            Err(error) => return Err(cannot_listen(&target.text, error)),
+        }
+        Ok(())
+    }
+
+    /// After each turn of the first thread: tries those that wait and are due.
+    pub(crate) fn try_again(
+        &self,
+        server: &mut AnyServer,
+        opened: &Opened,
+        waiting: &mut Waiting<'_>,
+    ) {
+        if waiting.is_empty() {
+            return;
+        }
+        waiting.turn(server, |server, role, result| {
+            self.begin(server, role, result, Some(opened));
+        });
+        opened.waiting.store(!waiting.is_empty(), Ordering::Relaxed);
+    }
+
+    /// One that has waited listens now, or never will.
+    fn begin(
+        &self,
+        server: &mut AnyServer,
+        role: Role,
+        result: Result<Listening, ListenError>,
+        opened: Option<&Opened>,
+    ) {
+        let (token, address) = match result {
+            Ok(listening) => listening,
+            Err(error) => return log::error!("not listening for {}: {error}", role.name()),
+        };
+        let Some(address) = address else {
+            return;
+        };
+        if role == Role::Service {
+            OUTPUT.line(format_args!("listening on {address}"));
+            if let Some(opened) = opened {
+                opened.share(address);
+                signals::wake_all();
+            }
+        } else {
+            self.put_to_work(server, token, role);
+            OUTPUT.line(format_args!("{} on {address}", role.name()));
+        }
+        warn_if_wide(address);
+    }
+
+    /// Whoever connects there is served by what the role is.
+    fn put_to_work(&self, server: &mut AnyServer, token: Token, role: Role) {
+        match role {
+            Role::Service => {}
+            Role::Metrics => {
+                let metrics = Metrics::new(self.options.all_connections());
+                beside(server, token).measure(token.index(), metrics);
+            }
+            Role::Control => {
+                beside(server, token).obey(token.index(), Control::new(self.began));
+            }
+        }
+    }
+
+    /// Opens in another thread what the first has opened, from the address number `known` on. Returns how many there are.
+    pub(crate) fn open_again(
+        &self,
+        server: &mut AnyServer,
+        opened: &Opened,
+        known: usize,
+    ) -> Result<usize, Failure> {
+        if opened.count() == known {
+            return Ok(known);
+        }
+        let addresses = opened.addresses();
+        for address in addresses.iter().skip(known) {
+            let listen = Listen {
+                address: Address::Inet(*address),
+                ..self.listener(Role::Service)
+            };
+            let again = server.listen(&listen);
+            again.map_err(|error| cannot_listen(&address.to_string(), error))?;
+        }
+        Ok(addresses.len())
+    }
+
+    /// Listens on what the service manager has opened. A socket file stays: it is not ours.
+    pub(crate) fn adopt(
+        &self,
+        server: &mut AnyServer,
+        passed: Vec<Inherited>,
+        opened: &mut Opened,
+    ) -> Result<(), Failure> {
+        for passed in passed {
+            let (shown, path) = (passed.to_string(), passed.path());
+            // The socket itself knows its address.
+            let adopted = server.adopt(passed.socket, &self.listener(Role::Service));
+            let (_, address) = adopted.map_err(|error| {
+                Failure::System(format!(
+                    "cannot listen on {shown} of the service manager: {error}"
+                ))
+            })?;
+            match (address, path) {
+                (Some(address), _) => {
+                    warn_if_wide(address);
+                    opened.names.push(address.to_string());
+                }
+                (None, Some(path)) => opened.names.push(format!("unix:{path}")),
+                (None, None) => opened.names.push(shown),
+            }
+        }
+        Ok(())
+    }
 }
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Service => "the service",
+            Self::Metrics => "metrics",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// Where those listen that are for whoever looks after the service.
+pub(crate) fn targets_beside(options: &Options) -> Result<Vec<(Role, Vec<Target>)>, Failure> {
+    let asked = [
+        (Role::Metrics, &options.metrics),
+        (Role::Control, &options.control),
+    ];
+    let asked = asked
+        .into_iter()
+        .filter_map(|(role, place)| Some((role, place.as_ref()?)));
+    asked
+        .map(|(role, place)| Ok((role, places::targets(core::slice::from_ref(place))?)))
+        .collect()
+}
+
+/// The file of the control socket: whoever can connect gives orders.
+const CONTROL: SocketFile = SocketFile {
+    mode: Some(0o600),
+    ..SocketFile::DEFAULT
+};
 
 /// How many of the connections are kept for each of them, so that it answers when all others are taken: one for who asks and
 /// one for who has forgotten to leave. Of a small table both together have no more than half.
@@ -150,107 +415,36 @@ fn at_most(connections: u32) -> u32 {
     (connections / 4).clamp(1, 16)
 }
 
-/// Opens one listener; answers what is missing if it may be.
-fn open_one(
+/// Opens one listener.
+fn open_at(
     server: &mut AnyServer,
-    listen: &Listen<'_>,
-    target: &Target,
-    files: &mut Vec<SocketFile>,
-) -> Result<Result<(Token, Option<SocketAddr>), ListenError>, Failure> {
-    let failed = |why| cannot_listen(listen.address, why);
-    if let Where::Unix(path) = &target.place {
-        unix_path::make_free(path).map_err(failed)?;
-    }
-    let (token, address) = match server.listen(listen) {
-        Ok(listening) => listening,
-        Err(error) if target.one_of_several && is_missing(error) => return Ok(Err(error)),
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    match &target.place {
-        Where::Unix(path) => {
-            let file = SocketFile::remember(path);
-            files.push(file.map_err(|error| failed(error.to_string()))?);
-            Ok(Ok((token, None)))
-        }
-        Where::Abstract(_) => Ok(Ok((token, None))),
-        Where::Inet(asked) => {
-            let address = address.unwrap_or(*asked);
-            warn_if_wide(address);
-            Ok(Ok((token, Some(address))))
-        }
-    }
+    text: &str,
+    listen: Listen<'_>,
+) -> Result<Listening, ListenError> {
+    // What is to wait is told apart by the caller: none waits here.
+    let mut none = Retry::<(), Listen<'_>, 0>::new();
+    let opened = none.listen(server, text, listen, ());
+    let listening = opened?.ok_or(ListenError {
+        call: "bind",
+        errno: Errno::ADDRNOTAVAIL,
+        holder: None,
+    })?;
+    listening.1.inspect(|address| warn_if_wide(*address));
+    Ok(listening)
 }
 
 /// The handlers of a server, one of whose listeners is not for its service.
 fn beside(server: &mut AnyServer, listener: Token) -> &mut Handlers {
     let session = server.session_mut();
-    session.note(&format!("beside {}", listener.index()));
+    let mut note = heapless::String::<32>::new();
+    // It fits.
+    let _ = write!(note, "beside {}", listener.index());
+    session.note(&note);
     session.handler_mut()
 }
 
-fn shown(address: Option<SocketAddr>, place: &Where) -> String {
-    match (address, place) {
-        (Some(address), _) => address.to_string(),
-        (None, place) => place.address().to_string(),
-    }
-}
-
-/// Listens on what the service manager has opened. A socket file stays: it is not ours.
-pub(crate) fn adopt(
-    server: &mut AnyServer,
-    options: &Options,
-    passed: Vec<Inherited>,
-    opened: &mut Opened,
-) -> Result<(), Failure> {
-    for passed in passed {
-        let (shown, path) = (passed.to_string(), passed.path());
-        // The socket itself knows its address.
-        let listen = listener(options, Address::Unix(""));
-        let adopted = server.adopt(passed.socket, &listen);
-        let (_, address) = adopted.map_err(|error| {
-            Failure::System(format!(
-                "cannot listen on {shown} of the service manager: {error}"
-            ))
-        })?;
-        match (address, path) {
-            (Some(address), _) => {
-                warn_if_wide(address);
-                opened.names.push(address.to_string());
-            }
-            (None, Some(path)) => opened.names.push(format!("unix:{path}")),
-            (None, None) => opened.names.push(shown),
-        }
-    }
-    Ok(())
-}
-
-/// Opens in another thread what the first has opened.
-pub(crate) fn open_again(
-    server: &mut AnyServer,
-    options: &Options,
-    opened: &Opened,
-) -> Result<(), Failure> {
-    for address in &opened.addresses {
-        let listen = listener(options, Address::Inet(*address));
-        let again = server.listen(&listen);
-        again.map_err(|error| cannot_listen(listen.address, error.to_string()))?;
-    }
-    Ok(())
-}
-
-fn listener<'a>(options: &Options, address: Address<'a>) -> Listen<'a> {
-    Listen {
-        per_source: options.per_source,
-        receive_buffer: options.receive_buffer,
-        send_buffer: options.send_buffer,
-        user_timeout: options.user_timeout,
-        reuse_port: options.threads > 1,
-        ..Listen::on(address)
-    }
-}
-
-fn cannot_listen(address: Address<'_>, why: String) -> Failure {
-    Failure::System(format!("cannot listen on {address}: {why}"))
+fn cannot_listen(text: &str, error: ListenError) -> Failure {
+    Failure::System(format!("cannot listen on {text}: {error}"))
 }
 
 /// Whether this machine has no such address; another address of the same name may do.

@@ -26,7 +26,6 @@ mod services;
 mod serving;
 mod signals;
 mod syslog;
-mod unix_path;
 mod values;
 
 use arguments::Command;

@@ -21,6 +21,8 @@ pub(crate) enum Place {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
     pub(crate) place: Where,
+    /// As [`Address::parse`] reads it.
+    pub(crate) text: String,
     /// Its name has other addresses, so this one may be missing on this machine.
     pub(crate) one_of_several: bool,
 }
@@ -31,17 +33,22 @@ pub(crate) enum Where {
     Inet(SocketAddr),
     Unix(String),
     Abstract(String),
+    /// At an interface that is not there yet.
+    Later(String),
+}
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "{}", Address::Unix(path)),
+            Self::Abstract(name) => write!(f, "{}", Address::Abstract(name)),
+            Self::Later(text) => f.write_str(text),
+        }
+    }
 }
 
 impl Where {
-    pub(crate) fn address(&self) -> Address<'_> {
-        match self {
-            Self::Inet(address) => Address::Inet(*address),
-            Self::Unix(path) => Address::Unix(path),
-            Self::Abstract(name) => Address::Abstract(name),
-        }
-    }
-
     fn is_any_port(&self) -> bool {
         matches!(self, Self::Inet(address) if address.port() == 0)
     }
@@ -78,6 +85,9 @@ impl Place {
             return match Address::parse(&self.to_string()) {
                 Ok(Address::Inet(address)) => Ok(vec![Where::Inet(address)]),
                 Ok(Address::Unix(_) | Address::Abstract(_)) => Ok(Vec::new()),
+                Err(error) if error.fault() == AddressFault::NoInterface => {
+                    Ok(vec![Where::Later(self.to_string())])
+                }
                 Err(error) => Err(Failure::System(format!(
                     "cannot listen on {self}: {}",
                     error.fault()
@@ -133,6 +143,7 @@ pub(crate) fn targets(places: &[Place]) -> Result<Vec<Target>, Failure> {
             };
             if others.iter().all(|target| target.place != place) {
                 targets.push(Target {
+                    text: place.to_string(),
                     place,
                     one_of_several,
                 });
@@ -215,10 +226,11 @@ mod tests {
         let found = targets(&[place]).expect("a target");
         let address = "[fe80::1%1]:80".parse().expect("an address");
         assert_eq!(found[0].place, Where::Inet(address));
-        let missing = Place::parse("[fe80::1%gone0]:80").expect("a place");
-        assert!(
-            matches!(targets(&[missing]), Err(Failure::System(why)) if why.contains("[fe80::1%gone0]:80: no network interface"))
-        );
+        let text = "[fe80::1%gone0]:80";
+        let missing = Place::parse(text).expect("a place");
+        let found = targets(&[missing]).expect("a target");
+        assert_eq!(found[0].place, Where::Later(text.into()));
+        assert_eq!(found[0].text, text);
     }
 
     #[test]

@@ -58,28 +58,96 @@ impl Who {
         Ok(Account { who, uid, gid })
     }
 
-    /// The user's number, and the group that the user is in.
+    /// The user's number, and the group that the user is in. A number needs no entry anywhere: there may be no `/etc/passwd`.
     fn user(&self) -> Result<(Uid, Option<Gid>), Failure> {
-        let unknown =
-            |errno: Errno| self.failure(format_args!("cannot look the user up: {}", shown(errno)));
-        if let Some(user) = User::from_name(&self.user).map_err(unknown)? {
-            return Ok((user.uid, Some(user.gid)));
+        if let Some(number) = number(&self.user) {
+            let uid = Uid::from_raw(number);
+            let user = match &self.group {
+                Some(_) => None,
+                None => User::from_uid(uid).ok().flatten(),
+            };
+            return Ok((uid, user.map(|user| user.gid)));
         }
-        let Ok(number) = self.user.parse() else {
-            return Err(self.failure("there is no such user; add it, or name another"));
-        };
-        let user = User::from_uid(Uid::from_raw(number)).map_err(unknown)?;
-        Ok((Uid::from_raw(number), user.map(|user| user.gid)))
+        let user = user(&self.user).map_err(|why| self.failure(why))?;
+        Ok((user.uid, Some(user.gid)))
     }
 
     fn group(&self, name: &str) -> Result<Gid, Failure> {
-        let unknown =
-            |errno: Errno| self.failure(format_args!("cannot look the group up: {}", shown(errno)));
-        if let Some(group) = Group::from_name(name).map_err(unknown)? {
-            return Ok(group.gid);
+        group(name).map_err(|why| self.failure(why))
+    }
+}
+
+/// A number of a user or a group, in digits only.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// The user of this name, or why there is none.
+fn user(name: &str) -> Result<User, String> {
+    match User::from_name(name) {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => Err("there is no such user; add it, or name another".into()),
+        Err(errno) => Err(format!("cannot look the user up: {}", shown(errno))),
+    }
+}
+
+/// The group of this name or number, or why there is none.
+fn group(name: &str) -> Result<Gid, String> {
+    if let Some(number) = number(name) {
+        return Ok(Gid::from_raw(number));
+    }
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid),
+        Ok(None) => Err("there is no such group; add it, or name another".into()),
+        Err(errno) => Err(format!("cannot look the group up: {}", shown(errno))),
+    }
+}
+
+/// Who shall own a socket file, as typed: `USER`, `USER:GROUP` or `:GROUP`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Owner {
+    user: Option<String>,
+    group: Option<String>,
+}
+
+impl Owner {
+    /// Reads it; the error says what would be right.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let user = (!user.is_empty()).then_some(user);
+        let wrong = group.is_some_and(|group| group.is_empty() || group.contains(':'));
+        if wrong || (user.is_none() && group.is_none()) {
+            return Err("must be USER, USER:GROUP or :GROUP, by name or number".into());
         }
-        let number = name.parse().map(Gid::from_raw);
-        number.map_err(|_| self.failure("there is no such group; add it, or name another"))
+        Ok(Self {
+            user: user.map(Into::into),
+            group: group.map(Into::into),
+        })
+    }
+
+    /// Their numbers.
+    pub(crate) fn find(&self) -> Result<(Option<u32>, Option<u32>), Failure> {
+        let failed =
+            |name: &str, why: String| Failure::System(format!("--socket-owner {name}: {why}"));
+        let uid = |name: &String| match number(name) {
+            Some(number) => Ok(number),
+            None => user(name)
+                .map(|user| user.uid.as_raw())
+                .map_err(|why| failed(name, why)),
+        };
+        let gid = |name: &String| {
+            group(name)
+                .map(Gid::as_raw)
+                .map_err(|why| failed(name, why))
+        };
+        Ok((
+            self.user.as_ref().map(uid).transpose()?,
+            self.group.as_ref().map(gid).transpose()?,
+        ))
     }
 }
 
@@ -143,6 +211,36 @@ mod tests {
         for wrong in ["", ":", "nobody:", ":nogroup", "a:b:c"] {
             assert!(Who::parse(wrong).is_err_and(|why| why.contains("USER:GROUP")));
         }
+    }
+
+    #[test]
+    fn an_owner_is_a_user_or_a_group_or_both() {
+        for (text, numbers) in [
+            ("root", (Some(0), None)),
+            ("root:root", (Some(0), Some(0))),
+            (":root", (None, Some(0))),
+            (
+                "4000000000:4000000001",
+                (Some(4_000_000_000), Some(4_000_000_001)),
+            ),
+        ] {
+            assert_eq!(
+                Owner::parse(text).expect(text).find(),
+                Ok(numbers),
+                "{text}"
+            );
+        }
+        for wrong in ["", ":", "root:", "a:b:c"] {
+            assert!(Owner::parse(wrong).is_err_and(|why| why.contains("USER:GROUP")));
+        }
+        let unknown = Owner::parse("no-such-user-here").expect("an owner").find();
+        let Err(Failure::System(why)) = unknown else {
+            panic!("{unknown:?}");
+        };
+        assert!(
+            why.starts_with("--socket-owner no-such-user-here: there is no such user"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::arguments::{Options, number};
 use super::lines::{self, LOG, OUTPUT};
-use super::listening::{self, Opened};
+use super::listening::{self, Opened, Plan, Waiting};
 use super::manager::Manager;
 use super::privileges::{Account, Who};
 use super::pulse::Pulse;
@@ -29,6 +29,7 @@ static UNREACHABLE: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 struct Orders<'o> {
     options: &'o Options,
+    plan: Plan<'o>,
     opened: Opened,
     manager: Option<Manager>,
     began: Instant,
@@ -54,7 +55,9 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
             options.threads
         )));
     }
+    let plan = Plan::new(options, began)?;
     let targets = places::targets(&options.places(!passed.is_empty()))?;
+    let targets_beside = listening::targets_beside(options)?;
     descriptors::reserve(
         options.all_connections(),
         number(targets.len() + passed.len()) + options.listeners_beside(),
@@ -65,18 +68,21 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let mut server = reserved::server(0, options).map_err(|error| cannot("start", error))?;
     record(&mut server, options)?;
     reach(&server)?;
-    let mut opened = listening::open(&mut server, options, &targets)?;
-    listening::adopt(&mut server, options, passed, &mut opened)?;
-    listening::open_others(&mut server, options, began, &mut opened)?;
+    let (mut opened, mut waiting) = (Opened::default(), Waiting::new());
+    plan.open(&mut server, &targets, &mut opened, &mut waiting)?;
+    plan.adopt(&mut server, passed, &mut opened)?;
+    plan.open_others(&mut server, &targets_beside, &mut opened, &mut waiting)?;
     let orders = Orders {
         opened,
         options,
+        plan,
         manager,
         began,
         ready: Barrier::new(2),
         go: OnceLock::new(),
         failed: AtomicBool::new(false),
     };
+    let mut listeners = Listeners { waiting, known: 0 };
     let served: Result<(), Failure> = thread::scope(|scope| {
         let others = start_others(scope, &orders);
         // Everything is open.
@@ -87,7 +93,8 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
             signals::stop_all();
         }
         orders.go.get_or_init(|| ());
-        let first = ready.map(|ready| ready.and_then(|()| run(0, &mut server, &orders)));
+        let first =
+            ready.map(|ready| ready.and_then(|()| run(0, &mut server, &orders, &mut listeners)));
         // In order: what failed first, and then what that has led to.
         let all = others?.into_iter().map(join);
         first.into_iter().chain(all).collect()
@@ -163,15 +170,19 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
     let opened = reserved::server(thread, options)
         .map_err(|error| cannot("start", error))
         .and_then(|mut server| {
-            listening::open_again(&mut server, options, &orders.opened)?;
+            let known = orders.plan.open_again(&mut server, &orders.opened, 0)?;
             reach(&server)?;
-            Ok(server)
+            Ok((server, known))
         });
     orders.failed.store(opened.is_err(), Ordering::Relaxed);
     orders.ready.wait();
-    let mut server = opened?;
+    let (mut server, known) = opened?;
     orders.go.wait();
-    run(thread, &mut server, orders)
+    let mut listeners = Listeners {
+        waiting: Waiting::new(),
+        known,
+    };
+    run(thread, &mut server, orders, &mut listeners)
 }
 
 /// Records what the server does from now on, if that is asked for.
@@ -195,14 +206,47 @@ fn reach(server: &AnyServer) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Listeners of a thread that are still to come.
+#[derive(Debug)]
+struct Listeners<'t> {
+    /// Of the first thread: those that wait for their address.
+    waiting: Waiting<'t>,
+    /// Of another: how many of the addresses of all it knows.
+    known: usize,
+}
+
+impl Listeners<'_> {
+    /// Opens those whose time has come.
+    fn open_more(&mut self, thread: u32, server: &mut AnyServer, orders: &Orders<'_>) {
+        if thread == 0 {
+            let (plan, waiting) = (&orders.plan, &mut self.waiting);
+            return plan.try_again(server, &orders.opened, waiting);
+        }
+        match orders.plan.open_again(server, &orders.opened, self.known) {
+            Ok(known) => self.known = known,
+            Err(failure) => {
+                log::error!("loop {thread}: {failure}");
+                self.known = orders.opened.count();
+            }
+        }
+    }
+}
+
 /// One loop. If it cannot go on, none does.
-fn run(thread: u32, server: &mut AnyServer, orders: &Orders<'_>) -> Result<(), Failure> {
+fn run(
+    thread: u32,
+    server: &mut AnyServer,
+    orders: &Orders<'_>,
+    listeners: &mut Listeners<'_>,
+) -> Result<(), Failure> {
     let began = orders.began;
     let mut pulse = orders.pulse(thread, server);
     let server = &mut Recorded { thread, server };
     let mut result = Ok(());
     while result.is_ok() && !server.is_stopped() {
         let longest = pulse.as_ref().and_then(Pulse::longest);
+        let longest = [longest, listeners.waiting.longest()];
+        let longest = longest.into_iter().flatten().min();
         let turned = server.turn(longest);
         result = turned.map_err(|error| cannot("go on", error));
         if let Some(pulse) = &mut pulse {
@@ -212,8 +256,11 @@ fn run(thread: u32, server: &mut AnyServer, orders: &Orders<'_>) -> Result<(), F
             counters::tell(thread, server, began.elapsed());
         }
         recorder::tell_if_asked(thread, server);
+        listeners.open_more(thread, server, orders);
         // Whoever restarts it can help; a server that nobody can reach cannot.
-        let deaf = server.session().machine().listening() == 0 && !signals::stop_wanted();
+        let deaf = server.session().machine().listening() == 0
+            && !signals::stop_wanted()
+            && !orders.opened.is_waiting();
         if (deaf || result.is_err()) && !UNREACHABLE.swap(true, Ordering::Relaxed) {
             signals::stop_all();
         }

@@ -77,6 +77,11 @@ pub(crate) fn stop_all() {
     loops().iter().for_each(StopHandle::stop);
 }
 
+/// Ends the present wait of every loop.
+pub(crate) fn wake_all() {
+    loops().iter().for_each(StopHandle::wake);
+}
+
 /// Whether somebody wants it to stop.
 pub(crate) fn stop_wanted() -> bool {
     STOPS.load(Ordering::Relaxed) > 0

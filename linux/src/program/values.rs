@@ -15,6 +15,24 @@ pub(crate) const FULL: [(&str, FullTable); 4] = [
 /// The largest buffer of a socket: the kernel doubles it, and counts in an `int`.
 const BUFFER_MAX: u32 = 1 << 30;
 
+/// What to do about an address to listen at that this machine does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bind {
+    /// Try again until it has.
+    Wait,
+    /// Bind to it all the same (`IP_FREEBIND`).
+    Free,
+    /// Give up.
+    Now,
+}
+
+/// The names of these.
+pub(crate) const BIND: [(&str, Bind); 3] = [
+    ("wait", Bind::Wait),
+    ("free", Bind::Free),
+    ("now", Bind::Now),
+];
+
 /// A whole number from 1 to `most`, in digits only.
 pub(crate) fn number(text: &str, most: u32) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -41,6 +59,13 @@ pub(crate) fn full(text: &str) -> Result<FullTable, String> {
     let found = FULL.iter().find(|(name, _)| *name == text);
     let found = found.map(|(_, full)| *full);
     found.ok_or_else(|| "must be one of wait, refuse, evict, evict-half-closed".into())
+}
+
+/// One of [`BIND`].
+pub(crate) fn bind(text: &str) -> Result<Bind, String> {
+    let found = BIND.iter().find(|(name, _)| *name == text);
+    let found = found.map(|(_, bind)| *bind);
+    found.ok_or_else(|| "must be one of wait, free, now".into())
 }
 
 /// A limit of connections from one source; unlimited for `off`.
@@ -99,6 +124,23 @@ pub(crate) fn buffer(text: &str) -> Result<Option<u32>, String> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(why) => Err(format!("{why}, in bytes, or auto")),
     }
+}
+
+/// The permissions of a socket file, in octal digits; `None` for `umask`: what that leaves.
+pub(crate) fn mode(text: &str) -> Result<Option<u16>, String> {
+    if text == "umask" {
+        return Ok(None);
+    }
+    let octal = !text.is_empty() && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    match u16::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) if octal => Ok(Some(mode)),
+        _ => Err("must be an octal number from 0 to 0777, or umask".into()),
+    }
+}
+
+/// The permissions of a socket file as they could be typed.
+pub(crate) fn mode_shown(mode: Option<u16>) -> String {
+    mode.map_or_else(|| "umask".into(), |mode| format!("{mode:04o}"))
 }
 
 /// The size of a buffer as it could be typed.
@@ -227,6 +269,20 @@ mod tests {
                 per_block(text).is_err_and(|why| why.contains("or off")),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(mode("0660"), Ok(Some(0o660)));
+        assert_eq!(mode("666"), Ok(Some(0o666)));
+        assert_eq!(mode("0"), Ok(Some(0)));
+        assert_eq!(mode("umask"), Ok(None));
+        for bad in ["", "8", "01000", "+660", "0x1b6", "-1", "rw", "6660"] {
+            assert!(mode(bad).is_err_and(|why| why.contains("octal")), "{bad}");
+        }
+        for text in ["0660", "0007", "umask"] {
+            assert_eq!(mode(text).map(mode_shown), Ok(text.into()));
         }
     }
 
