@@ -20,11 +20,9 @@ use core::str;
 use core::time::Duration;
 use heapless::String;
 use lexopt::ValueExt;
-use signal_hook::consts::{SIGHUP, SIGUSR1};
-use signal_hook::iterator::Signals;
 use static_cell::ConstStaticCell;
-use std::thread;
 use tidegate::framing::{Framed, Lines, OnError, Scan};
+use tidegate::signals::{Signal, watch};
 use tidegate::{
     Address, Config, Conn, Connections, Directions, FullTable, Handler, Listen, Memory, Retry,
     Server, Token, Waker,
@@ -96,8 +94,7 @@ fn main() -> Result<(), Failure> {
     server.watch(&signals.reload, Directions::READ)?;
     server.watch(&signals.status, Directions::READ)?;
     repeat(&mut server.connections(), every);
-    let mut taken = Signals::new([SIGHUP, SIGUSR1])?;
-    thread::spawn(move || taken.forever().for_each(|signal| signals.wake(signal)));
+    watch(|signal| signals.wake(signal))?;
 
     // Those by Unix sockets go first; the others are listened to as in every example.
     let (unix, internet): (Vec<_>, Vec<_>) =
@@ -128,10 +125,11 @@ impl Woken {
         })
     }
 
-    fn wake(&self, signal: i32) {
+    fn wake(&self, signal: Signal) {
         match signal {
-            SIGHUP => self.reload.wake(),
-            _ => self.status.wake(),
+            Signal::Reload => self.reload.wake(),
+            Signal::User1 => self.status.wake(),
+            Signal::Stop | Signal::User2 => {} // taken by the loop
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A first handler: the echo server of the README, in static memory. `cargo run -p linux --example first`
 
 use static_cell::ConstStaticCell;
-use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
+use tidegate::{Config, Conn, Handler, Listen, Memory, Server};
 
 struct Echo;
 
@@ -24,7 +24,8 @@ static MEMORY: ConstStaticCell<EchoMemory> = ConstStaticCell::new(EchoMemory::ne
 
 fn main() -> Result<(), Box<dyn core::error::Error>> {
     let mut server = Server::new(MEMORY.take(), &Config::default(), Echo)?;
-    server.listen(&Listen::on(Address::Inet("127.0.0.1:8080".parse()?)))?;
+    server.listen(&Listen::on("127.0.0.1:8080".try_into()?))?;
+    tidegate::signals::stop_on(server.stop_handle()?)?; // SIGTERM drains, SIGHUP does not kill
     server.run()?;
     Ok(())
 }

@@ -81,7 +81,7 @@
 //!
 //! # Features
 //!
-//! - `std` (default): the program, not this library, which is `no_std` either way, but for `http`.
+//! - `std` (default): the program, not this library, which is `no_std` either way, but for `signals` and `http`.
 //! - `http` (in `std`): requests and responses of HTTP/1.1, for status pages ([`http`]).
 //! - `use-libc`: system calls through libc instead of directly.
 //! - `small`: less code and less stack, for some speed.
@@ -92,7 +92,7 @@
 //! [`AsFd`]: rustix::fd::AsFd
 #![no_std]
 
-#[cfg(any(test, feature = "http"))]
+#[cfg(any(test, feature = "std", feature = "http"))]
 extern crate std;
 
 mod address;
@@ -114,6 +114,8 @@ mod memory;
 mod option;
 mod retry;
 mod serial;
+#[cfg(feature = "std")]
+pub mod signals;
 mod socket;
 mod socket_file;
 mod sockets;

@@ -2,6 +2,7 @@
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::Signal;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -168,26 +169,57 @@ fn a_thread_that_hangs_starves_the_watchdog() {
 }
 
 #[test]
-fn a_manager_that_cannot_be_told_is_named() {
+fn a_manager_that_cannot_be_told_is_named_and_keeps_nobody() {
     let _bound = Watchdog::new();
-    for (variable, value, parts) in [
-        ("NOTIFY_SOCKET", "run/notify", ["run/notify", "absolute"]),
+    for (variable, value, part) in [
         (
             "NOTIFY_SOCKET",
-            "/nowhere/at/all",
-            ["/nowhere/at/all", "unset"],
+            "run/notify",
+            "run/notify: must be an absolute path",
         ),
-        ("WATCHDOG_USEC", "soon", ["WATCHDOG_USEC soon", "unset"]),
+        (
+            "NOTIFY_SOCKET",
+            "vsock:2:1234",
+            "vsock:2:1234: must be an absolute path",
+        ),
+        ("NOTIFY_SOCKET", "", "NOTIFY_SOCKET : must be"),
+        ("NOTIFY_SOCKET", "/nowhere/at/all", "/nowhere/at/all"),
+        (
+            "NOTIFY_SOCKET",
+            "@tidegate-nobody-here",
+            "tidegate-nobody-here",
+        ),
+        ("WATCHDOG_USEC", "soon", "WATCHDOG_USEC soon must be"),
     ] {
-        let mut command = Command::new(program());
-        command.args(["--listen", "127.0.0.1:0"]);
-        command.env("NOTIFY_SOCKET", "@nobody").env(variable, value);
-        let ended = Program::spawn(&mut command).end();
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        for part in parts {
-            assert!(ended.errors.contains(part), "{part}: {}", ended.errors);
-        }
+        let folder = Folder::new("named");
+        let manager = Manager::new(&folder);
+        let program = manager.start(&[], &[(variable, value)]);
+        tcp(program.address()).echo(b"hello");
+        let ended = program.stop();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.errors.contains(part), "{part}: {}", ended.errors);
         assert_eq!(ended.errors.matches('\n').count(), 1, "{}", ended.errors);
+    }
+}
+
+#[test]
+fn a_manager_that_comes_later_is_told_then() {
+    let _bound = Watchdog::new();
+    for arguments in [&[][..], &["--threads", "2"]] {
+        let folder = Folder::new("later");
+        let manager = Manager::new(&folder);
+        let gone = folder.path("gone");
+        let program = manager.start(arguments, &[("NOTIFY_SOCKET", &gone)]);
+        let hears = UnixDatagram::bind(&gone).expect("bound");
+        hears.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
+        let late = Manager { hears, path: gone };
+        late.hear("READY=1");
+        // It knows: SIGHUP is a reload to it.
+        program.signal(Signal::HUP);
+        let told = late.hear("RELOADING=1");
+        assert!(told.contains("\nMONOTONIC_USEC="), "{told}");
+        late.hear("READY=1");
+        assert_eq!(program.stop().code, Some(0));
     }
 }
 

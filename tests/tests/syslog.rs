@@ -1,6 +1,7 @@
 //! The log goes to the system's log if asked: a message for each line. If that takes none, lines are dropped and counted,
 //! and nobody waits.
 
+use rustix::process::Signal;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use tests::bounded::{SOON, Watchdog, until};
@@ -111,6 +112,8 @@ fn last_words_are_on_standard_error_too() {
         &format!("syslog:{path}"),
         "--listen",
         "192.0.2.1:0",
+        "--bind",
+        "now",
     ]);
     let ended = Program::spawn(&mut command).end();
     assert_eq!(ended.code, Some(1));
@@ -123,6 +126,61 @@ fn last_words_are_on_standard_error_too() {
     assert!(
         told.starts_with("<26>tidegate[") && told.contains("192.0.2.1:0"),
         "{told}"
+    );
+}
+
+#[test]
+fn a_log_that_comes_later_is_told_what_was_said_before() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("later");
+    let path = folder.path("log");
+    let program = start(&path, &["--listen", "0.0.0.0:0"]);
+    tcp(program.address()).echo(b"it serves all the same");
+    assert!(
+        program
+            .errors()
+            .contains(&format!("--log-to syslog:{path}: ")),
+        "{}",
+        program.errors()
+    );
+    let hears = listen(&path);
+    program.signal(Signal::HUP);
+    hear(&hears, "every interface");
+    hear(&hears, "debug: ");
+    let ended = program.stop();
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.output.contains("; 0 lines dropped"),
+        "{}",
+        ended.output
+    );
+}
+
+#[test]
+fn a_log_that_never_comes_keeps_nobody() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("never");
+    let log_to = format!("syslog:{}", folder.path("log"));
+    let running = start(&folder.path("log"), &[]);
+    assert_eq!(running.stop().code, Some(0));
+    // What it dies of is on standard error all the same.
+    let mut command = Command::new(program());
+    let bad = [
+        "--log-to",
+        &log_to,
+        "--listen",
+        "192.0.2.1:0",
+        "--bind",
+        "now",
+    ];
+    let ended = Program::spawn(command.args(bad)).end();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended
+            .errors
+            .contains("tidegate: cannot listen on 192.0.2.1:0"),
+        "{}",
+        ended.errors
     );
 }
 

@@ -2,12 +2,12 @@
 
 use core::error::Error;
 use core::fmt::Display;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::io::{self, Write};
-use std::{process, thread};
+use std::process;
+use tidegate::signals::{self, Signal};
 use tidegate::{
     Address, CallError, Config, Datagrams, Handler, Listen, ListenError, Listening, PerSource,
     Retry, Server, SocketFile, Source, Sources,
@@ -20,6 +20,9 @@ pub(crate) mod values;
 
 /// A failure, told by `main`.
 pub(crate) type Failure = Box<dyn Error>;
+
+/// SIGHUP came: what is not there yet is tried at once.
+static RELOAD: AtomicBool = AtomicBool::new(false);
 
 /// The options that every example has. Those of the command line are put over the example's defaults.
 #[derive(Clone, Debug)]
@@ -218,11 +221,12 @@ pub(crate) fn arguments(
 }
 
 /// Opens `common.datagrams`, listens at each of `common.listen`, says so, and serves until SIGTERM or SIGINT; a second one ends at once.
+/// SIGHUP ends nothing.
 pub(crate) fn serve<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
 ) -> Result<(), Failure> {
-    serve_by(server, common, Server::turn)
+    serve_by(server, common, |server, longest| server.turn(longest))
 }
 
 /// The same for an example that does something of its own in each iteration of the loop, which `turn` is: it waits for the time
@@ -235,8 +239,15 @@ pub(crate) fn serve_by<H: Handler>(
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
-    let (stop, mut signals) = (server.stop_handle()?, Signals::new([SIGTERM, SIGINT])?);
-    thread::spawn(move || signals.forever().for_each(|_| stop.stop()));
+    let stop = server.stop_handle()?;
+    signals::watch(move |signal| match signal {
+        Signal::Stop => stop.stop(),
+        Signal::Reload => {
+            RELOAD.store(true, Ordering::Release);
+            stop.wake();
+        }
+        Signal::User1 | Signal::User2 => {}
+    })?;
     let (mut sockets, mut retry) = (Retry::new(), Retry::new());
     for (text, options) in &common.datagrams {
         let socket = Datagrams {
@@ -258,6 +269,10 @@ pub(crate) fn serve_by<H: Handler>(
     while !server.is_stopped() {
         let longest = [sockets.longest(), retry.longest()];
         turn(server, longest.into_iter().flatten().min())?;
+        if RELOAD.swap(false, Ordering::Acquire) {
+            sockets.hurry();
+            retry.hurry();
+        }
         sockets.turn(server, |_, text, opened| say_later(text, opened));
         retry.turn(server, |_, text, opened| say_later(text, opened));
     }

@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use std::{io, thread};
+use tidegate::Backoff;
 use tidegate_core::heapless;
 
 /// Standard output.
@@ -29,6 +30,10 @@ pub(crate) const WAITING: usize = 64 * 1024;
 /// Bytes written at once: as many as a pipe takes in one piece (`PIPE_BUF`).
 const AT_ONCE: usize = 4096;
 
+/// Waits between tries of an output that is not there.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// Lines on their way out.
 #[derive(Debug)]
 pub(crate) struct Sink {
@@ -44,6 +49,8 @@ struct State {
     ring: Ring<WAITING>,
     writer: Writer,
     flushing: bool,
+    /// An output that was not there is to be tried again at once.
+    reopen: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +85,7 @@ pub(crate) fn start(log_to: &LogTo) -> Result<(), Failure> {
     let errors = copy(io::stderr().as_fd().try_clone_to_owned())?;
     let started = match log_to {
         LogTo::Stderr => LOG.start(errors),
-        LogTo::Syslog(path) => LOG.start(Syslog::open(path, errors)?),
+        LogTo::Syslog(path) => LOG.start(Syslog::open(path, errors).map_err(no)?),
     };
     started.map_err(no)
 }
@@ -88,6 +95,12 @@ pub(crate) fn flush(longest: Duration) {
     let until = Instant::now() + longest;
     OUTPUT.flush(until);
     LOG.flush(until);
+}
+
+/// Tries again at once what was not there when it was tried last (SIGHUP).
+pub(crate) fn reopen() {
+    LOG.lock().reopen = true;
+    LOG.filled.notify_one();
 }
 
 /// Writes what is left at the end of a program that may not have come far enough to have writers.
@@ -103,6 +116,7 @@ impl Sink {
                 ring: Ring::new(),
                 writer: Writer::None,
                 flushing: false,
+                reopen: false,
             }),
             filled: Condvar::new(),
             emptied: Condvar::new(),
@@ -140,6 +154,8 @@ impl Sink {
     pub(crate) fn flush(&self, until: Instant) -> bool {
         let mut state = self.lock();
         state.flushing = true;
+        // The writer may wait for an output that is not there.
+        self.filled.notify_one();
         while state.writer == Writer::Busy || !state.ring.is_empty() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || state.writer == Writer::None {
@@ -152,7 +168,7 @@ impl Sink {
     }
 
     /// Starts the thread that writes to `out`, and waits until it is ready.
-    fn start(&'static self, mut out: impl Write + Send + 'static) -> io::Result<()> {
+    fn start(&'static self, mut out: impl Output + Send + 'static) -> io::Result<()> {
         let builder = thread::Builder::new()
             .name("lines".into())
             .stack_size(64 * 1024);
@@ -169,7 +185,7 @@ impl Sink {
         Ok(())
     }
 
-    fn write_for_ever(&self, out: &mut impl Write) {
+    fn write_for_ever(&self, out: &mut impl Output) {
         let mut chunk = [0; AT_ONCE];
         let mut state = self.lock();
         loop {
@@ -186,10 +202,38 @@ impl Sink {
             state.writer = Writer::Busy;
             let n = state.ring.take(&mut chunk);
             drop(state);
-            let lost = write_all(out, &chunk[..n]);
+            let mut rest = write_all(out, &chunk[..n]);
+            let mut backoff = Backoff::new(SHORTEST, LONGEST);
+            while let Rest::Later(bytes) = rest {
+                rest = match self.wait_for_output(backoff.next(0)) {
+                    true => write_all(out, bytes),
+                    false => {
+                        out.give_up(bytes);
+                        Rest::Lost(line_feeds(bytes))
+                    }
+                };
+            }
             state = self.lock();
-            state.ring.drop_lines(lost);
+            if let Rest::Lost(lines) = rest {
+                state.ring.drop_lines(lines);
+            }
         }
+    }
+
+    /// Waits until an output that is not there shall be tried again; `false`: there is no time left for that.
+    fn wait_for_output(&self, longest: Duration) -> bool {
+        let until = Instant::now() + longest;
+        let mut state = self.lock();
+        while !state.flushing && !state.reopen {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.filled.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        state.reopen = false;
+        !state.flushing
     }
 
     /// Writes what waits, if there is no thread for it.
@@ -198,7 +242,8 @@ impl Sink {
         let mut state = self.lock();
         while state.writer == Writer::None && !state.ring.is_empty() {
             let n = state.ring.take(&mut chunk);
-            write_all(out, &chunk[..n]);
+            // It ends with this.
+            let _ = write_all(out, &chunk[..n]);
         }
     }
 
@@ -207,9 +252,28 @@ impl Sink {
     }
 }
 
-/// Writes all of `bytes`; answers how many line feeds were not. An output that was made non-blocking by somebody else is
-/// tried again now and then; one that nobody reads, or that is full, takes nothing now, and may again later.
-fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> u64 {
+/// Where lines go.
+pub(crate) trait Output: Write {
+    /// Lines that are given up, because the output is not there and there is no time to wait for it.
+    fn give_up(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
+}
+
+impl Output for File {}
+
+/// What has become of the bytes that were to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rest<'b> {
+    /// So many lines of them were lost, often none.
+    Lost(u64),
+    /// The output is not there yet: these can be tried again.
+    Later(&'b [u8]),
+}
+
+/// Writes all of `bytes`. An output that was made non-blocking by somebody else is tried again now and then; one that
+/// nobody reads, or that is full, takes nothing now, and may again later.
+fn write_all<'b>(out: &mut impl Write, mut bytes: &'b [u8]) -> Rest<'b> {
     while !bytes.is_empty() {
         let error = match out.write(bytes) {
             Ok(n) if n > 0 => {
@@ -219,12 +283,17 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> u64 {
             Ok(_) => break,
             Err(error) => error.kind(),
         };
-        if error == ErrorKind::WouldBlock {
-            thread::sleep(Duration::from_millis(10));
-        } else if error != ErrorKind::Interrupted {
-            break;
+        match error {
+            ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(10)),
+            ErrorKind::Interrupted => {}
+            ErrorKind::NotConnected => return Rest::Later(bytes),
+            _ => break,
         }
     }
+    Rest::Lost(line_feeds(bytes))
+}
+
+fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
 }
 
@@ -232,6 +301,8 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use std::io::Read;
+
+    impl Output for io::PipeWriter {}
 
     fn sink() -> &'static Sink {
         Box::leak(Box::new(Sink::new()))

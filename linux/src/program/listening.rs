@@ -5,7 +5,7 @@ use super::control::Control;
 use super::handlers::Handlers;
 use super::inherited::Inherited;
 use super::lines::OUTPUT;
-use super::metrics::Metrics;
+use super::metrics::{self, Metrics};
 use super::places::{self, Target};
 use super::privileges::Owner;
 use super::reserved::AnyServer;
@@ -38,6 +38,8 @@ pub(crate) struct Plan<'o> {
     pub(crate) options: &'o Options,
     file: SocketFile,
     began: Instant,
+    /// How long the machine had been up then, in seconds.
+    up: u64,
 }
 
 /// What was opened.
@@ -111,6 +113,7 @@ impl<'o> Plan<'o> {
             options,
             file,
             began,
+            up: metrics::uptime(),
         })
     }
 
@@ -314,7 +317,7 @@ impl<'o> Plan<'o> {
         match role {
             Role::Service => {}
             Role::Metrics => {
-                let metrics = Metrics::new(self.options.all_connections());
+                let metrics = Metrics::new(self.options.all_connections(), self.up);
                 beside(server, token).measure(token.index(), metrics);
             }
             Role::Control => {

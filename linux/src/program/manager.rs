@@ -2,11 +2,11 @@
 //!
 //! By hand, as the crate sd-notify opens a socket that may block, and allocates, for each message.
 
-use super::Failure;
 use super::counters::Counters;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
+use rustix::time::{ClockId, clock_gettime};
 use std::env;
 use std::io::{self, ErrorKind};
 use std::os::linux::net::SocketAddrExt;
@@ -29,30 +29,41 @@ pub(crate) struct Manager {
     watchdog: Option<Duration>,
     /// The threads that have served everybody since it was last told that we live, a bit each.
     served: AtomicU32,
+    /// Whether it was told that we serve.
+    knows: AtomicBool,
 }
 
 impl Manager {
-    /// The one that the environment names, if any.
-    pub(crate) fn find() -> Result<Option<Self>, Failure> {
+    /// The one that the environment names, if any. One that cannot be is a warning, as `sd_notify(3)` says: a server that can
+    /// serve does.
+    pub(crate) fn find() -> Option<Self> {
         let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let Some(name) = variable("NOTIFY_SOCKET") else {
-            return Ok(None);
+        let name = variable("NOTIFY_SOCKET")?;
+        let opened = address(&name).and_then(|address| {
+            let socket = UnixDatagram::unbound()
+                .and_then(|socket| socket.set_nonblocking(true).and(Ok(socket)));
+            Ok((address, socket.map_err(|error| error.to_string())?))
+        });
+        let (address, socket) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                let name = name.escape_debug();
+                log::warn!("NOTIFY_SOCKET {name}: {why}; serving without a service manager");
+                return None;
+            }
         };
-        let remedy = "; the service manager sets this, so unset it to serve without one";
-        let wrong = |what: &str, why: String| Failure::System(format!("{what}: {why}{remedy}"));
-        let shown = format!("NOTIFY_SOCKET {name}");
-        let address = address(&name).map_err(|why| wrong(&shown, why))?;
-        let opened = UnixDatagram::unbound()
-            .and_then(|socket| socket.set_nonblocking(true).and(Ok(socket)))
-            .map_err(|error| wrong(&shown, error.to_string()))?;
         let (time, pid) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
-        let interval = interval(time.as_deref(), pid.as_deref(), std::process::id());
-        Ok(Some(Self {
-            socket: opened,
+        let watchdog = interval(time.as_deref(), pid.as_deref(), std::process::id());
+        Some(Self {
+            socket,
             address,
-            watchdog: interval.map_err(|why| wrong("the watchdog", why))?,
+            watchdog: watchdog.unwrap_or_else(|why| {
+                log::warn!("the watchdog: {}; it is not fed", why.escape_debug());
+                None
+            }),
             served: AtomicU32::new(0),
-        }))
+            knows: AtomicBool::new(false),
+        })
     }
 
     /// How often each thread shall show that it lives.
@@ -60,25 +71,46 @@ impl Manager {
         self.watchdog
     }
 
-    /// We serve. Only here it is worth waiting for room.
-    pub(crate) fn ready(&self, counters: &Counters, connections: u32) -> Result<(), Failure> {
-        let status = Status::of(counters, connections, false);
-        let mut told = Err(ErrorKind::WouldBlock.into());
-        for tried in 0..TRIES {
-            told = self.tell(format_args!("READY=1\nSTATUS={status}"));
+    /// We serve. Only here it is worth waiting for room. If it cannot be told, [`try_again`](Self::try_again) may.
+    pub(crate) fn ready(&self, counters: &Counters, connections: u32) {
+        let mut told = self.try_again(counters, connections);
+        for _ in 1..TRIES {
             match &told {
-                Err(error) if error.kind() == ErrorKind::WouldBlock && tried + 1 < TRIES => {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     thread::sleep(Duration::from_millis(10));
+                    told = self.try_again(counters, connections);
                 }
                 Ok(()) | Err(_) => break,
             }
         }
-        told.map_err(|error| {
-            Failure::System(format!(
-                "cannot tell the service manager at {:?} that we serve: {error}; unset NOTIFY_SOCKET to serve without one",
+        if let Err(error) = told {
+            log::warn!(
+                "cannot tell the service manager at {:?} that we serve: {error}; serving all the same, and trying again",
                 self.address
-            ))
-        })
+            );
+        }
+    }
+
+    /// Tells that we serve, without waiting.
+    pub(crate) fn try_again(&self, counters: &Counters, connections: u32) -> io::Result<()> {
+        let status = Status::of(counters, connections, false);
+        self.tell(format_args!("READY=1\nSTATUS={status}"))?;
+        self.knows.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether it was told that we serve.
+    pub(crate) fn knows(&self) -> bool {
+        self.knows.load(Ordering::Relaxed)
+    }
+
+    /// We were asked to open everything again (SIGHUP), and are done with it (`Type=notify-reload`).
+    pub(crate) fn reloaded(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
+        let told = self.tell(format_args!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        // If it is not told that this began, it need not know that it is over.
+        let _ = told.and_then(|()| self.tell(format_args!("READY=1")));
     }
 
     /// How many we serve. If it does not fit now, the next one will say more.
@@ -206,6 +238,7 @@ mod tests {
             address,
             watchdog: None,
             served: AtomicU32::new(0),
+            knows: AtomicBool::new(false),
         };
         let fed = |by, running| {
             manager.lives(by, running);

@@ -4,8 +4,10 @@ use super::counters::{self, Counters};
 use super::lines::{LOG, OUTPUT};
 use super::report::CLOSED;
 use super::reserved::ServerMemory;
+use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::time::Duration;
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegate::http::{Fields, Head, Method, Refusal, Response, Status};
 use tidegate::{Conn, Handler};
@@ -25,16 +27,53 @@ const DISCARDING: Duration = Duration::from_secs(10);
 pub(crate) struct Metrics {
     /// In all threads.
     connections: u32,
-    /// In seconds since 1970.
-    began: u64,
+    began: Cell<Began>,
+}
+
+/// When the program began, by the wall clock as it is now: a device without a clock boots in 1970 and learns the time later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Began {
+    /// Seconds that the machine had been up, suspended or not (`CLOCK_BOOTTIME`).
+    up: u64,
+    /// Seconds since 1970, as told last.
+    told: u64,
+}
+
+/// Seconds by which the clock may differ from what it said before. Smaller differences are of rounding, and change nothing.
+const STEP: u64 = 2;
+
+impl Began {
+    /// Of a program that began when the machine had been up for so many seconds.
+    const fn after(up: u64) -> Self {
+        Self { up, told: 0 }
+    }
+
+    /// Seconds since 1970, now that it is `unix` and the machine has been up for `up`.
+    const fn at(&mut self, unix: u64, up: u64) -> u64 {
+        let began = unix.saturating_sub(up.saturating_sub(self.up));
+        if began.abs_diff(self.told) > STEP {
+            self.told = began;
+        }
+        self.told
+    }
+}
+
+/// Seconds that the machine has been up.
+pub(crate) fn uptime() -> u64 {
+    u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0)
+}
+
+fn unix_time() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 impl Metrics {
-    pub(crate) fn new(connections: u32) -> Self {
-        let began = SystemTime::now().duration_since(UNIX_EPOCH);
+    /// `up`: the [`uptime`] when the program began.
+    pub(crate) const fn new(connections: u32, up: u64) -> Self {
         Self {
             connections,
-            began: began.map_or(0, |since| since.as_secs()),
+            began: Cell::new(Began::after(up)),
         }
     }
 
@@ -43,7 +82,10 @@ impl Metrics {
         let mut page = Text::new();
         let lost = [OUTPUT.dropped(), LOG.dropped()];
         // It fits, whatever the numbers: there is a test of that.
-        let _ = write_page(&mut page, &counters, self.connections, self.began, lost);
+        let mut began = self.began.get();
+        let since = began.at(unix_time(), uptime());
+        self.began.set(began);
+        let _ = write_page(&mut page, &counters, self.connections, since, lost);
         page
     }
 
@@ -310,6 +352,23 @@ fn write_page(
 mod tests {
     use super::*;
     use tidegate::{Reason, Stats};
+
+    #[test]
+    fn a_clock_that_is_set_later_takes_the_start_along() {
+        let mut began = Began::after(30);
+        // Booted in 1970, and asked after 10 s.
+        assert_eq!(began.at(40, 40), 30);
+        // A second more or less, of rounding or of a clock that is slowed down, is not told.
+        assert_eq!([began.at(52, 50), began.at(58, 60)], [30, 30]);
+        // The time is known.
+        let now = 1_800_000_000;
+        assert_eq!(began.at(now, 100), now - 70);
+        assert_eq!(began.at(now + 86_400, 100 + 86_400), now - 70);
+        // Back by an hour, and a machine that was suspended: both clocks go on.
+        assert_eq!(began.at(now - 3_500, 200), now - 3_670);
+        // Nothing is before 1970.
+        assert_eq!(began.at(5, 1000), 0);
+    }
 
     #[test]
     fn the_longest_page_fits() {

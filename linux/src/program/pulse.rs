@@ -6,10 +6,14 @@ use super::reserved::AnyServer;
 use super::signals;
 use core::time::Duration;
 use std::time::Instant;
-use tidegate::Round;
+use tidegate::{Backoff, Round};
 
 /// Counts are told once in this time at most.
 const TELLING: Duration = Duration::from_secs(1);
+
+/// Waits between tries to tell a manager that could not be told.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Of one thread.
 #[derive(Debug)]
@@ -25,6 +29,11 @@ pub(crate) struct Pulse<'m> {
     told: Counts,
     told_at: Instant,
     news: bool,
+    /// A manager that could not be told that we serve: when to try again. In the first thread only.
+    retry: Option<Instant>,
+    backoff: Backoff,
+    /// How often it was asked so far to open everything again.
+    reloads: u32,
 }
 
 /// The counts that are worth telling when they change; bytes always do.
@@ -71,16 +80,18 @@ impl<'m> Pulse<'m> {
             told: Counts::of(server),
             told_at: now,
             news: false,
+            retry: manager
+                .filter(|manager| thread == 0 && !manager.knows())
+                .map(|_| now),
+            backoff: Backoff::new(SHORTEST, LONGEST),
+            reloads: 0,
         }
     }
 
     /// The longest that the loop may sleep.
     pub(crate) fn longest(&self) -> Option<Duration> {
         let tell = self.news.then(|| self.told_at + TELLING);
-        let next = match (self.show, tell) {
-            (Some(show), Some(tell)) => show.min(tell),
-            (show, tell) => show.or(tell)?,
-        };
+        let next = [self.show, tell, self.retry].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -88,6 +99,7 @@ impl<'m> Pulse<'m> {
     pub(crate) fn beat(&mut self, server: &AnyServer) {
         let now = Instant::now();
         self.show_life(server, now);
+        self.reload(now);
         let counts = Counts::of(server);
         self.news = counts != self.told;
         let stopping = counts.stopping && !self.told.stopping;
@@ -97,6 +109,23 @@ impl<'m> Pulse<'m> {
             if let Some(manager) = self.manager {
                 manager.status(&counters::total(), self.connections, counts.stopping);
             }
+        }
+    }
+
+    /// Tells a manager that could not be told so far that we serve; and one that knows, that SIGHUP was obeyed.
+    fn reload(&mut self, now: Instant) {
+        let Some(manager) = self.manager.filter(|_| self.thread == 0) else {
+            return;
+        };
+        let reloads = signals::reloads();
+        let asked = core::mem::replace(&mut self.reloads, reloads) != reloads;
+        match self.retry {
+            Some(due) if asked || now >= due => {
+                let told = manager.try_again(&counters::total(), self.connections);
+                self.retry = told.is_err().then(|| now + self.backoff.next(0));
+            }
+            None if asked => manager.reloaded(),
+            Some(_) | None => {}
         }
     }
 

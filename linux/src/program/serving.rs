@@ -44,11 +44,13 @@ struct Orders<'o> {
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
     let passed = inherited::take()?;
+    // Before anything that takes its time: what comes earlier kills.
+    signals::watch()?;
     let account = options.user.as_ref().map(Who::find).transpose()?;
     signals::survive_full_files()?;
     lines::start(&options.log_to)?;
     logging::start(options.log);
-    let manager = Manager::find()?;
+    let manager = Manager::find();
     if let (Some(passed), 2..) = (passed.first(), options.threads) {
         return Err(Failure::System(format!(
             "{passed} of the service manager cannot be shared by --threads {}; ask for one thread",
@@ -64,7 +66,6 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
         options.threads,
     )?;
     counters::expect(options.threads);
-    signals::watch()?;
     let mut server = reserved::server(0, options).map_err(|error| cannot("start", error))?;
     record(&mut server, options)?;
     reach(&server)?;
@@ -82,7 +83,11 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
         go: OnceLock::new(),
         failed: AtomicBool::new(false),
     };
-    let mut listeners = Listeners { waiting, known: 0 };
+    let mut listeners = Listeners {
+        waiting,
+        known: 0,
+        reloads: 0,
+    };
     let served: Result<(), Failure> = thread::scope(|scope| {
         let others = start_others(scope, &orders);
         // Everything is open.
@@ -113,10 +118,10 @@ impl Orders<'_> {
     fn get_ready(&self, account: Option<&Account>) -> Result<(), Failure> {
         account.map_or(Ok(()), Account::assume)?;
         self.opened.announce();
-        let Some(manager) = &self.manager else {
-            return Ok(());
-        };
-        manager.ready(&counters::total(), self.options.all_connections())
+        if let Some(manager) = &self.manager {
+            manager.ready(&counters::total(), self.options.all_connections());
+        }
+        Ok(())
     }
 
     /// The pulse of a thread, if anybody feels it.
@@ -181,6 +186,7 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
     let mut listeners = Listeners {
         waiting: Waiting::new(),
         known,
+        reloads: 0,
     };
     run(thread, &mut server, orders, &mut listeners)
 }
@@ -213,6 +219,8 @@ struct Listeners<'t> {
     waiting: Waiting<'t>,
     /// Of another: how many of the addresses of all it knows.
     known: usize,
+    /// How often they were all tried at once (SIGHUP).
+    reloads: u32,
 }
 
 impl Listeners<'_> {
@@ -220,6 +228,12 @@ impl Listeners<'_> {
     fn open_more(&mut self, thread: u32, server: &mut AnyServer, orders: &Orders<'_>) {
         if thread == 0 {
             let (plan, waiting) = (&orders.plan, &mut self.waiting);
+            let reloads = signals::reloads();
+            if reloads != self.reloads {
+                self.reloads = reloads;
+                waiting.hurry();
+                log::info!("SIGHUP: what is not there yet is tried again");
+            }
             return plan.try_again(server, &orders.opened, waiting);
         }
         match orders.plan.open_again(server, &orders.opened, self.known) {

@@ -1,50 +1,44 @@
-//! SIGTERM, SIGINT, SIGUSR1 and SIGUSR2: taken by a thread of their own, passed on to every loop.
+//! SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, passed on to every loop.
 
 use super::reserved::THREADS;
-use super::{Failure, counters, recorder};
+use super::{Failure, counters, lines, recorder};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::SIGXFSZ;
 use signal_hook::flag;
-use signal_hook::iterator::Signals;
-use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
-use std::{io, thread};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidegate::StopHandle;
+use tidegate::signals::{Signal, watch as watch_for};
 use tidegate_core::heapless::Vec;
 
 static STOPS: AtomicU32 = AtomicU32::new(0);
 
-/// Where the thread and who starts it meet.
-static STARTED: Barrier = Barrier::new(2);
+/// How often it was asked to open everything again.
+static RELOADS: AtomicU32 = AtomicU32::new(0);
 
 /// The loops.
 static LOOPS: Mutex<Vec<StopHandle, THREADS>> = Mutex::new(Vec::new());
 
 /// Watches for signals from now on. The first wish to stop is one for an orderly end, the second for one at once.
 pub(crate) fn watch() -> Result<(), Failure> {
-    let no = |error: io::Error| Failure::System(format!("cannot watch for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGUSR2]).map_err(no)?;
-    let watching = move || {
-        STARTED.wait();
-        for signal in signals.forever() {
-            match signal {
-                SIGUSR1 => counters::ask(),
-                SIGUSR2 => recorder::ask(),
-                _ => {
-                    want_stop();
-                    continue;
-                }
+    let watched = watch_for(|signal| {
+        match signal {
+            Signal::User1 => counters::ask(),
+            Signal::User2 => recorder::ask(),
+            Signal::Reload => {
+                RELOADS.fetch_add(1, Ordering::Release);
+                lines::reopen();
             }
-            loops().iter().for_each(StopHandle::wake);
+            Signal::Stop => return want_stop(),
         }
-    };
-    let builder = thread::Builder::new()
-        .name("signals".into())
-        .stack_size(64 * 1024);
-    builder.spawn(watching).map_err(no)?;
-    // What a thread allocates for itself, it does before this; nothing is allocated later.
-    STARTED.wait();
-    Ok(())
+        wake_all();
+    });
+    watched.map_err(|error| Failure::System(format!("cannot watch for signals: {error}")))
+}
+
+/// How often it was asked so far to open everything again (SIGHUP).
+pub(crate) fn reloads() -> u32 {
+    RELOADS.load(Ordering::Acquire)
 }
 
 /// Has a write to a file that is as large as it may be (`RLIMIT_FSIZE`) fail with `EFBIG`; by default SIGXFSZ would kill.

@@ -2,9 +2,9 @@
 //!
 //! By hand, as the crate syslog brings a calendar: who keeps the log adds the time.
 
-use super::Failure;
+use super::lines::Output;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::UnixDatagram;
 
 /// Where the system's log listens.
@@ -24,25 +24,27 @@ pub(crate) struct Syslog {
     tag: String,
     /// Where the last words of the program go, too.
     errors: File,
+    /// Whether it has been there: what it does not take then is dropped.
+    was_there: bool,
 }
 
 impl Syslog {
-    /// Opens the way to the log at `path`.
-    pub(crate) fn open(path: &str, errors: File) -> Result<Self, Failure> {
-        let opened = UnixDatagram::unbound().and_then(|probe| {
-            probe.connect(path)?;
-            UnixDatagram::unbound()
-        });
-        let socket = opened.map_err(|error| {
-            Failure::System(format!(
-                "--log-to syslog:{path}: {error}; start a syslog daemon, or log to stderr"
-            ))
-        })?;
+    /// Opens the way to the log at `path`. If it is not there yet, that is said on `errors`; lines wait until it is.
+    pub(crate) fn open(path: &str, mut errors: File) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        let there = UnixDatagram::unbound().and_then(|probe| probe.connect(path));
+        if let Err(error) = &there {
+            let _ = writeln!(
+                errors,
+                "tidegate: warn: --log-to syslog:{path}: {error}; lines are kept until a syslog daemon is there, as far as they fit"
+            );
+        }
         Ok(Self {
             socket,
             path: path.into(),
             tag: format!("tidegate[{}]: ", std::process::id()),
             errors,
+            was_there: there.is_ok(),
         })
     }
 
@@ -62,19 +64,36 @@ impl Syslog {
 }
 
 impl Write for Syslog {
-    /// Takes one line, or what is left of one.
+    /// Takes one line, or what is left of one. `NotConnected`: the log is not there yet, so the line may be tried again.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = bytes.split_inclusive(|&byte| byte == b'\n').next();
         let line = line.unwrap_or(bytes);
-        if parts(line).0 == LAST_WORDS {
-            let _ = self.errors.write_all(line);
+        match self.send(line.strip_suffix(b"\n").unwrap_or(line)) {
+            Err(_) if !self.was_there => return Err(ErrorKind::NotConnected.into()),
+            sent => {
+                if parts(line).0 == LAST_WORDS {
+                    let _ = self.errors.write_all(line);
+                }
+                self.was_there = true;
+                sent?;
+            }
         }
-        self.send(line.strip_suffix(b"\n").unwrap_or(line))?;
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Output for Syslog {
+    /// What cannot be kept any longer: the last words are said all the same.
+    fn give_up(&mut self, bytes: &[u8]) {
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if parts(line).0 == LAST_WORDS {
+                let _ = self.errors.write_all(line);
+            }
+        }
     }
 }
 
@@ -144,6 +163,25 @@ mod tests {
         assert!(cut.len() == MESSAGE && cut.ends_with('x'), "{cut}");
         drop(hears);
         std::fs::remove_file(&path).expect("removed");
-        assert!(syslog.write(b"tidegate: info: nobody\n").is_err());
+        let gone = syslog.write(b"tidegate: info: nobody\n");
+        assert!(gone.is_err_and(|error| error.kind() != ErrorKind::NotConnected));
+    }
+
+    #[test]
+    fn one_that_is_not_there_yet_is_waited_for() {
+        let path = std::env::temp_dir().join(format!("tidegate-{}-later", std::process::id()));
+        let errors = File::create("/dev/null").expect("a file");
+        let opened = Syslog::open(path.to_str().expect("UTF-8"), errors);
+        let mut syslog = opened.expect("a socket");
+        for _ in 0..2 {
+            let gone = syslog.write(b"tidegate: info: one\n");
+            assert!(gone.is_err_and(|error| error.kind() == ErrorKind::NotConnected));
+        }
+        let hears = UnixDatagram::bind(&path).expect("bound");
+        assert!(syslog.write(b"tidegate: info: one\n").is_ok());
+        let mut message = [0; 64];
+        let n = hears.recv(&mut message).expect("a message");
+        assert!(message[..n].ends_with(b"info: one"));
+        std::fs::remove_file(&path).expect("removed");
     }
 }
