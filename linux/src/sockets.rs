@@ -21,17 +21,6 @@ pub(crate) struct Sockets<'m> {
     files: Files,
 }
 
-/// Socket files go with their sockets, or with the server.
-impl Drop for Sockets<'_> {
-    fn drop(&mut self) {
-        while let Some((token, file)) = self.files.pop() {
-            if let Some(socket) = self.get(token) {
-                socket_file::remove_of(socket, file);
-            }
-        }
-    }
-}
-
 /// The transfers of a report that is served on the spot.
 impl Transfers for Sockets<'_> {
     #[inline(always)]
@@ -159,8 +148,13 @@ impl<'m> Sockets<'m> {
         Ok(())
     }
 
-    /// Closes every descriptor, those of listeners first. Nothing is left in the memory that they lay in.
+    /// Closes every descriptor, those of listeners first, whose files are removed. Nothing is left in the memory that they lay in.
     pub(crate) fn close_all(&mut self) {
+        while let Some((token, file)) = self.files.pop() {
+            if let Some(socket) = self.get(token) {
+                socket_file::remove_of(socket, file);
+            }
+        }
         let listeners = self.listeners.iter_mut();
         for descriptor in listeners.chain(self.connections.iter_mut()) {
             if let Some(descriptor) = descriptor.take() {

@@ -13,6 +13,7 @@
 //! | `allocation` | nothing is allocated after the start |
 //! | `attacks` | whatever attackers do, others are served, and memory and descriptors stay as they are |
 //! | `backends` | what a backend cannot do is refused at the start; whoever finds no place in one loses nobody else's connection |
+//! | `boot` | an address, an interface, a log or a service manager that is not there yet ends nothing, and neither does SIGHUP |
 //! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
 //! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
 //! | `clients` | `socat` and `nc` are served as they expect |

@@ -49,7 +49,7 @@ fn each_line_is_a_message_with_its_severity() {
         "{warning}"
     );
     tcp(program.address()).echo(b"hello");
-    let opened = next(&hears);
+    let opened = hear(&hears, "debug: ");
     assert!(opened.starts_with(&format!("<31>{tag}debug: ")), "{opened}");
     assert!(!opened.contains('\n'), "{opened:?}");
     let ended = program.stop();

@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use std::process;
 use tidegate::signals::{self, Signal};
 use tidegate::{
-    Address, CallError, Config, Datagrams, Handler, Listen, ListenError, Listening, PerSource,
-    Retry, Server, SocketFile, Source, Sources,
+    Address, AddressFault, CallError, Config, Datagrams, Handler, Listen, ListenError, Listening,
+    PerSource, Retry, Server, SocketFile, Source, Sources,
 };
 use values::Bind;
 
@@ -213,8 +213,11 @@ pub(crate) fn arguments(
         common.listen = listen;
     }
     for text in &common.listen {
-        if let Err(why) = Address::parse(text) {
-            wrong(format_args!("--listen {why}"));
+        match Address::parse(text) {
+            // It may come later: that is for `--bind`.
+            Err(why) if why.fault() == AddressFault::NoInterface => {}
+            Err(why) => wrong(format_args!("--listen {why}")),
+            Ok(_) => {}
         }
     }
     common
