@@ -5,10 +5,11 @@ use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Sub, SubAssign};
 
 /// A set of directions: interest, readiness, what is armed and what is in flight are all this one type.
 ///
-/// `|` is union, `&` intersection, `-` difference.
+/// `|` is union, `&` intersection, `-` difference. In memory it is one byte, and [`NONE`](Self::NONE) is 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+#[repr(transparent)]
 pub struct Directions(u8);
 
 impl Directions {

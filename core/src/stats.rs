@@ -44,6 +44,8 @@ pub struct Stats {
     pub unasked: u64,
     /// Times that the readiness set had to be rebuilt.
     pub rebuilds: u64,
+    /// Slots that are used up: their next generation would repeat an old token. The table has so many fewer.
+    pub slots_retired: u64,
     /// The most sources that ever waited for their turn together.
     pub worst_queue: u32,
 }
@@ -102,6 +104,7 @@ impl Stats {
             stale: sum(self.stale, other.stale),
             unasked: sum(self.unasked, other.unasked),
             rebuilds: sum(self.rebuilds, other.rebuilds),
+            slots_retired: sum(self.slots_retired, other.slots_retired),
             worst_queue: self.worst_queue.max(other.worst_queue),
         }
     }

@@ -113,6 +113,7 @@ mod listen;
 mod memory;
 mod option;
 mod retry;
+mod seed;
 mod serial;
 #[cfg(feature = "std")]
 pub mod signals;
@@ -129,7 +130,7 @@ pub use adopt::AdoptError;
 pub use child::{Child, Exit};
 pub use connect::{Connect, DESTINATIONS, DestinationError};
 pub use datagram::{Datagrams, DatagramsError, SENDERS};
-pub use driver::Server;
+pub use driver::{Server, SessionMut};
 pub use error::{CallError, StartError};
 pub use listen::{Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;

@@ -312,6 +312,7 @@ impl Dispatcher<'_> {
             }
             let listened = !slot.flags.has(Flags::WATCHED);
             slot.renew();
+            self.count_retired(index);
             self.m.listening = self.m.listening.saturating_sub(listened.into());
             self.change_reserved(index, 0);
             self.change_priority(index, false);
@@ -322,10 +323,18 @@ impl Dispatcher<'_> {
         if slot.state == State::Free {
             self.m.free.push(&mut Run(&mut self.slots), index);
         }
+        self.count_retired(index);
         self.m.taken = self.m.taken.saturating_sub(1);
         let place = self.records.at(index).listener;
         if let Some(listener) = self.m.listeners.get_mut(usize::from(place)) {
             listener.held = listener.held.saturating_sub(1);
+        }
+    }
+
+    fn count_retired(&mut self, index: u32) {
+        if self.slots.at(index).state == State::Retired {
+            bump(&mut self.m.stats.slots_retired);
+            warn!("a slot is used up: {:?}", index);
         }
     }
 

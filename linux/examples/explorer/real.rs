@@ -292,13 +292,9 @@ impl System for Real {
             let wanted = Directions::READ.when(mask.contains(EpollFlags::IN))
                 | Directions::WRITE.when(mask.contains(EpollFlags::OUT));
             let token = Token::from_bits(number as u64);
-            let added = select.arm(
-                self.at(fd)?,
-                token,
-                Directions::NONE,
-                wanted,
-                Trigger::Level,
-            );
+            let (fd, none) = (self.at(fd)?, Directions::NONE);
+            // SAFETY: the descriptors are borrowed from `self`, which closes none before `select` is dropped below.
+            let added = unsafe { select.arm(fd, token, none, wanted, Trigger::Level) };
             added.map_err(errno)?;
         }
         let mut found = vec![EpollFlags::NONE; list.len()];

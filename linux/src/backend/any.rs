@@ -70,7 +70,7 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.arm_call())
     }
 
-    fn arm(
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -78,10 +78,11 @@ impl Backend for AnyBackend<'_> {
         now: Directions,
         trigger: Trigger,
     ) -> Result<bool, Errno> {
-        each!(self, backend => backend.arm(socket, token, was, now, trigger))
+        // SAFETY: the caller's promise.
+        each!(self, backend => unsafe { backend.arm(socket, token, was, now, trigger) })
     }
 
-    fn arm_stream(
+    unsafe fn arm_stream(
         &mut self,
         stream: BorrowedFd<'_>,
         token: Token,
@@ -89,11 +90,13 @@ impl Backend for AnyBackend<'_> {
         now: Directions,
         trigger: Trigger,
     ) -> Result<bool, Errno> {
-        each!(self, backend => backend.arm_stream(stream, token, was, now, trigger))
+        // SAFETY: the caller's promise.
+        each!(self, backend => unsafe { backend.arm_stream(stream, token, was, now, trigger) })
     }
 
-    fn renew(&mut self, stop: BorrowedFd<'_>) {
-        each!(self, backend => backend.renew(stop));
+    unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
+        // SAFETY: the caller's promise.
+        each!(self, backend => unsafe { backend.renew(stop) });
     }
 
     fn end(&mut self) {
@@ -108,8 +111,9 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.report(place))
     }
 
-    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
-        each!(self, backend => backend.watch(stop))
+    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+        // SAFETY: the caller's promise.
+        each!(self, backend => unsafe { backend.watch(stop) })
     }
 
     fn is_due(&self) -> bool {
@@ -127,8 +131,14 @@ impl Backend for AnyBackend<'_> {
     }
 
     #[inline]
-    fn send(&mut self, token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
-        each!(self, backend => backend.send(token, socket, from))
+    unsafe fn send(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        from: &[u8],
+    ) -> Option<Outcome> {
+        // SAFETY: the caller's promise.
+        each!(self, backend => unsafe { backend.send(token, socket, from) })
     }
 
     fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {

@@ -69,7 +69,7 @@ impl Backend for Epoll {
     }
 
     #[inline]
-    fn arm(
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -95,12 +95,13 @@ impl Backend for Epoll {
         mended.map(|()| true)
     }
 
-    fn renew(&mut self, stop: BorrowedFd<'_>) {
+    unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         let Ok(fresh) = epoll::create(CreateFlags::CLOEXEC) else {
             return;
         };
         let old = core::mem::replace(&mut self.set, fresh);
-        if self.watch(stop).is_err() {
+        // SAFETY: the caller's promise.
+        if unsafe { self.watch(stop) }.is_err() {
             self.set = old;
         }
     }

@@ -88,6 +88,9 @@ pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 /// backend begins a send instead and answers `None`: the outcome is then brought by a later report, exactly once, as
 /// [`Event::Done`] of the same token. The bytes stay where they are until then.
 ///
+/// Backends keep the numbers of descriptors and the addresses of bytes from one call to the next. So what hands those over
+/// is unsafe, and [`Server`](crate::Server) keeps the promises: it owns the descriptors, and the memory is lent to it.
+///
 /// It is sealed: the kernel has few ways, and all of them are in this module.
 pub trait Backend: fmt::Debug + sealed::Sealed {
     /// Whether every operation is answered at once: a readiness backend. Then a report can be served on the spot.
@@ -109,9 +112,14 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// # Errors
     ///
     /// The call that failed.
-    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+    ///
+    /// # Safety
+    ///
+    /// As [`arm`](Self::arm).
+    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
         let (was, now) = (Directions::NONE, Directions::READ);
-        let watched = self.arm(stop, Stop::TOKEN, was, now, Trigger::Level);
+        // SAFETY: the caller's promise.
+        let watched = unsafe { self.arm(stop, Stop::TOKEN, was, now, Trigger::Level) };
         watched.map(drop).map_err(CallError::of(self.arm_call()))
     }
 
@@ -126,7 +134,13 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// # Errors
     ///
     /// The system's, for `errno::arm`: this source cannot be registered.
-    fn arm(
+    ///
+    /// # Safety
+    ///
+    /// The descriptor stays open until it is withdrawn by a call with `now` empty, or given to [`close`](Self::close), or
+    /// until [`end`](Self::end) was called or the backend is dropped: what is registered is its number, and the next wait
+    /// would ask about whatever has that number by then.
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -140,7 +154,11 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// # Errors
     ///
     /// As [`arm`](Self::arm).
-    fn arm_stream(
+    ///
+    /// # Safety
+    ///
+    /// As [`arm`](Self::arm).
+    unsafe fn arm_stream(
         &mut self,
         stream: BorrowedFd<'_>,
         token: Token,
@@ -148,12 +166,17 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         now: Directions,
         trigger: Trigger,
     ) -> Result<bool, Errno> {
-        self.arm(stream, token, was, now, trigger)
+        // SAFETY: the caller's promise.
+        unsafe { self.arm(stream, token, was, now, trigger) }
     }
 
     /// Forgets every registration but the one of `stop`, even those that cannot be withdrawn any more. If the system
     /// does not let it, everything stays as it is.
-    fn renew(&mut self, stop: BorrowedFd<'_>);
+    ///
+    /// # Safety
+    ///
+    /// As [`arm`](Self::arm), of `stop`.
+    unsafe fn renew(&mut self, stop: BorrowedFd<'_>);
 
     /// Ends whatever is registered or in flight, and waits until it has ended: nothing holds a descriptor any more, and the
     /// kernel has no pointer to memory of the session. For the end of a server; nothing is registered after it.
@@ -185,8 +208,18 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     }
 
     /// Sends `from`.
+    ///
+    /// # Safety
+    ///
+    /// If it returns `None`, the memory of `from` stays allocated until the send's completion is reported, or until
+    /// [`end`](Self::end) was called or the backend is dropped: the kernel reads it during a later call of ours.
     #[inline(always)]
-    fn send(&mut self, _token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
+    unsafe fn send(
+        &mut self,
+        _token: Token,
+        socket: BorrowedFd<'_>,
+        from: &[u8],
+    ) -> Option<Outcome> {
         Some(socket::send_outcome(socket, from))
     }
 

@@ -2,7 +2,8 @@
 
 use crate::stop::Stop;
 use core::fmt;
-use rustix::event::{FdSetElement, PollFd};
+use core::mem::MaybeUninit;
+use rustix::event::{FdSetElement, PollFd, PollFlags};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::heapless::{Vec, VecView};
@@ -17,7 +18,7 @@ use tidegate_core::{Directions, LISTENERS, Token};
 pub struct Places<const N: usize, const W: usize = 0> {
     registered: Vec<Registered, N>,
     positions: Vec<u32, N>,
-    polled: Vec<PollFd<'static>, N>,
+    polled: Vec<Polled, N>,
     sets: [Vec<FdSetElement, W>; 2],
 }
 
@@ -26,8 +27,7 @@ impl<const N: usize, const W: usize> Places<N, W> {
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for each place.
-    pub const PLACE: usize =
-        size_of::<Registered>() + size_of::<u32>() + size_of::<PollFd<'static>>();
+    pub const PLACE: usize = size_of::<Registered>() + size_of::<u32>() + size_of::<Polled>();
 
     /// Places beside those of the connections: one for each possible listener, one for what stops the server.
     pub const OTHERS: usize = OTHERS;
@@ -79,9 +79,47 @@ pub(crate) const OTHERS: usize = LISTENERS + 1;
 pub(super) struct Lent<'m> {
     pub(super) list: List<'m>,
     /// Beside the list: the same order.
-    pub(super) polled: &'m mut VecView<PollFd<'static>>,
+    pub(super) polled: &'m mut VecView<Polled>,
     /// To read, to write.
     pub(super) sets: [&'m mut VecView<FdSetElement>; 2],
+}
+
+/// What `poll(2)` takes of one registration, kept from one wait to the next.
+///
+/// It is no borrow of the descriptor: in the memory of [`Places`] it outlives descriptor and backend. [`Polled::all`] makes
+/// borrows of them, for the time of a wait.
+#[repr(transparent)]
+pub(super) struct Polled(MaybeUninit<PollFd<'static>>);
+
+impl Polled {
+    pub(super) fn new(fd: BorrowedFd<'_>, flags: PollFlags) -> Self {
+        let mut kept = MaybeUninit::uninit();
+        let at: *mut PollFd<'static> = kept.as_mut_ptr();
+        // SAFETY: the types differ in a lifetime only, so there is room for it, aligned. It is read by `all` and `told` only.
+        unsafe {
+            at.cast::<PollFd<'_>>()
+                .write(PollFd::from_borrowed_fd(fd, flags))
+        };
+        Self(kept)
+    }
+
+    /// All of them, as `poll(2)` takes them.
+    ///
+    /// # Safety
+    ///
+    /// Every descriptor must be open for as long as they are borrowed.
+    pub(super) unsafe fn all<'w>(list: &'w mut [Self]) -> &'w mut [PollFd<'w>] {
+        let (first, count) = (list.as_mut_ptr(), list.len());
+        // SAFETY: each was written as a `PollFd` by `new`, has its size and alignment, and is borrowed alone; the time for
+        // which the descriptors are open is the caller's promise.
+        unsafe { core::slice::from_raw_parts_mut(first.cast(), count) }
+    }
+
+    /// What the last wait told of it.
+    pub(super) fn told(&self) -> PollFlags {
+        // SAFETY: it was written as a `PollFd` by `new`; its descriptor is not used.
+        unsafe { &*core::ptr::from_ref(self).cast::<PollFd<'_>>() }.revents()
+    }
 }
 
 /// One registration.

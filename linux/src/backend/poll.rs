@@ -1,21 +1,22 @@
 //! `poll(2)`: the whole list at every wait, and through the whole list afterwards.
 
-use super::places::{Change, Lent, List, Places, Registered};
+use super::places::{Change, Lent, List, Places, Polled, Registered};
 use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::CallError;
+use crate::socket;
 use core::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Directions, Event, Instant, Token, Trigger};
+use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// A list of descriptors, handed to the kernel at each wait: level only. A wait costs time in proportion to the number
 /// of registrations, ready or not, and tells nothing of who was ready first.
 pub struct Poll<'m> {
     list: List<'m>,
-    polled: &'m mut VecView<PollFd<'static>>,
+    polled: &'m mut VecView<Polled>,
     /// The last wait told nothing: each is to be asked by itself.
     blind: bool,
 }
@@ -53,7 +54,7 @@ impl Backend for Poll<'_> {
     }
 
     #[inline(never)]
-    fn arm(
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -62,7 +63,7 @@ impl Backend for Poll<'_> {
         _trigger: Trigger,
     ) -> Result<bool, Errno> {
         let (change, mended) = self.list.set(socket, token, was, now)?;
-        let fresh = polled(socket.as_raw_fd(), now);
+        let fresh = Polled::new(socket, interest(now));
         match change {
             // Both lists are of one length and one capacity.
             Change::Added => self.polled.push(fresh).map_err(|_| Errno::NOSPC)?,
@@ -77,11 +78,12 @@ impl Backend for Poll<'_> {
         Ok(mended)
     }
 
-    fn renew(&mut self, stop: BorrowedFd<'_>) {
+    unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         self.list.clear();
         self.polled.clear();
         // There is a place: the list is empty.
-        let _ = self.watch(stop);
+        // SAFETY: the caller's promise.
+        let _ = unsafe { self.watch(stop) };
     }
 
     fn end(&mut self) {
@@ -94,7 +96,9 @@ impl Backend for Poll<'_> {
         self.blind = false;
         loop {
             let timeout = until.map(clock::timeout);
-            match poll(self.polled, timeout.as_ref()) {
+            // SAFETY: whoever registers a descriptor promises that it is open until it is withdrawn (`Backend::arm`).
+            let polled = unsafe { Polled::all(self.polled) };
+            match poll(polled, timeout.as_ref()) {
                 Ok(0) => return Ok(0),
                 Ok(_) => return Ok(self.list.len()),
                 Err(Errno::INTR) => {}
@@ -115,24 +119,30 @@ impl Backend for Poll<'_> {
         if self.blind {
             return ask(registered);
         }
-        event(registered.token, self.polled.get(place)?.revents())
+        event(registered.token, self.polled.get(place)?.told())
+    }
+
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
+        // It has been withdrawn; were it not, the next wait would ask about a number that is another's by then.
+        let none = Directions::NONE;
+        // SAFETY: it is open, and withdrawn.
+        let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
+        socket::close(socket, reset)
     }
 }
 
 /// Asks about one source, without waiting.
 pub(super) fn ask(registered: &Registered) -> Option<Event> {
-    let mut asked = [polled(registered.fd, registered.directions)];
+    // SAFETY: whoever registers a descriptor promises that it is open until it is withdrawn (`Backend::arm`).
+    let fd = unsafe { BorrowedFd::borrow_raw(registered.fd) };
+    let mut asked = [PollFd::from_borrowed_fd(
+        fd,
+        interest(registered.directions),
+    )];
     // Whatever goes wrong, it is asked again.
     let found = poll(&mut asked, Some(&Timespec::default()));
     found.ok().filter(|found| *found > 0)?;
     event(registered.token, asked[0].revents())
-}
-
-/// A descriptor as `poll` wants it.
-fn polled(fd: RawFd, directions: Directions) -> PollFd<'static> {
-    // SAFETY: whatever is registered is withdrawn before it is closed, so that it is open whenever it is asked about.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    PollFd::from_borrowed_fd(fd, interest(directions))
 }
 
 /// What to ask the kernel for. `HUP`, `ERR` and `NVAL` come unasked.

@@ -6,12 +6,13 @@ use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::CallError;
+use crate::socket;
 use core::fmt;
 use rustix::event::{FdSetElement, FdSetIter, fd_set_bound, fd_set_insert, select};
-use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Directions, Event, Instant, Token, Trigger};
+use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// Sets of descriptors to read and to write, handed to the kernel at each wait: level only. A wait costs time in
 /// proportion to the number of registrations and to the highest number among them.
@@ -76,7 +77,7 @@ impl Backend for Select<'_> {
     }
 
     #[inline(never)]
-    fn arm(
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -94,10 +95,11 @@ impl Backend for Select<'_> {
         Ok(mended)
     }
 
-    fn renew(&mut self, stop: BorrowedFd<'_>) {
+    unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         self.list.clear();
         // There is a place: there was one before.
-        let _ = self.watch(stop);
+        // SAFETY: the caller's promise.
+        let _ = unsafe { self.watch(stop) };
     }
 
     fn end(&mut self) {
@@ -142,6 +144,14 @@ impl Backend for Select<'_> {
             directions,
             closing: false,
         })
+    }
+
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
+        // It has been withdrawn; were it not, the next wait would ask about a number that is another's by then.
+        let none = Directions::NONE;
+        // SAFETY: it is open, and withdrawn.
+        let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
+        socket::close(socket, reset)
     }
 }
 

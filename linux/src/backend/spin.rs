@@ -4,10 +4,11 @@ use super::places::{Lent, List, Places};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::error::CallError;
+use crate::socket;
 use core::fmt;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Event, Instant, Token, Trigger};
+use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// A list of sources, each of which is asked whether it is ready, in every turn: level only. It never sleeps, so it takes
 /// a whole core, and every turn costs a system call for each registration, ready or not. It is there to be compared with.
@@ -46,7 +47,7 @@ impl Backend for Spin<'_> {
     }
 
     #[inline(never)]
-    fn arm(
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -58,10 +59,11 @@ impl Backend for Spin<'_> {
         Ok(mended)
     }
 
-    fn renew(&mut self, stop: BorrowedFd<'_>) {
+    unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         self.list.clear();
         // There is a place: the list is empty.
-        let _ = self.watch(stop);
+        // SAFETY: the caller's promise.
+        let _ = unsafe { self.watch(stop) };
     }
 
     fn end(&mut self) {
@@ -76,5 +78,13 @@ impl Backend for Spin<'_> {
     #[inline(never)]
     fn report(&mut self, place: usize) -> Option<Event> {
         ask(self.list.get(place)?)
+    }
+
+    fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
+        // It has been withdrawn; were it not, the next wait would ask about a number that is another's by then.
+        let none = Directions::NONE;
+        // SAFETY: it is open, and withdrawn.
+        let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
+        socket::close(socket, reset)
     }
 }

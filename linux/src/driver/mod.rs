@@ -2,20 +2,23 @@
 
 mod datagrams;
 mod perform;
+mod session;
 mod sources;
+
+pub use session::SessionMut;
 
 use crate::backend::{Backend, Epoll, OTHERS};
 use crate::clock;
 use crate::connect::Registered;
 use crate::error::{CallError, StartError};
 use crate::memory::Memory;
+use crate::seed::seed;
 use crate::serial::Lines;
 use crate::sockets::Sockets;
 use crate::stop::{Stop, StopHandle};
 use core::fmt;
 use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::rand::{GetRandomFlags, getrandom};
 use tidegate_core::{
     Action, Config, Connections, Event, Handler, Instant, LISTENERS, Session, Spinning, Stats,
     Trigger,
@@ -93,7 +96,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let _ = clock::now();
         let config = Config {
             hash_seed: match config.hash_seed {
-                0 => random(),
+                0 => seed(),
                 seed => seed,
             },
             ..config.clone()
@@ -117,7 +120,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             repairs: 0,
         };
         server.check(config.trigger)?;
-        let watched = server.backend.watch(server.stop.as_fd());
+        // SAFETY: the backend is a field before the stop, so it is dropped before it.
+        let watched = unsafe { server.backend.watch(server.stop.as_fd()) };
         watched.map_err(StartError::System)?;
         Ok(server)
     }
@@ -247,17 +251,6 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.connections(clock::now())
     }
 
-    /// The session, to look at: counters, handler, connections.
-    #[must_use]
-    pub const fn session(&self) -> &Session<'m, H> {
-        &self.session
-    }
-
-    /// The session, to talk to connections between turns. It belongs to this loop: events are not for it.
-    pub const fn session_mut(&mut self) -> &mut Session<'m, H> {
-        &mut self.session
-    }
-
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> &Stats {
@@ -295,14 +288,5 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         for _ in 0..self.stop.take().min(2) {
             self.stop();
         }
-    }
-}
-
-/// A random number that is not 0; a fixed one if the system has none yet, early at boot.
-fn random() -> u64 {
-    let mut word = [0; 8];
-    match getrandom(&mut word, GetRandomFlags::NONBLOCK) {
-        Ok(8) => u64::from_ne_bytes(word).max(1),
-        Ok(_) | Err(_) => 1,
     }
 }

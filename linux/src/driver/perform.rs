@@ -109,7 +109,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         match self.sockets.connection(token) {
             Some(socket) => {
                 let from = self.session.send_from(token, from);
-                self.backend.send(token, socket, from)
+                // SAFETY: the bytes lie in the memory that was lent to this server for `'m`. It stays lent until the server
+                // is dropped, which ends the backend first, and whoever forgets a server never has the kernel learn of
+                // the send. The session cannot be exchanged for another: nothing hands out a `&mut Session`.
+                unsafe { self.backend.send(token, socket, from) }
             }
             None => Some(self.write(token, from)),
         }
@@ -201,10 +204,13 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         trigger: Trigger,
     ) -> Result<(), Outcome> {
         let armed = match self.sockets.get(token) {
-            Some(socket) => self.backend.arm(socket, token, was, now, trigger),
+            // SAFETY: `sockets` owns the descriptor, and gives it away only to `close` of the backend, or closes it when the
+            // backend has ended.
+            Some(socket) => unsafe { self.backend.arm(socket, token, was, now, trigger) },
             None => {
                 let stream = self.sockets.stream(token).ok_or(NO_SOCKET)?.as_fd();
-                self.backend.arm_stream(stream, token, was, now, trigger)
+                // SAFETY: as above.
+                unsafe { self.backend.arm_stream(stream, token, was, now, trigger) }
             }
         };
         let mended = armed.map_err(errno::arm)?;
@@ -216,7 +222,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// armed anew, and is found wanting again.
     #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
-        self.backend.renew(self.stop.as_fd());
+        // SAFETY: the server drops the backend before the stop.
+        unsafe { self.backend.renew(self.stop.as_fd()) };
         // Each that cannot be registered is ended by the machine, and so is not in the list again.
         while let Some((token, outcome)) = self.register_all() {
             self.answer(now, token, Op::Arm, outcome);
@@ -231,7 +238,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 continue;
             };
             // What is there already is no surprise here, and no repair.
-            let added = (self.backend).arm(descriptor, token, Directions::NONE, armed, trigger);
+            let (backend, none) = (&mut self.backend, Directions::NONE);
+            // SAFETY: as in `arm`.
+            let added = unsafe { backend.arm(descriptor, token, none, armed, trigger) };
             if let Err(errno) = added {
                 return Some((token, errno::arm(errno)));
             }

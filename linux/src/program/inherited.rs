@@ -3,6 +3,7 @@
 use super::Failure;
 use core::fmt;
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::fcntl_getfd;
 use rustix::net::{SocketAddrUnix, getsockname};
@@ -45,8 +46,14 @@ impl Inherited {
     }
 }
 
-/// Takes those that the environment names. To be called once, before anything else is opened.
+/// They were taken.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Takes those that the environment names, once. To be called before anything else is opened.
 pub(crate) fn take() -> Result<Vec<Inherited>, Failure> {
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
     let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (pid, count) = (variable("LISTEN_PID"), variable("LISTEN_FDS"));
     let names = variable("LISTEN_FDNAMES").unwrap_or_default();
@@ -63,7 +70,7 @@ pub(crate) fn take() -> Result<Vec<Inherited>, Failure> {
             )));
         }
         Ok(Inherited {
-            // SAFETY: it is open, and was passed to this process to own; nothing else was opened yet.
+            // SAFETY: it is open, and was passed to this process to own: nothing else was opened yet, and it is taken once.
             socket: unsafe { OwnedFd::from_raw_fd(number) },
             number,
             name: names.next().unwrap_or_default().to_owned(),

@@ -438,12 +438,11 @@ fn open_at(
 
 /// The handlers of a server, one of whose listeners is not for its service.
 fn beside(server: &mut AnyServer, listener: Token) -> &mut Handlers {
-    let session = server.session_mut();
     let mut note = heapless::String::<32>::new();
     // It fits.
     let _ = write!(note, "beside {}", listener.index());
-    session.note(&note);
-    session.handler_mut()
+    server.session_mut().note(&note);
+    server.handler_mut()
 }
 
 fn cannot_listen(text: &str, error: ListenError) -> Failure {

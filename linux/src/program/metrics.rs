@@ -329,6 +329,13 @@ fn write_page(
     say("rebuilds_total", counter, text, &[("", stats.rebuilds)])?;
     let text = "Registrations that were mended.";
     say("repairs_total", counter, text, &[("", counters.repairs)])?;
+    let text = "Slots of the table that are used up.";
+    say(
+        "slots_retired_total",
+        counter,
+        text,
+        &[("", stats.slots_retired)],
+    )?;
     let text = "The most sources that ever waited for their turn together.";
     say(
         "worst_queue",
@@ -393,6 +400,7 @@ mod tests {
             stale: most,
             unasked: most,
             rebuilds: most,
+            slots_retired: most,
             worst_queue: u32::MAX,
         };
         let counters = Counters {

@@ -85,6 +85,7 @@ pub(crate) fn each(
         stale,
         unasked,
         rebuilds,
+        slots_retired,
         worst_queue,
     } = &counters.stats;
     say(format_args!("seconds"), up.as_secs());
@@ -107,6 +108,7 @@ pub(crate) fn each(
     say(format_args!("unasked"), *unasked);
     say(format_args!("rebuilds"), *rebuilds);
     say(format_args!("repairs"), counters.repairs);
+    say(format_args!("slots_retired"), *slots_retired);
     say(format_args!("worst_queue"), (*worst_queue).into());
     if let Some(undelivered) = counters.undelivered {
         say(format_args!("lines_not_delivered"), undelivered);

@@ -195,7 +195,7 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
 fn record(server: &mut AnyServer, options: &Options) -> Result<(), Failure> {
     if !options.record.path.is_empty() {
         let recording = recording::start(&options.record)?;
-        let session = server.session_mut();
+        let mut session = server.session_mut();
         session.record_to(Box::leak(recording));
         let service = (ServiceName::ALL.iter()).find(|(_, name)| *name == options.service);
         if let Some((name, _)) = service {

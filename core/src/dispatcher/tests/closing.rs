@@ -425,6 +425,7 @@ fn a_slot_whose_generation_would_wrap_is_retired_and_the_others_go_on() {
     bench.machine.abort(last);
     bench.run();
     assert_eq!(bench.slot(last).state, State::Retired);
+    assert_eq!(bench.machine.stats().slots_retired, 1, "and counted");
     for _ in 0..3 {
         let token = bench.rest();
         assert_ne!(token.index(), last.index());
@@ -434,6 +435,16 @@ fn a_slot_whose_generation_would_wrap_is_retired_and_the_others_go_on() {
         bench.run();
     }
     assert_eq!(bench.machine.stats().stale, 3);
+}
+
+#[test]
+fn a_listener_whose_generation_would_wrap_is_counted_too() {
+    let mut bench = Bench::level();
+    let listener = bench.listener;
+    bench.machine.slots.at_mut(listener.slot()).generation = u32::MAX;
+    bench.machine.stop(Instant::ZERO);
+    bench.run();
+    assert_eq!(bench.machine.stats().slots_retired, 1);
 }
 
 #[test]

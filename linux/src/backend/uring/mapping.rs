@@ -83,7 +83,8 @@ impl<T> Deref for Zeroed<T> {
     #[inline]
     fn deref(&self) -> &[T] {
         let first = self.memory.at.cast().as_ptr();
-        // SAFETY: the mapping has room for so many, aligned to a page, zeros are valid, and nobody else has it.
+        // SAFETY: the mapping has room for so many, aligned to a page, and zeros are valid. It is ours alone, but for bytes that
+        // the kernel receives into: that it does only in a call of ours, during which they are not borrowed.
         unsafe { slice::from_raw_parts(first, self.count) }
     }
 }

@@ -55,7 +55,7 @@ const BATCH: u32 = 256;
 
 /// A ring, and what is under way in it.
 pub struct Uring {
-    /// Closed before the buffers go.
+    /// First, so that it is closed before the buffers are unmapped: fields are dropped in the order of their declaration.
     ring: Ring,
     buffers: Buffers,
     /// By the index of a connection.
@@ -132,12 +132,9 @@ impl Uring {
         let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
         // Refused calls are better met now than later.
         ring.hand_over().map_err(CallError::of("io_uring_enter"))?;
-        let mut buffers = Buffers::new().map_err(CallError::of("mmap"))?;
-        // SAFETY: they are kept beside the ring, and dropped after it.
-        unsafe { buffers.give_to(&ring) }.map_err(CallError::of("io_uring_register"))?;
-        Ok(Self {
+        let mut uring = Self {
             ring,
-            buffers,
+            buffers: Buffers::new().map_err(CallError::of("mmap"))?,
             places: Zeroed::new(connections as usize).map_err(CallError::of("mmap"))?,
             listeners: [Place::default(); LISTENERS],
             streams: Vec::new(),
@@ -145,7 +142,11 @@ impl Uring {
             reported: false,
             stop_polled: false,
             counter: OnceCell::new(),
-        })
+        };
+        // SAFETY: they are a field behind that of the ring, so they are dropped after it, now if this fails as ever after.
+        let given = unsafe { uring.buffers.give_to(&uring.ring) };
+        given.map_err(CallError::of("io_uring_register"))?;
+        Ok(uring)
     }
 
     /// What came of a submission, for the machine.
@@ -352,13 +353,13 @@ impl Backend for Uring {
         self.places.len() + OTHERS
     }
 
-    fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
         self.stop = Some(stop.as_raw_fd());
         self.reported = true;
         Ok(())
     }
 
-    fn arm(
+    unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
         token: Token,
@@ -377,7 +378,7 @@ impl Backend for Uring {
         left.and(place.watch(&mut self.ring)).map(|()| false)
     }
 
-    fn arm_stream(
+    unsafe fn arm_stream(
         &mut self,
         stream: BorrowedFd<'_>,
         token: Token,
@@ -390,11 +391,12 @@ impl Backend for Uring {
             place.stream = true;
             self.streams.push(token).map_err(|_| Errno::NOSPC)?;
         }
-        self.arm(stream, token, was, now, trigger)
+        // SAFETY: the caller's promise.
+        unsafe { self.arm(stream, token, was, now, trigger) }
     }
 
     /// There is no registration but what we can end.
-    fn renew(&mut self, _stop: BorrowedFd<'_>) {}
+    unsafe fn renew(&mut self, _stop: BorrowedFd<'_>) {}
 
     fn end(&mut self) {
         // What was only gathered, sends among it, the kernel never learns of. That it fails is no harm: closing the ring
@@ -481,15 +483,20 @@ impl Backend for Uring {
     }
 
     #[inline]
-    fn send(&mut self, token: Token, socket: BorrowedFd<'_>, from: &[u8]) -> Option<Outcome> {
+    unsafe fn send(
+        &mut self,
+        token: Token,
+        socket: BorrowedFd<'_>,
+        from: &[u8],
+    ) -> Option<Outcome> {
         let Some(place) = own(&mut self.places, token, socket) else {
             return Some(socket::send_outcome(socket, from));
         };
         let request = Request::Send;
         let send = submission::send(Name { token, request }, socket, from);
-        // SAFETY: the bytes stay where they are until the send is answered (law 2 of the core), and as it does not
-        // wait, its answer is there when the call returns that it is handed over by. If that call is never made, the
-        // kernel never learns of it.
+        // SAFETY: the memory stays allocated until the send's completion, says the caller, or until the ring forgets what
+        // was only gathered (`cancel_all`, in `end` and when we are dropped). The kernel learns of the bytes, and reads
+        // them, only inside `io_uring_enter`: the send does not wait, so it completes in the call that hands it over.
         match unsafe { self.ring.push(send) } {
             Ok(()) => {
                 place.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);
