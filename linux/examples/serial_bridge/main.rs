@@ -65,14 +65,14 @@ fn main() -> Result<(), Failure> {
         let address = Address::parse(text)?;
         let opened = server.listen(&common.listener(address));
         let (token, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
-        let telnet = &mut server.session_mut().handler_mut().telnet;
+        let telnet = &mut server.handler_mut().telnet;
         telnet.push(token.index());
         println!(
             "rfc2217 listening on {}",
             chosen.map_or(address, Address::Inet)
         );
     }
-    server.session_mut().handler_mut().device = device;
+    server.handler_mut().device = device;
     server.connect(device)?;
     common::serve_by(&mut server, common, work::turn)
 }

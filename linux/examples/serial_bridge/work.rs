@@ -61,18 +61,18 @@ pub(crate) fn turn(
 ) -> Result<(), CallError> {
     let more = !server.session().handler().jobs.is_empty();
     server.turn(more.then_some(Duration::ZERO).or(longest))?;
-    let bridge = server.session_mut().handler_mut();
+    let bridge = server.handler_mut();
     let (job, line) = (bridge.jobs.pop_front(), bridge.line);
     let Some(job) = job else { return Ok(()) };
     let line = line.and_then(|line| server.line(line));
     let done = line.map(|line| work(&line, job.work));
-    let bridge = server.session_mut().handler_mut();
+    let bridge = server.handler_mut();
     let mut bytes = Vec::new();
     let client = bridge.port().map(|(token, _)| token);
     match done {
         Some(Done::Unsent(unsent)) => {
             if let Some(client) = bridge.ended_client() {
-                let session = server.session_mut();
+                let mut session = server.session_mut();
                 session.lend(client, |bridge, conn, ()| bridge.rest(conn, unsent));
             }
             return Ok(());
@@ -104,7 +104,7 @@ pub(crate) fn turn(
     }
     if job.clears() && !bridge.is_clearing() {
         if let Some(client) = bridge.client() {
-            let session = server.session_mut();
+            let mut session = server.session_mut();
             session.lend(client, |bridge, conn, ()| bridge.go_on(conn));
         }
         return Ok(());

@@ -35,9 +35,9 @@ impl<'m, H: Handler> Deref for SessionMut<'_, 'm, H> {
     }
 }
 
-impl<H: Handler> SessionMut<'_, '_, H> {
+impl<'s, H: Handler> SessionMut<'s, '_, H> {
     /// The handler, to change.
-    pub const fn handler_mut(&mut self) -> &mut H {
+    pub const fn handler_mut(self) -> &'s mut H {
         self.0.handler_mut()
     }
 
