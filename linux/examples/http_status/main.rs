@@ -41,6 +41,8 @@ in memory of a fixed size. No encryption: for this machine, a trusted network, o
   --root DIR       serve the files in it, too, but no links, folders, devices or names that begin with a dot [none]
 {common}
 
+With --full refuse, one client too many is told 503 Service Unavailable.
+
 Try it: curl -i http://127.0.0.1:8080/
 ";
 
@@ -54,6 +56,10 @@ const DISCARDING: Duration = Duration::from_secs(60);
 
 /// Seconds after which to try again, when something here was short.
 const RETRY_AFTER: u32 = 1;
+
+/// What one client too many is told, with `--full refuse`.
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: tidegate\r\nContent-Length: 0\r\nRetry-After: 1\r\n\
+Connection: close\r\n\r\n";
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
@@ -76,7 +82,10 @@ fn main() -> Result<(), Failure> {
         ..Config::default()
     };
     let mut root = None;
-    let common = Common::new("127.0.0.1:8080", config);
+    let common = Common {
+        refusal: UNAVAILABLE,
+        ..Common::new("127.0.0.1:8080", config)
+    };
     let common = common::arguments(HELP, common, |name, parser| {
         let known = name == "root";
         if known {
