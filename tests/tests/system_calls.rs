@@ -207,7 +207,7 @@ fn all_that_looks_after_the_service_works() {
         let mut client = tcp(program.address());
         client.echo(b"hello");
         let mut asking = unix(&metrics);
-        asking.say(b"GET /metrics HTTP/1.1\r\n\r\n");
+        asking.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(asking.rest().starts_with(b"HTTP/1.1 200 OK\r\n"));
         let mut operator = unix(&control);
         operator.say(b"status\nconnections\nlog trace\ndrop 127.0.0.1\ndrain\n");
