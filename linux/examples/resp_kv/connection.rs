@@ -3,7 +3,7 @@
 use crate::client::client_text;
 use crate::commands::{COMMANDS, Call, Command, Done, Refusal, Then, find, unknown_subcommand};
 use crate::protocol::{Arguments, integer, is, matches};
-use crate::service::{Replies, Service, VERSION};
+use crate::service::{CLIENTS, Replies, Service, VERSION};
 use crate::store::KEYS;
 use core::fmt::Write;
 use std::time::SystemTime;
@@ -196,7 +196,7 @@ fn write_section(
         "Clients" => write!(
             to,
             "connected_clients:{}\r\nmaxclients:{}\r\n",
-            service.connected, service.most
+            service.connected, CLIENTS
         ),
         "Memory" => write!(
             to,
@@ -207,8 +207,8 @@ fn write_section(
         "Stats" => write!(
             to,
             "total_connections_received:{}\r\ntotal_commands_processed:{}\r\n\
-             rejected_connections:{}\r\ntotal_error_replies:{}\r\n",
-            service.accepted, service.commands, service.rejected, service.errors
+             total_error_replies:{}\r\n",
+            service.accepted, service.commands, service.errors
         ),
         "Replication" => to.write_str("role:master\r\nconnected_slaves:0\r\n"),
         _ => write!(
@@ -332,7 +332,7 @@ pub(crate) fn config(call: &mut Call<'_>) -> Done {
         Ok(())
     } else if is(sub, "RESETSTAT") {
         let service = &mut *call.service;
-        (service.commands, service.errors, service.rejected) = (0, 0, 0);
+        (service.commands, service.errors) = (0, 0);
         call.ok()
     } else if is(sub, "HELP") {
         help(

@@ -28,7 +28,7 @@ use common::{Common, Failure};
 use core::time::Duration;
 use protocol::{Progress, ProtocolError, Resp, Words};
 use reply::Reply;
-use service::{CLIENTS, Replies, SLOTS, SPARE, Service};
+use service::{CLIENTS, Replies, Service};
 use static_cell::ConstStaticCell;
 use store::{Store, VALUE};
 use tidegate::framing::{Decoded, Decoder};
@@ -42,8 +42,7 @@ GET SET MGET MSET MSETNX GETSET GETDEL GETEX SETNX SETEX PSETEX APPEND STRLEN IN
 TOUCH TYPE KEYS SCAN EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST PING ECHO HELLO AUTH CLIENT
 SELECT QUIT RESET INFO COMMAND CONFIG DBSIZE FLUSHALL FLUSHDB TIME
 
-With --full wait or refuse, one client too many is told -ERR max number of clients reached; with evict, the client that
-has been idle longest goes.
+A client too many is told -ERR max number of clients reached, unless --full says otherwise.
 
   --listen ADDR   IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:6379]
 {common}
@@ -59,10 +58,10 @@ const SEND: usize = 16 * 1024;
 /// changes nothing waits until everything is sent, and the command is run again.
 const REPLY: usize = VALUE + 512;
 
-type KvMemory = Memory<SLOTS, RECEIVE, SEND, Progress>;
+type KvMemory = Memory<CLIENTS, RECEIVE, SEND, Progress>;
 
 // All there ever is: 1.4 MiB for the connections, 0.7 MiB for the data.
-const _: () = assert!(KvMemory::SIZE <= 1_480_000 && Service::memory() <= 700_000);
+const _: () = assert!(KvMemory::SIZE <= 1_400_000 && Service::memory() <= 700_000);
 // A command that is too long is told as such, before it has filled what it is received into.
 const _: () = assert!(protocol::COMMAND + 2 < RECEIVE);
 static MEMORY: ConstStaticCell<KvMemory> = ConstStaticCell::new(KvMemory::new());
@@ -74,15 +73,18 @@ const EXPIRY: u32 = 0;
 const SWEEP: Duration = Duration::from_millis(100);
 
 fn main() -> Result<(), Failure> {
-    let common = Common::new("127.0.0.1:6379", Config::default());
-    let mut common = common::arguments(HELP, common, |_, _| Ok(false));
-    // Those who are told that there are too many need a place to be told; if others go for them, nobody is.
-    let evicts = common.config.full == FullTable::Evict;
-    let slots = if evicts { CLIENTS } else { CLIENTS + SPARE };
-    common.config.connections = u32::try_from(slots).ok();
+    let config = Config {
+        full: FullTable::Refuse,
+        ..Config::default()
+    };
+    let common = Common {
+        refusal: b"-ERR max number of clients reached\r\n",
+        ..Common::new("127.0.0.1:6379", config)
+    };
+    let common = common::arguments(HELP, common, |_, _| Ok(false));
     let handler = Kv {
         words: WORDS.take(),
-        service: Service::new(STORE.take(), CLIENTS),
+        service: Service::new(STORE.take()),
         timer: Instant::NEVER,
     };
     let mut server = Server::new(MEMORY.take(), &common.config, handler)?;
@@ -100,11 +102,8 @@ impl Handler for Kv {
     type State = Progress;
 
     fn opened(&mut self, conn: &mut Conn<'_>, _: &mut Progress) {
-        let (index, peer, now) = (index(conn), conn.peer(), conn.now());
-        if !self.service.open(index, peer, now) {
-            let _ = conn.send(b"-ERR max number of clients reached\r\n"); // nothing is queued before
-            conn.finish();
-        }
+        let (peer, now) = (conn.peer(), conn.now());
+        self.service.open(index(conn), peer, now);
     }
 
     fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {

@@ -9,11 +9,6 @@ use tidegate::{Escaped, Instant, Peer};
 /// Clients at the same time.
 pub(crate) const CLIENTS: usize = 64;
 
-/// Connections beyond them, which are told that there are too many, and closed.
-pub(crate) const SPARE: usize = 4;
-
-pub(crate) const SLOTS: usize = CLIENTS + SPARE;
-
 /// The version of redis whose commands and errors these are.
 pub(crate) const VERSION: &str = "7.0.15";
 
@@ -32,7 +27,7 @@ pub(crate) enum Replies {
 /// Who is connected.
 #[derive(Default)]
 pub(crate) struct Client {
-    /// 0 if nobody is, or one that is being told that there are too many.
+    /// 0 if nobody is.
     pub(crate) id: i64,
     pub(crate) name: String<64>,
     pub(crate) library: String<32>,
@@ -68,13 +63,10 @@ impl Client {
 pub(crate) struct Service {
     pub(crate) store: &'static mut Store,
     /// By the index of their tokens.
-    clients: [Client; SLOTS],
-    /// Clients beyond so many are refused.
-    pub(crate) most: usize,
+    clients: [Client; CLIENTS],
     pub(crate) connected: usize,
     /// How many there have been; the number of the last is its id.
     pub(crate) accepted: i64,
-    pub(crate) rejected: u64,
     pub(crate) commands: u64,
     /// Replies that say what was wrong.
     pub(crate) errors: u64,
@@ -83,41 +75,28 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(store: &'static mut Store, most: usize) -> Self {
+    pub(crate) fn new(store: &'static mut Store) -> Self {
         Self {
             store,
             clients: core::array::from_fn(|_| Client::default()),
-            most,
             connected: 0,
             accepted: 0,
-            rejected: 0,
             commands: 0,
             errors: 0,
             started: None,
         }
     }
 
-    /// Takes a client in; whether it can stay.
-    pub(crate) fn open(&mut self, index: usize, peer: Peer, now: Instant) -> bool {
-        let fits = self.connected < self.most;
-        let id = match fits {
-            true => {
-                self.connected += 1;
-                self.accepted += 1;
-                self.accepted
-            }
-            false => {
-                self.rejected += 1;
-                0
-            }
-        };
+    /// Takes a client in.
+    pub(crate) fn open(&mut self, index: usize, peer: Peer, now: Instant) {
+        self.connected += 1;
+        self.accepted += 1;
         *self.client(index) = Client {
-            id,
+            id: self.accepted,
             peer: Some(peer),
             since: now,
             ..Client::default()
         };
-        fits
     }
 
     pub(crate) fn close(&mut self, index: usize) {
@@ -126,7 +105,7 @@ impl Service {
     }
 
     pub(crate) fn client(&mut self, index: usize) -> &mut Client {
-        &mut self.clients[index.min(SLOTS - 1)]
+        &mut self.clients[index.min(CLIENTS - 1)]
     }
 
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
