@@ -9,6 +9,7 @@
 //! connects to `--show` is told all of them. A reader that is slower than the messages come finds that some have gone
 //! before it came to them: it is told how many bytes, and nobody waits for it.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{Common, Failure};
