@@ -66,7 +66,7 @@
 //! | `stop` | a server is stopped from any thread |
 //! | `streams` | pipes, terminals and serial lines are connections like any other, in every mode |
 //! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
-//! | `syslog_sink` | the example keeps what others log, over UDP and Unix sockets, as long as it fits |
+//! | `syslog_sink` | the example keeps what others log, over UDP, TCP and Unix sockets, as long as it fits |
 //! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
 //! | `text` | what `docs/text.md` points to exists, and it leaves no lesson out |
 //! | `thousand` | a thousand connections at once each get their own bytes |

@@ -1,4 +1,4 @@
-//! The example `syslog_sink` keeps what others log, over UDP and Unix sockets, as long as it fits.
+//! The example `syslog_sink` keeps what others log, over UDP, TCP and Unix sockets, as long as it fits.
 
 use core::net::SocketAddr;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
@@ -167,6 +167,90 @@ fn one_who_reads_too_slowly_is_told_what_went_and_holds_nobody_up() {
     assert!(!rest.contains("unix b"), "what came later is not for it");
 }
 
+#[test]
+fn over_tcp_messages_are_counted_or_lines() {
+    let _bound = Watchdog::new();
+    let sink = Sink::start();
+    let mut sender = tcp(sink.udp);
+    sender.say(b"14 <34>su: counted<35>a line\r\n<36>b\0\n\n9 <37>a\nb\t\n12 monkeys\n");
+    // What has no end yet is none, and holds nothing up.
+    sender.say(b"<38>in pieces");
+    let lines = sink.lines(5);
+    assert_eq!(
+        lines,
+        [
+            "auth.crit 127.0.0.1 su: counte",
+            "user.notice 127.0.0.1 d<35>a line",
+            "auth.warning 127.0.0.1 b",
+            r"auth.notice 127.0.0.1 a\x0ab",
+            "user.notice 127.0.0.1 12 monkeys",
+        ]
+    );
+    sender.say(b", but whole\n");
+    let mut other = tcp(sink.udp);
+    other.say(b"<39>no end");
+    other.finish();
+    assert_eq!(other.rest(), b"");
+    sink.lines(7);
+    // The beginning of one that is too long, and the next.
+    let long = "z".repeat(9000);
+    sender.say(format!("9004 <34>{long}<34>{long}\n<34>after\n").as_bytes());
+    sender.finish();
+    assert_eq!(sender.rest(), b"");
+    let lines = sink.lines(10);
+    assert_eq!(lines[5], "auth.info 127.0.0.1 in pieces, but whole");
+    assert_eq!(lines[6], "auth.debug 127.0.0.1 no end");
+    assert!(
+        lines[7].ends_with("zz [cut, it had 9004 bytes]"),
+        "{}",
+        lines[7]
+    );
+    assert!(lines[8].contains("zz [cut, it "), "{}", lines[8]);
+    let kept = lines[7].bytes().filter(|byte| *byte == b'z').count();
+    assert_eq!(kept, 8192 - 4);
+    assert_eq!(lines[9], "auth.crit 127.0.0.1 after");
+    sink.says("10 messages, 2 cut, 0 no longer kept\n");
+}
+
+#[test]
+fn a_full_table_takes_those_who_send_anew_and_none_loses_what_it_sent() {
+    let _bound = Watchdog::new();
+    let sink = Sink::start();
+    let mut senders = Vec::new();
+    for n in 0..40 {
+        let mut sender = tcp(sink.udp);
+        sender.say(format!("<34>message {n}\n").as_bytes());
+        sink.lines(n + 1);
+        senders.push(sender);
+    }
+    sink.says("40 messages, 0 cut, 0 no longer kept\n");
+}
+
+#[test]
+fn one_who_looks_and_has_nothing_to_say_is_shown_all() {
+    let _bound = Watchdog::new();
+    let sink = Sink::start();
+    let mut sender = tcp(sink.udp);
+    let text = "z".repeat(979);
+    for number in 0..100 {
+        sender.say(format!("{number:03}{text}\n").as_bytes());
+    }
+    sink.lines(100);
+    let mut reader = narrow(sink.show);
+    reader.finish();
+    let shown = String::from_utf8(reader.rest()).expect("ASCII");
+    assert_eq!(shown.lines().count(), 100);
+}
+
+#[test]
+fn without_tcp_nobody_listens_there() {
+    let _bound = Watchdog::new();
+    let arguments = ["--show", "127.0.0.1:0", "--tcp", "off"];
+    let program = Program::example("syslog_sink", &arguments);
+    assert!(TcpStream::connect(program.address()).is_err());
+    assert_eq!(program.stop().code, Some(0));
+}
+
 /// Connects with as little room to receive as there can be.
 fn narrow(to: SocketAddr) -> TcpStream {
     let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
@@ -187,14 +271,21 @@ fn logger(arguments: &[&str], input: &str) {
 
 #[test]
 #[ignore = "needs logger"]
-fn logger_is_understood_in_either_format_over_either_socket() {
+fn logger_is_understood_in_either_format_over_each_socket() {
     let _bound = Watchdog::new();
     let sink = Sink::start();
     let port = sink.udp.port().to_string();
     let udp = ["--server", "127.0.0.1", "--udp", "--port", &port];
     let unix = ["--socket", &sink.path];
+    let lines = ["--server", "127.0.0.1", "--tcp", "--port", &port];
+    let counted = [&lines[..], &["--octet-count"]].concat();
     let mut expected = Vec::new();
-    for (to, from) in [(&udp[..], "127.0.0.1"), (&unix[..], "unix")] {
+    for (to, from) in [
+        (&udp[..], "127.0.0.1"),
+        (&unix[..], "unix"),
+        (&lines, "127.0.0.1"),
+        (&counted, "127.0.0.1"),
+    ] {
         for format in ["--rfc3164", "--rfc5424"] {
             let what = ["--priority", "local3.warning", "--tag", "pump", format];
             logger(&[to, &what[..], &["pressure low"]].concat(), "");
@@ -211,7 +302,7 @@ fn logger_is_understood_in_either_format_over_either_socket() {
         );
         assert_eq!(rest.starts_with("1 20"), *format == "--rfc5424", "{line}");
     }
-    sink.says("4 messages, 0 cut, 0 no longer kept\n");
+    sink.says("8 messages, 0 cut, 0 no longer kept\n");
 }
 
 #[test]
@@ -251,9 +342,16 @@ fn of_a_burst_of_logger_that_fits_nothing_is_lost() {
         &[&["--socket", &sink.path][..], &tag].concat(),
         &burst(2000),
     );
-    let lines = sink.lines(2250);
-    for (n, line) in (0..250).chain(0..2000).zip(&lines) {
+    sink.lines(2250);
+    // Over TCP the kernel has one wait, too.
+    let tcp = ["--server", "127.0.0.1", "--tcp", "--port", &port];
+    logger(&[&tcp[..], &tag, &["--octet-count"]].concat(), &burst(500));
+    sink.lines(2750);
+    logger(&[&tcp[..], &tag].concat(), &burst(500));
+    let lines = sink.lines(3250);
+    let sent = (0..250).chain(0..2000).chain(0..500).chain(0..500);
+    for (n, line) in sent.zip(&lines) {
         assert!(line.ends_with(&format!("message {n:04}")), "{line}");
     }
-    sink.says("2250 messages, 0 cut, 0 no longer kept\n");
+    sink.says("3250 messages, 0 cut, 0 no longer kept\n");
 }

@@ -2,11 +2,14 @@
 
 use core::error::Error;
 use core::fmt::Display;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 use std::io::{self, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::process;
+use tidegate::backend::Backend;
 use tidegate::signals::{self, Signal};
 use tidegate::{
     Address, AddressFault, CallError, Config, Datagrams, Handler, Listen, ListenError, Listening,
@@ -47,6 +50,9 @@ pub(crate) struct Common {
     pub(crate) bind: Bind,
     /// Sockets for datagrams, each with its address, which is put over that of the options.
     pub(crate) datagrams: Vec<(String, Datagrams<'static>)>,
+    /// If set, each of them on the internet has a listener for TCP at the same port. The bits of the listeners' indices are
+    /// set there, so that a handler can tell their connections from others.
+    pub(crate) streams: Option<&'static AtomicU32>,
 }
 
 impl Common {
@@ -72,6 +78,7 @@ impl Common {
             },
             bind: Bind::Wait,
             datagrams: Vec::new(),
+            streams: None,
         }
     }
 
@@ -253,10 +260,14 @@ pub(crate) fn serve_by<H: Handler>(
     })?;
     let (mut sockets, mut retry) = (Retry::new(), Retry::new());
     for (text, options) in &common.datagrams {
-        let socket = Datagrams {
-            file: common.file,
-            freebind: common.bind == Bind::Free,
-            ..options.clone()
+        let socket = Socket {
+            datagrams: Datagrams {
+                file: common.file,
+                freebind: common.bind == Bind::Free,
+                ..options.clone()
+            },
+            listener: common.listener(Address::Unix("")),
+            streams: common.streams,
         };
         common.listen_at(server, &mut sockets, text, socket)?;
     }
@@ -288,6 +299,44 @@ pub(crate) fn serve_by<H: Handler>(
         stats.bytes_out,
     );
     Ok(())
+}
+
+/// A socket for datagrams and, on the internet and if there are to be streams, a listener at the same port.
+struct Socket<'a> {
+    datagrams: Datagrams<'static>,
+    listener: Listen<'a>,
+    streams: Option<&'static AtomicU32>,
+}
+
+impl Source for Socket<'_> {
+    fn open_at<H: Handler, B: Backend>(
+        &self,
+        server: &mut Server<'_, H, B>,
+        address: Address<'_>,
+    ) -> Result<Listening, ListenError> {
+        let (Address::Inet(address), Some(streams)) = (address, self.streams) else {
+            return self.datagrams.open_at(server, address);
+        };
+        let address = Address::Inet(free(address));
+        let (token, _) = self.listener.open_at(server, address)?;
+        streams.fetch_or(1 << token.index(), Ordering::Relaxed);
+        self.datagrams.open_at(server, address)
+    }
+}
+
+/// This address; if it has no port, with one that nobody uses, neither over TCP nor over UDP. What is wrong with it is found
+/// when it is listened at.
+fn free(mut address: SocketAddr) -> SocketAddr {
+    for _ in 0..16 {
+        if address.port() == 0
+            && let Ok(tcp) = TcpListener::bind(address)
+            && let Ok(chosen) = tcp.local_addr()
+            && UdpSocket::bind(chosen).is_ok()
+        {
+            address.set_port(chosen.port());
+        }
+    }
+    address
 }
 
 /// Shows the warnings of the library: that a limit bites, at most once a second.

@@ -5,6 +5,8 @@
 //! that reads them until `EAGAIN` has no time for anything else while they come fast; here a few are received, and then
 //! whoever else waits has a turn.
 //!
+//! At each UDP port that listens, messages come over TCP, too; where one ends in the stream says `framing.rs`.
+//!
 //! The messages are kept as lines in a ring of a fixed size: when it is full, the oldest go, and are counted. Whoever
 //! connects to `--show` is told all of them. A reader that is slower than the messages come finds that some have gone
 //! before it came to them: it is told how many bytes, and nobody waits for it.
@@ -12,12 +14,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod framing;
+
 use common::{Common, Failure};
 use core::fmt::{self, Write};
 use core::mem;
+use core::sync::atomic::{AtomicU32, Ordering};
+use framing::{HEAD, MESSAGE, Messages, Progress};
 use heapless::Deque;
 use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
+use tidegate::framing::{Framed, OnError};
 use tidegate::{
     Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Escaped, FullTable,
     Handler, Memory, Peer, Server, Token,
@@ -25,77 +32,112 @@ use tidegate::{
 
 const HELP: &str = "\
 Usage: syslog_sink [OPTION]...
-Receives syslog messages (RFC 3164, RFC 5424) and keeps the last 256 KiB of them in memory of a fixed size.
+Receives syslog messages (RFC 3164, RFC 5424) and keeps the last 256 KiB of them in memory of a fixed size. Of a message
+the first 8 KiB are kept. There are 16 connections, of those that send and those that look.
 
-  --listen ADDR    where messages come: a UDP port IP:PORT, [IPV6]:PORT, or a socket of datagrams unix:/path; up to 4
+  --listen ADDR    where messages come: IP:PORT, [IPV6]:PORT for UDP and TCP, or unix:/path for datagrams; up to 4
                    times [127.0.0.1:5514]
+  --tcp on|off     whether they come over TCP, too: counted or as lines (RFC 6587) [on]
   --show ADDR      where whoever connects is told what is kept, over TCP or unix:/path [127.0.0.1:5515]
 {common}
 
-Try it: logger --server 127.0.0.1 --port 5514 --udp hello; nc 127.0.0.1 5515
+Try it: logger --server 127.0.0.1 --port 5514 --tcp --octet-count hello; nc 127.0.0.1 5515
 ";
 
-/// Sockets for messages, and bytes of the longest: RFC 5424, section 6.1, asks for 2,048 at least.
-const SOCKETS: u32 = 4;
-const MESSAGE: u32 = 8 * 1024;
+/// Sockets for datagrams.
+const SOCKETS: usize = 4;
 
-type Windows = DatagramMemory<{ (SOCKETS * MESSAGE) as usize }, 0>;
-type SinkMemory = Memory<8, 64, 4096, Reader>;
+type Windows = DatagramMemory<{ SOCKETS * MESSAGE }, 0>;
+// The longest line that is not cut has a byte more than a message, and of a longer one another has come.
+type SinkMemory = Memory<16, { MESSAGE + HEAD + 53 }, 4096, State>;
 
-// All there ever is: 45 KiB for those who look, 33 KiB to receive into, 256 KiB of messages.
-const _: () = assert!(SinkMemory::SIZE <= 45 * 1024 && Windows::SIZE <= 34 * 1024);
+// All there ever is: 215 KiB for connections, 33 KiB to receive datagrams into, 256 KiB of messages.
+const _: () = assert!(SinkMemory::SIZE <= 215 * 1024 && Windows::SIZE <= 34 * 1024);
 const _: () = assert!(size_of::<Ring>() <= 257 * 1024);
 static MEMORY: ConstStaticCell<SinkMemory> = ConstStaticCell::new(SinkMemory::new());
 static WINDOWS: ConstStaticCell<Windows> = ConstStaticCell::new(Windows::new());
 static RING: ConstStaticCell<Ring> = ConstStaticCell::new(Ring::new());
 
+/// Bits of the listeners whose connections send messages; those of others look.
+static SENDERS: AtomicU32 = AtomicU32::new(0);
+
 fn main() -> Result<(), Failure> {
     let mut show = Vec::new();
-    // Who looks and leaves the connection open makes room for the next one.
+    let mut tcp = true;
     let config = Config {
+        // Who looks and leaves the connection open, or has not sent for longest, makes room for the next one.
         full: FullTable::Evict,
+        // A sender that has nothing to say is well. One that is gone is found by keepalive.
+        first_byte: None,
+        idle: None,
         ..Config::default()
     };
     let common = Common::new("127.0.0.1:5514", config);
     let mut common = common::arguments(HELP, common, |name, parser| {
-        let known = name == "show";
-        if known {
-            show.push(parser.value()?.string()?);
+        match name {
+            "show" => show.push(parser.value()?.string()?),
+            "tcp" => tcp = parser.value()?.parse_with(on_or_off)?,
+            _ => return Ok(false),
         }
-        Ok(known)
+        Ok(true)
     });
     if show.is_empty() {
         show.push("127.0.0.1:5515".to_owned());
     }
-    // Datagrams come there; the other options are of those who look.
+    // Messages come there; the other options are of connections.
     let socket = Datagrams {
-        receive: MESSAGE,
+        receive: u32::try_from(MESSAGE)?,
         send: 0,
         receive_buffer: Some(1024 * 1024), // a burst waits there, up to what the system allows
         ..Datagrams::on(Address::Unix(""))
     };
     let listen = mem::replace(&mut common.listen, show).into_iter();
     common.datagrams = listen.map(|text| (text, socket.clone())).collect();
+    common.streams = tcp.then_some(&SENDERS);
     let sink = Sink {
         ring: RING.take(),
+        framed: Framed::new(Messages, OnError::Close),
+        received: 0,
         cut: 0,
     };
     let mut server = Server::new(MEMORY.take(), &common.config, sink)?;
     server.lend_datagrams(WINDOWS.take());
     let served = common::serve(&mut server, &common);
-    let Sink { ring, cut } = server.session().handler();
+    let sink = server.session().handler();
     println!(
-        "{} messages, {cut} cut, {} no longer kept",
-        server.stats().datagrams_in,
-        ring.dropped
+        "{} messages, {} cut, {} no longer kept",
+        sink.received, sink.cut, sink.ring.dropped
     );
     served
 }
 
+/// What `--tcp` is set to.
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off"),
+    }
+}
+
 struct Sink {
     ring: &'static mut Ring,
-    /// Messages that were longer than the window.
+    framed: Framed<Messages>,
+    /// Messages, and of them those that were longer than can be kept.
+    received: u64,
     cut: u64,
+}
+
+/// What a connection is for.
+enum State {
+    Looks(Reader),
+    Sends(Progress),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Looks(Reader::default())
+    }
 }
 
 /// Where one who looks has got to, and where it ends: what comes later is not for it. Bytes since the start.
@@ -106,21 +148,70 @@ struct Reader {
 }
 
 impl Handler for Sink {
-    type State = Reader;
+    type State = State;
 
     fn datagram(&mut self, _: &mut Connections<'_>, _: Token, datagram: Datagram<'_>) {
-        self.cut += u64::from(datagram.is_truncated());
-        // The ring takes whatever is written.
-        let _ = self.ring.note(&datagram);
+        let length = u64::try_from(datagram.len).unwrap_or(u64::MAX);
+        let cut = datagram.is_truncated().then_some(Some(length));
+        self.note(datagram.data, datagram.from, cut);
     }
 
-    fn opened(&mut self, conn: &mut Conn<'_>, reader: &mut Reader) {
-        (reader.next, reader.end) = (self.ring.start, self.ring.end());
-        self.writable(conn, reader);
+    fn opened(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        if SENDERS.load(Ordering::Relaxed) & 1 << conn.listener() != 0 {
+            *state = State::Sends(Progress::default());
+            return;
+        }
+        let mut reader = Reader {
+            next: self.ring.start,
+            end: self.ring.end(),
+        };
+        self.show(conn, &mut reader);
+        *state = State::Looks(reader);
+    }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        match state {
+            State::Sends(progress) => {
+                while let Some(message) = self.framed.next(conn, progress) {
+                    self.note(message, Some(conn.peer()), progress.cut);
+                }
+            }
+            // There is nothing that it could say.
+            State::Looks(_) => conn.consume(usize::MAX),
+        }
+    }
+
+    fn writable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        match state {
+            State::Sends(_) => self.readable(conn, state),
+            State::Looks(reader) => self.show(conn, reader),
+        }
+    }
+
+    fn ended(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        match state {
+            State::Sends(_) => {
+                // The last line may have no end.
+                self.readable(conn, state);
+                conn.finish();
+            }
+            // It is shown the rest, and finished then.
+            State::Looks(reader) if reader.next < reader.end => {}
+            State::Looks(_) => conn.finish(),
+        }
+    }
+}
+
+impl Sink {
+    fn note(&mut self, message: &[u8], from: Option<Peer>, cut: Option<Option<u64>>) {
+        self.received += 1;
+        self.cut += u64::from(cut.is_some());
+        // The ring takes whatever is written.
+        let _ = self.ring.note(message, from, cut);
     }
 
     /// As much as there is room for; the rest when there is room again.
-    fn writable(&mut self, conn: &mut Conn<'_>, reader: &mut Reader) {
+    fn show(&self, conn: &mut Conn<'_>, reader: &mut Reader) {
         if reader.next < self.ring.start {
             let lost = self.ring.start.min(reader.end) - reader.next;
             let told = format_args!("[{lost} bytes went before they were read]\n");
@@ -163,11 +254,17 @@ impl Ring {
         self.start + self.bytes.len() as u64
     }
 
-    /// A line for a message: how important, from whom, what. No byte of it can end the line or command a terminal.
-    fn note(&mut self, datagram: &Datagram<'_>) -> fmt::Result {
-        let (facility, severity, text) = priority(datagram.data);
+    /// A line for a message: how important, from whom, what. No byte of it can end the line or command a terminal. `cut`:
+    /// its length, if it is known, where not all of it is here.
+    fn note(
+        &mut self,
+        message: &[u8],
+        from: Option<Peer>,
+        cut: Option<Option<u64>>,
+    ) -> fmt::Result {
+        let (facility, severity, text) = priority(message);
         write!(self, "{facility}.{severity} ")?;
-        match datagram.from {
+        match from {
             Some(Peer::Inet(address)) => write!(self, "{} ", address.ip())?,
             Some(Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_)) | None => {
                 self.write_str("unix ")?
@@ -176,8 +273,10 @@ impl Ring {
         for part in text.chunks(Escaped::SHOWN) {
             write!(self, "{}", Escaped(part))?;
         }
-        if datagram.is_truncated() {
-            write!(self, " [cut, it had {} bytes]", datagram.len)?;
+        match cut {
+            None => {}
+            Some(Some(bytes)) => write!(self, " [cut, it had {bytes} bytes]")?,
+            Some(None) => self.write_str(" [cut, it was longer]")?,
         }
         self.write_char('\n')
     }
