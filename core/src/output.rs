@@ -94,6 +94,10 @@ pub enum Action {
     /// Tell how many bytes that were sent the peer has not acknowledged yet (`SIOCOUTQ`): `Complete` of it; `Drained` of it
     /// if the peer is known to live, though it may take nothing: it answers what the kernel sends, window probes too
     /// (`TCP_INFO`), or it is on this machine.
+    ///
+    /// It is asked of a stalled connection, and of one whose peer has sent FIN and to which nothing is queued: `Failed` with
+    /// the error if it has one, and with [`FaultKind::Refused`](crate::FaultKind::Refused) if nothing can be sent any more
+    /// though there was none: a Unix peer that has closed, a terminal without its other end, a device that is gone.
     Unsent {
         /// The connection.
         token: Token,

@@ -310,6 +310,11 @@ impl Slot {
             || matches!(self.state, State::Open) && self.flags.has(Flags::ENDED)
     }
 
+    /// Whether the peer has sent FIN, we have not, and nothing is queued whose send would tell that it is gone.
+    pub(crate) const fn may_have_hung_up(&self) -> bool {
+        matches!(self.state, State::Open) && self.flags.has(Flags::ENDED) && self.tx.is_empty()
+    }
+
     /// Whether both ends have gone their way, and the application has taken all that came: nothing is left but to close.
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::HalfClosed

@@ -9,7 +9,7 @@ use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
-use tidegate_core::{Fault, Outcome, Transfer};
+use tidegate_core::{Fault, FaultKind, Outcome, Transfer};
 
 /// `SIOCOUTQ`, which is `TIOCOUTQ` on every architecture (`tcp(7)`, `unix(7)`).
 #[cfg(not(any(
@@ -18,11 +18,11 @@ use tidegate_core::{Fault, Outcome, Transfer};
     target_arch = "powerpc",
     target_arch = "powerpc64"
 )))]
-const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
+pub(crate) const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
-const SIOCOUTQ: rustix::ioctl::Opcode = 0x7472;
+pub(crate) const SIOCOUTQ: rustix::ioctl::Opcode = 0x7472;
 #[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
-const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
+pub(crate) const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
 
 /// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
@@ -85,18 +85,43 @@ pub(crate) fn shut_down(socket: BorrowedFd<'_>) -> Outcome {
     answer(net::shutdown(socket, Shutdown::Write))
 }
 
-/// How many bytes that were sent the peer has not acknowledged.
+/// How many bytes that were sent the peer has not acknowledged, as [`Action::Unsent`](tidegate_core::Action::Unsent) has it.
 pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Outcome {
+    match queued(socket) {
+        Outcome::Complete(0) => can_send(socket),
+        other => other,
+    }
+}
+
+/// How many bytes wait in the kernel to be sent.
+pub(crate) fn queued(to: BorrowedFd<'_>) -> Outcome {
     // SAFETY: SIOCOUTQ writes one int through its pointer, and nothing else (`tcp(7)`).
-    let unsent = unsafe {
+    let queued = unsafe {
         let getter = rustix::ioctl::Getter::<SIOCOUTQ, core::ffi::c_int>::new();
-        rustix::ioctl::ioctl(socket, getter)
+        rustix::ioctl::ioctl(to, getter)
     };
-    match unsent {
+    match queued {
         Ok(n) => Outcome::Complete(u32::try_from(n).unwrap_or(0)),
         Err(errno) => errno::transfer(errno),
     }
 }
+
+/// Whether a socket that has sent everything could send more: a send of nothing fails as one of something does
+/// (`tcp_sendmsg`, `unix_stream_sendmsg`). The error of the socket is the answer, if it has one.
+fn can_send(socket: BorrowedFd<'_>) -> Outcome {
+    match net::send(socket, &[], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(_) => Outcome::Complete(0),
+        Err(Errno::PIPE) => HUNG_UP,
+        Err(errno) => match errno::transfer(errno) {
+            // There is no room, but there could be.
+            Outcome::Drained(_) => Outcome::Complete(0),
+            failed => failed,
+        },
+    }
+}
+
+/// Nothing that is sent would arrive any more, though there is no error (`EPIPE`).
+pub(crate) const HUNG_UP: Outcome = Outcome::Failed(FaultKind::Refused.with_code(32));
 
 /// Closes a connection that is not taken, with a last message if there is one. Bounded: one send, and at most
 /// [`DISCARDS`] receives.

@@ -5,6 +5,7 @@ use crate::errno;
 use crate::error::CallError;
 use crate::socket::{self, count};
 use core::fmt;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
@@ -136,8 +137,11 @@ impl Stream {
     }
 
     /// How many bytes that were written the line or the reader has not taken. It lives: flow control may hold a line for as
-    /// long as it likes, and a pipe without a reader fails.
+    /// long as it likes. One that has hung up fails.
     pub(crate) fn unsent(&self) -> Outcome {
+        if self.device.has_hung_up(self.as_fd()) {
+            return socket::HUNG_UP;
+        }
         match self.device.unsent(self.as_fd()) {
             Outcome::Complete(n) => Outcome::Drained(n),
             outcome => outcome,
@@ -168,7 +172,15 @@ trait Device: fmt::Debug {
     }
 
     fn unsent(&self, to: BorrowedFd<'_>) -> Outcome {
-        socket::unsent(to)
+        socket::queued(to)
+    }
+
+    /// Whether nothing is left to be read, and nothing can be written: a terminal without its other end is told as `HUP`,
+    /// one whose device is gone as everything at once (`hung_up_tty_poll`).
+    fn has_hung_up(&self, stream: BorrowedFd<'_>) -> bool {
+        let found = reported(stream);
+        found.contains(PollFlags::HUP)
+            && !(found.contains(PollFlags::IN) && !found.contains(PollFlags::ERR))
     }
 
     /// There is no end to send, and nothing that closing could cut off.
@@ -228,6 +240,11 @@ impl Device for Terminal {
 struct Pipe;
 
 impl Device for Pipe {
+    /// The end that is written, without a reader (`pipe(7)`); of the other one the end of its bytes tells all.
+    fn has_hung_up(&self, stream: BorrowedFd<'_>) -> bool {
+        reported(stream).contains(PollFlags::ERR)
+    }
+
     /// The same number at either end (`pipe(7)`).
     fn unsent(&self, to: BorrowedFd<'_>) -> Outcome {
         match ioctl_fionread(to) {
@@ -242,6 +259,16 @@ impl Device for Pipe {
 struct Other;
 
 impl Device for Other {}
+
+/// What is so of a stream now (`poll(2)`), without a wait.
+fn reported(stream: BorrowedFd<'_>) -> PollFlags {
+    let mut asked = [PollFd::from_borrowed_fd(stream, PollFlags::IN)];
+    match poll(&mut asked, Some(&Timespec::default())) {
+        Ok(_) => asked[0].revents(),
+        // It is asked again, or a transfer tells.
+        Err(_) => PollFlags::empty(),
+    }
+}
 
 /// Whether a terminal with these settings reads 0 bytes when there are none.
 fn looks_ended(termios: &Termios) -> bool {

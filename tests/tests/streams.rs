@@ -294,6 +294,108 @@ fn a_hang_up_that_nobody_wants_to_hear_of_is_not_told_again_and_again() {
     }
 }
 
+/// Is told of an end, and does nothing about it.
+#[derive(Default)]
+struct Unmoved {
+    ended: u32,
+    closed: Vec<Reason>,
+}
+
+impl Handler for Unmoved {
+    type State = ();
+
+    fn ended(&mut self, _: &mut Conn<'_>, (): &mut ()) {
+        self.ended += 1;
+    }
+
+    fn closed(&mut self, _: &mut Conn<'_>, (): &mut (), reason: Reason) {
+        self.closed.push(reason);
+    }
+}
+
+/// A server in which nothing is closed because of time.
+fn unmoved(mode: Mode) -> (AnyServer<Unmoved>, std::net::SocketAddr) {
+    let config = Config {
+        first_byte: None,
+        idle: None,
+        half_closed: None,
+        ..Config::default()
+    };
+    server::<4, 1024, 1024, _>(mode, memory(), &config, Unmoved::default())
+}
+
+#[test]
+fn what_hangs_up_both_ways_is_closed_though_its_handler_does_nothing() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("streams");
+    for mode in MODES {
+        let (mut server, _) = unmoved(mode);
+        let socket = folder.path(&format!("{mode}"));
+        let unix = tidegate::Listen::on(tidegate::Address::Unix(&socket));
+        server.listen(&unix).expect("listening");
+        // A serial line that is pulled, with something said before and without.
+        for said in [&b""[..], b"the last words"] {
+            let (mut far, path) = terminal();
+            let line = server.serial(&Serial::at(&path)).expect("a line");
+            server.connect(line).expect("a place");
+            turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+            far.write_all(said).expect("room");
+            let heard = server.stats().bytes_in;
+            let all = heard + said.len() as u64 * u64::from(heard == 0);
+            turn_until(&mut server, "it is heard", |stats| stats.bytes_in >= all);
+            drop(far);
+            turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        }
+        // The other end of one.
+        let (far, path) = terminal();
+        server.attach(far, 0).expect("a stream");
+        let near = device(&path);
+        turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+        drop(near);
+        turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        // A pipe that is read.
+        let (from, to) = pipe().expect("a pipe");
+        server.attach(from, 0).expect("a stream");
+        turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+        drop(to);
+        turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        // A socket whose peer has closed it, which a Unix socket knows.
+        let client = UnixStream::connect(&socket).expect("a connection");
+        turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+        drop(client);
+        turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        let handler = server.session().handler();
+        assert_eq!(handler.closed, [Reason::PeerFinished; 5], "{mode}");
+        assert_eq!(handler.ended, 5, "{mode}");
+        assert_eq!(server.repairs(), 0, "{mode}");
+    }
+}
+
+#[test]
+fn what_has_only_sent_its_end_can_still_be_sent_to() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (mut server, address) = unmoved(mode);
+        let mut client = tcp(address);
+        client.finish();
+        turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+        until("it is told of the end", || {
+            server.turn(Some(Duration::ZERO)).expect("a wait");
+            server.session().handler().ended == 1
+        });
+        // Whatever is to be asked is asked by then.
+        until("nothing is queued", || {
+            server.turn(Some(Duration::ZERO)).expect("a wait");
+            !server.session().machine().has_work()
+        });
+        let token = server.connections().tokens().next().expect("it is there");
+        let sent = server.connections().send_to(token, b"still here");
+        assert_eq!(sent, Ok(()), "{mode}");
+        serve(&mut server, || client.hear(b"still here"));
+        assert_eq!(server.session().handler().closed, [], "{mode}");
+    }
+}
+
 #[test]
 fn what_is_no_stream_is_refused_with_its_reason() {
     let _bound = Watchdog::new();

@@ -150,6 +150,10 @@ impl Dispatcher<'_> {
         let ended = n == 0 && !short && !later;
         if ended {
             slot.flags.set(Flags::ENDED);
+            // It may have hung up both ways, which only asking tells.
+            if slot.state == State::Open {
+                slot.flags.set(Flags::PROBE);
+            }
         }
         if slot.state == State::Lingering && n > 0 {
             let units = u16::try_from(super::units(n)).unwrap_or(u16::MAX);

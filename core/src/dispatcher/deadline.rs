@@ -3,7 +3,7 @@
 use super::Dispatcher;
 use crate::config::{Class, Config, FullTable};
 use crate::directions::Directions;
-use crate::event::Outcome;
+use crate::event::{FaultKind, Outcome};
 use crate::flags::Flags;
 use crate::output::Reason;
 use crate::queue::{NONE, Queue, Timer};
@@ -520,7 +520,12 @@ impl Dispatcher<'_> {
     /// asked last, the time runs once more. So it does if the peer took nothing but lives, until nothing has been taken
     /// for as long as a connection may be idle.
     pub(super) fn measured(&mut self, index: u32, outcome: Outcome) {
-        self.slots.at_mut(index).flags.clear(Flags::CALLED);
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CALLED);
+        if slot.tx.is_empty() {
+            self.touch(index);
+            return self.hung_up(index, outcome);
+        }
         self.touch(index);
         let now = self.m.now;
         let record = self.records.at_mut(index);
@@ -550,6 +555,33 @@ impl Dispatcher<'_> {
             Class::WriteStall
         };
         self.begin_close(index, Reason::Deadline(class));
+    }
+
+    /// What came of the question whether a connection whose peer has sent FIN can still send. If it cannot, that counts as our
+    /// FIN: it is closed once the application has consumed all that came, whether or not it finishes it.
+    fn hung_up(&mut self, index: u32, outcome: Outcome) {
+        let slot = self.slots.at_mut(index);
+        let Outcome::Failed(fault) = outcome else {
+            return;
+        };
+        if !slot.may_have_hung_up() {
+            return;
+        }
+        match fault.kind {
+            // The peer has ended in order, and receives no more.
+            FaultKind::Refused => {}
+            FaultKind::Reset | FaultKind::TimedOut | FaultKind::Unreachable => {
+                slot.reason = Some(Reason::Failed(fault));
+            }
+            // It could not be asked.
+            FaultKind::Interrupted
+            | FaultKind::Shortage
+            | FaultKind::Invalid
+            | FaultKind::Unknown => return,
+        }
+        slot.state = State::HalfClosed;
+        slot.flags.set(Flags::SHUT);
+        slot.wants = 0;
     }
 
     /// The connection that is to make room for another: first an accepted one on which we have ended and the peer has not,

@@ -125,8 +125,14 @@ impl Dispatcher<'_> {
                     self.finish_for(index, Reason::Stopping);
                     self.finish_early(index);
                 } else if slot.is_complete() {
-                    self.finish_at(index);
-                    self.finish_early(index);
+                    match slot.reason {
+                        // It had hung up.
+                        Some(reason) => self.begin_close(index, reason),
+                        None => {
+                            self.finish_at(index);
+                            self.finish_early(index);
+                        }
+                    }
                 }
             }
             State::Finishing => self.finish_early(index),
@@ -196,10 +202,10 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
             // Output may have made progress in this very visit.
-            if matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
+            let stalls = matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
                 && !slot.tx.is_empty()
-                && !slot.flags.has(Flags::TAKEN)
-            {
+                && !slot.flags.has(Flags::TAKEN);
+            if stalls || slot.may_have_hung_up() {
                 slot.flags.set(Flags::CALLED);
                 return Some(Action::Unsent { token });
             }

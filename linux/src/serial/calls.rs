@@ -1,5 +1,6 @@
 //! The calls of a serial line that rustix has no names for: `ioctl_tty(2)`, `tty_ioctl(4)`.
 
+use crate::socket::SIOCOUTQ;
 use core::ffi::c_int;
 use rustix::fd::BorrowedFd;
 use rustix::io;
@@ -14,7 +15,6 @@ use rustix::ioctl::{Getter, NoArg, Opcode, Setter, Updater, ioctl};
 )))]
 mod number {
     use super::Opcode;
-    pub(super) const TIOCOUTQ: Opcode = 0x5411;
     pub(super) const TIOCMGET: Opcode = 0x5415;
     pub(super) const TIOCMBIS: Opcode = 0x5416;
     pub(super) const TIOCMBIC: Opcode = 0x5417;
@@ -34,7 +34,6 @@ mod number {
 mod number {
     use super::{Opcode, Rs485Flags};
     use rustix::ioctl::opcode;
-    pub(super) const TIOCOUTQ: Opcode = 0x7472;
     pub(super) const TIOCMGET: Opcode = 0x741d;
     pub(super) const TIOCMBIS: Opcode = 0x741b;
     pub(super) const TIOCMBIC: Opcode = 0x741c;
@@ -102,8 +101,8 @@ pub(super) struct Counters {
 
 /// Bytes that are not on the line yet.
 pub(super) fn unsent(line: BorrowedFd<'_>) -> io::Result<u32> {
-    // SAFETY: TIOCOUTQ writes one int through its pointer, and nothing else.
-    let bytes = unsafe { ioctl(line, Getter::<{ number::TIOCOUTQ }, c_int>::new()) }?;
+    // SAFETY: TIOCOUTQ, which is the same number, writes one int through its pointer, and nothing else.
+    let bytes = unsafe { ioctl(line, Getter::<SIOCOUTQ, c_int>::new()) }?;
     Ok(u32::try_from(bytes).unwrap_or(0))
 }
 

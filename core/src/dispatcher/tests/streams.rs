@@ -141,3 +141,77 @@ fn what_a_driver_ignores_is_known_of_the_device_and_of_nothing_else() {
         assert_eq!(bench.machine.destination(token), Some(to));
     }
 }
+
+/// Nothing can be sent any more.
+const HUNG_UP: Outcome = Outcome::Failed(FaultKind::Refused.with_code(32));
+
+/// A device that is gone both ways, and an application that does not finish it.
+#[test]
+fn what_can_neither_receive_nor_send_is_closed_whatever_the_application_does() {
+    for trigger in TRIGGERS {
+        for left in [0, 4] {
+            let mut bench = Bench::new::<4>(&Config {
+                trigger,
+                idle: None,
+                half_closed: None,
+                request: None,
+                ..Config::default()
+            });
+            let token = bench.stream(Directions::BOTH);
+            if left > 0 {
+                bench.hears(token, left);
+            }
+            bench.ready(token, READ);
+            let mut receives = [END].into_iter();
+            let actions = bench.run_with(|action| match action {
+                Action::Recv { .. } => receives.next(),
+                Action::Unsent { .. } => Some(HUNG_UP),
+                _ => None,
+            });
+            assert!(bench.notices.contains(&Notice::Ended(token)));
+            let asked = kinds(&actions).into_iter().filter(|kind| *kind == "unsent");
+            assert_eq!(asked.count(), 1, "{trigger:?}: once");
+            if left > 0 {
+                assert_eq!(bench.closed(token), None, "there is something to consume");
+                assert_eq!(bench.machine.space(token).len, 0, "nothing can be sent");
+                bench.machine.consume(token, left);
+                bench.run();
+            }
+            assert_eq!(
+                bench.closed(token),
+                Some(Reason::PeerFinished),
+                "{trigger:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn one_whose_peer_has_only_sent_fin_goes_on_and_one_that_has_failed_is_closed() {
+    let unknown = Outcome::Failed(FaultKind::Unknown.with_code(25));
+    for (outcome, closes) in [
+        (END, None),
+        (unknown, None),
+        (FAILED, Some(Reason::Failed(RESET))),
+    ] {
+        for trigger in TRIGGERS {
+            let mut bench = Bench::with(trigger);
+            let token = bench.rest();
+            bench.hears(token, 4);
+            bench.machine.consume(token, 4);
+            bench.ready(token, READ);
+            let mut receives = [END].into_iter();
+            bench.run_with(|action| match action {
+                Action::Recv { .. } => receives.next(),
+                Action::Unsent { .. } => Some(outcome),
+                _ => None,
+            });
+            assert_eq!(bench.closed(token), closes, "{trigger:?} {outcome:?}");
+            if closes.is_none() {
+                bench.machine.commit(token, 3);
+                let actions = bench.script(token, &[], &[Outcome::Complete(3)]);
+                assert!(kinds(&actions).contains(&"send"), "{trigger:?}");
+            }
+        }
+    }
+}
