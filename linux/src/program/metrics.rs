@@ -141,9 +141,13 @@ impl Handler for Metrics {
             // The machine ends one that is too slow.
             Ok(None) if conn.data().len() < ServerMemory::WINDOWS.receive as usize => return,
             Ok(None) => {
-                let why = "the head is longer than the receive window\n";
-                let _ = page.push_str(why);
-                (text(Status::RequestHeaderFieldsTooLarge), false)
+                let _ = page.push_str("the head is longer than the receive window\n");
+                let is_in_target = !conn.data().contains(&b'\n');
+                let status = match is_in_target {
+                    true => Status::UriTooLong,
+                    false => Status::RequestHeaderFieldsTooLarge,
+                };
+                (text(status), conn.data().starts_with(b"HEAD "))
             }
             Ok(Some(head)) => {
                 let response = self.respond(conn, &head, &mut page);
