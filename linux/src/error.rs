@@ -3,6 +3,7 @@
 use crate::backend::Kind;
 use core::fmt;
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 #[cfg(doc)]
 use tidegate_core::Config;
 use tidegate_core::{ConfigError, Trigger};
@@ -62,6 +63,9 @@ pub struct CallError {
 /// The call that makes a ring of io_uring.
 pub(crate) const SETUP: &str = "io_uring_setup";
 
+/// The call that gives it buffers.
+pub(crate) const REGISTER: &str = "io_uring_register";
+
 impl CallError {
     pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self { call, errno }
@@ -90,8 +94,58 @@ impl fmt::Display for CallError {
             "{} failed: errno {}{hint}",
             self.call,
             self.errno.raw_os_error()
-        )
+        )?;
+        if self.errno == Errno::NOMEM && (self.call == SETUP || self.call == REGISTER) {
+            write_memlock(f, getrlimit(Resource::Memlock).current)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a ring takes of the memory that a user without `CAP_IPC_LOCK` may lock, in KiB: both queues, and the ring of buffers.
+const RING_KIB: u64 = 80;
+
+/// Says what the limit of locked memory is, and what would do.
+fn write_memlock(f: &mut fmt::Formatter<'_>, limit: Option<u64>) -> fmt::Result {
+    match limit {
+        Some(bytes) => write!(
+            f,
+            ": RLIMIT_MEMLOCK is {} KiB for all processes of this user, and each ring (one a thread) takes {RING_KIB} KiB of it; raise it (ulimit -l, LimitMEMLOCK=), or give CAP_IPC_LOCK",
+            bytes / 1024
+        ),
+        None => f.write_str(": the kernel is short of memory (RLIMIT_MEMLOCK is unlimited)"),
     }
 }
 
 impl core::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+
+    use super::*;
+    use alloc::string::ToString;
+
+    struct Said(Option<u64>);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_memlock(f, self.0)
+        }
+    }
+
+    #[test]
+    fn a_limit_of_locked_memory_is_named_with_its_value() {
+        let said = Said(Some(65_536)).to_string();
+        for part in ["RLIMIT_MEMLOCK is 64 KiB", "80 KiB", "LimitMEMLOCK="] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(Said(None).to_string().contains("unlimited"));
+        for call in [SETUP, REGISTER] {
+            let error = CallError::of(call)(Errno::NOMEM).to_string();
+            assert!(error.contains("RLIMIT_MEMLOCK is "), "{error}");
+        }
+        let other = CallError::of("mmap")(Errno::NOMEM).to_string();
+        assert!(!other.contains("MEMLOCK"), "{other}");
+    }
+}

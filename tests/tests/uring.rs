@@ -148,7 +148,8 @@ fn where_it_is_refused_epoll_serves() {
         ("io_uring_setup", "ENOSYS", "no io_uring"),
         ("io_uring_setup", "EPERM", "io_uring_disabled"),
         ("io_uring_setup", "EINVAL", "older than Linux 6.1"),
-        ("io_uring_setup", "ENOMEM", "errno 12"),
+        ("io_uring_setup", "ENOMEM", "RLIMIT_MEMLOCK is "),
+        ("io_uring_register", "ENOMEM", "RLIMIT_MEMLOCK is "),
         ("io_uring_register", "EACCES", "io_uring_register failed"),
         ("io_uring_enter", "EPERM", "io_uring_enter failed"),
     ] {

@@ -61,6 +61,12 @@ fn waiting() {
 
 #[test]
 #[ignore = "needs strace"]
+fn waiting_by_io_uring() {
+    of(&[rows::ENTER]);
+}
+
+#[test]
+#[ignore = "needs strace"]
 fn ending() {
     of(&["close", "shutdown", "setsockopt", "ioctl"]);
 }
@@ -88,6 +94,7 @@ fn no_row_is_forgotten() {
         rows::WAIT,
         rows::POLL,
         rows::SELECT,
+        rows::ENTER,
         "read",
         "close",
         "shutdown",

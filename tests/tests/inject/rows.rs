@@ -13,6 +13,9 @@ pub(crate) const POLL: &str = "?poll,?ppoll,?ppoll_time64";
 /// The wait of `--backend select`.
 pub(crate) const SELECT: &str = "?select,?_newselect,?pselect6,?pselect6_time64";
 
+/// The wait of `--backend uring`, which hands over, too.
+pub(crate) const ENTER: &str = "io_uring_enter";
+
 /// When the fault strikes, counted from the moment that it is possible.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
@@ -157,6 +160,9 @@ const BROKEN: &[&str] = &[
     "ENOTSOCK",
 ];
 
+/// What passes: a signal, a shortage, and completions that the kernel had no memory for (`io_uring_enter(2)`).
+const ENTERING: &[&str] = &["EINTR", "ETIME", "EBUSY", "EAGAIN", "ENOMEM", "EBADR"];
+
 /// All of them.
 pub(crate) fn rows() -> Vec<Row> {
     [
@@ -187,6 +193,7 @@ const SHORT_STALL: &[&str] = &["--write-stall", "100ms"];
 const ONESHOT: &[&str] = &["--trigger", "oneshot"];
 const EDGE: &[&str] = &["--trigger", "edge"];
 const BY_POLL: &[&str] = &["--backend", "poll"];
+const BY_URING: &[&str] = &["--backend", "uring"];
 const BY_SELECT: &[&str] = &["--backend", "select"];
 
 fn accepting() -> Vec<Row> {
@@ -291,6 +298,13 @@ fn waiting() -> Vec<Row> {
         row(SELECT, selecting, Nth(1), Served).with(BY_SELECT),
         row(SELECT, selecting, Nth(3), Served).with(BY_SELECT),
         row(SELECT, selecting, Times(50), Served).with(BY_SELECT),
+        row(ENTER, ENTERING, Nth(1), Served).with(BY_URING),
+        row(ENTER, ENTERING, Nth(3), Served).with(BY_URING),
+        row(ENTER, ENTERING, Times(20), Served).with(BY_URING),
+        row(ENTER, &["EAGAIN", "ENOMEM", "EBADR"], Always, Served).with(BY_URING),
+        row(ENTER, &["EFAULT", "EINVAL"], Nth(2), Lost)
+            .by(ProgramLost)
+            .with(BY_URING),
         row(SELECT, &["EFAULT", "EINVAL"], Nth(2), Lost)
             .by(ProgramLost)
             .with(BY_SELECT),

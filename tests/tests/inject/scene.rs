@@ -170,7 +170,7 @@ impl<'r> Scene<'r> {
             return;
         }
         until("it strikes", || self.struck() > 0);
-        let struck = matches!(self.row.call, "recvfrom" | "sendto");
+        let struck = matches!(self.row.call, "recvfrom" | "sendto" | rows::ENTER);
         for n in 0..20 {
             if !struck {
                 for bystander in &mut self.bystanders {
@@ -328,6 +328,7 @@ impl<'r> Scene<'r> {
         let call = match self.row.call {
             rows::POLL => "poll",
             rows::SELECT => "select",
+            rows::ENTER => "io_uring_enter",
             _ => "epoll_wait",
         };
         let says = format!("tidegate: cannot go on: {call} failed: errno ");

@@ -44,7 +44,7 @@ impl Chain {
 struct Filled {
     /// Bytes that were taken.
     at: u32,
-    /// Bytes that there are.
+    /// Bytes that there are; 0 in one that is in no chain.
     end: u32,
     /// The number of the next in the chain.
     next: u16,
@@ -78,20 +78,63 @@ impl Buffers {
     ///
     /// They must live until the ring is closed.
     pub(super) unsafe fn give_to(&mut self, ring: &Ring) -> Result<(), Errno> {
-        let mut group = io_uring_buf_reg::default();
-        group.ring_addr = io_uring_ptr::new(self.given.at::<io_uring_buf>(0, 0).as_ptr().cast());
-        group.ring_entries = u32::from(COUNT);
-        group.bgid = GROUP;
-        // SAFETY: the structure lives until the call returns, the ring of buffers as long as the ring, says the caller.
-        unsafe { ring.register(IoringRegisterOp::RegisterPbufRing, from_ref(&group), 1) }?;
+        // SAFETY: the caller's promise.
+        unsafe { self.register(ring) }?;
         for number in 1..=COUNT {
             self.give(number);
         }
         Ok(())
     }
 
+    /// # Safety
+    ///
+    /// As [`give_to`](Self::give_to).
+    unsafe fn register(&self, ring: &Ring) -> Result<(), Errno> {
+        let mut group = io_uring_buf_reg::default();
+        group.ring_addr = io_uring_ptr::new(self.given.at::<io_uring_buf>(0, 0).as_ptr().cast());
+        group.ring_entries = u32::from(COUNT);
+        group.bgid = GROUP;
+        // SAFETY: the structure lives until the call returns, the ring of buffers as long as the ring, says the caller.
+        unsafe { ring.register(IoringRegisterOp::RegisterPbufRing, from_ref(&group), 1) }
+    }
+
+    /// Gives those to the kernel again whose completions are lost: all that are in no chain.
+    ///
+    /// # Errors
+    ///
+    /// Those of `io_uring_register(2)`. The kernel has none then, and says so (`ENOBUFS`).
+    ///
+    /// # Safety
+    ///
+    /// As [`give_to`](Self::give_to); and nothing may be in flight that selects one.
+    pub(super) unsafe fn give_again(&mut self, ring: &Ring) -> Result<(), Errno> {
+        let mut group = io_uring_buf_reg::default();
+        group.bgid = GROUP;
+        // SAFETY: the structure lives until the call returns.
+        unsafe { ring.register(IoringRegisterOp::UnregisterPbufRing, from_ref(&group), 1) }?;
+        self.tail = 0;
+        let tail = self.given.at::<AtomicU16>(TAIL, 0);
+        // SAFETY: inside the mapping, which the kernel does not know now.
+        unsafe { tail.as_ref() }.store(0, Ordering::Release);
+        // SAFETY: the caller's promise.
+        unsafe { self.register(ring) }?;
+        for number in 1..=COUNT {
+            if self
+                .filled
+                .get(place(number))
+                .is_some_and(|filled| filled.end == 0)
+            {
+                self.give(number);
+            }
+        }
+        Ok(())
+    }
+
     /// Gives one buffer to the kernel, whose bytes nobody needs.
     pub(super) fn give(&mut self, number: u16) {
+        if let Some(filled) = self.filled.get_mut(place(number)) {
+            filled.end = 0;
+        }
         let Some(bytes) = self.bytes.get_mut(range(number, 0, SIZE as usize)) else {
             return;
         };

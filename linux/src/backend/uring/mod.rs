@@ -16,6 +16,7 @@
 //! [`Action::Recv`]: tidegate_core::Action::Recv
 
 mod buffers;
+mod lost;
 mod mapping;
 mod place;
 mod ring;
@@ -24,7 +25,7 @@ mod submission;
 use super::{Accepted, Backend, Kind, OTHERS, sealed};
 use crate::clock;
 use crate::errno;
-use crate::error::{CallError, SETUP};
+use crate::error::{CallError, REGISTER, SETUP};
 use crate::socket;
 use crate::stop::Stop;
 use crate::stream::STREAMS;
@@ -32,6 +33,7 @@ use buffers::Buffers;
 use core::cell::OnceCell;
 use core::fmt;
 use core::time::Duration;
+use lost::Lost;
 use mapping::Zeroed;
 use place::{Place, Watch};
 use ring::{Completion, Ring};
@@ -70,6 +72,10 @@ pub struct Uring {
     reported: bool,
     /// Whether the stop is polled.
     stop_polled: bool,
+    /// The next pause, should the kernel be short of memory.
+    shortage: Duration,
+    /// Whether completions are lost.
+    lost: Lost,
     /// What another loop waits for, once it was asked for.
     counter: OnceCell<Result<OwnedFd, Errno>>,
 }
@@ -141,11 +147,13 @@ impl Uring {
             stop: None,
             reported: false,
             stop_polled: false,
+            shortage: Duration::from_millis(1),
+            lost: Lost::Nothing,
             counter: OnceCell::new(),
         };
         // SAFETY: they are a field behind that of the ring, so they are dropped after it, now if this fails as ever after.
         let given = unsafe { uring.buffers.give_to(&uring.ring) };
-        given.map_err(CallError::of("io_uring_register"))?;
+        given.map_err(CallError::of(REGISTER))?;
         Ok(uring)
     }
 
@@ -224,7 +232,8 @@ impl Uring {
         let place = known(&mut self.places, token)?;
         place.hang_up = Watch::No;
         let events = match done.answer() {
-            Err(Errno::CANCELED) => return None,
+            // Of one that lives it was ended because completions are lost.
+            Err(Errno::CANCELED) if place.watch_hang_up(&mut self.ring).is_ok() => return None,
             Ok(events) => events,
             Err(_) => submission::CLOSING,
         };
@@ -275,7 +284,8 @@ impl Uring {
         let mut asked = 0;
         let mut watched = Ok(());
         if let Some(place) = known(&mut self.places, token) {
-            asked = place.sending;
+            asked = core::mem::take(&mut place.sending);
+            place.send_ended = false;
             let short = match done.answer() {
                 Ok(n) => n < asked,
                 Err(errno) => errno == Errno::AGAIN,
@@ -413,11 +423,25 @@ impl Backend for Uring {
             let _ = rustix::io::read(counter, &mut [0; 8]);
         }
         loop {
-            let longest = until.map(clock::left);
-            let waited = self.ring.wait(longest, BATCH);
-            let ready = waited.map_err(CallError::of("io_uring_enter"))?;
-            if ready > 0 || longest == Some(Duration::ZERO) {
+            if let Some(ready) = self.search() {
                 return Ok(BATCH.min(ready) as usize);
+            }
+            let longest = until.map(clock::left);
+            match self.ring.wait(longest, BATCH) {
+                Ok(ready) => {
+                    self.go_on();
+                    if ready > 0 || longest == Some(Duration::ZERO) {
+                        return Ok(BATCH.min(ready) as usize);
+                    }
+                }
+                Err(errno) if lost::passes(errno) => {
+                    if errno == Errno::BADR {
+                        self.lost = Lost::Found;
+                    }
+                    self.pause(until);
+                    return Ok(0);
+                }
+                Err(errno) => return Err(CallError::of("io_uring_enter")(errno)),
             }
         }
     }
@@ -427,8 +451,10 @@ impl Backend for Uring {
     }
 
     fn report(&mut self, _place: usize) -> Option<Event> {
-        let done = self.ring.next()?;
-        self.event(done)
+        match self.ring.next() {
+            Some(done) => self.event(done),
+            None => self.next_lost(),
+        }
     }
 
     /// A send is answered by a later report.

@@ -19,6 +19,8 @@ pub(super) enum Watch {
     Begun = 1,
     /// Its cancellation was submitted, and it has not completed yet.
     Cancelled = 2,
+    /// It was ended with all others because completions are lost, perhaps its own, too.
+    Ended = 3,
 }
 
 /// One source. All zeros: nobody.
@@ -31,6 +33,8 @@ pub(super) struct Place {
     pub(super) chain: Chain,
     /// Bytes of the send in flight.
     pub(super) sending: u32,
+    /// The completion of that send is perhaps lost.
+    pub(super) send_ended: bool,
     /// What the receive failed with; 0: it did not.
     pub(super) errno: u16,
     /// Whether the peer's end was received.
@@ -64,8 +68,22 @@ impl Place {
         }
     }
 
+    pub(super) const fn token(&self) -> Token {
+        Token::from_bits(self.token)
+    }
+
     pub(super) fn is_of(&self, token: Token) -> bool {
         self.token == token.to_bits()
+    }
+
+    /// Everything in flight was ended; what does not complete is lost.
+    pub(super) fn end(&mut self) {
+        for watch in [&mut self.input, &mut self.room, &mut self.hang_up] {
+            if *watch != Watch::No {
+                *watch = Watch::Ended;
+            }
+        }
+        self.send_ended = self.sending > 0;
     }
 
     /// Whether anything is under way.

@@ -58,6 +58,8 @@ pub(super) struct Ring {
     pending: u32,
     /// The next completion to be read.
     head: u32,
+    /// The kernel has dropped completions, for want of memory.
+    dropped: bool,
 }
 
 impl fmt::Debug for Ring {
@@ -110,6 +112,7 @@ impl Ring {
             tail: 0,
             pending: 0,
             head: 0,
+            dropped: false,
         };
         // The place of a submission is its number, always.
         for place in 0..ring.params.sq_entries {
@@ -169,13 +172,18 @@ impl Ring {
     ///
     /// # Errors
     ///
-    /// Those of `io_uring_enter(2)` but `ETIME`, `EINTR` and what a shortage causes.
+    /// Those of `io_uring_enter(2)` but `ETIME`, `EINTR` and `EBUSY`. `ENOMEM`, `EAGAIN`: the kernel is short of memory, so
+    /// nothing was handed over and nothing can be read; it is to be called again, but not at once. `EBADR`: it was, and
+    /// completions are lost.
     pub(super) fn wait(&mut self, longest: Option<Duration>, enough: u32) -> Result<u32, Errno> {
         // What can be read already is no reason to wait.
         let at_once = longest == Some(Duration::ZERO) || self.ready() > 0;
         // Without a wait there may be nothing to call the kernel for.
         if !at_once || self.has_pending() || self.has_work() {
             self.enter_unless_short(u32::from(!at_once), longest.filter(|_| !at_once))?;
+        }
+        if core::mem::take(&mut self.dropped) {
+            return Err(Errno::BADR);
         }
         let mut ready = self.ready();
         // One call posts a few only, in the order in which they came to be (`IO_LOCAL_TW_DEFAULT_MAX`, 20).
@@ -190,7 +198,7 @@ impl Ring {
     }
 
     /// Completions that can be read.
-    fn ready(&self) -> u32 {
+    pub(super) fn ready(&self) -> u32 {
         let tail = self.counter(self.params.cq_off.tail);
         // What the kernel wrote before it moved the tail is seen after this.
         tail.load(Ordering::Acquire).wrapping_sub(self.head)
@@ -213,14 +221,15 @@ impl Ring {
         IoringSqFlags::from_bits_retain(flags).contains(IoringSqFlags::TASKRUN)
     }
 
-    /// The same, but that nothing came of it is no error.
+    /// The same, but that nothing came of it is no error. Neither is a shortage while there is something to be read.
     fn enter_unless_short(
         &mut self,
         at_least: u32,
         longest: Option<Duration>,
     ) -> Result<(), Errno> {
         match self.enter(at_least, longest) {
-            Err(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
+            Err(Errno::TIME | Errno::INTR | Errno::BUSY) => Ok(()),
+            Err(Errno::AGAIN | Errno::NOMEM) if self.ready() > 0 => Ok(()),
             result => result,
         }
     }
@@ -246,7 +255,12 @@ impl Ring {
             unsafe { io_uring_enter(&self.fd, self.pending, at_least, flags) }
         };
         // Where some were taken, the number of them is answered, whatever happened after.
-        self.pending = self.pending.saturating_sub(taken?);
+        match taken {
+            Ok(taken) => self.pending = self.pending.saturating_sub(taken),
+            // The kernel says so once, to whichever call comes next.
+            Err(Errno::BADR) => self.dropped = true,
+            Err(errno) => return Err(errno),
+        }
         Ok(())
     }
 
@@ -276,7 +290,14 @@ impl Ring {
 
     /// Ends everything that was handed over, and sees to it that it has ended; what was only gathered is forgotten.
     pub(super) fn cancel_all(&mut self) -> Result<(), Errno> {
+        // The kernel is told of the places that it has taken only.
+        self.tail = self.tail.wrapping_sub(self.pending);
         self.pending = 0;
+        self.cancel()
+    }
+
+    /// Ends everything that was handed over, and sees to it that it has ended.
+    pub(super) fn cancel(&mut self) -> Result<(), Errno> {
         let mut all = io_uring_sync_cancel_reg::default();
         all.fd = -1;
         all.flags = IoringAsyncCancelFlags::ANY | IoringAsyncCancelFlags::ALL;
@@ -291,11 +312,15 @@ impl Ring {
             Err(errno) => return Err(errno),
         }
         // What was found is completed, and releases its file, inside this call, which posts a few only.
+        self.dropped = false;
         self.enter(0, None)?;
         let mut calls = 0;
-        while self.has_task_work() && calls < MOST_CALLS {
+        while self.has_task_work() && !self.dropped && calls < MOST_CALLS {
             self.enter(0, None)?;
             calls += 1;
+        }
+        if core::mem::take(&mut self.dropped) {
+            return Err(Errno::BADR);
         }
         Ok(())
     }
