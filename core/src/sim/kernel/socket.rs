@@ -80,6 +80,8 @@ pub(super) struct Socket {
     pub(super) no_space: bool,
     /// `SO_LINGER` of zero seconds: closing resets.
     pub(super) resets: bool,
+    /// Its machine is gone: nothing that is sent to it is answered.
+    pub(super) silent: bool,
     pub(super) error: Option<Errno>,
 }
 
@@ -100,6 +102,7 @@ impl Socket {
             ended: false,
             no_space: false,
             resets: false,
+            silent: false,
             error: None,
         }
     }

@@ -177,6 +177,30 @@ impl Kernel {
         })
     }
 
+    /// Whether the other end is known to live (`TCP_INFO`): it acknowledges, or answers the probes of its closed window.
+    /// On this machine it does.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn answers(&self, fd: Fd) -> Result<bool, Errno> {
+        let at = self.stream(fd)?;
+        let family = self.socket(at).ok_or(Errno::NOTSOCK)?.family;
+        let silent = self.peer(at).and_then(|peer| self.socket(peer));
+        Ok(family != Family::Tcp || !silent.is_some_and(|peer| peer.silent))
+    }
+
+    /// The machine of this end of a TCP connection is gone from now on, and nobody is told of it.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn vanish(&mut self, fd: Fd) -> Result<(), Errno> {
+        let at = self.stream(fd)?;
+        self.socket_mut(at).ok_or(Errno::NOTSOCK)?.silent = true;
+        Ok(())
+    }
+
     /// Bytes that wait to be received, up to the urgent mark (`SIOCINQ`).
     ///
     /// # Errors

@@ -64,10 +64,17 @@ impl Driver {
                     .map(|()| Outcome::Complete(0))
             }
             Action::Unsent { token } => {
-                let unsent = kernel.unsent(self.socket(token)?);
+                let socket = self.socket(token)?;
+                let (unsent, answers) = (kernel.unsent(socket), kernel.answers(socket));
                 unsent
                     .map_err(|errno| outcome::of(Call::Unsent, errno))
-                    .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
+                    .map(|n| {
+                        let n = u32::try_from(n).unwrap_or(u32::MAX);
+                        match answers {
+                            Ok(true) => Outcome::Drained(n),
+                            Ok(false) | Err(_) => Outcome::Complete(n),
+                        }
+                    })
             }
             // A connect that failed has left none.
             Action::Close { token, .. } if !self.sockets.contains_key(&token) => {

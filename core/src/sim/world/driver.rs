@@ -254,14 +254,15 @@ impl Driver {
             // Told to come again by a fault, it does: there may be something to it.
             self.interrupted |= kernel.faults.taken().len() > faults;
             // It is not over, unless it has to be.
-            let over = next.cancelled || matches!(next.action, Action::Shutdown { .. });
+            let counts = matches!(next.action, Action::Unsent { .. });
+            let over = next.cancelled || counts || matches!(next.action, Action::Shutdown { .. });
             if outcome == Outcome::Drained(0) && !over {
                 self.pending.push(next);
                 continue;
             }
             // Completions tell no readiness: so much was moved.
             let outcome = match outcome {
-                Outcome::Drained(n) if n > 0 => Outcome::Complete(n),
+                Outcome::Drained(n) if n > 0 && !counts => Outcome::Complete(n),
                 Outcome::Drained(_)
                 | Outcome::Complete(_)
                 | Outcome::Accepted(_)

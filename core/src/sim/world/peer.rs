@@ -24,6 +24,7 @@ pub(super) enum Step {
     Expect(usize),
     Wait(Duration),
     Reading(bool),
+    Vanish,
     Finish,
     Reset,
     Close,
@@ -82,6 +83,12 @@ impl Script {
     #[must_use]
     pub fn resume(self) -> Self {
         self.then(Step::Reading(true))
+    }
+
+    /// Is gone from here on, and nobody is told: neither does it read or send, nor does its kernel answer.
+    #[must_use]
+    pub fn vanish(self) -> Self {
+        self.then(Step::Vanish)
     }
 
     /// Sends its end, and goes on reading.
@@ -218,7 +225,9 @@ impl Peer {
         self.reading = true;
         self.script.steps.retain(|step| match step {
             Step::Send(_) | Step::Segments(_) | Step::Finish | Step::Reset | Step::Close => true,
-            Step::Urgent(_) | Step::Expect(_) | Step::Wait(_) | Step::Reading(_) => false,
+            Step::Urgent(_) | Step::Expect(_) | Step::Wait(_) | Step::Reading(_) | Step::Vanish => {
+                false
+            }
         });
         self.script.steps.push(Step::Finish);
     }
@@ -304,6 +313,12 @@ impl Peer {
             }
             Step::Wait(length) => self.until = now.plus(*length),
             Step::Reading(reading) => self.reading = *reading,
+            Step::Vanish => {
+                let _ = kernel.vanish(socket);
+                self.reading = false;
+                self.script.steps.clear();
+                return true;
+            }
             Step::Finish if self.finished => {}
             Step::Finish => {
                 match kernel.send(socket, &[]) {

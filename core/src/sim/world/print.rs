@@ -49,6 +49,7 @@ fn step(step: &Step) -> String {
         Step::Wait(length) => format!(".wait({})", length.code()),
         Step::Reading(true) => String::from(".resume()"),
         Step::Reading(false) => String::from(".stall()"),
+        Step::Vanish => String::from(".vanish()"),
         Step::Finish => String::from(".finish()"),
         Step::Reset => String::from(".reset()"),
         Step::Close => String::from(".close()"),

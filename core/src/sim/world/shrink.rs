@@ -168,7 +168,12 @@ fn smaller(step: &Step) -> Vec<Step> {
             let shorter = fewer(millis).map(Duration::from_millis);
             shorter.map(Step::Wait).collect()
         }
-        Step::Urgent(_) | Step::Reading(_) | Step::Finish | Step::Reset | Step::Close => Vec::new(),
+        Step::Urgent(_)
+        | Step::Reading(_)
+        | Step::Vanish
+        | Step::Finish
+        | Step::Reset
+        | Step::Close => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions over the simulated kernel: the same on every interface, and no law broken whatever peers and calls do.
 
 use super::*;
-use crate::config::FullTable;
+use crate::config::{Class, FullTable};
 use crate::output::Reason;
 use crate::session::{Conn, Datagram, DatagramMemory};
 use crate::sim::Fault;
@@ -136,6 +136,38 @@ fn the_same_scripts_deliver_the_same_bytes_on_every_interface() {
     }
 }
 
+/// A peer that lives may pause for longer than output may stall, and one that is gone does not last longer than that.
+#[test]
+fn a_pause_loses_nothing_and_a_peer_that_vanishes_ends() {
+    for seed in seeds(3) {
+        for interface in Interface::ALL {
+            let mut memory = Memory::<3, 100, 200>::new();
+            let setup = Setup {
+                limits: Limits {
+                    tcp_buffer: 300,
+                    ..Limits::default()
+                },
+                ..setup(seed, interface)
+            };
+            let mut world = World::new(&mut memory, &setup, Echo).unwrap();
+            let bytes = vec![7; 5000];
+            let pause = Duration::from_secs(200);
+            let stalls = || Script::new().stall().send(&[8; 700]);
+            let pauses = stalls().wait(pause).resume().send(&bytes).finish();
+            world.add(pauses);
+            world.add(stalls().wait(Duration::from_secs(100)).vanish());
+            world.run_for(Duration::from_secs(170)).unwrap();
+            let closed: Vec<_> = world.told().iter().map(|told| told.closed).collect();
+            let gone = Some(Reason::Deadline(Class::WriteStall));
+            assert!(closed.contains(&gone), "{interface:?}, {seed}: {closed:?}");
+            assert_eq!(closed.iter().flatten().count(), 1, "{interface:?}");
+            world.settle().unwrap();
+            let first = world.peers().next().unwrap();
+            assert_eq!(first.sent(), first.received(), "{interface:?}, {seed}");
+        }
+    }
+}
+
 /// Seeds of a test: the first `count`, unless `SIM_SEED` and `SIM_SEEDS` in the environment say otherwise.
 fn seeds(count: u64) -> core::ops::Range<u64> {
     let number = |name| {
@@ -247,10 +279,13 @@ fn a_silent_peer_and_one_that_never_reads_are_ended() {
         let mut world = World::new(&mut memory, &setup, Echo).unwrap();
         let silent = world.add(Script::new());
         let deaf = world.add(Script::new().stall().send(&[1; 2000]));
+        let gone = world.add(Script::new().stall().send(&[1; 1000]).vanish());
         world.run_for(Duration::from_secs(59)).unwrap();
         assert_eq!(world.peer(silent).end(), End::Open);
         world.run_for(Duration::from_secs(40)).unwrap();
         assert_eq!(world.peer(silent).end(), End::Finished);
+        assert_eq!(world.peer(deaf).end(), End::Open, "it lives");
+        world.run_for(Duration::from_secs(600)).unwrap();
         let closed = |id: PeerId| {
             let peer = event::Peer::Inet(world.peer(id).address());
             world
@@ -259,9 +294,9 @@ fn a_silent_peer_and_one_that_never_reads_are_ended() {
                 .find(|told| told.peer == peer)
                 .and_then(|told| told.closed)
         };
-        use crate::config::Class;
         assert_eq!(closed(silent), Some(Reason::Deadline(Class::FirstByte)));
-        assert_eq!(closed(deaf), Some(Reason::Deadline(Class::WriteStall)));
+        assert_eq!(closed(gone), Some(Reason::Deadline(Class::WriteStall)));
+        assert_eq!(closed(deaf), Some(Reason::Deadline(Class::Idle)));
     }
 }
 
