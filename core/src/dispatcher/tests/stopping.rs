@@ -85,6 +85,10 @@ fn whoever_is_in_the_middle_of_a_message_says_the_rest() {
             bench.slot(whole).flags.has(crate::flags::Flags::SHUT),
             "it is idle"
         );
+        assert!(
+            !bench.slot(half).flags.has(crate::flags::Flags::SHUT),
+            "it is not"
+        );
         bench.hears(half, 5);
         bench.machine.consume(half, 10);
         bench.run();
