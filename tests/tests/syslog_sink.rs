@@ -232,14 +232,17 @@ fn one_who_looks_and_has_nothing_to_say_is_shown_all() {
     let sink = Sink::start();
     let mut sender = tcp(sink.udp);
     let text = "z".repeat(979);
-    for number in 0..100 {
+    for number in 0..250 {
         sender.say(format!("{number:03}{text}\n").as_bytes());
     }
-    sink.lines(100);
+    sink.lines(250);
+    // More than lies in the buffers between.
     let mut reader = narrow(sink.show);
     reader.finish();
+    // That it has ended is known when another has been shown all.
+    sink.lines(250);
     let shown = String::from_utf8(reader.rest()).expect("ASCII");
-    assert_eq!(shown.lines().count(), 100);
+    assert_eq!(shown.lines().count(), 250);
 }
 
 #[test]
