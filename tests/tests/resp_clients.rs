@@ -53,6 +53,20 @@ for options in ({}, {"protocol": 2}, {"protocol": 3}, {"client_name": "us", "db"
             assert str(why), why
         else:
             raise AssertionError("no error")
+    with r.pipeline() as pipe:
+        pipe.watch("a")
+        assert pipe.get("a") == "y"
+        pipe.multi()
+        assert pipe.set("b", 1).incr("b").delete("b").execute() == [True, 2, 1]
+        pipe.watch("a")
+        r.set("a", "z")
+        try:
+            pipe.multi()
+            pipe.get("a").execute()
+        except redis.WatchError:
+            pass
+        else:
+            raise AssertionError("no WatchError")
     r.close()
 async def asynchronous():
     r = redis.asyncio.Redis(host="127.0.0.1", port=port)
@@ -91,6 +105,7 @@ const assert = require("assert/strict");
     assert.deepEqual(await r.mGet(["a", "none"]), ["42", null]);
     assert.equal(await r.exists(["a", "t", "none"]), 2);
     assert.deepEqual((await Promise.all([r.set("b", "x"), r.get("b"), r.del("b")])), ["OK", "x", 1]);
+    assert.deepEqual(await r.multi().set("b", "1").incr("b").del("b").exec(), ["OK", 2, 1]);
     let seen = [];
     for await (const keys of r.scanIterator()) seen.push(...[].concat(keys));
     assert.deepEqual(seen.sort(), ["a", "t"]);
@@ -126,6 +141,7 @@ const assert = require("assert/strict");
     assert.equal(await r.incrby("a", 41), 42);
     assert.deepEqual(await r.mget("a", "none"), ["42", null]);
     assert.deepEqual(await r.pipeline().set("b", "x").get("b").del("b").exec(), [[null, "OK"], [null, "x"], [null, 1]]);
+    assert.deepEqual(await r.multi().set("b", "1").incr("b").del("b").exec(), [[null, "OK"], [null, 2], [null, 1]]);
     assert.equal((await r.getBuffer("a")).toString(), "42");
     assert.deepEqual(await r.keys("*"), ["a"]);
     assert.equal(await r.client("GETNAME"), options.connectionName ?? null);
@@ -202,6 +218,11 @@ const CONVERSATIONS: &[&str] = &[
     "MSET a|MSET a 1 b|MSET a 1 b 2|MGET a b c|MSETNX a 1 d 2|MSETNX d 1|EXISTS a b a c|UNLINK a b|TOUCH d|TYPE d|TYPE a|APPEND d x|STRLEN d|STRLEN a",
     "SCAN x|SCAN 0|SET a 1|SCAN 0 MATCH b* COUNT 10|SCAN 0 COUNT 0|SCAN 0 COUNT x|SCAN 0 FOO|KEYS *|KEYS b*|SCAN 0 TYPE string|SCAN 0 TYPE list|DBSIZE|DBSIZE x|FLUSHALL x|FLUSHDB ASYNC|FLUSHALL SYNC",
     "CONFIG|CONFIG GET|CONFIG GET none|CONFIG FOO|CONFIG SET save|CONFIG GET save|COMMAND FOO|COMMAND LIST x|COMMAND INFO none|INFO none",
+    "MULTI|SET a 1|INCR a|GET a|MGET a none|EXEC|GET a|EXEC|DISCARD|MULTI|EXEC|MULTI|INCR a|PING x|DISCARD|GET a",
+    "MULTI|MULTI|SET a 1|EXEC|MULTI|NONSENSE|SET a 2|EXEC|MULTI|GET|EXEC|GET a|MULTI|SET a x|INCR a|GET a|EXEC",
+    "WATCH|WATCH a|SET a 2|MULTI|GET a|EXEC|GET a|WATCH a|MULTI|GET a|EXEC|MULTI|WATCH a|GET a|EXEC|WATCH a|SET a 3|UNWATCH|MULTI|GET a|EXEC",
+    "HELLO 3|WATCH a|SET a 1|MULTI|EXEC|MULTI|RESET|EXEC|MULTI|HELLO 3|GET none|EXEC",
+    "MULTI|SET a 1|QUIT",
     "QUIT a|PING",
     "POST / HTTP|PING",
     "GET 'a",

@@ -144,6 +144,50 @@ fn as_many_words_as_a_command_holds_and_replies_as_long_as_fit() {
 }
 
 #[test]
+fn a_transaction_is_run_whole_whatever_waits_to_be_sent() {
+    let _bound = Watchdog::new();
+    let (program, _) = start();
+    let mut client = tcp(program.address());
+    let value = "v".repeat(512);
+    client.say(format!("SET big {value}\r\n").as_bytes());
+    client.hear(b"+OK\r\n");
+    // As many commands as can be queued; the replies to those that do not fit are errors, and all are there.
+    let count = 1024 / "GET big\n".len();
+    let said = format!("MULTI\n{}EXEC\nINCR n\n", "GET big\n".repeat(count));
+    let mut reader = client.try_clone().expect("a copy");
+    let all = said.repeat(20);
+    let writer = std::thread::spawn(move || client.say(all.as_bytes()));
+    let long = "-ERR reply too long: at most 16384 bytes are sent; ask for less at a time\r\n";
+    for n in 1..=20 {
+        reader.hear(b"+OK\r\n");
+        reader.hear("+QUEUED\r\n".repeat(count).as_bytes());
+        reader.hear(format!("*{count}\r\n").as_bytes());
+        let (good, bad) = (format!("$512\r\n{value}\r\n"), long);
+        let mut fits = 0;
+        for _ in 0..count {
+            let mut first = [0];
+            reader.read_exact(&mut first).expect("a reply");
+            let rest = if &first == b"$" { &good } else { bad };
+            fits += u32::from(&first == b"$");
+            reader.hear(&rest.as_bytes()[1..]);
+        }
+        assert!((5..128).contains(&fits), "{fits}");
+        reader.hear(format!(":{n}\r\n").as_bytes());
+    }
+    let mut client = writer.join().map(|()| reader).expect("sent");
+    // One more is refused, and nothing of it is run.
+    let more = format!("MULTI\n{}INCR n\nEXEC\nGET n\n", "GET big\n".repeat(count));
+    client.say(more.as_bytes());
+    client.hear(b"+OK\r\n");
+    client.hear("+QUEUED\r\n".repeat(count).as_bytes());
+    client.hear(
+        b"-ERR transaction too long: at most 1024 bytes of commands are queued\r\n\
+          -EXECABORT Transaction discarded because of previous errors.\r\n$2\r\n20\r\n",
+    );
+    assert_eq!(program.stop().code, Some(0));
+}
+
+#[test]
 fn a_client_too_many_is_told_so_at_once() {
     const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
     let _bound = Watchdog::new();

@@ -6,14 +6,15 @@ use crate::protocol::{Arguments, is};
 use crate::reply::Reply;
 use crate::service::{Client, Service};
 use crate::store::StoreError;
-use crate::{client, connection, keys, strings};
+use crate::{client, connection, keys, strings, transactions};
 use core::fmt;
 use tidegate::{Escaped, Instant};
 
 /// A command that is being run.
 pub(crate) struct Call<'a> {
-    /// Its words, the name first.
+    /// Its words, the name first, and all of it as it came.
     pub(crate) words: Arguments<'a>,
+    pub(crate) frame: &'a [u8],
     pub(crate) reply: Reply<'a>,
     pub(crate) service: &'a mut Service,
     /// The index of the client that sent it.
@@ -31,6 +32,8 @@ pub(crate) enum Then {
     Close,
     /// Close without one.
     Drop,
+    /// Run what was queued instead; there is no reply yet.
+    Exec,
 }
 
 impl Call<'_> {
@@ -122,15 +125,28 @@ pub(crate) fn run(call: &mut Call<'_>) {
     if call.words.len() == 0 {
         return;
     }
+    let queues = call.client().queue.is_some();
     let done = match find(name) {
-        Some(command) if command.takes(call.words.len()) => (command.run)(call),
-        Some(command) => Err(Refusal::Arguments(command.name, None)),
+        Some(command) if !command.takes(call.words.len()) => {
+            transactions::fail(call);
+            Err(Refusal::Arguments(command.name, None))
+        }
+        Some(command) if queues && !transactions::is_immediate(command.name) => {
+            transactions::queue(call)
+        }
+        Some(command) => {
+            let done = (command.run)(call);
+            let writes = done.is_ok() && command.flags.first() == Some(&"write");
+            call.service.writes += u64::from(writes);
+            done
+        }
         // A browser that was talked into speaking to us: what follows may look like commands.
         None if is(name, "POST") || is(name, "Host:") => {
             call.then = Then::Drop;
             return;
         }
         None => {
+            transactions::fail(call);
             unknown(call);
             return;
         }
@@ -217,13 +233,16 @@ const fn generic(summary: &'static str) -> (&'static str, &'static str) {
 const fn talk(summary: &'static str) -> (&'static str, &'static str) {
     ("connection", summary)
 }
+const fn transaction(summary: &'static str) -> (&'static str, &'static str) {
+    ("transactions", summary)
+}
 const fn server(summary: &'static str) -> (&'static str, &'static str) {
     ("server", summary)
 }
 
 /// Those that are used most are found first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Command; 48] = [
+pub(crate) static COMMANDS: [Command; 53] = [
     command("get", 2, READ, ONE, string("Get the value of a key"), strings::get),
     command("set", -3, WRITE, ONE, string("Set the value of a key, and when it expires"), strings::set),
     command("incr", 2, WRITE, ONE, string("Add one to the integer of a key"), strings::incr),
@@ -258,6 +277,11 @@ pub(crate) static COMMANDS: [Command; 48] = [
     command("persist", 2, DROP, ONE, generic("Have a key expire no more"), keys::persist),
     command("keys", 2, SCAN, NONE, generic("All keys that match a pattern"), keys::keys),
     command("scan", -2, SCAN, NONE, generic("Keys, some at a time"), keys::scan),
+    command("multi", 1, TALK, NONE, transaction("Queue what follows, up to EXEC"), transactions::multi),
+    command("exec", 1, TALK, NONE, transaction("Run what was queued, and nothing between"), transactions::exec),
+    command("discard", 1, TALK, NONE, transaction("Forget what was queued"), transactions::discard),
+    command("watch", -2, TALK, ALL, transaction("Have EXEC do nothing if something was changed"), transactions::watch),
+    command("unwatch", 1, TALK, NONE, transaction("Have EXEC run whatever was changed"), transactions::unwatch),
     command("echo", 2, TALK, NONE, talk("Send a text back"), connection::echo),
     command("hello", -1, TALK, NONE, talk("Choose the version of the protocol"), connection::hello),
     command("auth", -2, TALK, NONE, talk("Authenticate: there are no passwords here"), connection::auth),

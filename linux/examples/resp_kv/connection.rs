@@ -39,6 +39,7 @@ pub(crate) fn reset(call: &mut Call<'_>) -> Done {
     let client = call.client();
     client.name.clear();
     (client.resp3, client.replies) = (false, Replies::On);
+    (client.queue, client.watched) = (None, None);
     call.reply.set_resp3(false);
     call.reply.simple("RESET");
     Ok(())

@@ -22,6 +22,7 @@ mod reply;
 mod service;
 mod store;
 mod strings;
+mod transactions;
 
 use commands::{Call, Then};
 use common::{Common, Failure};
@@ -33,6 +34,7 @@ use static_cell::ConstStaticCell;
 use store::{Store, VALUE};
 use tidegate::framing::{Decoded, Decoder};
 use tidegate::{Config, Conn, Connections, FullTable, Handler, Instant, Memory, Reason, Server};
+use transactions::QUEUE;
 
 const HELP: &str = "\
 Usage: resp_kv [OPTION]...
@@ -40,7 +42,7 @@ A key-value store in memory of a fixed size: 1024 keys of 64 bytes, values of 51
 clients. It speaks RESP2 and RESP3, and knows what redis' clients say when they connect, and of redis 7:
 GET SET MGET MSET MSETNX GETSET GETDEL GETEX SETNX SETEX PSETEX APPEND STRLEN INCR INCRBY DECR DECRBY DEL UNLINK EXISTS
 TOUCH TYPE KEYS SCAN EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST PING ECHO HELLO AUTH CLIENT
-SELECT QUIT RESET INFO COMMAND CONFIG DBSIZE FLUSHALL FLUSHDB TIME
+SELECT QUIT RESET INFO COMMAND CONFIG DBSIZE FLUSHALL FLUSHDB TIME MULTI EXEC DISCARD WATCH UNWATCH
 
 A client too many is told -ERR max number of clients reached, unless --full says otherwise.
 
@@ -58,10 +60,14 @@ const SEND: usize = 16 * 1024;
 /// changes nothing waits until everything is sent, and the command is run again.
 const REPLY: usize = VALUE + 512;
 
+/// Bytes of the reply that another is too long. The shortest command has five bytes, so all that can be queued can say so.
+const TOO_LONG: usize = 80;
+const _: () = assert!(QUEUE / 5 * TOO_LONG + 16 <= SEND);
+
 type KvMemory = Memory<CLIENTS, RECEIVE, SEND, Progress>;
 
-// All there ever is: 1.4 MiB for the connections, 0.7 MiB for the data.
-const _: () = assert!(KvMemory::SIZE <= 1_400_000 && Service::memory() <= 700_000);
+// All there ever is: 1.4 MiB for the connections, 0.75 MiB for the data.
+const _: () = assert!(KvMemory::SIZE <= 1_400_000 && Service::memory() <= 770_000);
 // A command that is too long is told as such, before it has filled what it is received into.
 const _: () = assert!(protocol::COMMAND + 2 < RECEIVE);
 static MEMORY: ConstStaticCell<KvMemory> = ConstStaticCell::new(KvMemory::new());
@@ -124,6 +130,14 @@ impl Handler for Kv {
     }
 }
 
+/// Replaces a reply that does not fit.
+fn too_long(reply: &mut Reply<'_>) {
+    reply.clear();
+    reply.error(format_args!(
+        "ERR reply too long: at most {SEND} bytes are sent; ask for less at a time"
+    ));
+}
+
 /// The index of a connection's place.
 fn index(conn: &Conn<'_>) -> usize {
     usize::try_from(conn.token().index()).unwrap_or(usize::MAX)
@@ -146,6 +160,7 @@ impl Kv {
         let resp3 = self.service.client(client).resp3;
         let mut call = Call {
             words,
+            frame: data.get(..frame).unwrap_or(&[]),
             reply: Reply::new(conn.space(), resp3),
             service: &mut self.service,
             client,
@@ -153,14 +168,11 @@ impl Kv {
             then: Then::GoOn,
         };
         commands::run(&mut call);
-        let mut length = call.reply.len();
-        if length.is_none() && empty {
-            call.reply.clear();
-            call.reply.error(format_args!(
-                "ERR reply too long: at most {SEND} bytes are sent; ask for less at a time"
-            ));
-            length = call.reply.len();
+        let exec = call.then == Then::Exec;
+        if call.reply.len().is_none() && empty {
+            too_long(&mut call.reply);
         }
+        let length = call.reply.len().filter(|_| empty || !exec);
         let Some(length) = length else {
             // It is asked again once all that is queued is sent: registers for `writable`.
             let _ = conn.reserve(SEND);
@@ -169,11 +181,16 @@ impl Kv {
         let (is_error, then) = (call.reply.is_error(), call.then);
         self.service.commands += u64::from(words.len() > 0);
         self.service.errors += u64::from(is_error);
+        let length = if exec {
+            self.exec(conn, client)
+        } else {
+            length
+        };
         let sent = self.wants_reply(client).then_some(length);
         conn.commit(sent.unwrap_or(0));
         conn.consume(frame);
         match then {
-            Then::GoOn => true,
+            Then::GoOn | Then::Exec => true,
             Then::Close => {
                 conn.finish();
                 false
@@ -183,6 +200,49 @@ impl Kv {
                 false
             }
         }
+    }
+
+    /// Runs what a client has queued; everything can be sent that it could be. Returns the length of the reply.
+    fn exec(&mut self, conn: &mut Conn<'_>, client: usize) -> usize {
+        let now = conn.now();
+        let state = self.service.client(client);
+        let queue = state.queue.take().unwrap_or_default();
+        state.watched = None;
+        let space = conn.space();
+        let mut reply = Reply::new(space, false);
+        reply.array(queue.commands);
+        let (mut length, mut rest) = (reply.len().unwrap_or(0), &queue.bytes[..]);
+        for left in (0..queue.commands).rev() {
+            let mut progress = Progress::default();
+            let Decoded::Message { message, frame } = Resp.decode(&mut progress, rest, now) else {
+                break; // what is queued was found whole
+            };
+            let Ok(words) = self.words.split(rest.get(message).unwrap_or(&[])) else {
+                break;
+            };
+            // Each of those that follow can say at least that its reply is too long.
+            let end = space.len().saturating_sub(left * TOO_LONG);
+            let resp3 = self.service.client(client).resp3;
+            let mut call = Call {
+                words,
+                frame: &[],
+                reply: Reply::new(space.get_mut(length..end).unwrap_or_default(), resp3),
+                service: &mut self.service,
+                client,
+                now,
+                then: Then::GoOn,
+            };
+            commands::run(&mut call);
+            if call.reply.len().is_none() {
+                too_long(&mut call.reply);
+            }
+            length += call.reply.len().unwrap_or(0);
+            let is_error = call.reply.is_error();
+            self.service.commands += 1;
+            self.service.errors += u64::from(is_error);
+            rest = rest.get(frame..).unwrap_or(&[]);
+        }
+        length
     }
 
     /// Whether a client wants the reply of the command that has just run.

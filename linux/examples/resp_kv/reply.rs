@@ -102,6 +102,11 @@ impl<'a> Reply<'a> {
         self.bytes(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
     }
 
+    /// No array.
+    pub(crate) fn null_array(&mut self) {
+        self.bytes(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
     /// Text for people, which `write` writes: twice, because its length comes first.
     pub(crate) fn verbatim(&mut self, write: impl Fn(&mut dyn Write) -> fmt::Result) {
         let mut length = Length(0);

@@ -2,6 +2,7 @@
 
 use crate::protocol::Words;
 use crate::store::Store;
+use crate::transactions::Queue;
 use core::fmt::{self, Write};
 use heapless::String;
 use tidegate::{Escaped, Instant, Peer};
@@ -34,6 +35,10 @@ pub(crate) struct Client {
     pub(crate) library_version: String<16>,
     pub(crate) resp3: bool,
     pub(crate) replies: Replies,
+    /// Between MULTI and EXEC.
+    pub(crate) queue: Option<Queue>,
+    /// Of WATCH: how many commands had changed something then.
+    pub(crate) watched: Option<u64>,
     peer: Option<Peer>,
     since: Instant,
 }
@@ -68,6 +73,8 @@ pub(crate) struct Service {
     /// How many there have been; the number of the last is its id.
     pub(crate) accepted: i64,
     pub(crate) commands: u64,
+    /// Commands that may have changed something.
+    pub(crate) writes: u64,
     /// Replies that say what was wrong.
     pub(crate) errors: u64,
     /// The first time that was seen.
@@ -82,6 +89,7 @@ impl Service {
             connected: 0,
             accepted: 0,
             commands: 0,
+            writes: 0,
             errors: 0,
             started: None,
         }

@@ -32,6 +32,7 @@ impl Table {
         let resp3 = self.service.client(0).resp3;
         let mut call = Call {
             words,
+            frame: line.as_bytes(),
             reply: Reply::new(&mut space, resp3),
             service: &mut self.service,
             client: 0,
