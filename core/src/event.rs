@@ -3,7 +3,7 @@
 use crate::directions::Directions;
 use crate::token::Token;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Something that happened, told to the machine by its driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +71,10 @@ pub enum Outcome {
         len: u32,
         /// Who sent it; `None` if the sender has no name (an unbound Unix socket).
         from: Option<Peer>,
+        /// Which address of this machine it was sent to; `None` if the driver does not know.
+        local: Option<Local>,
+        /// Datagrams that the kernel has dropped at this socket so far, for want of space, modulo 2³² (`SO_RXQ_OVFL`).
+        lost: u32,
     },
     /// Not done, and why.
     Failed(Fault),
@@ -163,6 +167,31 @@ impl fmt::Display for Fault {
             write!(f, " (errno {})", self.code)?;
         }
         Ok(())
+    }
+}
+
+/// Where on this machine a datagram was received (`IP_PKTINFO`, `ip(7)`; `IPV6_PKTINFO`, RFC 3542), or is to be sent from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+pub struct Local {
+    /// The address: received, the one that was asked; of a datagram to a group or to all, one of the interface. To send, the
+    /// address that the receiver sees.
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
+    pub address: IpAddr,
+    /// The index of the network interface. To send: 0 leaves it to the routes.
+    pub interface: u32,
+}
+
+impl Local {
+    /// What an answer is sent from: the same address. The routes decide the interface: with two ways to the same network the
+    /// answer need not leave where the question came in.
+    #[must_use]
+    pub const fn answering(self) -> Self {
+        Self {
+            interface: 0,
+            ..self
+        }
     }
 }
 

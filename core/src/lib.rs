@@ -204,7 +204,7 @@ pub use dispatcher::{Dispatcher, Round, calls::Info};
 #[cfg(feature = "sim")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
-pub use event::{Event, Fault, FaultKind, Op, Outcome, Peer, Transfer};
+pub use event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer, Transfer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;
 pub use ignored::Ignored;

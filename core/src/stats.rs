@@ -38,6 +38,9 @@ pub struct Stats {
     pub datagrams_out: u64,
     /// Errors of sockets of datagrams: what the network said of an earlier one (ICMP), or what was not sent.
     pub datagram_faults: u64,
+    /// Datagrams that the kernel dropped because the receive buffer of their socket was full (`SO_RCVBUF`). It is known with
+    /// the next datagram that is received there.
+    pub datagrams_lost: u64,
     /// Events whose token names nothing live.
     pub stale: u64,
     /// Answers that nobody waited for, or that cannot be: a mistake of the driver.
@@ -101,6 +104,7 @@ impl Stats {
             datagrams_in: sum(self.datagrams_in, other.datagrams_in),
             datagrams_out: sum(self.datagrams_out, other.datagrams_out),
             datagram_faults: sum(self.datagram_faults, other.datagram_faults),
+            datagrams_lost: sum(self.datagrams_lost, other.datagrams_lost),
             stale: sum(self.stale, other.stale),
             unasked: sum(self.unasked, other.unasked),
             rebuilds: sum(self.rebuilds, other.rebuilds),

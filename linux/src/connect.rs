@@ -11,7 +11,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use tidegate_core::heapless::Vec;
-use tidegate_core::{Destination, Fault, FaultKind, Outcome, Peer};
+use tidegate_core::{Destination, Fault, FaultKind, Local, Outcome, Peer};
 
 /// How many destinations can be registered.
 pub const DESTINATIONS: usize = 4;
@@ -137,8 +137,14 @@ impl Registered {
     }
 
     /// Sends a datagram to whoever `to` names.
-    pub(crate) fn send(&self, socket: BorrowedFd<'_>, to: Peer, bytes: &[u8]) -> Outcome {
-        self.senders.send(socket, to, bytes, &self.paths)
+    pub(crate) fn send(
+        &self,
+        socket: BorrowedFd<'_>,
+        to: Peer,
+        local: Option<Local>,
+        bytes: &[u8],
+    ) -> Outcome {
+        self.senders.send(socket, (to, local), bytes, &self.paths)
     }
 
     /// A socket of this kind that is connected, or being connected, as the outcome says.

@@ -4,9 +4,10 @@ use crate::address::{self, Address};
 use crate::errno;
 use crate::inherit;
 use crate::listen::{self, ListenError};
+use crate::local;
 use crate::socket_file::{self, Identity, SocketFile};
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{
@@ -14,7 +15,7 @@ use rustix::net::{
     SocketType, sockopt,
 };
 use tidegate_core::heapless::Vec;
-use tidegate_core::{NoDatagrams, Outcome, Peer};
+use tidegate_core::{LISTENERS, Local, NoDatagrams, Outcome, Peer, Token};
 
 /// How many Unix senders are kept by name: those who sent last can be answered.
 pub const SENDERS: usize = 4;
@@ -39,6 +40,25 @@ pub struct Datagrams<'a> {
     pub send_buffer: Option<u32>,
     /// It may send to broadcast addresses (`SO_BROADCAST`). Off by default.
     pub broadcast: bool,
+    /// Learn with each datagram which address of this machine it was sent to (`IP_PKTINFO`, `IPV6_RECVPKTINFO`), so that an
+    /// answer goes out from there, and how many were dropped (`SO_RXQ_OVFL`). Without it a socket at `0.0.0.0` or `[::]` answers
+    /// from whichever address the routes choose, which a connected client or a firewall does not take. On by default; Unix
+    /// sockets have neither.
+    pub local: bool,
+    /// Multicast groups that it joins. None by default; see [`Server::join`](crate::Server::join), too.
+    pub groups: &'a [Group],
+    /// The index of the network interface that datagrams to groups leave by (`IP_MULTICAST_IF`, `IPV6_MULTICAST_IF`). `None`,
+    /// the default, leaves it to the routes.
+    pub multicast_interface: Option<u32>,
+    /// How many networks away a datagram to a group may go (`IP_MULTICAST_TTL`, `IPV6_MULTICAST_HOPS`). `None`, the default, is
+    /// the kernel's: 1, so that it stays on the link.
+    pub multicast_ttl: Option<u8>,
+    /// Whether datagrams to groups reach members on this machine, too (`IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`). On by
+    /// default.
+    pub multicast_loop: bool,
+    /// How many networks away any other datagram may go (`IP_TTL`, `IPV6_UNICAST_HOPS`), 1 to 255. `None`, the default, is the
+    /// kernel's: 64.
+    pub ttl: Option<u8>,
     /// How the file of a Unix socket is made, and what becomes of one that is there.
     pub file: SocketFile,
     /// Bind to an internet address even if this machine does not have it: see [`Listen::freebind`](crate::Listen::freebind).
@@ -58,6 +78,12 @@ impl<'a> Datagrams<'a> {
             receive_buffer: None,
             send_buffer: None,
             broadcast: false,
+            local: true,
+            groups: &[],
+            multicast_interface: None,
+            multicast_ttl: None,
+            multicast_loop: true,
+            ttl: None,
             file: SocketFile::DEFAULT,
             freebind: false,
         }
@@ -99,7 +125,54 @@ impl<'a> Datagrams<'a> {
         if self.broadcast {
             sockopt::set_socket_broadcast(socket, true).map_err(failed("SO_BROADCAST"))?;
         }
+        match sockopt::socket_domain(socket).map_err(failed("SO_DOMAIN"))? {
+            AddressFamily::INET => self.set_v4(socket)?,
+            AddressFamily::INET6 => self.set_v6(socket)?,
+            _ => return Ok(()),
+        }
+        for group in self.groups {
+            group.join(socket).map_err(failed("ADD_MEMBERSHIP"))?;
+        }
         Ok(())
+    }
+
+    fn set_v4(&self, socket: &OwnedFd) -> Result<(), ListenError> {
+        if self.local {
+            local::ask(socket, AddressFamily::INET).map_err(|(of, errno)| failed(of)(errno))?;
+        }
+        if let Some(index) = self.multicast_interface {
+            let any = Ipv4Addr::UNSPECIFIED;
+            sockopt::set_ip_multicast_if_with_ifindex(socket, &any, &any, index)
+                .map_err(failed("IP_MULTICAST_IF"))?;
+        }
+        if let Some(ttl) = self.multicast_ttl {
+            sockopt::set_ip_multicast_ttl(socket, ttl.into())
+                .map_err(failed("IP_MULTICAST_TTL"))?;
+        }
+        if let Some(ttl) = self.ttl {
+            sockopt::set_ip_ttl(socket, ttl.into()).map_err(failed("IP_TTL"))?;
+        }
+        sockopt::set_ip_multicast_loop(socket, self.multicast_loop)
+            .map_err(failed("IP_MULTICAST_LOOP"))
+    }
+
+    fn set_v6(&self, socket: &OwnedFd) -> Result<(), ListenError> {
+        if self.local {
+            local::ask(socket, AddressFamily::INET6).map_err(|(of, errno)| failed(of)(errno))?;
+        }
+        if let Some(index) = self.multicast_interface {
+            sockopt::set_ipv6_multicast_if(socket, index).map_err(failed("IPV6_MULTICAST_IF"))?;
+        }
+        if let Some(ttl) = self.multicast_ttl {
+            sockopt::set_ipv6_multicast_hops(socket, ttl.into())
+                .map_err(failed("IPV6_MULTICAST_HOPS"))?;
+        }
+        if self.ttl.is_some() {
+            sockopt::set_ipv6_unicast_hops(socket, self.ttl)
+                .map_err(failed("IPV6_UNICAST_HOPS"))?;
+        }
+        sockopt::set_ipv6_multicast_loop(socket, self.multicast_loop)
+            .map_err(failed("IPV6_MULTICAST_LOOP"))
     }
 
     /// Checks that `socket` is one of datagrams, and makes it non-blocking and close-on-exec.
@@ -115,6 +188,41 @@ impl<'a> Datagrams<'a> {
         let reset = inherit::reset_datagrams(socket, family);
         reset.map_err(|(option, errno)| failed(option)(errno))?;
         Ok(self.set(socket)?)
+    }
+}
+
+/// A multicast group at a network interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// Its address: `224.0.0.0/4` or `ff00::/8`, of the family of the socket.
+    pub address: IpAddr,
+    /// The index of the interface; 0 leaves the choice to the routes.
+    pub interface: u32,
+}
+
+impl Group {
+    pub(crate) fn join(&self, socket: impl AsFd) -> Result<(), Errno> {
+        match self.address {
+            IpAddr::V4(group) => sockopt::set_ip_add_membership_with_ifindex(
+                socket,
+                &group,
+                &Ipv4Addr::UNSPECIFIED,
+                self.interface,
+            ),
+            IpAddr::V6(group) => sockopt::set_ipv6_add_membership(socket, &group, self.interface),
+        }
+    }
+
+    pub(crate) fn leave(&self, socket: impl AsFd) -> Result<(), Errno> {
+        match self.address {
+            IpAddr::V4(group) => sockopt::set_ip_drop_membership_with_ifindex(
+                socket,
+                &group,
+                &Ipv4Addr::UNSPECIFIED,
+                self.interface,
+            ),
+            IpAddr::V6(group) => sockopt::set_ipv6_drop_membership(socket, &group, self.interface),
+        }
     }
 }
 
@@ -159,23 +267,55 @@ pub(crate) struct Senders {
     names: Vec<SocketAddrUnix, SENDERS>,
     /// How many came, modulo 2³². The last has this number.
     came: u32,
+    /// The sockets of the internet, a bit for the index of each.
+    internet: u32,
 }
+
+const _: () = assert!(LISTENERS <= 32);
 
 impl Senders {
     pub(crate) const fn new() -> Self {
         Self {
             names: Vec::new(),
             came: 0,
+            internet: 0,
+        }
+    }
+
+    /// Learns what kind of socket a token names.
+    pub(crate) fn learn(&mut self, token: Token, socket: &OwnedFd) {
+        let bit = 1u32.unbounded_shl(token.index());
+        self.internet &= !bit;
+        if sockopt::socket_domain(socket).is_ok_and(|family| family != AddressFamily::UNIX) {
+            self.internet |= bit;
         }
     }
 
     /// Receives one datagram, whose whole length is told (`MSG_TRUNC`, `recv(2)`).
-    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+    pub(crate) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: Token,
+        into: &mut [u8],
+    ) -> Outcome {
+        if self.internet & 1u32.unbounded_shl(token.index()) != 0 {
+            return match local::receive(socket, into) {
+                Ok(received) => Outcome::Datagram {
+                    len: u32::try_from(received.len).unwrap_or(u32::MAX),
+                    from: received.from.and_then(|from| self.peer(from)),
+                    local: received.local,
+                    lost: received.lost,
+                },
+                Err(errno) => errno::datagram(errno),
+            };
+        }
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         match net::recvfrom(socket, into, flags) {
             Ok((_, len, from)) => Outcome::Datagram {
                 len: u32::try_from(len).unwrap_or(u32::MAX),
                 from: from.and_then(|from| self.peer(from)),
+                local: None,
+                lost: 0,
             },
             Err(errno) => errno::datagram(errno),
         }
@@ -208,14 +348,17 @@ impl Senders {
     pub(crate) fn send(
         &self,
         socket: BorrowedFd<'_>,
-        to: Peer,
+        (to, local): (Peer, Option<Local>),
         bytes: &[u8],
         registered: &[SocketAddrUnix],
     ) -> Outcome {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let unix = match to {
             Peer::Inet(address) => {
-                let sent = net::sendto(socket, bytes, flags, &address);
+                let sent = match local {
+                    Some(local) => local::send(socket, address, local, bytes),
+                    None => net::sendto(socket, bytes, flags, &address),
+                };
                 return outcome(sent, false);
             }
             Peer::Unix(number) => {

@@ -110,6 +110,7 @@ mod error;
 pub mod http;
 mod inherit;
 mod listen;
+mod local;
 mod memory;
 mod option;
 mod retry;
@@ -129,7 +130,7 @@ pub use address::{Address, AddressError, AddressFault, parse_host};
 pub use adopt::AdoptError;
 pub use child::{Child, Exit};
 pub use connect::{Connect, DESTINATIONS, DestinationError};
-pub use datagram::{Datagrams, DatagramsError, SENDERS};
+pub use datagram::{Datagrams, DatagramsError, Group, SENDERS};
 pub use driver::{Server, SessionMut};
 pub use error::{CallError, StartError};
 pub use listen::{Keepalive, Listen, ListenError, PerSource};
@@ -149,7 +150,7 @@ pub use tidegate_core::trace;
 pub use tidegate_core::{
     Backoff, Block, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram,
     DatagramMemory, Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler,
-    Ignored, Info, Instant, LISTENERS, NoDatagrams, NoTimer, Notice, Peer, Reason, Round,
+    Ignored, Info, Instant, LISTENERS, Local, NoDatagrams, NoTimer, Notice, Peer, Reason, Round,
     SendError, Session, Sources, Stats, TIMERS, Token, Trigger, Windows,
 };
 pub use wake::{Mailbox, Waker};

@@ -72,6 +72,14 @@ impl Number {
     pub(crate) const WINDOW_CLAMP: Self = Self::tcp(10);
     /// Bytes not sent below which a socket is writable (`tcp(7)`); 0: the system's.
     pub(crate) const NOTSENT_LOWAT: Self = Self::tcp(25);
+    /// Tells with each datagram how many were dropped at the socket (`socket(7)`).
+    pub(crate) const RXQ_OVFL: Self = Self::socket(RXQ_OVFL);
+    /// The level and type of what it tells.
+    pub(crate) const RXQ_OVFL_KIND: (c_int, c_int) = (SOL_SOCKET, RXQ_OVFL);
+    /// Tells with each datagram where it was received, over IPv4 (`ip(7)`).
+    pub(crate) const PKTINFO: Self = Self::of(0, 8);
+    /// The same over IPv6 (`ipv6(7)`).
+    pub(crate) const RECVPKTINFO6: Self = Self::of(41, 49);
     /// Errors in a queue of their own, over IPv4 (`ip(7)`).
     pub(crate) const RECVERR: Self = Self::of(0, 11);
     /// The same over IPv6 (`ipv6(7)`).
@@ -113,6 +121,11 @@ impl Number {
         Ok(c_int::from_ne_bytes(value))
     }
 }
+
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+const RXQ_OVFL: c_int = 0x24;
+#[cfg(not(any(target_arch = "sparc", target_arch = "sparc64")))]
+const RXQ_OVFL: c_int = 40;
 
 /// Numbers that differ between architectures (`asm/socket.h`).
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]

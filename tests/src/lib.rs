@@ -72,6 +72,7 @@
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `timers` | no timer is told early and none is lost, on every backend |
 //! | `traces` | what the program recorded on another machine happens again on this one |
+//! | `udp_echo` | a datagram is answered from the address that it was sent to, on every backend; groups; what the kernel drops is counted |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 //! | `watch` | descriptors that are watched, wake-ups and children are told, on every backend |
 

@@ -14,7 +14,7 @@ use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, server, turn_until};
 use tidegate::{
     Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, DatagramsError, Fault,
-    FaultKind, Handler, NoDatagrams, Peer, SENDERS, SendError, Token,
+    FaultKind, Handler, Local, NoDatagrams, Peer, SENDERS, SendError, Token,
 };
 
 /// Notes what comes, and sends it back if it is to.
@@ -23,6 +23,7 @@ struct Post {
     silent: bool,
     heard: Vec<(Vec<u8>, usize, Option<Peer>)>,
     failed: Vec<Fault>,
+    locals: Vec<Option<Local>>,
     rooms: u32,
 }
 
@@ -37,7 +38,13 @@ impl Handler for Post {
     }
 
     fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
-        let Datagram { data, len, from } = datagram;
+        let Datagram {
+            data,
+            len,
+            from,
+            local,
+        } = datagram;
+        self.locals.push(local);
         if self.heard.len() < 100 {
             self.heard.push((data.to_vec(), len, from));
         }

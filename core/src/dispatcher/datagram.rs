@@ -153,8 +153,11 @@ impl Dispatcher<'_> {
         }
         let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         match outcome {
-            Outcome::Datagram { len, .. } => {
+            Outcome::Datagram { len, lost, .. } => {
                 if let Some(listener) = listener {
+                    let more = lost.wrapping_sub(core::mem::replace(&mut listener.lost, lost));
+                    let stats = &mut self.m.stats;
+                    stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
                     listener.pause = pause;
                     let another = listener.burst.another(turn, BURST);
                     slot.ready -= Directions::READ.when(!another);

@@ -32,6 +32,8 @@ pub(crate) struct Listener {
     /// How long the next pause lasts, in nanoseconds.
     pub(super) pause: u64,
     pub(super) burst: Burst,
+    /// Of a datagram socket: how many the kernel has dropped there, as it said last.
+    pub(super) lost: u32,
 }
 
 impl Listener {
@@ -44,6 +46,7 @@ impl Listener {
             held: 0,
             pause,
             burst: Burst::ONE,
+            lost: 0,
         }
     }
 }

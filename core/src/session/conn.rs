@@ -295,6 +295,7 @@ impl Conn<'_> {
                 machine: self.all.machine.reborrow(),
                 sending: self.all.sending.reborrow(),
                 departures: self.all.departures.as_deref_mut(),
+                arrived: None,
                 own: index,
                 lent: 0,
             },

@@ -9,6 +9,7 @@ use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::timer::NoTimer;
+use crate::event::{Local, Peer};
 use crate::output::Span;
 use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
@@ -24,6 +25,8 @@ pub struct Connections<'a> {
     pub(super) sending: Store<'a>,
     /// Where datagrams wait to be sent.
     pub(super) departures: Option<&'a mut Lot<[u8]>>,
+    /// The datagram that its handler is being told of: at which socket, from whom, and where it was received.
+    pub(super) arrived: Option<&'a (Token, Peer, Local)>,
     /// The connection that is being visited; [`NOBODY`] is, between visits.
     pub(super) own: u32,
     /// Bytes of its space that were lent and not committed: until then nobody else may take the area.
@@ -41,6 +44,7 @@ impl<'a> Connections<'a> {
             machine,
             sending,
             departures,
+            arrived: None,
             own: NOBODY,
             lent: 0,
         }

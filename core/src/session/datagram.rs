@@ -6,7 +6,7 @@ use super::connections::Connections;
 use super::{Handler, Session};
 use crate::config::LISTENERS;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::{Op, Outcome, Peer};
+use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
 use crate::trace::{Call, Entry, hash};
 use core::fmt;
@@ -87,6 +87,9 @@ pub struct Datagram<'a> {
     /// Who sent it: an answer goes there ([`Connections::send_datagram`]). `None`: nobody that can be answered, an unbound
     /// Unix socket.
     pub from: Option<Peer>,
+    /// Which address of this machine it was sent to, and at which interface it was received. `None` for Unix sockets, and where
+    /// the driver does not know.
+    pub local: Option<Local>,
 }
 
 impl Datagram<'_> {
@@ -110,8 +113,8 @@ struct Part {
     owner: Token,
     at: u32,
     len: u32,
-    /// What waits to be sent: to whom, and how many bytes.
-    queued: Option<(Peer, u32)>,
+    /// What waits to be sent: to whom, from which address, and how many bytes.
+    queued: Option<(Peer, Option<Local>, u32)>,
 }
 
 impl Part {
@@ -225,29 +228,51 @@ impl<'m, H: Handler> Session<'m, H> {
         }
     }
 
-    /// What to send, and to whom: the answer to [`Action::SendTo`](crate::Action::SendTo). `None` if nothing waits.
+    /// What to send, to whom, and from which address of this machine if that matters: the answer to
+    /// [`Action::SendTo`](crate::Action::SendTo). `None` if nothing waits.
     #[must_use]
-    pub fn datagram_from(&self, token: Token) -> Option<(Peer, &[u8])> {
+    pub fn datagram_from(&self, token: Token) -> Option<(Peer, Option<Local>, &[u8])> {
         let departures = self.departures.as_ref()?;
-        let (to, len) = departures.of(token)?.queued?;
-        Some((to, departures.window(token, len)))
+        let (to, local, len) = departures.of(token)?.queued?;
+        Some((to, local, departures.window(token, len)))
     }
 
     /// What an answer brought is told.
     fn tell_datagram(&mut self, token: Token, op: Op, outcome: Outcome) {
         let waited = op == Op::SendTo && self.machine.take_datagram_wish(token);
+        let arrived = match outcome {
+            Outcome::Datagram {
+                from: Some(from),
+                local: Some(local),
+                ..
+            } => Some((token, from, local.answering())),
+            Outcome::Datagram { .. }
+            | Outcome::Complete(_)
+            | Outcome::Drained(_)
+            | Outcome::Accepted(_)
+            | Outcome::Failed(_) => None,
+        };
         let mut all = Connections::of(
             self.machine.reborrow(),
             self.sending.reborrow(),
             self.departures.as_deref_mut(),
         );
         match outcome {
-            Outcome::Datagram { len, from } if op == Op::ReceiveFrom => {
+            Outcome::Datagram {
+                len, from, local, ..
+            } if op == Op::ReceiveFrom => {
                 let arrivals = self.arrivals.as_deref();
                 let data = arrivals.map_or(&[][..], |arrivals| arrivals.window(token, len));
                 let len = len as usize;
-                let datagram = Datagram { data, len, from };
+                let datagram = Datagram {
+                    data,
+                    len,
+                    from,
+                    local,
+                };
+                all.arrived = arrived.as_ref();
                 self.handler.datagram(&mut all, token, datagram);
+                all.arrived = None;
                 all.machine.tell(|| Entry::Returned(0));
             }
             Outcome::Failed(fault) => {
@@ -278,6 +303,10 @@ impl Connections<'_> {
     /// sent from there, and none is received. If it comes to nothing,
     /// [`Handler::datagram_failed`](crate::Handler::datagram_failed) tells.
     ///
+    /// An answer goes out from the address that was asked: what [`Handler::datagram`](crate::Handler::datagram) sends to the
+    /// sender of the datagram that it is told of, through the same socket, has [`Datagram::local`] as its source. For an
+    /// answer that is sent later, keep that and use [`send_datagram_from`](Self::send_datagram_from).
+    ///
     /// # Errors
     ///
     /// [`SendError`]: after `Full` (one waits), [`Handler::datagram_room`](crate::Handler::datagram_room) is called once it
@@ -288,10 +317,41 @@ impl Connections<'_> {
         to: Peer,
         bytes: &[u8],
     ) -> Result<(), SendError> {
-        let sent = self.queue_datagram(socket, to, bytes);
+        self.send_datagram_by(socket, None, to, bytes)
+    }
+
+    /// The same from this address of the machine, if the socket is not bound to one; [`Local::answering`] leaves the choice of
+    /// the interface to the routes. An address that the machine does not have is told as a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_datagram`](Self::send_datagram).
+    pub fn send_datagram_from(
+        &mut self,
+        socket: Token,
+        local: Local,
+        to: Peer,
+        bytes: &[u8],
+    ) -> Result<(), SendError> {
+        self.send_datagram_by(socket, Some(local), to, bytes)
+    }
+
+    fn send_datagram_by(
+        &mut self,
+        socket: Token,
+        local: Option<Local>,
+        to: Peer,
+        bytes: &[u8],
+    ) -> Result<(), SendError> {
+        let asked = self
+            .arrived
+            .filter(|(at, from, _)| (*at, *from) == (socket, to));
+        let source = local.or(asked.map(|(_, _, local)| *local));
+        let sent = self.queue_datagram(socket, source, to, bytes);
         let told = self.machine.is_told();
         self.record(Call::SendDatagram {
             token: socket,
+            local,
             to,
             len: width(bytes.len()),
             hash: if told { hash(bytes) } else { 0 },
@@ -300,7 +360,13 @@ impl Connections<'_> {
         sent
     }
 
-    fn queue_datagram(&mut self, socket: Token, to: Peer, bytes: &[u8]) -> Result<(), SendError> {
+    fn queue_datagram(
+        &mut self,
+        socket: Token,
+        local: Option<Local>,
+        to: Peer,
+        bytes: &[u8],
+    ) -> Result<(), SendError> {
         let room = self.machine.has_datagram_room(socket);
         let (Some(room), Some(departures)) = (room, &mut self.departures) else {
             return Err(SendError::Closed);
@@ -317,7 +383,7 @@ impl Connections<'_> {
         copy(window, bytes);
         let mut parts = departures.parts.iter_mut();
         if let Some(part) = parts.find(|part| part.owner == socket) {
-            part.queued = Some((to, width(bytes.len())));
+            part.queued = Some((to, local, width(bytes.len())));
         }
         self.machine.queue_datagram(socket);
         Ok(())

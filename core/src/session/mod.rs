@@ -512,6 +512,7 @@ impl<H: Handler> Session<'_, H> {
                 machine: self.machine.reborrow(),
                 sending: self.sending.reborrow(),
                 departures: self.departures.as_deref_mut(),
+                arrived: None,
                 own: index,
                 lent: 0,
             },

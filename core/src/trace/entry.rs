@@ -3,7 +3,7 @@
 use crate::config::{Config, Windows};
 use crate::destination::Destination;
 use crate::directions::Directions;
-use crate::event::{Event, Op, Outcome, Peer, Transfer};
+use crate::event::{Event, Local, Op, Outcome, Peer, Transfer};
 use crate::output::{Action, Alarm, Notice};
 use crate::time::Instant;
 use crate::token::Token;
@@ -278,9 +278,11 @@ pub enum Call {
     },
     /// [`Connections::unwatch`](crate::Connections::unwatch).
     Unwatch(Token),
-    /// [`Connections::send_datagram`](crate::Connections::send_datagram).
+    /// [`Connections::send_datagram`](crate::Connections::send_datagram), and
+    /// [`Connections::send_datagram_from`](crate::Connections::send_datagram_from), which names the local address.
     SendDatagram {
         token: Token,
+        local: Option<Local>,
         to: Peer,
         len: u32,
         hash: u32,

@@ -199,7 +199,16 @@ pub(crate) fn arguments(
             let name = match argument {
                 Arg::Short('h') => "help".to_owned(),
                 Arg::Long(name) => name.to_owned(),
-                Arg::Short(_) | Arg::Value(_) => return Err(argument.unexpected()),
+                Arg::Value(value) => {
+                    // To `other` it is the value of an option without a name.
+                    let mut alone = Parser::from_args(["--value".into(), value.clone()]);
+                    let _ = alone.next();
+                    match other("", &mut alone)? {
+                        true => continue,
+                        false => return Err(lexopt::Error::UnexpectedArgument(value)),
+                    }
+                }
+                Arg::Short(_) => return Err(argument.unexpected()),
             };
             match name.as_str() {
                 "help" => {

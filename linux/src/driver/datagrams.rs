@@ -3,11 +3,12 @@
 use super::Server;
 use super::perform::done;
 use crate::backend::Backend;
-use crate::datagram::{Datagrams, DatagramsError};
+use crate::datagram::{Datagrams, DatagramsError, Group};
 use crate::socket_file::{self, Identity};
 use crate::sockets::NO_SOCKET;
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::net;
 use tidegate_core::{Action, DatagramMemory, Handler, Instant, Op, Outcome, Token};
 
@@ -64,10 +65,30 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             DatagramsError::NoPlace(error)
         })?;
         self.on_datagrams = Some(Self::carry_datagram);
+        self.registered.senders.learn(token, &socket);
         // There is a place for each that the session has one for.
         let _ = self.sockets.put(token, socket);
         self.sockets.own_file(token, file);
         Ok((token, address))
+    }
+
+    /// Joins a multicast group at a datagram socket, at runtime as [`Datagrams::groups`] do from the start. A token that names no
+    /// datagram socket of the internet is an error (`EBADF`, `ENOPROTOOPT`).
+    ///
+    /// # Errors
+    ///
+    /// `ip(7)`: a network interface that is not there (`ENODEV`), too many groups (`ENOBUFS`), joined already (`EADDRINUSE`).
+    pub fn join(&self, socket: Token, group: &Group) -> Result<(), Errno> {
+        group.join(self.sockets.get(socket).ok_or(Errno::BADF)?)
+    }
+
+    /// Leaves it. A socket leaves all its groups when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// `ip(7)`: it was not joined (`EADDRNOTAVAIL`).
+    pub fn leave(&self, socket: Token, group: &Group) -> Result<(), Errno> {
+        group.leave(self.sockets.get(socket).ok_or(Errno::BADF)?)
     }
 
     /// Carries out what is about a datagram, and answers it.
@@ -94,7 +115,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         match self.sockets.get(token) {
             Some(socket) => {
                 let into = self.session.datagram_into(token);
-                self.registered.senders.receive(socket, into)
+                self.registered.senders.receive(socket, token, into)
             }
             None => NO_SOCKET,
         }
@@ -103,7 +124,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     fn send_to(&self, token: Token) -> Outcome {
         let (socket, datagram) = (self.sockets.get(token), self.session.datagram_from(token));
         match (socket, datagram) {
-            (Some(socket), Some((to, bytes))) => self.registered.send(socket, to, bytes),
+            (Some(socket), Some((to, local, bytes))) => {
+                self.registered.send(socket, to, local, bytes)
+            }
             _ => NO_SOCKET,
         }
     }

@@ -388,6 +388,7 @@ mod tests {
             datagrams_in: 0,
             datagrams_out: 0,
             datagram_faults: 0,
+            datagrams_lost: 0,
             open: u32::MAX,
             peak: u32::MAX,
             accepted: most,

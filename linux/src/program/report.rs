@@ -82,6 +82,7 @@ pub(crate) fn each(
         datagrams_in: _,
         datagrams_out: _,
         datagram_faults: _,
+        datagrams_lost: _,
         stale,
         unasked,
         rebuilds,

@@ -459,7 +459,9 @@ impl Handler for App<'_> {
     }
 
     fn datagram(&mut self, all: &mut Connections<'_>, token: Token, datagram: Datagram<'_>) {
-        let Datagram { data, len, from } = datagram;
+        let Datagram {
+            data, len, from, ..
+        } = datagram;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         assert_eq!(data.len() < len as usize, datagram.is_truncated());
         self.hears(all, token, Heard::Came(len, from), data);

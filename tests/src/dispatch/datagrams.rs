@@ -69,7 +69,12 @@ impl Letters {
             return Some(Outcome::Failed(FaultKind::Refused.with_code(111)));
         }
         match self.coming.pop_front() {
-            Some((len, from)) => Some(Outcome::Datagram { len, from }),
+            Some((len, from)) => Some(Outcome::Datagram {
+                len,
+                from,
+                local: None,
+                lost: 0,
+            }),
             None if completion => None,
             None => Some(Outcome::Drained(0)),
         }
@@ -114,7 +119,9 @@ impl Model {
             return;
         }
         match outcome {
-            Outcome::Datagram { len, from } => self.of_datagrams.push_back(Heard::Came(len, from)),
+            Outcome::Datagram { len, from, .. } => {
+                self.of_datagrams.push_back(Heard::Came(len, from))
+            }
             Outcome::Failed(fault) if fault.kind != FaultKind::Interrupted => {
                 socket.ended |= fault.kind == FaultKind::Invalid;
                 let short = matches!(fault.kind, FaultKind::Shortage | FaultKind::Unknown);

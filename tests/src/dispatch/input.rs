@@ -79,7 +79,12 @@ impl<'a> Input<'a> {
                 let beyond = [u32::MAX, 1 << 31, 256, 25];
                 Outcome::Complete(beyond[usize::from(amount) % beyond.len()])
             }
-            6 if amount >= 250 => Outcome::Datagram { len, from: None },
+            6 if amount >= 250 => Outcome::Datagram {
+                len,
+                from: None,
+                local: None,
+                lost: len,
+            },
             6 => Outcome::Accepted(super::kernel::address(u32::from(amount) % SOURCES)),
             _ => Outcome::Failed(self.fault().with_code(u16::from(amount))),
         }
@@ -95,6 +100,11 @@ impl Input<'_> {
             0 | 1 => Outcome::Datagram {
                 len,
                 from: (amount & 1 == 1).then_some(tidegate_core::Peer::Unix(len)),
+                local: (amount & 2 == 2).then_some(tidegate_core::Local {
+                    address: core::net::Ipv4Addr::from(len).into(),
+                    interface: len,
+                }),
+                lost: len,
             },
             2 => Outcome::Complete(len),
             3 => Outcome::Drained(len),

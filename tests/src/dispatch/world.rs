@@ -78,7 +78,7 @@ impl<'a> World for Session<'_, App<'a>> {
         let found = self.datagram_from(token);
         Some(
             found
-                .map(|(to, bytes)| (to, bytes.to_vec()))
+                .map(|(to, _, bytes)| (to, bytes.to_vec()))
                 .expect("one waits"),
         )
     }
@@ -135,7 +135,7 @@ impl World for Bare<'_, '_> {
                     panic!("{event:?} brings no datagram");
                 };
                 let waited = op == Op::SendTo && self.core.take_datagram_wish(token);
-                if let (Op::ReceiveFrom, Outcome::Datagram { len, from }) = (op, outcome) {
+                if let (Op::ReceiveFrom, Outcome::Datagram { len, from, .. }) = (op, outcome) {
                     app.hears(&mut self.core, token, Heard::Came(len, from), &[]);
                 } else if let Outcome::Failed(fault) = outcome {
                     app.hears(&mut self.core, token, Heard::Failed(fault.kind), &[]);

@@ -139,8 +139,23 @@ pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
         Call::CancelFreeTimer(timer) => all.cancel_timer(timer),
         Call::WatchFor { token, directions } => all.watch_for(token, directions),
         Call::Unwatch(token) => all.unwatch(token),
-        Call::SendDatagram { token, to, len, .. } => {
+        Call::SendDatagram {
+            token,
+            local: None,
+            to,
+            len,
+            ..
+        } => {
             let _ = all.send_datagram(token, to, &nothing(len));
+        }
+        Call::SendDatagram {
+            token,
+            local: Some(local),
+            to,
+            len,
+            ..
+        } => {
+            let _ = all.send_datagram_from(token, local, to, &nothing(len));
         }
         Call::CloseDatagrams(token) => all.close_datagrams(token),
         Call::Send { .. }

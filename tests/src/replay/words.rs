@@ -236,9 +236,25 @@ fn answer(op: Op, outcome: Outcome) -> String {
             Outcome::Datagram {
                 len,
                 from: Some(from),
+                local: Some(local),
+                ..
+            },
+        ) => format!("{len} bytes from {from} to {}", local.address),
+        (
+            _,
+            Outcome::Datagram {
+                len,
+                from: Some(from),
+                local: None,
+                ..
             },
         ) => format!("{len} bytes from {from}"),
-        (_, Outcome::Datagram { len, from: None }) => format!("{len} bytes from nobody"),
+        (
+            _,
+            Outcome::Datagram {
+                len, from: None, ..
+            },
+        ) => format!("{len} bytes from nobody"),
         (_, Outcome::Failed(fault)) => format!("{op:?} failed: {fault}"),
     }
 }

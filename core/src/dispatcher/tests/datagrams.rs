@@ -8,7 +8,17 @@ const REFUSED: Fault = FaultKind::Refused.with_code(111);
 const FROM: Option<Peer> = Some(Peer::Unix(1));
 
 const fn datagram(len: u32) -> Outcome {
-    Outcome::Datagram { len, from: FROM }
+    after(len, 0)
+}
+
+/// One before which so many were dropped, all in all.
+const fn after(len: u32, lost: u32) -> Outcome {
+    Outcome::Datagram {
+        len,
+        from: FROM,
+        local: None,
+        lost,
+    }
 }
 
 impl Bench {
@@ -345,4 +355,23 @@ fn one_that_cannot_be_registered_is_tried_again_later() {
     assert_eq!(bench.run(), []);
     bench.now = bench.machine.poll_timeout().expect("a pause");
     assert_eq!(kinds(&bench.run()), ["add"]);
+}
+
+#[test]
+fn what_the_kernel_dropped_is_counted_once_for_each_socket() {
+    let mut bench = Bench::with(Trigger::Level);
+    let first = bench.socket();
+    let second = bench.socket();
+    // The count of a socket only rises, and begins again after 2³².
+    for (token, lost, all) in [
+        (first, 0, 0),
+        (first, 3, 3),
+        (first, 3, 3),
+        (second, 10, 13),
+        (first, u32::MAX, 13 + u64::from(u32::MAX) - 3),
+        (first, 1, 13 + u64::from(u32::MAX) - 1),
+    ] {
+        bench.receives(token, &[after(1, lost)]);
+        assert_eq!(bench.machine.stats().datagrams_lost, all, "{lost}");
+    }
 }

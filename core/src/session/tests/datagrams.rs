@@ -8,7 +8,7 @@
 use crate::config::Config;
 use crate::directions::Directions;
 use crate::dispatcher::laws;
-use crate::event::{Event, Fault, FaultKind, Op, Outcome, Peer};
+use crate::event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer};
 use crate::output::Action;
 use crate::session::{
     Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
@@ -28,6 +28,9 @@ struct App {
     heard: Vec<(Vec<u8>, usize, Option<Peer>)>,
     failed: Vec<Fault>,
     rooms: usize,
+    locals: Vec<Option<Local>>,
+    /// Whom to send to instead of the sender.
+    forwards: Option<Peer>,
     /// More answers than one.
     twice: bool,
 }
@@ -36,10 +39,15 @@ impl Handler for App {
     type State = ();
 
     fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
-        let Datagram { data, len, from } = datagram;
+        let Datagram {
+            data, len, from, ..
+        } = datagram;
+        self.locals.push(datagram.local);
         assert_eq!(datagram.is_truncated(), data.len() < len);
         self.heard.push((data.to_vec(), len, from));
-        let Some(to) = from else { return };
+        let Some(to) = self.forwards.or(from) else {
+            return;
+        };
         assert_eq!(all.send_datagram(socket, to, data), Ok(()));
         if self.twice {
             let full = Err(SendError::Full { room: 0 });
@@ -64,6 +72,9 @@ struct Bench {
     coming: VecDeque<(&'static [u8], Option<Peer>)>,
     takes: Outcome,
     sent: Vec<(Vec<u8>, Peer)>,
+    /// Where what comes is sent to, and where what was sent left from.
+    local: Option<Local>,
+    sources: Vec<Option<Local>>,
 }
 
 impl Bench {
@@ -76,6 +87,8 @@ impl Bench {
             coming: VecDeque::new(),
             takes: Outcome::Complete(0),
             sent: Vec::new(),
+            local: None,
+            sources: Vec::new(),
         };
         let windows = Box::leak(Box::new(DatagramMemory::<RX, TX>::new()));
         bench.session.lend_datagrams(windows);
@@ -126,11 +139,17 @@ impl Bench {
         let n = bytes.len().min(into.len());
         into[..n].copy_from_slice(&bytes[..n]);
         let len = u32::try_from(bytes.len()).expect("small");
-        Outcome::Datagram { len, from }
+        Outcome::Datagram {
+            len,
+            from,
+            local: self.local,
+            lost: 0,
+        }
     }
 
     fn send(&mut self, token: Token) -> Outcome {
-        let (to, bytes) = self.session.datagram_from(token).expect("one waits");
+        let (to, local, bytes) = self.session.datagram_from(token).expect("one waits");
+        self.sources.push(local);
         if let Outcome::Complete(_) = self.takes {
             self.sent.push((bytes.to_vec(), to));
         }
@@ -210,7 +229,7 @@ fn one_waits_for_the_kernel_and_the_next_is_told_of_room() {
     let mut all = bench.session.connections(NOW);
     let long = all.send_datagram(token, Peer::Unix(1), &[0; 9]);
     assert_eq!(long, Err(SendError::TooLong { window: 8 }));
-    let (to, bytes) = bench.session.datagram_from(token).expect("it waits");
+    let (to, _, bytes) = bench.session.datagram_from(token).expect("it waits");
     assert_eq!((to, bytes), (Peer::Unix(1), &b"ask"[..]), "as it was");
     bench.takes = Outcome::Complete(0);
     bench.reports(token, Directions::WRITE);
@@ -235,4 +254,45 @@ fn failures_are_told_and_who_waited_is_told_of_room_then_too() {
     assert_eq!(bench.app().failed, [fault, fault]);
     assert_eq!(bench.app().rooms, 1);
     assert_eq!(bench.sent, []);
+}
+
+const ASKED: Local = Local {
+    address: core::net::IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 2)),
+    interface: 3,
+};
+
+#[test]
+fn an_answer_leaves_from_the_address_that_was_asked() {
+    let mut bench = Bench::new::<8, 8>();
+    let token = bench.session.add_datagrams(8, 8).expect("a place");
+    let other = bench.session.add_datagrams(0, 0).expect("a place");
+    for local in [Some(ASKED), None, Some(ASKED)] {
+        bench.local = local;
+        bench.comes(token, b"ask", Some(Peer::Unix(1)));
+        assert_eq!(bench.app().locals.last(), Some(&local));
+        // Whatever the interface: the routes know it better.
+        let source = local.map(|local| Local {
+            interface: 0,
+            ..local
+        });
+        assert_eq!(bench.sources.last(), Some(&source));
+    }
+    // What is sent later, to somebody else, or from elsewhere, has the address that is named, or none.
+    let mut all = bench.session.connections(NOW);
+    assert_eq!(all.send_datagram(token, Peer::Unix(1), b"late"), Ok(()));
+    bench.run();
+    assert_eq!(bench.sources.last(), Some(&None));
+    let mut all = bench.session.connections(NOW);
+    let sent = all.send_datagram_from(token, ASKED, Peer::Unix(1), b"late");
+    assert_eq!(sent, Ok(()));
+    let sent = all.send_datagram_from(other, ASKED, Peer::Unix(1), b"");
+    assert_eq!(sent, Ok(()));
+    bench.run();
+    assert_eq!(bench.sources[bench.sources.len() - 2..], [Some(ASKED); 2]);
+    // One that is told of a datagram and sends to others does not send in the name of that address.
+    bench.local = Some(ASKED);
+    bench.session.handler_mut().forwards = Some(Peer::Unix(9));
+    bench.comes(token, b"pass", Some(Peer::Unix(1)));
+    assert_eq!(bench.sent.last(), Some(&(b"pass".to_vec(), Peer::Unix(9))));
+    assert_eq!(bench.sources.last(), Some(&None));
 }

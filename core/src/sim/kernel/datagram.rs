@@ -1,10 +1,11 @@
 //! Sockets of datagrams: what came waits in a queue, and what was sent leaves when the network takes it.
 
 use super::{Call, Errno, Fault, Fd, Kernel, Kind};
+use crate::event::Local;
 use crate::sim::flags::EpollFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Datagrams that wait to be received; more are lost.
 const QUEUE: usize = 8;
@@ -14,10 +15,35 @@ const ROOM: usize = 2;
 /// A datagram, and who sent it or is to have it.
 pub type Letter = (SocketAddr, Vec<u8>);
 
+/// A datagram as a receive brings it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Its whole length.
+    pub len: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Which address of the machine it was sent to.
+    pub local: Local,
+    /// How many had been dropped at the socket when it was queued.
+    pub lost: u32,
+}
+
+/// Which of the machine's addresses a peer sends to. It has four, all at one interface; each peer knows one of them.
+#[must_use]
+pub fn asked(peer: SocketAddr) -> Local {
+    let last = u8::try_from(peer.port() % 4).unwrap_or(0);
+    Local {
+        address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
+        interface: 2,
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Post {
-    came: VecDeque<Letter>,
-    leaves: Vec<Letter>,
+    /// Each with the number of those that were lost before it.
+    came: VecDeque<(Letter, u32)>,
+    lost: u32,
+    leaves: Vec<(Letter, Option<Local>)>,
     /// What the network said of one that was sent before.
     error: Option<Errno>,
 }
@@ -52,8 +78,10 @@ impl Kernel {
         let (at, post) = self.post(fd)?;
         let fits = post.came.len() < QUEUE;
         if fits {
-            post.came.push_back((from, bytes.to_vec()));
+            post.came.push_back(((from, bytes.to_vec()), post.lost));
             self.wake(at, EpollFlags::IN);
+        } else {
+            post.lost = post.lost.wrapping_add(1);
         }
         Ok(fits)
     }
@@ -75,7 +103,7 @@ impl Kernel {
     /// # Errors
     ///
     /// `BADF`, `NOTSOCK`.
-    pub fn take_datagrams(&mut self, fd: Fd) -> Result<Vec<Letter>, Errno> {
+    pub fn take_datagrams(&mut self, fd: Fd) -> Result<Vec<(Letter, Option<Local>)>, Errno> {
         let (at, post) = self.post(fd)?;
         let taken = core::mem::take(&mut post.leaves);
         if !taken.is_empty() {
@@ -89,31 +117,42 @@ impl Kernel {
     /// # Errors
     ///
     /// `BADF`, `NOTSOCK`, `AGAIN`; what the network said, once; injected ones.
-    pub fn recvfrom(&mut self, fd: Fd, into: &mut [u8]) -> Result<(usize, SocketAddr), Errno> {
+    pub fn recvfrom(&mut self, fd: Fd, into: &mut [u8]) -> Result<Received, Errno> {
         self.datagram_fault(fd, Call::Recv, EpollFlags::IN)?;
         let (_, post) = self.post(fd)?;
         if let Some(errno) = post.error.take() {
             return Err(errno);
         }
-        let (from, bytes) = post.came.pop_front().ok_or(Errno::AGAIN)?;
+        let ((from, bytes), lost) = post.came.pop_front().ok_or(Errno::AGAIN)?;
         into.iter_mut()
             .zip(&bytes)
             .for_each(|(to, byte)| *to = *byte);
-        Ok((bytes.len(), from))
+        Ok(Received {
+            len: bytes.len(),
+            from,
+            local: asked(from),
+            lost,
+        })
     }
 
-    /// Sends one datagram.
+    /// Sends one datagram, from `local` or from whatever address the routes choose.
     ///
     /// # Errors
     ///
     /// `BADF`, `NOTSOCK`, `AGAIN`; injected ones.
-    pub fn sendto(&mut self, fd: Fd, to: SocketAddr, bytes: &[u8]) -> Result<usize, Errno> {
+    pub fn sendto(
+        &mut self,
+        fd: Fd,
+        to: SocketAddr,
+        local: Option<Local>,
+        bytes: &[u8],
+    ) -> Result<usize, Errno> {
         self.datagram_fault(fd, Call::Send, EpollFlags::OUT)?;
         let (_, post) = self.post(fd)?;
         if post.leaves.len() >= ROOM {
             return Err(Errno::AGAIN);
         }
-        post.leaves.push((to, bytes.to_vec()));
+        post.leaves.push(((to, bytes.to_vec()), local));
         Ok(bytes.len())
     }
 

@@ -10,7 +10,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use datagram::Letter;
+pub use datagram::{Letter, Received, asked};
 pub use epoll::Report;
 pub use socket::Family;
 

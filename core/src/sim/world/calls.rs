@@ -100,16 +100,18 @@ impl Driver {
                 let received = kernel.recvfrom(self.socket(token)?, into);
                 received
                     .map_err(|errno| outcome::of(Call::Recv, errno))
-                    .map(|(len, from)| Outcome::Datagram {
-                        len: u32::try_from(len).unwrap_or(u32::MAX),
-                        from: Some(Peer::Inet(from)),
+                    .map(|received| Outcome::Datagram {
+                        len: u32::try_from(received.len).unwrap_or(u32::MAX),
+                        from: Some(Peer::Inet(received.from)),
+                        local: Some(received.local),
+                        lost: received.lost,
                     })
             }
             Action::SendTo { token } => {
-                let Some((Peer::Inet(to), bytes)) = session.datagram_from(token) else {
+                let Some((Peer::Inet(to), local, bytes)) = session.datagram_from(token) else {
                     return Err(Broken::new(format!("{action:?}: nothing waits")));
                 };
-                let sent = kernel.sendto(self.socket(token)?, to, bytes);
+                let sent = kernel.sendto(self.socket(token)?, to, local, bytes);
                 sent.map_err(|errno| outcome::of(Call::Send, errno))
                     .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
             }

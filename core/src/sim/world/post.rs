@@ -3,7 +3,7 @@
 use super::broken::Broken;
 use super::{Handler, World};
 use crate::session::{DatagramMemory, NoDatagrams};
-use crate::sim::kernel::{Fd, Letter};
+use crate::sim::kernel::{Fd, Letter, asked};
 use crate::token::Token;
 use alloc::format;
 use alloc::vec::Vec;
@@ -19,6 +19,10 @@ pub(super) struct Post {
     /// All that came and was not lost before the socket, and all that was sent.
     came: Vec<Letter>,
     sent: Vec<Letter>,
+    /// Who was answered from an address that was not asked.
+    wrong: Option<SocketAddr>,
+    /// How many were sent from no address in particular.
+    unnamed: usize,
 }
 
 /// Datagrams. What comes is told in order, once and with its sender, unless the queue of the socket was full; of what is
@@ -51,6 +55,8 @@ impl<'m, H: Handler> World<'m, H> {
             window: receive,
             came: Vec::new(),
             sent: Vec::new(),
+            wrong: None,
+            unnamed: 0,
         });
         self.busy = true;
         Ok(token)
@@ -85,6 +91,12 @@ impl<'m, H: Handler> World<'m, H> {
         self.post.as_ref().map_or(&[], |post| &post.sent)
     }
 
+    /// How many of these left from no address in particular: no answer did that was sent when its question was told.
+    #[must_use]
+    pub fn datagrams_unnamed(&self) -> usize {
+        self.post.as_ref().map_or(0, |post| post.unnamed)
+    }
+
     /// The socket, unless the session has closed it.
     fn open_post(&self) -> Option<&Post> {
         (self.post.as_ref()).filter(|post| self.driver.socket(post.token).is_ok())
@@ -101,7 +113,14 @@ impl<'m, H: Handler> World<'m, H> {
         let taken = self.kernel.take_datagrams(socket).unwrap_or_default();
         let acted = !taken.is_empty();
         if let Some(post) = &mut self.post {
-            post.sent.extend(taken);
+            let wrong = taken.iter().find(|((to, _), local)| {
+                local.is_some_and(|local| local != asked(*to).answering())
+            });
+            post.wrong = post.wrong.or(wrong.map(|((to, _), _)| *to));
+            let unnamed = taken.iter().filter(|(_, local)| local.is_none());
+            post.unnamed += unnamed.count();
+            post.sent
+                .extend(taken.into_iter().map(|(letter, _)| letter));
         }
         acted
     }
@@ -111,6 +130,10 @@ impl<'m, H: Handler> World<'m, H> {
         let Some(post) = &self.post else {
             return Ok(());
         };
+        if let Some(peer) = post.wrong {
+            let why = "was answered from an address that it did not ask";
+            return Err(Broken::new(format!("{peer} {why}")));
+        }
         let told = &self.session.handler().letters;
         let matches = |(told, came): (&(usize, Letter), &Letter)| {
             let kept = came.1.len().min(post.window as usize);

@@ -428,6 +428,7 @@ fn datagrams_come_and_go_on_every_interface() {
             );
             assert!(failed > 0, "the network had something to say");
             let answered = world.datagrams_sent().len();
+            assert_eq!(world.datagrams_unnamed(), 0, "each is an answer");
             assert!(
                 answered + failed >= came && answered <= came,
                 "{answered} {failed} {came}"

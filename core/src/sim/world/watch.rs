@@ -5,7 +5,7 @@ use crate::directions::Directions;
 use crate::event::{Fault, Peer};
 use crate::output::Reason;
 use crate::session::{Conn, Connections, Datagram, Handler};
-use crate::sim::kernel::Letter;
+use crate::sim::kernel::{Letter, asked};
 use crate::token::Token;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -127,8 +127,16 @@ impl<H: Handler> Handler for Watch<H> {
     }
 
     fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
-        let Datagram { data, len, from } = datagram;
+        let Datagram {
+            data,
+            len,
+            from,
+            local,
+        } = datagram;
         match from {
+            Some(Peer::Inet(from)) if local != Some(asked(from)) => {
+                self.broken = Some(Broken::new(format!("a datagram to {local:?}, from {from}")));
+            }
             Some(Peer::Inet(from)) => self.letters.push((len, (from, data.to_vec()))),
             Some(Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_)) | None => {
                 self.broken = Some(Broken::new(format!("a datagram of {from:?}")));

@@ -2,7 +2,7 @@
 
 use crate::session::Unknown;
 use tidegate_core::{
-    Connections, Datagram, DatagramMemory, Dispatcher, ListenersFull, NoDatagrams, Peer, SendError,
+    Connections, Datagram, DatagramMemory, Dispatcher, ListenersFull, Local, NoDatagrams, Peer, SendError,
     Session, Token,
 };
 
@@ -50,7 +50,7 @@ pub fn session_datagram_into<'s>(s: &'s mut Session<'_, Unknown>, token: Token) 
 pub fn session_datagram_from<'s>(
     s: &'s Session<'_, Unknown>,
     token: Token,
-) -> Option<(Peer, &'s [u8])> {
+) -> Option<(Peer, Option<Local>, &'s [u8])> {
     s.datagram_from(token)
 }
 
@@ -58,10 +58,12 @@ pub fn session_datagram_from<'s>(
 pub fn all_datagrams(
     all: &mut Connections<'_>,
     token: Token,
+    local: Local,
     to: Peer,
     bytes: &[u8],
 ) -> Result<(), SendError> {
     all.send_datagram(token, to, bytes)?;
+    all.send_datagram_from(token, local, to, bytes)?;
     all.close_datagrams(token);
     Ok(())
 }
@@ -69,4 +71,9 @@ pub fn all_datagrams(
 #[unsafe(no_mangle)]
 pub fn datagram_is_truncated(datagram: &Datagram<'_>) -> bool {
     datagram.is_truncated()
+}
+
+#[unsafe(no_mangle)]
+pub const fn local_answering(local: Local) -> Local {
+    local.answering()
 }
