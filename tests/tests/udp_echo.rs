@@ -62,6 +62,16 @@ fn it_answers_from_the_address_that_was_asked() {
     );
 }
 
+/// The number of the interface d0.
+fn index() -> u32 {
+    let shown = Command::new("ip")
+        .args(["-o", "link", "show", "d0"])
+        .output();
+    let shown = String::from_utf8(shown.expect("ip").stdout).expect("text");
+    let index = shown.split_once(':').map(|(index, _)| index.parse());
+    index.expect("an interface").expect("a number")
+}
+
 #[test]
 #[ignore = "needs root, iproute2"]
 fn it_answers_from_the_address_that_was_asked_in_both_families() {
@@ -94,14 +104,7 @@ fn it_answers_from_the_address_that_was_asked_in_both_families() {
                 asks(&connected(own, (asked, at6.port()).into()), b"v6");
             }
         }
-        let index = std::process::Command::new("ip")
-            .args(["-o", "link", "show", "d0"])
-            .output();
-        let index = String::from_utf8(index.expect("ip").stdout).expect("text");
-        let index = index
-            .split_once(':')
-            .and_then(|(index, _)| index.parse().ok())
-            .expect("an index");
+        let index = index();
         let local = SocketAddrV6::new("fe80::7".parse().expect("an address"), at6.port(), 0, index);
         asks(
             &connected(Ipv6Addr::UNSPECIFIED.into(), local.into()),
@@ -289,16 +292,24 @@ fn what_the_kernel_drops_is_counted() {
 #[ignore = "needs root, iproute2"]
 fn groups_are_joined_and_left() {
     let _bound = Watchdog::new();
-    let made = ["link set lo multicast on", "route add 224.0.0.0/4 dev lo"];
+    let made = [
+        "link add d0 type veth peer name d1",
+        "link set d0 up",
+        "link set d1 up",
+        "address add 10.7.0.1/24 dev d0",
+        "-6 address add fd07::1/64 dev d0 nodad",
+        "route add 224.0.0.0/4 dev d0",
+    ];
     in_namespace(&made, || {
+        let index = index();
         for mode in MODES {
             for (at, group, from) in [
-                ("0.0.0.0:0", "239.1.2.3", "127.0.0.1:0"),
-                ("[::]:0", "ff01::77", "[::1]:0"),
+                ("0.0.0.0:0", "239.1.2.3", "10.7.0.1:0"),
+                ("[::]:0", "ff02::77", "[fd07::1]:0"),
             ] {
                 let group = Group {
                     address: group.parse().expect("an address"),
-                    interface: 1,
+                    interface: index,
                 };
                 let groups = [group];
                 let options = Datagrams {
@@ -308,7 +319,7 @@ fn groups_are_joined_and_left() {
                 let (mut server, token, address) = server(mode, &options);
                 let client = UdpSocket::bind(from).expect("a port");
                 if let IpAddr::V6(_) = group.address {
-                    sockopt::set_ipv6_multicast_if(&client, 1).expect("IPV6_MULTICAST_IF");
+                    sockopt::set_ipv6_multicast_if(&client, index).expect("IPV6_MULTICAST_IF");
                 }
                 let says = |what: &[u8]| {
                     client

@@ -104,6 +104,7 @@ Durations such as 500ms, 30s, 10m, or off:
 
 A service manager (systemd) is told READY, STATUS, WATCHDOG and STOPPING; sockets that it passes (LISTEN_FDS) are served, and
 the default of --listen is not then.
+SIGHUP ends nothing: what is not there yet (an address, a log, a service manager) is tried again at once.
 SIGUSR1 prints the statistics, SIGUSR2 what the flight recorder has kept. Exit code: 0 stopped as asked, 1 the system does not let it, 2 wrong usage.
 "
     )
