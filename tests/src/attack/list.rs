@@ -40,6 +40,22 @@ const NEVER_READING: &[&str] = &[
     "500ms",
 ];
 
+/// The same by io_uring. No deadline ends a connection that has spoken and whose end is not noticed.
+const ONE_SOURCE_BY_URING: &[&str] = &[
+    "--connections",
+    "64",
+    "--per-source",
+    "48",
+    "--first-byte",
+    "1s",
+    "--request",
+    "off",
+    "--idle",
+    "off",
+    "--backend",
+    "uring",
+];
+
 /// Many sources: who is idle makes room for who comes, and nobody takes long for a request.
 const MANY_SOURCES: &[&str] = &[
     "--connections",
@@ -190,6 +206,16 @@ pub const ATTACKS: &[Attack] = &[
         pause: Duration::ZERO,
         step: one_byte,
     },
+    Attack {
+        name: "reset-behind-bytes",
+        what: "connects, says several things, resets: all of it is there before io_uring receives, which may forget the end",
+        service: "discard",
+        options: ONE_SOURCE_BY_URING,
+        clients: 40,
+        sources: Sources::One,
+        pause: Duration::ZERO,
+        step: say_in_pieces_and_reset,
+    },
 ];
 
 /// Notices only when it is closed.
@@ -212,6 +238,17 @@ fn say_much(client: &mut TcpStream, _: u32) -> io::Result<Step> {
 
 fn say_and_reset(client: &mut TcpStream, _: u32) -> io::Result<Step> {
     client.write_all(b"hello")?;
+    Ok(Step::Reset)
+}
+
+fn say_in_pieces_and_reset(client: &mut TcpStream, _: u32) -> io::Result<Step> {
+    client.set_nodelay(true)?;
+    // In another rhythm for each.
+    let port = usize::from(client.local_addr()?.port());
+    for piece in 0..1 + port % 11 {
+        let size = [1, 2, 7, 100, 1000][(port + piece) % 5];
+        client.write_all(&[b'x'; 1000][..size])?;
+    }
     Ok(Step::Reset)
 }
 
