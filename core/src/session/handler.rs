@@ -79,7 +79,9 @@ pub trait Handler {
     }
 
     /// The peer has sent its last byte. What was not consumed is still in [`Conn::data`]; after the connection is
-    /// finished it is dropped. Finishes by default; a handler that has more to send may do that first, or later.
+    /// finished it is dropped. Finishes by default; a handler that has more to send may do that first, or later. One that can
+    /// send nothing any more either (a serial line that was pulled, a Unix peer that has closed) is closed once what came is
+    /// consumed, whatever this does.
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = state;
         conn.finish();
