@@ -202,14 +202,11 @@ kinds!(OPS, op of Op, Op: Accept Refuse Connect Recv Send Arm Shutdown Unsent Re
 kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram Failed);
 
 /// What no world can make, and why.
-const NEVER: [&str; 5] = [
+const NEVER: [&str; 3] = [
     // Told by who writes entries to a file, when it has no room.
     "entry Lost",
     // In the flight recorder alone.
     "call SendOthers",
-    // Nobody's output stalls for so long in these worlds that it is asked for.
-    "action Unsent",
-    "op Unsent",
     // A cancel is not answered: what it ended is.
     "op Cancel",
 ];
