@@ -8,7 +8,7 @@ use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
 use tests::net::{Client, is_refused, pattern, tcp};
 use tests::server::{Echo, Running, anywhere, memory, server};
-use tidegate::{Config, FullTable, Listen};
+use tidegate::{Config, Conn, FullTable, Handler, Listen};
 
 fn start(mode: Mode, full: FullTable) -> Running<Echo> {
     let config = Config {
@@ -213,5 +213,119 @@ fn a_listener_with_priority_answers_among_those_who_never_rest() {
         server.run().expect("a wait");
         clients.join().expect("clients");
         assert_eq!(server.stats().peak, 8, "the table was full");
+    }
+}
+
+/// What it is told before it is closed.
+const REFUSAL: &[u8] = b"-ERR max number of clients reached\r\n";
+
+/// A peer that is refused hears why and then our end, whether it has said something by then or not, and is not reset.
+#[test]
+fn who_is_refused_is_told_why() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let config = Config {
+            connections: Some(1),
+            full: FullTable::Refuse,
+            ..Config::default()
+        };
+        let listen = Listen {
+            refusal: REFUSAL,
+            ..anywhere()
+        };
+        let memory = memory::<4, 1024, 4096, _>();
+        let running = Running::listen(mode, memory, &config, Echo, &listen);
+        let mut kept = tcp(running.address());
+        kept.echo(b"mine");
+        // What has been said before it is accepted: nothing, a request, more than is discarded in one piece.
+        for (n, said) in (1..).zip([0, 20, 5000]) {
+            // Asked between two turns: the server accepts only after both.
+            let address = running.address();
+            let mut client = running.ask(move |_| {
+                let mut client = tcp(address);
+                client.say(&pattern(1, said));
+                client
+            });
+            assert_eq!(client.rest(), REFUSAL, "{mode}, {said} bytes");
+            running.stats_when("it is counted", |stats| stats.refused_full == n);
+        }
+        kept.echo(b"still mine");
+    }
+}
+
+/// However many come to another listener, the service has its slots.
+#[test]
+fn a_listener_with_a_limit_leaves_the_others_their_slots() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        for full in [FullTable::Wait, FullTable::Refuse, FullTable::Evict] {
+            let config = Config {
+                full,
+                ..Config::default()
+            };
+            let (mut server, service) = server::<8, 1024, 4096, _>(mode, memory(), &config, Echo);
+            let limited = Listen {
+                at_most: Some(2),
+                ..anywhere()
+            };
+            let (_, metrics) = server.listen(&limited).expect("listening");
+            let metrics = metrics.expect("an address");
+            let handle = server.stop_handle().expect("a handle");
+            let clients = std::thread::spawn(move || {
+                let crowd: Vec<_> = (0..20).map(|_| TcpStream::connect(metrics)).collect();
+                let mut inside: Vec<_> = (0..6).map(|_| tcp(service)).collect();
+                inside.iter_mut().for_each(|client| client.echo(b"served"));
+                handle.stop();
+                handle.stop();
+                drop(crowd);
+            });
+            server.run().expect("a wait");
+            clients.join().expect("clients");
+            assert!(server.stats().peak <= 8, "{mode} {full:?}");
+        }
+    }
+}
+
+/// Ends its side when it is told to, and goes on listening.
+#[derive(Debug)]
+struct EndsAtQ;
+
+impl Handler for EndsAtQ {
+    type State = ();
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let data = conn.data();
+        let _ = conn.send(data);
+        let ends = data.contains(&b'q');
+        conn.consume(data.len());
+        if ends {
+            conn.shut_down();
+        }
+    }
+}
+
+/// Clients that keep a connection on which the server has ended do not lock others out, and one that is only idle stays.
+#[test]
+fn half_closed_connections_make_room() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let config = Config {
+            connections: Some(4),
+            full: FullTable::EvictHalfClosed,
+            ..Config::default()
+        };
+        let running = Running::start::<4, 1024, 4096>(mode, memory(), &config, EndsAtQ);
+        let mut idle = tcp(running.address());
+        idle.echo(b"idle");
+        let mut kept = Vec::new();
+        for n in 0..9u64 {
+            let mut client = tcp(running.address());
+            client.say(b"q");
+            assert_eq!(client.rest(), b"q", "{mode}, {n}");
+            kept.push(client);
+        }
+        let stats = running.stats_when("they made room", |stats| stats.evicted() == 6);
+        assert_eq!(stats.accepted, 10, "{mode}");
+        idle.echo(b"still here");
     }
 }

@@ -15,6 +15,7 @@ mod fairness;
 mod full;
 mod gaps;
 mod held_up;
+mod limits;
 mod rounds;
 mod stalls;
 mod states;
