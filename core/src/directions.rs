@@ -21,6 +21,9 @@ impl Directions {
     pub const WRITE: Self = Self(2);
     /// Both.
     pub const BOTH: Self = Self(3);
+    /// Neither, but registered: the kernel reports a hang-up or an error of whatever is registered, and nothing else of this.
+    /// In [`Action::Arm`](crate::Action::Arm) only.
+    pub const HANGUP: Self = Self(4);
 
     /// The set of these bits: 1 for READ, 2 for WRITE.
     pub(crate) const fn of_bits(bits: u32) -> Self {
@@ -41,6 +44,12 @@ impl Directions {
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether what is armed makes the kernel report all of `awaited`: a hang-up comes with whatever else is armed.
+    pub(crate) const fn covers(self, awaited: Self) -> bool {
+        self.contains(Self(awaited.0 & Self::BOTH.0))
+            && (awaited.0 & Self::HANGUP.0 == 0 || !self.is_empty())
     }
 
     /// `self`, or nothing unless `condition`.
@@ -92,7 +101,7 @@ impl Trigger {
         armed: Directions,
         unwanted: bool,
     ) -> Option<Directions> {
-        let missing = !armed.contains(awaited);
+        let missing = !armed.covers(awaited);
         match self {
             Self::Level if missing || (unwanted && !wanted.contains(armed)) => Some(wanted),
             Self::Edge if missing => Some(Directions::BOTH),
@@ -147,6 +156,7 @@ impl fmt::Debug for Directions {
             0 => "-",
             1 => "R",
             2 => "W",
+            4 => "H",
             _ => "RW",
         })
     }

@@ -46,6 +46,13 @@ impl Flags {
     pub(crate) const CANCELLED: Self = Self(1 << 13);
     /// `Close` has been issued.
     pub(crate) const CLOSED: Self = Self(1 << 14);
+    /// Of a connection that is not being closed: a hang-up or an error may have been reported that no transfer has told of.
+    /// The same bit, which only one that is being closed has.
+    pub(crate) const SUSPECT: Self = Self::CANCELLED;
+    /// Of a connection that is not being closed: whether it has failed is asked, or was asked and it had not; then there is
+    /// no more to learn from a hang-up by level. The same bit as of `Close`, and of one that is being closed the question
+    /// while `CALLED`.
+    pub(crate) const CHECKED: Self = Self::CLOSED;
     /// `Close` is to reset.
     pub(crate) const RESET: Self = Self(1 << 15);
 

@@ -72,7 +72,8 @@ pub enum Action {
     /// Change what the kernel reports about a source.
     ///
     /// `was` is what the kernel's set holds for it: empty, so it has to be added; `now` is empty: it has to be removed;
-    /// otherwise modified, even if both are equal (a one-shot interest that has fired).
+    /// otherwise modified, even if both are equal (a one-shot interest that has fired). [`Directions::HANGUP`] is not empty:
+    /// the source is registered for neither direction.
     Arm {
         /// The source.
         token: Token,
@@ -95,9 +96,10 @@ pub enum Action {
     /// if the peer is known to live, though it may take nothing: it answers what the kernel sends, window probes too
     /// (`TCP_INFO`), or it is on this machine.
     ///
-    /// It is asked of a stalled connection, and of one whose peer has sent FIN and to which nothing is queued: `Failed` with
-    /// the error if it has one, and with [`FaultKind::Refused`](crate::FaultKind::Refused) if nothing can be sent any more
-    /// though there was none: a Unix peer that has closed, a terminal without its other end, a device that is gone.
+    /// It is asked of a stalled connection, and of one whose peer has sent FIN and to which nothing is queued, or that
+    /// transfers nothing and of which a hang-up was reported: `Failed` with the error if it has one (`SO_ERROR`), and with
+    /// [`FaultKind::Refused`](crate::FaultKind::Refused) if nothing can be sent any more though there was none: a Unix peer
+    /// that has closed, a terminal without its other end, a device that is gone.
     Unsent {
         /// The connection.
         token: Token,

@@ -214,6 +214,17 @@ impl Slot {
         }
     }
 
+    /// What the kernel has to report: what is wanted, or of an open connection that wants nothing (paused, backpressured,
+    /// its window full, its peer's FIN received) a hang-up, so that a reset frees its slot.
+    pub(crate) fn interest(&self, wanted: Directions) -> Directions {
+        let rests = wanted.is_empty() && self.hears();
+        if rests && !self.flags.has(Flags::CONGESTED.or(Flags::CHECKED)) {
+            Directions::HANGUP
+        } else {
+            wanted
+        }
+    }
+
     /// Whether nothing is received because there is no room for the answer.
     #[inline]
     pub(crate) const fn is_held_back(&self) -> bool {

@@ -85,6 +85,14 @@ pub(crate) fn shut_down(socket: BorrowedFd<'_>) -> Outcome {
     answer(net::shutdown(socket, Shutdown::Write))
 }
 
+/// Why a connection has failed, if it has (`SO_ERROR`, `socket(7)`, which clears it).
+pub(crate) fn failure(socket: BorrowedFd<'_>) -> Option<Outcome> {
+    match sockopt::socket_error(socket) {
+        Ok(Err(errno)) | Err(errno) => Some(errno::transfer(errno)),
+        Ok(Ok(())) => None,
+    }
+}
+
 /// How many bytes that were sent the peer has not acknowledged, as [`Action::Unsent`](tidegate_core::Action::Unsent) has it.
 pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Outcome {
     match queued(socket) {

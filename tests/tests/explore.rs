@@ -5,7 +5,7 @@ use tests::explore::{Limits, Settings, explore, images_tell_all};
 use tidegate_core::Trigger;
 
 /// More than the largest of these worlds has.
-const STATES: usize = 100_000;
+const STATES: usize = 400_000;
 
 const LIMITS: Limits = Limits {
     states: STATES,

@@ -40,17 +40,24 @@ impl Dispatcher<'_> {
         let asked = match op {
             Op::Accept => slot.state == State::Reserved,
             Op::Refuse => flags.has(Flags::CALLED) && token.is_listener(),
-            Op::Shutdown => flags.has(Flags::CALLED) && flags.has(Flags::SHUT),
+            Op::Shutdown => {
+                flags.has(Flags::CALLED) && flags.has(Flags::SHUT) && !flags.has(Flags::CHECKED)
+            }
             // One that is not opened yet has nothing else in flight.
             Op::Connect => {
                 flags.has(Flags::CALLED) && !flags.has(Flags::TOLD) && !token.is_listener()
             }
             Op::Unsent => {
-                flags.has(Flags::CALLED) && !flags.has(Flags::SHUT) && flags.has(Flags::TOLD)
+                let asked = !flags.has(Flags::SHUT) || flags.has(Flags::CHECKED);
+                flags.has(Flags::CALLED) && asked && flags.has(Flags::TOLD)
             }
             Op::ReceiveFrom => slot.is_of_datagrams_with(Directions::READ, token),
             Op::SendTo => slot.is_of_datagrams_with(Directions::WRITE, token),
-            Op::Close => flags.has(Flags::CLOSED),
+            Op::Close => {
+                flags.has(Flags::CLOSED)
+                    && slot.state == State::Closing
+                    && !flags.has(Flags::CALLED)
+            }
             // What is not accepted yet was never armed.
             Op::Arm => matches!(outcome, Outcome::Failed(_)) && slot.state != State::Reserved,
             Op::Cancel => matches!(outcome, Outcome::Failed(_)),

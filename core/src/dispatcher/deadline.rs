@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::config::{Class, Config, FullTable};
-use crate::directions::Directions;
+use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Outcome};
 use crate::flags::Flags;
 use crate::output::Reason;
@@ -521,6 +521,9 @@ impl Dispatcher<'_> {
     /// for as long as a connection may be idle.
     pub(super) fn measured(&mut self, index: u32, outcome: Outcome) {
         let slot = self.slots.at_mut(index);
+        if slot.flags.has(Flags::CHECKED) {
+            return self.checked(index, outcome);
+        }
         slot.flags.clear(Flags::CALLED);
         if slot.tx.is_empty() {
             self.touch(index);
@@ -582,6 +585,31 @@ impl Dispatcher<'_> {
         slot.state = State::HalfClosed;
         slot.flags.set(Flags::SHUT);
         slot.wants = 0;
+    }
+
+    /// Whether a connection of which nothing is transferred has failed, asked after a hang-up. If it has not, and reports
+    /// come by level, the hang-up is no more to be heard of: it lasts, and tells that both sides have ended.
+    fn checked(&mut self, index: u32, outcome: Outcome) {
+        let edge = self.m.trigger == Trigger::Edge;
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CALLED);
+        if !slot.hears() || edge {
+            slot.flags.clear(Flags::CHECKED);
+        }
+        self.touch(index);
+        let Outcome::Failed(fault) = outcome else {
+            return;
+        };
+        match fault.kind {
+            FaultKind::Interrupted | FaultKind::Shortage => {}
+            // The peer has ended in order, and receives no more: what it sent before that is still to be had.
+            FaultKind::Refused => self.hung_up(index, outcome),
+            FaultKind::Reset
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable
+            | FaultKind::Invalid
+            | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+        }
     }
 
     /// The connection that is to make room for another: first an accepted one on which we have ended and the peer has not,

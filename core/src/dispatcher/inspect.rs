@@ -308,11 +308,12 @@ impl Dispatcher<'_> {
             .bits()
             .to_le_bytes();
         bytes[3] = bits(slot.in_flight) << 2 | bits(slot.registered) << 6;
+        bytes[8] |= u8::from(slot.registered == Directions::HANGUP) << 7;
         bytes[7] = pair(
             slot.reason.map_or(0, number_of),
             slot.class.map_or(0, |class| number(class) + 1),
         );
-        bytes[8] = match slot.queued {
+        bytes[8] |= match slot.queued {
             Queued::No => 0,
             Queued::First | Queued::Fresh => 1,
             Queued::Continuing => 2,
@@ -326,6 +327,7 @@ impl Dispatcher<'_> {
             return bytes;
         }
         bytes[3] |= bits(slot.ready) | bits(slot.armed) << 4;
+        bytes[8] |= u8::from(slot.armed == Directions::HANGUP) << 6;
         bytes[5] = pair(slot.tx.at, slot.tx.end);
         bytes[6] = pair(slot.wants, slot.tally.into());
         if connection {
@@ -406,8 +408,8 @@ impl Dispatcher<'_> {
             state,
             ready: directions(bytes[3]),
             in_flight: directions(bytes[3] >> 2),
-            armed: directions(bytes[3] >> 4),
-            registered: directions(bytes[3] >> 6),
+            armed: directions(bytes[3] >> 4) | Directions::HANGUP.when(bytes[8] & 64 != 0),
+            registered: directions(bytes[3] >> 6) | Directions::HANGUP.when(bytes[8] & 128 != 0),
             class,
             attempts: Attempts::of(bytes[ATTEMPTS]),
             ..Slot::NEW
@@ -421,7 +423,7 @@ impl Dispatcher<'_> {
             self.m.yielding.put_flushed(turn);
         }
         let (run, timer) = halves(bytes[PLACES]);
-        places.take(usize::from(bytes[8]), run, index);
+        places.take(usize::from(bytes[8] & 3), run, index);
         // The first two rows are the run queues.
         places.take(class.map_or(0, |class| 3 + class.index()), timer, index);
         self.count_source(index);

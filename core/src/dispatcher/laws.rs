@@ -301,7 +301,7 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
         index,
     )?;
     hold(
-        slot.armed.contains(slot.awaited(wanted)),
+        slot.armed.covers(slot.awaited(slot.interest(wanted))),
         "what is awaited is armed",
         index,
     )?;

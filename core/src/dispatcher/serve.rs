@@ -59,6 +59,7 @@ impl Dispatcher<'_> {
         }
         // Most visits end here: all that was there is received and answered, and the kernel will tell of more.
         let special = Flags::PROBE
+            .or(Flags::SUSPECT)
             .or(Flags::UNWANTED)
             .or(Flags::CONGESTED)
             .or(Flags::ENDED);
@@ -67,7 +68,7 @@ impl Dispatcher<'_> {
             && !slot.flags.has(special)
             && slot.rx.is_empty()
             && slot.tx.is_empty()
-            && slot.armed.contains(slot.awaited(wanted))
+            && slot.armed.covers(slot.awaited(slot.interest(wanted)))
             && self.m.stop_at.is_none()
             && !self.m.starved
             && self.m.timers.is_recent(slot.deadline, self.m.now)
@@ -194,6 +195,7 @@ impl Dispatcher<'_> {
 
     /// The calls that move no bytes: one at a time.
     fn call(&mut self, index: u32) -> Option<Action> {
+        let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
         if slot.flags.has(Flags::CALLED) {
             return None;
@@ -206,14 +208,26 @@ impl Dispatcher<'_> {
                 && !slot.tx.is_empty()
                 && !slot.flags.has(Flags::TAKEN);
             if stalls || slot.may_have_hung_up() {
+                slot.flags.clear(Flags::CHECKED);
                 slot.flags.set(Flags::CALLED);
                 return Some(Action::Unsent { token });
             }
+        }
+        if slot.hears()
+            && slot.flags.has(Flags::SUSPECT)
+            && slot.wanted(windows, false).is_empty()
+            && !slot.flags.has(Flags::CONGESTED)
+        {
+            // No transfer is due that would tell.
+            slot.flags.clear(Flags::SUSPECT);
+            slot.flags.set(Flags::CALLED.or(Flags::CHECKED));
+            return Some(Action::Unsent { token });
         }
         let flushed = matches!(slot.state, State::HalfClosed | State::Finishing)
             && slot.tx.is_empty()
             && !slot.in_flight.contains(Directions::WRITE);
         if flushed && !slot.flags.has(Flags::SHUT) {
+            slot.flags.clear(Flags::CHECKED);
             slot.flags.set(Flags::SHUT.or(Flags::CALLED));
             return Some(Action::Shutdown { token });
         }
@@ -228,6 +242,10 @@ impl Dispatcher<'_> {
         let wanted = slot.wanted(windows, admits);
         let unwanted = slot.flags.has(Flags::UNWANTED);
         slot.flags.clear(Flags::UNWANTED);
+        if slot.hears() && !wanted.is_empty() && !slot.flags.has(Flags::CALLED) {
+            slot.flags.clear(Flags::CHECKED);
+        }
+        let wanted = slot.interest(wanted);
         let now = trigger.rearm(wanted, slot.awaited(wanted), slot.armed, unwanted)?;
         let was = core::mem::replace(&mut slot.registered, now);
         slot.armed = now;

@@ -80,10 +80,15 @@ impl Dispatcher<'_> {
         if slot.state == State::Watching {
             return self.watched(token, directions, closing);
         }
-        let mut reported = directions;
+        let mut reported = directions & Directions::BOTH;
         if closing {
             slot.flags.set(Flags::CLOSING);
             reported = Directions::BOTH;
+            // By level it is reported again once nothing else is armed.
+            let alone = slot.registered == Directions::HANGUP;
+            if slot.hears() && (alone || trigger == Trigger::Edge) {
+                slot.flags.set(Flags::SUSPECT);
+            }
         }
         slot.ready |= reported;
         match trigger {
@@ -372,6 +377,10 @@ impl Dispatcher<'_> {
             }
         }
         slot.state = State::Closing;
+        slot.flags.clear(Flags::SUSPECT);
+        if !slot.flags.has(Flags::CALLED) {
+            slot.flags.clear(Flags::CHECKED);
+        }
         self.unlink(index);
         self.drop_timer(index);
         self.touch(index);

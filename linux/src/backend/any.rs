@@ -130,6 +130,10 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.receive(token, socket, into))
     }
 
+    fn failure(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        each!(self, backend => backend.failure(token, socket))
+    }
+
     #[inline]
     unsafe fn send(
         &mut self,

@@ -223,6 +223,11 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         Some(socket::send_outcome(socket, from))
     }
 
+    /// Why a connection has failed, if it has.
+    fn failure(&mut self, _token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        socket::failure(socket)
+    }
+
     /// Takes one connection.
     #[inline(always)]
     fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::error::CallError;
 use crate::socket;
 use core::fmt;
+use core::time::Duration;
 use rustix::event::{FdSetElement, FdSetIter, fd_set_bound, fd_set_insert, select};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
@@ -24,6 +25,9 @@ pub struct Select<'m> {
     writes: &'m mut VecView<FdSetElement>,
     /// The last wait told nothing: each is to be asked by itself.
     blind: bool,
+    /// When those that are registered for a hang-up alone are asked about next, and whether they are after this wait.
+    due: Instant,
+    asks: bool,
 }
 
 impl fmt::Debug for Select<'_> {
@@ -46,14 +50,19 @@ impl<'m> Select<'m> {
             reads,
             writes,
             blind: false,
+            due: Instant::ZERO,
+            asks: false,
         }
     }
 
-    /// Puts all that is registered into the sets; answers one more than the highest number in them.
-    fn fill(&mut self) -> RawFd {
+    /// Puts all that is registered into the sets; returns one more than the highest number in them, and whether anything is
+    /// registered for a hang-up alone.
+    fn fill(&mut self) -> (RawFd, bool) {
         self.reads.fill(FdSetElement::default());
         self.writes.fill(FdSetElement::default());
+        let mut alone = false;
         for registered in self.list.iter() {
+            alone |= is_alone(registered.directions);
             if registered.directions.contains(Directions::READ) {
                 fd_set_insert(self.reads, registered.fd);
             }
@@ -61,7 +70,8 @@ impl<'m> Select<'m> {
                 fd_set_insert(self.writes, registered.fd);
             }
         }
-        fd_set_bound(self.reads).max(fd_set_bound(self.writes))
+        let bound = fd_set_bound(self.reads).max(fd_set_bound(self.writes));
+        (bound, alone)
     }
 }
 
@@ -110,13 +120,23 @@ impl Backend for Select<'_> {
     fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
         self.blind = false;
         loop {
-            let bound = self.fill();
+            let (bound, alone) = self.fill();
+            self.asks = alone && clock::now() >= self.due;
+            let until = match (alone, until) {
+                (false, until) => until,
+                (true, _) if self.asks => Some(Instant::ZERO),
+                (true, Some(until)) => Some(until.min(self.due)),
+                (true, None) => Some(self.due),
+            };
+            if self.asks {
+                self.due = clock::now().plus(ASK);
+            }
             let timeout = until.map(clock::timeout);
             let (reads, writes) = (&mut *self.reads, &mut *self.writes);
             // SAFETY: each descriptor is withdrawn before it is closed, so all in the sets are open.
             let found = unsafe { select(bound, Some(reads), Some(writes), None, timeout.as_ref()) };
             match found {
-                Ok(0) => return Ok(0),
+                Ok(0) if !self.asks => return Ok(0),
                 Ok(_) => return Ok(self.list.len()),
                 Err(Errno::INTR) => {}
                 // No memory for the sets in the kernel, or a descriptor that somebody else closed, whichever it is
@@ -133,7 +153,7 @@ impl Backend for Select<'_> {
     #[inline(never)]
     fn report(&mut self, place: usize) -> Option<Event> {
         let registered = self.list.get(place)?;
-        if self.blind {
+        if self.blind || self.asks && is_alone(registered.directions) {
             return ask(registered);
         }
         // A hang-up or an error counts as ready to read, an error as ready to write, too: nothing tells them apart.
@@ -153,6 +173,14 @@ impl Backend for Select<'_> {
         let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
         socket::close(socket, reset)
     }
+}
+
+/// How often those are asked about one by one that are registered for a hang-up alone: `select` reports none.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Whether what is registered is a hang-up alone.
+fn is_alone(directions: Directions) -> bool {
+    !directions.is_empty() && (directions & Directions::BOTH).is_empty()
 }
 
 /// Where the bit of a descriptor lies: in which word, and where in it.

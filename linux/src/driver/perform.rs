@@ -58,7 +58,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             }
             Action::Unsent { token } => {
                 let outcome = match self.sockets.get(token) {
-                    Some(socket) => socket::stalled(socket, self.write_stall),
+                    Some(socket) => {
+                        let failed = self.backend.failure(token, socket);
+                        failed.unwrap_or_else(|| socket::stalled(socket, self.write_stall))
+                    }
                     None => self.sockets.stream(token).map_or(NO_SOCKET, Stream::unsent),
                 };
                 self.answer(now, token, Op::Unsent, outcome);

@@ -9,8 +9,8 @@ use alloc::rc::Rc;
 use core::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use tidegate_core::{
-    Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token,
-    Trigger,
+    Action, Directions, Dispatcher, Event, Fault, FaultKind, Info, Instant, Op, Outcome, Span,
+    Stats, Token, Trigger,
 };
 
 /// Outputs of a turn: at most 64 operations of 256 bytes before the kernel is asked again, one visit beyond, and a few
@@ -128,7 +128,7 @@ impl<W: World> Drive<'_, W> {
             closing,
         } = event
         {
-            self.model().reports(token);
+            self.model().reports(token, closing);
             self.model().reports_watch(token, directions, closing);
         }
         self.event(event);
@@ -308,6 +308,9 @@ impl<W: World> Drive<'_, W> {
             }
             Action::Unsent { .. } => {
                 let socket = &self.kernel.sockets[&token];
+                if socket.reset {
+                    return Some(Outcome::Failed(FaultKind::Reset.with_code(104)));
+                }
                 Some(Outcome::Complete(
                     u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX),
                 ))

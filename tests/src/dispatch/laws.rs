@@ -11,12 +11,13 @@ use tidegate_core::{
 /// Events.
 impl Model {
     /// A report goes in.
-    pub(super) fn reports(&mut self, token: Token) {
+    pub(super) fn reports(&mut self, token: Token, closing: bool) {
         let oneshot = self.config.trigger == Trigger::Oneshot;
         if let Some(connection) = self.connections.get_mut(&token)
             && connection.stage != Stage::Gone
         {
             connection.disturbed = true;
+            connection.hung_up |= closing;
             if oneshot {
                 connection.source.armed = Directions::NONE;
             }
@@ -58,8 +59,9 @@ impl Model {
             Op::Shutdown | Op::Unsent => {
                 let connection = self.get(token);
                 connection.call = None;
+                let checked = core::mem::take(&mut connection.checks);
                 if let Outcome::Failed(fault) = outcome
-                    && connection.half
+                    && (checked || connection.half)
                 {
                     connection.faults.push(fault);
                 }

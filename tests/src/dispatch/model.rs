@@ -84,6 +84,10 @@ pub(super) struct Connection {
     pub(super) settled: Times,
     /// When output had made progress last, as `Unsent` was asked.
     pub(super) probed: Instant,
+    /// A hang-up was reported since it was asked whether it has failed.
+    pub(super) hung_up: bool,
+    /// That is what `Unsent` asks.
+    pub(super) checks: bool,
 }
 
 /// When something happened last.
@@ -130,6 +134,8 @@ impl Connection {
             times: Times::default(),
             settled: Times::default(),
             probed: Instant::NEVER,
+            hung_up: false,
+            checks: false,
         }
     }
 
@@ -421,6 +427,17 @@ impl Model {
         let connection = self.transfers(token);
         assert!(connection.call.is_none(), "two calls: {token:?}");
         connection.call = Some(Op::Unsent);
+        if connection.pending().is_empty() {
+            // Not how much: whether it has failed, after the peer's FIN, or a hang-up of one that receives nothing.
+            assert!(
+                connection.hung_up || connection.ended,
+                "no hang-up was reported: {token:?}"
+            );
+            connection.hung_up = false;
+            connection.checks = true;
+            return;
+        }
+        connection.checks = false;
         let since = connection.settled.progress;
         connection.probed = since;
         // A wait for memory may have begun long before there was any output.
@@ -554,8 +571,13 @@ impl Model {
         };
         assert_eq!(trigger, due, "{token:?}");
         if let Some(connection) = self.connections.get(&token) {
+            // Of one that wants nothing, a hang-up is awaited: of edge mode, which arms both at once.
+            let alone = (now & Directions::BOTH).is_empty();
+            let leaves = connection.paused || connection.ended || connection.wants > 0;
+            let leaves = leaves || connection.unread() > 0;
+            let rests = alone || trigger == Trigger::Edge && leaves;
             assert!(
-                connection.disturbed || now.is_empty(),
+                connection.disturbed || rests,
                 "armed though all is ready: {token:?}"
             );
         }

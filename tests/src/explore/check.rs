@@ -44,6 +44,11 @@ impl World<'_> {
             let Some((class, _)) = self.core.deadline(token) else {
                 return Err(format!("#{at}: no deadline"));
             };
+            let state = inspect::STATES[self.core.state(token)];
+            let goes_on = matches!(state, "Open" | "HalfClosed") && class != Class::Congestion;
+            if socket.reset && goes_on && socket.report(self.settings.trigger).is_none() {
+                return Err(format!("#{at}: a reset of which nobody will tell"));
+            }
             let held = self.core.unconsumed(token);
             let hears = socket.told
                 && !socket.ended

@@ -164,7 +164,9 @@ impl World<'_> {
             n if n == into.len => Outcome::Complete(n),
             n => Outcome::Drained(n),
         };
-        let outcome = self.transfer(honest, into.len, choices);
+        // What may be received can be less than what there is room for; more than that is impossible.
+        let room = self.settings.window - into.at;
+        let outcome = self.transfer(honest, room, choices);
         let at = place(token);
         let what = match outcome {
             Outcome::Complete(0) => What::End,
@@ -302,7 +304,12 @@ impl World<'_> {
     }
 
     fn unsent(&mut self, token: Token, choices: &mut Choices) -> Lawful {
-        let unread = self.socket(token)?.unread;
+        let socket = self.socket(token)?;
+        if socket.reset {
+            let fault = failed(FaultKind::Reset);
+            return self.silently(token, Op::Unsent, fault, What::UnsentFailed);
+        }
+        let unread = socket.unread;
         if self.settings.probes && choices.choose(2) == 0 {
             self.silently(token, Op::Unsent, Outcome::Complete(unread), What::Unsent)
         } else {

@@ -114,6 +114,7 @@ impl Socket {
                 self.no_space,
                 self.changed,
                 self.fired,
+                self.registered == Directions::HANGUP,
             ]),
             bits(&[
                 self.told,
@@ -139,7 +140,8 @@ impl Socket {
             changed: bit(kernel, 5),
             fired: bit(kernel, 6),
             registered: Directions::READ.when(bit(bytes, 0))
-                | Directions::WRITE.when(bit(bytes, 1)),
+                | Directions::WRITE.when(bit(bytes, 1))
+                | Directions::HANGUP.when(bit(kernel, 7)),
             told: bit(app, 0),
             ended: bit(app, 1),
             paused: bit(app, 2),

@@ -16,6 +16,7 @@ mod full;
 mod gaps;
 mod held_up;
 mod limits;
+mod resets;
 mod rounds;
 mod stalls;
 mod states;

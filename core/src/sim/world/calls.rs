@@ -65,6 +65,9 @@ impl Driver {
             }
             Action::Unsent { token } => {
                 let socket = self.socket(token)?;
+                if let Ok(Some(errno)) = kernel.take_error(socket) {
+                    return Ok(outcome::of(Call::Recv, errno));
+                }
                 let (unsent, answers) = (kernel.unsent(socket), kernel.answers(socket));
                 unsent
                     .map_err(|errno| outcome::of(Call::Unsent, errno))

@@ -210,7 +210,11 @@ impl Uring {
             place.input = Watch::No;
         }
         match answer {
-            Ok(0) => place.ended = true,
+            Ok(0) => {
+                place.ended = true;
+                // A reset may still come. If that cannot be watched, it is found out when something is sent, or by deadline.
+                let _ = place.watch_reset(&mut self.ring);
+            }
             Ok(_) => {}
             // It is wanted again by now. If it cannot be begun, the machine's next attempt will tell.
             Err(Errno::CANCELED)
@@ -239,10 +243,22 @@ impl Uring {
         };
         place.hung_up = true;
         let left = place.leave_input(&mut self.ring);
-        let reads = place.wanted.contains(Directions::READ);
-        // Of a connection that reads, the receive completes with it. One that does not is notified of a reset only.
-        if reads && left.is_ok() || !reads && events & submission::CLOSING == 0 {
+        let reads = place.wanted.contains(Directions::READ) && !place.ended;
+        // Of a connection that reads, the receive completes with it.
+        if reads && left.is_ok() {
             return None;
+        }
+        // One that does not is notified of a reset only, which may still come.
+        let reset = events & submission::CLOSING != 0;
+        if !reads && !reset {
+            let watched = if place.ended {
+                place.watch_reset(&mut self.ring)
+            } else {
+                place.watch(&mut self.ring)
+            };
+            if watched.is_ok() {
+                return None;
+            }
         }
         Some(Event::Ready {
             token,
@@ -506,6 +522,16 @@ impl Backend for Uring {
             };
         }
         outcome
+    }
+
+    fn failure(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
+        // A receive that was under way has taken the error.
+        let errno = known(&mut self.places, token).map_or(0, |place| place.errno);
+        if errno != 0 {
+            let errno = Errno::from_raw_os_error(i32::from(errno));
+            return Some(errno::transfer(errno));
+        }
+        socket::failure(socket)
     }
 
     #[inline]

@@ -148,7 +148,28 @@ impl Place {
         };
         let room = wanted.contains(Directions::WRITE);
         let room = if room { self.watch_room(ring) } else { Ok(()) };
-        input.and(room)
+        // One that is registered for neither direction is notified of its end.
+        let alone = !wanted.is_empty() && (wanted & Directions::BOTH).is_empty();
+        let end = if alone {
+            self.watch_reset(ring)
+        } else {
+            Ok(())
+        };
+        input.and(room).and(end)
+    }
+
+    /// Begins what reports a reset of a connection that receives nothing, unless it is under way: FIN, too, unless that was
+    /// reported before. HUP and ERR come unasked.
+    pub(super) fn watch_reset(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        if self.hang_up != Watch::No {
+            return Ok(());
+        }
+        let events = if self.hung_up { 0 } else { submission::FIN };
+        let poll = submission::poll(self.name(Request::HangUp), self.socket, events);
+        // SAFETY: it points to nothing.
+        unsafe { ring.push(poll) }?;
+        self.hang_up = Watch::Begun;
+        Ok(())
     }
 
     /// Ends what is not armed.
