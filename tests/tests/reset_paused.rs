@@ -57,7 +57,11 @@ fn its_slot_is_free_at_once() {
                 }
                 clients.into_iter().for_each(reset);
                 let stats = running.stats_when("their slots are free", |stats| stats.open == 0);
-                assert_eq!(stats.closed_by(RESET), 4, "{mode}, {rests:?}, {more}: {stats:?}");
+                assert_eq!(
+                    stats.closed_by(RESET),
+                    4,
+                    "{mode}, {rests:?}, {more}: {stats:?}"
+                );
                 assert_eq!((stats.stale, stats.unasked), (0, 0), "{mode}");
             }
         }

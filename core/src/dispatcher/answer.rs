@@ -157,8 +157,8 @@ impl Dispatcher<'_> {
         let ended = n == 0 && !short && !later;
         if ended {
             slot.flags.set(Flags::ENDED);
-            // It may have hung up both ways, which only asking tells.
-            if slot.state == State::Open {
+            // It may have hung up both ways, which only asking tells where no send is due.
+            if slot.may_have_hung_up() {
                 slot.flags.set(Flags::PROBE);
             }
         }

@@ -324,6 +324,10 @@ impl Dispatcher<'_> {
             Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
             Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
         };
+        if class == Class::WriteStall {
+            // What was to be asked of it while nothing was queued.
+            self.slots.at_mut(index).flags.clear(Flags::PROBE);
+        }
         let record = self.records.at_mut(index);
         if flags.has(Flags::TAKEN.or(Flags::HEARD)) || !detour {
             record.stalled_at = now.wrapping_millis();

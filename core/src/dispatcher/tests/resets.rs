@@ -175,3 +175,19 @@ fn an_answer_that_comes_late_is_joined() {
         }
     }
 }
+
+/// The peer's FIN does not make output that waits stall sooner.
+#[test]
+fn what_waits_to_be_sent_is_not_asked_about_at_the_fin() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::with(trigger);
+        let token = bench.spoken();
+        bench.stalled(token, 10);
+        bench.later(Duration::from_secs(1));
+        bench.report(token, READ, true);
+        let actions = bench.script(token, &[END], &[BLOCKED]);
+        assert!(bench.notices.contains(&Notice::Ended(token)));
+        assert!(!kinds(&actions).contains(&"unsent"), "{actions:?}");
+        assert!(bench.closed(token).is_none(), "{trigger:?}");
+    }
+}
