@@ -326,12 +326,9 @@ impl Dispatcher<'_> {
     /// there is more. While stopping, the queue is emptied in one go.
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
-        // A full table refuses or evicts for a report, not on suspicion.
-        let most = if self.has_free(index) {
-            self.m.accept_burst
-        } else {
-            1
-        };
+        // A full table refuses or evicts for a report, not on suspicion, also if it became full in the middle of a burst.
+        let has_free = self.has_free(index);
+        let most = if has_free { self.m.accept_burst } else { 1 };
         let slot = self.slots.at_mut(index);
         if !slot.in_flight.contains(Directions::READ) {
             return;
@@ -346,7 +343,7 @@ impl Dispatcher<'_> {
                 if let Some(listener) = listener {
                     listener.pause = self.m.pause_min;
                     if let Outcome::Accepted(_) = outcome {
-                        another |= listener.burst.another(self.m.turns, most);
+                        another |= listener.burst.another(self.m.turns, most) && has_free;
                     }
                 }
                 slot.ready -= Directions::READ.when(!another);

@@ -93,6 +93,36 @@ fn a_full_table_evicts_who_has_been_idle_longest() {
     assert_eq!(bench.closed(first), None);
 }
 
+/// As many come as there are slots, one report after the other, so that a report is good for several accepts: the one that
+/// fills the table in the middle of such a burst says nothing of another that waits.
+#[test]
+fn nobody_is_evicted_or_refused_for_a_newcomer_that_is_not_there() {
+    for full in [FullTable::Evict, FullTable::Refuse] {
+        for slots in 1..=24 {
+            let mut bench = Bench::new::<24>(&Config {
+                connections: Some(slots),
+                ..config(full)
+            });
+            let mut waiting = slots;
+            for _ in 0..2 * slots {
+                if waiting > 0 {
+                    bench.ready(bench.listener, READ);
+                }
+                let actions = bench.one_turn(|action| match action {
+                    Action::Accept { .. } if waiting > 0 => {
+                        waiting -= 1;
+                        Some(Outcome::Accepted(None))
+                    }
+                    _ => None,
+                });
+                let wrong = |kind: &&str| ["close", "refuse"].contains(kind);
+                assert!(!kinds(&actions).iter().any(wrong), "{slots}: {actions:?}");
+            }
+            assert_eq!((bench.machine.stats().open, waiting), (slots, 0));
+        }
+    }
+}
+
 #[test]
 fn one_connection_is_evicted_at_a_time() {
     let mut bench = Bench::new::<2>(&config(FullTable::Evict));
