@@ -119,7 +119,7 @@ impl fmt::Display for Ignored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
+    use alloc::string::ToString;
 
     #[test]
     fn every_bit_has_a_name_of_its_own_and_survives_its_number() {

@@ -102,7 +102,7 @@ fn whoever_is_in_the_middle_of_a_message_says_the_rest() {
 
 #[test]
 fn whoever_says_nothing_has_the_time_of_the_stop_and_that_for_a_first_byte() {
-    let (mut bench, token) = stopped(Trigger::Level, Some(60 * SECOND), 0 * SECOND);
+    let (mut bench, token) = stopped(Trigger::Level, Some(60 * SECOND), Duration::ZERO);
     bench.later(BY - Duration::from_nanos(1));
     bench.run();
     assert_eq!(bench.closed(token), None);
