@@ -201,7 +201,7 @@ mod tests {
         let store = fresh_store!();
         for n in 0..KEYS {
             let expires = if n == 7 { LATER } else { Instant::NEVER };
-            let key = std::format!("key{n}");
+            let key = format!("key{n}");
             store
                 .set(key.as_bytes(), b"v", expires, NOW)
                 .expect("space");
@@ -254,7 +254,7 @@ mod tests {
         }
         let (mut below, mut seen) = (store.len(), [false; 100]);
         while below > 0 {
-            let step: std::vec::Vec<_> = store
+            let step: Box<[_]> = store
                 .keys(below, NOW)
                 .take(7)
                 .map(|(index, key)| (index, key[0]))

@@ -48,8 +48,11 @@ Try it: logger --server 127.0.0.1 --port 5514 --tcp --octet-count hello; nc 127.
 const SOCKETS: usize = 4;
 
 type Windows = DatagramMemory<{ SOCKETS * MESSAGE }, 0>;
-// The longest line that is not cut has a byte more than a message, and of a longer one another has come.
-type SinkMemory = Memory<16, { MESSAGE + HEAD + 53 }, 4096, State>;
+type SinkMemory = Memory<16, RECEIVE, 4096, State>;
+
+/// What a connection can receive: a message with its length in front, or a line that is known to be too long.
+const RECEIVE: usize = MESSAGE + 64;
+const _: () = assert!(MESSAGE + HEAD < RECEIVE && MESSAGE + 2 < RECEIVE);
 
 // All there ever is: 215 KiB for connections, 35 KiB to receive datagrams into, 256 KiB of messages.
 const _: () = assert!(SinkMemory::SIZE <= 215 * 1024 && Windows::SIZE <= 35 * 1024);

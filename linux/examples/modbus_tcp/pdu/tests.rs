@@ -1,5 +1,7 @@
+extern crate alloc;
+
 use super::*;
-use std::vec::Vec as List;
+use alloc::vec::Vec as List;
 
 const OBJECTS: &[Object] = &[
     (0, "vendor"),
@@ -33,10 +35,14 @@ fn be(number: usize) -> [u8; 2] {
     u16::try_from(number).expect("short").to_be_bytes()
 }
 
+fn byte(number: usize) -> u8 {
+    u8::try_from(number).expect("short")
+}
+
 /// A request of `function` for so many at `address`, with the bytes that it has to have.
 fn asks(function: u8, address: usize, count: usize) -> List<u8> {
     let (address, number) = (be(address), be(count));
-    let bytes = |length: usize| [&[length as u8][..], &std::vec![0x55; length]].concat();
+    let bytes = |length: usize| [&[byte(length)][..], &vec![0x55; length]].concat();
     match function {
         15 => request(15, &[&address, &number, &bytes(count.div_ceil(8))]),
         16 => request(16, &[&address, &number, &bytes(2 * count)]),
@@ -84,12 +90,12 @@ fn each_function_up_to_its_maximum_and_no_further_and_no_further_than_the_last()
 #[test]
 fn read_and_write_at_once_writes_first_and_all_or_nothing() {
     let ask = |read: (usize, usize), write: (usize, usize)| {
-        let values: List<u8> = (0..2 * write.1).map(|n| n as u8).collect();
+        let values: List<u8> = (0..2 * write.1).map(byte).collect();
         let (from, to) = (
             [be(read.0), be(read.1)].concat(),
             [be(write.0), be(write.1)].concat(),
         );
-        request(23, &[&from, &to, &[values.len() as u8], &values])
+        request(23, &[&from, &to, &[byte(values.len())], &values])
     };
     let mut device = device();
     let response = device.respond(&ask((10, 2), (11, 1)));
@@ -221,23 +227,23 @@ fn objects(response: &[u8]) -> (List<u8>, Option<u8>) {
 fn a_device_says_what_it_is_in_as_many_responses_as_it_takes() {
     let mut device = device();
     let mut ask = |code: u8, object: u8| objects(&device.respond(&[43, 14, code, object]));
-    assert_eq!(ask(1, 0), (std::vec![0, 1, 2], None));
-    assert_eq!(ask(1, 1), (std::vec![1, 2], None));
+    assert_eq!(ask(1, 0), (vec![0, 1, 2], None));
+    assert_eq!(ask(1, 1), (vec![1, 2], None));
     assert_eq!(
         ask(1, 77),
-        (std::vec![0, 1, 2], None),
+        (vec![0, 1, 2], None),
         "an unknown one is the first"
     );
     assert_eq!(
         ask(1, 5),
-        (std::vec![0, 1, 2], None),
+        (vec![0, 1, 2], None),
         "one of another category, too"
     );
-    assert_eq!(ask(2, 0), (std::vec![0, 1, 2, 5], None));
-    assert_eq!(ask(3, 0), (std::vec![0, 1, 2, 5, 0x80], Some(0x90)));
-    assert_eq!(ask(3, 0x90), (std::vec![0x90, 0xff], None));
-    assert_eq!(ask(4, 5), (std::vec![5], None));
-    assert_eq!(ask(4, 0xff), (std::vec![0xff], None));
+    assert_eq!(ask(2, 0), (vec![0, 1, 2, 5], None));
+    assert_eq!(ask(3, 0), (vec![0, 1, 2, 5, 0x80], Some(0x90)));
+    assert_eq!(ask(3, 0x90), (vec![0x90, 0xff], None));
+    assert_eq!(ask(4, 5), (vec![5], None));
+    assert_eq!(ask(4, 0xff), (vec![0xff], None));
     assert_eq!(device.respond(&[43, 14, 4, 3])[..], [0xab, 2]);
     assert_eq!(device.respond(&[43, 14, 0, 0])[..], [0xab, 3]);
     assert_eq!(device.respond(&[43, 14, 5, 0])[..], [0xab, 3]);

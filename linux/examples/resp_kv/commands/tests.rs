@@ -2,8 +2,6 @@ use super::*;
 use crate::protocol::Words;
 use crate::store::{Store, fresh_store};
 use core::time::Duration;
-use std::boxed::Box;
-use std::string::String;
 use tidegate::Peer;
 
 /// A client alone with the store, and a clock that stands still unless it is moved.
@@ -28,7 +26,7 @@ impl Table {
     /// The reply to an inline command, its lines joined by spaces.
     fn say(&mut self, line: &str) -> String {
         let words = self.words.split(line.as_bytes()).expect("words");
-        let mut space = std::vec![0; 16 * 1024];
+        let mut space = vec![0; 16 * 1024];
         let resp3 = self.service.client(0).resp3;
         let mut call = Call {
             words,
@@ -69,13 +67,9 @@ fn what_is_no_number_to_redis_is_none_here() {
         "x",
         "9223372036854775808",
     ] {
-        table.say(&std::format!("SET n {text}"));
+        table.say(&format!("SET n {text}"));
         assert_eq!(table.say("INCR n"), NUMBER, "{text}");
-        assert_eq!(
-            table.say(&std::format!("INCRBY m {text}")),
-            NUMBER,
-            "{text}"
-        );
+        assert_eq!(table.say(&format!("INCRBY m {text}")), NUMBER, "{text}");
     }
     table.hears(&[
         ("SET n 9223372036854775807", "+OK"),
@@ -181,8 +175,8 @@ fn a_key_expires_at_its_time_and_not_before() {
 fn what_current_clients_say_when_they_connect() {
     let fields = "$6 server $5 redis $7 version $6 7.0.15 $5 proto :3 $2 id :1 $4 mode $10 standalone $4 role $6 \
                   master $7 modules *0";
-    let map3 = std::format!("%7 {fields}");
-    let map2 = std::format!("*14 {}", fields.replace("proto :3", "proto :2"));
+    let map3 = format!("%7 {fields}");
+    let map2 = format!("*14 {}", fields.replace("proto :3", "proto :2"));
     let names = "-ERR Client names cannot contain spaces, newlines or special characters.";
     Table::new(fresh_store!()).hears(&[
         ("HELLO", &map2),
@@ -249,10 +243,10 @@ fn several_keys_at_once_are_set_all_or_none() {
         ("DBSIZE", ":0"),
     ]);
     for n in 0..crate::store::KEYS - 1 {
-        assert_eq!(table.say(&std::format!("SET key{n} 1")), "+OK");
+        assert_eq!(table.say(&format!("SET key{n} 1")), "+OK");
     }
     let full = "-OOM command not allowed: all 1024 keys are in use; DEL some";
-    let long = std::format!("MSET key1 2 x {}", "v".repeat(513));
+    let long = format!("MSET key1 2 x {}", "v".repeat(513));
     table.hears(&[
         ("MSET key1 2 x 1 y 1", full),
         (
@@ -274,7 +268,7 @@ fn several_keys_at_once_are_set_all_or_none() {
 
 #[test]
 fn every_command_that_the_help_names_is_there_and_none_else() {
-    let help: std::vec::Vec<&str> = crate::HELP
+    let help: Vec<&str> = crate::HELP
         .lines()
         .filter(|line| line.len() > 8 && !line.contains(|c: char| c.is_lowercase() || c == '-'))
         .flat_map(str::split_whitespace)

@@ -1,5 +1,7 @@
+extern crate alloc;
+
 use super::*;
-use std::vec::Vec as List;
+use alloc::vec::Vec as List;
 
 /// All commands and the error at the end, of a stream that comes in these pieces.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> List<String<200>> {
@@ -50,12 +52,12 @@ fn shown(words: Arguments<'_>) -> String<200> {
 #[test]
 fn what_redis_makes_of_it_at_every_cut() {
     let array = |words: usize| {
-        let mut text = std::format!("*{words}\r\n").into_bytes();
+        let mut text = format!("*{words}\r\n").into_bytes();
         text.extend(b"$1\r\na\r\n".repeat(words));
         text
     };
     let all = "[a]".repeat(40);
-    let error = |text: &str| std::format!("ERR Protocol error: {text}; closed");
+    let error = |text: &str| format!("ERR Protocol error: {text}; closed");
     let cases: [(&[u8], &[&str]); 32] = [
         (
             b"*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\nPING\r\n",
@@ -131,7 +133,7 @@ fn what_redis_makes_of_it_at_every_cut() {
 #[test]
 fn the_longest_command_is_taken_and_one_byte_more_is_not() {
     let argument = |length: usize| {
-        let head = std::format!("*1\r\n${length}\r\n");
+        let head = format!("*1\r\n${length}\r\n");
         [head.as_bytes(), &b"x".repeat(length), b"\r\n"].concat()
     };
     let most = argument(3987);
