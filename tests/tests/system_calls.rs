@@ -225,7 +225,7 @@ fn what_is_asked_or_wrong_is_told() {
         (&["--help"][..], 0),
         (&["--memory"], 0),
         (&["--no-such-option"], 2),
-        (&["--listen", "192.0.2.1:0"], 1),
+        (&["--bind", "now", "--listen", "192.0.2.1:0"], 1),
         (&["--user", "nobody-of-this-name"], 1),
     ] {
         let ended = Program::spawn(&mut confined(&listed(), arguments)).end();
