@@ -26,6 +26,32 @@ fn field<'s>(status: &'s str, name: &str) -> &'s str {
 
 #[test]
 #[ignore = "needs root"]
+fn numbers_need_no_list_of_users() {
+    let _bound = Watchdog::new();
+    // In a mount namespace of its own /etc is empty, as in a minimal container.
+    let script = "mount -t tmpfs none /etc && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(program());
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--user",
+        NOBODY,
+        "--service",
+        "echo",
+    ]);
+    command.args(["--socket-owner", NOBODY]);
+    let mut program = Program::spawn(&mut command);
+    program.wait_for("listening on ");
+    let all = threads(&program);
+    assert_eq!(field(&all[0], "Uid:"), "65534\t65534\t65534\t65534");
+    assert_eq!(field(&all[0], "Gid:"), "65533\t65533\t65533\t65533");
+    tcp(program.address()).echo(b"hello");
+    assert_eq!(program.stop().code, Some(0));
+}
+
+#[test]
+#[ignore = "needs root"]
 fn they_are_given_up_by_all_threads_for_good() {
     let _bound = Watchdog::new();
     for (arguments, count) in [
