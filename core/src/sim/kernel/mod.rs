@@ -3,6 +3,7 @@
 mod connecting;
 mod datagram;
 mod epoll;
+mod multishot;
 mod set;
 mod slab;
 mod socket;

@@ -83,6 +83,8 @@ pub(super) struct Socket {
     /// Its machine is gone: nothing that is sent to it is answered.
     pub(super) silent: bool,
     pub(super) error: Option<Errno>,
+    /// A receive that goes on has taken the last bytes with an error behind them, and never brings that.
+    pub(super) forgotten: bool,
 }
 
 impl Socket {
@@ -104,6 +106,7 @@ impl Socket {
             resets: false,
             silent: false,
             error: None,
+            forgotten: false,
         }
     }
 

@@ -227,7 +227,7 @@ impl Kernel {
     }
 
     /// The socket or listener behind a descriptor.
-    fn stream(&self, fd: Fd) -> Result<u32, Errno> {
+    pub(super) fn stream(&self, fd: Fd) -> Result<u32, Errno> {
         let at = self.file_of(fd)?;
         match self.files.get(at).map(|file| &file.kind) {
             Some(Kind::Post(_) | Kind::Set(_)) | None => Err(Errno::NOTSOCK),

@@ -24,6 +24,55 @@ fn tcp() -> (Kernel, Fd, Fd, Fd) {
     (kernel, set, client, server)
 }
 
+/// As Linux 6.18 has it.
+#[test]
+fn a_receive_that_goes_on_forgets_a_reset_behind_bytes_and_a_poll_does_not() {
+    for first in [false, true] {
+        let (mut kernel, _, client, server) = tcp();
+        let mut bytes = [0; 8];
+        if first {
+            assert_eq!(kernel.send(client, b"x"), Ok(1));
+            assert_eq!(kernel.recv_multishot(server, &mut bytes), Ok(1));
+        }
+        assert_eq!(kernel.recv_multishot(server, &mut bytes), Err(Errno::AGAIN));
+        assert_eq!(kernel.has_hung_up(server), Ok(false));
+        assert_eq!(kernel.send(client, b"yz"), Ok(2));
+        kernel.reset_on_close(client).unwrap();
+        kernel.close(client).unwrap();
+        assert_eq!(kernel.has_hung_up(server), Ok(true));
+        assert_eq!(kernel.recv_multishot(server, &mut bytes), Ok(2));
+        for _ in 0..3 {
+            assert_eq!(kernel.recv_multishot(server, &mut bytes), Err(Errno::AGAIN));
+        }
+        assert_eq!(kernel.has_hung_up(server), Ok(true));
+        assert_eq!(kernel.recv(server, &mut bytes), Err(Errno::CONNRESET));
+    }
+}
+
+#[test]
+fn a_receive_that_goes_on_brings_a_fin_and_a_reset_without_bytes() {
+    for resets in [false, true] {
+        let (mut kernel, _, client, server) = tcp();
+        let mut bytes = [0; 8];
+        if resets {
+            kernel.reset_on_close(client).unwrap();
+        } else {
+            assert_eq!(kernel.send(client, b"y"), Ok(1));
+        }
+        kernel.close(client).unwrap();
+        assert_eq!(kernel.has_hung_up(server), Ok(true));
+        if resets {
+            assert_eq!(
+                kernel.recv_multishot(server, &mut bytes),
+                Err(Errno::CONNRESET)
+            );
+        } else {
+            assert_eq!(kernel.recv_multishot(server, &mut bytes), Ok(1));
+            assert_eq!(kernel.recv_multishot(server, &mut bytes), Ok(0));
+        }
+    }
+}
+
 impl Kernel {
     /// Everything that a set reports at once.
     fn all(&mut self, set: Fd) -> Vec<(u64, Flags)> {

@@ -1,7 +1,7 @@
 //! The actions that are calls, made on the simulated kernel.
 
 use super::broken::Broken;
-use super::driver::{Driver, Pending};
+use super::driver::{Driver, Interface, Pending};
 use super::outcome;
 use crate::destination::Destination;
 use crate::event::{Outcome, Peer};
@@ -176,7 +176,17 @@ impl Driver {
         into: Span,
     ) -> Result<Outcome, Broken> {
         let mut bytes = vec![0; into.len as usize];
-        let n = match read(kernel, self.socket(token)?, &mut bytes) {
+        let socket = self.socket(token)?;
+        // io_uring receives by receives that go on, until the poll for the end has completed.
+        let goes_on = self.interface == Interface::Completion
+            && !kernel.is_terminal(socket)
+            && !(self.watches_hang_up && kernel.has_hung_up(socket) == Ok(true));
+        let received = if goes_on {
+            kernel.recv_multishot(socket, &mut bytes)
+        } else {
+            read(kernel, socket, &mut bytes)
+        };
+        let n = match received {
             Ok(n) => n,
             Err(errno) => return Ok(outcome::of(Call::Recv, errno)),
         };
