@@ -95,10 +95,11 @@ pub(crate) fn failure(socket: BorrowedFd<'_>) -> Option<Outcome> {
 
 /// How many bytes that were sent the peer has not acknowledged, as [`Action::Unsent`](tidegate_core::Action::Unsent) has it.
 pub(crate) fn unsent(socket: BorrowedFd<'_>) -> Outcome {
-    match queued(socket) {
-        Outcome::Complete(0) => can_send(socket),
-        other => other,
+    let queued = queued(socket);
+    if queued == Outcome::Complete(0) {
+        return can_send(socket);
     }
+    queued
 }
 
 /// How many bytes wait in the kernel to be sent.
@@ -120,11 +121,9 @@ fn can_send(socket: BorrowedFd<'_>) -> Outcome {
     match net::send(socket, &[], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
         Ok(_) => Outcome::Complete(0),
         Err(Errno::PIPE) => HUNG_UP,
-        Err(errno) => match errno::transfer(errno) {
-            // There is no room, but there could be.
-            Outcome::Drained(_) => Outcome::Complete(0),
-            failed => failed,
-        },
+        // There is no room, but there could be.
+        Err(Errno::AGAIN) => Outcome::Complete(0),
+        Err(errno) => errno::transfer(errno),
     }
 }
 
@@ -158,10 +157,13 @@ const DISCARDS: u32 = 32;
 
 /// The same, and whether the peer is known to live: then it is `Drained`. `stall`: how long output may stall.
 pub(crate) fn stalled(socket: BorrowedFd<'_>, stall: Option<Duration>) -> Outcome {
-    match unsent(socket) {
-        Outcome::Complete(n) if is_alive(socket, n, stall) => Outcome::Drained(n),
-        outcome => outcome,
+    let unsent = unsent(socket);
+    if let Outcome::Complete(n) = unsent
+        && is_alive(socket, n, stall)
+    {
+        return Outcome::Drained(n);
     }
+    unsent
 }
 
 /// How many of those bytes have never been sent (`SIOCOUTQNSD`, `linux/sockios.h`).

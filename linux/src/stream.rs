@@ -142,10 +142,11 @@ impl Stream {
         if self.device.has_hung_up(self.as_fd()) {
             return socket::HUNG_UP;
         }
-        match self.device.unsent(self.as_fd()) {
-            Outcome::Complete(n) => Outcome::Drained(n),
-            outcome => outcome,
+        let unsent = self.device.unsent(self.as_fd());
+        if let Outcome::Complete(n) = unsent {
+            return Outcome::Drained(n);
         }
+        unsent
     }
 
     /// The descriptor, to be closed without a wait.
@@ -180,7 +181,7 @@ trait Device: fmt::Debug {
     fn has_hung_up(&self, stream: BorrowedFd<'_>) -> bool {
         let found = reported(stream);
         found.contains(PollFlags::HUP)
-            && !(found.contains(PollFlags::IN) && !found.contains(PollFlags::ERR))
+            && (!found.contains(PollFlags::IN) || found.contains(PollFlags::ERR))
     }
 
     /// There is no end to send, and nothing that closing could cut off.

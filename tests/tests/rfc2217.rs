@@ -7,13 +7,14 @@ mod rfc2217;
 #[path = "../../linux/examples/serial_bridge/telnet.rs"]
 mod telnet;
 
+use core::net::SocketAddr;
 use rfc2217::{
     Answer, Command as Wish, Step, Switched, line_changed, line_now, modem_changed, modem_now, step,
 };
 use rustix::termios::{ControlModes, InputModes, tcgetattr};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 use telnet::{
     AYT, BINARY, BRK, COM_PORT, DO, DONT, ECHO, Event, IAC, LONGEST, Options, Parser, SB, SE, SGA,

@@ -314,7 +314,7 @@ impl Handler for Unmoved {
 }
 
 /// A server in which nothing is closed because of time.
-fn unmoved(mode: Mode) -> (AnyServer<Unmoved>, std::net::SocketAddr) {
+fn unmoved(mode: Mode) -> (AnyServer<Unmoved>, core::net::SocketAddr) {
     let config = Config {
         first_byte: None,
         idle: None,

@@ -2,10 +2,10 @@
 
 use super::port::Port;
 use super::work::{Job, Work};
+use alloc::collections::VecDeque;
 use core::fmt::Display;
 use core::hash::BuildHasher;
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::io::Write;
 use tidegate::{
@@ -427,14 +427,14 @@ fn is_busy(conn: &Conn<'_>) -> bool {
 
 /// What to do about a line that cannot be opened, where the number alone does not say it.
 fn hint(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Failed(fault) if fault.kind == FaultKind::Invalid && fault.code == 34 => {
-            ": the driver's speed is more than 3 % off; choose a --speed that it has"
-        }
-        Reason::Failed(fault) if fault.kind == FaultKind::Invalid && fault.code == 25 => {
-            ": no serial line; choose another --device"
-        }
-        _ => "",
+    // ERANGE and ENOTTY.
+    let [speed, device] = [34, 25].map(|code| Reason::Failed(FaultKind::Invalid.with_code(code)));
+    if reason == speed {
+        ": the driver's speed is more than 3 % off; choose a --speed that it has"
+    } else if reason == device {
+        ": no serial line; choose another --device"
+    } else {
+        ""
     }
 }
 

@@ -17,6 +17,8 @@
 //!   down, and that is done between two turns of the loop ([`Server::line`]): see `work.rs`.
 //! - A protocol of the wire (`telnet.rs`, `rfc2217.rs`) is best kept pure: bytes in, values out, tested byte by byte.
 
+extern crate alloc;
+
 #[path = "../common/mod.rs"]
 #[expect(
     dead_code,
