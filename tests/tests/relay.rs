@@ -218,3 +218,27 @@ fn iperf3() {
         assert!(ended.output.contains("iperf Done."), "{}", ended.output);
     }
 }
+
+/// Clients that keep a connection whose server has ended (every pool does) do not lock others out, and one in use stays.
+#[test]
+fn half_closed_pairs_make_room() {
+    let _bound = Watchdog::new();
+    let server = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let relay = relay(
+        &["127.0.0.1:0"],
+        &server.local_addr().expect("its address").to_string(),
+    );
+    let mut used = tcp(relay.address());
+    let (mut far, _) = server.accept().expect("it connects");
+    used.echo_through(&mut far);
+    let mut kept = Vec::new();
+    for n in 0..40 {
+        let mut client = tcp(relay.address());
+        let (mut far, _) = server.accept().expect("it connects");
+        far.write_all(b"all there is").expect("sent");
+        drop(far);
+        assert_eq!(client.rest(), b"all there is", "client {n}");
+        kept.push(client);
+    }
+    used.echo_through(&mut far);
+}

@@ -83,7 +83,8 @@ impl<'a> Conn<'a> {
     }
 
     /// Receives no more: the peer is held back. What is received stays, no `readable` is called, and the time for a
-    /// request does not run; the time for an idle connection does.
+    /// request does not run; the time for an idle connection does. A reset of the peer ends it all the same, at once; what
+    /// was received and not consumed by then is dropped.
     pub fn pause(&mut self) {
         self.record(Call::Pause(self.token));
         self.all.machine.pause(self.token);
