@@ -31,6 +31,11 @@ impl Attempts {
         self.0 |= (directions.bits() as u8) << CLAIMED;
     }
 
+    /// Whether the kernel has done so says nothing any more.
+    pub(crate) const fn disclaim(&mut self, direction: Directions) {
+        self.0 &= !((direction.bits() as u8) << CLAIMED);
+    }
+
     /// Bytes have moved in a direction: the kernel meant what it said.
     #[inline]
     pub(crate) const fn moved(&mut self, direction: Directions) {
@@ -60,11 +65,18 @@ impl Attempts {
         self.0 >> STEP & 3
     }
 
+    pub(crate) const fn next_step(self) -> u8 {
+        let step = self.step();
+        if step < Self::LAST_STEP {
+            step + 1
+        } else {
+            step
+        }
+    }
+
     /// The next wait is longer, up to the longest.
     pub(crate) const fn lengthen(&mut self) {
-        if self.step() < Self::LAST_STEP {
-            self.0 += 1 << STEP;
-        }
+        self.0 = self.0 & !(3 << STEP) | self.next_step() << STEP;
     }
 
     pub(crate) const fn fill(&mut self) {
@@ -104,21 +116,28 @@ impl Attempts {
         Self(bits)
     }
 
-    /// Those that may matter in this state.
-    pub(crate) const fn bits_that_matter(self, state: State) -> u8 {
+    /// Those that may matter to a source that is ready in these directions. `edge`: a receive is never doubted.
+    pub(crate) const fn bits_that_matter(self, state: State, ready: Directions, edge: bool) -> u8 {
+        let asked = (ready.bits() as u8 | self.doubted().bits() as u8) << CLAIMED;
+        let never = if edge {
+            (Directions::READ.bits() as u8) << CLAIMED
+        } else {
+            0
+        };
+        let matter = self.0 & !(3 << CLAIMED & !asked) & !never;
         match state {
             State::Closing => self.0 & FLUSHED,
+            State::Lingering => matter & !((Directions::WRITE.bits() as u8) << CLAIMED),
             State::Free
             | State::Reserved
             | State::Connecting
             | State::Open
             | State::HalfClosed
             | State::Finishing
-            | State::Lingering
             | State::Listening
             | State::Watching
             | State::Datagrams
-            | State::Retired => self.0,
+            | State::Retired => matter,
         }
     }
 }

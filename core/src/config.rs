@@ -218,7 +218,9 @@ pub struct Config {
     pub half_closed: Option<Duration>,
     /// From our end to the peer's. Default 2 s.
     pub linger: Option<Duration>,
-    /// How long to leave an operation alone that failed for want of memory (`ENOBUFS`). Default 20 ms.
+    /// How long to leave an operation alone that failed for want of memory (`ENOBUFS`), or that moved nothing twice in a row
+    /// although the kernel had notified readiness, which is how Linux shows that TCP has used up its memory. As long as
+    /// nothing moves the wait grows to 4, 16 and 32 times that. Default 20 ms.
     pub congestion: Duration,
     /// Bytes received and discarded while waiting for the peer's end, in multiples of 256, at most 16 MiB; each receive
     /// counts for at least 256. Default 64 KiB.
@@ -227,7 +229,8 @@ pub struct Config {
     pub pause_min: Duration,
     /// The longest pause of a listener. Default 1 s.
     pub pause_max: Duration,
-    /// Accepts without a success, whatever the reason, that count as a shortage. Default 16.
+    /// Accepts without a success, whatever the reason, that count as a shortage; until one succeeds, each further one does.
+    /// The same of receives of a datagram socket. Default 16.
     pub accept_failures: u16,
     /// Connections accepted for one report of a listener, at most. The first report brings one: the next look reports
     /// again if there are more, so that no accept is tried in vain. Where look after look brings more, it is two, then

@@ -26,7 +26,8 @@ impl Flags {
     pub(crate) const DATAGRAMS: Self = Self::SPOKEN;
     /// The last report named a direction that nobody wanted.
     pub(crate) const UNWANTED: Self = Self(1 << 5);
-    /// An operation failed for want of memory; nothing is tried until the deadline passes.
+    /// An operation failed for want of memory, or moved nothing although the kernel had notified readiness twice; its
+    /// direction rests until the deadline passes.
     pub(crate) const CONGESTED: Self = Self(1 << 6);
     /// Something was received since the deadline was last settled.
     pub(crate) const HEARD: Self = Self(1 << 7);

@@ -56,7 +56,9 @@
 //! 7. Any sequence of calls is legal; a wrong one is dropped and counted.
 //! 8. No lost wake-up: an operation that is wanted and possible is queued here, armed in the kernel, or waits for a
 //!    deadline that is armed.
-//! 9. No spin: at most one turn in a row with an event and no progress.
+//! 9. No spin: of a source, at most two events in a row without progress. After the first, which may be spurious, it is
+//!    asked about again; after the second its direction is withdrawn and rests until a deadline, each time longer. Accepts and
+//!    datagrams have more attempts: [`Config::accept_failures`].
 //! 10. A ready source is served within a number of outputs that [`poll_output`](Dispatcher::poll_output) states.
 //! 11. Every connection that is not being closed has exactly one deadline, unless the [`Class`] that its state decides is
 //!     switched off, or it stands in a run queue and is given one at the end of its visit. Every state has an exit.

@@ -79,6 +79,11 @@ impl Queue {
         }
     }
 
+    /// The last member; [`NONE`]: there is none.
+    pub(crate) const fn tail(&self) -> u32 {
+        self.tail
+    }
+
     /// Appends a member, which stands in no queue of this kind.
     pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32) {
         *members.link(index) = Link {
@@ -95,7 +100,7 @@ impl Queue {
     }
 
     /// Puts a member, which stands in no queue of this kind, behind another; [`NONE`]: at the head.
-    fn insert(&mut self, members: &mut impl Linked, index: u32, prev: u32) {
+    pub(crate) fn insert(&mut self, members: &mut impl Linked, index: u32, prev: u32) {
         let next = if prev == NONE {
             self.head
         } else {

@@ -187,11 +187,8 @@ impl Slot {
     /// `admits`: a listener may take a connection, or do what the policy says instead.
     #[inline]
     pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
-        if self.flags.has(Flags::CONGESTED) {
-            return Directions::NONE;
-        }
         let output = Directions::WRITE.when(!self.tx.is_empty());
-        match self.state {
+        let wanted = match self.state {
             State::Open | State::HalfClosed => {
                 // An application that waits for room is not given more: nothing is lost when the peer's end comes.
                 let hears = !self.flags.has(Flags::ENDED.or(Flags::PAUSED))
@@ -211,6 +208,29 @@ impl Slot {
                 false => Directions::READ,
             },
             State::Free | State::Reserved | State::Closing | State::Retired => Directions::NONE,
+        };
+        if self.flags.has(Flags::CONGESTED) {
+            return wanted - self.resting();
+        }
+        wanted
+    }
+
+    /// The directions that are left alone while it is congested: both, if it is not known which.
+    pub(crate) const fn resting(&self) -> Directions {
+        let doubted = self.attempts.doubted();
+        if doubted.is_empty() {
+            Directions::BOTH
+        } else {
+            doubted
+        }
+    }
+
+    /// What is progress while output is queued, and what while none is.
+    pub(crate) const fn progress(&self) -> Flags {
+        if self.tx.is_empty() {
+            Flags::TAKEN.or(Flags::HEARD)
+        } else {
+            Flags::TAKEN
         }
     }
 

@@ -5,11 +5,11 @@ use tests::explore::{Limits, Settings, explore, images_tell_all};
 use tidegate_core::Trigger;
 
 /// More than the largest of these worlds has.
-const STATES: usize = 400_000;
+const STATES: usize = 800_000;
 
 const LIMITS: Limits = Limits {
     states: STATES,
-    memory: 64 << 20,
+    memory: 128 << 20,
     threads: 1,
 };
 

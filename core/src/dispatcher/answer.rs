@@ -123,6 +123,9 @@ impl Dispatcher<'_> {
                     && (self.m.trigger != Trigger::Edge || record.is_tcp()));
             slot.ready -= Directions::READ.when(certain);
         }
+        if n > 0 {
+            slot.attempts.moved(Directions::READ);
+        }
         if !slot.hears() || n == 0 {
             return self.received_else(index, n, short);
         }
@@ -145,6 +148,9 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         if n > windows.receive {
             return self.impossible(index, Op::Recv);
+        }
+        if n == 0 && short {
+            self.moved_nothing(index, Directions::READ);
         }
         let slot = self.slots.at_mut(index);
         let open = slot.hears();
@@ -211,6 +217,7 @@ impl Dispatcher<'_> {
             if slot.tx.is_empty() {
                 slot.tx = Cursors::EMPTY;
             }
+            slot.attempts.moved(Directions::WRITE);
             slot.flags.set(Flags::TAKEN);
             slot.flags.clear(Flags::PROBE);
             add(&mut self.records.at_mut(index).bytes_out, n);
@@ -219,6 +226,9 @@ impl Dispatcher<'_> {
         let fits = slot.has_wanted_room(windows);
         if fits {
             slot.wants = 0;
+        }
+        if n == 0 {
+            self.moved_nothing(index, Directions::WRITE);
         }
         self.spend(index, Directions::WRITE, n);
         fits.then_some(Notice::Writable(token))
@@ -230,7 +240,7 @@ impl Dispatcher<'_> {
         self.spend_on_fault(index, direction, fault);
         match fault.kind {
             FaultKind::Interrupted => {}
-            FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),
+            FaultKind::Shortage => self.waits_for_memory(index, direction),
             FaultKind::Reset
             | FaultKind::Refused
             | FaultKind::TimedOut
@@ -240,6 +250,45 @@ impl Dispatcher<'_> {
         }
         self.touch(index);
         None
+    }
+
+    /// An attempt moved nothing. Where the kernel has notified readiness and means it, that cannot be: no other process
+    /// sends or receives there. Linux does it all the same when TCP has used up its memory (`tcp_mem` in tcp(7), or the limit
+    /// of a control group): it notifies that there is room, for each wait anew, and lets every send block. One such
+    /// notification may be spurious, and costs nothing. At the second in a row the direction waits as after `ENOBUFS`.
+    ///
+    /// In edge mode there is no second one, and none when there is memory again: a send that is refused waits at once. A
+    /// receive and a connect wait for the next edge.
+    #[inline(never)]
+    pub(super) fn moved_nothing(&mut self, index: u32, direction: Directions) {
+        let edge = self.m.trigger == Trigger::Edge;
+        let slot = self.slots.at_mut(index);
+        let waits_for_edge = direction == Directions::READ || slot.state == State::Connecting;
+        let attempts = &mut slot.attempts;
+        if !attempts.is_claimed(direction) || (edge && waits_for_edge) {
+            return;
+        }
+        if edge || attempts.doubted().contains(direction) {
+            self.rests(index, direction);
+        } else {
+            attempts.doubt(direction);
+        }
+    }
+
+    /// An operation failed for want of memory: nobody says when there is some, so it is tried again after a while.
+    fn waits_for_memory(&mut self, index: u32, direction: Directions) {
+        self.slots.at_mut(index).attempts.disclaim(direction);
+        self.rests(index, direction);
+    }
+
+    /// Leaves a direction alone, and withdraws it, until the deadline of the congestion class.
+    fn rests(&mut self, index: u32, direction: Directions) {
+        let slot = self.slots.at_mut(index);
+        slot.attempts.doubt(direction);
+        slot.flags.set(Flags::CONGESTED);
+        if slot.armed.contains(direction) {
+            slot.flags.set(Flags::UNWANTED);
+        }
     }
 
     /// Sixteen interruptions use a quantum up.

@@ -225,14 +225,19 @@ impl Dispatcher<'_> {
         let n = n.min(slot.room(windows, true));
         if n > 0 {
             slot.tx.end = slot.tx.end.saturating_add(n);
-            self.queued_at(index);
+            self.queued_at(index, n);
         }
     }
 
-    /// Bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
+    /// `n` bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
     #[inline]
-    pub(crate) fn queued_at(&mut self, index: u32) {
+    pub(crate) fn queued_at(&mut self, index: u32, n: u32) {
         self.touch(index);
+        let slot = self.slots.at(index);
+        if slot.tx.len() == n && !slot.attempts.doubted().is_empty() {
+            // What it has waited for so far was no output.
+            self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
+        }
         let fills = self.m.visit.index != index && self.m.visit.index != NONE;
         // What is being sent does not move, so what counts is where the bytes end.
         if fills && self.slots.at(index).tx.end > self.m.yielding.threshold() {

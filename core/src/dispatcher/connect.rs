@@ -1,6 +1,7 @@
 //! Outbound connections: a slot is taken when the application asks, and the driver connects.
 
 use super::{Dispatcher, Visit};
+use crate::attempts::Attempts;
 use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::event::{FaultKind, Op, Outcome};
@@ -114,6 +115,7 @@ impl Dispatcher<'_> {
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::WRITE;
+                self.moved_nothing(index, Directions::WRITE);
                 self.spend(index, Directions::WRITE, 0);
             }
             Outcome::Failed(fault) => {
@@ -151,6 +153,7 @@ impl Dispatcher<'_> {
         let (directions, ignored) = (record.directions(), record.ignored());
         let slot = self.slots.at_mut(index);
         slot.state = State::Open;
+        slot.attempts = Attempts::NONE;
         // Who connects speaks first, as a rule: no first byte is expected.
         slot.flags.set(Flags::TOLD.or(Flags::SPOKEN));
         slot.ready = Directions::BOTH;

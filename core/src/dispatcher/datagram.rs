@@ -17,6 +17,10 @@ use defmt_or_log::error;
 /// that one that comes alone costs no try in vain.
 const BURST: u16 = 16;
 
+/// Sends of one datagram that would block, after which the socket pauses: the first finds no room, the others follow
+/// notifications that there is some.
+const SENDS: u16 = 3;
+
 /// What is done about sockets of datagrams. Reached by these pointers alone, so that it is linked only with who adds one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
@@ -75,7 +79,9 @@ impl Dispatcher<'_> {
     /// no socket of datagrams changes nothing.
     pub fn queue_datagram(&mut self, token: Token) {
         if let Some(index) = self.find_datagrams(token) {
-            self.slots.at_mut(index).flags.set(Flags::LOADED);
+            let slot = self.slots.at_mut(index);
+            slot.flags.set(Flags::LOADED);
+            slot.tally = 0;
             self.touch(index);
         }
     }
@@ -162,16 +168,19 @@ impl Dispatcher<'_> {
                     let another = listener.burst.another(turn, BURST);
                     slot.ready -= Directions::READ.when(!another);
                 }
+                slot.tally = 0;
                 bump(&mut self.m.stats.datagrams_in);
                 self.spend(index, Directions::READ, len);
                 Some(Notice::Datagram(self.token(index)))
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
-                if let Some(listener) = listener {
-                    listener.burst.vain(turn);
-                }
+                // One that was tried on suspicion is no failure.
+                let tried = listener.is_some_and(|listener| listener.burst.vain(turn));
+                slot.tally = slot.tally.saturating_add(u16::from(!tried));
+                let failures = self.m.accept_failures;
                 self.spend(index, Directions::READ, 0);
+                self.rests_after(index, failures);
                 None
             }
             Outcome::Failed(fault) => self.datagram_failed(index, Directions::READ, fault),
@@ -194,6 +203,7 @@ impl Dispatcher<'_> {
         match outcome {
             Outcome::Complete(n) => {
                 slot.flags.clear(Flags::LOADED);
+                slot.tally = 0;
                 let waited = slot.wants != 0;
                 bump(&mut self.m.stats.datagrams_out);
                 self.spend(index, Directions::WRITE, n);
@@ -201,7 +211,9 @@ impl Dispatcher<'_> {
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::WRITE;
+                slot.tally = slot.tally.saturating_add(1);
                 self.spend(index, Directions::WRITE, 0);
+                self.rests_after(index, SENDS);
                 None
             }
             Outcome::Failed(fault) => self.datagram_failed(index, Directions::WRITE, fault),
@@ -211,6 +223,15 @@ impl Dispatcher<'_> {
                 self.impossible_datagram(index);
                 waited.then_some(Notice::Datagram(self.token(index)))
             }
+        }
+    }
+
+    /// So many attempts in a row that came to nothing are followed by a pause, and each one after them, until one succeeds:
+    /// the kernel notifies readiness and does not mean it.
+    fn rests_after(&mut self, index: u32, most: u16) {
+        if self.slots.at(index).tally >= most {
+            self.hold_back(index, FaultKind::Unknown.with_code(0));
+            self.slots.at_mut(index).tally = most.saturating_sub(1);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Deadlines: a FIFO for each class, sorted by appending, because all lengths of a class are equal.
 
 use super::Dispatcher;
+use crate::attempts::Attempts;
 use crate::config::{Class, Config, FullTable};
 use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Outcome};
@@ -27,6 +28,29 @@ pub(super) const LATE: Instant = Instant::ZERO;
 /// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), says nothing about a peer: in the
 /// gap neither it nor we may have run.
 const GAP: u64 = 1_000_000_000;
+
+/// The longest wait for memory, in nanoseconds (640 ms), unless the first one is longer.
+const LONGEST: u64 = 640_000_000;
+
+/// How many times as long as the first wait for memory those are that follow it while nothing moves, up to [`LONGEST`]. The
+/// last one comes again and again.
+const LONGER: [u64; Attempts::LAST_STEP as usize] = [4, 16, 32];
+
+/// Every queue of deadlines: the class, and the step of its wait.
+const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
+    let mut queues = [(Class::Congestion, 0); Class::ALL.len() + LONGER.len()];
+    let (mut at, mut step) = (0, 1);
+    while at < queues.len() {
+        if at < Class::ALL.len() {
+            queues[at] = (Class::ALL[at], 0);
+        } else {
+            queues[at] = (Class::Congestion, step);
+            step += 1;
+        }
+        at += 1;
+    }
+    queues
+};
 
 /// What stands for the length of a class that is switched off: its queue is kept in order all the same, because who has
 /// been idle longest is asked when the table is full. 146 years.
@@ -80,6 +104,8 @@ pub(super) struct Timers {
     request: Timed,
     write_stall: Timed,
     congestion: Timed,
+    /// Waits for memory that are longer because the one before was not enough.
+    longer: [Timed; LONGER.len()],
     idle: Timed,
     linger: Timed,
     connect: Timed,
@@ -95,6 +121,13 @@ impl Timers {
             request: Timed::new(config, Class::Request),
             write_stall: Timed::new(config, Class::WriteStall),
             congestion: Timed::new(config, Class::Congestion),
+            longer: LONGER.map(|times| {
+                let first = nanos_of(config.congestion).min(OFF);
+                Timed {
+                    length: first.saturating_mul(times).min(LONGEST.max(first)),
+                    ..Timed::new(config, Class::Congestion)
+                }
+            }),
             idle: Timed::new(config, Class::Idle),
             linger: Timed::new(config, Class::Linger),
             connect: Timed::new(config, Class::Connect),
@@ -141,6 +174,28 @@ impl Timers {
         }
     }
 
+    /// The queue of a class whose wait has come to this step; only congestion has steps.
+    fn step(&self, class: Class, step: u8) -> &Timed {
+        let longer = step
+            .checked_sub(1)
+            .and_then(|at| self.longer.get(usize::from(at)));
+        match longer {
+            Some(longer) if class == Class::Congestion => longer,
+            Some(_) | None => self.of(class),
+        }
+    }
+
+    fn step_mut(&mut self, class: Class, step: u8) -> &mut Timed {
+        let at = step.checked_sub(1).map_or(LONGER.len(), usize::from);
+        if class != Class::Congestion || at >= LONGER.len() {
+            return self.of_mut(class);
+        }
+        match self.longer.get_mut(at) {
+            Some(longer) => longer,
+            None => &mut self.congestion,
+        }
+    }
+
     /// Whether connections that have not spoken have a class of their own.
     #[inline]
     pub(super) const fn expects_first_byte(&self) -> bool {
@@ -148,22 +203,24 @@ impl Timers {
     }
 
     #[cfg(any(test, feature = "sim"))]
-    pub(super) fn queue(&self, class: Class) -> &Queue {
-        &self.of(class).queue
+    pub(super) fn queues(&self) -> impl Iterator<Item = (Class, u8, &Queue)> {
+        QUEUES
+            .into_iter()
+            .map(|(class, step)| (class, step, &self.step(class, step).queue))
     }
 }
 
 /// For images.
 #[cfg(feature = "sim")]
 impl Timers {
-    pub(super) fn queue_mut(&mut self, class: Class) -> &mut Queue {
-        &mut self.of_mut(class).queue
+    pub(super) fn queue_mut(&mut self, class: Class, step: u8) -> &mut Queue {
+        &mut self.step_mut(class, step).queue
     }
 
     /// Forgets who stands in the queues, and keeps their lengths.
     pub(super) fn empty(&mut self) {
-        for class in Class::ALL {
-            *self.queue_mut(class) = Queue::EMPTY;
+        for (class, step) in QUEUES {
+            *self.queue_mut(class, step) = Queue::EMPTY;
         }
         self.late = 0;
     }
@@ -292,7 +349,7 @@ impl Dispatcher<'_> {
             && slot.class == Some(class)
         {
             // What moved while another operation waited for memory is progress, though it does not shorten that wait.
-            if class == Class::Congestion && flags.has(Flags::TAKEN.or(Flags::HEARD)) {
+            if class == Class::Congestion && flags.has(slot.progress()) {
                 self.records.at_mut(index).stalled_at = now.wrapping_millis();
             }
             if !flags.has(restarts(class)) {
@@ -314,7 +371,19 @@ impl Dispatcher<'_> {
     /// Moves it to another class.
     fn settle_anew(&mut self, index: u32, class: Option<Class>, flags: Flags) {
         let now = self.m.now;
-        let old = self.slots.at(index).class;
+        let slot = self.slots.at(index);
+        let (old, moved) = (slot.class, flags.has(slot.progress()));
+        // Since when nothing has moved, if that is what the class has counted that it is kept from.
+        let since = match old {
+            Some(old @ (Class::Request | Class::Idle | Class::HalfClosed))
+                if class == Some(Class::Congestion) && !moved && slot.tx.is_empty() =>
+            {
+                let timed = self.m.timers.of(old);
+                let length = timed.length.saturating_add(timed.granule);
+                Some((slot.deadline.max(now)).nanos_since(Instant::from_nanos(length)))
+            }
+            Some(_) | None => None,
+        };
         self.unlink(index);
         let Some(class) = class else { return };
         // A wait goes on while the connection only waits for memory: going to and fro does not restart it. How long it
@@ -329,32 +398,87 @@ impl Dispatcher<'_> {
             self.slots.at_mut(index).flags.clear(Flags::PROBE);
         }
         let record = self.records.at_mut(index);
-        if flags.has(Flags::TAKEN.or(Flags::HEARD)) || !detour {
-            record.stalled_at = now.wrapping_millis();
+        match since {
+            Some(set) => record.stalled_at = Instant::from_nanos(set).wrapping_millis(),
+            None if moved || !detour => record.stalled_at = now.wrapping_millis(),
+            None => {}
         }
-        // What nothing restarts is over when its time is over, detour or not.
+        if detour && !moved {
+            return self.resume_class(index, class);
+        }
+        // What nothing restarts is over when its time is over.
         let length = self.m.timers.of(class).length;
-        let over = match class {
-            Class::FirstByte | Class::Connect => now.nanos_since(record.opened_at) >= length,
-            Class::Linger => waited(record, now) > length.div_ceil(1_000_000),
-            Class::Request
-            | Class::WriteStall
-            | Class::Congestion
-            | Class::Idle
-            | Class::HalfClosed => false,
-        };
-        if over {
+        let opened_at = self.records.at(index).opened_at;
+        if matches!(class, Class::FirstByte | Class::Connect)
+            && now.nanos_since(opened_at) >= length
+        {
             return self.expired(index, class);
         }
         self.link(index, class);
     }
 
+    /// Gives a connection that a wait for memory has kept from its class what is left of the time of that, however often
+    /// it was kept from it; or the whole time, if it is new in it.
+    fn resume_class(&mut self, index: u32, class: Class) {
+        let due = self.rest_of_time(index, class);
+        if due <= self.m.now {
+            return self.expired(index, class);
+        }
+        if class == Class::Congestion && self.slots.at(index).tx.is_empty() {
+            // It waits again: for no longer than the class that it is kept from lets it.
+            self.slots.at_mut(index).flags.clear(Flags::CONGESTED);
+            let kept_from = self.class_of(index);
+            self.slots.at_mut(index).flags.set(Flags::CONGESTED);
+            if let Some(class) = kept_from
+                && self.rest_of_time(index, class) <= self.m.now
+            {
+                return self.expired(index, class);
+            }
+        }
+        self.link_for(index, class, due);
+    }
+
+    /// When the time of a class is over of which a wait for memory has taken a part.
+    fn rest_of_time(&self, index: u32, class: Class) -> Instant {
+        let now = self.m.now;
+        let step = self.slots.at(index).attempts.step();
+        let timed = self.m.timers.step(class, step);
+        let record = self.records.at(index);
+        let waited = waited(record, now);
+        match class {
+            Class::FirstByte | Class::Connect => record.opened_at.plus_nanos(timed.length),
+            Class::Linger if waited > timed.length.div_ceil(1_000_000) => now,
+            // Known to the millisecond, and never early.
+            Class::Request | Class::Idle | Class::HalfClosed => {
+                let passed = waited.saturating_sub(1).saturating_mul(1_000_000);
+                let due = timed.due(now).nanos_since(Instant::from_nanos(passed));
+                Instant::from_nanos(due)
+            }
+            Class::Linger | Class::WriteStall | Class::Congestion => timed.due(now),
+        }
+    }
+
     fn link(&mut self, index: u32, class: Class) {
-        let timed = self.m.timers.of_mut(class);
+        let step = self.slots.at(index).attempts.step();
+        let due = self.m.timers.step(class, step).due(self.m.now);
+        self.link_for(index, class, due);
+    }
+
+    /// Puts it behind those of its class whose deadlines pass before: at once, unless a part of its time has passed. Work:
+    /// those whose deadlines pass later.
+    #[inline]
+    fn link_for(&mut self, index: u32, class: Class, due: Instant) {
         let slot = self.slots.at_mut(index);
+        let step = slot.attempts.step();
         slot.class = Some(class);
-        slot.deadline = timed.due(self.m.now);
-        timed.queue.push(&mut Timer(&mut self.slots), index);
+        slot.deadline = due;
+        let queue = &self.m.timers.step(class, step).queue;
+        let mut prev = queue.tail();
+        while prev != NONE && self.slots.at(prev).deadline > due {
+            prev = self.slots.at(prev).timer.prev;
+        }
+        let queue = &mut self.m.timers.step_mut(class, step).queue;
+        queue.insert(&mut Timer(&mut self.slots), index, prev);
     }
 
     /// Takes the deadline away.
@@ -363,22 +487,22 @@ impl Dispatcher<'_> {
         let late = slot.is_late();
         if let Some(class) = slot.class.take() {
             self.m.timers.late = self.m.timers.late.saturating_sub(late.into());
-            let queue = &mut self.m.timers.of_mut(class).queue;
+            let queue = &mut self.m.timers.step_mut(class, slot.attempts.step()).queue;
             queue.remove(&mut Timer(&mut self.slots), index);
         }
     }
 
     /// The connection of a class whose deadline passes first, if the class has one.
-    fn head(&self, class: Class) -> Option<u32> {
-        self.m.timers.of(class).queue.head()
+    fn head(&self, class: Class, step: u8) -> Option<u32> {
+        self.m.timers.step(class, step).queue.head()
     }
 
     /// When the next deadline passes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let classes = Class::ALL
+        let classes = QUEUES
             .into_iter()
-            .filter(|class| self.m.timers.of(*class).is_on())
-            .filter_map(|class| self.head(class))
+            .filter(|(class, _)| self.m.timers.of(*class).is_on())
+            .filter_map(|(class, step)| self.head(class, step))
             .map(|index| self.slots.at(index).deadline)
             .min();
         let pause = if self.m.paused > 0 {
@@ -396,11 +520,11 @@ impl Dispatcher<'_> {
     pub(super) fn expire(&mut self) {
         let now = self.m.now;
         let mut left = EXPIRIES;
-        for class in Class::ALL {
+        for (class, step) in QUEUES {
             if !self.m.timers.of(class).is_on() {
                 continue;
             }
-            let mut head = self.head(class);
+            let mut head = self.head(class, step);
             while let Some(index) = head {
                 let slot = self.slots.at(index);
                 if slot.deadline > now || left == 0 {
@@ -434,6 +558,8 @@ impl Dispatcher<'_> {
         if slot.deadline != LATE && !wanted.is_empty() {
             slot.deadline = LATE;
             slot.ready |= wanted;
+            // It is not the kernel that says so.
+            slot.attempts.disclaim(wanted);
             self.m.timers.late = self.m.timers.late.saturating_add(1);
             return self.touch(index);
         }
@@ -478,13 +604,18 @@ impl Dispatcher<'_> {
     }
 
     /// A wait for memory is over: the operation is tried again, unless nothing has moved for as long as output may stall,
-    /// or lingering may last. Of output that the kernel has it is asked first whether the peer takes it.
+    /// or lingering may last, or, with nothing queued, for as long as its class would otherwise let it. Of output that the
+    /// kernel has it is asked first whether the peer takes it.
     fn tried_again(&mut self, index: u32) {
         let slot = self.slots.at(index);
         if slot.state == State::Connecting {
             return self.connect_again(index);
         }
         let lingers = slot.state == State::Lingering;
+        if !lingers && slot.tx.is_empty() {
+            // Its lack of memory is not the peer's: its time is that of any other.
+            return self.try_again(index);
+        }
         let limit = if lingers {
             &self.m.timers.linger
         } else {
@@ -493,7 +624,7 @@ impl Dispatcher<'_> {
         let waited = waited(self.records.at(index), self.m.now);
         if !limit.is_on() || waited <= limit.length.div_ceil(1_000_000) {
             self.try_again(index);
-        } else if lingers || slot.tx.is_empty() {
+        } else if lingers {
             self.begin_close(index, Reason::Deadline(Class::Congestion));
         } else {
             self.slots.at_mut(index).flags.set(Flags::PROBE);
@@ -501,11 +632,22 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Whatever failed for want of memory is tried anew.
+    /// What failed for want of memory is tried anew. Where the kernel had notified readiness it is asked again, but in edge
+    /// mode, where it would not tell.
     fn try_again(&mut self, index: u32) {
+        let edge = self.m.trigger == Trigger::Edge;
         let slot = self.slots.at_mut(index);
         slot.flags.clear(Flags::CONGESTED);
-        slot.ready = Directions::BOTH;
+        for direction in [Directions::READ, Directions::WRITE] {
+            let asked = slot.attempts.is_claimed(direction) && !edge;
+            slot.ready |= (slot.resting() & direction).when(!asked);
+        }
+        let (this, next) = (slot.attempts.step(), slot.attempts.next_step());
+        let timers = &self.m.timers;
+        if timers.step(Class::Congestion, next).length > timers.step(Class::Congestion, this).length
+        {
+            slot.attempts.lengthen();
+        }
         self.touch(index);
     }
 
@@ -652,7 +794,7 @@ impl Dispatcher<'_> {
         is_of_kind: impl Fn(u32) -> bool,
     ) -> Option<(u64, u32)> {
         let own_only = self.has_its_most(listener);
-        let mut index = self.head(class)?;
+        let mut index = self.head(class, 0)?;
         for _ in 0..LOOKS {
             let slot = self.slots.at(index);
             let rests = slot.queued == Queued::No && self.m.visit.index != index;

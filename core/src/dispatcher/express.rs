@@ -69,6 +69,7 @@ impl Dispatcher<'_> {
             return None;
         }
         slot.ready |= directions;
+        slot.attempts.claim(directions);
         self.advance_clock(now);
         let machine = &mut *self.m;
         machine.turn.served = machine.turn.served.wrapping_add(1);
@@ -93,6 +94,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         slot.rx = Cursors { at: 0, end: n };
         slot.flags.set(Flags::HEARD);
+        slot.attempts.moved(Directions::READ);
         let record = self.records.at_mut(index);
         add(&mut record.bytes_in, n);
         // As of any short read: see `received`.
@@ -133,6 +135,7 @@ impl Dispatcher<'_> {
         let machine = &mut *self.m;
         let slot = self.slots.at_mut(index);
         slot.in_flight = Directions::NONE;
+        slot.attempts.moved(Directions::WRITE);
         slot.tx = Cursors::EMPTY;
         // An answer: see `spend`.
         machine.turn.moved = machine.turn.moved.wrapping_add(sent / OPERATION_MIN);

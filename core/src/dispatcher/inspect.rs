@@ -24,7 +24,7 @@ use super::yielding::Yielding;
 use super::{Dispatcher, Turn, Visit};
 use crate::attempts::Attempts;
 use crate::config::Class;
-use crate::directions::Directions;
+use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
 use crate::flags::Flags;
 use crate::output::Reason;
@@ -117,8 +117,8 @@ impl Dispatcher<'_> {
         for queue in [self.m.fresh.all(), &self.m.continuing] {
             self.number(&mut image, queue, 0);
         }
-        for class in Class::ALL {
-            self.number(&mut image, self.m.timers.queue(class), 4);
+        for (_, _, queue) in self.m.timers.queues() {
+            self.number(&mut image, queue, 4);
         }
         image
     }
@@ -321,7 +321,11 @@ impl Dispatcher<'_> {
         if slot.class.is_some() || listener {
             [bytes[10], bytes[11]] = millis(slot.deadline.nanos_since(now));
         }
-        bytes[ATTEMPTS] = slot.attempts.bits_that_matter(slot.state);
+        bytes[ATTEMPTS] = (slot.attempts).bits_that_matter(
+            slot.state,
+            slot.ready,
+            self.m.trigger == Trigger::Edge,
+        );
         // Of one that is being closed nothing else matters.
         if slot.state == State::Closing {
             return bytes;
@@ -425,7 +429,13 @@ impl Dispatcher<'_> {
         let (run, timer) = halves(bytes[PLACES]);
         places.take(usize::from(bytes[8] & 3), run, index);
         // The first two rows are the run queues.
-        places.take(class.map_or(0, |class| 3 + class.index()), timer, index);
+        let step = usize::from(self.slots.at(index).attempts.step());
+        let row = match class {
+            None => 0,
+            Some(Class::Congestion) if step > 0 => 2 + Class::ALL.len() + step,
+            Some(class) => 3 + class.index(),
+        };
+        places.take(row, timer, index);
         self.count_source(index);
         if !listens {
             self.put_record(index, bytes);
@@ -482,7 +492,8 @@ impl Dispatcher<'_> {
                     }
                     _ => {
                         if let Some(class) = self.slots.at(index).class {
-                            let queue = self.m.timers.queue_mut(class);
+                            let step = self.slots.at(index).attempts.step();
+                            let queue = self.m.timers.queue_mut(class, step);
                             queue.push(&mut Classed(&mut self.slots), index);
                         }
                     }
@@ -492,8 +503,8 @@ impl Dispatcher<'_> {
     }
 }
 
-/// The run queues and the classes.
-const QUEUES: usize = 2 + Class::ALL.len();
+/// The run queues, the classes, and the longer waits for memory.
+const QUEUES: usize = 2 + Class::ALL.len() + Attempts::LAST_STEP as usize;
 
 /// For each queue, the run queues first, then the classes, who stands at which place in it.
 struct Places([[u32; CONNECTIONS + 1]; QUEUES]);

@@ -161,8 +161,11 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
 
 /// Each class holds those whose deadline is of it, in the order in which they pass.
 fn timers(machine: &Dispatcher<'_>) -> Held {
-    for class in Class::ALL {
-        let queue = machine.m.timers.queue(class);
+    for (class, step, queue) in machine.m.timers.queues() {
+        let is_in = |slot: &Slot| {
+            let steps = class != Class::Congestion || slot.attempts.step() == step;
+            slot.class == Some(class) && steps
+        };
         let mut latest = None;
         walk(
             machine,
@@ -172,13 +175,13 @@ fn timers(machine: &Dispatcher<'_>) -> Held {
                 let sorted = latest.is_none_or(|latest| latest <= slot.deadline);
                 latest = Some(slot.deadline);
                 hold(
-                    slot.class == Some(class) && sorted,
+                    is_in(slot) && sorted,
                     "a class is sorted by deadline",
                     index,
                 )
             },
         )?;
-        let linked = count(machine, |slot| slot.class == Some(class));
+        let linked = count(machine, is_in);
         hold(
             linked == queue.len(),
             "whoever is of a class stands in its queue",

@@ -383,6 +383,10 @@ impl Dispatcher<'_> {
         let hopeless = slot.tally >= self.m.accept_failures && slot.state == State::Listening;
         if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
             self.hold_back(index, fault);
+            if hopeless {
+                // Until one succeeds, each further failure is followed by a pause.
+                self.slots.at_mut(index).tally = self.m.accept_failures.saturating_sub(1);
+            }
         }
         if stopping && !self.slots.at(index).ready.contains(Directions::READ) {
             self.slots.at_mut(index).state = State::Closing;

@@ -91,6 +91,7 @@ impl Dispatcher<'_> {
             }
         }
         slot.ready |= reported;
+        slot.attempts.claim(directions);
         match trigger {
             // What a listener wants is asked when it is served.
             Trigger::Level => {

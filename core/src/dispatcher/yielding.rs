@@ -128,6 +128,10 @@ impl Dispatcher<'_> {
     #[cold]
     #[inline(never)]
     pub(super) fn fill(&mut self, index: u32) {
+        // What was just accepted is greeted in the visit of its listener, which receives nothing to pass on.
+        if self.slots.at(self.m.visit.index).state == State::Listening {
+            return;
+        }
         self.m.yielding.is_used = true;
         self.m.visit.yields = true;
         self.m.yielding.add(index);

@@ -252,7 +252,7 @@ impl Connections<'_> {
             {
                 copy(space, bytes);
                 slot.tx.end = slot.tx.end.wrapping_add(width(bytes.len()));
-                self.machine.queued_at(index);
+                self.machine.queued_at(index, width(bytes.len()));
                 return Ok(());
             }
         }

@@ -1,9 +1,11 @@
 //! Outbound connections, as the checker sees them: asked for by the application, tried by the driver, told once.
 
+use super::input::nanos_of;
 use super::laws::IMPOSSIBLE;
 use super::model::{Connection, Kind, Model, Stage, Times};
+use super::rest::Rest;
 use tidegate_core::{
-    ConnectError, Destination, Directions, FaultKind, Instant, Op, Outcome, Token,
+    ConnectError, Destination, Directions, FaultKind, Instant, Op, Outcome, Token, Trigger,
 };
 
 /// No listener: that of outbound connections.
@@ -69,7 +71,7 @@ impl Model {
     }
 
     pub(super) fn attempts(&mut self, token: Token) {
-        let now = self.now;
+        let (now, length) = (self.now, nanos_of(Some(self.config.congestion)));
         let connection = self.get(token);
         assert_eq!(connection.stage, Stage::Connecting, "{token:?}");
         assert!(
@@ -80,11 +82,13 @@ impl Model {
         connection.call = Some(Op::Connect);
         connection.opened_at = connection.opened_at.min(now);
         connection.congested = false;
+        connection.rest.tries(token, Directions::WRITE, now, length);
     }
 
     pub(super) fn attempted(&mut self, token: Token, outcome: Outcome) {
         let (now, stopping) = (self.now, self.has_stopped());
         let unhurried = self.config.connect.is_none() && !stopping;
+        let edge = self.config.trigger == Trigger::Edge;
         let connection = self.get(token);
         connection.call = None;
         let ends = connection.finished || connection.aborted || connection.source.cancelled;
@@ -101,13 +105,19 @@ impl Model {
                     consumed: now,
                     spoken: true,
                 };
+                connection.rest = Rest::default();
                 if !ends {
                     self.expected.may.push(Kind::Opened);
                     let sound = self.get(token).faults.is_empty();
                     self.expected.must = (unhurried && sound).then_some(Kind::Opened);
                 }
             }
-            Outcome::Drained(_) => connection.disturbed = true,
+            Outcome::Drained(_) => {
+                connection.disturbed = true;
+                if !edge {
+                    connection.rest.moves_nothing(Directions::WRITE, now, false);
+                }
+            }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
             Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => {}
             Outcome::Failed(fault)

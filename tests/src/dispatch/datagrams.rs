@@ -32,6 +32,8 @@ pub(super) struct Socket {
     ended: bool,
     /// Something ran short since it was last seen at work.
     pauses: bool,
+    /// Attempts in a row that came to nothing.
+    vain: u16,
 }
 
 /// What is told of a socket.
@@ -90,6 +92,18 @@ impl Letters {
     }
 }
 
+impl Socket {
+    /// After so many attempts in vain it may pause.
+    fn comes_to(&mut self, outcome: Outcome, most: u16) {
+        self.vain = match outcome {
+            Outcome::Drained(_) => self.vain.saturating_add(1),
+            Outcome::Complete(_) | Outcome::Datagram { .. } => 0,
+            Outcome::Accepted(_) | Outcome::Failed(_) => self.vain,
+        };
+        self.pauses |= self.vain >= most;
+    }
+}
+
 /// Outputs and answers.
 impl Model {
     fn datagrams(&mut self, token: Token) -> &mut Socket {
@@ -113,11 +127,13 @@ impl Model {
     }
 
     pub(super) fn datagram_comes(&mut self, token: Token, outcome: Outcome) {
+        let failures = self.config.accept_failures;
         let socket = self.datagrams(token);
         assert!(core::mem::take(&mut socket.receiving), "not asked for");
         if socket.ended {
             return;
         }
+        socket.comes_to(outcome, failures);
         match outcome {
             Outcome::Datagram { len, from, .. } => {
                 self.of_datagrams.push_back(Heard::Came(len, from))
@@ -141,6 +157,8 @@ impl Model {
         if socket.ended {
             return;
         }
+        // The first finds no room; then there is a report of some for each.
+        socket.comes_to(outcome, 3);
         match outcome {
             Outcome::Drained(_) => return,
             Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => return,

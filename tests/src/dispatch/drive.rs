@@ -128,7 +128,7 @@ impl<W: World> Drive<'_, W> {
             closing,
         } = event
         {
-            self.model().reports(token, closing);
+            self.model().reports(token, directions, closing);
             self.model().reports_watch(token, directions, closing);
         }
         self.event(event);

@@ -11,13 +11,14 @@ use tidegate_core::{
 /// Events.
 impl Model {
     /// A report goes in.
-    pub(super) fn reports(&mut self, token: Token, closing: bool) {
+    pub(super) fn reports(&mut self, token: Token, directions: Directions, closing: bool) {
         let oneshot = self.config.trigger == Trigger::Oneshot;
         if let Some(connection) = self.connections.get_mut(&token)
             && connection.stage != Stage::Gone
         {
             connection.disturbed = true;
             connection.hung_up |= closing;
+            connection.rest.claimed = connection.rest.claimed | directions;
             if oneshot {
                 connection.source.armed = Directions::NONE;
             }
@@ -122,7 +123,7 @@ impl Model {
     }
 
     fn received(&mut self, token: Token, outcome: Outcome) {
-        let now = self.now;
+        let (now, edge) = (self.now, self.config.trigger == Trigger::Edge);
         let connection = self.get(token);
         let span = connection.receiving.take().expect("asked");
         match outcome {
@@ -132,6 +133,11 @@ impl Model {
             Outcome::Complete(n) | Outcome::Drained(n) => {
                 let short = matches!(outcome, Outcome::Drained(_));
                 connection.disturbed |= short;
+                if n > 0 {
+                    connection.rest.moves(Directions::READ);
+                } else if short && !edge {
+                    connection.rest.moves_nothing(Directions::READ, now, false);
+                }
                 if n > 0 {
                     connection.times.heard = now;
                     connection.times.spoken = true;
@@ -146,12 +152,12 @@ impl Model {
                 }
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
-            Outcome::Failed(fault) => connection.failed(fault),
+            Outcome::Failed(fault) => connection.failed(fault, Directions::READ, now),
         }
     }
 
     fn sent(&mut self, token: Token, outcome: Outcome) {
-        let now = self.now;
+        let (now, edge) = (self.now, self.config.trigger == Trigger::Edge);
         let connection = self.get(token);
         let span = connection.sending.take().expect("asked");
         match outcome {
@@ -162,23 +168,32 @@ impl Model {
                 connection.disturbed |= matches!(outcome, Outcome::Drained(_)) || n == 0;
                 connection.taken += n as usize;
                 if n > 0 {
+                    connection.rest.moves(Directions::WRITE);
                     connection.times.progress = now;
                     connection.times.heard = now;
+                } else {
+                    connection.rest.moves_nothing(Directions::WRITE, now, edge);
                 }
                 self.expected.may.push(Kind::Writable);
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
-            Outcome::Failed(fault) => connection.failed(fault),
+            Outcome::Failed(fault) => connection.failed(fault, Directions::WRITE, now),
         }
     }
 }
 
 impl Connection {
-    fn failed(&mut self, fault: Fault) {
+    /// Whether some direction may rest, or the connect does.
+    pub(super) fn is_congested(&self) -> bool {
+        self.congested || !self.rest.directions.is_empty()
+    }
+
+    fn failed(&mut self, fault: Fault, direction: Directions, now: Instant) {
         match fault.kind {
             FaultKind::Interrupted => {}
             FaultKind::Shortage => {
-                self.congested = true;
+                self.rest.begin(direction, now);
+                self.rest.claimed = self.rest.claimed - direction;
                 self.disturbed = true;
             }
             FaultKind::Reset
@@ -514,7 +529,7 @@ impl Model {
                 assert!(source.closing, "{token:?} is not closed");
             }
             if connection.stage == Stage::Connecting && !ending {
-                let waits = source.armed.contains(Directions::WRITE) || connection.congested;
+                let waits = source.armed.contains(Directions::WRITE) || connection.is_congested();
                 assert!(waits || connection.in_flight(), "forgotten: {token:?}");
             }
             if connection.stage != Stage::Told || ending {
@@ -536,14 +551,17 @@ impl Model {
             let receives =
                 connection.receiving.is_some() || source.armed.contains(Directions::READ);
             assert!(
-                !hears || receives || connection.congested,
+                !hears || receives || connection.is_congested(),
                 "deaf: {token:?}"
             );
             let sends = connection.sending.is_some() || source.armed.contains(Directions::WRITE);
             let queued = !connection.pending().is_empty();
-            assert!(!queued || sends || connection.congested, "mute: {token:?}");
+            assert!(
+                !queued || sends || connection.is_congested(),
+                "mute: {token:?}"
+            );
             let ends = connection.finished || connection.half;
-            let waits = ends && !queued && !connection.shut && !connection.congested;
+            let waits = ends && !queued && !connection.shut && !connection.is_congested();
             assert!(!waits || connection.in_flight(), "does not end: {token:?}");
             if let Some(longest) = self.longest {
                 let due = core.poll_timeout().expect("a connection has a deadline");

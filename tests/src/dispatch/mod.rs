@@ -16,6 +16,7 @@ mod input;
 mod kernel;
 mod laws;
 mod model;
+mod rest;
 mod steps;
 mod timers;
 mod watches;

@@ -1,7 +1,8 @@
 //! [`Model`]: what the checker believes, learned only from what went in and came out, and the laws over it.
 
 use super::datagrams::{Heard, Socket};
-use super::input::{Plan, RX, TX};
+use super::input::{Plan, RX, TX, nanos_of};
+use super::rest::Rest;
 use super::timers::{Set, Timers};
 use super::watches::{Told, Watch};
 use alloc::collections::VecDeque;
@@ -71,8 +72,9 @@ pub(super) struct Connection {
     pub(super) ended: bool,
     /// An attempt has shown that a direction is not ready, or the kernel has reported.
     pub(super) disturbed: bool,
-    /// The last operation failed for want of memory.
+    /// The last attempt to connect failed for want of memory, or moved nothing twice after a report.
     pub(super) congested: bool,
+    pub(super) rest: Rest,
     /// What a send asked for that was answered with `Full`.
     pub(super) wants: u32,
     pub(super) timer: Option<Set>,
@@ -125,6 +127,7 @@ impl Connection {
             ended: false,
             disturbed: false,
             congested: false,
+            rest: Rest::default(),
             wants: 0,
             timer: None,
             was_full: false,
@@ -370,6 +373,7 @@ impl Model {
     }
 
     fn receives(&mut self, token: Token, into: Span) {
+        let (now, length) = (self.now, nanos_of(Some(self.config.congestion)));
         let connection = self.transfers(token);
         assert!(connection.receiving.is_none(), "two receives: {token:?}");
         assert!(
@@ -382,10 +386,11 @@ impl Model {
             "receive while paused: {token:?}"
         );
         connection.receiving = Some(into);
-        connection.congested = false;
+        connection.rest.tries(token, Directions::READ, now, length);
     }
 
     fn sends(&mut self, token: Token, from: Span) {
+        let (now, length) = (self.now, nanos_of(Some(self.config.congestion)));
         let connection = self.transfers(token);
         assert!(connection.sending.is_none(), "two sends: {token:?}");
         assert!(
@@ -399,7 +404,7 @@ impl Model {
         );
         assert!(!connection.shut, "sends after its end: {token:?}");
         connection.sending = Some(from);
-        connection.congested = false;
+        connection.rest.tries(token, Directions::WRITE, now, length);
     }
 
     fn shuts(&mut self, token: Token) {
@@ -441,7 +446,7 @@ impl Model {
         let since = connection.settled.progress;
         connection.probed = since;
         // A wait for memory may have begun long before there was any output.
-        let since = if connection.congested {
+        let since = if connection.is_congested() {
             connection.opened_at
         } else {
             since

@@ -7,10 +7,10 @@ use core::time::Duration;
 use tidegate_core::inspect::{self, CONNECTIONS, Image, MACHINE, SOURCE};
 use tidegate_core::{Config, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows};
 
-/// The length of a class in milliseconds: a granule is one of them.
-const LENGTH: u64 = 64;
+/// The length of a class in milliseconds: a granule is ten of them. No wait for memory is longer, so that they are all one.
+const LENGTH: u64 = 640;
 /// Time passes in steps of a length and a granule, after which every deadline of that length is due.
-const TICK: u64 = 65_000_000;
+const TICK: u64 = 650_000_000;
 
 const HEAD: usize = MACHINE + 2 + SOURCE;
 const EACH: usize = SOURCE + SOCKET;

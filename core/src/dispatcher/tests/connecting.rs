@@ -91,16 +91,26 @@ fn it_fails_at_once_or_later_and_is_told_once() {
 }
 
 #[test]
-fn a_false_report_changes_nothing() {
+fn a_false_report_changes_nothing_and_a_second_makes_it_rest() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         let token = bench.connect();
         bench.attempts(&[BLOCKED]);
-        for _ in 0..3 {
+        for number in 0..4 {
             bench.report(token, Directions::BOTH, true);
             bench.attempts(&[BLOCKED]);
             assert_eq!(bench.slot(token).state, State::Connecting);
-            assert!(bench.slot(token).armed.contains(WRITE), "{trigger:?}");
+            let rests = number > 0 && trigger != Trigger::Edge;
+            let armed = bench.slot(token).armed.contains(WRITE);
+            assert_eq!(armed, !rests, "{trigger:?}, {number}");
+            if rests {
+                bench.later(Duration::from_millis(20));
+                let kind = match trigger {
+                    Trigger::Oneshot => "mod",
+                    Trigger::Level | Trigger::Edge => "add",
+                };
+                assert_eq!(kinds(&bench.run()), [kind], "{trigger:?}, {number}");
+            }
         }
         assert_eq!(bench.told(token), [""; 0]);
     }

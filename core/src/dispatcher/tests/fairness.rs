@@ -186,7 +186,8 @@ fn who_has_priority_goes_first_and_takes_turns_with_the_others() {
     let mut served = Vec::new();
     while let Some(Action::Recv { token, .. }) = bench.poll() {
         served.push(token);
-        bench.done(token, Op::Recv, BLOCKED);
+        bench.done(token, Op::Recv, Outcome::Drained(1));
+        bench.machine.consume(token, 1);
         // One that comes meanwhile does not keep the others from their turn.
         if token == c {
             bench.ready(a, READ);
@@ -343,7 +344,8 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
                 });
                 match (op, random.below(4)) {
                     (Op::Recv, 0) => {
-                        bench.done(token, op, BLOCKED);
+                        bench.done(token, op, Outcome::Drained(1));
+                        bench.machine.consume(token, 1);
                     }
                     (Op::Recv, _) => {
                         swallow(&mut bench, token);

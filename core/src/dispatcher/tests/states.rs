@@ -34,7 +34,7 @@ const CASES: [Case; 20] = [
     case("receiving", receiving, Open, ["add", "add", "add"], &[Open]),
     case("paused", paused, Open, ["mod", "unsent", "mod"], &[Open]),
     case("peer's end was read", ended, Open, ["mod", "unsent", "unsent mod"], &[Open]),
-    case("no memory", congested, Open, ["del", "", ""], &[Open]),
+    case("no memory", congested, Open, ["recv del", "recv", "recv mod"], &[Open]),
     case("output to finish", finishing, Finishing,
          ["send shutdown recv mod", "send shutdown recv", "send shutdown recv mod"], &[Finishing, Lingering]),
     case("shutting down", shutting, Finishing, ["del", "", ""], &[Finishing]),

@@ -249,7 +249,12 @@ fn oneshot_arms_again_what_is_awaited_after_each_report() {
     assert_eq!(armed(&bench.run()), [(NONE, READ)]);
     for _ in 0..3 {
         bench.ready(token, READ);
-        assert_eq!(armed(&bench.run()), [(READ, READ)]);
+        assert_eq!(
+            armed(&bench.script(token, &[Outcome::Drained(1)], &[])),
+            [(READ, READ)]
+        );
+        bench.machine.consume(token, 1);
+        bench.run();
     }
     bench.stalled(token, 10);
     assert_eq!(bench.slot(token).registered, BOTH);
