@@ -9,7 +9,7 @@ const STATES: usize = 800_000;
 
 const LIMITS: Limits = Limits {
     states: STATES,
-    memory: 128 << 20,
+    memory: 256 << 20,
     threads: 1,
 };
 

@@ -557,9 +557,9 @@ impl Dispatcher<'_> {
         let wanted = slot.wanted(windows, false) & awaited(class);
         if slot.deadline != LATE && !wanted.is_empty() {
             slot.deadline = LATE;
+            // What is tried without a notification says nothing about the kernel's.
+            slot.attempts.disclaim(wanted - slot.ready);
             slot.ready |= wanted;
-            // It is not the kernel that says so.
-            slot.attempts.disclaim(wanted);
             self.m.timers.late = self.m.timers.late.saturating_add(1);
             return self.touch(index);
         }

@@ -18,7 +18,7 @@ impl Model {
         {
             connection.disturbed = true;
             connection.hung_up |= closing;
-            connection.rest.claimed = connection.rest.claimed | directions;
+            connection.rest.reported(directions);
             if oneshot {
                 connection.source.armed = Directions::NONE;
             }
@@ -192,8 +192,7 @@ impl Connection {
         match fault.kind {
             FaultKind::Interrupted => {}
             FaultKind::Shortage => {
-                self.rest.begin(direction, now);
-                self.rest.claimed = self.rest.claimed - direction;
+                self.rest.runs_short(direction, now);
                 self.disturbed = true;
             }
             FaultKind::Reset

@@ -9,41 +9,74 @@ pub(super) struct Rest {
     pub(super) claimed: Directions,
     /// The last attempt after that moved nothing.
     doubted: Directions,
-    /// Those that rest, or did until their time was over and they were reported or tried again.
+    /// Those that may rest, or did until their time was over and they were reported or tried again.
     pub(super) directions: Directions,
+    must: Must,
+}
+
+/// The same of attempts that a report of their own led to: those it must count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Must {
+    /// Reported, and not tried since.
+    reported: Directions,
+    doubted: Directions,
+    rests: Directions,
     since: [Instant; 2],
 }
 
 impl Rest {
+    pub(super) fn reported(&mut self, directions: Directions) {
+        self.claimed = self.claimed | directions;
+        self.must.reported = self.must.reported | directions;
+    }
+
     pub(super) fn moves(&mut self, direction: Directions) {
         self.claimed = self.claimed - direction;
         self.doubted = self.doubted - direction;
         self.directions = self.directions - direction;
+        let must = &mut self.must;
+        must.reported = must.reported - direction;
+        must.doubted = must.doubted - direction;
+        must.rests = must.rests - direction;
     }
 
     /// `at_once`: there is no second report.
     pub(super) fn moves_nothing(&mut self, direction: Directions, now: Instant, at_once: bool) {
-        if !self.claimed.contains(direction) {
-            return;
-        }
-        if at_once || self.doubted.contains(direction) {
-            self.begin(direction, now);
-        } else {
+        if self.claimed.contains(direction) {
+            let rests = at_once || self.doubted.contains(direction);
+            self.directions = self.directions | direction.when(rests);
             self.doubted = self.doubted | direction;
+        }
+        if self.must.reported.contains(direction) {
+            let rests = at_once || self.must.doubted.contains(direction);
+            self.must.reported = self.must.reported - direction;
+            self.must.doubted = self.must.doubted | direction;
+            if rests {
+                self.begin(direction, now);
+            }
         }
     }
 
+    /// It rests.
     pub(super) fn begin(&mut self, direction: Directions, now: Instant) {
         self.doubted = self.doubted | direction;
         self.directions = self.directions | direction;
-        self.since[usize::from(direction == Directions::WRITE)] = now;
+        self.must.rests = self.must.rests | direction;
+        self.must.since[usize::from(direction == Directions::WRITE)] = now;
+    }
+
+    /// It failed for want of memory.
+    pub(super) fn runs_short(&mut self, direction: Directions, now: Instant) {
+        self.begin(direction, now);
+        self.claimed = self.claimed - direction;
     }
 
     /// An operation is tried: not before the shortest rest, of `length` nanoseconds, is over.
     pub(super) fn tries(&mut self, token: Token, direction: Directions, now: Instant, length: u64) {
-        let since = self.since[usize::from(direction == Directions::WRITE)];
-        let rested = !self.directions.contains(direction) || now.nanos_since(since) >= length;
+        let since = self.must.since[usize::from(direction == Directions::WRITE)];
+        let rested = !self.must.rests.contains(direction) || now.nanos_since(since) >= length;
         assert!(rested, "it spins: {token:?} tries {direction:?} again");
         self.directions = self.directions - direction;
+        self.must.rests = self.must.rests - direction;
     }
 }

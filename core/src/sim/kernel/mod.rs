@@ -80,6 +80,8 @@ pub struct Kernel {
     descriptors: Slab<u32>,
     files: Slab<File>,
     limits: Limits,
+    /// TCP has used up its memory.
+    short: bool,
     /// What goes wrong.
     pub faults: Faults,
     #[cfg(feature = "wrong-kernels")]
@@ -125,6 +127,7 @@ impl Kernel {
             descriptors: Slab::new(),
             files: Slab::new(),
             limits,
+            short: false,
             faults: Faults::none(),
             #[cfg(feature = "wrong-kernels")]
             wrong: None,

@@ -160,6 +160,12 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether TCP has used up its memory (`tcp_mem` in tcp(7), or the limit of a control group): each send would block, and
+    /// sockets are polled as writable all the same, because their own buffers have room.
+    pub const fn set_short_of_memory(&mut self, short: bool) {
+        self.short = short;
+    }
+
     /// How much of what was sent waits in the kernel (`SIOCOUTQ`): of TCP the bytes that the other side has not
     /// acknowledged, of Unix streams what its unread writes cost.
     ///
@@ -297,6 +303,7 @@ impl Kernel {
     }
 
     fn send_tcp(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
+        let short = self.short;
         let buffer = self.limits.tcp_buffer;
         let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
         if socket.state == State::Connecting {
@@ -308,7 +315,10 @@ impl Kernel {
         if socket.send_shut || socket.state != State::Established {
             return Err(Errno::PIPE);
         }
-        let room = buffer.saturating_sub(socket.charged);
+        let room = match short {
+            true => 0,
+            false => buffer.saturating_sub(socket.charged),
+        };
         let taken = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
         socket.no_space |= taken.len() < bytes.len();
         if taken.is_empty() && !bytes.is_empty() {

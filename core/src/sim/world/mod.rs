@@ -170,6 +170,8 @@ pub struct World<'m, H: Handler> {
     setup: Setup,
     now: Instant,
     round: u64,
+    /// Its kernel has no memory for TCP.
+    short: bool,
     /// Something may be going on.
     busy: bool,
     /// Nothing was done in the last round, so chance leaves nobody out in the next.
@@ -263,6 +265,7 @@ impl<'m, H: Handler> World<'m, H> {
             setup: setup.clone(),
             now: Instant::from_nanos(1_000_000_000),
             round: 0,
+            short: false,
             busy: true,
             all: false,
             compared: Vec::new(),
@@ -355,6 +358,13 @@ impl<'m, H: Handler> World<'m, H> {
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.driver.digest.0
+    }
+
+    /// Whether the session's kernel has used up its memory for TCP from now on, see [`Kernel::set_short_of_memory`]. Peers
+    /// have kernels of their own.
+    pub fn set_short_of_memory(&mut self, short: bool) {
+        self.short = short;
+        self.busy = true;
     }
 
     /// Asks the session to stop within `length`.
@@ -450,9 +460,11 @@ impl<H: Handler> World<'_, H> {
         let ours = self.setup.limits.descriptors;
         let (session, kernel) = (&mut self.session, &mut self.kernel);
         kernel.limits_mut().descriptors = ours.saturating_add(theirs);
+        kernel.set_short_of_memory(self.short);
         let turn = self
             .driver
             .turn(session, kernel, &mut self.random, told, (acted, all));
+        self.kernel.set_short_of_memory(false);
         let turn = turn.map_err(|broken| self.broken(broken))?;
         self.check().map_err(|broken| self.broken(broken))?;
         let active = acted || turn;
