@@ -364,9 +364,26 @@ fn what_hangs_up_both_ways_is_closed_though_its_handler_does_nothing() {
         turn_until(&mut server, "it is opened", |stats| stats.open == 1);
         drop(client);
         turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        // One whose peer first sends its end, and later goes.
+        let client = UnixStream::connect(&socket).expect("a connection");
+        turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+        client.shutdown(std::net::Shutdown::Write).expect("its end");
+        until("it is told of the end", || {
+            server.turn(Some(Duration::ZERO)).expect("a wait");
+            server.session().handler().ended == 6
+        });
+        drop(client);
+        turn_until(&mut server, "it is closed", |stats| stats.open == 0);
+        // A pipe that is written, and has nothing to write.
+        let (from, to) = pipe().expect("a pipe");
+        server.attach(to, 0).expect("a stream");
+        turn_until(&mut server, "it is opened", |stats| stats.open == 1);
+        drop(from);
+        turn_until(&mut server, "it is closed", |stats| stats.open == 0);
         let handler = server.session().handler();
-        assert_eq!(handler.closed, [Reason::PeerFinished; 5], "{mode}");
-        assert_eq!(handler.ended, 5, "{mode}");
+        let (last, others) = handler.closed.split_last().expect("all");
+        assert_eq!(others, [Reason::PeerFinished; 6], "{mode}");
+        assert_eq!((last, handler.ended), (&Reason::Finished, 6), "{mode}");
         assert_eq!(server.repairs(), 0, "{mode}");
     }
 }
