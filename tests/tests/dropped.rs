@@ -1,5 +1,6 @@
 //! A server that is dropped, however it came to that, leaves no descriptor open and no peer in the dark.
 
+use core::mem::ManuallyDrop;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fd::{AsFd, FromRawFd, OwnedFd};
@@ -7,7 +8,6 @@ use rustix::net::{SocketFlags, SocketType};
 use rustix::process::getpid;
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::mem::ManuallyDrop;
 use std::net::{TcpListener, TcpStream};
 use std::panic::catch_unwind;
 use std::sync::Mutex;

@@ -1,7 +1,6 @@
 //! Whatever a service manager has set on the listener that it passes, accepted connections are as if it had set nothing.
 
 use core::ffi::c_int;
-use core::mem::size_of;
 use core::net::SocketAddr;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::net::sockopt;
@@ -58,9 +57,12 @@ const PASSED: &[(&str, c_int, c_int, c_int)] = &[
     ),
 ];
 
+/// Bytes of an `int`.
+const LEN: libc::socklen_t = 4;
+
 /// Sets an `int` option; answers whether it may.
 fn set(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> bool {
-    let len = size_of::<c_int>() as libc::socklen_t;
+    let len = LEN;
     // SAFETY: the kernel reads one `int` there.
     let done = unsafe {
         libc::setsockopt(
@@ -75,7 +77,7 @@ fn set(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> bool {
 }
 
 fn get(socket: &impl AsRawFd, level: c_int, name: c_int) -> c_int {
-    let (mut value, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+    let (mut value, mut len): (c_int, _) = (0, LEN);
     // SAFETY: the kernel writes one `int` there, and its length.
     let done = unsafe {
         libc::getsockopt(

@@ -30,7 +30,7 @@ use tidegate_core::{
 /// The loop must not run in a forked child: the child would share the readiness set with its parent (`epoll(7)`).
 ///
 /// Dropped, it closes everything at once; [`stop`](Self::stop) before it for an orderly end. Its memory can then be used
-/// for another server.
+/// for another server. Tokens name sources of one server: those of the last may be equal to some of the next.
 pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     session: Session<'m, H>,
     backend: B,
