@@ -82,8 +82,11 @@ fn main() -> Result<(), Failure> {
         ..Config::default()
     };
     let mut root = None;
+    // Files go far and fast: the kernel tunes its buffers by the path.
     let common = Common {
         refusal: UNAVAILABLE,
+        receive_buffer: None,
+        send_buffer: None,
         ..Common::new("127.0.0.1:8080", config)
     };
     let common = common::arguments(HELP, common, |name, parser| {

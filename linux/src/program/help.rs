@@ -67,8 +67,8 @@ A TCP and Unix server in memory of a fixed size. No encryption: for this machine
   --source-bits N,N,N    bits of an IPv4, a global IPv6 and a local IPv6 address that make one [{bits}]
   --per-block N/BITS|off connections from one block of global IPv6 addresses, such as 64/56 [off]
   --receive-buffer BYTES|auto         what the kernel may hold of received bytes for each connection, up to
-                           net.core.rmem_max; auto lets it tune that: for fast and far peers [{receive_buffer}]
-  --send-buffer BYTES|auto            the same of bytes to send, up to net.core.wmem_max [{send_buffer}]
+                           net.core.rmem_max; auto lets it tune that, by the path, up to net.ipv4.tcp_rmem [{receive_buffer}]
+  --send-buffer BYTES|auto            the same of bytes to send (net.core.wmem_max, tcp_wmem) [{send_buffer}]
                            a socket that is passed has what its opener set if it is auto
 
 Durations such as 500ms, 30s, 10m, or off:
@@ -130,8 +130,8 @@ mod tests {
                 "--per-source",
                 "[off on loopback and Unix listeners, a quarter of --connections",
             ),
-            ("--receive-buffer", "[65536]"),
-            ("--send-buffer", "[65536]"),
+            ("--receive-buffer", "[auto]"),
+            ("--send-buffer", "[auto]"),
             ("--first-byte", "[60s]"),
             ("--request", "[30s]"),
             ("--idle", "[10m]"),

@@ -30,8 +30,8 @@ fn nothing_asked_for_is_the_defaults() {
     assert_eq!(options.places(true), [], "sockets were passed");
     assert_eq!(options.config.connections, Some(1024));
     assert_eq!(options.per_source, PerSource::Auto);
-    assert_eq!(options.receive_buffer, Some(64 * 1024));
-    assert_eq!(options.send_buffer, Some(64 * 1024));
+    assert_eq!(options.receive_buffer, None);
+    assert_eq!(options.send_buffer, None);
     assert_eq!(options.user_timeout, None);
     assert_eq!(options.log, LevelFilter::Warn);
     assert_eq!((options.backend, options.config.spin), (Kind::Epoll, None));
