@@ -377,11 +377,11 @@ impl Dispatcher<'_> {
                 return;
             }
         }
-        slot.state = State::Closing;
         slot.flags.clear(Flags::SUSPECT);
         if !slot.flags.has(Flags::CALLED) {
             slot.flags.clear(Flags::CHECKED);
         }
+        slot.state = State::Closing;
         self.unlink(index);
         self.drop_timer(index);
         self.touch(index);

@@ -119,7 +119,7 @@ pub(crate) const CORES: [Wrong; 21] = [
             ),
             (
                 "dispatcher/listener.rs",
-                "if issue.is_empty() || self.m.visit.received >= self.m.quantum {",
+                "if issue.is_empty() || self.m.visit.received >= self.m.quantum || self.m.visit.yields {",
                 "if issue.is_empty() {",
             ),
         ],
