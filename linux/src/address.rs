@@ -182,7 +182,6 @@ pub struct AddressError {
 
 /// What is wrong with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum AddressFault {
     /// There is no port.
     NoPort,

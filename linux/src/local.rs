@@ -76,10 +76,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Result<Receive
 /// Takes ancillary data apart; zeros follow its end.
 fn read(mut control: &[u8]) -> (Option<Local>, u32) {
     let (mut local, mut lost) = (None, 0);
-    loop {
-        let Some((len, rest)) = control.split_first_chunk() else {
-            break;
-        };
+    while let Some((len, rest)) = control.split_first_chunk() {
         let len = usize::from_ne_bytes(*len);
         let Some(data) = control.get(HEADER..len) else {
             break;

@@ -244,7 +244,13 @@ fn open_at<H: Handler, B: Backend>(
     let address = Address::parse(text).map_err(|error| match error.fault() {
         AddressFault::NoInterface => ListenError::new("address", Errno::NODEV),
         AddressFault::System(errno) => ListenError::new("address", Errno::from_raw_os_error(errno)),
-        _ => ListenError::new("address", Errno::INVAL),
+        AddressFault::NoPort
+        | AddressFault::Port
+        | AddressFault::NoHost
+        | AddressFault::Host
+        | AddressFault::Brackets
+        | AddressFault::NoPath
+        | AddressFault::Path => ListenError::new("address", Errno::INVAL),
     })?;
     source.open_at(server, address)
 }

@@ -22,10 +22,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+extern crate alloc;
+
 use crate::stop::StopHandle;
+use alloc::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::{io, thread};
 
 /// What was asked for. Each of these signals would kill the process, without a drain and with its socket files left behind,
