@@ -318,7 +318,7 @@ fn groups_are_joined_and_left() {
                 };
                 let (mut server, token, address) = server(mode, &options);
                 let client = UdpSocket::bind(from).expect("a port");
-                if let IpAddr::V6(_) = group.address {
+                if group.address.is_ipv6() {
                     sockopt::set_ipv6_multicast_if(&client, index).expect("IPV6_MULTICAST_IF");
                 }
                 let says = |what: &[u8]| {
