@@ -28,18 +28,18 @@ impl Attempts {
     /// The kernel has notified these directions as ready.
     #[inline]
     pub(crate) const fn claim(&mut self, directions: Directions) {
-        self.0 |= (directions.bits() as u8) << CLAIMED;
+        self.0 |= directions.byte() << CLAIMED;
     }
 
     /// Whether the kernel has done so says nothing any more.
     pub(crate) const fn disclaim(&mut self, direction: Directions) {
-        self.0 &= !((direction.bits() as u8) << CLAIMED);
+        self.0 &= !(direction.byte() << CLAIMED);
     }
 
     /// Bytes have moved in a direction: the kernel meant what it said.
     #[inline]
     pub(crate) const fn moved(&mut self, direction: Directions) {
-        let bits = direction.bits() as u8;
+        let bits = direction.byte();
         self.0 &= !(bits << CLAIMED | bits << DOUBTED);
         if self.0 >> DOUBTED & 3 == 0 {
             self.0 &= !(3 << STEP);
@@ -48,7 +48,7 @@ impl Attempts {
 
     /// Whether the kernel has notified a direction as ready, and nothing has moved in it since.
     pub(crate) const fn is_claimed(self, direction: Directions) -> bool {
-        (self.0 >> CLAIMED) & direction.bits() as u8 != 0
+        (self.0 >> CLAIMED) & direction.byte() != 0
     }
 
     /// Directions in which the last attempt after such a notification moved nothing.
@@ -57,7 +57,7 @@ impl Attempts {
     }
 
     pub(crate) const fn doubt(&mut self, direction: Directions) {
-        self.0 |= (direction.bits() as u8) << DOUBTED;
+        self.0 |= direction.byte() << DOUBTED;
     }
 
     /// How many times the wait has been made longer, at most [`LAST_STEP`](Self::LAST_STEP).
@@ -118,16 +118,16 @@ impl Attempts {
 
     /// Those that may matter to a source that is ready in these directions. `edge`: a receive is never doubted.
     pub(crate) const fn bits_that_matter(self, state: State, ready: Directions, edge: bool) -> u8 {
-        let asked = (ready.bits() as u8 | self.doubted().bits() as u8) << CLAIMED;
+        let asked = (ready.byte() | self.doubted().byte()) << CLAIMED;
         let never = if edge {
-            (Directions::READ.bits() as u8) << CLAIMED
+            Directions::READ.byte() << CLAIMED
         } else {
             0
         };
         let matter = self.0 & !(3 << CLAIMED & !asked) & !never;
         match state {
             State::Closing => self.0 & FLUSHED,
-            State::Lingering => matter & !((Directions::WRITE.bits() as u8) << CLAIMED),
+            State::Lingering => matter & !(Directions::WRITE.byte() << CLAIMED),
             State::Free
             | State::Reserved
             | State::Connecting

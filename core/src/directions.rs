@@ -34,6 +34,11 @@ impl Directions {
         self.0 as u32
     }
 
+    /// Its two bits, as they are.
+    pub(crate) const fn byte(self) -> u8 {
+        self.0
+    }
+
     /// Whether nothing is in the set.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -37,6 +37,10 @@ const LONGEST: u64 = 640_000_000;
 const LONGER: [u64; Attempts::LAST_STEP as usize] = [4, 16, 32];
 
 /// Every queue of deadlines: the class, and the step of its wait.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler computes it, and would not compile an index that is too large"
+)]
 const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
     let mut queues = [(Class::Congestion, 0); Class::ALL.len() + LONGER.len()];
     let (mut at, mut step) = (0, 1);
