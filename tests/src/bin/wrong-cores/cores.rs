@@ -152,7 +152,7 @@ pub(crate) const CORES: [Wrong; 21] = [
         name: "ENOBUFS as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Shortage => self.slots.at_mut(index).flags.set(Flags::CONGESTED),",
+            "FaultKind::Shortage => self.waits_for_memory(index, direction),",
             "FaultKind::Shortage => self.begin_close(index, Reason::Failed(fault)),",
         )],
     },
