@@ -333,7 +333,7 @@ mod tests {
             let why = Address::parse(text).expect_err(text);
             assert_eq!(why.fault(), fault, "{text}");
             let shown = why.to_string();
-            let part: std::string::String = text.chars().take(10).collect();
+            let part: alloc::string::String = text.chars().take(10).collect();
             let said = Escaped(part.as_bytes()).to_string();
             assert!(shown.starts_with(&said), "{shown}");
         }

@@ -353,9 +353,10 @@ mod call {
 
 #[cfg(test)]
 mod tests {
+    extern crate alloc;
     use super::*;
 
-    fn header(len: usize, level: c_int, kind: c_int) -> std::vec::Vec<u8> {
+    fn header(len: usize, level: c_int, kind: c_int) -> alloc::vec::Vec<u8> {
         let mut bytes = len.to_ne_bytes().to_vec();
         bytes.extend(level.to_ne_bytes());
         bytes.extend(kind.to_ne_bytes());
@@ -382,7 +383,7 @@ mod tests {
             for (level, kind) in [(0, 8), (41, 50), (1, 40), (7, 7)] {
                 for more in [0, 3, 30] {
                     let mut bytes = header(len, level, kind);
-                    bytes.extend(std::iter::repeat_n(0, more));
+                    bytes.extend(core::iter::repeat_n(0, more));
                     let _ = read(&bytes);
                     let _ = read(&bytes[..bytes.len() / 2]);
                 }

@@ -153,9 +153,12 @@ fn it_records_again_when_there_is_space_again() {
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let tape = Tape::read(&[fs::read(&path).expect("a file")]).expect("a trace");
     assert_eq!(tape.flaw, None, "whole entries only");
-    let lost = |entry: &Entry<'_>| match entry {
-        Entry::Lost(n) => Some(*n),
-        _ => None,
+    let lost = |entry: &Entry<'_>| {
+        if let Entry::Lost(n) = entry {
+            Some(*n)
+        } else {
+            None
+        }
     };
     let lost: Vec<u64> = tape.entries().iter().filter_map(lost).collect();
     assert!(lost.len() >= 2, "{lost:?}");

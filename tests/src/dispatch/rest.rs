@@ -26,31 +26,31 @@ struct Must {
 
 impl Rest {
     pub(super) fn reported(&mut self, directions: Directions) {
-        self.claimed = self.claimed | directions;
-        self.must.reported = self.must.reported | directions;
+        self.claimed |= directions;
+        self.must.reported |= directions;
     }
 
     pub(super) fn moves(&mut self, direction: Directions) {
-        self.claimed = self.claimed - direction;
-        self.doubted = self.doubted - direction;
-        self.directions = self.directions - direction;
+        self.claimed -= direction;
+        self.doubted -= direction;
+        self.directions -= direction;
         let must = &mut self.must;
-        must.reported = must.reported - direction;
-        must.doubted = must.doubted - direction;
-        must.rests = must.rests - direction;
+        must.reported -= direction;
+        must.doubted -= direction;
+        must.rests -= direction;
     }
 
     /// `at_once`: there is no second report.
     pub(super) fn moves_nothing(&mut self, direction: Directions, now: Instant, at_once: bool) {
         if self.claimed.contains(direction) {
             let rests = at_once || self.doubted.contains(direction);
-            self.directions = self.directions | direction.when(rests);
-            self.doubted = self.doubted | direction;
+            self.directions |= direction.when(rests);
+            self.doubted |= direction;
         }
         if self.must.reported.contains(direction) {
             let rests = at_once || self.must.doubted.contains(direction);
-            self.must.reported = self.must.reported - direction;
-            self.must.doubted = self.must.doubted | direction;
+            self.must.reported -= direction;
+            self.must.doubted |= direction;
             if rests {
                 self.begin(direction, now);
             }
@@ -59,16 +59,16 @@ impl Rest {
 
     /// It rests.
     pub(super) fn begin(&mut self, direction: Directions, now: Instant) {
-        self.doubted = self.doubted | direction;
-        self.directions = self.directions | direction;
-        self.must.rests = self.must.rests | direction;
+        self.doubted |= direction;
+        self.directions |= direction;
+        self.must.rests |= direction;
         self.must.since[usize::from(direction == Directions::WRITE)] = now;
     }
 
     /// It failed for want of memory.
     pub(super) fn runs_short(&mut self, direction: Directions, now: Instant) {
         self.begin(direction, now);
-        self.claimed = self.claimed - direction;
+        self.claimed -= direction;
     }
 
     /// An operation is tried: not before the shortest rest, of `length` nanoseconds, is over.
@@ -76,7 +76,7 @@ impl Rest {
         let since = self.must.since[usize::from(direction == Directions::WRITE)];
         let rested = !self.must.rests.contains(direction) || now.nanos_since(since) >= length;
         assert!(rested, "it spins: {token:?} tries {direction:?} again");
-        self.directions = self.directions - direction;
-        self.must.rests = self.must.rests - direction;
+        self.directions -= direction;
+        self.must.rests -= direction;
     }
 }
