@@ -98,9 +98,8 @@ impl Handler for Control {
                 return;
             }
         }
-        if conn.has_ended() {
-            conn.finish();
-        } else if conn.data().len() >= LINE && too_long(conn).is_ok() {
+        // What is left at the end, or is more than a line may have, is none.
+        if conn.has_ended() || conn.data().len() >= LINE && too_long(conn).is_ok() {
             conn.finish();
         }
     }

@@ -283,11 +283,12 @@ fn write_all<'b>(out: &mut impl Write, mut bytes: &'b [u8]) -> Rest<'b> {
             Ok(_) => break,
             Err(error) => error.kind(),
         };
-        match error {
-            ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(10)),
-            ErrorKind::Interrupted => {}
-            ErrorKind::NotConnected => return Rest::Later(bytes),
-            _ => break,
+        if error == ErrorKind::NotConnected {
+            return Rest::Later(bytes);
+        } else if error == ErrorKind::WouldBlock {
+            thread::sleep(Duration::from_millis(10));
+        } else if error != ErrorKind::Interrupted {
+            break;
         }
     }
     Rest::Lost(line_feeds(bytes))

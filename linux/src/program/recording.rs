@@ -267,13 +267,12 @@ impl State {
         loop {
             let mut rest = chunk.as_slice();
             while let Ok(Some((entry, more))) = decode(rest) {
-                match entry {
+                if let Entry::Lost(before) = entry {
                     // It told of entries that are counted already.
-                    Entry::Lost(before) => self.untold += before,
-                    _ => {
-                        self.lost += 1;
-                        self.untold += 1;
-                    }
+                    self.untold += before;
+                } else {
+                    self.lost += 1;
+                    self.untold += 1;
                 }
                 rest = more;
             }
