@@ -111,6 +111,7 @@ pub(super) fn draw(random: &mut Random, kernel: &mut Kernel, family: Family) -> 
         74 if family == Family::Tcp => Operation::ResetOnClose(fd),
         75 if family == Family::Tcp => Operation::SendUrgent(fd),
         74 => Operation::Unsent(fd),
+        76 => Operation::Recv(fd, 0),
         _ => {
             let most = random.pick(&[1, 2, 8]).copied().unwrap_or(1);
             Operation::Wait(set, most)

@@ -193,6 +193,11 @@ impl Socket {
         (moved, freed)
     }
 
+    /// Whether its queue holds a byte, be it the urgent one.
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.unread > 0 || self.urgent.is_some_and(|urgent| urgent.ahead == 0)
+    }
+
     /// Bytes that one receive could get: those in front of the urgent mark.
     pub(super) fn unread(&self) -> usize {
         self.urgent

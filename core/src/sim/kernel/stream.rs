@@ -8,7 +8,8 @@ use crate::sim::variant::Variant;
 const INPUT: EpollFlags = EpollFlags::from_bits(0x3);
 
 impl Kernel {
-    /// Receives; 0 bytes are the peer's end.
+    /// Receives; 0 bytes are the peer's end. Into no room there is nothing to receive: 0 of what lies there, which stays,
+    /// and otherwise what any receive answers. Of a terminal it is always 0, as of `read(2)`.
     ///
     /// # Errors
     ///
@@ -18,15 +19,15 @@ impl Kernel {
         let at = self.stream(fd)?;
         let most = self.most(at, Call::Recv, into.len(), INPUT)?;
         let into = into.get_mut(..most).unwrap_or_default();
-        if into.is_empty() {
-            return Ok(0);
-        }
         let socket = self.socket_mut(at).ok_or(Errno::NOTCONN)?;
         match (socket.family, socket.state) {
             (Family::Unix, State::Fresh) => return Err(Errno::INVAL),
             (Family::Tcp | Family::Terminal, State::Fresh) => return Err(Errno::NOTCONN),
             (_, State::Connecting) => return Err(Errno::AGAIN),
             (_, State::Established | State::Closed) => {}
+        }
+        if into.is_empty() && (socket.family == Family::Terminal || socket.holds_bytes()) {
+            return Ok(0);
         }
         let (moved, freed) = socket.take(into);
         if moved > 0 {

@@ -1,5 +1,7 @@
 //! The rules of the model, one by one. Linux agrees with them: the program `differ` compares.
 
+mod empty;
+
 use super::*;
 use crate::sim::{EpollFlags as Flags, Errno};
 use alloc::vec;
@@ -502,6 +504,7 @@ fn a_terminal_talks_until_it_is_hung_up_and_then_fails_for_ever() {
     let mut bytes = [0; 8];
     assert_eq!(kernel.recv(far, &mut bytes), Ok(3));
     assert_eq!(kernel.recv(far, &mut bytes), Err(Errno::AGAIN));
+    assert_eq!(kernel.recv(far, &mut []), Ok(0));
     assert_eq!(kernel.send(far, b"the last"), Ok(8));
     kernel.close(far).unwrap();
     // What came before can be read; then as `pty(7)` and Linux 6.18 have it.
