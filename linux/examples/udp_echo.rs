@@ -110,13 +110,13 @@ fn main() -> Result<(), Failure> {
     server.lend_datagrams(WINDOWS.take());
     common::serve(&mut server, &common)?;
     let stats = server.stats();
-    println!(
+    common::say(format_args!(
         "{} datagrams, {} sent back, {} not; {} dropped by the kernel",
         stats.datagrams_in,
         stats.datagrams_out,
         server.session().handler().unanswered,
         stats.datagrams_lost,
-    );
+    ));
     Ok(())
 }
 

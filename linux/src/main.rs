@@ -1,8 +1,6 @@
 //! The program `tidegate`: a small TCP and Unix server that prints, echoes, discards or passes lines on. `--help` tells
 //! what can be set.
 
-extern crate alloc;
-
 mod program;
 
 fn main() -> std::process::ExitCode {

@@ -26,7 +26,9 @@ extern crate alloc;
 
 use crate::stop::StopHandle;
 use alloc::sync::Arc;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use core::sync::atomic::AtomicBool;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::sync::Barrier;
 use std::{io, thread};
@@ -63,12 +65,16 @@ pub fn stop_on(stop: StopHandle) -> io::Result<()> {
 /// of its own. Signals of one kind that come together are one. The thread has a stack of 64 KiB; what it allocates for
 /// itself is allocated when this returns.
 ///
+/// SIGXFSZ does not kill any more either: a write to a file that is as large as it may be (`RLIMIT_FSIZE`) fails with `EFBIG`.
+///
 /// To be called as early as can be: what comes before it kills. It may be called several times; each is told of every signal.
 ///
 /// # Errors
 ///
 /// No thread or no descriptor is to be had.
 pub fn watch(mut act: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+    // By default it would kill; what this sets is of no interest.
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
     let started = Arc::new(Barrier::new(2));
     let here = Arc::clone(&started);

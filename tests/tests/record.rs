@@ -5,11 +5,12 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use tests::bounded::{Watchdog, until};
 use tests::net::{Client, tcp};
-use tests::process::{Folder, Program, program, run};
+use tests::process::{Folder, Program, example, program, run};
 use tests::replay::{Tape, replay};
 use tests::strace::{Strace, thread_named};
 use tidegate_core::Memory;
@@ -226,30 +227,44 @@ fn a_file_that_may_not_grow_is_full() {
     }
 }
 
-#[test]
-fn an_output_that_may_not_grow_loses_lines_and_ends_nothing() {
-    let _bound = Watchdog::new();
-    let folder = Folder::new("output-fsize");
-    let path = folder.path("out");
-    let out = fs::File::create(&path).expect("a file");
-    let mut command = Command::new(program());
-    command.args(["--listen", "127.0.0.1:0"]).stdout(out);
-    command.stderr(Stdio::piped());
-    let child = command.spawn().expect("the program");
-    let pid = Pid::from_child(&child);
+/// A program whose standard output is a file, and the port that it listens on.
+fn into_file(program: &Path, path: &str) -> (Child, u16) {
+    let mut command = Command::new(program);
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped());
+    let out = fs::File::create(path).expect("a file");
+    let child = command.stdout(out).spawn().expect("the program");
     let mut port = 0;
     until("it listens", || {
-        let said = fs::read_to_string(&path).expect("lines");
+        let said = fs::read_to_string(path).expect("lines");
         let at = said.strip_prefix("listening on 127.0.0.1:");
         let number = at.and_then(|rest| rest.lines().next()?.parse().ok());
         port = number.unwrap_or(0);
         port > 0 && said.ends_with('\n')
     });
+    (child, port)
+}
+
+/// Ends it; returns what it said on standard error.
+fn ends_in_order(child: Child) -> String {
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal");
+    let ended = child.wait_with_output().expect("its end");
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
+#[test]
+fn an_output_that_may_not_grow_loses_lines_and_ends_nothing() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("output-fsize");
+    let path = folder.path("out");
+    let (child, port) = into_file(program(), &path);
     let limit = Rlimit {
         current: Some(2000),
         maximum: None,
     };
-    prlimit(Some(pid), Resource::Fsize, limit).expect("a limit");
+    prlimit(Some(Pid::from_child(&child)), Resource::Fsize, limit).expect("a limit");
     for _ in 0..100 {
         drop(tcp(([127, 0, 0, 1], port).into()));
     }
@@ -257,12 +272,28 @@ fn an_output_that_may_not_grow_loses_lines_and_ends_nothing() {
     client.say(b"still here");
     client.finish();
     assert_eq!(client.rest(), b"");
-    rustix::process::kill_process(pid, Signal::TERM).expect("a signal");
-    let ended = child.wait_with_output().expect("its end");
-    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    let said = String::from_utf8_lossy(&ended.stderr);
+    let said = ends_in_order(child);
     assert!(said.contains("did not take everything"), "{said}");
     assert!(fs::metadata(&path).expect("a file").len() <= 2000);
+}
+
+#[test]
+fn examples_survive_an_output_that_may_not_grow() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("examples-fsize");
+    for name in ["http_status", "modbus_tcp", "resp_kv", "control_socket"] {
+        let path = folder.path(name);
+        let (child, _) = into_file(&example(name), &path);
+        let size = fs::metadata(&path).expect("a file").len();
+        let limit = Rlimit {
+            current: Some(size + 5),
+            maximum: None,
+        };
+        prlimit(Some(Pid::from_child(&child)), Resource::Fsize, limit).expect("a limit");
+        ends_in_order(child);
+        let size = fs::metadata(&path).expect("a file").len() - size;
+        assert!(size <= 5, "{name}: {size}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What every example needs around its handler: options, listeners, the end on SIGTERM or SIGINT, a summary.
 
 use core::error::Error;
-use core::fmt::Display;
+use core::fmt::{self, Display};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
@@ -110,7 +110,9 @@ impl Common {
         };
         match opened.map_err(|why| format!("cannot listen on {text}: {why}"))? {
             Some(listening) => say_where(text, listening),
-            None => eprintln!("{text} is not there yet: tried again until it is (--bind wait)"),
+            None => complain(format_args!(
+                "{text} is not there yet: tried again until it is (--bind wait)"
+            )),
         }
         Ok(())
     }
@@ -286,7 +288,9 @@ pub(crate) fn serve_by<H: Handler>(
         let at = Address::parse(text).map(|address| common.listener(address));
         let limit = at.ok().and_then(|listener| server.limit(&listener));
         if let (PerSource::Auto, Some(limit)) = (common.per_source, limit) {
-            eprintln!("at most {limit} connections from one address: --per-source");
+            complain(format_args!(
+                "at most {limit} connections from one address: --per-source"
+            ));
         }
     }
     while !server.is_stopped() {
@@ -300,13 +304,13 @@ pub(crate) fn serve_by<H: Handler>(
         retry.turn(server, |_, text, opened| say_later(text, opened));
     }
     let stats = server.stats();
-    println!(
+    say(format_args!(
         "stopped: {} connections accepted, {} refused; {} bytes in, {} bytes out",
         stats.accepted,
         stats.refused_full.saturating_add(stats.refused_source),
         stats.bytes_in,
         stats.bytes_out,
-    );
+    ));
     Ok(())
 }
 
@@ -368,14 +372,14 @@ impl log::Log for Stderr {
 fn say_later(text: &str, opened: Result<Listening, ListenError>) {
     match opened {
         Ok(listening) => say_where(text, listening),
-        Err(why) => eprintln!("cannot listen on {text}: {why}"),
+        Err(why) => complain(format_args!("cannot listen on {text}: {why}")),
     }
 }
 
 fn say_where(text: &str, (_, address): Listening) {
     match address {
-        Some(address) => println!("listening on {address}"),
-        None => println!("listening on {text}"),
+        Some(address) => say(format_args!("listening on {address}")),
+        None => say(format_args!("listening on {text}")),
     }
 }
 
@@ -397,8 +401,18 @@ fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
     }
 }
 
+/// Writes a line to standard output. If none reads it, or it is a file that may not grow, the service goes on all the same.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// The same on standard error.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Says what is wrong with the command line, and ends.
 fn wrong(why: impl Display) -> ! {
-    eprintln!("{why}");
+    complain(format_args!("{why}"));
     process::exit(2)
 }

@@ -51,7 +51,7 @@ fn main() -> Result<(), Failure> {
     let options = Options::read()?;
     let (path, common) = (&options.device, &options.common);
     if options.check {
-        println!("{path}: {}", options::shown(&options.line));
+        common::say(format_args!("{path}: {}", options::shown(&options.line)));
         return Ok(());
     }
     let bridge = Bridge::new(path, options.line, options.rules);
@@ -69,10 +69,10 @@ fn main() -> Result<(), Failure> {
         let (token, chosen) = opened.map_err(|why| format!("cannot listen on {text}: {why}"))?;
         let telnet = &mut server.handler_mut().telnet;
         telnet.push(token.index());
-        println!(
+        common::say(format_args!(
             "rfc2217 listening on {}",
             chosen.map_or(address, Address::Inet)
-        );
+        ));
     }
     server.handler_mut().device = device;
     server.connect(device)?;

@@ -107,10 +107,10 @@ fn main() -> Result<(), Failure> {
     server.lend_datagrams(WINDOWS.take());
     let served = common::serve(&mut server, &common);
     let sink = server.session().handler();
-    println!(
+    common::say(format_args!(
         "{} messages, {} cut, {} no longer kept",
         sink.received, sink.cut, sink.ring.dropped
-    );
+    ));
     served
 }
 

@@ -47,7 +47,6 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     // Before anything that takes its time: what comes earlier kills.
     signals::watch()?;
     let account = options.user.as_ref().map(Who::find).transpose()?;
-    signals::survive_full_files()?;
     lines::start(&options.log_to)?;
     logging::start(options.log);
     let manager = Manager::find();

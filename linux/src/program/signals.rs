@@ -2,10 +2,7 @@
 
 use super::reserved::THREADS;
 use super::{Failure, counters, lines, recorder};
-use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use signal_hook::consts::SIGXFSZ;
-use signal_hook::flag;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidegate::StopHandle;
 use tidegate::signals::{Signal, watch as watch_for};
@@ -39,14 +36,6 @@ pub(crate) fn watch() -> Result<(), Failure> {
 /// How often it was asked so far to open everything again (SIGHUP).
 pub(crate) fn reloads() -> u32 {
     RELOADS.load(Ordering::Acquire)
-}
-
-/// Has a write to a file that is as large as it may be (`RLIMIT_FSIZE`) fail with `EFBIG`; by default SIGXFSZ would kill.
-pub(crate) fn survive_full_files() -> Result<(), Failure> {
-    let ignored = Arc::new(AtomicBool::new(false));
-    let registered = flag::register(SIGXFSZ, ignored);
-    registered.map_err(|error| Failure::System(format!("cannot watch for signals: {error}")))?;
-    Ok(())
 }
 
 /// Passes signals on to this loop, too; those that came already are for it as well.
