@@ -32,7 +32,7 @@ mod world;
 pub use errno::Errno;
 pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
-pub use kernel::{Family, Fd, Kernel, Letter, Limits, Received, Report, Shutdown, asked};
+pub use kernel::{Family, Fd, Kernel, Letter, Limits, Received, Report, Route, Shutdown, asked};
 pub use random::Random;
 #[cfg(feature = "wrong-kernels")]
 pub use variant::Variant;

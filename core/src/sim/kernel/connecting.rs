@@ -3,7 +3,17 @@
 use super::{ANYBODY, Call, Errno, Family, Fd, Kernel, Kind, Listener, Socket, State};
 use crate::sim::flags::EpollFlags;
 use alloc::collections::VecDeque;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
+
+/// What becomes of packets to an address from which nothing comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Route {
+    /// They are lost: a TCP connect is never answered. Linux gives it up (`ETIMEDOUT`) when it has sent its SYN often enough,
+    /// for two minutes and more (`tcp_syn_retries` in `tcp(7)`); a kernel without a clock never does.
+    Lost,
+    /// There is none: a TCP connect fails at once (`ENETUNREACH`), and leaves its socket as it was.
+    Missing,
+}
 
 impl Kernel {
     /// A listener at `port`; of each family there may be one at each. As on Linux, its queue holds one connection more
@@ -55,6 +65,29 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`, `ISCONN`, `ALREADY`, `INPROGRESS`; of Unix streams `CONNREFUSED`, and `AGAIN` if the queue is
     /// full; of terminals `NOENT`, and `BUSY` if as many as it lets have opened it.
     pub fn connect(&mut self, fd: Fd, port: u16) -> Result<(), Errno> {
+        self.connect_by(fd, port, None)
+    }
+
+    /// The same, to the listener at the port of `to`, unless nothing comes back from its address
+    /// ([`set_route`](Self::set_route)).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); `NETUNREACH`.
+    pub fn connect_to(&mut self, fd: Fd, to: SocketAddr) -> Result<(), Errno> {
+        let mut routes = self.routes.iter();
+        let route = routes.find(|(address, _)| *address == to.ip());
+        let route = route.map(|(_, route)| *route);
+        self.connect_by(fd, to.port(), route)
+    }
+
+    /// What becomes of packets to `address` from now on; `None`: they arrive. Connects that have begun stay as they are.
+    pub fn set_route(&mut self, address: IpAddr, route: Option<Route>) {
+        self.routes.retain(|(known, _)| *known != address);
+        self.routes.extend(route.map(|route| (address, route)));
+    }
+
+    fn connect_by(&mut self, fd: Fd, port: u16, route: Option<Route>) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
         let interrupted = match self.failing(Call::Connect, at) {
             // It goes on without us.
@@ -64,8 +97,12 @@ impl Kernel {
                 false
             }
         };
-        let done = self.begin_connect(at, port);
-        if interrupted { Err(Errno::INTR) } else { done }
+        match self.begin_connect(at, port, route) {
+            // There was nothing to wait for.
+            Err(Errno::NETUNREACH) => Err(Errno::NETUNREACH),
+            _ if interrupted => Err(Errno::INTR),
+            done => done,
+        }
     }
 
     /// What has become of a connect: its error, which is cleared (`SO_ERROR`), or that it goes on (`getpeername` has
@@ -90,13 +127,21 @@ impl Kernel {
         }
     }
 
-    fn begin_connect(&mut self, at: u32, port: u16) -> Result<(), Errno> {
+    fn begin_connect(&mut self, at: u32, port: u16, route: Option<Route>) -> Result<(), Errno> {
         let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
         let family = socket.family;
         match socket.state {
             State::Fresh => {}
             State::Connecting => return Err(Errno::ALREADY),
             State::Established | State::Closed => return Err(Errno::ISCONN),
+        }
+        match route.filter(|_| family == Family::Tcp) {
+            Some(Route::Missing) => return Err(Errno::NETUNREACH),
+            Some(Route::Lost) => {
+                self.put_state(at, State::Connecting, None);
+                return Err(Errno::INPROGRESS);
+            }
+            None => {}
         }
         let listener = self.listening_at(family, port);
         let full = listener.is_some_and(|listener| self.is_full(listener));

@@ -11,6 +11,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use connecting::Route;
 pub use datagram::{Letter, Received, asked};
 pub use epoll::Report;
 pub use socket::Family;
@@ -21,7 +22,7 @@ use super::flags::EpollFlags;
 use super::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use datagram::Post;
 use set::Set;
 use slab::Slab;
@@ -80,6 +81,8 @@ pub struct Kernel {
     descriptors: Slab<u32>,
     files: Slab<File>,
     limits: Limits,
+    /// Addresses from which nothing comes back.
+    routes: Vec<(IpAddr, Route)>,
     /// TCP has used up its memory.
     short: bool,
     /// What goes wrong.
@@ -127,6 +130,7 @@ impl Kernel {
             descriptors: Slab::new(),
             files: Slab::new(),
             limits,
+            routes: Vec::new(),
             short: false,
             faults: Faults::none(),
             #[cfg(feature = "wrong-kernels")]

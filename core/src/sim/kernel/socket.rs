@@ -25,7 +25,7 @@ pub enum Family {
 pub(super) enum State {
     /// Not connected yet.
     Fresh,
-    /// A TCP connect waits for a place in the listener's queue.
+    /// A TCP connect waits for a place in the listener's queue, or is never answered.
     Connecting,
     Established,
     /// TCP: both ends were sent and read, or it was reset.

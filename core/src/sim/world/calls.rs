@@ -139,21 +139,25 @@ impl Driver {
                 |()| Outcome::Complete(0),
             ));
         }
-        let (family, port) = match session.destination(token) {
-            Some(Destination::Inet(address)) => (Family::Tcp, address.port()),
-            Some(Destination::Registered(number)) => {
-                (Family::Unix, u16::try_from(number).unwrap_or(u16::MAX))
-            }
-            Some(Destination::Stream { number, .. }) => {
-                (Family::Terminal, u16::try_from(number).unwrap_or(u16::MAX))
-            }
-            None => return Err(Broken::new(format!("{token:?} is connected to nowhere"))),
+        let Some(to) = session.destination(token) else {
+            return Err(Broken::new(format!("{token:?} is connected to nowhere")));
+        };
+        let family = match to {
+            Destination::Inet(_) => Family::Tcp,
+            Destination::Registered(_) => Family::Unix,
+            Destination::Stream { .. } => Family::Terminal,
         };
         let socket = match kernel.socket_from(family, None) {
             Ok(socket) => socket,
             Err(errno) => return Ok(outcome::of(Call::Connect, errno)),
         };
-        let outcome = match kernel.connect(socket, port) {
+        let connected = match to {
+            Destination::Inet(address) => kernel.connect_to(socket, address),
+            Destination::Registered(number) | Destination::Stream { number, .. } => {
+                kernel.connect(socket, u16::try_from(number).unwrap_or(u16::MAX))
+            }
+        };
+        let outcome = match connected {
             Ok(()) => Outcome::Complete(0),
             Err(errno) => outcome::of(Call::Connect, errno),
         };

@@ -4,6 +4,7 @@ mod broken;
 mod calls;
 mod driver;
 mod echo;
+mod network;
 mod outcome;
 mod parts;
 mod peer;
@@ -80,7 +81,8 @@ pub struct Setup {
     /// Whether the clock goes back now and then.
     pub clock_jumps: bool,
     /// Whether somebody listens at [`World::ECHO`] and at the registered destination of the same number as its port, and
-    /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself. The stream
+    /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself: other connects are refused, but for
+    /// those to [`World::UNANSWERED`] and [`World::UNREACHABLE`]. The stream
     /// of that number is a serial line to the same, which is pulled out now and then; one of another number is not there.
     pub echo: bool,
 }
@@ -253,6 +255,7 @@ impl<'m, H: Handler> World<'m, H> {
             kernel.limits_mut().descriptors = u32::MAX;
             Echo::new(&mut kernel)
         });
+        network::lay_out(&mut kernel);
         kernel.faults = setup.faults.clone();
         Self {
             session,

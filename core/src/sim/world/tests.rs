@@ -1,5 +1,7 @@
 //! Sessions over the simulated kernel: the same on every interface, and no law broken whatever peers and calls do.
 
+mod network;
+
 use super::*;
 use crate::config::{Class, FullTable};
 use crate::output::Reason;

@@ -1,0 +1,76 @@
+//! Connects to addresses from which nothing comes back.
+
+use super::*;
+use crate::destination::Destination;
+use crate::event::{Fault as Cause, FaultKind};
+use crate::sim::{Call, Errno};
+use crate::time::Instant;
+
+/// Notes what is told of connects, and when.
+#[derive(Default)]
+struct Notes(Vec<(Token, Reason, Instant)>);
+
+impl Handler for Notes {
+    type State = ();
+    fn opened(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        panic!("{:?} was opened", conn.token());
+    }
+    fn closed(&mut self, conn: &mut Conn<'_>, (): &mut (), reason: Reason) {
+        assert!(conn.info().outbound);
+        self.0.push((conn.token(), reason, conn.now()));
+    }
+}
+
+/// What a connect to `to` comes to, told once, `after` the connect or within four rounds of that, and its place is free: on each
+/// interface, three times in a table of two places (a pending accept holds one), also if the call is interrupted.
+fn ends(to: SocketAddr, expected: Reason, after: Duration) {
+    let interrupted = Faults::at(0, Call::Connect, Fault::Errno(Errno::INTR));
+    for interface in Interface::ALL {
+        for faults in [Faults::none(), interrupted.clone()] {
+            let mut memory = Memory::<2, 64, 64>::new();
+            let setup = Setup {
+                faults,
+                ..setup(1, interface)
+            };
+            let mut world = World::new(&mut memory, &setup, Notes::default()).unwrap();
+            for told in 1..=3 {
+                let begun = world.now();
+                let to = Destination::Inet(to);
+                let token = world.connections().connect(to).expect("a place");
+                let before = world.round;
+                if let Some(early) = after.checked_sub(Duration::from_millis(1)) {
+                    world.run_for(early).unwrap();
+                    assert_eq!(world.handler().0.len() + 1, told, "{interface:?}: early");
+                }
+                world.run_for(Duration::from_secs(60)).unwrap();
+                assert!(world.round - before < 30, "{interface:?}: it spins");
+                let notes = &world.handler().0;
+                assert_eq!(notes.len(), told, "{interface:?}");
+                let (closed, reason, when) = notes[told - 1];
+                assert_eq!((closed, reason), (token, expected), "{interface:?}");
+                let took = when.since(begun);
+                let bound = after..=after + 4 * ROUND;
+                assert!(bound.contains(&took), "{interface:?}: after {took:?}");
+                assert_eq!(world.session.machine().connections().count(), 0);
+            }
+            assert_eq!(world.told(), []);
+            world.settle().unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_unanswered_connect_ends_by_its_deadline() {
+    let length = Config::default().connect.expect("a deadline");
+    let expected = Reason::Deadline(Class::Connect);
+    ends(World::<Notes>::UNANSWERED, expected, length);
+}
+
+#[test]
+fn a_connect_to_an_unreachable_network_fails_at_once() {
+    let expected = Reason::Failed(Cause {
+        kind: FaultKind::Unreachable,
+        code: Errno::NETUNREACH.code(),
+    });
+    ends(World::<Notes>::UNREACHABLE, expected, Duration::ZERO);
+}
