@@ -22,18 +22,25 @@ impl EpollFlags {
     pub const HUP: Self = Self(0x010);
     /// The peer has shut its sending side, or we our receiving side.
     pub const RDHUP: Self = Self(0x2000);
+    /// Interest only: of those who wait in several sets, wake one (`EPOLLEXCLUSIVE`). It is asked with the registration, beside
+    /// `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP` and `ET` only, and cannot be modified.
+    pub const EXCLUSIVE: Self = Self(1 << 28);
+    /// Interest only: keep the system awake meanwhile (`EPOLLWAKEUP`); nothing here sleeps.
+    pub const WAKEUP: Self = Self(1 << 29);
     /// Interest only: report once, then fall silent.
     pub const ONESHOT: Self = Self(1 << 30);
     /// Interest only: report changes.
     pub const ET: Self = Self(1 << 31);
 
-    const NAMES: [(Self, &'static str); 8] = [
+    const NAMES: [(Self, &'static str); 10] = [
         (Self::IN, "IN"),
         (Self::PRI, "PRI"),
         (Self::OUT, "OUT"),
         (Self::ERR, "ERR"),
         (Self::HUP, "HUP"),
         (Self::RDHUP, "RDHUP"),
+        (Self::EXCLUSIVE, "EXCLUSIVE"),
+        (Self::WAKEUP, "WAKEUP"),
         (Self::ONESHOT, "ONESHOT"),
         (Self::ET, "ET"),
     ];

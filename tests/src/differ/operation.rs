@@ -134,7 +134,14 @@ fn mask(random: &mut Random) -> EpollFlags {
     }
     mask |= EpollFlags::PRI.when(random.one_in(4));
     mask |= EpollFlags::ET.when(random.one_in(2));
-    mask | EpollFlags::ONESHOT.when(random.one_in(4))
+    mask |= EpollFlags::ONESHOT.when(random.one_in(4));
+    if random.one_in(8) {
+        // Mostly with what may stand beside it.
+        let whole = random.one_in(4);
+        let beside = EpollFlags::IN | EpollFlags::OUT | EpollFlags::ET;
+        mask = if whole { mask } else { mask & beside } | EpollFlags::EXCLUSIVE;
+    }
+    mask
 }
 
 /// A length. On a Unix stream the writes of a few operations fill the buffer; what a TCP buffer holds depends on more than

@@ -17,9 +17,11 @@ pub struct Report {
 }
 
 /// Bits that are never reported: how to report.
-const HOW: EpollFlags = EpollFlags::from_bits((1 << 30) | (1 << 31));
+const HOW: EpollFlags = EpollFlags::from_bits(0xf << 28);
 /// Bits that are always asked for.
 const UNASKED: EpollFlags = EpollFlags::from_bits(0x18);
+/// What may stand beside `EXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`): `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP`, `ET`, itself.
+const BESIDE_EXCLUSIVE: EpollFlags = EpollFlags::from_bits((0xb << 28) | 0x1d);
 
 impl Kernel {
     /// A new epoll set.
@@ -37,8 +39,9 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled); `EXIST`; injected ones. What an
-    /// injected error says is true: after `EXIST` it is registered.
+    /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled), or something stands beside
+    /// [`EXCLUSIVE`](EpollFlags::EXCLUSIVE) that must not; `EXIST`; injected ones. What an injected error says is true:
+    /// after `EXIST` it is registered.
     pub fn epoll_add(&mut self, set: Fd, fd: Fd, mask: EpollFlags, data: u64) -> Result<(), Errno> {
         let (set, file) = self.set_and_file(set, fd)?;
         match self.failing(Call::EpollAdd, file) {
@@ -58,6 +61,10 @@ impl Kernel {
         mask: EpollFlags,
         data: u64,
     ) -> Result<(), Errno> {
+        let exclusive = mask.contains(EpollFlags::EXCLUSIVE);
+        if exclusive && !(mask - BESIDE_EXCLUSIVE).is_empty() {
+            return Err(Errno::INVAL);
+        }
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         if entry.items.contains_key(&key) {
             return Err(Errno::EXIST);
@@ -72,7 +79,8 @@ impl Kernel {
             set.items.insert(key, item);
         }
         if let Some(file) = self.files.get_mut(key.1) {
-            file.watchers.push((set, key.0));
+            let at = if exclusive { 0 } else { file.watchers.len() };
+            file.watchers.insert(at, (set, key.0));
         }
         if self.wrong() != Some(Variant::AddDoesNotQueue) {
             self.queue_if_ready(set, key);
@@ -85,7 +93,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered; after an injected one it is not.
+    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered, and after an injected one it is not; `INVAL`
+    /// if [`EXCLUSIVE`](EpollFlags::EXCLUSIVE) is asked for, or was at the registration.
     pub fn epoll_modify(
         &mut self,
         set: Fd,
@@ -101,9 +110,15 @@ impl Kernel {
             }
             return Err(errno);
         }
+        if mask.contains(EpollFlags::EXCLUSIVE) {
+            return Err(Errno::INVAL);
+        }
         let (unasked, wrong) = (self.unasked(), self.wrong());
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         let item = entry.items.get_mut(&key).ok_or(Errno::NOENT)?;
+        if item.mask.contains(EpollFlags::EXCLUSIVE) {
+            return Err(Errno::INVAL);
+        }
         item.mask = mask | unasked;
         item.data = data;
         item.fired &= wrong == Some(Variant::ModifyDoesNotArm);
@@ -220,8 +235,9 @@ impl Kernel {
         items.map(|(&(fd, _), item)| (Fd(fd), item.mask - UNASKED, item.data))
     }
 
-    /// Something has happened to a file: those who watch it are told, the latest first. `what` is empty if anything may
-    /// have changed.
+    /// Something has happened to a file: those who watch it are told, the latest first, and after them those who watch it
+    /// exclusively, the latest last. Of these, too, all are told: Linux stops at the first set in which somebody waits, and
+    /// here nobody waits in a call. `what` is empty if anything may have changed.
     pub(super) fn wake(&mut self, at: u32, what: EpollFlags) {
         let wrong = self.wrong();
         let count = self.files.get(at).map_or(0, |file| file.watchers.len());

@@ -96,7 +96,8 @@ pub struct Kernel {
 struct File {
     /// Descriptors; 0 while it waits to be accepted.
     references: u32,
-    /// Items in epoll sets: the file of the set, and the descriptor that was registered, in this order.
+    /// Items in epoll sets: the file of the set, and the descriptor that was registered. In this order, but exclusive ones in
+    /// front and in the opposite order: the last is told first.
     watchers: Vec<(u32, u32)>,
     kind: Kind,
 }

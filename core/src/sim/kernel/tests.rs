@@ -1,6 +1,7 @@
 //! The rules of the model, one by one. Linux agrees with them: the program `differ` compares.
 
 mod empty;
+mod exclusive;
 mod routes;
 
 use super::*;
