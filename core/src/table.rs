@@ -33,6 +33,9 @@ impl<const N: usize> Table<N> {
     /// Bytes of it for one connection: slot, record, count of its source.
     pub(crate) const CONNECTION: usize = size_of::<Slot>() + size_of::<Record>() + size_of::<u64>();
 
+    /// Bytes of it for the counter of a connection's block of addresses, touched where blocks are limited.
+    pub(crate) const BLOCK: usize = size_of::<u64>();
+
     /// Bytes of it for a connection's timer, touched by those that set one.
     pub(crate) const TIMER: usize = size_of::<Timer>();
 

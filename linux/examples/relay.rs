@@ -87,12 +87,20 @@ impl Handler for Relay {
         if conn.info().outbound && !opened {
             complain(&format_args!("{}: {reason}", conn.peer()));
         }
-        // After an orderly end the other one has its own. Anything else ends both.
-        if matches!(reason, Reason::PeerFinished | Reason::Stopping) {
+        // After an orderly end the other one has its own. At a stop one without the other has none to talk to. Anything else
+        // ends both.
+        if reason == Reason::PeerFinished {
             return;
         }
         if let Some(other) = other.or(conn.origin()) {
-            conn.lend(other, |other| other.abort());
+            let finishes = reason == Reason::Stopping;
+            conn.lend(other, |other| {
+                if finishes {
+                    other.finish();
+                } else {
+                    other.abort();
+                }
+            });
         }
     }
 }

@@ -41,6 +41,10 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     pub const CONNECTION: usize =
         tidegate_core::Memory::<N, RX, TX, S>::CONNECTION + size_of::<Option<OwnedFd>>();
 
+    /// Bytes of it that a connection touches in addition where blocks of addresses are limited
+    /// ([`Sources::block`](tidegate_core::Sources::block)).
+    pub const BLOCK: usize = tidegate_core::Memory::<N, RX, TX, S>::BLOCK;
+
     /// Bytes of it that a connection touches in addition when it sets its timer.
     pub const TIMER: usize = tidegate_core::Memory::<N, RX, TX, S>::TIMER;
 

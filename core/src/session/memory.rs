@@ -41,6 +41,10 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     /// Bytes of it that a connection touches which never had anything left over: its place in the table, and its state.
     pub const CONNECTION: usize = Table::<N>::CONNECTION + size_of::<S>();
 
+    /// Bytes of it that a connection touches in addition where blocks of addresses are limited
+    /// ([`Sources::block`](crate::Sources::block)).
+    pub const BLOCK: usize = Table::<N>::BLOCK;
+
     /// Bytes of it that a connection touches in addition when it sets its timer.
     pub const TIMER: usize = Table::<N>::TIMER;
 

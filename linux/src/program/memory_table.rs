@@ -234,7 +234,11 @@ mod tests {
         let windows = windows.receive as usize + windows.send as usize;
         assert_eq!(
             each,
-            ServerMemory::CONNECTION + ServerMemory::TIMER + BackendPlaces::PLACE + windows
+            ServerMemory::CONNECTION
+                + ServerMemory::TIMER
+                + ServerMemory::BLOCK
+                + BackendPlaces::PLACE
+                + windows
         );
     }
 

@@ -417,7 +417,7 @@ mod tests {
         assert!(write_page(&mut page, &counters, u32::MAX, most, [most; 2]).is_ok());
         assert_eq!(
             page.matches(" 18446744073709551615\n").count(),
-            17 + Reason::KINDS
+            18 + Reason::KINDS
         );
         let mut out = [0; RESPONSE];
         let longest = Response {

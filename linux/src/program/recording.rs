@@ -189,7 +189,8 @@ impl Queue {
         let mut chunk = Vec::with_capacity(AT_ONCE);
         let mut state = self.lock();
         loop {
-            while state.ring.is_empty() {
+            // What is missing is told when there is room for that, if nothing more comes, too.
+            while state.ring.is_empty() && !state.tell_lost() {
                 state.stage = Stage::Idle;
                 self.emptied.notify_all();
                 let waited = self.filled.wait(state);
@@ -247,6 +248,19 @@ impl Queue {
 }
 
 impl State {
+    /// Puts into the empty ring how many entries are missing; returns whether any are.
+    fn tell_lost(&mut self) -> bool {
+        let mut space = [0; 16];
+        // There is room for a number.
+        let entry = encode(&Entry::Lost(self.untold), Payload::Whole, &mut space).unwrap_or(&[]);
+        let length = u32::try_from(entry.len()).unwrap_or(0).to_ne_bytes();
+        let told = self.untold > 0 && self.ring.offer(&length) && self.ring.offer(entry);
+        if told {
+            self.untold = 0;
+        }
+        told
+    }
+
     /// Adds the next entry to `chunk`, if there is one.
     fn take(&mut self, chunk: &mut Vec<u8>) -> bool {
         let mut length = [0; LENGTH];
