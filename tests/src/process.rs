@@ -252,7 +252,12 @@ impl Program {
             if let Some(beginning) = call.strip_suffix("<unfinished ...>") {
                 begun.insert(thread, beginning.to_owned());
             } else if let Some((_, end)) = call.split_once(" resumed>") {
-                calls.push((thread, begun.remove(&thread).unwrap_or_default() + end));
+                let mut whole = begun.remove(&thread).unwrap_or_default();
+                if end.starts_with(')') {
+                    // strace has put a blank before its mark.
+                    whole.truncate(whole.trim_end().len());
+                }
+                calls.push((thread, whole + end));
             } else if !call.starts_with(['+', '-']) {
                 calls.push((thread, call.to_owned()));
             }

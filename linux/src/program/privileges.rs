@@ -36,7 +36,14 @@ impl Who {
         Failure::System(format!("--user {}{group}: {why}", self.user))
     }
 
-    /// Looks them up, and makes sure that no privilege is gained from here on. Before there are other threads.
+    /// Makes sure that no privilege is gained from here on. Before there are other threads: each has a flag of its own.
+    pub(crate) fn gain_nothing(&self) -> Result<(), Failure> {
+        rustix::thread::set_no_new_privs(true).map_err(|errno| {
+            self.failure(format_args!("no_new_privs: errno {}", errno.raw_os_error()))
+        })
+    }
+
+    /// Looks them up.
     pub(crate) fn find(&self) -> Result<Account, Failure> {
         let (uid, own) = self.user()?;
         let gid = match (&self.group, own) {
@@ -51,9 +58,6 @@ impl Who {
             let why = "is root, so that nothing would be given up; name another user";
             return Err(self.failure(why));
         }
-        rustix::thread::set_no_new_privs(true).map_err(|errno| {
-            self.failure(format_args!("no_new_privs: errno {}", errno.raw_os_error()))
-        })?;
         let who = self.clone();
         Ok(Account { who, uid, gid })
     }

@@ -44,6 +44,7 @@ struct Orders<'o> {
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
     let passed = inherited::take()?;
+    (options.user.as_ref()).map_or(Ok(()), Who::gain_nothing)?;
     // Before anything that takes its time: what comes earlier kills.
     signals::watch()?;
     let account = options.user.as_ref().map(Who::find).transpose()?;

@@ -189,7 +189,15 @@ const fn row(call: &'static str, does: &'static [&'static str], when: When, fate
 
 const WAIT_IF_FULL: &[&str] = &["--connections", "3", "--full", "wait"];
 const REFUSE_IF_FULL: &[&str] = &["--connections", "3", "--full", "refuse"];
-const SHORT_STALL: &[&str] = &["--write-stall", "100ms"];
+/// A short stall, and buffers that are soon full.
+const SHORT_STALL: &[&str] = &[
+    "--write-stall",
+    "100ms",
+    "--receive-buffer",
+    "65536",
+    "--send-buffer",
+    "65536",
+];
 const ONESHOT: &[&str] = &["--trigger", "oneshot"];
 const EDGE: &[&str] = &["--trigger", "edge"];
 const BY_POLL: &[&str] = &["--backend", "poll"];
