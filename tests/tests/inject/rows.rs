@@ -217,7 +217,9 @@ fn accepting() -> Vec<Row> {
 fn transferring() -> Vec<Row> {
     vec![
         row("recvfrom", &["EAGAIN", "EINTR"], Nth(1), Served),
-        row("recvfrom", &["EAGAIN", "EINTR"], Times(20), Served),
+        row("recvfrom", &["EINTR"], Times(20), Served),
+        // Each in a row after the second is followed by a longer rest, up to 640 ms.
+        row("recvfrom", &["EAGAIN"], Times(10), Served),
         row("recvfrom", SHORT_OF_MEMORY, Nth(1), Served),
         row("recvfrom", SHORT_OF_MEMORY, Always, Served),
         row("recvfrom", BROKEN, Nth(1), Lost),
@@ -237,7 +239,9 @@ fn transferring() -> Vec<Row> {
             Behind(b"XYXYXY".to_vec()),
         ),
         row("sendto", &["EAGAIN", "EINTR"], Nth(1), Served),
-        row("sendto", &["EAGAIN", "EINTR"], Times(20), Served),
+        row("sendto", &["EINTR"], Times(20), Served),
+        // Each in a row after the second is followed by a longer rest, up to 640 ms.
+        row("sendto", &["EAGAIN"], Times(10), Served),
         row("sendto", SHORT_OF_MEMORY, Nth(1), Served),
         row("sendto", SHORT_OF_MEMORY, Always, Served),
         row("sendto", BROKEN, Nth(1), Lost),

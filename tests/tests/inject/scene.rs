@@ -236,10 +236,12 @@ impl<'r> Scene<'r> {
     /// Asks for the statistics until it has struck often enough.
     fn ask(&mut self) {
         let mut asked = 0;
-        while self.struck() < self.row.strikes() {
-            let before = self.struck();
+        // Read once a round: the log may be behind.
+        let mut before = self.struck();
+        while before < self.row.strikes() {
             self.program.signal(Signal::USR1);
             until("it strikes", || self.struck() > before);
+            before = self.struck();
             asked += 1;
             assert!(asked <= ROUNDS, "never struck");
         }
