@@ -391,7 +391,7 @@ mod tests {
         }
         // One that is not known does not hide the next.
         let mut bytes = header(HEADER + 4, 1, 29);
-        bytes.extend([0; 8]);
+        bytes.resize((HEADER + 4).next_multiple_of(size_of::<usize>()), 0);
         bytes.extend(header(HEADER + 4, 1, 40));
         bytes.extend(77u32.to_ne_bytes());
         assert_eq!(read(&bytes), (None, 77));
