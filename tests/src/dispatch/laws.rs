@@ -295,8 +295,15 @@ impl Model {
         let sent = connection.pending().is_empty();
         match reason {
             Reason::PeerFinished => {
-                let ours = connection.finished || connection.half;
-                assert!(sent && ours && connection.ended && connection.receives());
+                // Or it receives no more, which was asked for after its end.
+                let refused = |fault: &Fault| fault.kind == FaultKind::Refused;
+                let hung_up = connection.faults.iter().any(refused);
+                let ours = connection.finished || connection.half || hung_up;
+                assert!(
+                    ours && connection.ended && connection.receives(),
+                    "{token:?}"
+                );
+                assert!(sent || hung_up, "{token:?}");
             }
             Reason::Finished => {
                 // Where nothing comes back, our end is all of it.
