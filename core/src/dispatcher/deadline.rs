@@ -681,7 +681,12 @@ impl Dispatcher<'_> {
         }
         self.touch(index);
         let now = self.m.now;
-        let record = self.records.at_mut(index);
+        let (stall, record) = (&self.m.timers.write_stall, self.records.at_mut(index));
+        if !stall.is_on() || waited(record, now) < stall.length / 1_000_000 {
+            // It was asked whether both sides have ended, and output was queued since.
+            self.slots.at_mut(index).flags.clear(Flags::PROBE);
+            return;
+        }
         if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
             #[expect(
                 clippy::cast_possible_truncation,

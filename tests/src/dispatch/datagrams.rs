@@ -8,7 +8,7 @@ use super::timers::Free;
 use super::world::World;
 use alloc::collections::VecDeque;
 use tidegate_core::{
-    Directions, Dispatcher, FaultKind, LISTENERS, Outcome, Peer, SendError, Token,
+    Directions, Dispatcher, FaultKind, LISTENERS, Op, Outcome, Peer, SendError, Token,
 };
 
 /// Bytes of the window that one is received into.
@@ -94,11 +94,12 @@ impl Letters {
 
 impl Socket {
     /// After so many attempts in vain it may pause.
-    fn comes_to(&mut self, outcome: Outcome, most: u16) {
-        self.vain = match outcome {
-            Outcome::Drained(_) => self.vain.saturating_add(1),
-            Outcome::Complete(_) | Outcome::Datagram { .. } => 0,
-            Outcome::Accepted(_) | Outcome::Failed(_) => self.vain,
+    fn comes_to(&mut self, op: Op, outcome: Outcome, most: u16) {
+        self.vain = match (op, outcome) {
+            (_, Outcome::Drained(_)) => self.vain.saturating_add(1),
+            (Op::Send, Outcome::Complete(_)) | (Op::Recv, Outcome::Datagram { .. }) => 0,
+            // What cannot be the outcome of it is no success.
+            _ => self.vain,
         };
         self.pauses |= self.vain >= most;
     }
@@ -133,7 +134,7 @@ impl Model {
         if socket.ended {
             return;
         }
-        socket.comes_to(outcome, failures);
+        socket.comes_to(Op::Recv, outcome, failures);
         match outcome {
             Outcome::Datagram { len, from, .. } => {
                 self.of_datagrams.push_back(Heard::Came(len, from))
@@ -158,7 +159,7 @@ impl Model {
             return;
         }
         // The first finds no room; then there is a report of some for each.
-        socket.comes_to(outcome, 3);
+        socket.comes_to(Op::Send, outcome, 3);
         match outcome {
             Outcome::Drained(_) => return,
             Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => return,

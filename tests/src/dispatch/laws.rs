@@ -60,9 +60,9 @@ impl Model {
             Op::Shutdown | Op::Unsent => {
                 let connection = self.get(token);
                 connection.call = None;
-                let checked = core::mem::take(&mut connection.checks);
+                connection.checks = false;
                 if let Outcome::Failed(fault) = outcome
-                    && (checked || connection.half)
+                    && (op == Op::Unsent || connection.half)
                 {
                     connection.faults.push(fault);
                 }
