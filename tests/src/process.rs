@@ -75,14 +75,10 @@ fn built(kind: &str, name: &str) -> PathBuf {
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
-    // TARGET/[TRIPLE/]PROFILE/[deps/]us: only the root of the target folder has the tag.
-    let us = env::current_exe().expect("a path");
-    let mut folders = us.ancestors().skip(1).filter(|at| !at.ends_with("deps"));
-    if let Some(folder) = folders.nth(1)
-        && !folder.join("CACHEDIR.TAG").exists()
-        && let Some(triple) = folder.file_name()
-    {
-        build.arg("--target").arg(triple);
+    // Where we are built for another machine, so is what we start. The folders we lie in do not tell: cargo marks its target
+    // folder only if it made it.
+    if env!("TARGET") != env!("HOST") {
+        build.args(["--target", env!("TARGET")]);
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
