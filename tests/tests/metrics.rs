@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use tests::bounded::{Watchdog, until};
 use tests::http::Response;
+use tests::modes::MODES;
 use tests::net::{Client, tcp, unix};
 use tests::process::{Folder, Program, program, run_with};
 use tidegate::backend::Kind;
@@ -157,11 +158,12 @@ fn other_requests_are_answered_as_http_says() {
         ("\x16\x03\x01", "", 400, "HTTP/1.1"),
         (
             "GET /metrics HTTP/1.0",
-            &format!("A: {}\r\n", "b".repeat(4096)),
+            &format!("A: {}\r\n", "b".repeat(8192)),
             431,
-            "window",
+            "8192",
         ),
-        (&format!("GET /{}", "x".repeat(8192)), "", 414, "window"),
+        ("GET /metrics HTTP/1.0", &"A: b\r\n".repeat(101), 431, "100"),
+        (&format!("GET /{}", "x".repeat(8192)), "", 414, "8000"),
     ] {
         let response = ask(tcp(address), &format!("{request}\r\n{fields}\r\n"));
         assert_eq!(response.status, status, "{request}");
@@ -178,6 +180,129 @@ fn other_requests_are_answered_as_http_says() {
     }
     assert_eq!(ask(slow, "\r\n").status, 200);
     tcp(program.address()).echo(b"the service goes on");
+}
+
+/// A head of so many bytes.
+fn head_of(bytes: usize) -> Vec<u8> {
+    let front = "GET /metrics HTTP/1.1\r\nHost: x\r\nCookie: ";
+    let cookie = "c".repeat(bytes - front.len() - 4);
+    format!("{front}{cookie}\r\n\r\n").into_bytes()
+}
+
+/// The receive window of the program is 4,096 bytes, and a head may have 8,192.
+#[test]
+fn heads_of_8_kb_and_100_fields_are_taken_however_they_are_cut() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (program, address) = start(&mode.with(&["--connections", "100"]));
+        let sizes = [1, 2, 3, 4].map(|kb| 2048 * kb);
+        let around = [4094, 4095, 4096, 4097, 4098, 8189, 8190, 8191, 8192];
+        for size in sizes.into_iter().chain(around) {
+            for cut in [0, 1, 2048, 4094, 4095, 4096, 4097, 8190, 8191, size - 1] {
+                let mut client = tcp(address);
+                client.set_nodelay(true).expect("TCP_NODELAY");
+                let head = head_of(size);
+                let (one, other) = head.split_at(cut.min(size));
+                client.say(one);
+                client.say(other);
+                let status = Response::read(&mut client, false).status;
+                assert_eq!(
+                    (status, client.rest().len()),
+                    (200, 0),
+                    "{mode}: {size}, {cut}"
+                );
+            }
+        }
+        let mut client = tcp(address);
+        client.say(&head_of(8193));
+        let refused = Response::read(&mut client, false);
+        assert_eq!((refused.status, client.rest().len()), (431, 0), "{mode}");
+        let fields = "A: b\r\n".repeat(99);
+        let many = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        assert_eq!(ask(tcp(address), &many).status, 200, "{mode}");
+        // A body begins in the midst of the window, behind a long head.
+        let front = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nCookie: ";
+        let post = format!("{front}{}\r\n\r\n{}", "c".repeat(6000), "x".repeat(100_000));
+        assert_eq!(ask(tcp(address), &post).status, 405, "{mode}");
+        assert_eq!(program.stop().code, Some(0));
+    }
+}
+
+/// As many as the listener takes, all in the middle of a long head; and their places are free again, whatever becomes of them.
+#[test]
+fn each_connection_may_have_a_long_head() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (program, address) = start(&mode.with(&["--connections", "100"]));
+        let head = head_of(8192);
+        for _ in 0..3 {
+            let mut clients: Vec<_> = (0..16).map(|_| tcp(address)).collect();
+            for client in &mut clients {
+                client.say(&head[..6000]);
+            }
+            drop(clients.split_off(8));
+            for client in &mut clients {
+                client.say(&head[6000..]);
+                assert_eq!(Response::read(client, false).status, 200, "{mode}");
+            }
+        }
+        assert_eq!(program.stop().code, Some(0));
+    }
+}
+
+/// A response that is an error says so to a client that is still sending, and does not read before it has sent all.
+#[test]
+fn what_follows_a_refused_head_is_discarded_until_the_client_has_its_response() {
+    let _bound = Watchdog::new();
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(8100));
+    let large = format!("GET / HTTP/1.0\r\nA: {}\r\n", "b".repeat(8192));
+    for mode in MODES {
+        // What is left to the time for lingering is lost.
+        let (program, address) = start(&mode.with(&["--linger", "1ms"]));
+        for (head, status) in [
+            ("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", 400),
+            (
+                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n",
+                400,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+                501,
+            ),
+            ("POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n", 417),
+            ("POST / HTTP/3.1\r\nHost: x\r\n\r\n", 505),
+            (
+                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+                405,
+            ),
+            (
+                "BREW / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+                501,
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n",
+                405,
+            ),
+            (&long, 414),
+            (&large, 431),
+        ] {
+            let mut client = tcp(address);
+            client.say(head.as_bytes());
+            // The end of the other side is there before the body begins.
+            let response = Response::read(&mut client, false);
+            assert_eq!(
+                (response.status, client.rest().len()),
+                (status, 0),
+                "{mode}: {head}"
+            );
+            for _ in 0..99 {
+                client.say(&[b'x'; 10_000]);
+            }
+            client.finish();
+            assert_eq!(client.rest(), b"", "{mode}: {head}");
+        }
+        assert_eq!(program.stop().code, Some(0));
+    }
 }
 
 #[test]

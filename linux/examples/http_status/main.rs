@@ -77,7 +77,8 @@ fn main() -> Result<(), Failure> {
         request: Some(Duration::from_secs(10)),
         write_stall: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(30)),
-        // What comes behind a head that cannot be understood is discarded, too.
+        // Of a client whose last response is on its way, and who is still sending, as long as something comes.
+        half_closed: Some(Duration::from_secs(10)),
         linger_bytes: 16 * 1024 * 1024,
         ..Config::default()
     };
@@ -125,6 +126,8 @@ struct State {
     file: Option<(File, u64)>,
     /// The present response is the last.
     last: bool,
+    /// What follows the present request has no end that is known: what comes is discarded once the response is queued.
+    unframed: bool,
     /// The client has sent its last byte.
     ended: bool,
 }
@@ -134,6 +137,10 @@ impl Handler for Site {
 
     fn readable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         while discard_body(conn, state) && send_file(conn, state) {
+            if state.unframed {
+                discard_rest(conn, state, 0);
+                continue;
+            }
             if state.last {
                 return conn.finish();
             }
@@ -190,7 +197,8 @@ impl Site {
         let is_too_large = head.body().remaining().is_some_and(|n| n > DISCARDED);
         // If the client waits for `100 Continue`, the body may come or not: what follows could be either.
         state.last = !head.keep_alive() || is_too_large || head.expects_continue();
-        if !head.body().is_empty() && !head.expects_continue() {
+        state.unframed = head.expects_continue();
+        if !head.body().is_empty() && !state.unframed {
             state.body = Some((head.body(), 0));
             conn.set_timer(DISCARDING);
         }
@@ -371,7 +379,7 @@ impl Site {
     /// Says what is wrong with a head. Where the next begins is not known: this response is the last.
     fn refuse(&mut self, conn: &mut Conn<'_>, state: &mut State, refusal: &Refusal) {
         self.errors += 1;
-        state.last = true;
+        (state.last, state.unframed) = (true, true);
         let mut text = String::<256>::new();
         let _ = write!(text, "{refusal}");
         let response = Response {
@@ -420,8 +428,13 @@ fn discard_body(conn: &mut Conn<'_>, state: &mut State) -> bool {
         return true;
     };
     let Ok(found) = body.discard(conn.data()) else {
-        give_up(conn, state);
-        return false;
+        let discarded = *discarded;
+        if state.file.is_some() {
+            give_up(conn, state);
+            return false;
+        }
+        discard_rest(conn, state, discarded);
+        return discard_body(conn, state);
     };
     conn.consume(found.consumed);
     *discarded += found.consumed as u64;
@@ -433,6 +446,15 @@ fn discard_body(conn: &mut Conn<'_>, state: &mut State) -> bool {
         give_up(conn, state);
     }
     found.complete
+}
+
+/// Ends our side behind the last response, and discards whatever still comes, within the bounds of a body of which so much
+/// has been discarded.
+fn discard_rest(conn: &mut Conn<'_>, state: &mut State, discarded: u64) {
+    (state.last, state.unframed) = (true, false);
+    state.body = Some((Body::UNBOUNDED, discarded));
+    conn.shut_down();
+    conn.set_timer(DISCARDING);
 }
 
 /// The rest of the body is not waited for: lingering discards what still comes.

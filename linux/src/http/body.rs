@@ -48,6 +48,10 @@ impl Body {
     /// None.
     pub const EMPTY: Self = Self(Rest::Length(0));
 
+    /// Whatever comes until the connection ends: behind a head that was refused, or that expects to be asked for its body,
+    /// nobody knows where a body ends.
+    pub const UNBOUNDED: Self = Self(Rest::Length(u64::MAX));
+
     pub(super) const fn of_length(bytes: u64) -> Self {
         Self(Rest::Length(bytes))
     }
@@ -66,6 +70,7 @@ impl Body {
     #[must_use]
     pub const fn remaining(&self) -> Option<u64> {
         match self.0 {
+            Rest::Length(u64::MAX) => None,
             Rest::Length(bytes) => Some(bytes),
             Rest::ChunkSize | Rest::Chunk(_) | Rest::Trailers => None,
         }
@@ -92,7 +97,9 @@ impl Body {
                 }
                 Rest::Length(bytes) => {
                     let n = at_most(bytes, rest);
-                    self.0 = Rest::Length(bytes - n as u64);
+                    if *self != Self::UNBOUNDED {
+                        self.0 = Rest::Length(bytes - n as u64);
+                    }
                     n
                 }
                 Rest::ChunkSize => self.size(rest)?,

@@ -3,6 +3,7 @@
 use super::arguments::Options;
 use super::control::Control;
 use super::handlers::Handlers;
+use super::heads::{self, Heads};
 use super::inherited::Inherited;
 use super::lines::OUTPUT;
 use super::metrics::{self, Metrics};
@@ -317,7 +318,8 @@ impl<'o> Plan<'o> {
         match role {
             Role::Service => {}
             Role::Metrics => {
-                let metrics = Metrics::new(self.options.all_connections(), self.up);
+                let connections = self.options.all_connections();
+                let metrics = Metrics::new(connections, self.up, Heads::take());
                 beside(server, token).measure(token.index(), metrics);
             }
             Role::Control => {
@@ -415,7 +417,7 @@ fn reserved(connections: u32) -> u32 {
 
 /// How many each of them may have: whoever reaches it leaves the service its connections, even with many that say nothing.
 fn at_most(connections: u32) -> u32 {
-    (connections / 4).clamp(1, 16)
+    (connections / 4).clamp(1, heads::CONNECTIONS)
 }
 
 /// Opens one listener.

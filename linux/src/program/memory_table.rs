@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::arguments::Options;
+use super::heads::Heads;
 use super::lines;
 use super::recording;
 use super::reserved::{
@@ -101,8 +102,11 @@ struct Part {
     each: usize,
 }
 
+/// Static memory that all threads share.
+const SHARED: usize = 2 * lines::WAITING + recording::WAITING + Heads::SIZE;
+
 /// The static memory by its parts, largest last.
-fn parts() -> [Part; 9] {
+fn parts() -> [Part; 10] {
     let part = |name: &str, reserved, each| Part {
         name: name.into(),
         reserved,
@@ -118,6 +122,7 @@ fn parts() -> [Part; 9] {
     [
         part("lines on their way out", 2 * lines::WAITING, 0),
         part("entries on their way to --record", recording::WAITING, 0),
+        part("heads of more than 4 KiB, for --metrics", Heads::SIZE, 0),
         part("shared areas", ServerMemory::AREAS, 0),
         shared("user state", ServerMemory::STATES),
         shared("descriptors", ServerMemory::DESCRIPTORS),
@@ -176,8 +181,8 @@ fn reserved(lines: &mut Lines, threads: Threads) -> u64 {
         compiled += wide(part.reserved);
         used += of_it;
     }
-    // What waits to be written is everybody's.
-    let thread = used - wide(2 * lines::WAITING + recording::WAITING);
+    // What waits to be written is everybody's, and the first thread serves the metrics.
+    let thread = used - wide(SHARED);
     let more = wide((THREADS - 1) * (ShareMemory::SIZE + SharePlaces::SIZE));
     lines.row(
         &format!("{} more threads, each for at most {SHARE}", THREADS - 1),
@@ -223,8 +228,7 @@ mod tests {
     #[test]
     fn the_parts_are_the_whole() {
         let sum: usize = parts().iter().map(|part| part.reserved).sum();
-        let whole =
-            ServerMemory::SIZE + BackendPlaces::SIZE + 2 * lines::WAITING + recording::WAITING;
+        let whole = ServerMemory::SIZE + BackendPlaces::SIZE + SHARED;
         assert!(
             sum <= whole && whole - sum < 3 * 64,
             "but for padding: {sum} of {whole}"

@@ -1,6 +1,7 @@
 //! `--metrics`: the counters over HTTP in the text format of Prometheus, version 0.0.4. One request a connection.
 
 use super::counters::{self, Counters};
+use super::heads::Heads;
 use super::lines::{LOG, OUTPUT};
 use super::report::CLOSED;
 use super::reserved::ServerMemory;
@@ -10,21 +11,29 @@ use core::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegate::http::{Fields, Head, Method, Refusal, Response, Status};
-use tidegate::{Conn, Handler};
+use tidegate::{Conn, Handler, Reason};
 use tidegate_core::heapless::String as Text;
 
 /// The longest page, and the longest response.
 const PAGE: usize = 6 * 1024;
 const RESPONSE: usize = PAGE + 512;
 
-/// Bytes of a body that are read on and discarded, and for how long, so that a client that is still sending one gets its
+/// Bytes behind a head that are received and discarded, and for how long, so that a client that is still sending gets its
 /// response instead of a reset.
 const DISCARDED: u32 = 16 * 1024 * 1024;
-const DISCARDING: Duration = Duration::from_secs(10);
+const DISCARDING: Duration = Duration::from_secs(60);
 
 /// Responds to requests for the page.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    site: Site,
+    /// Heads that are longer than the receive window.
+    heads: &'static mut Heads,
+}
+
+/// What the page needs beside the counters.
+#[derive(Debug)]
+struct Site {
     /// In all threads.
     connections: u32,
     began: Cell<Began>,
@@ -70,13 +79,16 @@ fn unix_time() -> u64 {
 
 impl Metrics {
     /// `up`: the [`uptime`] when the program began.
-    pub(crate) const fn new(connections: u32, up: u64) -> Self {
-        Self {
+    pub(crate) const fn new(connections: u32, up: u64, heads: &'static mut Heads) -> Self {
+        let site = Site {
             connections,
             began: Cell::new(Began::after(up)),
-        }
+        };
+        Self { site, heads }
     }
+}
 
+impl Site {
     fn page(&self, conn: &Conn<'_>) -> Text<PAGE> {
         let counters = counters::with_own(conn.stats());
         let mut page = Text::new();
@@ -137,24 +149,22 @@ impl Handler for Metrics {
             return discard(conn, rest);
         }
         let (mut fields, mut page) = (Fields::new(), Text::new());
-        let (response, is_head) = match Head::parse(conn.data(), &mut fields) {
-            // The machine ends one that is too slow.
-            Ok(None) if conn.data().len() < ServerMemory::WINDOWS.receive as usize => return,
+        let token = conn.token();
+        let (head, gathered) = self.heads.with(token, conn.data());
+        let (response, is_head) = match Head::parse(head, &mut fields) {
             Ok(None) => {
-                let _ = page.push_str("the head is longer than the receive window\n");
-                let is_in_target = !conn.data().contains(&b'\n');
-                let status = match is_in_target {
-                    true => Status::UriTooLong,
-                    false => Status::RequestHeaderFieldsTooLarge,
-                };
-                (text(status), conn.data().starts_with(b"HEAD "))
+                // The machine ends one that is too slow: what is left in the window keeps its deadline running.
+                let full = ServerMemory::WINDOWS.receive as usize;
+                if conn.data().len() >= full {
+                    let n = self.heads.gather(token, conn.data());
+                    conn.consume(n);
+                }
+                return;
             }
             Ok(Some(head)) => {
-                let response = self.respond(conn, &head, &mut page);
-                conn.consume(head.len());
+                let response = self.site.respond(conn, &head, &mut page);
+                conn.consume(head.len().saturating_sub(gathered));
                 *rest = match head.body().remaining() {
-                    // The body comes only if the client is asked to go on.
-                    _ if head.expects_continue() => 0,
                     Some(bytes) => u32::try_from(bytes).unwrap_or(DISCARDED).min(DISCARDED),
                     None => DISCARDED,
                 };
@@ -166,9 +176,12 @@ impl Handler for Metrics {
                 },
             ) => {
                 let _ = writeln!(page, "{refusal}");
+                // How much follows is not known.
+                *rest = DISCARDED;
                 (text(status), of_head)
             }
         };
+        self.heads.release(token);
         // The send window is empty: this is the first response, and the last.
         let Ok(space) = conn.reserve(RESPONSE) else {
             return conn.abort();
@@ -187,6 +200,10 @@ impl Handler for Metrics {
     /// The time to discard is over.
     fn timer(&mut self, conn: &mut Conn<'_>, _: &mut u32) {
         conn.finish();
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, _: &mut u32, _: Reason) {
+        self.heads.release(conn.token());
     }
 }
 
@@ -362,7 +379,7 @@ fn write_page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate::{Reason, Stats};
+    use tidegate::Stats;
 
     #[test]
     fn a_clock_that_is_set_later_takes_the_start_along() {

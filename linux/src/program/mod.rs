@@ -6,6 +6,7 @@ mod control;
 mod counters;
 mod descriptors;
 mod handlers;
+mod heads;
 mod help;
 mod inherited;
 mod lines;

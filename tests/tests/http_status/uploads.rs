@@ -45,12 +45,68 @@ fn who_uploads_gets_the_response_after_all_was_sent() {
     let response = Response::rest(&mut client);
     assert_eq!((response.len(), response[0].status), (1, 405));
     assert_eq!(response[0].field("connection"), "close");
-    // A head that cannot be understood is no reason to reset, either.
-    let mut client = tcp(site.program.address());
-    client.say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n");
-    client.say(&vec![b'x'; 10_000_000]);
-    let response = Response::rest(&mut client);
-    assert_eq!((response.len(), response[0].status), (1, 400));
+    assert_eq!(site.program.stop().code, Some(0));
+}
+
+/// Nobody knows how long a body is behind a head that was refused, or that a client sends without having been asked for it.
+#[test]
+fn who_uploads_behind_a_head_that_is_refused_gets_the_response_too() {
+    let _bound = Watchdog::new();
+    let site = start(&[]);
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(8001));
+    let large = format!("GET / HTTP/1.0\r\nA: {}\r\n\r\n", "b".repeat(8192));
+    for (head, status) in [
+        ("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n", 400),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 2\r\n\r\n",
+            400,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            501,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+            405,
+        ),
+        ("POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n", 417),
+        ("POST / HTTP/3.1\r\nHost: x\r\n\r\n", 505),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+            405,
+        ),
+        (
+            "GET /sub/a.txt HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+            200,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
+            413,
+        ),
+        (&long, 414),
+        (&large, 431),
+    ] {
+        // All at once, or after the response and the end of the other side.
+        for waits in [false, true] {
+            let mut client = tcp(site.program.address());
+            client.say(head.as_bytes());
+            let mut responses = Vec::new();
+            if waits {
+                responses = Response::rest(&mut client);
+            }
+            for _ in 0..1000 {
+                client.say(&[b'x'; 10_000]);
+            }
+            client.finish();
+            responses.extend(Response::rest(&mut client));
+            let found: Vec<_> = responses.iter().map(|it| it.status).collect();
+            assert_eq!(found, [status], "{head}");
+            assert_eq!(
+                responses[0].field("connection") == "close",
+                status != 405 || !head.contains("chunked")
+            );
+        }
+    }
     assert_eq!(site.program.stop().code, Some(0));
 }
 
