@@ -1,6 +1,7 @@
 //! The counters are served as metrics beside the service, in the format of Prometheus, to whoever asks for them in HTTP.
 
 use core::net::SocketAddr;
+use rustix::process::Signal;
 use std::collections::HashMap;
 use std::net::TcpStream;
 use std::process::Command;
@@ -220,11 +221,49 @@ fn heads_of_8_kb_and_100_fields_are_taken_however_they_are_cut() {
         let fields = "A: b\r\n".repeat(99);
         let many = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
         assert_eq!(ask(tcp(address), &many).status, 200, "{mode}");
-        // A body begins in the midst of the window, behind a long head.
-        let front = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nCookie: ";
-        let post = format!("{front}{}\r\n\r\n{}", "c".repeat(6000), "x".repeat(100_000));
-        assert_eq!(ask(tcp(address), &post).status, 405, "{mode}");
         assert_eq!(program.stop().code, Some(0));
+    }
+}
+
+/// The body begins in the midst of the window, and is counted from there: with its last byte the connection has ended.
+#[test]
+fn a_body_behind_a_long_head_is_counted_from_its_beginning() {
+    let _bound = Watchdog::new();
+    let front = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nCookie: ";
+    let body = "x".repeat(100_000);
+    let post = format!("{front}{}\r\n\r\n{body}", "c".repeat(6000));
+    for mode in MODES {
+        let (program, address) = start(&mode.with(&["--linger", "1ms"]));
+        let mut client = tcp(address);
+        client.say(post.as_bytes());
+        assert_eq!(Response::read(&mut client, false).status, 405, "{mode}");
+        assert_eq!(client.rest(), b"", "{mode}");
+        until("the one who asks is alone", || {
+            get(address).contains("tidegate_connections_open 1\n")
+        });
+        assert_eq!(program.stop().code, Some(0));
+    }
+}
+
+/// Whoever is in the middle of a head when the program is told to stop is answered: also if what was in the window has moved.
+#[test]
+fn a_long_head_that_has_begun_is_answered_at_a_stop() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let (mut program, address) = start(&mode.with(&[]));
+        let mut idle = tcp(program.address());
+        idle.echo(b"hello");
+        let mut client = tcp(address);
+        let head = head_of(8000);
+        client.say(&head[..4096]);
+        program.statistics_when("bytes_in", 4096 + 5);
+        program.signal(Signal::TERM);
+        // It is told of its end, so the stop was heard.
+        assert_eq!(idle.rest(), b"", "{mode}");
+        client.say(&head[4096..]);
+        assert_eq!(Response::read(&mut client, false).status, 200, "{mode}");
+        assert_eq!(client.rest(), b"", "{mode}");
+        assert_eq!(program.end().code, Some(0));
     }
 }
 

@@ -30,7 +30,11 @@ impl<'d> Target<'d> {
         }
         match (target, method) {
             (b"*", Method::Options) => Ok(Self::Server),
-            (_, Method::Connect) if authority::is_valid(target) => Ok(Self::Authority),
+            (_, Method::Connect)
+                if authority::is_valid(target) && authority::names_port(target) =>
+            {
+                Ok(Self::Authority)
+            }
             (_, Method::Connect) => bad("the target of CONNECT must be host and port"),
             ([b'/', ..], _) => Ok(Self::resource(target)),
             _ => {
