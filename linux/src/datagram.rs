@@ -5,7 +5,7 @@ use crate::errno;
 use crate::inherit;
 use crate::listen::{self, ListenError};
 use crate::local;
-use crate::socket_file::{self, Identity, SocketFile};
+use crate::socket_file::{OwnFile, SocketFile};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -90,7 +90,7 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Opens and binds.
-    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<Identity>), ListenError> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<OwnFile>), ListenError> {
         let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::DGRAM, flags, None);
@@ -106,7 +106,7 @@ impl<'a> Datagrams<'a> {
         if let Some(peer) = &self.peer
             && let Err(errno) = address::connect(&socket, peer)
         {
-            file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+            file.inspect(|file| file.remove(&socket));
             return Err(ListenError::new("connect", errno));
         }
         Ok((socket, file))

@@ -1,10 +1,10 @@
 //! [`Listen`]: where to listen, and what every connection accepted there inherits.
 
 use crate::address::Address;
-use crate::socket_file::{self, Identity, SocketFile};
+use crate::socket_file::{OwnFile, SocketFile};
 use core::fmt;
 use core::time::Duration;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -148,7 +148,7 @@ impl<'a> Listen<'a> {
     }
 
     /// Opens, binds and listens.
-    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<Identity>), ListenError> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<OwnFile>), ListenError> {
         let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)
@@ -159,7 +159,7 @@ impl<'a> Listen<'a> {
         match net::listen(&socket, self.backlog) {
             Ok(()) => Ok((socket, file)),
             Err(errno) => {
-                file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+                file.inspect(|file| file.remove(&socket));
                 Err(ListenError::new("listen", errno))
             }
         }
@@ -250,7 +250,7 @@ pub(crate) fn bind(
     kind: SocketType,
     address: &Address<'_>,
     file: &SocketFile,
-) -> Result<Option<Identity>, ListenError> {
+) -> Result<Option<OwnFile>, ListenError> {
     match (address, address.unix()) {
         (Address::Inet(address), _) => {
             net::bind(socket, address).map_err(failed("bind"))?;

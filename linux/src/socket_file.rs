@@ -11,7 +11,7 @@ use rustix::net::{
 };
 use rustix::process::{geteuid, umask};
 use tidegate_core::heapless::Vec;
-use tidegate_core::{LISTENERS, Token};
+use tidegate_core::LISTENERS;
 
 /// How the file of a Unix socket is made. It is removed when the socket is closed, if it is still ours.
 ///
@@ -47,7 +47,7 @@ impl SocketFile {
         socket: &OwnedFd,
         kind: SocketType,
         name: &SocketAddrUnix,
-    ) -> Result<Option<Identity>, ListenError> {
+    ) -> Result<Option<OwnFile>, ListenError> {
         let Some(path) = name.path_bytes() else {
             net::bind(socket, name).map_err(failed("bind"))?;
             return Ok(None);
@@ -69,7 +69,10 @@ impl SocketFile {
             remove(path, ours);
             return Err(error);
         }
-        Ok(Some(ours))
+        Ok(Some(OwnFile {
+            ours,
+            remove: remove_of,
+        }))
     }
 
     fn bind_once(&self, socket: &OwnedFd, name: &SocketAddrUnix) -> Result<(), Errno> {
@@ -195,7 +198,7 @@ fn remove(path: &[u8], ours: Identity) {
 }
 
 /// Removes the file of a socket that is about to be closed.
-pub(crate) fn remove_of(socket: BorrowedFd<'_>, ours: Identity) {
+fn remove_of(socket: BorrowedFd<'_>, ours: Identity) {
     let name = getsockname(socket).ok();
     let name = name.and_then(|name| SocketAddrUnix::try_from(name).ok());
     if let Some(path) = name.as_ref().and_then(SocketAddrUnix::path_bytes) {
@@ -203,33 +206,42 @@ pub(crate) fn remove_of(socket: BorrowedFd<'_>, ours: Identity) {
     }
 }
 
-/// The files of a server, by the tokens of their sockets.
+/// A file that was made for a socket, with what removes it: a server without such files is not linked with that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnFile {
+    ours: Identity,
+    remove: fn(BorrowedFd<'_>, Identity),
+}
+
+impl OwnFile {
+    /// Removes it, if it is still ours; its socket is about to be closed.
+    pub(crate) fn remove(self, socket: &OwnedFd) {
+        (self.remove)(socket.as_fd(), self.ours);
+    }
+}
+
+/// The files of a server, by the places of their sockets among those that listen.
 #[derive(Debug)]
-pub(crate) struct Files(Vec<(Token, Identity), LISTENERS>);
+pub(crate) struct Files(Vec<(u32, OwnFile), LISTENERS>);
 
 impl Files {
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
 
-    pub(crate) fn add(&mut self, token: Token, file: Option<Identity>) {
+    pub(crate) fn add(&mut self, place: u32, file: Option<OwnFile>) {
         if let Some(file) = file {
             // There is a place for each listener.
-            let _ = self.0.push((token, file));
+            let _ = self.0.push((place, file));
         }
     }
 
-    /// Removes the file of a socket, if it has one of ours.
-    pub(crate) fn remove(&mut self, token: Token, socket: &impl AsFd) {
-        if let Some(at) = self.0.iter().position(|(of, _)| *of == token) {
-            let (_, ours) = self.0.swap_remove(at);
-            remove_of(socket.as_fd(), ours);
+    /// Removes the file of a socket that is about to be closed, if it has one of ours.
+    pub(crate) fn remove(&mut self, place: u32, socket: &OwnedFd) {
+        if let Some(at) = self.0.iter().position(|(of, _)| *of == place) {
+            let (_, file) = self.0.swap_remove(at);
+            file.remove(socket);
         }
-    }
-
-    /// The next one that is left, taken out.
-    pub(crate) fn pop(&mut self) -> Option<(Token, Identity)> {
-        self.0.pop()
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Sockets`]: the descriptors of a server, by their tokens.
 
 use crate::socket;
-use crate::socket_file::{self, Files, Identity};
+use crate::socket_file::{Files, OwnFile};
 use crate::stream::{STREAMS, Stream};
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -103,14 +103,15 @@ impl<'m> Sockets<'m> {
         let taken = kept.and_then(Option::take);
         if let Some(socket) = taken.as_ref().filter(|_| token.is_listener()) {
             // While it is open its file cannot be mistaken for another.
-            self.files.remove(token, socket);
+            self.files.remove(token.index(), socket);
         }
         taken.or_else(|| self.take_stream(token))
     }
 
     /// Has the file of this socket removed when it is closed.
-    pub(crate) fn own_file(&mut self, token: Token, file: Option<Identity>) {
-        self.files.add(token, file);
+    #[inline]
+    pub(crate) fn own_file(&mut self, token: Token, file: Option<OwnFile>) {
+        self.files.add(token.index(), file);
     }
 
     fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
@@ -150,15 +151,15 @@ impl<'m> Sockets<'m> {
 
     /// Closes every descriptor, those of listeners first, whose files are removed. Nothing is left in the memory that they lay in.
     pub(crate) fn close_all(&mut self) {
-        while let Some((token, file)) = self.files.pop() {
-            if let Some(socket) = self.get(token) {
-                socket_file::remove_of(socket, file);
+        for (place, socket) in (0..).zip(&mut self.listeners) {
+            if let Some(socket) = socket.take() {
+                self.files.remove(place, &socket);
+                let _ = socket::close(socket, false);
             }
         }
-        let listeners = self.listeners.iter_mut();
-        for descriptor in listeners.chain(self.connections.iter_mut()) {
-            if let Some(descriptor) = descriptor.take() {
-                let _ = socket::close(descriptor, false);
+        for socket in self.connections.iter_mut() {
+            if let Some(socket) = socket.take() {
+                let _ = socket::close(socket, false);
             }
         }
         for stream in &mut self.streams {

@@ -4,10 +4,10 @@ use super::Server;
 use super::perform::done;
 use crate::backend::Backend;
 use crate::datagram::{Datagrams, DatagramsError, Group};
-use crate::socket_file::{self, Identity};
+use crate::socket_file::OwnFile;
 use crate::sockets::NO_SOCKET;
 use core::net::SocketAddr;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net;
 use tidegate_core::{Action, DatagramMemory, Handler, Instant, Op, Outcome, Token};
@@ -54,14 +54,14 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     fn add_datagrams(
         &mut self,
         socket: OwnedFd,
-        file: Option<Identity>,
+        file: Option<OwnFile>,
         options: &Datagrams<'_>,
     ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
         let name = net::getsockname(&socket).ok();
         let address = name.and_then(|name| SocketAddr::try_from(name).ok());
         let token = self.session.add_datagrams(options.receive, options.send);
         let token = token.map_err(|error| {
-            file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+            file.inspect(|file| file.remove(&socket));
             DatagramsError::NoPlace(error)
         })?;
         self.on_datagrams = Some(Self::carry_datagram);

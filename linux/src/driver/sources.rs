@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::connect::{Connect, DestinationError};
 use crate::listen::{Listen, ListenError};
 use crate::serial::{Line, Serial, SerialError};
-use crate::socket_file::{self, Identity};
+use crate::socket_file::OwnFile;
 use crate::stream::{AttachError, Stream};
 use crate::watch::{self, WatchError};
 use core::net::SocketAddr;
@@ -62,13 +62,13 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     fn add_listener(
         &mut self,
         socket: OwnedFd,
-        file: Option<Identity>,
+        file: Option<OwnFile>,
         listen: &Listen<'_>,
     ) -> Result<Token, ListenError> {
         let full = ListenError::new("table", Errno::NOSPC);
         let limit = self.limit(listen);
         let Ok(token) = self.session.listen(limit) else {
-            file.inspect(|file| socket_file::remove_of(socket.as_fd(), *file));
+            file.inspect(|file| file.remove(&socket));
             return Err(full);
         };
         self.sockets.put(token, socket).map_err(|_| full)?;
