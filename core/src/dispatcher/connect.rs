@@ -44,6 +44,19 @@ impl fmt::Display for ConnectError {
 
 impl core::error::Error for ConnectError {}
 
+/// What is done about connections that are being made. Reached by these pointers alone, so that it is linked only with who
+/// connects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbs {
+    next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
+    done: fn(&mut Dispatcher<'_>, u32, Outcome) -> Option<Notice>,
+}
+
+pub(super) const VERBS: Verbs = Verbs {
+    next: |machine, index| machine.attempt(index),
+    done: |machine, index, outcome| machine.attempted(index, outcome),
+};
+
 impl Dispatcher<'_> {
     /// Takes a slot for a connection to `to`, on behalf of the connection `origin` if there is one. What comes of it is
     /// told once: `Opened`, and `Closed` when it ends; or `Closed` alone. Until then nothing can be sent to it.
@@ -68,6 +81,7 @@ impl Dispatcher<'_> {
         let index = free.flatten().ok_or(full)?;
         *self.records.at_mut(index) = Record::connecting(to, origin);
         self.slots.at_mut(index).ready = Directions::BOTH;
+        self.m.outbound = Some(&VERBS);
         // In the visit in which its slot came free it has had its turn: whoever connects again and again in vain waits
         // for the others each time.
         if self.m.visit.index == index {
@@ -86,6 +100,15 @@ impl Dispatcher<'_> {
 
     /// The next attempt, if one is due.
     pub(super) fn next_attempt(&mut self, index: u32) -> Option<Action> {
+        (self.m.outbound?.next)(self, index)
+    }
+
+    /// The answer to `Connect`.
+    pub(super) fn connected(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+        (self.m.outbound?.done)(self, index, outcome)
+    }
+
+    fn attempt(&mut self, index: u32) -> Option<Action> {
         let windows = self.m.windows;
         let sent = self.m.visit.sent;
         let slot = self.slots.at_mut(index);
@@ -101,8 +124,8 @@ impl Dispatcher<'_> {
         Some(Action::Connect { token })
     }
 
-    /// The answer to `Connect`. If it was being closed meanwhile, that goes on now.
-    pub(super) fn connected(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+    /// If it was being closed meanwhile, that goes on now.
+    fn attempted(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
         slot.flags.clear(Flags::CALLED);
         if slot.state != State::Connecting {

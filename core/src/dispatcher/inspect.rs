@@ -18,6 +18,7 @@
 //! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
 //! switched off, no stop, no timer, nothing outbound.
 
+use super::connect;
 use super::deadline::LATE;
 use super::timer::Alarms;
 use super::yielding::Yielding;
@@ -139,6 +140,7 @@ impl Dispatcher<'_> {
         self.blocks.fill(0);
         self.timers.fill(Timer::NONE);
         self.m.alarms = Alarms::NONE;
+        self.m.outbound = Some(&connect::VERBS);
         self.slots.connections.clear();
         self.records.list.clear();
         self.put_machine(&image.machine);

@@ -105,6 +105,10 @@ pub(crate) struct Machine {
     priorities: u32,
     /// What is done about sockets of datagrams, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
+    /// The same of watched descriptors.
+    watched: Option<&'static watch::Verbs>,
+    /// The same of connections that are made.
+    outbound: Option<&'static connect::Verbs>,
     /// Unix peers so far, to number them.
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
@@ -235,6 +239,8 @@ impl Machine {
             reserved: 0,
             priorities: 0,
             datagrams: None,
+            watched: None,
+            outbound: None,
             unix_peers: 0,
             stop_at: None,
             last_round: None,

@@ -31,9 +31,25 @@ impl fmt::Display for NoTimer {
 
 impl core::error::Error for NoTimer {}
 
+/// What is done about timers once one is set. Reached by these pointers alone, so that it is linked only with who sets one.
+#[derive(Clone, Copy, Debug)]
+struct Verbs {
+    poll: fn(&mut Dispatcher<'_>) -> Option<Alarm>,
+    next: fn(&Dispatcher<'_>) -> Option<Instant>,
+    drop: fn(&mut Dispatcher<'_>, u32),
+}
+
+const VERBS: Verbs = Verbs {
+    poll: |machine| machine.poll_set_timer(),
+    next: |machine| machine.next_set_timer(),
+    drop: |machine, index| machine.timers_of_connections().cancel(index),
+};
+
 /// What is known of timers beside those of the connections.
 #[derive(Debug)]
 pub(super) struct Alarms {
+    /// From the first timer that is set on.
+    verbs: Option<&'static Verbs>,
     /// How many connections have a timer set.
     connections: Len,
     free: [Timer; TIMERS],
@@ -49,6 +65,7 @@ pub(super) struct Alarms {
 
 impl Alarms {
     pub(super) const NONE: Self = Self {
+        verbs: None,
         connections: Len::NONE,
         free: [Timer::NONE; TIMERS],
         free_len: Len::NONE,
@@ -58,7 +75,9 @@ impl Alarms {
         left: 0,
     };
 
+    /// For a timer that is set now.
     fn next_turn(&mut self) -> u64 {
+        self.verbs = Some(&VERBS);
         self.turn = self.turn.saturating_add(1);
         self.turn
     }
@@ -111,7 +130,9 @@ impl Dispatcher<'_> {
 
     /// A connection that closes has no timer any more.
     pub(super) fn drop_timer(&mut self, index: u32) {
-        self.timers_of_connections().cancel(index);
+        if let Some(verbs) = self.m.alarms.verbs {
+            (verbs.drop)(self, index);
+        }
     }
 
     fn timers_of_connections(&mut self) -> Heap<'_> {
@@ -171,7 +192,12 @@ impl Dispatcher<'_> {
     /// after [`handle_timeout`](Self::handle_timeout) until it answers `None`, which it does after 64 at most; what is
     /// not fetched is told in a later turn. They come in the order in which they are due, and those that are due together
     /// in the order in which they were set.
+    #[inline]
     pub fn poll_timer(&mut self) -> Option<Alarm> {
+        (self.m.alarms.verbs?.poll)(self)
+    }
+
+    fn poll_set_timer(&mut self) -> Option<Alarm> {
         let (connection, free) = self.first_timers();
         // Between equals the turn decides, and no two have the same.
         let of_free = match (connection, free) {
@@ -221,7 +247,12 @@ impl Dispatcher<'_> {
     }
 
     /// When the next timer is due.
+    #[inline]
     pub(super) fn next_timer(&self) -> Option<Instant> {
+        (self.m.alarms.verbs?.next)(self)
+    }
+
+    fn next_set_timer(&self) -> Option<Instant> {
         let (connection, free) = self.first_timers();
         let first = [connection, free].into_iter().flatten().min();
         first.map(|due| due.at).filter(|at| *at < Instant::NEVER)

@@ -10,6 +10,18 @@ use crate::output::Notice;
 use crate::slot::State;
 use crate::token::{LISTENER_BIT, Token};
 
+/// What is done about watched descriptors. Reached by these pointers alone, so that it is linked only with who watches one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbs {
+    ready: fn(&mut Dispatcher<'_>, Token, Directions, bool) -> Option<Notice>,
+    failed: fn(&mut Dispatcher<'_>, u32, Fault) -> Option<Notice>,
+}
+
+const VERBS: Verbs = Verbs {
+    ready: |machine, token, directions, closing| machine.is_ready(token, directions, closing),
+    failed: |machine, index, fault| machine.is_not_armed(index, fault),
+};
+
 /// Watching is always by level: each look at the kernel tells again what the application left.
 ///
 /// What is told is the answer to the report, so one that nobody does anything about costs one call for each look, and holds
@@ -24,6 +36,7 @@ impl Dispatcher<'_> {
     pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
         let nobody = Listener::new(self.m.pause_min);
         let index = self.take_place(nobody).ok_or(ListenersFull)?;
+        self.m.watched = Some(&VERBS);
         let slot = self.slots.at_mut(index);
         slot.state = State::Watching;
         slot.flags = Flags::WATCHED;
@@ -63,9 +76,24 @@ impl Dispatcher<'_> {
             .then_some(index)
     }
 
-    /// A report. A hang-up or an error makes every direction ready, so that the application's own call tells the truth.
+    /// A report.
     #[cold]
     pub(super) fn watched(
+        &mut self,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+    ) -> Option<Notice> {
+        (self.m.watched?.ready)(self, token, directions, closing)
+    }
+
+    /// The kernel would not register it.
+    pub(super) fn watch_failed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
+        (self.m.watched?.failed)(self, index, fault)
+    }
+
+    /// A hang-up or an error makes every direction ready, so that the application's own call tells the truth.
+    fn is_ready(
         &mut self,
         token: Token,
         directions: Directions,
@@ -87,8 +115,8 @@ impl Dispatcher<'_> {
         (!told.is_empty()).then_some(Notice::Watched(token, Ok(told)))
     }
 
-    /// The kernel would not register it: nothing would ever be heard of it.
-    pub(super) fn watch_failed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
+    /// Nothing would ever be heard of it.
+    fn is_not_armed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
         let token = self.token(index);
         self.slots.at_mut(index).state = State::Closing;
         self.touch(index);

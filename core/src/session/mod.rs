@@ -54,6 +54,8 @@ pub struct Session<'m, H: Handler> {
     departures: Option<&'m mut Lot<[u8]>>,
     /// What tells of them; linked only with who adds one.
     tell_of_datagram: Option<fn(&mut Self, Token, Op, Outcome)>,
+    /// The same of watched descriptors.
+    tell_of_watched: Option<fn(&mut Self, Token, Result<Directions, Fault>)>,
     handler: H,
     /// For the first entry of a trace.
     #[cfg(feature = "trace")]
@@ -102,6 +104,7 @@ impl<'m, H: Handler> Session<'m, H> {
             arrivals: None,
             departures: None,
             tell_of_datagram: None,
+            tell_of_watched: None,
             handler,
             #[cfg(feature = "trace")]
             config: config.clone(),
@@ -148,6 +151,7 @@ impl<'m, H: Handler> Session<'m, H> {
     /// [`ListenersFull`].
     pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
         let added = self.machine.watch(directions);
+        self.tell_of_watched = Some(Self::tell_of_watched);
         let token = added.ok();
         self.machine.record(&Entry::Watch { token, directions });
         added
@@ -373,7 +377,11 @@ impl<H: Handler> Session<'_, H> {
                     handler.closed(conn, state, reason);
                 });
             }
-            Notice::Watched(token, told) => self.tell_of_watched(token, told),
+            Notice::Watched(token, told) => {
+                if let Some(tell) = self.tell_of_watched {
+                    tell(self, token, told);
+                }
+            }
             Notice::Datagram(token) => {
                 if let (Event::Done { op, outcome, .. }, Some(tell)) =
                     (event, self.tell_of_datagram)
@@ -384,7 +392,6 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    #[inline(never)]
     fn tell_of_watched(&mut self, token: Token, told: Result<Directions, Fault>) {
         let (handler, mut all) = self.handler_and_connections();
         match told {
