@@ -308,10 +308,9 @@ impl Config {
                 Ok(())
             }
         };
-        for bytes in [windows.receive, windows.send] {
-            if bytes > WINDOW_MAX {
-                return Err(ConfigError::Window { bytes });
-            }
+        let bytes = windows.receive.max(windows.send);
+        if bytes > WINDOW_MAX {
+            return Err(ConfigError::Window { bytes });
         }
         zero("receive window", windows.receive.into())?;
         zero("send window", windows.send.into())?;
@@ -326,33 +325,24 @@ impl Config {
         self.sources.check()?;
         zero("accept_failures", self.accept_failures.into())?;
         zero("accept_burst", self.accept_burst.into())?;
-        for (name, length) in [
-            ("connect", self.connect),
-            ("first_byte", self.first_byte),
-            ("request", self.request),
-            ("write_stall", self.write_stall),
-            ("idle", self.idle),
-            ("half_closed", self.half_closed),
-            ("linger", self.linger),
-            ("spin", self.spin),
-        ] {
-            if let Some(length) = length {
-                zero(name, length.as_nanos())?;
-            }
-        }
-        Ok(())
+        let some = |name, length: Option<Duration>| {
+            length.map_or(Ok(()), |length| zero(name, length.as_nanos()))
+        };
+        some("connect", self.connect)?;
+        some("first_byte", self.first_byte)?;
+        some("request", self.request)?;
+        some("write_stall", self.write_stall)?;
+        some("idle", self.idle)?;
+        some("half_closed", self.half_closed)?;
+        some("linger", self.linger)?;
+        some("spin", self.spin)
     }
 }
 
 impl Sources {
     fn check(&self) -> Result<(), ConfigError> {
         let block = self.block.map_or(1, |block| block.prefix);
-        for (name, bits, least, most) in [
-            ("IPv4 source", self.ipv4, 0, 32),
-            ("IPv6 source", self.ipv6, 0, 128),
-            ("local IPv6 source", self.local, 0, 128),
-            ("IPv6 block", block, 1, 64),
-        ] {
+        let within = |name, bits, least, most| {
             if bits < least || bits > most {
                 return Err(ConfigError::Prefix {
                     name,
@@ -361,7 +351,12 @@ impl Sources {
                     most,
                 });
             }
-        }
+            Ok(())
+        };
+        within("IPv4 source", self.ipv4, 0, 32)?;
+        within("IPv6 source", self.ipv6, 0, 128)?;
+        within("local IPv6 source", self.local, 0, 128)?;
+        within("IPv6 block", block, 1, 64)?;
         match self.block {
             Some(Block { connections: 0, .. }) => Err(ConfigError::Zero("connections of a block")),
             Some(_) | None => Ok(()),

@@ -60,7 +60,7 @@ impl<const N: usize> Table<N> {
     }
 
     /// Forgets whatever it held and lends its parts.
-    pub(crate) fn parts(&mut self) -> Parts<'_> {
+    pub(crate) fn parts(&mut self, machine: Machine) -> Parts<'_> {
         if !self.slots.is_empty() {
             self.sources.fill(0);
             self.blocks.fill(0);
@@ -68,7 +68,7 @@ impl<const N: usize> Table<N> {
         }
         self.slots.clear();
         self.records.clear();
-        let control = self.control.write(Control::new());
+        let control = self.control.write(Control::new(machine));
         Parts {
             slots: Slots {
                 connections: self.slots.as_mut_view(),

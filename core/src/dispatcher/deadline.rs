@@ -75,6 +75,7 @@ struct Timed {
 }
 
 impl Timed {
+    #[cfg_attr(feature = "small", inline(always))]
     fn new(config: &Config, class: Class) -> Self {
         let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
         let granule = match restarts(class) {

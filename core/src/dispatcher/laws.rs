@@ -257,7 +257,8 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     )
 }
 
-/// Every connection that has a source is counted for it and for its block, and nothing else is.
+/// Where some listener limits them, every connection that has a source is counted for it and for its block, and nothing else
+/// is.
 fn sources(machine: &Dispatcher<'_>) -> Held {
     let told = |index: &u32| machine.slots.at(*index).flags.has(Flags::TOLD);
     let known = || (0..machine.slots.used()).filter(told);
@@ -265,7 +266,10 @@ fn sources(machine: &Dispatcher<'_>) -> Held {
         .into_iter()
         .enumerate()
     {
-        let key_of = |index: u32| machine.keys(index).get(kind).copied().flatten();
+        let key_of = |index: u32| {
+            let key = machine.keys(index).get(kind).copied().flatten();
+            key.filter(|_| machine.counts_sources())
+        };
         let mut keys = 0usize;
         for index in known() {
             let Some(key) = key_of(index) else { continue };

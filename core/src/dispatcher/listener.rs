@@ -74,12 +74,16 @@ impl Dispatcher<'_> {
     /// # Errors
     ///
     /// [`ListenersFull`] when all [`LISTENERS`] places are taken.
+    #[inline]
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
         let listener = Listener {
             per_source,
             ..Listener::new(self.m.pause_min)
         };
         let index = self.take_place(listener).ok_or(ListenersFull)?;
+        if per_source.is_some() {
+            self.count_sources();
+        }
         let slot = self.slots.at_mut(index);
         slot.state = State::Listening;
         self.m.listening = self.m.listening.saturating_add(1);
@@ -134,7 +138,7 @@ impl Dispatcher<'_> {
                 FullTable::Wait => false,
                 FullTable::Refuse => true,
                 FullTable::Evict | FullTable::EvictHalfClosed => {
-                    !self.m.evicting && self.victim(index).is_some()
+                    !self.m.evicting && self.to_evict(index).is_some()
                 }
             }
     }
@@ -182,7 +186,7 @@ impl Dispatcher<'_> {
                 Some(Action::Refuse { listener })
             }
             FullTable::Evict | FullTable::EvictHalfClosed => {
-                if let Some(victim) = self.victim(index) {
+                if let Some(victim) = self.to_evict(index) {
                     self.m.evicting = true;
                     self.begin_close(victim, Reason::Evicted);
                 }

@@ -105,6 +105,10 @@ pub(crate) struct Machine {
     priorities: u32,
     /// What is done about sockets of datagrams, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
+    /// The same of sources that are limited.
+    sources_of: Option<&'static source::Verbs>,
+    /// What finds a connection that is to make room, where one may be closed for that.
+    victim: Option<fn(&Dispatcher<'_>, u32) -> Option<u32>>,
     /// The same of watched descriptors.
     watched: Option<&'static watch::Verbs>,
     /// The same of connections that are made.
@@ -188,13 +192,9 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new() -> Self {
-        let none = Windows {
-            receive: 0,
-            send: 0,
-        };
+    pub(crate) fn new(machine: Machine) -> Self {
         Self {
-            machine: Machine::new(&Config::default(), 0, none),
+            machine,
             others: Others::NONE,
             no_record: Record::NEW,
         }
@@ -239,6 +239,8 @@ impl Machine {
             reserved: 0,
             priorities: 0,
             datagrams: None,
+            sources_of: None,
+            victim: None,
             watched: None,
             outbound: None,
             unix_peers: 0,
@@ -291,17 +293,30 @@ impl<'t> Dispatcher<'t> {
         windows: Windows,
     ) -> Result<Self, ConfigError> {
         let slots = u32::try_from(N).unwrap_or(u32::MAX);
+        let limits_blocks = config.sources.block.is_some();
         config.check(slots, windows)?;
-        let parts: Parts<'t> = table.parts();
-        *parts.machine = Machine::new(config, config.connections.unwrap_or(slots), windows);
-        Ok(Self {
+        let machine = Machine::new(config, config.connections.unwrap_or(slots), windows);
+        let parts: Parts<'t> = table.parts(machine);
+        let mut made = Self {
             slots: parts.slots,
             records: parts.records,
             sources: parts.sources,
             blocks: parts.blocks,
             timers: parts.timers,
             m: parts.machine,
-        })
+        };
+        if limits_blocks {
+            made.count_sources();
+        }
+        if config.full.evicts() {
+            made.m.victim = Some(|machine, listener| machine.victim(listener));
+        }
+        Ok(made)
+    }
+
+    /// The connection that is to make room for another of this listener, if one may be closed for that.
+    fn to_evict(&self, listener: u32) -> Option<u32> {
+        (self.m.victim?)(self, listener)
     }
 
     /// The same machine, lent for a shorter time.

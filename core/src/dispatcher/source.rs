@@ -3,6 +3,7 @@
 use super::Dispatcher;
 use super::counts::{self, Counts, Key};
 use crate::config::Sources;
+use crate::flags::Flags;
 use core::net::{IpAddr, SocketAddr};
 use defmt_or_log::warn;
 
@@ -13,9 +14,62 @@ enum Crowded {
     Block,
 }
 
+/// What is done about sources. Reached by these pointers alone, so that it is linked only with who limits one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbs {
+    is_full: fn(&mut Dispatcher<'_>, u32, Option<u32>) -> bool,
+    remember: fn(&mut Dispatcher<'_>, u32),
+    forget: fn(&mut Dispatcher<'_>, u32),
+}
+
+const VERBS: Verbs = Verbs {
+    is_full: |machine, index, limit| machine.is_crowded(index, limit),
+    remember: |machine, index| machine.add_source(index),
+    forget: |machine, index| machine.remove_source(index),
+};
+
+/// Nothing is counted before somebody limits it.
 impl Dispatcher<'_> {
+    /// The connections of each source are counted from now on: those that are there already, too.
+    pub(super) fn count_sources(&mut self) {
+        if self.m.sources_of.replace(&VERBS).is_some() {
+            return;
+        }
+        for index in 0..self.slots.used() {
+            if self.slots.at(index).flags.has(Flags::TOLD) {
+                self.add_source(index);
+            }
+        }
+    }
+
     /// Whether the source of this record, or its block, has as many connections as it may have. Says so in the log.
     pub(super) fn source_is_full(&mut self, index: u32, limit: Option<u32>) -> bool {
+        (self.m.sources_of).is_some_and(|verbs| (verbs.is_full)(self, index, limit))
+    }
+
+    /// Counts a connection that was accepted.
+    pub(super) fn remember_source(&mut self, index: u32) {
+        if let Some(verbs) = self.m.sources_of {
+            (verbs.remember)(self, index);
+        }
+    }
+
+    /// Counts it no longer.
+    pub(super) fn forget_source(&mut self, index: u32) {
+        if let Some(verbs) = self.m.sources_of {
+            (verbs.forget)(self, index);
+        }
+    }
+
+    /// Whether connections of each source are counted.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn counts_sources(&self) -> bool {
+        self.m.sources_of.is_some()
+    }
+}
+
+impl Dispatcher<'_> {
+    fn is_crowded(&mut self, index: u32, limit: Option<u32>) -> bool {
         let [source, block] = self.keys(index);
         let reaches = |words: &[u64], key: Option<Key>, limit: Option<u32>| {
             let (key, limit) = (key?, limit?);
@@ -42,8 +96,7 @@ impl Dispatcher<'_> {
         true
     }
 
-    /// Counts a connection that was accepted.
-    pub(super) fn remember_source(&mut self, index: u32) {
+    fn add_source(&mut self, index: u32) {
         let [source, block] = self.keys(index);
         if let Some(source) = source {
             Counts(self.sources).add(source);
@@ -53,8 +106,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Counts it no longer.
-    pub(super) fn forget_source(&mut self, index: u32) {
+    fn remove_source(&mut self, index: u32) {
         let [source, block] = self.keys(index);
         if let Some(source) = source {
             Counts(self.sources).remove(source);
