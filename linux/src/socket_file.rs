@@ -10,8 +10,8 @@ use rustix::net::{
     self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, getsockname, sockopt,
 };
 use rustix::process::{geteuid, umask};
-use tidegate_core::heapless::Vec;
 use tidegate_core::LISTENERS;
+use tidegate_core::heapless::Vec;
 
 /// How the file of a Unix socket is made. It is removed when the socket is closed, if it is still ours.
 ///

@@ -105,7 +105,7 @@ impl<'m> Sockets<'m> {
             // While it is open its file cannot be mistaken for another.
             self.files.remove(token.index(), socket);
         }
-        taken.or_else(|| self.take_stream(token))
+        taken
     }
 
     /// Has the file of this socket removed when it is closed.
@@ -114,7 +114,8 @@ impl<'m> Sockets<'m> {
         self.files.add(token.index(), file);
     }
 
-    fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
+    /// The same of a stream that is no socket.
+    pub(crate) fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
         let is_of = |place: &&mut Option<(Token, Stream)>| {
             place.as_ref().is_some_and(|(of, _)| *of == token)
         };

@@ -93,12 +93,7 @@ impl Dispatcher<'_> {
     }
 
     /// A hang-up or an error makes every direction ready, so that the application's own call tells the truth.
-    fn is_ready(
-        &mut self,
-        token: Token,
-        directions: Directions,
-        closing: bool,
-    ) -> Option<Notice> {
+    fn is_ready(&mut self, token: Token, directions: Directions, closing: bool) -> Option<Notice> {
         let index = token.slot();
         let slot = self.slots.at_mut(index);
         let wanted = Directions::of_bits(slot.wants);

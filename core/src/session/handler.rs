@@ -53,6 +53,11 @@ pub trait Handler {
     /// The application's own state of one connection, `()` if it needs none. A new default one for each connection.
     type State: Default;
 
+    /// Whether it makes connections itself ([`Conn::connect`], [`Connections::connect`]). `true` by default. A server whose
+    /// handler never does may say `false` here, and is not linked with what connects; each connection that it would make all
+    /// the same is told as one that failed ([`FaultKind::Invalid`](crate::FaultKind::Invalid)).
+    const CONNECTS: bool = true;
+
     /// A connection was accepted, or one of ours is connected. Does nothing by default.
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = (conn, state);

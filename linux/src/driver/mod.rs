@@ -1,9 +1,11 @@
 //! [`Server`]: one round of the loop, and the loop.
 
 mod datagrams;
+mod outbound;
 mod perform;
 mod session;
 mod sources;
+mod streams;
 
 pub use session::SessionMut;
 
@@ -20,8 +22,8 @@ use core::fmt;
 use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd};
 use tidegate_core::{
-    Action, Config, Connections, Event, Handler, Instant, LISTENERS, Session, Spinning, Stats,
-    Trigger,
+    Action, Config, Connections, Event, Handler, Instant, LISTENERS, Outcome, Session, Spinning,
+    Stats, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -39,6 +41,10 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     lines: Lines,
     /// What carries out what is about datagrams, from the first socket of them on.
     on_datagrams: Option<fn(&mut Self, Instant, Action)>,
+    /// What connects, where a connection may be asked for: [`Handler::CONNECTS`].
+    on_connect: Option<fn(&mut Self, Action) -> Outcome>,
+    /// What carries out what is asked of a stream that is no socket, from the first of them on.
+    on_stream: Option<fn(&mut Self, Action) -> Outcome>,
     /// What is sent to connections that are refused, by the index of the listener.
     refusals: [&'static [u8]; LISTENERS],
     stop: Stop,
@@ -110,6 +116,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             registered: Registered::new(),
             lines: Lines::new(),
             on_datagrams: None,
+            on_connect: None,
+            on_stream: None,
             refusals: [b""; LISTENERS],
             stop: stop.map_err(StartError::System)?,
             stops: 0,
@@ -119,6 +127,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
             repairs: 0,
         };
+        if H::CONNECTS {
+            server.will_connect();
+        }
         server.check(config.trigger)?;
         // SAFETY: the backend is a field before the stop, so it is dropped before it.
         let watched = unsafe { server.backend.watch(server.stop.as_fd()) };
@@ -248,6 +259,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
 
     /// All connections and the timers, between turns and before the first: see [`Connections`].
     pub fn connections(&mut self) -> Connections<'_> {
+        self.will_connect();
         self.session.connections(clock::now())
     }
 

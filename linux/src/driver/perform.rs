@@ -2,14 +2,13 @@
 
 use super::Server;
 use crate::backend::{Accepted, Backend};
-use crate::connect;
 use crate::errno;
 use crate::socket;
 use crate::sockets::NO_SOCKET;
-use crate::stream::Stream;
 use rustix::fd::AsFd;
+use rustix::io::Errno;
 use tidegate_core::{
-    Action, Destination, Directions, Event, Handler, Instant, Op, Outcome, Span, Token, Trigger,
+    Action, Directions, Event, Handler, Instant, Op, Outcome, Span, Token, Trigger,
 };
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
@@ -18,12 +17,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     pub(super) fn perform(&mut self, now: Instant, action: Action) {
         match action {
             Action::Recv { token, into } => {
-                let outcome = self.receive(token, into);
+                let received = self.receive(token, into);
+                let outcome = received.unwrap_or_else(|| self.of_stream(action));
                 self.session
                     .handle_event(now, done(token, Op::Recv, outcome));
             }
             Action::Send { token, from } => {
-                if let Some(outcome) = self.send(token, from) {
+                let sent = self.send(token, from);
+                if let Some(outcome) = sent.unwrap_or_else(|| Some(self.of_stream(action))) {
                     self.session
                         .handle_event(now, done(token, Op::Send, outcome));
                 }
@@ -46,13 +47,16 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 self.answer(now, listener, Op::Refuse, outcome);
             }
             Action::Connect { token } => {
-                let outcome = self.connect_on(token);
+                let outcome = match self.on_connect {
+                    Some(connect) => connect(self, action),
+                    None => NO_SOCKET,
+                };
                 self.answer(now, token, Op::Connect, outcome);
             }
             Action::Shutdown { token } => {
                 let outcome = match self.sockets.get(token) {
                     Some(socket) => socket::shut_down(socket),
-                    None => (self.sockets.stream(token)).map_or(NO_SOCKET, Stream::shut_down),
+                    None => self.of_stream(action),
                 };
                 self.answer(now, token, Op::Shutdown, outcome);
             }
@@ -62,14 +66,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                         let failed = self.backend.failure(token, socket);
                         failed.unwrap_or_else(|| socket::stalled(socket, self.write_stall))
                     }
-                    None => self.sockets.stream(token).map_or(NO_SOCKET, Stream::unsent),
+                    None => self.of_stream(action),
                 };
                 self.answer(now, token, Op::Unsent, outcome);
             }
             Action::Close { token, reset } => {
                 let outcome = match self.sockets.take(token) {
                     Some(socket) => self.backend.close(token, socket, reset),
-                    None => NO_SOCKET,
+                    None => self.of_stream(action),
                 };
                 self.answer(now, token, Op::Close, outcome);
             }
@@ -79,8 +83,16 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 now: wanted,
                 trigger,
             } => {
-                if let Err(outcome) = self.arm(token, was, wanted, trigger) {
-                    self.answer(now, token, Op::Arm, outcome);
+                let armed = match self.arm(token, was, wanted, trigger) {
+                    Some(Ok(mended)) => {
+                        self.repairs = self.repairs.saturating_add(u64::from(mended));
+                        return;
+                    }
+                    Some(Err(errno)) => errno::arm(errno),
+                    None => self.of_stream(action),
+                };
+                if let Outcome::Failed(_) = armed {
+                    self.answer(now, token, Op::Arm, armed);
                 }
             }
             // Nobody asks for it who has not added such a socket.
@@ -95,30 +107,23 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         }
     }
 
+    /// `None`: it is no socket.
     #[inline(always)]
-    fn receive(&mut self, token: Token, into: Span) -> Outcome {
-        match self.sockets.connection(token) {
-            Some(socket) => {
-                let into = self.session.receive_into(token, into);
-                self.backend.receive(token, socket, into)
-            }
-            None => self.read(token, into),
-        }
+    fn receive(&mut self, token: Token, into: Span) -> Option<Outcome> {
+        let socket = self.sockets.connection(token)?;
+        let into = self.session.receive_into(token, into);
+        Some(self.backend.receive(token, socket, into))
     }
 
-    /// `None`: it is answered later.
+    /// `None`: it is no socket; without an outcome it is answered later.
     #[inline(always)]
-    fn send(&mut self, token: Token, from: Span) -> Option<Outcome> {
-        match self.sockets.connection(token) {
-            Some(socket) => {
-                let from = self.session.send_from(token, from);
-                // SAFETY: the bytes lie in the memory that was lent to this server for `'m`. It stays lent until the server
-                // is dropped, which ends the backend first, and whoever forgets a server never has the kernel learn of
-                // the send. The session cannot be exchanged for another: nothing hands out a `&mut Session`.
-                unsafe { self.backend.send(token, socket, from) }
-            }
-            None => Some(self.write(token, from)),
-        }
+    fn send(&mut self, token: Token, from: Span) -> Option<Option<Outcome>> {
+        let socket = self.sockets.connection(token)?;
+        let from = self.session.send_from(token, from);
+        // SAFETY: the bytes lie in the memory that was lent to this server for `'m`. It stays lent until the server
+        // is dropped, which ends the backend first, and whoever forgets a server never has the kernel learn of
+        // the send. The session cannot be exchanged for another: nothing hands out a `&mut Session`.
+        Some(unsafe { self.backend.send(token, socket, from) })
     }
 
     /// The answer to anything but a transfer: out of line, so that the loop is the transfers'.
@@ -127,69 +132,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.session.handle_event(now, done(token, op, outcome));
     }
 
-    /// Receives from a stream that is no socket.
+    /// What is asked of a stream that is no socket.
     #[cold]
-    fn read(&mut self, token: Token, into: Span) -> Outcome {
-        match self.sockets.stream(token) {
-            Some(stream) => {
-                let transfer = stream.receive(self.session.receive_into(token, into));
-                Outcome::of_receive(transfer, into.len)
-            }
-            None => NO_SOCKET,
-        }
-    }
-
-    /// Sends to one.
-    #[cold]
-    fn write(&self, token: Token, from: Span) -> Outcome {
-        match self.sockets.stream(token) {
-            Some(stream) => {
-                let transfer = stream.send(self.session.send_from(token, from));
-                Outcome::of_send(transfer, from.len)
-            }
-            None => NO_SOCKET,
-        }
-    }
-
-    /// Opens one, unless it was brought.
-    fn open_stream(&mut self, token: Token, number: u32) -> Outcome {
-        if self.sockets.stream(token).is_some() {
-            return Outcome::Complete(0);
-        }
-        let opened = self.lines.open(number);
-        let kept = opened.and_then(|(stream, ignored)| {
-            let kept = self.sockets.put_stream(token, stream);
-            kept.map(|()| ignored)
-        });
-        match kept {
-            Ok(ignored) => Outcome::Complete(ignored.bits()),
-            Err(failed) => failed,
-        }
-    }
-
-    /// Connects, or looks what has become of it.
     #[inline(never)]
-    fn connect_on(&mut self, token: Token) -> Outcome {
-        if let Some(Destination::Stream { number, .. }) = self.session.destination(token) {
-            return self.open_stream(token, number);
+    fn of_stream(&mut self, action: Action) -> Outcome {
+        match self.on_stream {
+            Some(carry_out) => carry_out(self, action),
+            None => NO_SOCKET,
         }
-        let outcome = match self.sockets.get(token) {
-            Some(socket) => connect::finish(socket),
-            None => match self.session.destination(token) {
-                Some(to) => match self.registered.begin(to) {
-                    Ok((socket, outcome)) => match self.sockets.put(token, socket) {
-                        Ok(()) => outcome,
-                        Err(failed) => failed,
-                    },
-                    Err(failed) => failed,
-                },
-                None => NO_SOCKET,
-            },
-        };
-        if let (Outcome::Complete(_), Some(socket)) = (outcome, self.sockets.get(token)) {
-            return self.backend.connected(socket);
-        }
-        outcome
     }
 
     #[inline(never)]
@@ -198,6 +148,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.backend.accept(from)
     }
 
+    /// Whether what was registered had to be mended. `None`: it is no socket.
     #[inline(never)]
     fn arm(
         &mut self,
@@ -205,20 +156,11 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         was: Directions,
         now: Directions,
         trigger: Trigger,
-    ) -> Result<(), Outcome> {
-        let armed = match self.sockets.get(token) {
-            // SAFETY: `sockets` owns the descriptor, and gives it away only to `close` of the backend, or closes it when the
-            // backend has ended.
-            Some(socket) => unsafe { self.backend.arm(socket, token, was, now, trigger) },
-            None => {
-                let stream = self.sockets.stream(token).ok_or(NO_SOCKET)?.as_fd();
-                // SAFETY: as above.
-                unsafe { self.backend.arm_stream(stream, token, was, now, trigger) }
-            }
-        };
-        let mended = armed.map_err(errno::arm)?;
-        self.repairs = self.repairs.saturating_add(u64::from(mended));
-        Ok(())
+    ) -> Option<Result<bool, Errno>> {
+        let socket = self.sockets.get(token)?;
+        // SAFETY: `sockets` owns the descriptor, and gives it away only to `close` of the backend, or closes it when the
+        // backend has ended.
+        Some(unsafe { self.backend.arm(socket, token, was, now, trigger) })
     }
 
     /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on with everything

@@ -71,6 +71,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
 
     /// The session, to talk to connections between turns.
     pub const fn session_mut(&mut self) -> SessionMut<'_, 'm, H> {
+        self.will_connect();
         SessionMut(&mut self.session)
     }
 

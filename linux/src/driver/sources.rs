@@ -112,6 +112,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// [`ConnectError`].
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+        self.will_connect();
         self.session.connect(to)
     }
 
@@ -147,6 +148,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// [`SerialError`].
     pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
+        self.on_stream = Some(Self::carry_stream);
         self.lines.add(serial)
     }
 
@@ -182,6 +184,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         if !self.sockets.has_room_for_stream() {
             return Err(AttachError::Full);
         }
+        self.will_connect();
+        self.on_stream = Some(Self::carry_stream);
         let to = Destination::Stream { number, directions };
         let token = self.session.connect(to).map_err(AttachError::Connect)?;
         let kept = self.sockets.put_stream(token, stream);

@@ -18,6 +18,8 @@ struct Echo;
 
 impl Handler for Echo {
     type State = ();
+    /// No code for connections that it would make.
+    const CONNECTS: bool = false;
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();

@@ -1,0 +1,61 @@
+//! Connections that the server makes. What is here is linked only with who makes one.
+
+use super::Server;
+use crate::backend::Backend;
+use crate::connect;
+use crate::sockets::NO_SOCKET;
+use tidegate_core::{Action, Destination, Handler, Outcome, Token};
+
+impl<H: Handler, B: Backend> Server<'_, H, B> {
+    /// Connects from now on.
+    pub(super) const fn will_connect(&mut self) {
+        self.on_connect = Some(Self::carry_connect);
+    }
+
+    /// Connects, or looks what has become of it.
+    fn carry_connect(&mut self, action: Action) -> Outcome {
+        let Action::Connect { token } = action else {
+            return NO_SOCKET;
+        };
+        if let Some(Destination::Stream { number, .. }) = self.session.destination(token) {
+            return self.open_stream(token, number);
+        }
+        let outcome = match self.sockets.get(token) {
+            Some(socket) => connect::finish(socket),
+            None => self.begin(token),
+        };
+        if let (Outcome::Complete(_), Some(socket)) = (outcome, self.sockets.get(token)) {
+            return self.backend.connected(socket);
+        }
+        outcome
+    }
+
+    fn begin(&mut self, token: Token) -> Outcome {
+        let Some(to) = self.session.destination(token) else {
+            return NO_SOCKET;
+        };
+        match self.registered.begin(to) {
+            Ok((socket, outcome)) => match self.sockets.put(token, socket) {
+                Ok(()) => outcome,
+                Err(failed) => failed,
+            },
+            Err(failed) => failed,
+        }
+    }
+
+    /// Opens one, unless it was brought.
+    fn open_stream(&mut self, token: Token, number: u32) -> Outcome {
+        if self.sockets.stream(token).is_some() {
+            return Outcome::Complete(0);
+        }
+        let opened = self.lines.open(number);
+        let kept = opened.and_then(|(stream, ignored)| {
+            let kept = self.sockets.put_stream(token, stream);
+            kept.map(|()| ignored)
+        });
+        match kept {
+            Ok(ignored) => Outcome::Complete(ignored.bits()),
+            Err(failed) => failed,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Connections that are no sockets. What is here is linked only with who attaches a stream or registers a serial line.
+
+use super::Server;
+use crate::backend::Backend;
+use crate::errno;
+use crate::sockets::NO_SOCKET;
+use crate::stream::Stream;
+use rustix::fd::AsFd;
+use tidegate_core::{Action, Directions, Handler, Outcome, Span, Token, Trigger};
+
+impl<H: Handler, B: Backend> Server<'_, H, B> {
+    /// Carries out what is asked of a stream.
+    pub(super) fn carry_stream(&mut self, action: Action) -> Outcome {
+        let stream = |token| self.sockets.stream(token);
+        match action {
+            Action::Recv { token, into } => self.read(token, into),
+            Action::Send { token, from } => self.write(token, from),
+            Action::Shutdown { token } => stream(token).map_or(NO_SOCKET, Stream::shut_down),
+            Action::Unsent { token } => stream(token).map_or(NO_SOCKET, Stream::unsent),
+            Action::Arm {
+                token,
+                was,
+                now,
+                trigger,
+            } => self.arm_stream(token, was, now, trigger),
+            Action::Close { token, reset } => match self.sockets.take_stream(token) {
+                Some(stream) => self.backend.close(token, stream, reset),
+                None => NO_SOCKET,
+            },
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Connect { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
+            | Action::Cancel { .. }
+            | Action::Rebuild => NO_SOCKET,
+        }
+    }
+
+    fn read(&mut self, token: Token, into: Span) -> Outcome {
+        match self.sockets.stream(token) {
+            Some(stream) => {
+                let transfer = stream.receive(self.session.receive_into(token, into));
+                Outcome::of_receive(transfer, into.len)
+            }
+            None => NO_SOCKET,
+        }
+    }
+
+    fn write(&self, token: Token, from: Span) -> Outcome {
+        match self.sockets.stream(token) {
+            Some(stream) => {
+                let transfer = stream.send(self.session.send_from(token, from));
+                Outcome::of_send(transfer, from.len)
+            }
+            None => NO_SOCKET,
+        }
+    }
+
+    fn arm_stream(
+        &mut self,
+        token: Token,
+        was: Directions,
+        now: Directions,
+        trigger: Trigger,
+    ) -> Outcome {
+        let Some(stream) = self.sockets.stream(token) else {
+            return NO_SOCKET;
+        };
+        // SAFETY: as in `arm`.
+        let armed = unsafe { (self.backend).arm_stream(stream.as_fd(), token, was, now, trigger) };
+        match armed {
+            Ok(mended) => {
+                self.repairs = self.repairs.saturating_add(u64::from(mended));
+                Outcome::Complete(0)
+            }
+            Err(errno) => errno::arm(errno),
+        }
+    }
+}
