@@ -31,7 +31,7 @@ use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Event, Fault, Op, Outcome};
 use crate::flags::Flags;
-use crate::output::{Action, Alarm, Notice, Span};
+use crate::output::{Action, Alarm, Notice, Reason, Span};
 use crate::slot::{Cursors, UNTIL_SENT};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -68,6 +68,17 @@ impl<H: Handler> fmt::Debug for Session<'_, H> {
             .field("stats", self.stats())
             .finish_non_exhaustive()
     }
+}
+
+/// What a handler is told of a connection.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Readable,
+    Writable,
+    Opened,
+    Ended,
+    Closed(Reason),
+    Timer,
 }
 
 /// The states of all connections are dropped with the session, not when its memory is used again. No handler method is
@@ -351,32 +362,14 @@ impl<H: Handler> Session<'_, H> {
     #[inline(always)]
     fn tell(&mut self, notice: Notice, event: Event, info: Option<&Info>) {
         match notice {
-            Notice::Readable(token) => {
-                self.visit(token, None, |handler, conn, state| {
-                    handler.readable(conn, state)
-                });
-            }
-            Notice::Writable(token) => {
-                self.visit(token, None, |handler, conn, state| {
-                    handler.writable(conn, state)
-                });
-            }
+            Notice::Readable(token) => self.tell_of(token, Told::Readable, None),
+            Notice::Writable(token) => self.tell_of(token, Told::Writable, None),
             Notice::Opened(token) => {
                 self.renew_state(token.index());
-                self.visit(token, None, |handler, conn, state| {
-                    handler.opened(conn, state)
-                });
+                self.tell_of(token, Told::Opened, None);
             }
-            Notice::Ended(token) => {
-                self.visit(token, None, |handler, conn, state| {
-                    handler.ended(conn, state)
-                });
-            }
-            Notice::Closed(token, reason) => {
-                self.visit(token, info, |handler, conn, state| {
-                    handler.closed(conn, state, reason);
-                });
-            }
+            Notice::Ended(token) => self.tell_of(token, Told::Ended, None),
+            Notice::Closed(token, reason) => self.tell_of(token, Told::Closed(reason), info),
             Notice::Watched(token, told) => {
                 if let Some(tell) = self.tell_of_watched {
                     tell(self, token, told);
@@ -390,6 +383,20 @@ impl<H: Handler> Session<'_, H> {
                 }
             }
         }
+    }
+
+    /// A visit of a connection. Where code shall be small there is one for everything that is told.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    fn tell_of(&mut self, token: Token, told: Told, gone: Option<&Info>) {
+        self.visit(token, gone, |handler, conn, state| match told {
+            Told::Readable => handler.readable(conn, state),
+            Told::Writable => handler.writable(conn, state),
+            Told::Opened => handler.opened(conn, state),
+            Told::Ended => handler.ended(conn, state),
+            Told::Closed(reason) => handler.closed(conn, state, reason),
+            Told::Timer => handler.timer(conn, state),
+        });
     }
 
     fn tell_of_watched(&mut self, token: Token, told: Result<Directions, Fault>) {
@@ -407,9 +414,7 @@ impl<H: Handler> Session<'_, H> {
         self.machine.record(&Entry::Alarm(alarm));
         match alarm {
             Alarm::Connection(token) => {
-                self.visit(token, None, |handler, conn, state| {
-                    handler.timer(conn, state);
-                });
+                self.tell_of(token, Told::Timer, None);
             }
             Alarm::Free { timer, periods } => {
                 let (handler, mut all) = self.handler_and_connections();
