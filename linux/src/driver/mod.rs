@@ -16,11 +16,12 @@ use crate::error::{CallError, StartError};
 use crate::memory::Memory;
 use crate::seed::seed;
 use crate::serial::Lines;
+use crate::socket;
 use crate::sockets::Sockets;
 use crate::stop::{Stop, StopHandle};
 use core::fmt;
 use core::time::Duration;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::{
     Action, Config, Connections, Event, Handler, Instant, LISTENERS, Outcome, Session, Spinning,
     Stats, Trigger,
@@ -47,6 +48,8 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     on_stream: Option<fn(&mut Self, Action) -> Outcome>,
     /// What is sent to connections that are refused, by the index of the listener.
     refusals: [&'static [u8]; LISTENERS],
+    /// What refuses one, with a message from the first on.
+    refuse: fn(OwnedFd, &[u8]) -> Outcome,
     stop: Stop,
     /// Wishes to stop so far.
     stops: u64,
@@ -119,6 +122,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             on_connect: None,
             on_stream: None,
             refusals: [b""; LISTENERS],
+            refuse: |socket, _| socket::close(socket, true),
             stop: stop.map_err(StartError::System)?,
             stops: 0,
             drain: config.drain,

@@ -15,50 +15,55 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Carries an action out and answers it.
     #[inline(always)]
     pub(super) fn perform(&mut self, now: Instant, action: Action) {
-        match action {
+        let (token, op, outcome) = match action {
             Action::Recv { token, into } => {
                 let received = self.receive(token, into);
                 let outcome = received.unwrap_or_else(|| self.of_stream(action));
-                self.session
-                    .handle_event(now, done(token, Op::Recv, outcome));
+                if !cfg!(feature = "small") {
+                    return (self.session).handle_event(now, done(token, Op::Recv, outcome));
+                }
+                (token, Op::Recv, outcome)
             }
             Action::Send { token, from } => {
                 let sent = self.send(token, from);
-                if let Some(outcome) = sent.unwrap_or_else(|| Some(self.of_stream(action))) {
-                    self.session
-                        .handle_event(now, done(token, Op::Send, outcome));
+                let Some(outcome) = sent.unwrap_or_else(|| Some(self.of_stream(action))) else {
+                    return;
+                };
+                if !cfg!(feature = "small") {
+                    return (self.session).handle_event(now, done(token, Op::Send, outcome));
                 }
+                (token, Op::Send, outcome)
             }
             Action::Accept { listener, token } => {
                 let outcome = match self.accept(listener) {
                     Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
                     Err(outcome) => outcome,
                 };
-                self.answer(now, token, Op::Accept, outcome);
+                (token, Op::Accept, outcome)
             }
             Action::Refuse { listener } => {
                 let outcome = match self.accept(listener) {
                     Ok((socket, _)) => {
                         let refusal = self.refusals.get(listener.index() as usize);
-                        socket::refuse(socket, refusal.copied().unwrap_or_default())
+                        (self.refuse)(socket, refusal.copied().unwrap_or_default())
                     }
                     Err(outcome) => outcome,
                 };
-                self.answer(now, listener, Op::Refuse, outcome);
+                (listener, Op::Refuse, outcome)
             }
             Action::Connect { token } => {
                 let outcome = match self.on_connect {
                     Some(connect) => connect(self, action),
                     None => NO_SOCKET,
                 };
-                self.answer(now, token, Op::Connect, outcome);
+                (token, Op::Connect, outcome)
             }
             Action::Shutdown { token } => {
                 let outcome = match self.sockets.get(token) {
                     Some(socket) => socket::shut_down(socket),
                     None => self.of_stream(action),
                 };
-                self.answer(now, token, Op::Shutdown, outcome);
+                (token, Op::Shutdown, outcome)
             }
             Action::Unsent { token } => {
                 let outcome = match self.sockets.get(token) {
@@ -68,14 +73,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                     }
                     None => self.of_stream(action),
                 };
-                self.answer(now, token, Op::Unsent, outcome);
+                (token, Op::Unsent, outcome)
             }
             Action::Close { token, reset } => {
                 let outcome = match self.sockets.take(token) {
                     Some(socket) => self.backend.close(token, socket, reset),
                     None => self.of_stream(action),
                 };
-                self.answer(now, token, Op::Close, outcome);
+                (token, Op::Close, outcome)
             }
             Action::Arm {
                 token,
@@ -83,7 +88,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 now: wanted,
                 trigger,
             } => {
-                let armed = match self.arm(token, was, wanted, trigger) {
+                let outcome = match self.arm(token, was, wanted, trigger) {
                     Some(Ok(mended)) => {
                         self.repairs = self.repairs.saturating_add(u64::from(mended));
                         return;
@@ -91,20 +96,21 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                     Some(Err(errno)) => errno::arm(errno),
                     None => self.of_stream(action),
                 };
-                if let Outcome::Failed(_) = armed {
-                    self.answer(now, token, Op::Arm, armed);
-                }
+                let Outcome::Failed(_) = outcome else { return };
+                (token, Op::Arm, outcome)
             }
             // Nobody asks for it who has not added such a socket.
             Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
                 if let Some(carry_out) = self.on_datagrams {
                     carry_out(self, now, action);
                 }
+                return;
             }
             // What is in flight is answered by the next wait at the latest.
-            Action::Cancel { .. } => {}
-            Action::Rebuild => self.rebuild(now),
-        }
+            Action::Cancel { .. } => return,
+            Action::Rebuild => return self.rebuild(now),
+        };
+        self.answer(now, token, op, outcome);
     }
 
     /// `None`: it is no socket.

@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::connect::{Connect, DestinationError};
 use crate::listen::{Listen, ListenError};
 use crate::serial::{Line, Serial, SerialError};
+use crate::socket;
 use crate::socket_file::OwnFile;
 use crate::stream::{AttachError, Stream};
 use crate::watch::{self, WatchError};
@@ -75,6 +76,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.sockets.own_file(token, file);
         if let Some(refusal) = self.refusals.get_mut(token.index() as usize) {
             *refusal = listen.refusal;
+        }
+        if !listen.refusal.is_empty() {
+            self.refuse = socket::refuse;
         }
         if let Some(most) = listen.at_most {
             self.session.limit_connections(token, most);
