@@ -64,15 +64,16 @@ pub struct Listen<'a> {
     /// threads; each of them sets it, the first one, too. Not for Unix sockets. Off by default.
     pub reuse_port: bool,
     /// The most connections from one source ([`Config::sources`](tidegate_core::Config::sources) says what that is). By default
-    /// a quarter of the table, at least 2: **8 from one address in a table of 32**. A client beyond it reads a reset. Where only
-    /// this machine can connect there is no limit by default, so the limit is not seen on loopback: to see it there, ask for it
-    /// with [`PerSource::AtMost`].
+    /// a quarter of the table, at least 2: **8 from one address in a table of 32**. A client beyond it
+    /// receives the [`refusal`](Self::refusal), or a reset if there is none. Where only this machine can connect there is no limit
+    /// by default, so the limit is not seen on loopback: to see it there, ask for it with [`PerSource::AtMost`].
     pub per_source: PerSource,
     /// The most connections of this listener at a time; `None`, the default: as many as there are slots. With that many the
     /// table is full for it, and [`Config::full`](tidegate_core::Config::full) says what happens. For a listener that is no
     /// part of the service, such as that of metrics, so that whoever reaches it leaves the service its slots.
     pub at_most: Option<u32>,
-    /// What is sent to a connection before it is closed because the table is full, under
+    /// What is sent to a connection before it is closed because its source has as many as it may have
+    /// ([`per_source`](Self::per_source)), or because the table is full, under
     /// [`FullTable::Refuse`](tidegate_core::FullTable::Refuse): an error in the protocol of the service, at most a few hundred
     /// bytes (what the empty send buffer of a new socket does not take is dropped). Its end is orderly then; without a message,
     /// the default, it is a reset.

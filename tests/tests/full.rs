@@ -8,7 +8,7 @@ use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
 use tests::net::{Client, is_refused, pattern, tcp};
 use tests::server::{Echo, Running, anywhere, memory, server};
-use tidegate::{Config, Conn, FullTable, Handler, Listen};
+use tidegate::{Config, Conn, FullTable, Handler, Listen, PerSource};
 
 fn start(mode: Mode, full: FullTable) -> Running<Echo> {
     let config = Config {
@@ -250,6 +250,43 @@ fn who_is_refused_is_told_why() {
             running.stats_when("it is counted", |stats| stats.refused_full == n);
         }
         kept.echo(b"still mine");
+    }
+}
+
+/// So does one whose source has its share, whatever a full table does.
+#[test]
+fn who_is_refused_for_its_source_is_told_why() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        for full in [FullTable::Wait, FullTable::Refuse, FullTable::Evict] {
+            let config = Config {
+                full,
+                ..Config::default()
+            };
+            let listen = Listen {
+                refusal: REFUSAL,
+                per_source: PerSource::AtMost(1),
+                ..anywhere()
+            };
+            let memory = memory::<4, 1024, 4096, _>();
+            let running = Running::listen(mode, memory, &config, Echo, &listen);
+            let mut kept = tcp(running.address());
+            kept.echo(b"mine");
+            for (n, said) in (1..).zip([0, 20, 5000, 0]) {
+                let address = running.address();
+                let mut client = running.ask(move |_| {
+                    let mut client = tcp(address);
+                    client.say(&pattern(1, said));
+                    client
+                });
+                assert_eq!(client.rest(), REFUSAL, "{mode}, {full:?}, {said} bytes");
+                running.stats_when("it is counted", |stats| stats.refused_source == n);
+            }
+            kept.echo(b"still mine");
+            drop(kept);
+            running.stats_when("its share is free", |stats| stats.open == 0);
+            tcp(running.address()).echo(b"mine now");
+        }
     }
 }
 

@@ -187,9 +187,21 @@ fn a_transaction_is_run_whole_whatever_waits_to_be_sent() {
     assert_eq!(program.stop().code, Some(0));
 }
 
+const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+
+#[test]
+fn one_too_many_from_an_address_is_told_so_at_once() {
+    let _bound = Watchdog::new();
+    let program = Program::example("resp_kv", &["--per-source", "1"]);
+    let mut kept = tcp(program.address());
+    kept.say(b"PING\r\n");
+    kept.hear(b"+PONG\r\n");
+    assert_eq!(tcp(program.address()).rest(), TOO_MANY);
+    assert_eq!(program.stop().code, Some(0));
+}
+
 #[test]
 fn a_client_too_many_is_told_so_at_once() {
-    const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
     let _bound = Watchdog::new();
     let program = Program::example("resp_kv", &["--per-source", "off"]);
     let connect = || {

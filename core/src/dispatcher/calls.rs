@@ -62,6 +62,20 @@ impl Dispatcher<'_> {
         Some(Info::of(self.records.at(self.connection(token)?)))
     }
 
+    /// The index of the listener that refuses a connection because its source has as many as it may have
+    /// ([`listen`](Self::listen)): it was accepted, no application learns of it, and
+    /// [`Action::Close`](crate::Action::Close) is its only action. The driver may send a last message then, instead of a reset.
+    /// `None` for any other token.
+    #[must_use]
+    pub fn refused_by(&self, token: Token) -> Option<u32> {
+        let index = self.find(token).filter(|index| index & LISTENER_BIT == 0)?;
+        let slot = self.slots.at(index);
+        let refused = slot.state == State::Closing
+            && !self.was_opened(index)
+            && !self.records.at(index).is_outbound();
+        refused.then(|| u32::from(self.records.at(index).listener))
+    }
+
     /// Where the bytes lie that were received and not consumed.
     #[must_use]
     pub fn unconsumed(&self, token: Token) -> Span {

@@ -38,7 +38,7 @@ pub(crate) struct Common {
     pub(crate) per_source: PerSource,
     /// The most connections of each listener at a time. No option: an example sets it where its protocol wants it.
     pub(crate) at_most: Option<u32>,
-    /// What a client is told before it is refused because the table is full. No option: the protocol says it.
+    /// What a client is told before it is refused: the table is full, or its source has its share. No option: the protocol says it.
     pub(crate) refusal: &'static [u8],
     /// `--receive-buffer`, in bytes; `None`: the kernel tunes it.
     pub(crate) receive_buffer: Option<u32>,

@@ -41,7 +41,7 @@ in memory of a fixed size. No encryption: for this machine, a trusted network, o
   --root DIR       serve the files in it, too, but no links, folders, devices or names that begin with a dot [none]
 {common}
 
-With --full refuse, one client too many is told 503 Service Unavailable.
+One client too many from one address, or with --full refuse of all, is told 503 Service Unavailable.
 
 Try it: curl -i http://127.0.0.1:8080/
 ";
@@ -57,7 +57,7 @@ const DISCARDING: Duration = Duration::from_secs(60);
 /// Seconds after which to try again, when something here was short.
 const RETRY_AFTER: u32 = 1;
 
-/// What one client too many is told, with `--full refuse`.
+/// What one client too many is told.
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: tidegate\r\nContent-Length: 0\r\nRetry-After: 1\r\n\
 Connection: close\r\n\r\n";
 

@@ -44,7 +44,8 @@ GET SET MGET MSET MSETNX GETSET GETDEL GETEX SETNX SETEX PSETEX APPEND STRLEN IN
 TOUCH TYPE KEYS SCAN EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST PING ECHO HELLO AUTH CLIENT
 SELECT QUIT RESET INFO COMMAND CONFIG DBSIZE FLUSHALL FLUSHDB TIME MULTI EXEC DISCARD WATCH UNWATCH
 
-A client too many is told -ERR max number of clients reached, unless --full says otherwise.
+A client too many is told -ERR max number of clients reached, unless --full says otherwise; so is one too many from
+one address, whatever --full says.
 
   --listen ADDR   IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:6379]
 {common}

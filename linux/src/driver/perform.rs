@@ -43,10 +43,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             }
             Action::Refuse { listener } => {
                 let outcome = match self.accept(listener) {
-                    Ok((socket, _)) => {
-                        let refusal = self.refusals.get(listener.index() as usize);
-                        (self.refuse)(socket, refusal.copied().unwrap_or_default())
-                    }
+                    Ok((socket, _)) => (self.refuse)(socket, self.refusal(listener.index())),
                     Err(outcome) => outcome,
                 };
                 (listener, Op::Refuse, outcome)
@@ -76,9 +73,16 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 (token, Op::Unsent, outcome)
             }
             Action::Close { token, reset } => {
-                let outcome = match self.sockets.take(token) {
-                    Some(socket) => self.backend.close(token, socket, reset),
-                    None => self.of_stream(action),
+                let refused_by = if reset {
+                    self.session.machine().refused_by(token)
+                } else {
+                    None
+                };
+                let outcome = match (self.sockets.take(token), refused_by) {
+                    // The backend knows nothing of it yet.
+                    (Some(socket), Some(listener)) => (self.refuse)(socket, self.refusal(listener)),
+                    (Some(socket), None) => self.backend.close(token, socket, reset),
+                    (None, _) => self.of_stream(action),
                 };
                 (token, Op::Close, outcome)
             }
@@ -111,6 +115,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             Action::Rebuild => return self.rebuild(now),
         };
         self.answer(now, token, op, outcome);
+    }
+
+    /// What a listener sends to connections that it refuses.
+    fn refusal(&self, listener: u32) -> &'static [u8] {
+        let refusal = self.refusals.get(listener as usize);
+        refusal.copied().unwrap_or_default()
     }
 
     /// `None`: it is no socket.
@@ -164,8 +174,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         trigger: Trigger,
     ) -> Option<Result<bool, Errno>> {
         let socket = self.sockets.get(token)?;
-        // SAFETY: `sockets` owns the descriptor, and gives it away only to `close` of the backend, or closes it when the
-        // backend has ended.
+        // SAFETY: `sockets` owns the descriptor, and gives it away only to `close` of the backend, unless nothing was ever
+        // armed on it, or closes it when the backend has ended.
         Some(unsafe { self.backend.arm(socket, token, was, now, trigger) })
     }
 

@@ -273,20 +273,25 @@ fn a_full_table_lets_the_idlest_go() {
 #[test]
 fn a_full_table_may_say_so() {
     let _bound = Watchdog::new();
-    let site = start(&["--per-source", "off", "--full", "refuse"]);
-    let mut clients: Vec<_> = (0..256).map(|_| tcp(site.program.address())).collect();
-    for client in &mut clients {
-        client.say(b"GET /sub/a.txt HTTP/1.1\r\nHost: x\r\n\r\n");
-        assert_eq!(Response::read(client, false).text(), "small\n");
+    for (options, most) in [
+        (&["--per-source", "off", "--full", "refuse"][..], 256),
+        (&["--per-source", "2"], 2),
+    ] {
+        let site = start(options);
+        let mut clients: Vec<_> = (0..most).map(|_| tcp(site.program.address())).collect();
+        for client in &mut clients {
+            client.say(b"GET /sub/a.txt HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(Response::read(client, false).text(), "small\n");
+        }
+        let mut one_more = tcp(site.program.address());
+        let said = String::from_utf8(one_more.rest()).expect("text");
+        assert!(
+            said.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+            "{said}"
+        );
+        assert!(said.contains("\r\nRetry-After: 1\r\n"), "{said}");
+        assert!(said.ends_with("\r\nConnection: close\r\n\r\n"), "{said}");
+        drop(clients);
+        assert_eq!(site.program.stop().code, Some(0));
     }
-    let mut one_more = tcp(site.program.address());
-    let said = String::from_utf8(one_more.rest()).expect("text");
-    assert!(
-        said.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
-        "{said}"
-    );
-    assert!(said.contains("\r\nRetry-After: 1\r\n"), "{said}");
-    assert!(said.ends_with("\r\nConnection: close\r\n\r\n"), "{said}");
-    drop(clients);
-    assert_eq!(site.program.stop().code, Some(0));
 }

@@ -18,11 +18,14 @@ impl Bench {
                 self.hears(token, 1);
                 self.machine.consume(token, 1);
                 self.run();
+                assert_eq!(self.machine.refused_by(token), None);
                 Some(token)
             }
             None => {
+                assert_eq!(self.machine.refused_by(token), Some(0));
                 self.run();
                 assert_eq!(self.machine.stats().refused_source, refused + 1);
+                assert_eq!(self.machine.refused_by(token), None, "it is closed");
                 None
             }
         }
@@ -318,4 +321,20 @@ fn half_closed_ones_make_room_first() {
             assert_eq!(bench.is_there(idle), full == FullTable::EvictHalfClosed);
         }
     }
+}
+
+/// Only one that was accepted and never told is refused: not one that the application resets, nor one that is given up before it is
+/// connected.
+#[test]
+fn what_is_reset_is_not_refused() {
+    let mut bench = Bench::limited::<16>(&Config::default(), Some(1));
+    let taken = bench.admits_from("10.0.0.1:1").expect("it is taken");
+    assert!(bench.admits_from("10.0.0.1:2").is_none());
+    let to = Destination::Inet("10.0.0.2:1".parse().expect("an address"));
+    let made = bench.machine.connect(to, None).expect("a slot");
+    for token in [taken, made] {
+        bench.machine.abort(token);
+        assert_eq!(bench.machine.refused_by(token), None);
+    }
+    assert_eq!(bench.machine.refused_by(bench.listener), None);
 }
