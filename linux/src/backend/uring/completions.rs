@@ -87,15 +87,29 @@ impl Uring {
     /// is completed once takes its place.
     fn hung_up(&mut self, token: Token, done: Completion) -> Option<Event> {
         let place = known(&mut self.places, token)?;
-        place.hang_up = Watch::No;
+        let was = place.hang_up;
+        if !done.goes_on() {
+            place.hang_up = Watch::No;
+        }
         let events = match done.answer() {
+            // It has notified a reset, and is begun again for whoever still waits for that: events are by level.
+            Err(Errno::CANCELED)
+                if was == Watch::Cancelled && place.watch(&mut self.ring).is_ok() =>
+            {
+                return None;
+            }
             // Of one that lives it was ended because completions are lost.
-            Err(Errno::CANCELED) if place.watch_hang_up(&mut self.ring).is_ok() => return None,
+            Err(Errno::CANCELED) if place.watch_end(&mut self.ring).is_ok() => return None,
             Ok(events) => events,
             Err(_) => submission::CLOSING,
         };
-        place.hung_up = true;
-        let left = place.leave_input(&mut self.ring);
+        place.fin = true;
+        // A receive that is in flight after the first time completes once.
+        let left = if core::mem::replace(&mut place.hung_up, true) {
+            Ok(())
+        } else {
+            place.leave_input(&mut self.ring)
+        };
         let reads = place.wanted.contains(Directions::READ) && !place.ended;
         // Of a connection that reads, the receive completes with it.
         if reads && left.is_ok() {
@@ -113,6 +127,9 @@ impl Uring {
                 return None;
             }
         }
+        if done.goes_on() {
+            let _ = place.leave_hang_up(&mut self.ring);
+        }
         Some(Event::Ready {
             token,
             directions: Directions::READ.when(reads),
@@ -129,7 +146,9 @@ impl Uring {
             &mut self.places
         };
         let place = known(places, token)?;
-        place.room = Watch::No;
+        if !done.goes_on() {
+            place.room = Watch::No;
+        }
         self.reported |= place.stream;
         let events = match done.answer() {
             Err(Errno::CANCELED)
@@ -138,9 +157,21 @@ impl Uring {
             {
                 return None;
             }
+            // FIN, unasked, and no room: the poll goes on, or one that does takes its place.
+            Ok(submission::FIN) => {
+                place.fin = true;
+                if place.watch_room(&mut self.ring).is_ok() {
+                    return None;
+                }
+                0
+            }
             Ok(events) => events,
             Err(_) => 0,
         };
+        // Whoever still waits when it has ended is notified again: events are by level.
+        if done.goes_on() {
+            let _ = place.leave_room(&mut self.ring);
+        }
         Some(Event::Ready {
             token,
             directions: Directions::WRITE,

@@ -99,7 +99,7 @@ impl Uring {
             if place.hang_up == Watch::Ended {
                 // It checks the state of the socket when it is submitted, so that nothing is missed.
                 place.hang_up = Watch::No;
-                let _ = place.watch_hang_up(&mut self.ring);
+                let _ = place.watch_end(&mut self.ring);
             }
             if let Some(event) = of(place) {
                 self.lost = Lost::From(at);

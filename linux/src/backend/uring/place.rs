@@ -53,6 +53,9 @@ pub(super) struct Place {
     /// That poll has completed: the peer's FIN or a reset is there to be received, behind the last bytes. A receive that
     /// goes on may not complete with it, so from now on receives are completed once.
     pub(super) hung_up: bool,
+    /// A poll has found the peer's FIN, or a reset. A poll that completes once does not wait any more, as FIN is notified
+    /// unasked; from now on they go on.
+    pub(super) fin: bool,
 }
 
 // SAFETY: integers and booleans, of which 0 is a value; `Chain`, two integers; `Directions`, one integer
@@ -130,7 +133,12 @@ impl Place {
         if self.room != Watch::No {
             return Ok(());
         }
-        let poll = submission::poll(self.name(Request::Room), self.socket, submission::OUT);
+        let (name, socket) = (self.name(Request::Room), self.socket);
+        let poll = if self.fin {
+            submission::poll_on(name, socket, submission::OUT)
+        } else {
+            submission::poll(name, socket, submission::OUT)
+        };
         // SAFETY: it points to nothing.
         unsafe { ring.push(poll) }?;
         self.room = Watch::Begun;
@@ -164,12 +172,25 @@ impl Place {
         if self.hang_up != Watch::No {
             return Ok(());
         }
-        let events = if self.hung_up { 0 } else { submission::FIN };
-        let poll = submission::poll(self.name(Request::HangUp), self.socket, events);
+        let (name, socket) = (self.name(Request::HangUp), self.socket);
+        let poll = if self.fin {
+            submission::poll_on(name, socket, 0)
+        } else {
+            submission::poll(name, socket, submission::FIN)
+        };
         // SAFETY: it points to nothing.
         unsafe { ring.push(poll) }?;
         self.hang_up = Watch::Begun;
         Ok(())
+    }
+
+    /// Begins again what reports the end of a connection, whose completion is lost.
+    pub(super) fn watch_end(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        if self.hung_up {
+            self.watch_reset(ring)
+        } else {
+            self.watch_hang_up(ring)
+        }
     }
 
     /// Ends what is not armed.

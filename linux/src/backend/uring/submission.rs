@@ -3,9 +3,9 @@
 use super::buffers::GROUP;
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io_uring::{
-    IoringOp, IoringRecvFlags, IoringSqeFlags, RecvFlags, SendFlags, addr_or_splice_off_in_union,
-    buf_union, io_uring_ptr, io_uring_sqe, io_uring_user_data, ioprio_union, len_union,
-    op_flags_union,
+    IoringOp, IoringPollFlags, IoringRecvFlags, IoringSqeFlags, RecvFlags, SendFlags,
+    addr_or_splice_off_in_union, buf_union, io_uring_ptr, io_uring_sqe, io_uring_user_data,
+    ioprio_union, len_union, op_flags_union,
 };
 use tidegate_core::Token;
 
@@ -84,8 +84,9 @@ const MASK: u64 = 0x7f << REQUEST;
 /// A receive into provided buffers that goes on until it is cancelled, fails, or finds no buffer (multishot). It waits
 /// first: the socket was found empty.
 ///
-/// Bytes and a reset that are there together before it is served complete it with the bytes, and never with the reset:
-/// the kernel consumes both wake-ups and finds no more bytes. So it needs a [`Request::HangUp`] beside it.
+/// If bytes and a reset behind them are there when it is submitted, it completes with the bytes, and never with the reset: the
+/// one wake-up is used up when the bytes are found. Before Linux commit a68ed2df (2026) that is so also if they come while it
+/// waits; of a Unix stream it is so of a plain end, too. So it needs a [`Request::HangUp`] beside it.
 pub(super) fn receive(name: Name, socket: RawFd) -> io_uring_sqe {
     receive_with(name, socket, IoringRecvFlags::MULTISHOT)
 }
@@ -131,8 +132,19 @@ pub(super) fn send(name: Name, socket: BorrowedFd<'_>, from: &[u8]) -> io_uring_
     }
 }
 
-/// A poll for these events that reports once.
+/// A poll for these events that completes once: at once if one of them is there. POLLERR and POLLHUP are notified unasked; so is
+/// POLLRDHUP (unlike with `poll(2)`), so that it does not wait where FIN was received.
 pub(super) fn poll(name: Name, socket: RawFd, events: u32) -> io_uring_sqe {
+    poll_with(name, socket, events, IoringPollFlags::empty())
+}
+
+/// The same, but it goes on (multishot): it completes when it is submitted, if one of the events is there, and then at each
+/// wake-up. So it waits where FIN was received.
+pub(super) fn poll_on(name: Name, socket: RawFd, events: u32) -> io_uring_sqe {
+    poll_with(name, socket, events, IoringPollFlags::ADD_MULTI)
+}
+
+fn poll_with(name: Name, socket: RawFd, events: u32, poll_flags: IoringPollFlags) -> io_uring_sqe {
     // Two halves that big-endian kernels take in their historical order (`io_uring_prep_poll_add(3)` does the same).
     let events = if cfg!(target_endian = "big") {
         events.rotate_left(16)
@@ -145,6 +157,7 @@ pub(super) fn poll(name: Name, socket: RawFd, events: u32) -> io_uring_sqe {
         op_flags: op_flags_union {
             poll32_events: events,
         },
+        len: len_union { poll_flags },
         user_data: name.user_data(),
         ..io_uring_sqe::default()
     }
