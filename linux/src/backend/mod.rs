@@ -17,6 +17,9 @@ pub use poll::Poll;
 pub use select::Select;
 pub use spin::Spin;
 pub use uring::Uring;
+#[cfg(feature = "bare-ring")]
+#[doc(hidden)]
+pub use uring::bare;
 
 use crate::error::CallError;
 use crate::socket;

@@ -15,6 +15,8 @@
 //!
 //! [`Action::Recv`]: tidegate_core::Action::Recv
 
+#[cfg(feature = "bare-ring")]
+pub mod bare;
 mod buffers;
 mod completions;
 mod lost;
