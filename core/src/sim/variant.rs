@@ -44,11 +44,18 @@ pub enum Variant {
     UnsentToTail,
     /// A one-shot item that has fired still reports hang-ups and errors.
     OneshotKeepsHangUp,
+    /// A multishot receive always completes with a reset behind bytes.
+    MultishotKeepsReset,
+    /// What a multishot receive has missed, receives that complete once miss, too.
+    ReceiveOnceMissesReset,
 }
 
 impl Variant {
+    /// Those that only operations of `io_uring(7)` show.
+    pub const OF_RING: [Self; 2] = [Self::MultishotKeepsReset, Self::ReceiveOnceMissesReset];
+
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::LevelToHead,
         Self::LevelNotQueuedAgain,
         Self::EdgeAsLevel,
@@ -69,5 +76,7 @@ impl Variant {
         Self::ShutdownWakesOneSide,
         Self::UnsentToTail,
         Self::OneshotKeepsHangUp,
+        Self::MultishotKeepsReset,
+        Self::ReceiveOnceMissesReset,
     ];
 }

@@ -240,6 +240,7 @@ impl Kernel {
     /// here nobody waits in a call. `what` is empty if anything may have changed.
     pub(super) fn wake(&mut self, at: u32, what: EpollFlags) {
         let wrong = self.wrong();
+        self.wake_multishot(at, what);
         let count = self.files.get(at).map_or(0, |file| file.watchers.len());
         for number in (0..count).rev() {
             let watcher = self

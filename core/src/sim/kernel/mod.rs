@@ -46,6 +46,10 @@ pub struct Limits {
     pub tcp_buffer: usize,
     /// Of these, bytes that the reader's side holds, and so acknowledges.
     pub tcp_window: usize,
+    /// Whether a multishot receive of `io_uring(7)` merges the wake-ups of bytes and of a reset behind them into one attempt
+    /// also if they come while it waits, as Linux does before commit a68ed2df (2026). If both are there when it is submitted,
+    /// it always does.
+    pub merged_wake_ups: bool,
 }
 
 impl Default for Limits {
@@ -56,6 +60,7 @@ impl Default for Limits {
             unix_charge: Vec::from([768]),
             tcp_buffer: 64 * 1024,
             tcp_window: 32 * 1024,
+            merged_wake_ups: true,
         }
     }
 }

@@ -1,31 +1,93 @@
-//! Receives of `io_uring(7)` that go on (`IORING_RECV_MULTISHOT`), and the poll that has to stand beside them.
+//! Receives of `io_uring(7)`: those that go on (`IORING_RECV_MULTISHOT`), those that complete once, and the poll that has to
+//! stand beside the former.
 
-use super::Kernel;
-use super::socket::State;
-use crate::sim::errno::Errno;
+use super::socket::{Socket, State};
+use super::{Errno, Fd, Kernel};
 use crate::sim::flags::EpollFlags;
-use crate::sim::kernel::Fd;
+use crate::sim::variant::Variant;
+
+/// What ends a connection, for a poll.
+const END: EpollFlags = EpollFlags::from_bits(0x2018); // RDHUP, HUP, ERR
+
+/// What wakes a receive.
+const RECEIVE: EpollFlags = EpollFlags::from_bits(0x201b); // the same, IN, PRI
 
 impl Kernel {
-    /// What a receive that goes on brings, as [`recv`](Self::recv): but if bytes and a reset are there together, it brings the
-    /// bytes, and never the reset. The wake-ups of both are consumed when the bytes are found; none comes again.
+    /// Submits a multishot receive, which waits first (`IORING_RECVSEND_POLL_FIRST`). One that is in flight is forgotten.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv). `AGAIN` for ever after that.
+    /// `BADF`, `NOTSOCK`.
+    pub fn begin_multishot(&mut self, fd: Fd) -> Result<(), Errno> {
+        let at = self.stream(fd)?;
+        let ready = self.poll_file(at).intersects(RECEIVE);
+        if let Some(socket) = self.socket_mut(at) {
+            socket.multishot = Some(u32::from(ready));
+        }
+        Ok(())
+    }
+
+    /// What the multishot receive in flight completes with, as [`recv`](Self::recv); submits one if none is in flight. It
+    /// receives only after a wake-up. If the last bytes and a reset behind them were there when it was submitted, it completes
+    /// with the bytes and never with the reset: the one wake-up is used up when the bytes are found, and none comes again.
+    /// With [`Limits::merged_wake_ups`](super::Limits::merged_wake_ups) also if they came after.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv). After any but `AGAIN` it is not in flight any more.
     pub fn recv_multishot(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
         if self
             .socket(at)
-            .is_some_and(|socket| socket.forgotten && socket.unread == 0)
+            .is_some_and(|socket| socket.multishot.is_none())
         {
+            self.begin_multishot(fd)?;
+        }
+        if self.socket(at).and_then(|socket| socket.multishot) == Some(0) {
             return Err(Errno::AGAIN);
         }
         let received = self.recv(fd, into);
-        if let (Ok(1..), Some(socket)) = (received, self.socket_mut(at)) {
-            socket.forgotten |= socket.unread == 0 && socket.error.is_some();
+        let merges = self.limits.merged_wake_ups;
+        let keeps = self.wrong() == Some(Variant::MultishotKeepsReset);
+        if let Some(socket) = self.socket_mut(at) {
+            match received {
+                Ok(1..) => socket.multishot = socket.left_after_bytes(merges, keeps),
+                Err(Errno::AGAIN) => socket.multishot = Some(0),
+                Ok(0) | Err(_) => socket.multishot = None,
+            }
         }
         received
+    }
+
+    /// Cancels the multishot receive in flight, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `BADF`, `NOTSOCK`.
+    pub fn cancel_multishot(&mut self, fd: Fd) -> Result<(), Errno> {
+        let at = self.stream(fd)?;
+        if let Some(socket) = self.socket_mut(at) {
+            socket.multishot = None;
+        }
+        Ok(())
+    }
+
+    /// What a receive that completes once completes with; `AGAIN`: it waits. It checks the state, so it misses nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_once(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+        let misses = self.wrong() == Some(Variant::ReceiveOnceMissesReset);
+        let at = self.stream(fd)?;
+        if misses
+            && self
+                .socket(at)
+                .is_some_and(|socket| socket.forgotten && socket.unread == 0)
+        {
+            return Err(Errno::AGAIN);
+        }
+        self.recv(fd, into)
     }
 
     /// Whether a poll for the end has completed: FIN, hang-up or error. It checks the state, so it misses nothing.
@@ -35,11 +97,39 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`.
     pub fn has_hung_up(&mut self, fd: Fd) -> Result<bool, Errno> {
         let (at, limits, wrong) = (self.stream(fd)?, self.limits.clone(), self.wrong());
-        let end = EpollFlags::RDHUP | EpollFlags::HUP | EpollFlags::ERR;
         let polled = self.socket_mut(at).map(|socket| {
             // A connection that is being made has no end.
-            socket.state != State::Connecting && socket.poll(&limits, wrong).intersects(end)
+            socket.state != State::Connecting && socket.poll(&limits, wrong).intersects(END)
         });
         Ok(polled.unwrap_or(false))
+    }
+
+    /// A wake-up of a file; `what` is empty if anything may have changed.
+    pub(super) fn wake_multishot(&mut self, at: u32, what: EpollFlags) {
+        if let Some(socket) = self.socket_mut(at)
+            && (what.is_empty() || what.intersects(RECEIVE))
+        {
+            socket.forgotten = false;
+            if let Some(wake_ups) = &mut socket.multishot {
+                *wake_ups = wake_ups.saturating_add(1);
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// The wake-ups that a multishot receive has left after one attempt that has received bytes.
+    fn left_after_bytes(&mut self, merges: bool, keeps: bool) -> Option<u32> {
+        let wake_ups = self.multishot?;
+        // The kernel knows that there is more: bytes, or FIN (`tcp_inq_hint`).
+        if self.holds_bytes() || self.ended {
+            return Some(wake_ups);
+        }
+        let ended = self.receive_shut;
+        if ended && (keeps || wake_ups > 1 && !merges) {
+            return Some(1);
+        }
+        self.forgotten = self.error.is_some();
+        Some(0)
     }
 }

@@ -83,7 +83,10 @@ pub(super) struct Socket {
     /// Its machine is gone: nothing that is sent to it is answered.
     pub(super) silent: bool,
     pub(super) error: Option<Errno>,
-    /// A receive that goes on has taken the last bytes with an error behind them, and never brings that.
+    /// Wake-ups that the multishot receive in flight has not used up; `None`: none is in flight. One that was submitted when
+    /// there was something to receive begins with one.
+    pub(super) multishot: Option<u32>,
+    /// A multishot receive has received the last bytes and used up the wake-up for the reset behind them.
     pub(super) forgotten: bool,
 }
 
@@ -106,6 +109,7 @@ impl Socket {
             resets: false,
             silent: false,
             error: None,
+            multishot: None,
             forgotten: false,
         }
     }

@@ -46,7 +46,11 @@ impl Driver {
             }
             Action::Connect { token } => return self.connect(session, kernel, token),
             Action::Recv { token, into } => {
-                return self.receive(session, kernel, token, into);
+                let received = self.receive(session, kernel, token, into);
+                if pending.cancelled {
+                    let _ = kernel.cancel_multishot(self.socket(token)?);
+                }
+                return received;
             }
             Action::Send { token, from } => {
                 return self.send(session, kernel, token, from, pending.place);
@@ -181,14 +185,13 @@ impl Driver {
     ) -> Result<Outcome, Broken> {
         let mut bytes = vec![0; into.len as usize];
         let socket = self.socket(token)?;
-        // io_uring receives by receives that go on, until the poll for the end has completed.
-        let goes_on = self.interface == Interface::Completion
-            && !kernel.is_terminal(socket)
-            && !(self.watches_hang_up && kernel.has_hung_up(socket) == Ok(true));
-        let received = if goes_on {
-            kernel.recv_multishot(socket, &mut bytes)
-        } else {
-            read(kernel, socket, &mut bytes)
+        // io_uring receives by multishot receives, until the poll for the end has completed.
+        let completes = self.interface == Interface::Completion && !kernel.is_terminal(socket);
+        let hung_up = completes && self.watches_hang_up && kernel.has_hung_up(socket) == Ok(true);
+        let received = match (completes, hung_up) {
+            (false, _) => read(kernel, socket, &mut bytes),
+            (true, false) => kernel.recv_multishot(socket, &mut bytes),
+            (true, true) => kernel.recv_once(socket, &mut bytes),
         };
         let n = match received {
             Ok(n) => n,

@@ -77,7 +77,7 @@ pub(super) struct Driver {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     pub(super) action: Action,
-    cancelled: bool,
+    pub(super) cancelled: bool,
     /// Where the bytes of a send lay when it was issued.
     pub(super) place: usize,
 }

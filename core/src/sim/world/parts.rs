@@ -81,6 +81,7 @@ parts!(LIMITS: Limits {
     unix_charge,
     tcp_buffer,
     tcp_window,
+    merged_wake_ups,
 });
 
 /// A value as the Rust expression that makes it, where `tidegate_core::*` is in scope.
