@@ -22,7 +22,7 @@
 //! | `datagrams` | datagrams come with their sender, whole or told to be cut; an error of the network ends nothing; others are served |
 //! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
 //! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
-//! | `differ` | the simulated kernel answers as the real one does |
+//! | `differ` | the simulated kernel answers as the real one does, operations of io_uring included |
 //! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
 //! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
 //! | `explorer` | the lessons of the example end on this kernel as they say, and the library loses nothing in any |
@@ -61,7 +61,7 @@
 //! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
 //! | `signals` | interrupted calls lose no byte and shorten no wait |
 //! | `socket_files` | the file of a Unix socket has its mode and owner from the first moment; a stale one is replaced, another's stays, ours goes |
-//! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed |
+//! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed; a half-closed connection wakes nothing |
 //! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
 //! | `stop` | a server is stopped from any thread |
 //! | `streams` | pipes, terminals and serial lines are connections like any other, in every mode |

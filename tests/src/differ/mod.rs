@@ -4,16 +4,23 @@
 //! Unix pairs first, where everything is determined by the calls; then TCP over the loopback, where after each call both
 //! sides are given time to agree on what has arrived. A TCP session stays within what the calls determine: it never
 //! fills a buffer or a listener's queue.
+//!
+//! Some TCP sessions have a ring of `io_uring(7)`: what the library's backend submits is submitted on both sides, and every
+//! completion compared. Where io_uring is refused there are none, and [`Differ::refused`] says so.
 
 mod operation;
 mod real;
+mod real_ring;
+mod ring;
 mod simulated;
 
 pub use operation::{Answer, Operation};
 pub use real::without_gaps;
+pub use ring::{Completion, Submission};
 
 use core::fmt;
 use real::Real;
+use ring::Ring;
 use rustix::io;
 use tidegate_core::sim::{Family, Kernel, Limits, Random};
 
@@ -21,6 +28,8 @@ use tidegate_core::sim::{Family, Kernel, Limits, Random};
 const SESSION: u64 = 300;
 /// One session in so many is over TCP.
 const TCP_IN: u32 = 10;
+/// One of the others in so many is over TCP with a ring.
+const RING_IN: u32 = 8;
 /// How often a failing session is tried again to shorten it.
 const TRIES: u32 = 500;
 /// Milliseconds that a TCP session is given to agree: ample the first time, few while it is shortened.
@@ -33,6 +42,8 @@ pub struct Differ {
     /// By the buffers they are of.
     limits: Vec<(usize, Limits)>,
     make: Box<dyn Fn(Limits) -> Kernel>,
+    /// Why there is no ring.
+    refused: Option<io::Errno>,
 }
 
 impl fmt::Debug for Differ {
@@ -48,6 +59,8 @@ pub struct Divergence {
     pub seed: u64,
     /// Which sockets.
     pub family: Family,
+    /// Whether it has a ring.
+    pub ring: bool,
     /// How many operations had agreed before, in this session.
     pub after: u64,
     operations: Vec<Operation>,
@@ -70,9 +83,10 @@ impl fmt::Display for Divergence {
             after,
             ..
         } = self;
+        let ring = if self.ring { ", ring" } else { "" };
         writeln!(
             f,
-            "session {seed} ({family:?}) diverges after {after} operations, or after these:"
+            "session {seed} ({family:?}{ring}) diverges after {after} operations, or after these:"
         )?;
         for operation in &self.operations {
             writeln!(f, "  {operation:?}")?;
@@ -85,6 +99,7 @@ impl fmt::Display for Divergence {
 struct Session<'a> {
     seed: u64,
     family: Family,
+    ring: bool,
     buffer: usize,
     limits: &'a Limits,
     make: &'a dyn Fn(Limits) -> Kernel,
@@ -97,14 +112,57 @@ impl Differ {
     ///
     /// The system does not let us make sockets.
     pub fn new(make: impl Fn(Limits) -> Kernel + 'static) -> io::Result<Self> {
-        let measured = |buffer| Ok((buffer, real::measured(buffer)?));
+        let refused = real_ring::new().err();
+        let merged_wake_ups = refused.is_some() || real_ring::merges_wake_ups()?;
+        let measured = |buffer| {
+            let limits = Limits {
+                merged_wake_ups,
+                ..real::measured(buffer)?
+            };
+            Ok((buffer, limits))
+        };
         Ok(Self {
             limits: BUFFERS
                 .into_iter()
                 .map(measured)
                 .collect::<io::Result<_>>()?,
             make: Box::new(make),
+            refused,
         })
+    }
+
+    /// Why io_uring is refused here, if it is: no operation of it is compared then.
+    #[must_use]
+    pub const fn refused(&self) -> Option<io::Errno> {
+        self.refused
+    }
+
+    /// Makes the calls of each history that matters most for io_uring; `tell` is told what diverged. Returns how many there
+    /// are: none where io_uring is refused.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us make sockets.
+    pub fn histories(&self, mut tell: impl FnMut(&Divergence)) -> io::Result<usize> {
+        let Some((buffer, limits)) = self.limits.first().filter(|_| self.refused.is_none()) else {
+            return Ok(0);
+        };
+        let session = Session {
+            seed: 0,
+            family: Family::Tcp,
+            ring: true,
+            buffer: *buffer,
+            limits,
+            make: &self.make,
+        };
+        let histories = ring::histories();
+        let count = histories.len();
+        for history in histories {
+            if let Some((length, difference)) = session.replay(&history, PATIENCE.0)? {
+                tell(&session.divergence(history, length, difference)?);
+            }
+        }
+        Ok(count)
     }
 
     /// Another way to make the simulated kernel.
@@ -146,9 +204,16 @@ impl Differ {
         let mut random = Random::new(seed);
         let tcp = random.one_in(TCP_IN);
         let (buffer, limits) = random.pick(&self.limits).expect("measured");
+        let ring = !tcp && self.refused.is_none() && random.one_in(RING_IN);
+        let family = if tcp || ring {
+            Family::Tcp
+        } else {
+            Family::Unix
+        };
         Session {
             seed,
-            family: if tcp { Family::Tcp } else { Family::Unix },
+            family,
+            ring,
             buffer: *buffer,
             limits,
             make: &self.make,
@@ -156,44 +221,70 @@ impl Differ {
     }
 }
 
+/// Both sides of a session.
+struct Sides {
+    kernel: Kernel,
+    /// Of the simulated kernel.
+    ring: Ring,
+    real: Real,
+}
+
 impl Session<'_> {
     fn run(&self, length: u64) -> io::Result<Option<Divergence>> {
         let mut random = Random::new(self.seed);
-        let (mut kernel, mut real) = self.begin()?;
+        let mut sides = self.begin()?;
         let mut operations = Vec::new();
-        for after in 0..length {
-            let operation = operation::draw(&mut random, &mut kernel, self.family);
+        for _ in 0..length {
+            let operation = if self.ring {
+                ring::draw(&mut random, &mut sides.kernel, &sides.ring)
+            } else {
+                operation::draw(&mut random, &mut sides.kernel, self.family)
+            };
             operations.push(operation);
-            if let Some(difference) = self.step(&mut kernel, &mut real, operation, PATIENCE.0) {
-                drop(real);
-                let (operations, difference) = self.shorten(operations, difference)?;
-                return Ok(Some(Divergence {
-                    seed: self.seed,
-                    family: self.family,
-                    after,
-                    operations,
-                    difference,
-                }));
+            if let Some(difference) = self.step(&mut sides, operation, PATIENCE.0) {
+                drop(sides);
+                let length = operations.len();
+                return self.divergence(operations, length, difference).map(Some);
             }
         }
         Ok(None)
     }
 
-    fn begin(&self) -> io::Result<(Kernel, Real)> {
-        let kernel = (self.make)(self.limits.clone());
-        let real = Real::new(self.family, self.buffer)?;
-        Ok((simulated::prepared(kernel, self.family), real))
+    /// What is said of a list that diverges after `length` operations.
+    fn divergence(
+        &self,
+        mut operations: Vec<Operation>,
+        length: usize,
+        difference: String,
+    ) -> io::Result<Divergence> {
+        operations.truncate(length);
+        let (operations, difference) = self.shorten(operations, difference)?;
+        Ok(Divergence {
+            seed: self.seed,
+            family: self.family,
+            ring: self.ring,
+            after: (length as u64).saturating_sub(1),
+            operations,
+            difference,
+        })
     }
 
-    /// One operation on both; tells the difference.
-    fn step(
-        &self,
-        kernel: &mut Kernel,
-        real: &mut Real,
-        operation: Operation,
-        patience: u32,
-    ) -> Option<String> {
-        let simulated = simulated::perform(kernel, operation);
+    fn begin(&self) -> io::Result<Sides> {
+        let kernel = (self.make)(self.limits.clone());
+        Ok(Sides {
+            real: Real::new(self.family, self.buffer, self.ring)?,
+            kernel: simulated::prepared(kernel, self.family, self.ring),
+            ring: Ring::default(),
+        })
+    }
+
+    /// One operation on both, unless a shortened list has made it one that is not allowed; tells the difference.
+    fn step(&self, sides: &mut Sides, operation: Operation, patience: u32) -> Option<String> {
+        let Sides { kernel, ring, real } = sides;
+        if self.ring && !ring.allows(operation, kernel) {
+            return None;
+        }
+        let simulated = simulated::perform(kernel, ring, operation);
         let answer = real.perform(operation);
         if answer != simulated {
             return Some(format!("real {answer:?}, simulated {simulated:?}"));
@@ -205,10 +296,14 @@ impl Session<'_> {
     }
 
     /// The first difference that this list leads to, and how much of the list that takes.
-    fn replay(&self, operations: &[Operation]) -> io::Result<Option<(usize, String)>> {
-        let (mut kernel, mut real) = self.begin()?;
+    fn replay(
+        &self,
+        operations: &[Operation],
+        patience: u32,
+    ) -> io::Result<Option<(usize, String)>> {
+        let mut sides = self.begin()?;
         for (number, operation) in operations.iter().enumerate() {
-            if let Some(difference) = self.step(&mut kernel, &mut real, *operation, PATIENCE.1) {
+            if let Some(difference) = self.step(&mut sides, *operation, patience) {
                 return Ok(Some((number + 1, difference)));
             }
         }
@@ -230,7 +325,7 @@ impl Session<'_> {
                 tries += 1;
                 let end = (at + piece).min(operations.len());
                 let fewer = [&operations[..at], &operations[end..]].concat();
-                match self.replay(&fewer)? {
+                match self.replay(&fewer, PATIENCE.1)? {
                     Some((length, found)) => {
                         operations = fewer;
                         operations.truncate(length);

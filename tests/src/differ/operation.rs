@@ -1,8 +1,10 @@
 //! [`Operation`]: one call, made on the simulated and on the real kernel; [`Answer`]: what came of it.
 
+use super::ring::{Completion, Submission};
 use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Report, Shutdown};
 
-/// Descriptors are numbered from the first one of the session. 0 and 1 are epoll sets; in a TCP session 2 is a listener.
+/// Descriptors are numbered from the first one of the session. 0 and 1 are epoll sets; in a TCP session 2 is a listener, and
+/// 3 a ring, if it has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// `socketpair`
@@ -37,6 +39,12 @@ pub enum Operation {
     Unsent(Fd),
     /// `setsockopt(SO_LINGER)` of zero seconds
     ResetOnClose(Fd),
+    /// An operation of `io_uring(7)`, which is gathered.
+    Submit(Fd, Submission),
+    /// `io_uring_enter`, which does not wait: what was gathered is submitted, and what can complete does.
+    Complete,
+    /// The cancellation of all that is in flight for a descriptor, `io_uring_enter`, and `close`.
+    Leave(Fd),
 }
 
 /// What a call answered.
@@ -56,6 +64,8 @@ pub enum Answer {
     Error(Option<Errno>),
     /// What an epoll set reported, in order.
     Reports(Vec<Report>),
+    /// What has completed in a ring.
+    Completions(Vec<Completion>),
     /// It failed.
     Failed(Errno),
 }
@@ -76,14 +86,27 @@ pub(super) const BACKLOG: usize = 200;
 /// The byte of an urgent send: none of the pattern.
 pub(super) const URGENT: u8 = 255;
 /// Descriptors that are open at once, about.
-const CROWD: usize = 16;
+pub(super) const CROWD: usize = 16;
 
-/// The bytes that an operation sends: different at each place, so that none can stand in for another.
+/// The bytes that an operation sends: different at each place, so that none can stand in for another. 6,000 at most.
 #[must_use]
-pub(super) fn pattern(fd: Fd, len: usize) -> Vec<u8> {
-    let bytes = (0u8..=250).cycle().skip(fd.0 as usize * 7 + len % 13);
-    bytes.take(len).collect()
+pub(super) fn pattern(fd: Fd, len: usize) -> &'static [u8] {
+    let first = (fd.0 as usize * 7 + len % 13) % PERIOD;
+    PATTERN.get(first..first + len).unwrap_or_default()
 }
+
+const PERIOD: usize = 251;
+
+static PATTERN: [u8; 6500] = {
+    let mut pattern = [0; 6500];
+    let (mut at, mut byte) = (0, 0u8);
+    while at < pattern.len() {
+        pattern[at] = byte;
+        byte = if byte == 250 { 0 } else { byte + 1 };
+        at += 1;
+    }
+    pattern
+};
 
 /// The next operation of a session, one that means something to the kernel as it is now.
 pub(super) fn draw(random: &mut Random, kernel: &mut Kernel, family: Family) -> Operation {
@@ -119,7 +142,7 @@ pub(super) fn draw(random: &mut Random, kernel: &mut Kernel, family: Family) -> 
     }
 }
 
-fn new_socket(random: &mut Random, family: Family) -> Operation {
+pub(super) fn new_socket(random: &mut Random, family: Family) -> Operation {
     match family {
         Family::Unix | Family::Terminal => Operation::Pair,
         Family::Tcp if random.one_in(2) => Operation::Connect,

@@ -1,6 +1,7 @@
 //! The real side.
 
 use super::operation::{Answer, BACKLOG, LISTENER, Operation, URGENT, pattern};
+use super::real_ring;
 use alloc::collections::BTreeMap;
 use core::ffi::c_int;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -12,14 +13,20 @@ use rustix::io::{self, ioctl_fionread};
 use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt,
 };
+use tidegate::backend::bare::BareRing;
 use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdown};
 
 /// `SIOCOUTQ` (`unix(7)`), as on every architecture that these tests run on.
 const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
 
+/// How bytes are sent.
+const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+
 /// Descriptors of this process, made so that their numbers lie side by side.
 #[derive(Debug)]
 pub(super) struct Real {
+    /// First, so that nothing is in flight for a descriptor that is closed.
+    pub(super) ring: Option<BareRing>,
     descriptors: BTreeMap<u32, OwnedFd>,
     /// The number of the first one.
     base: u32,
@@ -30,13 +37,14 @@ pub(super) struct Real {
 }
 
 impl Real {
-    /// As a session begins: two sets, and for TCP a listener.
+    /// As a session begins: two sets, for TCP a listener, and a ring if it has one.
     ///
     /// # Errors
     ///
     /// The system does not let us.
-    pub(super) fn new(family: Family, buffer: usize) -> io::Result<Self> {
+    pub(super) fn new(family: Family, buffer: usize, ring: bool) -> io::Result<Self> {
         let mut real = Self {
+            ring: None,
             descriptors: BTreeMap::new(),
             base: 0,
             family,
@@ -55,6 +63,10 @@ impl Real {
             net::listen(&socket, c_int::try_from(BACKLOG).unwrap_or(c_int::MAX))?;
             real.address = SocketAddr::try_from(net::getsockname(&socket)?).ok();
             real.keep(socket);
+        }
+        if ring {
+            // Its descriptor is the next.
+            real.ring = Some(real_ring::new()?);
         }
         Ok(real)
     }
@@ -127,11 +139,13 @@ impl Real {
                 let socket = stream()?;
                 let to = self.address.unwrap_or_else(|| ([0; 4], 0).into());
                 let connected = net::connect(&socket, &to).map_err(errno);
+                self.prepare_for_ring(&socket)?;
                 Answer::Connecting(self.keep(socket), connected.err().unwrap_or(Errno::new(0)))
             }
             Operation::Accept => {
                 let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
                 let socket = net::accept_with(self.at(LISTENER)?, flags)?;
+                self.prepare_for_ring(&socket)?;
                 Answer::Descriptors(vec![self.keep(socket)])
             }
             Operation::Dup(fd) => {
@@ -139,8 +153,11 @@ impl Real {
                 Answer::Descriptors(vec![self.keep(copy)])
             }
             Operation::Close(fd) => {
-                self.descriptors.remove(&fd.0).ok_or(io::Errno::BADF)?;
+                self.release(fd)?;
                 Answer::Done
+            }
+            Operation::Submit(..) | Operation::Complete | Operation::Leave(_) => {
+                return self.call_ring(operation);
             }
             Operation::Add(set, fd, mask, data) => {
                 let (flags, data) = (flags(mask), EventData::new_u64(data));
@@ -171,16 +188,16 @@ impl Real {
         Ok(match operation {
             Operation::Send(fd, len) => {
                 let bytes = pattern(fd, len);
-                Answer::Count(net::send(self.at(fd)?, &bytes, SendFlags::NOSIGNAL)?)
+                Answer::Count(net::send(self.at(fd)?, bytes, SEND)?)
             }
             Operation::SendUrgent(fd) => {
-                let flags = SendFlags::NOSIGNAL | SendFlags::OOB;
+                let flags = SEND | SendFlags::OOB;
                 net::send(self.at(fd)?, &[URGENT], flags)?;
                 Answer::Done
             }
             Operation::Recv(fd, len) => {
                 let mut bytes = vec![0; len];
-                let (n, _) = net::recv(self.at(fd)?, &mut bytes[..], RecvFlags::empty())?;
+                let (n, _) = net::recv(self.at(fd)?, &mut bytes[..], RecvFlags::DONTWAIT)?;
                 bytes.truncate(n);
                 Answer::Bytes(bytes)
             }
@@ -211,11 +228,28 @@ impl Real {
             | Operation::Add(..)
             | Operation::Modify(..)
             | Operation::Delete(..)
-            | Operation::Wait(..) => return Err(io::Errno::NOSYS),
+            | Operation::Wait(..)
+            | Operation::Submit(..)
+            | Operation::Complete
+            | Operation::Leave(_) => return Err(io::Errno::NOSYS),
         })
     }
 
-    fn at(&self, fd: Fd) -> io::Result<BorrowedFd<'_>> {
+    /// Closes a descriptor.
+    pub(super) fn release(&mut self, fd: Fd) -> io::Result<()> {
+        let kept = self.descriptors.remove(&fd.0);
+        kept.map(drop).ok_or(io::Errno::BADF)
+    }
+
+    /// io_uring waits only for what may block. No other call here lets it.
+    fn prepare_for_ring(&self, socket: &OwnedFd) -> io::Result<()> {
+        match self.ring {
+            Some(_) => io::ioctl_fionbio(socket, false),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn at(&self, fd: Fd) -> io::Result<BorrowedFd<'_>> {
         let kept = self.descriptors.get(&fd.0);
         Ok(kept.ok_or(io::Errno::BADF)?.as_fd())
     }
@@ -331,7 +365,7 @@ fn flags(mask: EpollFlags) -> EventFlags {
     EventFlags::from_bits_retain(mask.bits())
 }
 
-fn errno(errno: io::Errno) -> Errno {
+pub(super) fn errno(errno: io::Errno) -> Errno {
     Errno::new(u16::try_from(errno.raw_os_error()).unwrap_or(0))
 }
 

@@ -1,11 +1,12 @@
 //! The simulated side.
 
 use super::operation::{Answer, BACKLOG, LISTENER, Operation, PORT, URGENT, pattern};
+use super::ring::{self, CANCELLED, Ring, Submission};
 use tidegate_core::sim::{Errno, Family, Kernel};
 
-/// A kernel as a session finds it: two sets, and for TCP a listener.
+/// A kernel as a session finds it: two sets, for TCP a listener, and a descriptor in place of a ring.
 #[must_use]
-pub(super) fn prepared(mut kernel: Kernel, family: Family) -> Kernel {
+pub(super) fn prepared(mut kernel: Kernel, family: Family, ring: bool) -> Kernel {
     for _ in 0..2 {
         kernel.epoll_create().expect("a set");
     }
@@ -14,11 +15,14 @@ pub(super) fn prepared(mut kernel: Kernel, family: Family) -> Kernel {
             .listen(Family::Tcp, PORT, BACKLOG)
             .expect("a listener");
     }
+    if ring {
+        kernel.epoll_create().expect("a descriptor");
+    }
     kernel
 }
 
 /// Makes one call.
-pub(super) fn perform(kernel: &mut Kernel, operation: Operation) -> Answer {
+pub(super) fn perform(kernel: &mut Kernel, ring: &mut Ring, operation: Operation) -> Answer {
     let done = |()| Answer::Done;
     match operation {
         Operation::Pair => kernel
@@ -39,7 +43,7 @@ pub(super) fn perform(kernel: &mut Kernel, operation: Operation) -> Answer {
         }
         Operation::Delete(set, fd) => kernel.epoll_delete(set, fd).map(done),
         Operation::Wait(set, most) => kernel.epoll_wait(set, most).map(Answer::Reports),
-        Operation::Send(fd, len) => kernel.send(fd, &pattern(fd, len)).map(Answer::Count),
+        Operation::Send(fd, len) => kernel.send(fd, pattern(fd, len)).map(Answer::Count),
         Operation::SendUrgent(fd) => kernel.send_urgent(fd, URGENT).map(done),
         Operation::Recv(fd, len) => {
             let mut bytes = vec![0; len];
@@ -52,6 +56,18 @@ pub(super) fn perform(kernel: &mut Kernel, operation: Operation) -> Answer {
         Operation::TakeError(fd) => kernel.take_error(fd).map(Answer::Error),
         Operation::Unsent(fd) => kernel.unsent(fd).map(Answer::Count),
         Operation::ResetOnClose(fd) => kernel.reset_on_close(fd).map(done),
+        Operation::Submit(fd, submission) => {
+            ring.gather(fd, submission);
+            Ok(Answer::Done)
+        }
+        Operation::Complete => Ok(ring::sorted(ring.complete(kernel))),
+        Operation::Leave(fd) => {
+            for operation in CANCELLED {
+                ring.gather(fd, Submission::Cancel(operation));
+            }
+            let completed = ring.complete(kernel);
+            kernel.close(fd).map(|()| ring::sorted(completed))
+        }
     }
     .into()
 }
