@@ -16,8 +16,9 @@ pub(crate) struct Record {
     pub(crate) opened_at: Instant,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    /// Of an outbound connection, the token of the connection for which it was made, if there was one.
-    origin: Link,
+    /// Of an outbound connection, the token of the connection for which it was made, if there was one; of an accepted one,
+    /// that of the last connection that was made for it.
+    other: Link,
     /// When output last made progress, in milliseconds modulo 2³².
     pub(crate) stalled_at: u32,
     /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
@@ -52,7 +53,7 @@ impl Record {
         opened_at: Instant::ZERO,
         bytes_in: 0,
         bytes_out: 0,
-        origin: Link::NONE,
+        other: Link::NONE,
         stalled_at: 0,
         acknowledged: 0,
         scope: 0,
@@ -104,12 +105,7 @@ impl Record {
         if let Destination::Stream { directions, .. } = to {
             record.port = u16::try_from(directions.bits()).unwrap_or(0);
         }
-        if let Some(origin) = origin {
-            record.origin = Link {
-                prev: origin.slot(),
-                next: origin.generation(),
-            };
-        }
+        record.set_other(origin);
         record
     }
 
@@ -120,12 +116,28 @@ impl Record {
 
     /// The connection for which it was made.
     pub(crate) const fn origin(&self) -> Option<Token> {
-        let Link { prev, next } = self.origin;
-        if self.is_outbound() && prev != NONE {
-            Some(Token::new(prev, next))
+        if self.is_outbound() {
+            self.other()
         } else {
             None
         }
+    }
+
+    /// The connection for which it was made, or the last one that was made for it.
+    pub(crate) const fn other(&self) -> Option<Token> {
+        let Link { prev, next } = self.other;
+        if prev == NONE {
+            None
+        } else {
+            Some(Token::new(prev, next))
+        }
+    }
+
+    pub(crate) fn set_other(&mut self, other: Option<Token>) {
+        self.other = other.map_or(Link::NONE, |other| Link {
+            prev: other.slot(),
+            next: other.generation(),
+        });
     }
 
     /// Where it was to be connected to.

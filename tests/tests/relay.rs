@@ -1,5 +1,7 @@
 //! The example `relay`: bytes and ends go through it both ways, whoever is slow, and others are not held up.
 
+use core::net::SocketAddr;
+use rustix::process::Signal;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -8,8 +10,8 @@ use tests::bounded::{Watchdog, until};
 use tests::modes::MODES;
 use tests::net::{Client, is_refused, pattern, resident, tcp, unix};
 use tests::process::{Folder, Program, example, run_with};
-use tests::server::{Echo, Running, memory};
-use tidegate::Config;
+use tests::server::{Echo, Running, memory, server};
+use tidegate::{Config, Conn, Destination, Handler, Reason, Token};
 
 fn relay(listen: &[&str], to: &str) -> Program {
     let mut command = Command::new(example("relay"));
@@ -241,4 +243,101 @@ fn half_closed_pairs_make_room() {
         kept.push(client);
     }
     used.echo_through(&mut far);
+}
+
+/// Whoever has just connected when the relay is told to stop is answered through it, by a real server, all of it: accepted by then,
+/// or still in the queue.
+#[test]
+fn whoever_has_just_connected_is_answered_through_it_at_a_stop() {
+    let _bound = Watchdog::new();
+    let echo = echo();
+    let relay = relay(&["127.0.0.1:0"], &echo.address().to_string());
+    let mut idle = tcp(relay.address());
+    idle.echo(b"hello");
+    let mut accepted = tcp(relay.address());
+    echo.stats_when("it is connected", |stats| stats.accepted == 2);
+    relay.signal(Signal::STOP);
+    let mut queued = tcp(relay.address());
+    relay.signal(Signal::TERM);
+    relay.signal(Signal::CONT);
+    // It is told of its end, so the stop was heard.
+    assert_eq!(idle.rest(), b"");
+    drop(idle);
+    for client in [&mut accepted, &mut queued] {
+        client.echo(&pattern(1, 3000));
+        let said = pattern(2, 300_000);
+        let mut sends = client.try_clone().expect("a copy");
+        let sender = thread::spawn({
+            let said = said.clone();
+            move || {
+                sends.write_all(&said).expect("sent");
+                sends.finish();
+            }
+        });
+        assert!(client.rest() == said);
+        sender.join().expect("sent");
+    }
+    let ended = relay.end();
+    assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
+}
+
+/// Passes on what comes, a connection made for each that comes: for all modes, which the example has not.
+struct Relays(SocketAddr);
+
+impl Handler for Relays {
+    type State = Option<Token>;
+
+    fn opened(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
+        *other = match conn.origin() {
+            Some(origin) => {
+                conn.lend(origin, |origin| origin.resume());
+                Some(origin)
+            }
+            None => {
+                conn.pause();
+                conn.connect(Destination::Inet(self.0)).ok()
+            }
+        };
+    }
+
+    fn readable(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
+        let data = conn.data();
+        conn.consume(data.len());
+        let sent = conn.send_to(other.expect("a pair"), data);
+        sent.expect("there is room");
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, other: &mut Self::State, _: Reason) {
+        if let Some(other) = *other {
+            conn.lend(other, |other| other.finish());
+        }
+    }
+}
+
+#[test]
+fn a_stop_spares_the_first_exchange_of_a_pair_in_every_mode() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let echo = echo();
+        let relays = Relays(echo.address());
+        let config = Config::default();
+        let (mut server, address) = server::<8, 4096, 16_384, _>(mode, memory(), &config, relays);
+        let handle = server.stop_handle().expect("a handle");
+        let clients = thread::spawn(move || {
+            let mut idle = tcp(address);
+            idle.echo(b"hello");
+            let mut fresh = tcp(address);
+            echo.stats_when("it is connected", |stats| stats.accepted == 2);
+            handle.stop();
+            assert_eq!(idle.rest(), b"", "{mode}");
+            drop(idle);
+            for n in 0..5 {
+                fresh.echo(&pattern(n, 3000));
+            }
+            fresh.finish();
+            assert_eq!(fresh.rest(), b"", "{mode}");
+        });
+        server.run().expect("a wait");
+        clients.join().expect("clients");
+    }
 }

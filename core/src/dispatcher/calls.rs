@@ -321,6 +321,7 @@ impl Dispatcher<'_> {
             // The wait for the peer's end begins here, though the connection may not have been served since its accept.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
             self.touch(index);
+            self.leave_pair(index);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Outbound connections: a slot is taken when the application asks, and the driver connects.
 
-use super::{Dispatcher, Visit};
+use super::{Dispatcher, Visit, pairs};
 use crate::attempts::Attempts;
 use crate::destination::Destination;
 use crate::directions::Directions;
@@ -26,7 +26,8 @@ pub enum ConnectError {
         /// How many there are.
         connections: u32,
     },
-    /// The server is stopping.
+    /// The server is stopping, and the connection for which it would be made, if there is one, was opened more than 10 s ago, or
+    /// has been answered.
     Stopping,
 }
 
@@ -50,11 +51,13 @@ impl core::error::Error for ConnectError {}
 pub(crate) struct Verbs {
     next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
     done: fn(&mut Dispatcher<'_>, u32, Outcome) -> Option<Notice>,
+    pub(super) pairs: pairs::Verbs,
 }
 
 pub(super) const VERBS: Verbs = Verbs {
     next: |machine, index| machine.attempt(index),
     done: |machine, index, outcome| machine.attempted(index, outcome),
+    pairs: pairs::VERBS,
 };
 
 impl Dispatcher<'_> {
@@ -69,7 +72,7 @@ impl Dispatcher<'_> {
         to: Destination,
         origin: Option<Token>,
     ) -> Result<Token, ConnectError> {
-        if self.m.stop_at.is_some() {
+        if self.m.stop_at.is_some() && !origin.is_some_and(|origin| self.may_connect_for(origin)) {
             return Err(ConnectError::Stopping);
         }
         let connections = self.m.connections;
@@ -82,13 +85,17 @@ impl Dispatcher<'_> {
         *self.records.at_mut(index) = Record::connecting(to, origin);
         self.slots.at_mut(index).ready = Directions::BOTH;
         self.m.outbound = Some(&VERBS);
+        let token = self.token(index);
+        if let Some(origin) = origin {
+            self.pair(origin, token);
+        }
         // In the visit in which its slot came free it has had its turn: whoever connects again and again in vain waits
         // for the others each time.
         if self.m.visit.index == index {
             self.m.visit = Visit::NOBODY;
         }
         self.touch(index);
-        Ok(self.token(index))
+        Ok(token)
     }
 
     /// Where a connection is to be connected to: for the driver that was asked to ([`Action::Connect`]).

@@ -483,7 +483,9 @@ impl Dispatcher<'_> {
     /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
     /// arrived, answered and finished. One that was made a moment ago and has said nothing is not idle, and neither is one in
     /// the middle of a message: they are left open, to say it and be answered, within `by` and the deadlines that they
-    /// have. What is not connected yet is given up; what is left at `by` is closed as it is. Repeated, the earlier time counts.
+    /// have. If another connection was made for such a one, or for one that was opened less than 10 s ago and was not answered
+    /// yet, both are left open until either ends: the answer comes by way of the other. What is not connected yet is given up otherwise;
+    /// what is left at `by` is closed as it is. Repeated, the earlier time counts.
     /// Work: every connection is touched.
     pub fn stop(&mut self, by: Instant) {
         if self.m.stop_at.is_none() {
@@ -491,6 +493,7 @@ impl Dispatcher<'_> {
         }
         let by = self.m.stop_at.map_or(by, |earlier| earlier.min(by));
         self.m.stop_at = Some(by);
+        self.keep_unanswered_pairs();
         for index in (0..self.slots.used()).chain(self.places()) {
             let slot = self.slots.at_mut(index);
             match slot.state {

@@ -18,6 +18,7 @@ pub mod inspect;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod laws;
 pub(crate) mod listener;
+mod pairs;
 mod preferred;
 mod rounds;
 mod serve;

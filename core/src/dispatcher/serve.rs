@@ -111,7 +111,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         match slot.state {
             State::Connecting => {
-                if self.m.stop_at.is_some() {
+                if self.m.stop_at.is_some() && !self.is_spared(index) {
                     self.begin_close(index, Reason::Stopping);
                 }
             }
@@ -122,6 +122,7 @@ impl Dispatcher<'_> {
                 } else if self.m.stop_at.is_some()
                     && slot.has_heard_all()
                     && !self.is_speaking(index)
+                    && !self.is_spared(index)
                 {
                     self.finish_for(index, Reason::Stopping);
                     self.finish_early(index);
@@ -169,7 +170,7 @@ impl Dispatcher<'_> {
     /// it the chance to. In the middle it is while something is left unconsumed. About to speak it is while the deadline
     /// for the first byte runs; where that is off, peers that only listen are usual, and it is for [`FRESH`] after the
     /// connection was opened.
-    fn is_speaking(&self, index: u32) -> bool {
+    pub(super) fn is_speaking(&self, index: u32) -> bool {
         let slot = self.slots.at(index);
         if slot.flags.has(Flags::ENDED) {
             return false;
@@ -177,8 +178,12 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::SPOKEN) {
             return !slot.rx.is_empty() && !slot.flags.has(Flags::PAUSED);
         }
-        let age = self.m.now.nanos_since(self.records.at(index).opened_at);
-        self.m.timers.expects_first_byte() || age < FRESH
+        self.m.timers.expects_first_byte() || self.is_fresh(index)
+    }
+
+    /// Whether it was opened less than [`FRESH`] ago.
+    pub(super) fn is_fresh(&self, index: u32) -> bool {
+        self.m.now.nanos_since(self.records.at(index).opened_at) < FRESH
     }
 
     /// After the peer's end nothing is gained by sending ours and waiting: closing does both.

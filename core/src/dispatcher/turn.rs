@@ -385,5 +385,6 @@ impl Dispatcher<'_> {
         self.unlink(index);
         self.drop_timer(index);
         self.touch(index);
+        self.leave_pair(index);
     }
 }

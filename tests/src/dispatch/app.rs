@@ -372,7 +372,7 @@ impl Shared<'_> {
     fn connect(&mut self, face: &mut dyn Face) {
         let to = self.model.destination(self.input.byte());
         let answer = face.connect(to);
-        self.model.connects(to, answer);
+        self.model.connects(to, Some(face.token()), answer);
     }
 
     /// Visits one that was ever heard of, and does something there.

@@ -331,7 +331,7 @@ impl<W: World> Drive<'_, W> {
         let number = self.byte();
         let to = self.model().destination(number);
         let answer = self.world.connect(to);
-        self.model().connects(to, answer);
+        self.model().connects(to, None, answer);
     }
 
     /// A driver may look at bytes that it was not asked for.

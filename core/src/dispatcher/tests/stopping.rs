@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::Class;
+use crate::destination::Destination;
+use crate::dispatcher::connect::ConnectError;
 use alloc::format;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -133,4 +135,147 @@ fn whoever_only_listens_is_finished_at_once() {
     bench.machine.stop(bench.now.plus(BY));
     bench.run();
     assert_eq!(bench.closed(token), Some(Reason::Stopping));
+}
+
+const TO: Destination = Destination::Registered(3);
+
+/// An accepted connection and one that was made for it, opened or not.
+fn pair(bench: &mut Bench, opened: bool) -> (Token, Token) {
+    let client = bench.rest();
+    let made = bench.machine.connect(TO, Some(client)).expect("a slot");
+    bench.run_with(|action| match action {
+        Action::Connect { .. } if opened => Some(Outcome::Complete(0)),
+        _ => None,
+    });
+    (client, made)
+}
+
+impl Bench {
+    /// What one has said is passed on to the other.
+    fn passes(&mut self, from: Token, to: Token) {
+        self.hears(from, 5);
+        self.machine.consume(from, 5);
+        self.machine.commit(to, 5);
+        let sent = self.run();
+        assert!(kinds(&sent).contains(&"send"));
+    }
+
+    fn ends(&mut self, token: Token) {
+        self.ready(token, READ);
+        self.script(token, &[END], &[]);
+    }
+}
+
+/// What is asked through a relay is answered through it, whenever the stop comes and in however many pieces.
+#[test]
+fn the_first_exchange_through_a_connection_that_was_made_for_another_goes_on() {
+    for trigger in TRIGGERS {
+        for first_byte in [None, Some(60 * SECOND)] {
+            for asked_before in [false, true] {
+                let mut bench = Bench::new::<4>(&Config {
+                    trigger,
+                    first_byte,
+                    ..Config::default()
+                });
+                let (client, made) = pair(&mut bench, true);
+                if asked_before {
+                    bench.passes(client, made);
+                }
+                bench.machine.stop(bench.now.plus(BY));
+                bench.run();
+                if !asked_before {
+                    bench.passes(client, made);
+                }
+                for _ in 0..3 {
+                    bench.passes(made, client);
+                }
+                for token in [client, made] {
+                    assert!(!bench.slot(token).flags.has(crate::flags::Flags::SHUT));
+                    assert_eq!(bench.closed(token), None);
+                }
+                // With the end of one the other is as it would be without.
+                bench.ends(made);
+                bench.machine.finish(made);
+                bench.run();
+                assert!(bench.slot(client).flags.has(crate::flags::Flags::SHUT));
+                bench.ends(client);
+                assert_eq!(bench.closed(client), Some(Reason::Stopping));
+                assert!(bench.machine.is_stopped());
+            }
+        }
+    }
+}
+
+/// One that is still being connected is waited for, and one is made for a client that waited to be accepted.
+#[test]
+fn what_is_being_connected_for_a_fresh_connection_is_not_given_up() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::with(trigger);
+        let (client, made) = pair(&mut bench, false);
+        bench.machine.stop(bench.now.plus(BY));
+        let mut waiting = 1;
+        bench.run_with(|action| match action {
+            Action::Accept { .. } if waiting > 0 => {
+                waiting -= 1;
+                Some(Outcome::Accepted(None))
+            }
+            _ => None,
+        });
+        assert_eq!(bench.closed(made), None);
+        let late = *bench.told.last().expect("it was accepted");
+        assert_ne!(late, client);
+        let for_late = bench.machine.connect(TO, Some(late)).expect("a slot");
+        for made in [made, for_late] {
+            bench.ready(made, WRITE);
+        }
+        bench.run_with(|action| match action {
+            Action::Connect { .. } => Some(Outcome::Complete(0)),
+            _ => None,
+        });
+        for (client, made) in [(client, made), (late, for_late)] {
+            bench.passes(client, made);
+            bench.passes(made, client);
+            let again = bench.machine.connect(TO, Some(client));
+            assert_eq!(again, Err(ConnectError::Stopping), "it was answered");
+            bench.ends(client);
+            bench.machine.finish(client);
+            bench.run();
+            assert!(bench.slot(made).flags.has(crate::flags::Flags::SHUT));
+            bench.ends(made);
+        }
+        assert!(bench.machine.is_stopped());
+    }
+}
+
+/// All others end as if they were none: the answered, the old, what was made for none, and what is left at the end.
+#[test]
+fn a_pair_that_was_answered_or_is_old_does_not_hold_a_stop_up() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::new::<8>(&Config {
+            trigger,
+            first_byte: None,
+            ..Config::default()
+        });
+        let (old, for_old) = pair(&mut bench, true);
+        bench.passes(old, for_old);
+        bench.later(11 * SECOND);
+        bench.run();
+        let (answered, for_answered) = pair(&mut bench, true);
+        bench.passes(answered, for_answered);
+        bench.passes(for_answered, answered);
+        let (silent, for_silent) = pair(&mut bench, true);
+        bench.machine.stop(bench.now.plus(BY));
+        bench.run();
+        for token in [old, for_old, answered, for_answered] {
+            assert!(bench.slot(token).flags.has(crate::flags::Flags::SHUT));
+            bench.ends(token);
+            assert_eq!(bench.closed(token), Some(Reason::Stopping));
+        }
+        bench.later(BY);
+        bench.run();
+        for token in [silent, for_silent] {
+            assert_eq!(bench.closed(token), Some(Reason::Stopping));
+        }
+        assert!(bench.machine.is_stopped());
+    }
 }

@@ -1,0 +1,97 @@
+//! Pairs at a stop: an accepted connection, and the last one that was made for it. What is asked by way of a relay is answered by
+//! way of it, so neither is ended as idle while the first exchange is under way.
+
+use super::Dispatcher;
+use crate::slot::State;
+use crate::token::Token;
+
+/// What is done about pairs. Reached by these pointers alone, so that it is linked only with who connects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbs {
+    keep: fn(&mut Dispatcher<'_>),
+    is_spared: fn(&Dispatcher<'_>, u32) -> bool,
+    leave: fn(&mut Dispatcher<'_>, u32),
+}
+
+pub(super) const VERBS: Verbs = Verbs {
+    keep: |machine| machine.forget_answered(),
+    is_spared: |machine, index| machine.other_of(index).is_some(),
+    leave: |machine, index| machine.wake_other(index),
+};
+
+impl Dispatcher<'_> {
+    /// A stop begins: only pairs whose first exchange is under way are spared from here on. Work: every connection, if one was
+    /// ever made.
+    pub(super) fn keep_unanswered_pairs(&mut self) {
+        if let Some(verbs) = self.m.outbound {
+            (verbs.pairs.keep)(self);
+        }
+    }
+
+    /// Whether it is one of a pair that a stop spares.
+    pub(super) fn is_spared(&self, index: u32) -> bool {
+        (self.m.outbound).is_some_and(|verbs| (verbs.pairs.is_spared)(self, index))
+    }
+
+    /// It ends: the other of its pair is not spared any more.
+    pub(super) fn leave_pair(&mut self, index: u32) {
+        if let Some(verbs) = self.m.outbound
+            && self.m.stop_at.is_some()
+        {
+            (verbs.pairs.leave)(self, index);
+        }
+    }
+
+    /// Whether a stop lets a connection be made for this one: it may have come when the stop had begun.
+    pub(super) fn may_connect_for(&self, origin: Token) -> bool {
+        let origin = self.connection(origin);
+        !self.m.stop_over && origin.is_some_and(|origin| self.is_unanswered(origin))
+    }
+
+    /// `made` was made for `origin`. Several may be: the last one counts.
+    pub(super) fn pair(&mut self, origin: Token, made: Token) {
+        if let Some(origin) = self.connection(origin)
+            && !self.records.at(origin).is_outbound()
+        {
+            self.records.at_mut(origin).set_other(Some(made));
+        }
+    }
+
+    fn forget_answered(&mut self) {
+        for index in 0..self.slots.used() {
+            let record = self.records.at(index);
+            if !record.is_outbound() && record.other().is_some() && !self.is_unanswered(index) {
+                self.records.at_mut(index).set_other(None);
+            }
+        }
+    }
+
+    /// Whether it was accepted, and its first exchange has not begun, or is under way: it is [speaking](Self::is_speaking), or it is
+    /// fresh and nothing was sent to it yet.
+    fn is_unanswered(&self, index: u32) -> bool {
+        let record = self.records.at(index);
+        is_open(self.slots.at(index).state)
+            && !record.is_outbound()
+            && (self.is_speaking(index) || self.is_fresh(index) && record.bytes_out == 0)
+    }
+
+    /// The other of its pair, while both go on.
+    fn other_of(&self, index: u32) -> Option<u32> {
+        let record = self.records.at(index);
+        let other = self.connection(record.other()?)?;
+        let (of_other, state) = (self.records.at(other), self.slots.at(other).state);
+        let mutual = of_other.other() == Some(self.token(index));
+        let differ = of_other.is_outbound() != record.is_outbound();
+        (mutual && differ && (is_open(state) || state == State::Connecting)).then_some(other)
+    }
+
+    fn wake_other(&mut self, index: u32) {
+        if let Some(other) = self.other_of(index) {
+            self.touch(other);
+        }
+    }
+}
+
+const fn is_open(state: State) -> bool {
+    matches!(state, State::Open | State::HalfClosed)
+}
