@@ -171,7 +171,7 @@ impl Bench {
 fn the_first_exchange_through_a_connection_that_was_made_for_another_goes_on() {
     for trigger in TRIGGERS {
         for first_byte in [None, Some(60 * SECOND)] {
-            for asked_before in [false, true] {
+            for (asked_before, aborts) in [(false, false), (false, true), (true, false)] {
                 let mut bench = Bench::new::<4>(&Config {
                     trigger,
                     first_byte,
@@ -194,10 +194,16 @@ fn the_first_exchange_through_a_connection_that_was_made_for_another_goes_on() {
                     assert_eq!(bench.closed(token), None);
                 }
                 // With the end of one the other is as it would be without.
-                bench.ends(made);
-                bench.machine.finish(made);
+                if aborts {
+                    bench.machine.abort(made);
+                } else {
+                    bench.machine.finish(made);
+                }
                 bench.run();
                 assert!(bench.slot(client).flags.has(crate::flags::Flags::SHUT));
+                if !aborts {
+                    bench.ends(made);
+                }
                 bench.ends(client);
                 assert_eq!(bench.closed(client), Some(Reason::Stopping));
                 assert!(bench.machine.is_stopped());
