@@ -98,9 +98,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         memory: &'m mut Memory<N, RX, TX, H::State>,
         config: &Config,
         handler: H,
-        backend: B,
+        mut backend: B,
     ) -> Result<Self, StartError> {
-        let (memory, connections) = memory.lend();
+        let (memory, descriptors) = memory.lend();
         // The first reading looks for the kernel's vdso, and allocates for it where rustix may: now, not on the way.
         let _ = clock::now();
         let config = Config {
@@ -111,48 +111,33 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             ..config.clone()
         };
         let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
+        let connections = config.connections.unwrap_or(u32::try_from(N).unwrap_or(u32::MAX));
+        check(&backend, config.trigger, connections)?;
         let stop = Stop::new().map_err(CallError::of("eventfd"));
-        let mut server = Self {
+        let stop = stop.map_err(StartError::System)?;
+        // SAFETY: nothing is between this and the server, in which the backend is a field before the stop, so that it is
+        // dropped before it.
+        let watched = unsafe { backend.watch(stop.as_fd()) };
+        watched.map_err(StartError::System)?;
+        Ok(Self {
             session,
             backend,
-            sockets: Sockets::new(connections),
+            sockets: Sockets::new(descriptors),
             registered: Registered::new(),
             lines: Lines::new(),
             on_datagrams: None,
-            on_connect: None,
+            on_connect: Self::connects(),
             on_stream: None,
             refusals: [b""; LISTENERS],
             refuse: |socket, _| socket::close(socket, true),
-            stop: stop.map_err(StartError::System)?,
+            stop,
             stops: 0,
             drain: config.drain,
             write_stall: config.write_stall,
             spinning: Spinning::new(config.spin),
-            connections: (config.connections).unwrap_or(u32::try_from(N).unwrap_or(u32::MAX)),
+            connections,
             repairs: 0,
-        };
-        if H::CONNECTS {
-            server.will_connect();
-        }
-        server.check(config.trigger)?;
-        // SAFETY: the backend is a field before the stop, so it is dropped before it.
-        let watched = unsafe { server.backend.watch(server.stop.as_fd()) };
-        watched.map_err(StartError::System)?;
-        Ok(server)
-    }
-
-    /// Whether the backend can do what it will be asked for.
-    fn check(&self, trigger: Trigger) -> Result<(), StartError> {
-        let backend = self.backend.kind();
-        if !backend.has(trigger) {
-            return Err(StartError::Trigger { backend, trigger });
-        }
-        let needed = (self.connections as usize).saturating_add(OTHERS);
-        let lent = self.backend.places();
-        if lent < needed {
-            return Err(StartError::Places { lent, needed });
-        }
-        Ok(())
+        })
     }
 
     /// Something to stop it with, from another thread or a signal handler.
@@ -278,6 +263,21 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     pub const fn repairs(&self) -> u64 {
         self.repairs
     }
+}
+
+/// Whether a backend can do what it will be asked for.
+fn check(backend: &impl Backend, trigger: Trigger, connections: u32) -> Result<(), StartError> {
+    let kind = backend.kind();
+    if !kind.has(trigger) {
+        let backend = kind;
+        return Err(StartError::Trigger { backend, trigger });
+    }
+    let needed = (connections as usize).saturating_add(OTHERS);
+    let lent = backend.places();
+    if lent < needed {
+        return Err(StartError::Places { lent, needed });
+    }
+    Ok(())
 }
 
 /// For nesting in another loop: readable when [`turn`](Server::turn) has something to do. It is another descriptor when

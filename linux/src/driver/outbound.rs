@@ -7,6 +7,15 @@ use crate::sockets::NO_SOCKET;
 use tidegate_core::{Action, Destination, Handler, Outcome, Token};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
+    /// What connects, from the start on, if the handler does.
+    pub(super) const fn connects() -> Option<fn(&mut Self, Action) -> Outcome> {
+        if H::CONNECTS {
+            Some(Self::carry_connect)
+        } else {
+            None
+        }
+    }
+
     /// Connects from now on.
     pub(super) const fn will_connect(&mut self) {
         self.on_connect = Some(Self::carry_connect);

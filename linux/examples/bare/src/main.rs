@@ -34,7 +34,9 @@ static MEMORY: ConstStaticCell<Memory<64, 1024, 4096>> = ConstStaticCell::new(Me
 
 /// Serves until something fails that cannot be mended; answers the exit code.
 fn serve() -> u8 {
-    let Ok(mut server) = Server::new(MEMORY.take(), &Config::default(), Echo) else {
+    // It stays where it is made: moved, it would take up the stack twice.
+    let mut made = Server::new(MEMORY.take(), &Config::default(), Echo);
+    let Ok(server) = &mut made else {
         return 1;
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
