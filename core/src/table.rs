@@ -61,13 +61,16 @@ impl<const N: usize> Table<N> {
 
     /// Forgets whatever it held and lends its parts.
     pub(crate) fn parts(&mut self, machine: Machine) -> Parts<'_> {
+        // A page that is only read is none of the process's.
         if !self.slots.is_empty() {
             self.sources.fill(0);
             self.blocks.fill(0);
             self.timers.fill(Timer::NONE);
+            self.slots.clear();
         }
-        self.slots.clear();
-        self.records.clear();
+        if !self.records.is_empty() {
+            self.records.clear();
+        }
         let control = self.control.write(Control::new(machine));
         Parts {
             slots: Slots {

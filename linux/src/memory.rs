@@ -66,7 +66,10 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
         &mut tidegate_core::Memory<N, RX, TX, S>,
         &mut VecView<Option<OwnedFd>>,
     ) {
-        self.descriptors.clear();
+        // A page that is only read is none of the process's.
+        if !self.descriptors.is_empty() {
+            self.descriptors.clear();
+        }
         (&mut self.session, self.descriptors.as_mut_view())
     }
 }

@@ -27,15 +27,23 @@ pub(super) struct Area<B: ?Sized> {
     bytes: B,
 }
 
-/// The index of the connection that has the area; [`NOBODY`] has it, if there is none. A cache line for itself.
+/// The index of the connection that has the area, plus one; 0: nobody has it. A cache line for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(64))]
 struct Owner(u32);
 
+impl Owner {
+    const NOBODY: Self = Self::of(NOBODY);
+
+    const fn of(index: u32) -> Self {
+        Self(index.wrapping_add(1))
+    }
+}
+
 impl<const SIZE: usize> Area<[u8; SIZE]> {
-    /// All zeros, for `.bss`; a store sets the owner before it lends the area.
+    /// All zeros, for `.bss`.
     pub(super) const EMPTY: Self = Self {
-        owner: Owner(0),
+        owner: Owner::NOBODY,
         bytes: [0; SIZE],
     };
 }
@@ -51,7 +59,10 @@ pub(super) struct Store<'a> {
 impl<'a> Store<'a> {
     /// `windows` holds one window of `size` bytes for each connection, `area` is one such window.
     pub(super) fn new(size: u32, windows: &'a mut [u8], area: &'a mut Area<[u8]>) -> Self {
-        area.owner = Owner(NOBODY);
+        // A page that is only read is none of the process's.
+        if area.owner != Owner::NOBODY {
+            area.owner = Owner::NOBODY;
+        }
         Self {
             size,
             windows,
@@ -71,7 +82,7 @@ impl<'a> Store<'a> {
     /// Whose bytes the area holds; an index that no connection has, if it is nobody's.
     #[inline]
     pub(super) const fn owner(&self) -> u32 {
-        self.area.owner.0
+        self.area.owner.0.wrapping_sub(1)
     }
 
     /// The area, if it is this connection's.
@@ -86,13 +97,13 @@ impl<'a> Store<'a> {
         if left.len > 0 {
             self.write_back(left);
         }
-        self.area.owner = Owner(index);
+        self.area.owner = Owner::of(index);
     }
 
     /// Gives the area, which nobody has, to a connection whose window is empty.
     #[inline]
     pub(super) const fn take_free(&mut self, index: u32) {
-        self.area.owner = Owner(index);
+        self.area.owner = Owner::of(index);
     }
 
     /// A connection needs nothing of the area any more, if it has it: another may have taken it in the same visit, and
@@ -100,7 +111,7 @@ impl<'a> Store<'a> {
     #[inline]
     pub(super) const fn release(&mut self, index: u32) {
         if self.owner() == index {
-            self.area.owner = Owner(NOBODY);
+            self.area.owner = Owner::NOBODY;
         }
     }
 

@@ -77,7 +77,10 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
 
     /// Its parts, for a session.
     pub(super) fn lend(&mut self) -> Lent<'_, N, S> {
-        self.states.clear();
+        // A page that is only read is none of the process's.
+        if !self.states.is_empty() {
+            self.states.clear();
+        }
         let Windows { receive, send } = Self::WINDOWS;
         Lent {
             table: &mut self.table,

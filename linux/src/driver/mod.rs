@@ -111,7 +111,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             ..config.clone()
         };
         let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
-        let connections = config.connections.unwrap_or(u32::try_from(N).unwrap_or(u32::MAX));
+        let connections = config
+            .connections
+            .unwrap_or(u32::try_from(N).unwrap_or(u32::MAX));
         check(&backend, config.trigger, connections)?;
         let stop = Stop::new().map_err(CallError::of("eventfd"));
         let stop = stop.map_err(StartError::System)?;
