@@ -106,6 +106,8 @@ pub(crate) struct Machine {
     priorities: u32,
     /// What is done about sockets of datagrams, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
+    /// The same of listeners that are preferred.
+    preferred: Option<&'static preferred::Verbs>,
     /// The same of sources that are limited.
     sources_of: Option<&'static source::Verbs>,
     /// What finds a connection that is to make room, where one may be closed for that.
@@ -240,6 +242,7 @@ impl Machine {
             reserved: 0,
             priorities: 0,
             datagrams: None,
+            preferred: None,
             sources_of: None,
             victim: None,
             watched: None,

@@ -1,8 +1,70 @@
 //! What a listener and its connections may have before others: slots that are reserved for them, and priority.
 
 use super::Dispatcher;
-use crate::slot::State;
+use crate::queue::Run;
+use crate::slot::{Queued, State};
 use crate::token::{LISTENER_BIT, Token};
+
+/// What is done about listeners that are preferred. Reached by these pointers alone, so that it is linked only with who prefers
+/// one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbs {
+    touch: fn(&mut Dispatcher<'_>, u32) -> bool,
+    pick: fn(&mut Dispatcher<'_>) -> Option<u32>,
+    release: fn(&mut Dispatcher<'_>, u32),
+}
+
+const VERBS: Verbs = Verbs {
+    touch: |machine, index| machine.touch_preferred(index),
+    pick: |machine| machine.pick_preferred(),
+    release: |machine, index| {
+        machine.change_reserved(index, 0);
+        machine.change_priority(index, false);
+    },
+};
+
+impl Dispatcher<'_> {
+    /// Gives a source its turn before others, if it has priority.
+    #[cold]
+    pub(super) fn touch_first(&mut self, index: u32) -> bool {
+        (self.m.preferred).is_some_and(|verbs| (verbs.touch)(self, index))
+    }
+
+    /// The next of the fresh, where some have priority: one of them, but never two in a row while others wait.
+    #[cold]
+    pub(super) fn pick_first(&mut self) -> Option<u32> {
+        (self.m.preferred?.pick)(self)
+    }
+
+    /// A listener that is released has nothing before others any more.
+    pub(super) fn prefer_no_more(&mut self, index: u32) {
+        if let Some(verbs) = self.m.preferred {
+            (verbs.release)(self, index);
+        }
+    }
+
+    fn touch_preferred(&mut self, index: u32) -> bool {
+        let first = self.goes_first(index);
+        if first {
+            self.slots.at_mut(index).queued = Queued::First;
+            (self.m.fresh).push_first(&mut Run(&mut self.slots), index);
+        }
+        first
+    }
+
+    fn pick_preferred(&mut self) -> Option<u32> {
+        let members = &mut Run(&mut self.slots);
+        let (fresh, served) = (&mut self.m.fresh, &mut self.m.served);
+        let (index, served) = if self.m.others_next {
+            (fresh.pop(members)?, &mut served.fresh)
+        } else {
+            (fresh.pop_first(members)?, &mut served.first)
+        };
+        *served = served.wrapping_add(1);
+        self.m.others_next = !self.m.others_next && fresh.others_len() > 0;
+        Some(index)
+    }
+}
 
 /// Listeners that must be answered at the limit.
 impl Dispatcher<'_> {
@@ -35,11 +97,12 @@ impl Dispatcher<'_> {
     }
 
     /// Another listener may be let on by it.
-    pub(super) fn change_reserved(&mut self, index: u32, slots: u32) {
+    fn change_reserved(&mut self, index: u32, slots: u32) {
         let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         if let Some(listener) = listener
             && listener.reserved != slots
         {
+            self.m.preferred = Some(&VERBS);
             let before = core::mem::replace(&mut listener.reserved, slots);
             self.m.reserved = self.m.reserved.saturating_sub(before).saturating_add(slots);
             self.wake_starved();
@@ -60,11 +123,12 @@ impl Dispatcher<'_> {
     }
 
     /// Who waits already stays where it is.
-    pub(super) fn change_priority(&mut self, index: u32, priority: bool) {
+    fn change_priority(&mut self, index: u32, priority: bool) {
         let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         if let Some(listener) = listener
             && listener.priority != priority
         {
+            self.m.preferred = Some(&VERBS);
             listener.priority = priority;
             self.m.priorities = if priority {
                 self.m.priorities.saturating_add(1)
@@ -75,7 +139,7 @@ impl Dispatcher<'_> {
     }
 
     /// Whether a listener that has priority accepted it, or it is one.
-    pub(super) fn goes_first(&self, index: u32) -> bool {
+    fn goes_first(&self, index: u32) -> bool {
         let place = if index & LISTENER_BIT == 0 {
             self.records.at(index).listener.into()
         } else {

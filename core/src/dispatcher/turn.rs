@@ -141,7 +141,7 @@ impl Dispatcher<'_> {
     }
 
     /// Gives a source its turn, unless it has it or waits for it.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(crate) fn touch(&mut self, index: u32) {
         if self.m.visit.index == index {
             return;
@@ -159,18 +159,6 @@ impl Dispatcher<'_> {
         if waiting > self.m.stats.worst_queue {
             self.m.stats.worst_queue = waiting;
         }
-    }
-
-    /// Gives a source its turn before others, if it has priority.
-    #[cold]
-    #[inline(never)]
-    fn touch_first(&mut self, index: u32) -> bool {
-        let first = self.goes_first(index);
-        if first {
-            self.slots.at_mut(index).queued = Queued::First;
-            (self.m.fresh).push_first(&mut Run(&mut self.slots), index);
-        }
-        first
     }
 
     /// Puts a source that has had its quantum behind the others.
@@ -215,22 +203,6 @@ impl Dispatcher<'_> {
         }
         turn.served = turn.served.saturating_add(1);
         self.slots.at_mut(index).queued = Queued::No;
-        Some(index)
-    }
-
-    /// The next of the fresh, where some have priority: one of them, but never two in a row while others wait.
-    #[cold]
-    #[inline(never)]
-    fn pick_first(&mut self) -> Option<u32> {
-        let members = &mut Run(&mut self.slots);
-        let (fresh, served) = (&mut self.m.fresh, &mut self.m.served);
-        let (index, served) = if self.m.others_next {
-            (fresh.pop(members)?, &mut served.fresh)
-        } else {
-            (fresh.pop_first(members)?, &mut served.first)
-        };
-        *served = served.wrapping_add(1);
-        self.m.others_next = !self.m.others_next && fresh.others_len() > 0;
         Some(index)
     }
 
@@ -320,8 +292,7 @@ impl Dispatcher<'_> {
             slot.renew();
             self.count_retired(index);
             self.m.listening = self.m.listening.saturating_sub(listened.into());
-            self.change_reserved(index, 0);
-            self.change_priority(index, false);
+            self.prefer_no_more(index);
             return;
         }
         let slot = self.slots.at_mut(index);

@@ -83,8 +83,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         if let Some(most) = listen.at_most {
             self.session.limit_connections(token, most);
         }
-        self.session.reserve_slots(token, listen.reserved);
-        self.session.set_priority(token, listen.priority);
+        if listen.reserved > 0 {
+            self.session.reserve_slots(token, listen.reserved);
+        }
+        if listen.priority {
+            self.session.set_priority(token, true);
+        }
         Ok(token)
     }
 
