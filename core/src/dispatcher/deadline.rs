@@ -320,6 +320,14 @@ const fn restarts(class: Class) -> Flags {
     }
 }
 
+/// The one that comes first, if there is one.
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Milliseconds without progress, modulo 2³².
 const fn waited(record: &Record, now: Instant) -> u64 {
     now.wrapping_millis().wrapping_sub(record.stalled_at) as u64
@@ -504,12 +512,14 @@ impl Dispatcher<'_> {
 
     /// When the next deadline passes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let classes = QUEUES
-            .into_iter()
-            .filter(|(class, _)| self.m.timers.of(*class).is_on())
-            .filter_map(|(class, step)| self.head(class, step))
-            .map(|index| self.slots.at(index).deadline)
-            .min();
+        let mut first = None;
+        for &(class, step) in &QUEUES {
+            if self.m.timers.of(class).is_on()
+                && let Some(index) = self.head(class, step)
+            {
+                first = sooner(first, Some(self.slots.at(index).deadline));
+            }
+        }
         let pause = if self.m.paused > 0 {
             self.first_pause()
         } else {
@@ -517,15 +527,14 @@ impl Dispatcher<'_> {
         };
         let ahead = |by: &Instant| *by < Instant::NEVER && !self.m.stop_over && !self.is_stopped();
         let stop = self.m.stop_at.filter(ahead);
-        let timer = self.next_timer();
-        [classes, pause, stop, timer].into_iter().flatten().min()
+        sooner(sooner(first, pause), sooner(stop, self.next_timer()))
     }
 
     /// Acts on what has passed.
     pub(super) fn expire(&mut self) {
         let now = self.m.now;
         let mut left = EXPIRIES;
-        for (class, step) in QUEUES {
+        for &(class, step) in &QUEUES {
             if !self.m.timers.of(class).is_on() {
                 continue;
             }
