@@ -92,8 +92,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     }
 
     /// Carries out what is about a datagram, and answers it.
-    fn carry_datagram(&mut self, now: Instant, action: Action) {
-        let (token, op, outcome) = match action {
+    fn carry_datagram(&mut self, now: Instant, action: &Action) {
+        let (token, op, outcome) = match *action {
             Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, self.receive_from(token)),
             Action::SendTo { token } => (token, Op::SendTo, self.send_to(token)),
             Action::Accept { .. }

@@ -41,11 +41,11 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     registered: Registered,
     lines: Lines,
     /// What carries out what is about datagrams, from the first socket of them on.
-    on_datagrams: Option<fn(&mut Self, Instant, Action)>,
+    on_datagrams: Option<fn(&mut Self, Instant, &Action)>,
     /// What connects, where a connection may be asked for: [`Handler::CONNECTS`].
-    on_connect: Option<fn(&mut Self, Action) -> Outcome>,
+    on_connect: Option<fn(&mut Self, &Action) -> Outcome>,
     /// What carries out what is asked of a stream that is no socket, from the first of them on.
-    on_stream: Option<fn(&mut Self, Action) -> Outcome>,
+    on_stream: Option<fn(&mut Self, &Action) -> Outcome>,
     /// What is sent to connections that are refused, by the index of the listener.
     refusals: [&'static [u8]; LISTENERS],
     /// What refuses one, with a message from the first on.
@@ -233,7 +233,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         // After the reports: what came before a deadline counts, even if we were held up.
         self.session.handle_timeout(now);
         while let Some(action) = self.session.poll_output() {
-            self.perform(now, action);
+            self.perform(now, &action);
         }
         Ok(())
     }

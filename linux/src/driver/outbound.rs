@@ -8,7 +8,7 @@ use tidegate_core::{Action, Destination, Handler, Outcome, Token};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// What connects, from the start on, if the handler does.
-    pub(super) const fn connects() -> Option<fn(&mut Self, Action) -> Outcome> {
+    pub(super) const fn connects() -> Option<fn(&mut Self, &Action) -> Outcome> {
         if H::CONNECTS {
             Some(Self::carry_connect)
         } else {
@@ -22,8 +22,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     }
 
     /// Connects, or looks what has become of it.
-    fn carry_connect(&mut self, action: Action) -> Outcome {
-        let Action::Connect { token } = action else {
+    fn carry_connect(&mut self, action: &Action) -> Outcome {
+        let Action::Connect { token } = *action else {
             return NO_SOCKET;
         };
         if let Some(Destination::Stream { number, .. }) = self.session.destination(token) {

@@ -13,23 +13,27 @@ use tidegate_core::{
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Carries an action out and answers it.
-    #[inline(always)]
-    pub(super) fn perform(&mut self, now: Instant, action: Action) {
-        let (token, op, outcome) = match action {
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    pub(super) fn perform(&mut self, now: Instant, action: &Action) {
+        // Without an outcome it is about a stream that is no socket.
+        let (token, op, outcome) = match *action {
             Action::Recv { token, into } => {
-                let received = self.receive(token, into);
-                let outcome = received.unwrap_or_else(|| self.of_stream(action));
+                let outcome = self.receive(token, into);
                 if !cfg!(feature = "small") {
+                    let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
                     return (self.session).handle_event(now, done(token, Op::Recv, outcome));
                 }
                 (token, Op::Recv, outcome)
             }
             Action::Send { token, from } => {
-                let sent = self.send(token, from);
-                let Some(outcome) = sent.unwrap_or_else(|| Some(self.of_stream(action))) else {
-                    return;
+                let outcome = match self.send(token, from) {
+                    Some(None) => return,
+                    Some(outcome) => outcome,
+                    None => None,
                 };
                 if !cfg!(feature = "small") {
+                    let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
                     return (self.session).handle_event(now, done(token, Op::Send, outcome));
                 }
                 (token, Op::Send, outcome)
@@ -39,37 +43,29 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                     Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
                     Err(outcome) => outcome,
                 };
-                (token, Op::Accept, outcome)
+                (token, Op::Accept, Some(outcome))
             }
             Action::Refuse { listener } => {
                 let outcome = match self.accept(listener) {
                     Ok((socket, _)) => (self.refuse)(socket, self.refusal(listener.index())),
                     Err(outcome) => outcome,
                 };
-                (listener, Op::Refuse, outcome)
+                (listener, Op::Refuse, Some(outcome))
             }
             Action::Connect { token } => {
-                let outcome = match self.on_connect {
-                    Some(connect) => connect(self, action),
-                    None => NO_SOCKET,
-                };
-                (token, Op::Connect, outcome)
+                let connect = self.on_connect;
+                let outcome = connect.map_or(NO_SOCKET, |connect| connect(self, action));
+                (token, Op::Connect, Some(outcome))
             }
             Action::Shutdown { token } => {
-                let outcome = match self.sockets.get(token) {
-                    Some(socket) => socket::shut_down(socket),
-                    None => self.of_stream(action),
-                };
-                (token, Op::Shutdown, outcome)
+                let socket = self.sockets.get(token);
+                (token, Op::Shutdown, socket.map(socket::shut_down))
             }
             Action::Unsent { token } => {
-                let outcome = match self.sockets.get(token) {
-                    Some(socket) => {
-                        let failed = self.backend.failure(token, socket);
-                        failed.unwrap_or_else(|| socket::stalled(socket, self.write_stall))
-                    }
-                    None => self.of_stream(action),
-                };
+                let outcome = self.sockets.get(token).map(|socket| {
+                    let failed = self.backend.failure(token, socket);
+                    failed.unwrap_or_else(|| socket::stalled(socket, self.write_stall))
+                });
                 (token, Op::Unsent, outcome)
             }
             Action::Close { token, reset } => {
@@ -78,29 +74,20 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 } else {
                     None
                 };
-                let outcome = match (self.sockets.take(token), refused_by) {
+                let outcome = self.sockets.take(token).map(|socket| match refused_by {
                     // The backend knows nothing of it yet.
-                    (Some(socket), Some(listener)) => (self.refuse)(socket, self.refusal(listener)),
-                    (Some(socket), None) => self.backend.close(token, socket, reset),
-                    (None, _) => self.of_stream(action),
-                };
+                    Some(listener) => (self.refuse)(socket, self.refusal(listener)),
+                    None => self.backend.close(token, socket, reset),
+                });
                 (token, Op::Close, outcome)
             }
             Action::Arm {
                 token,
                 was,
-                now: wanted,
+                now,
                 trigger,
             } => {
-                let outcome = match self.arm(token, was, wanted, trigger) {
-                    Some(Ok(mended)) => {
-                        self.repairs = self.repairs.saturating_add(u64::from(mended));
-                        return;
-                    }
-                    Some(Err(errno)) => errno::arm(errno),
-                    None => self.of_stream(action),
-                };
-                let Outcome::Failed(_) = outcome else { return };
+                let outcome = self.arm(token, was, now, trigger);
                 (token, Op::Arm, outcome)
             }
             // Nobody asks for it who has not added such a socket.
@@ -114,7 +101,11 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             Action::Cancel { .. } => return,
             Action::Rebuild => return self.rebuild(now),
         };
-        self.answer(now, token, op, outcome);
+        let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
+        // That it is registered is no answer.
+        if op != Op::Arm || outcome != REGISTERED {
+            self.answer(now, token, op, outcome);
+        }
     }
 
     /// What a listener sends to connections that it refuses.
@@ -151,7 +142,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// What is asked of a stream that is no socket.
     #[cold]
     #[inline(never)]
-    fn of_stream(&mut self, action: Action) -> Outcome {
+    fn of_stream(&mut self, action: &Action) -> Outcome {
         match self.on_stream {
             Some(carry_out) => carry_out(self, action),
             None => NO_SOCKET,
@@ -164,7 +155,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.backend.accept(from)
     }
 
-    /// Whether what was registered had to be mended. `None`: it is no socket.
+    /// `None`: it is no socket.
     #[inline(never)]
     fn arm(
         &mut self,
@@ -172,11 +163,23 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         was: Directions,
         now: Directions,
         trigger: Trigger,
-    ) -> Option<Result<bool, Errno>> {
+    ) -> Option<Outcome> {
         let socket = self.sockets.get(token)?;
         // SAFETY: `sockets` owns the descriptor, and gives it away only to `close` of the backend, unless nothing was ever
         // armed on it, or closes it when the backend has ended.
-        Some(unsafe { self.backend.arm(socket, token, was, now, trigger) })
+        let armed = unsafe { self.backend.arm(socket, token, was, now, trigger) };
+        Some(self.armed(armed))
+    }
+
+    /// What came of registering a descriptor. `Ok(true)`: what was registered had to be mended.
+    pub(super) fn armed(&mut self, armed: Result<bool, Errno>) -> Outcome {
+        match armed {
+            Ok(mended) => {
+                self.repairs = self.repairs.saturating_add(u64::from(mended));
+                REGISTERED
+            }
+            Err(errno) => errno::arm(errno),
+        }
     }
 
     /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on with everything
@@ -209,6 +212,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         None
     }
 }
+
+/// What is registered is told when it is ready.
+const REGISTERED: Outcome = Outcome::Complete(0);
 
 pub(super) const fn done(token: Token, op: Op, outcome: Outcome) -> Event {
     Event::Done { token, op, outcome }

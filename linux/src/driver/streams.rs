@@ -2,7 +2,6 @@
 
 use super::Server;
 use crate::backend::Backend;
-use crate::errno;
 use crate::sockets::NO_SOCKET;
 use crate::stream::Stream;
 use rustix::fd::AsFd;
@@ -10,9 +9,9 @@ use tidegate_core::{Action, Directions, Handler, Outcome, Span, Token, Trigger};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Carries out what is asked of a stream.
-    pub(super) fn carry_stream(&mut self, action: Action) -> Outcome {
+    pub(super) fn carry_stream(&mut self, action: &Action) -> Outcome {
         let stream = |token| self.sockets.stream(token);
-        match action {
+        match *action {
             Action::Recv { token, into } => self.read(token, into),
             Action::Send { token, from } => self.write(token, from),
             Action::Shutdown { token } => stream(token).map_or(NO_SOCKET, Stream::shut_down),
@@ -69,12 +68,6 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         };
         // SAFETY: as in `arm`.
         let armed = unsafe { (self.backend).arm_stream(stream.as_fd(), token, was, now, trigger) };
-        match armed {
-            Ok(mended) => {
-                self.repairs = self.repairs.saturating_add(u64::from(mended));
-                Outcome::Complete(0)
-            }
-            Err(errno) => errno::arm(errno),
-        }
+        self.armed(armed)
     }
 }
