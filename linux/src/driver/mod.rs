@@ -194,6 +194,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    #[cfg_attr(feature = "small", inline(never))]
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
         let machine = self.session.machine();
         let glance = machine.has_work() && machine.trigger() == Trigger::Level;
