@@ -118,6 +118,25 @@ fn a_block_has_its_limit_beside_that_of_its_sources() {
     }
 }
 
+/// Nothing is counted before somebody limits it; who was there before counts all the same, and is counted no longer when it
+/// goes.
+#[test]
+fn whoever_is_there_when_the_first_limit_comes_is_counted() {
+    let (there, other) = ("10.0.0.1:1", "10.0.0.2:1");
+    let mut bench = Bench::limited::<8>(&Config::default(), None);
+    let taken = [(); 2].map(|()| bench.admits_from(there).expect("no limit"));
+    let closing = bench.admits_from(there).expect("no limit");
+    bench.machine.abort(closing);
+    bench.listener = bench.machine.listen(Some(2)).expect("a place");
+    bench.run();
+    assert_eq!(bench.admits_from(there), None, "it has two");
+    assert!(bench.admits_from(other).is_some(), "another has none");
+    bench.machine.abort(taken[0]);
+    bench.run();
+    assert!(bench.admits_from(there).is_some(), "one has gone");
+    assert_eq!(bench.admits_from(there), None, "it has two again");
+}
+
 /// For a listener that has its most the table is full, and for no other.
 #[test]
 fn a_listener_has_its_most_and_leaves_the_others_theirs() {
