@@ -252,3 +252,50 @@ fn a_half_that_is_shut_down_is_still_answered() {
         running.stop();
     }
 }
+
+/// Connects for each connection that says something, though it says that it never does.
+struct Liar {
+    to: Destination,
+    told: Option<Reason>,
+}
+
+impl Handler for Liar {
+    type State = ();
+    const CONNECTS: bool = false;
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        conn.consume(conn.data().len());
+        conn.connect(self.to).expect("a place");
+    }
+
+    fn closed(&mut self, conn: &mut Conn<'_>, (): &mut (), reason: Reason) {
+        if conn.info().outbound {
+            self.told = Some(reason);
+        }
+    }
+}
+
+#[test]
+fn whoever_says_that_he_connects_nothing_is_told_of_it_as_a_failure() {
+    let _bound = Watchdog::new();
+    for mode in MODES {
+        let inet = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let to = Destination::Inet(inet.local_addr().expect("an address"));
+        let liar = Liar { to, told: None };
+        let (mut server, address) =
+            tests::server::server::<4, 1024, 1024, _>(mode, memory(), &Config::default(), liar);
+        let mut client = tcp(address);
+        client.say(b"x");
+        turn_until(&mut server, "it has failed", |stats| {
+            stats.connect_failures == 1
+        });
+        match server.session().handler().told {
+            Some(Reason::Failed(fault)) => assert_eq!(fault.kind, FaultKind::Invalid, "{mode}"),
+            told => panic!("{mode}: {told:?}"),
+        }
+        // The server's own are no handler's.
+        server.connect(to).expect("a place");
+        turn_until(&mut server, "it is connected", |stats| stats.connected == 1);
+        inet.accept().expect("it connects");
+    }
+}
