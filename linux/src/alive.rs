@@ -62,40 +62,18 @@ pub(crate) fn is_alive(socket: BorrowedFd<'_>, unsent: u32, stall: Option<Durati
     }
 }
 
-/// `getsockopt(TCP_INFO)`, which rustix does not have: by the C library, where there is one.
+/// `getsockopt(TCP_INFO)`, which rustix does not have.
 #[cfg(any(feature = "std", feature = "use-libc"))]
 fn tcp_info(socket: BorrowedFd<'_>) -> Option<Info> {
-    use core::ffi::{c_int, c_void};
     use rustix::fd::AsRawFd;
 
-    unsafe extern "C" {
-        /// `getsockopt(2)`
-        fn getsockopt(
-            socket: c_int,
-            level: c_int,
-            name: c_int,
-            value: *mut c_void,
-            len: *mut u32,
-        ) -> c_int;
-    }
-    const IPPROTO_TCP: c_int = 6;
-    const TCP_INFO: c_int = 11;
-
+    const IPPROTO_TCP: i32 = 6;
+    const TCP_INFO: i32 = 11;
     let mut bytes = [0u8; 104];
-    let mut len = u32::try_from(bytes.len()).ok()?;
-    // SAFETY: the descriptor is borrowed, so it is open; the kernel writes at most `len` bytes to `bytes`, and to `len`
-    // how many it has written (`getsockopt(2)`).
-    let result = unsafe {
-        getsockopt(
-            socket.as_raw_fd(),
-            IPPROTO_TCP,
-            TCP_INFO,
-            bytes.as_mut_ptr().cast(),
-            &raw mut len,
-        )
-    };
-    let filled = bytes.get(..len as usize)?;
-    if result == 0 { Info::of(filled) } else { None }
+    // SAFETY: it is read only, into the buffer.
+    let filled =
+        unsafe { crate::call::get_option(socket.as_raw_fd(), (IPPROTO_TCP, TCP_INFO), &mut bytes) };
+    Info::of(bytes.get(..filled.ok()?)?)
 }
 
 #[cfg(not(any(feature = "std", feature = "use-libc")))]

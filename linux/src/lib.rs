@@ -99,6 +99,7 @@ mod address;
 mod adopt;
 mod alive;
 pub mod backend;
+mod call;
 mod child;
 mod clock;
 mod connect;

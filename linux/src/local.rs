@@ -1,10 +1,12 @@
 //! Datagrams with the local address that they were sent to, or are to be sent from, and with the count of those that the kernel
 //! dropped: `recvmsg(2)` and `sendmsg(2)` with ancillary data (`cmsg(3)`), which rustix takes apart for other kinds only.
 
+use crate::call;
 use crate::option::Number;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::ptr;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::io::{Errno, IoSliceMut};
 use rustix::net::{self, AddressFamily, RecvAncillaryBuffer, RecvFlags, SocketAddrAny};
@@ -132,7 +134,7 @@ pub(crate) fn send(
 ) -> Result<usize, Errno> {
     let (name, name_len) = name_of(to);
     let (control, control_len) = control_of(local);
-    call::send(
+    send_with(
         socket.as_raw_fd(),
         name.get(..name_len).unwrap_or_default(),
         control.0.get(..control_len).unwrap_or_default(),
@@ -211,144 +213,46 @@ impl<const N: usize> Bytes<N> {
     }
 }
 
-/// `sendmsg(2)`: as an instruction where `option.rs` does so, else as the function of the C library.
-mod call {
-    use core::ffi::{c_int, c_void};
-    use core::ptr;
-    use rustix::io::Errno;
+/// `MSG_DONTWAIT | MSG_NOSIGNAL`, on every architecture.
+const FLAGS: c_int = 0x4040;
 
-    /// `MSG_DONTWAIT | MSG_NOSIGNAL`, on every architecture.
-    const FLAGS: c_int = 0x4040;
+/// `struct iovec`.
+#[repr(C)]
+struct Piece {
+    base: *const c_void,
+    len: usize,
+}
 
-    /// `struct iovec`.
-    #[repr(C)]
-    struct Piece {
-        base: *const c_void,
-        len: usize,
-    }
+/// `struct msghdr`, as the kernel has it.
+#[repr(C)]
+struct Message {
+    name: *const c_void,
+    name_len: u32,
+    pieces: *const Piece,
+    count: usize,
+    control: *const c_void,
+    control_len: usize,
+    flags: c_int,
+}
 
-    /// `struct msghdr`, as the kernel has it.
-    #[repr(C)]
-    struct Message {
-        name: *const c_void,
-        name_len: u32,
-        pieces: *const Piece,
-        count: usize,
-        control: *const c_void,
-        control_len: usize,
-        flags: c_int,
-    }
-
-    /// Sends `bytes` to the address `name` with the ancillary data `control`, whose form is the caller's.
-    pub(super) fn send(
-        socket: c_int,
-        name: &[u8],
-        control: &[u8],
-        bytes: &[u8],
-    ) -> Result<usize, Errno> {
-        let piece = Piece {
-            base: bytes.as_ptr().cast(),
-            len: bytes.len(),
-        };
-        let message = Message {
-            name: name.as_ptr().cast(),
-            name_len: u32::try_from(name.len()).unwrap_or(0),
-            pieces: ptr::from_ref(&piece),
-            count: 1,
-            control: control.as_ptr().cast(),
-            control_len: control.len(),
-            flags: 0,
-        };
-        // SAFETY: the kernel reads the message and what it points to during the call, each of the length that is said, and
-        // writes nothing. Ancillary data of another form than it knows is an error.
-        unsafe { sendmsg(socket, ptr::from_ref(&message).cast(), FLAGS) }
-    }
-
-    #[cfg(all(
-        not(feature = "use-libc"),
-        any(
-            target_arch = "x86_64",
-            target_arch = "aarch64",
-            target_arch = "riscv64"
-        )
-    ))]
-    unsafe fn sendmsg(socket: c_int, message: *const c_void, flags: c_int) -> Result<usize, Errno> {
-        use core::arch::asm;
-
-        #[cfg(target_arch = "x86_64")]
-        const NUMBER: usize = 46;
-        #[cfg(not(target_arch = "x86_64"))]
-        const NUMBER: usize = 211;
-        let done: isize;
-        // SAFETY: the instruction and its registers are those of `syscall(2)`; what it does is the caller's promise.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") NUMBER => done,
-                in("rdi") socket as isize,
-                in("rsi") message,
-                in("rdx") flags as isize,
-                lateout("rcx") _,
-                lateout("r11") _,
-                options(nostack, preserves_flags)
-            );
-        }
-        // SAFETY: as above.
-        #[cfg(target_arch = "aarch64")]
-        unsafe {
-            asm!(
-                "svc 0",
-                in("x8") NUMBER,
-                inlateout("x0") socket as isize => done,
-                in("x1") message,
-                in("x2") flags as isize,
-                options(nostack, preserves_flags)
-            );
-        }
-        // SAFETY: as above.
-        #[cfg(target_arch = "riscv64")]
-        unsafe {
-            asm!(
-                "ecall",
-                in("a7") NUMBER,
-                inlateout("a0") socket as isize => done,
-                in("a1") message,
-                in("a2") flags as isize,
-                options(nostack, preserves_flags)
-            );
-        }
-        match i32::try_from(done) {
-            Ok(errno @ -4095..=-1) => Err(Errno::from_raw_os_error(-errno)),
-            Ok(_) | Err(_) => Ok(usize::try_from(done).unwrap_or(0)),
-        }
-    }
-
-    #[cfg(not(all(
-        not(feature = "use-libc"),
-        any(
-            target_arch = "x86_64",
-            target_arch = "aarch64",
-            target_arch = "riscv64"
-        )
-    )))]
-    unsafe fn sendmsg(socket: c_int, message: *const c_void, flags: c_int) -> Result<usize, Errno> {
-        mod libc {
-            use core::ffi::{c_int, c_void};
-
-            unsafe extern "C" {
-                pub(super) fn sendmsg(socket: c_int, message: *const c_void, flags: c_int)
-                -> isize;
-                pub(super) fn __errno_location() -> *mut c_int;
-            }
-        }
-        // SAFETY: that of the caller.
-        let sent = unsafe { libc::sendmsg(socket, message, flags) };
-        usize::try_from(sent).map_err(|_| {
-            // SAFETY: it is this thread's own error number, which every C library of Linux has there.
-            Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
-        })
-    }
+/// Sends `bytes` to the address `name` with the ancillary data `control`, whose form is the caller's.
+fn send_with(socket: c_int, name: &[u8], control: &[u8], bytes: &[u8]) -> Result<usize, Errno> {
+    let piece = Piece {
+        base: bytes.as_ptr().cast(),
+        len: bytes.len(),
+    };
+    let message = Message {
+        name: name.as_ptr().cast(),
+        name_len: u32::try_from(name.len()).unwrap_or(0),
+        pieces: ptr::from_ref(&piece),
+        count: 1,
+        control: control.as_ptr().cast(),
+        control_len: control.len(),
+        flags: 0,
+    };
+    // SAFETY: the kernel reads the message and what it points to during the call, each of the length that is said, and
+    // writes nothing. Ancillary data of another form than it knows is an error.
+    unsafe { call::send_message(socket, ptr::from_ref(&message).cast(), FLAGS) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
-//! Socket options that rustix has no function for: `setsockopt(2)` and `getsockopt(2)` themselves.
-//!
-//! As system calls where Rust has the instruction and this file the numbers; elsewhere, and with the feature `use-libc`,
-//! as the functions of the C library.
+//! Socket options that rustix has no function for.
 
+use crate::call;
 use core::ffi::c_int;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
@@ -30,7 +28,7 @@ pub(crate) struct Number(Name);
 pub(crate) unsafe fn set_raw(socket: impl AsFd, name: Name, value: &[u8]) -> Result<(), Errno> {
     let socket = socket.as_fd().as_raw_fd();
     // SAFETY: the kernel reads `value.len()` bytes of `value` during the call; the rest is the caller's promise.
-    unsafe { call::set(socket, name.level, name.name, value) }
+    unsafe { call::set_option(socket, (name.level, name.name), value) }
 }
 
 /// `getsockopt` into `into`; returns how many bytes of it were written.
@@ -42,7 +40,7 @@ pub(crate) unsafe fn set_raw(socket: impl AsFd, name: Name, value: &[u8]) -> Res
 /// # Safety
 ///
 /// The option must be one that only writes its value into the buffer.
-#[cfg_attr(not(test), expect(dead_code, reason = "one option is read, in a test"))]
+#[cfg(test)]
 pub(crate) unsafe fn get_raw(
     socket: impl AsFd,
     name: Name,
@@ -50,7 +48,7 @@ pub(crate) unsafe fn get_raw(
 ) -> Result<usize, Errno> {
     let socket = socket.as_fd().as_raw_fd();
     // SAFETY: the kernel writes at most `into.len()` bytes to `into` during the call; the rest is the caller's promise.
-    unsafe { call::get(socket, name.level, name.name, into) }
+    unsafe { call::get_option(socket, (name.level, name.name), into) }
 }
 
 impl Number {
@@ -164,200 +162,6 @@ mod number {
     pub(super) const RCVLOWAT: c_int = 18;
 }
 use number::{DONTROUTE, RCVLOWAT, SOL_SOCKET};
-
-/// The two calls, as instructions.
-#[cfg(all(
-    not(feature = "use-libc"),
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "riscv64"
-    )
-))]
-mod call {
-    use core::arch::asm;
-    use core::ffi::c_int;
-    use rustix::io::Errno;
-
-    #[cfg(target_arch = "x86_64")]
-    const SET: usize = 54;
-    #[cfg(target_arch = "x86_64")]
-    const GET: usize = 55;
-    #[cfg(not(target_arch = "x86_64"))]
-    const SET: usize = 208;
-    #[cfg(not(target_arch = "x86_64"))]
-    const GET: usize = 209;
-
-    /// # Safety
-    ///
-    /// That of [`set_raw`](super::set_raw).
-    pub(super) unsafe fn set(
-        socket: c_int,
-        level: c_int,
-        name: c_int,
-        value: &[u8],
-    ) -> Result<(), Errno> {
-        // SAFETY: the kernel reads so many bytes there; the rest is the caller's promise.
-        let done = unsafe {
-            five(
-                SET,
-                [socket, level, name],
-                value.as_ptr().cast_mut(),
-                value.len(),
-            )
-        };
-        answer(done)
-    }
-
-    /// # Safety
-    ///
-    /// That of [`get_raw`](super::get_raw).
-    pub(super) unsafe fn get(
-        socket: c_int,
-        level: c_int,
-        name: c_int,
-        into: &mut [u8],
-    ) -> Result<usize, Errno> {
-        let mut len = u32::try_from(into.len()).unwrap_or(u32::MAX);
-        let at = (&raw mut len).expose_provenance();
-        // SAFETY: the kernel writes at most `len` bytes there, and how many; the rest is the caller's promise.
-        let done = unsafe { five(GET, [socket, level, name], into.as_mut_ptr(), at) };
-        answer(done).map(|()| len as usize)
-    }
-
-    /// Errors are the numbers from −4095 to −1.
-    fn answer(done: isize) -> Result<(), Errno> {
-        match i32::try_from(done) {
-            Ok(errno @ -4095..=-1) => Err(Errno::from_raw_os_error(-errno)),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// A system call of five arguments.
-    ///
-    /// # Safety
-    ///
-    /// The call must be sound with these arguments.
-    unsafe fn five(number: usize, of: [c_int; 3], at: *mut u8, last: usize) -> isize {
-        let [socket, level, name] = of;
-        let done: isize;
-        // SAFETY: the instruction and its registers are those of `syscall(2)`; what it does is the caller's promise.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") number => done,
-                in("rdi") socket as isize,
-                in("rsi") level as isize,
-                in("rdx") name as isize,
-                in("r10") at,
-                in("r8") last,
-                lateout("rcx") _,
-                lateout("r11") _,
-                options(nostack, preserves_flags)
-            );
-        }
-        // SAFETY: as above.
-        #[cfg(target_arch = "aarch64")]
-        unsafe {
-            asm!(
-                "svc 0",
-                in("x8") number,
-                inlateout("x0") socket as isize => done,
-                in("x1") level as isize,
-                in("x2") name as isize,
-                in("x3") at,
-                in("x4") last,
-                options(nostack, preserves_flags)
-            );
-        }
-        // SAFETY: as above.
-        #[cfg(target_arch = "riscv64")]
-        unsafe {
-            asm!(
-                "ecall",
-                in("a7") number,
-                inlateout("a0") socket as isize => done,
-                in("a1") level as isize,
-                in("a2") name as isize,
-                in("a3") at,
-                in("a4") last,
-                options(nostack, preserves_flags)
-            );
-        }
-        done
-    }
-}
-
-/// The two calls, of the C library.
-#[cfg(not(all(
-    not(feature = "use-libc"),
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "riscv64"
-    )
-)))]
-mod call {
-    use core::ffi::{c_int, c_void};
-    use rustix::io::Errno;
-
-    unsafe extern "C" {
-        fn setsockopt(
-            socket: c_int,
-            level: c_int,
-            name: c_int,
-            value: *const c_void,
-            len: u32,
-        ) -> c_int;
-        fn getsockopt(
-            socket: c_int,
-            level: c_int,
-            name: c_int,
-            value: *mut c_void,
-            len: *mut u32,
-        ) -> c_int;
-        fn __errno_location() -> *mut c_int;
-    }
-
-    /// # Safety
-    ///
-    /// That of [`set_raw`](super::set_raw).
-    pub(super) unsafe fn set(
-        socket: c_int,
-        level: c_int,
-        name: c_int,
-        value: &[u8],
-    ) -> Result<(), Errno> {
-        let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
-        // SAFETY: the kernel reads so many bytes there; the rest is the caller's promise.
-        answer(unsafe { setsockopt(socket, level, name, value.as_ptr().cast(), len) })
-    }
-
-    /// # Safety
-    ///
-    /// That of [`get_raw`](super::get_raw).
-    pub(super) unsafe fn get(
-        socket: c_int,
-        level: c_int,
-        name: c_int,
-        into: &mut [u8],
-    ) -> Result<usize, Errno> {
-        let mut len = u32::try_from(into.len()).unwrap_or(u32::MAX);
-        // SAFETY: the kernel writes at most `len` bytes there, and how many; the rest is the caller's promise.
-        let done =
-            unsafe { getsockopt(socket, level, name, into.as_mut_ptr().cast(), &raw mut len) };
-        answer(done).map(|()| len as usize)
-    }
-
-    fn answer(done: c_int) -> Result<(), Errno> {
-        if done == 0 {
-            return Ok(());
-        }
-        // SAFETY: it is this thread's own error number, which every C library of Linux has there.
-        Err(Errno::from_raw_os_error(unsafe { *__errno_location() }))
-    }
-}
 
 #[cfg(test)]
 mod tests {

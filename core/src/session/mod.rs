@@ -55,7 +55,7 @@ pub struct Session<'m, H: Handler> {
     /// What tells of them; linked only with who adds one.
     tell_of_datagram: Option<fn(&mut Self, Token, Op, Outcome)>,
     /// The same of watched descriptors.
-    tell_of_watched: Option<fn(&mut Self, Token, Result<Directions, Fault>)>,
+    tell_of_watched: Option<fn(&mut Self, Token, Watched)>,
     handler: H,
     /// For the first entry of a trace.
     #[cfg(feature = "trace")]
@@ -69,6 +69,9 @@ impl<H: Handler> fmt::Debug for Session<'_, H> {
             .finish_non_exhaustive()
     }
 }
+
+/// What is told of a watched descriptor: in which directions it is ready, or why it is watched no longer.
+type Watched = Result<Directions, Fault>;
 
 /// What a handler is told of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -399,7 +402,7 @@ impl<H: Handler> Session<'_, H> {
         });
     }
 
-    fn tell_of_watched(&mut self, token: Token, told: Result<Directions, Fault>) {
+    fn tell_of_watched(&mut self, token: Token, told: Watched) {
         let (handler, mut all) = self.handler_and_connections();
         match told {
             Ok(directions) => handler.ready(&mut all, token, directions),
