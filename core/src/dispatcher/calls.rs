@@ -326,10 +326,10 @@ impl Dispatcher<'_> {
     }
 
     pub(crate) fn abort_at(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
+        let slot = self.slots.at(index);
         if slot.is_live() && slot.state != State::Closing {
-            slot.flags.set(Flags::RESET);
             self.begin_close(index, Reason::Aborted);
+            self.slots.at_mut(index).flags.set(Flags::RESET);
         }
     }
 

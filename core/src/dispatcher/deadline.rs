@@ -684,17 +684,22 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::CHECKED) {
             return self.checked(index, outcome);
         }
+        let stalls = slot.flags.has(Flags::STALLS) && slot.state != State::Closing;
         slot.flags.clear(Flags::CALLED);
-        if slot.tx.is_empty() {
-            self.touch(index);
+        self.touch(index);
+        if !stalls {
             return self.hung_up(index, outcome);
         }
-        self.touch(index);
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::STALLS);
+        if slot.tx.is_empty() {
+            return self.hung_up(index, outcome);
+        }
         let now = self.m.now;
+        let moved = slot.flags.has(Flags::TAKEN);
         let (stall, record) = (&self.m.timers.write_stall, self.records.at_mut(index));
-        if !stall.is_on() || waited(record, now) < stall.length / 1_000_000 {
-            // It was asked whether both sides have ended, and output was queued since.
-            self.slots.at_mut(index).flags.clear(Flags::PROBE);
+        if moved || waited(record, now) < stall.length / 1_000_000 {
+            // The kernel has taken some since it was asked.
             return;
         }
         if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
@@ -787,12 +792,11 @@ impl Dispatcher<'_> {
             let accepted = !self.records.at(index).is_outbound();
             accepted && self.slots.at(index).state == State::HalfClosed
         };
-        let any = |_: u32| true;
-        let half_closed = self.longest(Class::HalfClosed, listener, ended);
-        if let Some((_, index)) = half_closed {
+        if let Some((_, index)) = self.longest_half_closed(listener, ended) {
             return Some(index);
         }
-        let half_closed = self.longest(Class::HalfClosed, listener, any);
+        let any = |_: u32| true;
+        let half_closed = self.longest_half_closed(listener, any);
         let longest = match self.m.full {
             FullTable::Wait | FullTable::Refuse => None,
             FullTable::EvictHalfClosed => half_closed,
@@ -803,6 +807,19 @@ impl Dispatcher<'_> {
             }
         };
         longest.map(|(_, index)| index)
+    }
+
+    /// Of the half-closed, the connection of this kind that has been without progress longest, and since when. A peer that
+    /// has not spoken is in the class of that, half-closed or not.
+    fn longest_half_closed(
+        &self,
+        listener: u32,
+        is_of_kind: impl Fn(u32) -> bool,
+    ) -> Option<(u64, u32)> {
+        let unspoken = |index| self.slots.at(index).is_half_closed() && is_of_kind(index);
+        let half_closed = self.longest(Class::HalfClosed, listener, &is_of_kind);
+        let unspoken = self.longest(Class::FirstByte, listener, unspoken);
+        [half_closed, unspoken].into_iter().flatten().min()
     }
 
     /// Of a class, the connection of this kind that has been in it longest without progress, and since when.

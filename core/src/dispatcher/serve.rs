@@ -215,6 +215,9 @@ impl Dispatcher<'_> {
             if stalls || slot.may_have_hung_up() {
                 slot.flags.clear(Flags::CHECKED);
                 slot.flags.set(Flags::CALLED);
+                if stalls {
+                    slot.flags.set(Flags::STALLS);
+                }
                 return Some(Action::Unsent { token });
             }
         }

@@ -348,7 +348,7 @@ impl Dispatcher<'_> {
                 return;
             }
         }
-        slot.flags.clear(Flags::SUSPECT);
+        slot.flags.clear(Flags::SUSPECT.or(Flags::STALLS));
         if !slot.flags.has(Flags::CALLED) {
             slot.flags.clear(Flags::CHECKED);
         }

@@ -16,11 +16,16 @@ impl<W: World> Drive<'_, W> {
         self.calm_watches();
         self.calm_datagrams();
         self.now = self.now.max(self.core().now());
-        let pauses = nanos_of(Some(
-            self.plan.config.pause_max + self.plan.config.congestion,
-        )) * 4;
-        let until = super::input::moved(self.now, pauses, false);
-        self.come_to_rest(|drive| drive.core().poll_timeout().is_none_or(|due| due > until));
+        let until = |pause| super::input::moved(self.now, nanos_of(Some(pause)) * 4, false);
+        let paused = until(self.plan.config.pause_max + self.plan.config.congestion);
+        // A wait for memory that was in vain three times.
+        let congested = until(self.plan.config.pause_max + self.plan.config.congestion * 32);
+        self.come_to_rest(|drive| {
+            let model = drive.model();
+            let waits = model.live().any(|(_, of)| of.is_congested());
+            let until = if waits { congested } else { paused };
+            drive.core().poll_timeout().is_none_or(|due| due > until)
+        });
         if !self.model().has_stopped() {
             self.nothing_was_lost();
         }

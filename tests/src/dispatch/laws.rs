@@ -60,6 +60,8 @@ impl Model {
             Op::Shutdown | Op::Unsent => {
                 let connection = self.get(token);
                 connection.call = None;
+                let measured = op == Op::Unsent && !connection.checks;
+                connection.lives = measured && matches!(outcome, Outcome::Drained(_));
                 connection.checks = false;
                 if let Outcome::Failed(fault) = outcome
                     && (op == Op::Unsent || connection.half)
@@ -168,6 +170,8 @@ impl Model {
                 connection.disturbed |= matches!(outcome, Outcome::Drained(_)) || n == 0;
                 connection.taken += n as usize;
                 if n > 0 {
+                    // What comes while its end is joined no longer counts.
+                    connection.lives &= connection.source.cancelled;
                     connection.rest.moves(Directions::WRITE);
                     connection.times.progress = now;
                     connection.times.heard = now;
@@ -339,6 +343,7 @@ impl Model {
                     Class::Request => connection.settled.consumed,
                     Class::WriteStall => connection.probed,
                     Class::Congestion => connection.opened_at,
+                    Class::Idle if connection.lives => connection.probed,
                     Class::Idle => connection.settled.heard,
                     Class::HalfClosed => {
                         let half_closed = connection.ended || connection.half;

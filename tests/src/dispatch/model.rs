@@ -90,6 +90,8 @@ pub(super) struct Connection {
     pub(super) hung_up: bool,
     /// That is what `Unsent` asks.
     pub(super) checks: bool,
+    /// The peer lives, as `Unsent` was answered, though it takes nothing: how long it may take nothing is what counts then.
+    pub(super) lives: bool,
 }
 
 /// When something happened last.
@@ -139,6 +141,7 @@ impl Connection {
             probed: Instant::NEVER,
             hung_up: false,
             checks: false,
+            lives: false,
         }
     }
 
