@@ -406,6 +406,8 @@ impl Dispatcher<'_> {
             Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
             Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
         };
+        // What was asked of it at the end of another class.
+        self.slots.at_mut(index).flags.clear(Flags::STALLS);
         if class == Class::WriteStall {
             // What was to be asked of it while nothing was queued.
             self.slots.at_mut(index).flags.clear(Flags::PROBE);
@@ -715,11 +717,11 @@ impl Dispatcher<'_> {
                 return;
             }
         }
-        let class = if self.slots.at(index).flags.has(Flags::CONGESTED) {
+        let class = if self.slots.at(index).class == Some(Class::Congestion) {
             Class::Congestion
         } else if let Outcome::Drained(_) = outcome {
             let idle = &self.m.timers.idle;
-            if !idle.is_on() || waited(record, now) < idle.length.div_ceil(1_000_000) {
+            if !idle.is_on() || waited(record, now) <= idle.length.div_ceil(1_000_000) {
                 self.slots.at_mut(index).flags.clear(Flags::PROBE);
                 return;
             }
