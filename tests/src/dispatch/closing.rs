@@ -168,12 +168,13 @@ impl<W: World> Drive<'_, W> {
                 FullTable::Refuse => panic!("{token:?}: nobody is refused"),
                 FullTable::Evict | FullTable::EvictHalfClosed => {
                     let may_go = |idle: &&Connection| {
-                        let half_closed = idle.ended || idle.half;
-                        let of_policy = self.plan.config.full == FullTable::Evict || half_closed;
+                        let any = self.plan.config.full == FullTable::Evict;
+                        let of_policy = any || idle.is_half_closed();
                         let own = !model.has_its_most(*token) || idle.listener == *token;
                         of_policy && own && !model.is_reserved_from(idle, *token)
                     };
-                    assert!(!idle.iter().any(may_go), "{token:?}: nobody is evicted");
+                    let stays = idle.iter().find(|idle| may_go(idle));
+                    assert!(stays.is_none(), "{token:?}: nobody is evicted: {stays:?}");
                 }
             }
         }

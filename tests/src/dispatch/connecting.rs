@@ -24,6 +24,11 @@ impl Connection {
         self.directions().contains(Directions::READ)
     }
 
+    /// Whether one side has ended. Of a stream that has one direction there is one side only.
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.directions() == Directions::BOTH && (self.ended || self.half)
+    }
+
     /// The answer of a sound driver to `Shutdown`: a stream that is no socket has no end to send, and sometimes output on
     /// its way.
     pub(super) fn shut_down(&self) -> Outcome {

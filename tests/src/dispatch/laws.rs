@@ -170,8 +170,6 @@ impl Model {
                 connection.disturbed |= matches!(outcome, Outcome::Drained(_)) || n == 0;
                 connection.taken += n as usize;
                 if n > 0 {
-                    // What comes while its end is joined no longer counts.
-                    connection.lives &= connection.source.cancelled;
                     connection.rest.moves(Directions::WRITE);
                     connection.times.progress = now;
                     connection.times.heard = now;
@@ -319,7 +317,7 @@ impl Model {
             Reason::Evicted => match config.full {
                 FullTable::Evict => {}
                 FullTable::EvictHalfClosed => {
-                    assert!(connection.ended || connection.half, "{token:?}");
+                    assert!(connection.is_half_closed(), "{token:?}");
                 }
                 FullTable::Wait | FullTable::Refuse => panic!("{token:?}: nobody is evicted"),
             },
@@ -346,7 +344,7 @@ impl Model {
                     Class::Idle if connection.lives => connection.probed,
                     Class::Idle => connection.settled.heard,
                     Class::HalfClosed => {
-                        let half_closed = connection.ended || connection.half;
+                        let half_closed = connection.is_half_closed();
                         assert!(half_closed, "both sides go on: {token:?}");
                         connection.settled.heard
                     }
@@ -523,6 +521,7 @@ impl Model {
             // What comes while its end is joined no longer counts.
             if !connection.source.cancelled && !connection.source.closing {
                 connection.settled = connection.times;
+                connection.lives &= !connection.pending().is_empty();
             }
         }
     }
