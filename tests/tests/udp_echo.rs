@@ -3,6 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use rustix::net::sockopt;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::net::UdpSocket;
 use std::process::Command;
 use tests::bounded::{SOON, Watchdog};
@@ -288,6 +289,15 @@ fn what_the_kernel_drops_is_counted() {
     }
 }
 
+/// What this thread sends over loopback is delivered in the order in which it was sent: each processor has a queue.
+fn stay_on_one_processor() {
+    let allowed = sched_getaffinity(None).expect("its processors");
+    let first = (0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu));
+    let mut one = CpuSet::new();
+    one.set(first.expect("a processor"));
+    sched_setaffinity(None, &one).expect("one of them");
+}
+
 #[test]
 #[ignore = "needs root, iproute2"]
 fn groups_are_joined_and_left() {
@@ -302,6 +312,7 @@ fn groups_are_joined_and_left() {
     ];
     in_namespace(&made, || {
         let index = index();
+        stay_on_one_processor();
         for mode in MODES {
             for (at, group, from) in [
                 ("0.0.0.0:0", "239.1.2.3", "10.7.0.1:0"),
@@ -318,6 +329,7 @@ fn groups_are_joined_and_left() {
                 };
                 let (mut server, token, address) = server(mode, &options);
                 let client = UdpSocket::bind(from).expect("a port");
+                let from_ip = client.local_addr().expect("its address").ip();
                 if group.address.is_ipv6() {
                     sockopt::set_ipv6_multicast_if(&client, index).expect("IPV6_MULTICAST_IF");
                 }
@@ -338,6 +350,12 @@ fn groups_are_joined_and_left() {
                 assert_eq!(server.leave(token, &group), Ok(()), "{mode}");
                 assert!(server.leave(token, &group).is_err(), "{mode}: left");
                 says(b"nobody").expect("sent");
+                // What was sent before it has been delivered, or thrown away: a queue in the kernel, of this processor.
+                let bystander = UdpSocket::bind((from_ip, 0)).expect("a port");
+                bystander.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
+                let mark = bystander.local_addr().expect("its address");
+                client.send_to(b"mark", mark).expect("sent");
+                bystander.recv(&mut [0; 8]).expect("the mark");
                 assert_eq!(server.join(token, &group), Ok(()), "{mode}");
                 says(b"again").expect("sent");
                 until_in(&mut server, 2);
