@@ -14,7 +14,7 @@ use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use core::fmt;
-use defmt_or_log::{debug, error, info, warn};
+use defmt_or_log::{debug, error, warn};
 
 /// What is known of a listener beside its slot.
 #[derive(Clone, Debug)]
@@ -478,45 +478,5 @@ impl Dispatcher<'_> {
     pub(super) fn places(&self) -> core::ops::Range<u32> {
         let used = u32::try_from(self.slots.others.places.len()).unwrap_or(0);
         LISTENER_BIT..LISTENER_BIT | used
-    }
-
-    /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
-    /// arrived, answered and finished. One that was made a moment ago and has said nothing is not idle, and neither is one in
-    /// the middle of a message: they are left open, to say it and be answered, within `by` and the deadlines that they
-    /// have. If another connection was made for such a one, or for one that was opened less than 10 s ago and was not answered
-    /// yet, both are left open until either ends: the answer comes by way of the other. What is not connected yet is given up otherwise;
-    /// what is left at `by` is closed as it is. Repeated, the earlier time counts.
-    /// Work: every connection is touched.
-    pub fn stop(&mut self, by: Instant) {
-        if self.m.stop_at.is_none() {
-            info!("stopping: {} connections open", self.m.stats.open);
-        }
-        let by = self.m.stop_at.map_or(by, |earlier| earlier.min(by));
-        self.m.stop_at = Some(by);
-        self.keep_unanswered_pairs();
-        for index in (0..self.slots.used()).chain(self.places()) {
-            let slot = self.slots.at_mut(index);
-            match slot.state {
-                State::Open | State::HalfClosed | State::Listening => {
-                    slot.ready = Directions::BOTH;
-                }
-                State::Connecting => {}
-                State::Free
-                | State::Reserved
-                | State::Finishing
-                | State::Lingering
-                | State::Closing
-                | State::Watching
-                | State::Datagrams
-                | State::Retired => continue,
-            }
-            self.touch(index);
-        }
-    }
-
-    /// Whether [`stop`](Self::stop) was asked for and nothing is left to do.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod connect;
 mod counts;
 mod datagram;
 mod deadline;
+mod evict;
 mod express;
 #[cfg(feature = "sim")]
 pub mod inspect;
@@ -23,6 +24,7 @@ mod preferred;
 mod rounds;
 mod serve;
 mod source;
+mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod timer;

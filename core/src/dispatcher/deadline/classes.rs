@@ -1,0 +1,226 @@
+//! [`Timers`]: a FIFO for each class, sorted by appending, because all lengths of a class are equal.
+
+use super::restarts;
+use crate::attempts::Attempts;
+use crate::config::{Class, Config};
+use crate::flags::Flags;
+use crate::queue::Queue;
+#[cfg(feature = "sim")]
+use crate::slot::Slot;
+use crate::time::{Instant, nanos_of};
+
+/// A granule is this part of a class's length: activity moves a deadline at most once in it.
+const GRANULES: u64 = 64;
+
+/// The longest wait for memory, in nanoseconds (640 ms), unless the first one is longer.
+const LONGEST: u64 = 640_000_000;
+
+/// How many times as long as the first wait for memory those are that follow it while nothing moves, up to [`LONGEST`]. The
+/// last one comes again and again.
+const LONGER: [u64; Attempts::LAST_STEP as usize] = [4, 16, 32];
+
+/// Every queue of deadlines: the class, and the step of its wait.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler computes it, and would not compile an index that is too large"
+)]
+pub(super) const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
+    let mut queues = [(Class::Congestion, 0); Class::ALL.len() + LONGER.len()];
+    let (mut at, mut step) = (0, 1);
+    while at < queues.len() {
+        if at < Class::ALL.len() {
+            queues[at] = (Class::ALL[at], 0);
+        } else {
+            queues[at] = (Class::Congestion, step);
+            step += 1;
+        }
+        at += 1;
+    }
+    queues
+};
+
+/// What stands for the length of a class that is switched off: its queue is kept in order all the same, because who has
+/// been idle longest is asked when the table is full. 146 years.
+const OFF: u64 = u64::MAX / 4;
+
+/// The granule of a class that is switched off, in nanoseconds: 10 s.
+const OFF_GRANULE: u64 = 10_000_000_000;
+
+/// One class of deadline.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::dispatcher) struct Timed {
+    pub(super) queue: Queue,
+    /// In nanoseconds; [`OFF`] if it is switched off.
+    pub(super) length: u64,
+    /// Activity moves a deadline at most once in this time, and every deadline is set later by it, so that it is never
+    /// early. 0 where nothing restarts it.
+    pub(super) granule: u64,
+}
+
+impl Timed {
+    #[cfg_attr(feature = "small", inline(always))]
+    fn new(config: &Config, class: Class) -> Self {
+        let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
+        let granule = match restarts(class) {
+            Flags::NONE => 0,
+            // Which has been idle or half-closed longest is asked to the moment.
+            _ if matches!(class, Class::Idle | Class::HalfClosed) && config.full.evicts() => 0,
+            _ if length < OFF => length / GRANULES,
+            _ => OFF_GRANULE,
+        };
+        Self {
+            queue: Queue::EMPTY,
+            length,
+            granule,
+        }
+    }
+
+    /// When a deadline passes that starts `now`.
+    pub(in crate::dispatcher) const fn due(&self, now: Instant) -> Instant {
+        now.plus_nanos(self.length.saturating_add(self.granule))
+    }
+
+    pub(super) const fn is_on(&self) -> bool {
+        self.length < OFF
+    }
+}
+
+/// Every class of deadline.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::dispatcher) struct Timers {
+    first_byte: Timed,
+    request: Timed,
+    pub(super) write_stall: Timed,
+    congestion: Timed,
+    /// Waits for memory that are longer because the one before was not enough.
+    longer: [Timed; LONGER.len()],
+    pub(super) idle: Timed,
+    pub(super) linger: Timed,
+    pub(super) connect: Timed,
+    half_closed: Timed,
+    /// Connections whose deadline is [`LATE`].
+    pub(super) late: u32,
+}
+
+impl Timers {
+    pub(in crate::dispatcher) fn new(config: &Config) -> Self {
+        Self {
+            first_byte: Timed::new(config, Class::FirstByte),
+            request: Timed::new(config, Class::Request),
+            write_stall: Timed::new(config, Class::WriteStall),
+            congestion: Timed::new(config, Class::Congestion),
+            longer: LONGER.map(|times| {
+                let first = nanos_of(config.congestion).min(OFF);
+                Timed {
+                    length: first.saturating_mul(times).min(LONGEST.max(first)),
+                    ..Timed::new(config, Class::Congestion)
+                }
+            }),
+            idle: Timed::new(config, Class::Idle),
+            linger: Timed::new(config, Class::Linger),
+            connect: Timed::new(config, Class::Connect),
+            half_closed: Timed::new(config, Class::HalfClosed),
+            late: 0,
+        }
+    }
+
+    /// Whether some connection is tried once more before its deadline is judged.
+    #[inline]
+    pub(in crate::dispatcher) const fn has_late(&self) -> bool {
+        self.late > 0
+    }
+
+    /// Whether an idle deadline was set less than a granule ago, so that activity need not move it.
+    #[inline]
+    pub(in crate::dispatcher) fn is_recent(&self, deadline: Instant, now: Instant) -> bool {
+        self.idle.due(now).nanos_since(deadline) < self.idle.granule
+    }
+
+    pub(in crate::dispatcher) const fn of(&self, class: Class) -> &Timed {
+        match class {
+            Class::FirstByte => &self.first_byte,
+            Class::Request => &self.request,
+            Class::WriteStall => &self.write_stall,
+            Class::Congestion => &self.congestion,
+            Class::Idle => &self.idle,
+            Class::Linger => &self.linger,
+            Class::Connect => &self.connect,
+            Class::HalfClosed => &self.half_closed,
+        }
+    }
+
+    pub(super) const fn of_mut(&mut self, class: Class) -> &mut Timed {
+        match class {
+            Class::FirstByte => &mut self.first_byte,
+            Class::Request => &mut self.request,
+            Class::WriteStall => &mut self.write_stall,
+            Class::Congestion => &mut self.congestion,
+            Class::Idle => &mut self.idle,
+            Class::Linger => &mut self.linger,
+            Class::Connect => &mut self.connect,
+            Class::HalfClosed => &mut self.half_closed,
+        }
+    }
+
+    /// The queue of a class whose wait has come to this step; only congestion has steps.
+    pub(super) fn step(&self, class: Class, step: u8) -> &Timed {
+        let longer = step
+            .checked_sub(1)
+            .and_then(|at| self.longer.get(usize::from(at)));
+        match longer {
+            Some(longer) if class == Class::Congestion => longer,
+            Some(_) | None => self.of(class),
+        }
+    }
+
+    pub(super) fn step_mut(&mut self, class: Class, step: u8) -> &mut Timed {
+        let at = step.checked_sub(1).map_or(LONGER.len(), usize::from);
+        if class != Class::Congestion || at >= LONGER.len() {
+            return self.of_mut(class);
+        }
+        match self.longer.get_mut(at) {
+            Some(longer) => longer,
+            None => &mut self.congestion,
+        }
+    }
+
+    /// Whether connections that have not spoken have a class of their own.
+    #[inline]
+    pub(in crate::dispatcher) const fn expects_first_byte(&self) -> bool {
+        self.first_byte.is_on()
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub(in crate::dispatcher) fn queues(&self) -> impl Iterator<Item = (Class, u8, &Queue)> {
+        QUEUES
+            .into_iter()
+            .map(|(class, step)| (class, step, &self.step(class, step).queue))
+    }
+}
+
+/// For images.
+#[cfg(feature = "sim")]
+impl Timers {
+    pub(in crate::dispatcher) fn queue_mut(&mut self, class: Class, step: u8) -> &mut Queue {
+        &mut self.step_mut(class, step).queue
+    }
+
+    /// Forgets who stands in the queues, and keeps their lengths.
+    pub(in crate::dispatcher) fn empty(&mut self) {
+        for (class, step) in QUEUES {
+            *self.queue_mut(class, step) = Queue::EMPTY;
+        }
+        self.late = 0;
+    }
+
+    pub(in crate::dispatcher) fn count_late(&mut self, slot: &Slot) {
+        self.late += u32::from(slot.is_late());
+    }
+
+    /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.
+    pub(in crate::dispatcher) fn beyond_every_wait(&self) -> u64 {
+        let lengths = [&self.first_byte, &self.write_stall, &self.linger];
+        let longest = lengths.map(|timed| timed.length).into_iter().max();
+        longest.unwrap_or(0).saturating_add(2_000_000)
+    }
+}

@@ -1,0 +1,166 @@
+//! Deadlines that have passed: what came in time counts, and then the connection ends, or is asked about.
+
+use super::super::Dispatcher;
+use super::classes::QUEUES;
+use super::{LATE, awaited, restarts, waited};
+use crate::config::Class;
+use crate::directions::{Directions, Trigger};
+use crate::flags::Flags;
+use crate::output::Reason;
+use crate::queue::NONE;
+use crate::slot::{Queued, State};
+
+/// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
+const EXPIRIES: u32 = 64;
+
+/// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), says nothing about a peer: in the
+/// gap neither it nor we may have run.
+const GAP: u64 = 1_000_000_000;
+
+impl Dispatcher<'_> {
+    /// Acts on what has passed.
+    pub(in crate::dispatcher) fn expire(&mut self) {
+        let now = self.m.now;
+        let mut left = EXPIRIES;
+        for &(class, step) in &QUEUES {
+            if !self.m.timers.of(class).is_on() {
+                continue;
+            }
+            let mut head = self.head(class, step);
+            while let Some(index) = head {
+                let slot = self.slots.at(index);
+                if slot.deadline > now || left == 0 {
+                    break;
+                }
+                left = left.saturating_sub(1);
+                head = (slot.timer.next != NONE).then_some(slot.timer.next);
+                self.judge(index, class);
+            }
+        }
+        if self.m.paused > 0 {
+            self.wake_listeners(now);
+        }
+        if self.m.stop_at.is_some_and(|by| by <= now) && !self.m.stop_over {
+            self.end_stop();
+        }
+    }
+
+    /// A deadline has passed. What came in time counts, however late this is noticed (the process was stopped, the machine
+    /// suspended, a handler long): so the connection first tries what it waits for once more, in its turn, and nothing that
+    /// was reported and not served is overlooked.
+    fn judge(&mut self, index: u32, class: Class) {
+        let windows = self.m.windows;
+        // What happened in time, and was told, counts, though it has not been served yet.
+        let moved = self.slots.at(index).flags.has(restarts(class));
+        if moved || self.class_of(index) != Some(class) {
+            return self.settle(index);
+        }
+        let slot = self.slots.at_mut(index);
+        let wanted = slot.wanted(windows, false) & awaited(class);
+        if slot.deadline != LATE && !wanted.is_empty() {
+            slot.deadline = LATE;
+            // What is tried without a notification says nothing about the kernel's.
+            slot.attempts.disclaim(wanted - slot.ready);
+            slot.ready |= wanted;
+            self.m.timers.late = self.m.timers.late.saturating_add(1);
+            return self.touch(index);
+        }
+        let waits = slot.queued != Queued::No || self.m.visit.index == index;
+        if waits && (wanted & (slot.ready | slot.in_flight)) != Directions::NONE {
+            return;
+        }
+        let gap = self.m.now.nanos_since(slot.deadline) > GAP && slot.deadline != LATE;
+        self.unlink(index);
+        match class {
+            // How much the peer takes is seen once more when it has had its time.
+            Class::WriteStall if gap => self.link(index, class),
+            Class::Congestion if gap => self.try_again(index),
+            Class::FirstByte
+            | Class::Request
+            | Class::WriteStall
+            | Class::Congestion
+            | Class::Idle
+            | Class::HalfClosed
+            | Class::Linger
+            | Class::Connect => self.expired(index, class),
+        }
+    }
+
+    pub(super) fn expired(&mut self, index: u32, class: Class) {
+        match class {
+            Class::FirstByte
+            | Class::Request
+            | Class::Idle
+            | Class::HalfClosed
+            | Class::Linger
+            | Class::Connect => {
+                self.begin_close(index, Reason::Deadline(class));
+            }
+            Class::WriteStall => {
+                self.slots.at_mut(index).flags.set(Flags::PROBE);
+                self.link(index, class);
+            }
+            Class::Congestion => self.tried_again(index),
+        }
+        self.touch(index);
+    }
+
+    /// A wait for memory is over: the operation is tried again, unless nothing has moved for as long as output may stall,
+    /// or lingering may last, or, with nothing queued, for as long as its class would otherwise let it. Of output that the
+    /// kernel has it is asked first whether the peer takes it.
+    fn tried_again(&mut self, index: u32) {
+        let slot = self.slots.at(index);
+        if slot.state == State::Connecting {
+            return self.connect_again(index);
+        }
+        let lingers = slot.state == State::Lingering;
+        if !lingers && slot.tx.is_empty() {
+            // Its lack of memory is not the peer's: its time is that of any other.
+            return self.try_again(index);
+        }
+        let limit = if lingers {
+            &self.m.timers.linger
+        } else {
+            &self.m.timers.write_stall
+        };
+        let waited = waited(self.records.at(index), self.m.now);
+        if !limit.is_on() || waited <= limit.length.div_ceil(1_000_000) {
+            self.try_again(index);
+        } else if lingers {
+            self.begin_close(index, Reason::Deadline(Class::Congestion));
+        } else {
+            self.slots.at_mut(index).flags.set(Flags::PROBE);
+            self.link(index, Class::Congestion);
+        }
+    }
+
+    /// What failed for want of memory is tried anew. Where the kernel had notified readiness it is asked again, but in edge
+    /// mode, where it would not tell.
+    fn try_again(&mut self, index: u32) {
+        let edge = self.m.trigger == Trigger::Edge;
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CONGESTED);
+        for direction in [Directions::READ, Directions::WRITE] {
+            let asked = slot.attempts.is_claimed(direction) && !edge;
+            slot.ready |= (slot.resting() & direction).when(!asked);
+        }
+        let (this, next) = (slot.attempts.step(), slot.attempts.next_step());
+        let timers = &self.m.timers;
+        if timers.step(Class::Congestion, next).length > timers.step(Class::Congestion, this).length
+        {
+            slot.attempts.lengthen();
+        }
+        self.touch(index);
+    }
+
+    /// Another attempt to connect, if there is time for it.
+    fn connect_again(&mut self, index: u32) {
+        let limit = &self.m.timers.connect;
+        let waited = self.m.now.nanos_since(self.records.at(index).opened_at);
+        if limit.is_on() && waited >= limit.length {
+            self.begin_close(index, Reason::Deadline(Class::Connect));
+        } else {
+            self.slots.at_mut(index).flags.clear(Flags::CONGESTED);
+        }
+    }
+}

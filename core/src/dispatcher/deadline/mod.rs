@@ -1,0 +1,311 @@
+//! Deadlines: every connection has one, of the class that its state decides.
+
+mod classes;
+mod expire;
+mod unsent;
+
+pub(super) use classes::Timers;
+
+use super::Dispatcher;
+use crate::config::Class;
+use crate::directions::Directions;
+use crate::flags::Flags;
+use crate::queue::{NONE, Timer};
+use crate::record::Record;
+use crate::slot::{Slot, State};
+use crate::time::Instant;
+use classes::QUEUES;
+
+/// The deadline of a connection whose deadline has passed and that is tried once more before it is judged.
+pub(super) const LATE: Instant = Instant::ZERO;
+
+impl Slot {
+    /// Whether its deadline has passed and it tries once more.
+    pub(super) fn is_late(&self) -> bool {
+        self.class.is_some() && self.deadline == LATE
+    }
+
+    /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for answers.
+    ///
+    /// `first_byte`: that class is on. A peer that has not spoken is in it whatever is sent to it, so that nothing that
+    /// the application says makes it live longer.
+    #[inline]
+    pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
+        let class = match self.state {
+            State::Connecting
+            | State::Open
+            | State::HalfClosed
+            | State::Finishing
+            | State::Lingering
+                if self.flags.has(Flags::CONGESTED) =>
+            {
+                Class::Congestion
+            }
+            State::Connecting => Class::Connect,
+            State::Open | State::HalfClosed if first_byte && !self.flags.has(Flags::SPOKEN) => {
+                Class::FirstByte
+            }
+            State::Open | State::HalfClosed | State::Finishing if !self.tx.is_empty() => {
+                Class::WriteStall
+            }
+            State::Open | State::HalfClosed
+                if !self.flags.has(Flags::SPOKEN) && !self.is_half_closed() =>
+            {
+                Class::FirstByte
+            }
+            State::Open | State::HalfClosed
+                if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) =>
+            {
+                Class::Request
+            }
+            State::Open | State::HalfClosed if self.is_half_closed() => Class::HalfClosed,
+            State::Open | State::HalfClosed => Class::Idle,
+            State::Finishing | State::Lingering => Class::Linger,
+            State::Free
+            | State::Reserved
+            | State::Closing
+            | State::Listening
+            | State::Watching
+            | State::Datagrams
+            | State::Retired => {
+                return None;
+            }
+        };
+        Some(class)
+    }
+}
+
+/// What a connection whose deadline of this class has passed may find when it tries once more.
+const fn awaited(class: Class) -> Directions {
+    match class {
+        Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed | Class::Linger => {
+            Directions::READ
+        }
+        Class::Connect => Directions::WRITE,
+        // Of these the kernel is asked, or the operation is tried again, before they end anything.
+        Class::WriteStall | Class::Congestion => Directions::NONE,
+    }
+}
+
+/// What since the last visit restarts a deadline of this class.
+const fn restarts(class: Class) -> Flags {
+    match class {
+        Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,
+        Class::Request => Flags::CONSUMED,
+        Class::WriteStall => Flags::TAKEN,
+        Class::Idle | Class::HalfClosed => Flags::HEARD.or(Flags::TAKEN),
+    }
+}
+
+/// The one that comes first, if there is one.
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Milliseconds without progress, modulo 2³².
+const fn waited(record: &Record, now: Instant) -> u64 {
+    now.wrapping_millis().wrapping_sub(record.stalled_at) as u64
+}
+
+impl Dispatcher<'_> {
+    /// The class of deadline of a source: what its state decides; a stream that has one direction only is not half-closed.
+    #[inline]
+    pub(super) fn class_of(&self, index: u32) -> Option<Class> {
+        let class = self
+            .slots
+            .at(index)
+            .deadline_class(self.m.timers.expects_first_byte());
+        if class == Some(Class::HalfClosed)
+            && self.records.at(index).directions() != Directions::BOTH
+        {
+            return Some(Class::Idle);
+        }
+        class
+    }
+
+    /// Gives a connection the deadline of its state.
+    #[inline]
+    pub(super) fn settle(&mut self, index: u32) {
+        let now = self.m.now;
+        let class = self.class_of(index);
+        let slot = self.slots.at_mut(index);
+        let flags = slot.flags;
+        slot.flags
+            .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
+        if let Some(class) = class
+            && slot.class == Some(class)
+        {
+            // What moved while another operation waited for memory is progress, though it does not shorten that wait.
+            if class == Class::Congestion && flags.has(slot.progress()) {
+                self.records.at_mut(index).stalled_at = now.wrapping_millis();
+            }
+            if !flags.has(restarts(class)) {
+                return;
+            }
+            let timed = self.m.timers.of(class);
+            if timed.due(now).nanos_since(slot.deadline) >= timed.granule {
+                self.unlink(index);
+                self.link(index, class);
+            }
+            if class == Class::WriteStall {
+                self.records.at_mut(index).stalled_at = now.wrapping_millis();
+            }
+            return;
+        }
+        self.settle_anew(index, class, flags);
+    }
+
+    /// Moves it to another class.
+    fn settle_anew(&mut self, index: u32, class: Option<Class>, flags: Flags) {
+        let now = self.m.now;
+        let slot = self.slots.at(index);
+        let (old, moved) = (slot.class, flags.has(slot.progress()));
+        // Since when nothing has moved, if that is what the class has counted that it is kept from.
+        let since = match old {
+            Some(old @ (Class::Request | Class::Idle | Class::HalfClosed))
+                if class == Some(Class::Congestion) && !moved && slot.tx.is_empty() =>
+            {
+                let timed = self.m.timers.of(old);
+                let length = timed.length.saturating_add(timed.granule);
+                Some((slot.deadline.max(now)).nanos_since(Instant::from_nanos(length)))
+            }
+            Some(_) | None => None,
+        };
+        self.unlink(index);
+        let Some(class) = class else { return };
+        // A wait goes on while the connection only waits for memory: going to and fro does not restart it. How long it
+        // has waited for its first byte is known from when it was opened.
+        let detour = match old {
+            None | Some(Class::Congestion) => true,
+            Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
+            Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
+        };
+        // What was asked of it at the end of another class.
+        self.slots.at_mut(index).flags.clear(Flags::STALLS);
+        if class == Class::WriteStall {
+            // What was to be asked of it while nothing was queued.
+            self.slots.at_mut(index).flags.clear(Flags::PROBE);
+        }
+        let record = self.records.at_mut(index);
+        match since {
+            Some(set) => record.stalled_at = Instant::from_nanos(set).wrapping_millis(),
+            None if moved || !detour => record.stalled_at = now.wrapping_millis(),
+            None => {}
+        }
+        if detour && !moved {
+            return self.resume_class(index, class);
+        }
+        // What nothing restarts is over when its time is over.
+        let length = self.m.timers.of(class).length;
+        let opened_at = self.records.at(index).opened_at;
+        if matches!(class, Class::FirstByte | Class::Connect)
+            && now.nanos_since(opened_at) >= length
+        {
+            return self.expired(index, class);
+        }
+        self.link(index, class);
+    }
+
+    /// Gives a connection that a wait for memory has kept from its class what is left of the time of that, however often
+    /// it was kept from it; or the whole time, if it is new in it.
+    fn resume_class(&mut self, index: u32, class: Class) {
+        let due = self.rest_of_time(index, class);
+        if due <= self.m.now {
+            return self.expired(index, class);
+        }
+        if class == Class::Congestion && self.slots.at(index).tx.is_empty() {
+            // It waits again: for no longer than the class that it is kept from lets it.
+            self.slots.at_mut(index).flags.clear(Flags::CONGESTED);
+            let kept_from = self.class_of(index);
+            self.slots.at_mut(index).flags.set(Flags::CONGESTED);
+            if let Some(class) = kept_from
+                && self.rest_of_time(index, class) <= self.m.now
+            {
+                return self.expired(index, class);
+            }
+        }
+        self.link_for(index, class, due);
+    }
+
+    /// When the time of a class is over of which a wait for memory has taken a part.
+    fn rest_of_time(&self, index: u32, class: Class) -> Instant {
+        let now = self.m.now;
+        let step = self.slots.at(index).attempts.step();
+        let timed = self.m.timers.step(class, step);
+        let record = self.records.at(index);
+        let waited = waited(record, now);
+        match class {
+            Class::FirstByte | Class::Connect => record.opened_at.plus_nanos(timed.length),
+            Class::Linger if waited > timed.length.div_ceil(1_000_000) => now,
+            // Known to the millisecond, and never early.
+            Class::Request | Class::Idle | Class::HalfClosed => {
+                let passed = waited.saturating_sub(1).saturating_mul(1_000_000);
+                let due = timed.due(now).nanos_since(Instant::from_nanos(passed));
+                Instant::from_nanos(due)
+            }
+            Class::Linger | Class::WriteStall | Class::Congestion => timed.due(now),
+        }
+    }
+
+    pub(super) fn link(&mut self, index: u32, class: Class) {
+        let step = self.slots.at(index).attempts.step();
+        let due = self.m.timers.step(class, step).due(self.m.now);
+        self.link_for(index, class, due);
+    }
+
+    /// Puts it behind those of its class whose deadlines pass before: at once, unless a part of its time has passed. Work:
+    /// those whose deadlines pass later.
+    #[inline]
+    fn link_for(&mut self, index: u32, class: Class, due: Instant) {
+        let slot = self.slots.at_mut(index);
+        let step = slot.attempts.step();
+        slot.class = Some(class);
+        slot.deadline = due;
+        let queue = &self.m.timers.step(class, step).queue;
+        let mut prev = queue.tail();
+        while prev != NONE && self.slots.at(prev).deadline > due {
+            prev = self.slots.at(prev).timer.prev;
+        }
+        let queue = &mut self.m.timers.step_mut(class, step).queue;
+        queue.insert(&mut Timer(&mut self.slots), index, prev);
+    }
+
+    /// Takes the deadline away.
+    pub(super) fn unlink(&mut self, index: u32) {
+        let slot = self.slots.at_mut(index);
+        let late = slot.is_late();
+        if let Some(class) = slot.class.take() {
+            self.m.timers.late = self.m.timers.late.saturating_sub(late.into());
+            let queue = &mut self.m.timers.step_mut(class, slot.attempts.step()).queue;
+            queue.remove(&mut Timer(&mut self.slots), index);
+        }
+    }
+
+    /// The connection of a class whose deadline passes first, if the class has one.
+    pub(super) fn head(&self, class: Class, step: u8) -> Option<u32> {
+        self.m.timers.step(class, step).queue.head()
+    }
+
+    /// When the next deadline passes.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let mut first = None;
+        for &(class, step) in &QUEUES {
+            if self.m.timers.of(class).is_on()
+                && let Some(index) = self.head(class, step)
+            {
+                first = sooner(first, Some(self.slots.at(index).deadline));
+            }
+        }
+        let pause = if self.m.paused > 0 {
+            self.first_pause()
+        } else {
+            None
+        };
+        let ahead = |by: &Instant| *by < Instant::NEVER && !self.m.stop_over && !self.is_stopped();
+        let stop = self.m.stop_at.filter(ahead);
+        sooner(sooner(first, pause), sooner(stop, self.next_timer()))
+    }
+}

@@ -1,0 +1,118 @@
+//! Answers to `Unsent`: how much the peer has not acknowledged, whether it can still be sent to, whether it has failed.
+
+use super::super::Dispatcher;
+use super::waited;
+use crate::config::Class;
+use crate::directions::Trigger;
+use crate::event::{FaultKind, Outcome};
+use crate::flags::Flags;
+use crate::output::Reason;
+use crate::slot::State;
+
+impl Dispatcher<'_> {
+    /// How much the peer has not acknowledged, asked at the end of a write stall: if it took something since it was
+    /// asked last, the time runs once more. So it does if the peer took nothing but lives, until nothing has been taken
+    /// for as long as a connection may be idle.
+    pub(in crate::dispatcher) fn measured(&mut self, index: u32, outcome: Outcome) {
+        let slot = self.slots.at_mut(index);
+        if slot.flags.has(Flags::CHECKED) {
+            return self.checked(index, outcome);
+        }
+        let stalls = slot.flags.has(Flags::STALLS) && slot.state != State::Closing;
+        slot.flags.clear(Flags::CALLED);
+        self.touch(index);
+        if !stalls {
+            return self.hung_up(index, outcome);
+        }
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::STALLS);
+        if slot.tx.is_empty() {
+            return self.hung_up(index, outcome);
+        }
+        let now = self.m.now;
+        let moved = slot.flags.has(Flags::TAKEN);
+        let (stall, record) = (&self.m.timers.write_stall, self.records.at_mut(index));
+        if moved || waited(record, now) < stall.length / 1_000_000 {
+            // The kernel has taken some since it was asked.
+            return;
+        }
+        if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "modulo 2^32 is what is wanted"
+            )]
+            let acknowledged = (record.bytes_out as u32).wrapping_sub(unsent);
+            if record.acknowledged != acknowledged {
+                record.acknowledged = acknowledged;
+                record.stalled_at = now.wrapping_millis();
+                self.slots.at_mut(index).flags.clear(Flags::PROBE);
+                return;
+            }
+        }
+        let class = if self.slots.at(index).class == Some(Class::Congestion) {
+            Class::Congestion
+        } else if let Outcome::Drained(_) = outcome {
+            let idle = &self.m.timers.idle;
+            if !idle.is_on() || waited(record, now) <= idle.length.div_ceil(1_000_000) {
+                self.slots.at_mut(index).flags.clear(Flags::PROBE);
+                return;
+            }
+            Class::Idle
+        } else {
+            Class::WriteStall
+        };
+        self.begin_close(index, Reason::Deadline(class));
+    }
+
+    /// What came of the question whether a connection whose peer has sent FIN can still send. If it cannot, that counts as our
+    /// FIN: it is closed once the application has consumed all that came, whether or not it finishes it.
+    fn hung_up(&mut self, index: u32, outcome: Outcome) {
+        let slot = self.slots.at_mut(index);
+        let Outcome::Failed(fault) = outcome else {
+            return;
+        };
+        if !slot.may_have_hung_up() {
+            return;
+        }
+        match fault.kind {
+            // The peer has ended in order, and receives no more.
+            FaultKind::Refused => {}
+            FaultKind::Reset | FaultKind::TimedOut | FaultKind::Unreachable => {
+                slot.reason = Some(Reason::Failed(fault));
+            }
+            // It could not be asked.
+            FaultKind::Interrupted
+            | FaultKind::Shortage
+            | FaultKind::Invalid
+            | FaultKind::Unknown => return,
+        }
+        slot.state = State::HalfClosed;
+        slot.flags.set(Flags::SHUT);
+        slot.wants = 0;
+    }
+
+    /// Whether a connection of which nothing is transferred has failed, asked after a hang-up. If it has not, and reports
+    /// come by level, the hang-up is no more to be heard of: it lasts, and tells that both sides have ended.
+    fn checked(&mut self, index: u32, outcome: Outcome) {
+        let edge = self.m.trigger == Trigger::Edge;
+        let slot = self.slots.at_mut(index);
+        slot.flags.clear(Flags::CALLED);
+        if !slot.hears() || edge {
+            slot.flags.clear(Flags::CHECKED);
+        }
+        self.touch(index);
+        let Outcome::Failed(fault) = outcome else {
+            return;
+        };
+        match fault.kind {
+            FaultKind::Interrupted | FaultKind::Shortage => {}
+            // The peer has ended in order, and receives no more: what it sent before that is still to be had.
+            FaultKind::Refused => self.hung_up(index, outcome),
+            FaultKind::Reset
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable
+            | FaultKind::Invalid
+            | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Eviction: which connection is to make room for another.
+
+use super::Dispatcher;
+use crate::config::{Class, FullTable};
+use crate::queue::NONE;
+use crate::slot::{Queued, State};
+use crate::time::Instant;
+use crate::token::LISTENER_BIT;
+
+/// Connections looked at to find one that is idle.
+const LOOKS: u32 = 16;
+
+impl Dispatcher<'_> {
+    /// The connection that is to make room for another: first an accepted one on which we have ended and the peer has not,
+    /// then, as the policy has it, the one that has been half-closed or idle longest; a connection that has received
+    /// nothing yet counts as idle. One that waits for its turn is not idle any more, though its deadline does not know;
+    /// past [`LOOKS`] of those none is looked for. What is reserved from the listener that asks stays; to a listener that
+    /// has its most, only its own connections make room.
+    pub(super) fn victim(&self, listener: u32) -> Option<u32> {
+        let ended = |index: u32| {
+            let accepted = !self.records.at(index).is_outbound();
+            accepted && self.slots.at(index).state == State::HalfClosed
+        };
+        if let Some((_, index)) = self.longest_half_closed(listener, ended) {
+            return Some(index);
+        }
+        let any = |_: u32| true;
+        let half_closed = self.longest_half_closed(listener, any);
+        let longest = match self.m.full {
+            FullTable::Wait | FullTable::Refuse => None,
+            FullTable::EvictHalfClosed => half_closed,
+            FullTable::Evict => {
+                let first_byte = self.longest(Class::FirstByte, listener, any);
+                let idle = self.longest(Class::Idle, listener, any);
+                [half_closed, first_byte, idle].into_iter().flatten().min()
+            }
+        };
+        longest.map(|(_, index)| index)
+    }
+
+    /// Of the half-closed, the connection of this kind that has been without progress longest, and since when. A peer that
+    /// has not spoken is in the class of that, half-closed or not.
+    fn longest_half_closed(
+        &self,
+        listener: u32,
+        is_of_kind: impl Fn(u32) -> bool,
+    ) -> Option<(u64, u32)> {
+        let unspoken = |index| self.slots.at(index).is_half_closed() && is_of_kind(index);
+        let half_closed = self.longest(Class::HalfClosed, listener, &is_of_kind);
+        let unspoken = self.longest(Class::FirstByte, listener, unspoken);
+        [half_closed, unspoken].into_iter().flatten().min()
+    }
+
+    /// Of a class, the connection of this kind that has been in it longest without progress, and since when.
+    fn longest(
+        &self,
+        class: Class,
+        listener: u32,
+        is_of_kind: impl Fn(u32) -> bool,
+    ) -> Option<(u64, u32)> {
+        let own_only = self.has_its_most(listener);
+        let mut index = self.head(class, 0)?;
+        for _ in 0..LOOKS {
+            let slot = self.slots.at(index);
+            let rests = slot.queued == Queued::No && self.m.visit.index != index;
+            let of = LISTENER_BIT | u32::from(self.records.at(index).listener);
+            let may_go = !self.is_reserved_from(index, listener) && (!own_only || of == listener);
+            if rests && may_go && is_of_kind(index) {
+                let length = self.m.timers.of(class).due(Instant::ZERO);
+                return Some((slot.deadline.nanos_since(length), index));
+            }
+            index = slot.timer.next;
+            if index == NONE {
+                return None;
+            }
+        }
+        None
+    }
+}
