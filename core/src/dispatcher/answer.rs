@@ -1,7 +1,7 @@
 //! Answers to actions: one for each, whatever order they come in.
 
 use super::Dispatcher;
-use crate::config::OPERATION_MIN;
+use crate::config::{Class, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
@@ -281,8 +281,13 @@ impl Dispatcher<'_> {
         self.rests(index, direction);
     }
 
-    /// Leaves a direction alone, and withdraws it, until the deadline of the congestion class.
+    /// Leaves a direction alone, and withdraws it, until the deadline of the congestion class. If the other rests already,
+    /// both do until then, as long as one that has just begun.
     fn rests(&mut self, index: u32, direction: Directions) {
+        if self.slots.at(index).class == Some(Class::Congestion) {
+            self.unlink(index);
+            self.link(index, Class::Congestion);
+        }
         let slot = self.slots.at_mut(index);
         slot.attempts.doubt(direction);
         slot.flags.set(Flags::CONGESTED);

@@ -250,7 +250,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    pub(super) fn link(&mut self, index: u32, class: Class) {
+    pub(in crate::dispatcher) fn link(&mut self, index: u32, class: Class) {
         let step = self.slots.at(index).attempts.step();
         let due = self.m.timers.step(class, step).due(self.m.now);
         self.link_for(index, class, due);
