@@ -300,19 +300,26 @@ fn a_stream_of_one_direction_is_idle_and_not_half_closed() {
 #[test]
 fn half_closed_ones_make_room_first() {
     for trigger in TRIGGERS {
-        for full in [FullTable::Evict, FullTable::EvictHalfClosed] {
+        for (full, speak) in [
+            (FullTable::Evict, true),
+            (FullTable::Evict, false),
+            (FullTable::EvictHalfClosed, true),
+            (FullTable::EvictHalfClosed, false),
+        ] {
             let mut bench = Bench::new::<4>(&Config {
                 full,
                 trigger,
+                first_byte: Some(600 * SECOND),
                 ..Config::default()
             });
-            let idle = bench.spoken();
+            let open = |bench: &mut Bench| if speak { bench.spoken() } else { bench.rest() };
+            let idle = open(&mut bench);
             bench.later(SECOND);
-            let theirs = bench.spoken();
+            let theirs = open(&mut bench);
             bench.ended(theirs);
             bench.later(SECOND);
             let [older, newer] = [(); 2].map(|()| {
-                let token = bench.spoken();
+                let token = open(&mut bench);
                 bench.later(SECOND);
                 bench.shuts(token);
                 token
@@ -331,7 +338,7 @@ fn half_closed_ones_make_room_first() {
                 assert_eq!(
                     bench.closed(*victim),
                     Some(Reason::Evicted),
-                    "{full:?}, {n}"
+                    "{full:?}, {n}, {speak}"
                 );
                 // The newcomers are busy.
                 let new = *bench.told.last().expect("opened");

@@ -268,3 +268,65 @@ fn want_of_memory_as_a_stall_ends_does_not_end_a_peer_that_is_slow() {
         assert_eq!(sent, taken.then_some(100));
     }
 }
+
+/// A completion driver answers when it likes: what has come in between decides nothing about the question.
+#[test]
+fn a_question_about_the_end_is_none_about_a_stall() {
+    for trigger in TRIGGERS {
+        for stall in [Duration::from_nanos(64), SECOND, STALL] {
+            for answer in [Outcome::Complete(0), Outcome::Drained(0), FAILED] {
+                let mut bench = Bench::new::<4>(&Config {
+                    trigger,
+                    write_stall: Some(stall),
+                    idle: None,
+                    half_closed: None,
+                    ..Config::default()
+                });
+                let token = bench.spoken();
+                // Longer than output may stall: but there is none.
+                bench.later(2 * STALL);
+                bench.ready(token, READ);
+                bench.turn();
+                while let Some(action) = bench.poll() {
+                    match action {
+                        Action::Recv { token, .. } => drop(bench.done(token, Op::Recv, END)),
+                        Action::Unsent { .. } => break,
+                        _ => {}
+                    }
+                }
+                assert!(bench.asked.contains(&(token, Op::Unsent)), "{trigger:?}");
+                bench.machine.commit(token, 10);
+                bench.done(token, Op::Unsent, answer);
+                let actions = bench.run();
+                assert_eq!(bench.closed(token), None, "{stall:?}, {answer:?}");
+                assert!(kinds(&actions).contains(&"send"), "{stall:?}, {answer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_direction_that_falls_short_after_the_other_rests_its_whole_time() {
+    for trigger in TRIGGERS {
+        for [first, second] in [[READ, WRITE], [WRITE, READ]] {
+            let mut bench = Bench::with(trigger);
+            let token = bench.spoken();
+            for (direction, wait) in [(first, CONGESTION - NANO), (second, CONGESTION - NANO)] {
+                bench.ready(token, direction);
+                if direction == WRITE {
+                    bench.machine.commit(token, 10);
+                    bench.script(token, &[], &[NO_MEMORY]);
+                } else {
+                    bench.script(token, &[NO_MEMORY], &[]);
+                }
+                bench.later(wait);
+            }
+            assert_eq!(bench.run(), [], "{trigger:?}: {second:?} is tried too soon");
+            bench.later(NANO);
+            let actions = bench.run();
+            for kind in ["recv", "send"] {
+                assert!(kinds(&actions).contains(&kind), "{trigger:?}: {actions:?}");
+            }
+        }
+    }
+}
