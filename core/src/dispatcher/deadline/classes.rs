@@ -219,8 +219,9 @@ impl Timers {
 
     /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.
     pub(in crate::dispatcher) fn beyond_every_wait(&self) -> u64 {
-        let lengths = [&self.first_byte, &self.write_stall, &self.linger];
-        let longest = lengths.map(|timed| timed.length).into_iter().max();
-        longest.unwrap_or(0).saturating_add(2_000_000)
+        let lengths = Class::ALL.map(|class| self.of(class));
+        let on = lengths.into_iter().filter(|timed| timed.is_on());
+        let longest = on.map(|timed| timed.length.saturating_add(timed.granule));
+        longest.max().unwrap_or(0).saturating_add(2_000_000)
     }
 }
