@@ -94,6 +94,7 @@ fn main() -> Result<(), Failure> {
     server.watch(&signals.reload, Directions::READ)?;
     server.watch(&signals.status, Directions::READ)?;
     repeat(&mut server.connections(), every);
+    common::take_signals(&mut server)?; // SIGTERM may come as soon as it is said that it listens
     watch(|signal| signals.wake(signal))?;
 
     // Those by Unix sockets go first; the others are listened to as in every example.

@@ -260,15 +260,7 @@ pub(crate) fn serve_by<H: Handler>(
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
     }
-    let stop = server.stop_handle()?;
-    signals::watch(move |signal| match signal {
-        Signal::Stop => stop.stop(),
-        Signal::Reload => {
-            RELOAD.store(true, Ordering::Release);
-            stop.wake();
-        }
-        Signal::User1 | Signal::User2 => {}
-    })?;
+    take_signals(server)?;
     let (mut sockets, mut retry) = (Retry::new(), Retry::new());
     for (text, options) in &common.datagrams {
         let socket = Socket {
@@ -311,6 +303,26 @@ pub(crate) fn serve_by<H: Handler>(
         stats.bytes_in,
         stats.bytes_out,
     ));
+    Ok(())
+}
+
+/// Stops the server at SIGTERM or SIGINT, and tries again at once at SIGHUP what is not there yet. [`serve`] does it; an example
+/// that listens before that, or takes signals of its own, does it earlier: from when it is said that somebody listens, a
+/// signal may come. A second call does nothing, or a signal would count twice.
+pub(crate) fn take_signals<H: Handler>(server: &mut Server<'_, H>) -> Result<(), Failure> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let stop = server.stop_handle()?;
+    signals::watch(move |signal| match signal {
+        Signal::Stop => stop.stop(),
+        Signal::Reload => {
+            RELOAD.store(true, Ordering::Release);
+            stop.wake();
+        }
+        Signal::User1 | Signal::User2 => {}
+    })?;
     Ok(())
 }
 

@@ -56,6 +56,7 @@ fn main() -> Result<(), Failure> {
     }
     let bridge = Bridge::new(path, options.line, options.rules);
     let mut server = Server::new(MEMORY.take(), &common.config, bridge)?;
+    common::take_signals(&mut server)?; // before it is said that anybody is listened for
     let line = Serial {
         path,
         ..options.line
