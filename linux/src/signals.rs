@@ -67,7 +67,9 @@ pub fn stop_on(stop: StopHandle) -> io::Result<()> {
 ///
 /// SIGXFSZ does not kill any more either: a write to a file that is as large as it may be (`RLIMIT_FSIZE`) fails with `EFBIG`.
 ///
-/// To be called as early as can be: what comes before it kills. It may be called several times; each is told of every signal.
+/// To be called as early as can be: what comes before it kills. It may be called several times; each is told of every signal that
+/// comes after its call. A signal between two calls is the first one's alone: whoever stops the server for SIGTERM has to be
+/// called before anybody is told that it serves.
 ///
 /// # Errors
 ///
