@@ -28,7 +28,8 @@ const CONTROL: usize = 128;
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; CONTROL]);
 
-/// Has the kernel tell with each datagram where it was received, and how many were dropped before it.
+/// Has the kernel tell with each datagram where it was received, and how many were dropped before it. One that has no
+/// `SO_RXQ_OVFL` counts none: that is no reason to receive nothing.
 pub(crate) fn ask(socket: impl AsFd, family: AddressFamily) -> Result<(), (&'static str, Errno)> {
     let failed = |option| move |errno| (option, errno);
     match family {
@@ -40,9 +41,10 @@ pub(crate) fn ask(socket: impl AsFd, family: AddressFamily) -> Result<(), (&'sta
             .map_err(failed("IPV6_RECVPKTINFO"))?,
         _ => return Ok(()),
     }
-    Number::RXQ_OVFL
-        .set(&socket, 1)
-        .map_err(failed("SO_RXQ_OVFL"))
+    match Number::RXQ_OVFL.set(&socket, 1) {
+        Ok(()) | Err(Errno::NOPROTOOPT) => Ok(()),
+        Err(errno) => Err(("SO_RXQ_OVFL", errno)),
+    }
 }
 
 /// What came.
