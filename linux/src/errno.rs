@@ -186,7 +186,18 @@ fn common(errno: Errno) -> FaultKind {
     }
 }
 
-#[cfg(test)]
+/// Where the numbers are those of most machines (`asm-generic/errno.h`).
+#[cfg(all(
+    test,
+    not(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6",
+        target_arch = "sparc",
+        target_arch = "sparc64"
+    ))
+))]
 mod tests {
     use super::*;
     use FaultKind::{
@@ -220,7 +231,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_number_has_its_class_on_accept() {
         check(
             accept,
@@ -239,7 +249,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_number_has_its_class_on_a_transfer() {
         check(
             transfer,
@@ -255,7 +264,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_number_has_its_class_on_a_stream() {
         check(
             stream,
@@ -278,7 +286,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_number_has_its_class_on_connecting() {
         for number in [4, 114, 115] {
             let goes_on = connect(Errno::from_raw_os_error(number));
@@ -299,7 +306,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_number_has_its_class_on_a_datagram() {
         let named: &[(FaultKind, &[i32])] = &[
             (Interrupted, &[4]),
@@ -326,7 +332,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_number_has_its_class_on_arming() {
         check(
             arm,
