@@ -90,7 +90,13 @@ fn built(kind: &str, name: &str) -> PathBuf {
         .nth(1)
         .and_then(|rest| rest.split('"').next());
     let errors = String::from_utf8_lossy(&built.stderr);
-    let path = path.unwrap_or_else(|| panic!("{name} was not built: {errors}"));
+    runnable(path.unwrap_or_else(|| panic!("{name} was not built: {errors}")))
+}
+
+/// What runs a program that was built with the tests, such as `env!("CARGO_BIN_EXE_replay")`: it itself, or `PROGRAM_RUNNER`
+/// with it.
+#[must_use]
+pub fn runnable(path: &str) -> PathBuf {
     match env::var("PROGRAM_RUNNER") {
         Ok(runner) => wrapper(Path::new(path), &runner),
         Err(_) => path.into(),

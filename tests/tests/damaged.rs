@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use tests::bounded::Watchdog;
-use tests::process::{Folder, run_with};
+use tests::process::{Folder, run_with, runnable};
 use tests::replay::{Explainer, Picture, Tape, replay_seen, to_corpus};
 use tidegate_core::sim::Random;
 use tidegate_core::trace::{Entry, MAGIC, Payload, encode};
@@ -75,7 +75,7 @@ fn any_time_is_survived() {
 
 /// The program `replay`.
 fn replay(files: &[&str], option: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_replay"));
+    let mut command = Command::new(runnable(env!("CARGO_BIN_EXE_replay")));
     let ended = run_with(command.args(option).args(files), b"");
     (ended.code, ended.output, ended.errors)
 }

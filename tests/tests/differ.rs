@@ -4,6 +4,7 @@
 use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::differ::{Differ, without_gaps};
+use tests::process::runnable;
 use tidegate_core::sim::{Kernel, Limits};
 
 /// Calls made here.
@@ -48,7 +49,7 @@ fn the_simulated_kernel_answers_as_the_real_one_does() {
 
 fn options_are_read(ring: bool) {
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_differ"))
+        let output = Command::new(runnable(env!("CARGO_BIN_EXE_differ")))
             .args(arguments)
             .output()
             .expect("the program runs");

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use tests::bounded::Watchdog;
 use tests::load::{Plan, Report, Traffic, run};
-use tests::process::{Ended, Folder, Program, run_with};
+use tests::process::{Ended, Folder, Program, run_with, runnable};
 
 /// What a test's load lasts; nothing depends on how much is done in it.
 const SHORT: Duration = Duration::from_millis(300);
@@ -152,7 +152,7 @@ fn silence_and_an_end_are_found() {
 
 fn command(arguments: &[&str]) -> Ended {
     run_with(
-        Command::new(env!("CARGO_BIN_EXE_load")).args(arguments),
+        Command::new(runnable(env!("CARGO_BIN_EXE_load"))).args(arguments),
         b"",
     )
 }
