@@ -43,7 +43,9 @@ impl Kernel {
         {
             self.begin_multishot(fd)?;
         }
-        if self.socket(at).and_then(|socket| socket.multishot) == Some(0) {
+        let wake_ups = self.socket(at).and_then(|socket| socket.multishot);
+        let wake_ups = wake_ups.unwrap_or(0);
+        if wake_ups == 0 {
             return Err(Errno::AGAIN);
         }
         let received = self.recv(fd, into);
@@ -52,7 +54,11 @@ impl Kernel {
         if let Some(socket) = self.socket_mut(at) {
             match received {
                 Ok(1..) => socket.multishot = socket.left_after_bytes(merges, keeps),
-                Err(Errno::AGAIN) => socket.multishot = Some(0),
+                // What has come since, an injected one among it, is not used up.
+                Err(Errno::AGAIN) => {
+                    let now = socket.multishot.unwrap_or(0);
+                    socket.multishot = Some(now.saturating_sub(wake_ups));
+                }
                 Ok(0) | Err(_) => socket.multishot = None,
             }
         }

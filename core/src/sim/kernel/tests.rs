@@ -2,6 +2,7 @@
 
 mod empty;
 mod exclusive;
+mod multishot;
 mod routes;
 
 use super::*;
