@@ -3,6 +3,7 @@
 use super::{ANYBODY, Call, Errno, Family, Fd, Kernel, Kind, Listener, Socket, State};
 use crate::sim::flags::EpollFlags;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 /// What becomes of packets to an address from which nothing comes back.
@@ -11,6 +12,10 @@ pub enum Route {
     /// They are lost: a TCP connect is never answered. Linux gives it up (`ETIMEDOUT`) when it has sent its SYN often enough,
     /// for two minutes and more (`tcp_syn_retries` in `tcp(7)`); a kernel without a clock never does.
     Lost,
+    /// They wait for the hardware address of a host that is not there: a TCP connect goes on until that is given up, and then fails
+    /// (`EHOSTUNREACH`). Linux asks three times, a second apart (`mcast_solicit` in `arp(7)`); here it is given up by
+    /// [`Kernel::give_up`].
+    Unresolved,
     /// There is none: a TCP connect fails at once (`ENETUNREACH`), and leaves its socket as it was.
     Missing,
 }
@@ -65,7 +70,7 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`, `ISCONN`, `ALREADY`, `INPROGRESS`; of Unix streams `CONNREFUSED`, and `AGAIN` if the queue is
     /// full; of terminals `NOENT`, and `BUSY` if as many as it lets have opened it.
     pub fn connect(&mut self, fd: Fd, port: u16) -> Result<(), Errno> {
-        self.connect_by(fd, port, None)
+        self.connect_by(fd, port, None, None)
     }
 
     /// The same, to the listener at the port of `to`, unless nothing comes back from its address
@@ -78,7 +83,7 @@ impl Kernel {
         let mut routes = self.routes.iter();
         let route = routes.find(|(address, _)| *address == to.ip());
         let route = route.map(|(_, route)| *route);
-        self.connect_by(fd, to.port(), route)
+        self.connect_by(fd, to.port(), Some(to.ip()), route)
     }
 
     /// What becomes of packets to `address` from now on; `None`: they arrive. Connects that have begun stay as they are.
@@ -87,7 +92,38 @@ impl Kernel {
         self.routes.extend(route.map(|route| (address, route)));
     }
 
-    fn connect_by(&mut self, fd: Fd, port: u16, route: Option<Route>) -> Result<(), Errno> {
+    /// Whether a connect waits for the hardware address of a host ([`Route::Unresolved`]).
+    #[must_use]
+    pub fn resolves(&self, address: IpAddr) -> bool {
+        let mut files = self.files.numbers();
+        files.any(|at| self.is_resolving(at, address))
+    }
+
+    /// Gives up resolving the hardware address of a host: all connects that wait for it fail (`HOSTUNREACH`).
+    pub fn give_up(&mut self, address: IpAddr) {
+        let files = self.files.numbers();
+        let waiting: Vec<u32> = files.filter(|&at| self.is_resolving(at, address)).collect();
+        for at in waiting {
+            self.reset(at);
+            if let Some(socket) = self.socket_mut(at) {
+                socket.error = Some(Errno::HOSTUNREACH);
+            }
+        }
+    }
+
+    fn is_resolving(&self, at: u32, address: IpAddr) -> bool {
+        self.socket(at).is_some_and(|socket| {
+            socket.state == State::Connecting && socket.towards == Some(address)
+        })
+    }
+
+    fn connect_by(
+        &mut self,
+        fd: Fd,
+        port: u16,
+        to: Option<IpAddr>,
+        route: Option<Route>,
+    ) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
         let interrupted = match self.failing(Call::Connect, at) {
             // It goes on without us.
@@ -97,6 +133,12 @@ impl Kernel {
                 false
             }
         };
+        let towards = to.filter(|_| route == Some(Route::Unresolved));
+        if let Some(socket) = self.socket_mut(at)
+            && socket.state == State::Fresh
+        {
+            socket.towards = towards;
+        }
         match self.begin_connect(at, port, route) {
             // There was nothing to wait for.
             Err(Errno::NETUNREACH) => Err(Errno::NETUNREACH),
@@ -137,7 +179,7 @@ impl Kernel {
         }
         match route.filter(|_| family == Family::Tcp) {
             Some(Route::Missing) => return Err(Errno::NETUNREACH),
-            Some(Route::Lost) => {
+            Some(Route::Lost | Route::Unresolved) => {
                 self.put_state(at, State::Connecting, None);
                 return Err(Errno::INPROGRESS);
             }

@@ -6,7 +6,7 @@ use crate::sim::flags::EpollFlags;
 use crate::sim::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// The kinds of streams.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -65,6 +65,8 @@ pub(super) struct Socket {
     pub(super) peer: Option<u32>,
     /// The listener that a connect waits for.
     pub(super) knocks_at: Option<u32>,
+    /// The host whose hardware address a connect waits for.
+    pub(super) towards: Option<IpAddr>,
     /// Received and not read.
     pub(super) queue: VecDeque<Chunk>,
     /// Bytes in the queue.
@@ -98,6 +100,7 @@ impl Socket {
             address,
             peer: None,
             knocks_at: None,
+            towards: None,
             queue: VecDeque::new(),
             unread: 0,
             urgent: None,

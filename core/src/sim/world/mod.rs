@@ -82,7 +82,7 @@ pub struct Setup {
     pub clock_jumps: bool,
     /// Whether somebody listens at [`World::ECHO`] and at the registered destination of the same number as its port, and
     /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself: other connects are refused, but for
-    /// those to [`World::UNANSWERED`] and [`World::UNREACHABLE`]. The stream
+    /// those to [`World::UNANSWERED`], [`World::UNREACHABLE`] and [`World::ABSENT`]. The stream
     /// of that number is a serial line to the same, which is pulled out now and then; one of another number is not there.
     pub echo: bool,
 }
@@ -172,6 +172,8 @@ pub struct World<'m, H: Handler> {
     setup: Setup,
     now: Instant,
     round: u64,
+    /// When the kernel gives up resolving [`World::ABSENT`]; `None`: it does not.
+    resolved_by: Option<Instant>,
     /// Its kernel has no memory for TCP.
     short: bool,
     /// Something may be going on.
@@ -268,6 +270,7 @@ impl<'m, H: Handler> World<'m, H> {
             setup: setup.clone(),
             now: Instant::from_nanos(1_000_000_000),
             round: 0,
+            resolved_by: None,
             short: false,
             busy: true,
             all: false,
@@ -470,7 +473,8 @@ impl<H: Handler> World<'_, H> {
         self.kernel.set_short_of_memory(false);
         let turn = turn.map_err(|broken| self.broken(broken))?;
         self.check().map_err(|broken| self.broken(broken))?;
-        let active = acted || turn;
+        // A connect may have begun in this very turn.
+        let active = acted | turn | self.resolves();
         self.busy = active || !all;
         self.all = !active;
         self.now = self.now.plus(ROUND);
@@ -506,7 +510,10 @@ impl<H: Handler> World<'_, H> {
         let last = Instant::from_nanos(self.now.as_nanos().saturating_sub(round));
         let peers = self.peers.iter();
         let waits = peers.filter_map(|peer| peer.waits_until(last));
-        waits.chain(self.session.poll_timeout()).min()
+        waits
+            .chain(self.resolved_by)
+            .chain(self.session.poll_timeout())
+            .min()
     }
 
     fn longest(&self) -> Duration {

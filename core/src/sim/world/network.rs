@@ -4,11 +4,16 @@ use super::World;
 use crate::session::Handler;
 use crate::sim::kernel::{Kernel, Route};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 /// Of RFC 5737: documentation, nobody's.
 const UNANSWERED: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 const UNREACHABLE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
+/// On the network of the peers.
+const ABSENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254));
 const PORT: u16 = 7;
+/// How long Linux asks for a hardware address: three times, a second apart.
+const RESOLVING: Duration = Duration::from_secs(3);
 
 impl<H: Handler> World<'_, H> {
     /// An address that answers nothing, as behind a firewall that drops packets or on a host that is off: a connect goes on
@@ -19,10 +24,30 @@ impl<H: Handler> World<'_, H> {
     /// An address to which there is no route, as while an interface is down: a connect fails at once (`ENETUNREACH`). Any
     /// other port of it is the same.
     pub const UNREACHABLE: SocketAddr = SocketAddr::new(UNREACHABLE, PORT);
+
+    /// An address of the peers' network at which no host is: a connect fails (`EHOSTUNREACH`) when the kernel has asked for its
+    /// hardware address for 3 seconds. Any other port of it is the same.
+    pub const ABSENT: SocketAddr = SocketAddr::new(ABSENT, PORT);
+
+    /// Gives up to resolve [`ABSENT`](Self::ABSENT) when its time has come. Returns whether it did.
+    pub(super) fn resolves(&mut self) -> bool {
+        if !self.kernel.resolves(ABSENT) {
+            self.resolved_by = None;
+            return false;
+        }
+        let by = *(self.resolved_by).get_or_insert_with(|| self.now.plus(RESOLVING));
+        let gives_up = self.now >= by;
+        if gives_up {
+            self.kernel.give_up(ABSENT);
+            self.resolved_by = None;
+        }
+        gives_up
+    }
 }
 
 /// Makes them what they are.
 pub(super) fn lay_out(kernel: &mut Kernel) {
     kernel.set_route(UNANSWERED, Some(Route::Lost));
     kernel.set_route(UNREACHABLE, Some(Route::Missing));
+    kernel.set_route(ABSENT, Some(Route::Unresolved));
 }

@@ -50,3 +50,31 @@ fn a_connect_whose_packets_are_lost_goes_on_and_reports_nothing() {
     let socket = kernel.socket_from(Family::Unix, None).unwrap();
     assert_eq!(kernel.connect_to(socket, TO), Err(Errno::CONNREFUSED));
 }
+
+#[test]
+fn a_connect_to_a_host_that_is_not_there_fails_when_it_is_given_up() {
+    let (mut kernel, set, _, _) = tcp();
+    kernel.set_route(TO.ip(), Some(Route::Unresolved));
+    let sockets = [(); 2].map(|()| kernel.socket_from(Family::Tcp, None).unwrap());
+    assert!(!kernel.resolves(TO.ip()));
+    for (socket, data) in sockets.into_iter().zip(1..) {
+        assert_eq!(kernel.connect_to(socket, TO), Err(Errno::INPROGRESS));
+        kernel.epoll_add(set, socket, Flags::OUT, data).unwrap();
+    }
+    assert_eq!(kernel.all(set), []);
+    assert!(kernel.resolves(TO.ip()));
+    kernel.give_up(TO.ip());
+    let flags = Flags::OUT | Flags::ERR | Flags::HUP;
+    assert_eq!(kernel.all(set), [(1, flags), (2, flags)]);
+    for socket in sockets {
+        assert_eq!(kernel.take_connected(socket), Err(Errno::HOSTUNREACH));
+    }
+    assert!(!kernel.resolves(TO.ip()));
+    kernel.give_up(TO.ip());
+    assert_eq!(
+        kernel
+            .poll(sockets[0])
+            .map(|state| state.contains(Flags::ERR)),
+        Ok(false)
+    );
+}

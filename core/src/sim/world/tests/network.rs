@@ -21,9 +21,9 @@ impl Handler for Notes {
     }
 }
 
-/// What a connect to `to` comes to, told once, `after` the connect or within four rounds of that, and its place is free: on each
+/// What a connect to `to` comes to, told once, `after` the connect or within so many rounds of that, and its place is free: on each
 /// interface, three times in a table of two places (a pending accept holds one), also if the call is interrupted.
-fn ends(to: SocketAddr, expected: Reason, after: Duration) {
+fn ends(to: SocketAddr, expected: Reason, after: Duration, rounds: u32) {
     let interrupted = Faults::at(0, Call::Connect, Fault::Errno(Errno::INTR));
     for interface in Interface::ALL {
         for faults in [Faults::none(), interrupted.clone()] {
@@ -49,7 +49,7 @@ fn ends(to: SocketAddr, expected: Reason, after: Duration) {
                 let (closed, reason, when) = notes[told - 1];
                 assert_eq!((closed, reason), (token, expected), "{interface:?}");
                 let took = when.since(begun);
-                let bound = after..=after + 4 * ROUND;
+                let bound = after..=after + rounds * ROUND;
                 assert!(bound.contains(&took), "{interface:?}: after {took:?}");
                 assert_eq!(world.session.machine().connections().count(), 0);
             }
@@ -63,7 +63,7 @@ fn ends(to: SocketAddr, expected: Reason, after: Duration) {
 fn an_unanswered_connect_ends_by_its_deadline() {
     let length = Config::default().connect.expect("a deadline");
     let expected = Reason::Deadline(Class::Connect);
-    ends(World::<Notes>::UNANSWERED, expected, length);
+    ends(World::<Notes>::UNANSWERED, expected, length, 4);
 }
 
 #[test]
@@ -72,5 +72,16 @@ fn a_connect_to_an_unreachable_network_fails_at_once() {
         kind: FaultKind::Unreachable,
         code: Errno::NETUNREACH.code(),
     });
-    ends(World::<Notes>::UNREACHABLE, expected, Duration::ZERO);
+    ends(World::<Notes>::UNREACHABLE, expected, Duration::ZERO, 4);
+}
+
+#[test]
+fn a_connect_to_an_absent_host_fails_when_it_is_given_up() {
+    let expected = Reason::Failed(Cause {
+        kind: FaultKind::Unreachable,
+        code: Errno::HOSTUNREACH.code(),
+    });
+    // The time runs from the call, which the completion world may make some rounds after it was asked for.
+    let length = Duration::from_secs(3);
+    ends(World::<Notes>::ABSENT, expected, length, 12);
 }
