@@ -42,6 +42,19 @@ fn no_world_breaks_a_law_or_has_no_end() {
     replay("sim", tests::sim, INPUTS / 10);
 }
 
+/// Those whose handler connects, to where it is answered and to where it is not: rare among the others.
+#[test]
+fn no_world_that_connects_breaks_a_law_or_has_no_end() {
+    let target = |data: &[u8]| {
+        let mut data = data.to_vec();
+        if let Some(manner) = data.first_mut() {
+            *manner |= 240;
+        }
+        tests::sim(&data);
+    };
+    generate(target, INPUTS / 4);
+}
+
 fn replay(name: &str, target: Target, inputs: u64) {
     corpus(name, target);
     generate(target, inputs);

@@ -1,5 +1,6 @@
 //! [`App`]: handlers of several manners.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use tidegate_core::sim::{Random, World};
 use tidegate_core::{Conn, Connections, Datagram, Destination, Directions, Handler, Reason, Token};
@@ -26,6 +27,8 @@ pub enum Manner {
 pub struct App {
     manner: Manner,
     random: Random,
+    /// The connects to [`NOWHERE`], and what ended them.
+    pub(super) nowhere: Vec<(Token, SocketAddr, Option<Reason>)>,
 }
 
 /// Bytes still to be sent, and whether the peer has finished.
@@ -46,6 +49,13 @@ const ECHO: [Destination; 5] = [
     line(Directions::WRITE),
 ];
 
+/// Where no connect succeeds.
+pub(super) const NOWHERE: [SocketAddr; 3] = [
+    World::<App>::UNANSWERED,
+    World::<App>::UNREACHABLE,
+    World::<App>::ABSENT,
+];
+
 const fn line(directions: Directions) -> Destination {
     Destination::Stream {
         number: 7,
@@ -64,7 +74,16 @@ impl App {
         Self {
             manner,
             random: Random::new(seed),
+            nowhere: Vec::new(),
         }
+    }
+
+    /// Connects to where nothing comes of it.
+    fn connect_nowhere(&mut self, conn: &mut Conn<'_>) -> Option<Token> {
+        let to = *self.random.pick(&NOWHERE)?;
+        let token = conn.connect(Destination::Inet(to)).ok()?;
+        self.nowhere.push((token, to, None));
+        Some(token)
     }
 
     fn act(&mut self, conn: &mut Conn<'_>, state: &mut State) {
@@ -158,6 +177,9 @@ impl App {
         let others: Vec<_> = conn.connections().collect();
         let other = self.random.pick(&others).copied();
         match choice {
+            36 if self.random.one_in(2) => {
+                self.connect_nowhere(conn);
+            }
             36 => {
                 let nowhere = Destination::Registered(self.random.below(9));
                 let to = self.random.pick(&ECHO).copied();
@@ -225,6 +247,9 @@ impl Handler for App {
         }
     }
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut State) {
+        let own = conn.token();
+        let nowhere = self.nowhere.iter().find(|(token, ..)| *token == own);
+        assert_eq!(nowhere, None, "opened");
         if self.manner != Manner::Relay {
             return;
         }
@@ -237,15 +262,25 @@ impl Handler for App {
             return;
         }
         let to = ECHO[self.random.below(2) as usize];
-        match conn.connect(to) {
-            Ok(token) => {
+        // By the time: this handler has no seed.
+        let connected = if Random::new(conn.now().as_nanos()).one_in(4) {
+            self.connect_nowhere(conn)
+        } else {
+            conn.connect(to).ok()
+        };
+        match connected {
+            Some(token) => {
                 state.other = Some(token);
                 conn.pause();
             }
-            Err(_) => conn.abort(),
+            None => conn.abort(),
         }
     }
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut State, reason: Reason) {
+        let own = conn.token();
+        if let Some((.., ended)) = self.nowhere.iter_mut().find(|(token, ..)| *token == own) {
+            assert_eq!(ended.replace(reason), None, "closed twice");
+        }
         let other = state.other.or(conn.origin());
         if let (Manner::Relay, Some(other)) = (self.manner, other)
             && reason != Reason::PeerFinished

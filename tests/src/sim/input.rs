@@ -115,6 +115,11 @@ fn config(input: &mut Input<'_>, manner: Manner, connections: u32) -> Config {
         write_stall: unless(2, default.write_stall),
         idle: unless(3, default.idle),
         linger: unless(4, default.linger),
+        connect: if off & 32 == 0 {
+            default.connect
+        } else {
+            Some(Duration::from_secs(1))
+        },
         linger_bytes: input.pick(&[64 * 1024, 0, 256]),
         accept_failures: input.pick(&[16, 1, 2]),
         accept_burst: input.pick(&[4, 1, 16]),

@@ -13,8 +13,8 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 pub use input::Case;
 use std::panic::catch_unwind;
-use tidegate_core::sim::{End, Faults, Scene, World};
-use tidegate_core::{DatagramMemory, Memory};
+use tidegate_core::sim::{Call, End, Errno, Faults, Scene, World};
+use tidegate_core::{Class, DatagramMemory, FaultKind, Memory, Reason};
 
 /// Places of the table; the setup says how many of them are used.
 const N: usize = 4;
@@ -49,6 +49,45 @@ fn relayed(world: &World<'_, App>) -> Result<(), String> {
         if !peer.sent().starts_with(peer.received()) {
             let (back, sent) = (peer.received().len(), peer.sent().len());
             return Err(format!("other bytes came back: {back} of {sent}"));
+        }
+    }
+    Ok(())
+}
+
+/// Each connect to where nothing comes of it was ended: unless we ended it, or a call failed, or there was no descriptor, by what is
+/// true of the place, or the deadline if that is sooner.
+fn ended(world: &World<'_, App>) -> Result<(), String> {
+    let mut taken = world.kernel().faults.taken().iter();
+    let faults = taken.any(|taken| {
+        let calls = [
+            Call::Connect,
+            Call::EpollAdd,
+            Call::EpollModify,
+            Call::EpollDelete,
+        ];
+        calls.contains(&taken.call)
+    });
+    for (token, to, reason) in &world.handler().nowhere {
+        let right = match reason {
+            None => false,
+            Some(Reason::Aborted | Reason::Finished | Reason::Stopping | Reason::Evicted) => true,
+            Some(Reason::Deadline(class)) => {
+                *class == Class::Connect && *to != World::<App>::UNREACHABLE
+            }
+            Some(Reason::Failed(fault)) => {
+                let expected = match *to {
+                    World::<App>::UNREACHABLE => Some(Errno::NETUNREACH),
+                    World::<App>::ABSENT => Some(Errno::HOSTUNREACH),
+                    _ => None,
+                };
+                let code = Some(fault.code) == expected.map(Errno::code);
+                let right = code && fault.kind == FaultKind::Unreachable;
+                right || faults || fault.kind == FaultKind::Shortage
+            }
+            Some(Reason::PeerFinished | Reason::TooLong) => false,
+        };
+        if !right {
+            return Err(format!("{token:?}, to {to}: {reason:?}"));
         }
     }
     Ok(())
@@ -91,6 +130,7 @@ fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
         if !world.is_stopped() || left != 1 {
             return Err(format!("not stopped, {left} descriptors left"));
         }
+        ended(&world)?;
         if manner == Manner::Relay {
             relayed(&world)?;
         }

@@ -116,8 +116,17 @@ impl Meddler {
 
     fn somewhere(&mut self) -> Destination {
         let number = self.random.below(9);
-        match self.random.below(3) {
+        let nowhere = [
+            World::<App>::UNANSWERED,
+            World::<App>::UNREACHABLE,
+            World::<App>::ABSENT,
+        ];
+        match self.random.below(4) {
             0 => Destination::Inet(World::<App>::ECHO),
+            3 => {
+                let to = self.random.pick(&nowhere).copied();
+                Destination::Inet(to.unwrap_or(World::<App>::ECHO))
+            }
             1 => Destination::Registered(number),
             _ => Destination::Stream {
                 number,
