@@ -521,7 +521,6 @@ impl Model {
             // What comes while its end is joined no longer counts.
             if !connection.source.cancelled && !connection.source.closing {
                 connection.settled = connection.times;
-                connection.lives &= !connection.pending().is_empty();
             }
         }
     }
@@ -530,6 +529,11 @@ impl Model {
     pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
         self.settle();
         self.shown = true;
+        for connection in self.connections.values_mut() {
+            // Until then an end for taking nothing may have been decided.
+            let ending = connection.source.cancelled || connection.source.closing;
+            connection.lives &= ending || !connection.pending().is_empty();
+        }
         self.timers_are_set(core);
         self.watches_are_armed();
         for (token, connection) in self.live() {
