@@ -1,8 +1,8 @@
 //! The closing phase: from now on everybody behaves, so all that can happen must happen, and then it must end.
 
+use super::connection::{Connection, Stage};
 use super::drive::Drive;
 use super::input::{N, nanos_of};
-use super::model::{Connection, Stage};
 use super::world::World;
 use tidegate_core::FullTable;
 

@@ -1,8 +1,9 @@
 //! Outbound connections, as the checker sees them: asked for by the application, tried by the driver, told once.
 
+use super::connection::{Connection, Stage, Times};
 use super::input::nanos_of;
 use super::laws::IMPOSSIBLE;
-use super::model::{Connection, Kind, Model, Stage, Times};
+use super::model::{Kind, Model};
 use super::rest::Rest;
 use tidegate_core::{
     ConnectError, Destination, Directions, FaultKind, Instant, Op, Outcome, Token, Trigger,

@@ -1,11 +1,11 @@
 //! The laws: what may be told about an answer, and what holds between two calls.
 
+use super::connection::{Stage, Times};
 use super::input::{RX, TX, nanos_of};
 use super::kernel::source_of;
-use super::model::{Call, Connection, Expected, Kind, Model, Stage, Times};
+use super::model::{Call, Expected, Kind, Model};
 use tidegate_core::{
-    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, Instant, Op, Outcome, Reason,
-    Token, Trigger,
+    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, Op, Outcome, Reason, Token, Trigger,
 };
 
 /// Events.
@@ -180,52 +180,6 @@ impl Model {
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
             Outcome::Failed(fault) => connection.failed(fault, Directions::WRITE, now),
-        }
-    }
-}
-
-impl Connection {
-    /// Whether some direction may rest, or the connect does.
-    pub(super) fn is_congested(&self) -> bool {
-        self.congested || !self.rest.directions.is_empty()
-    }
-
-    fn failed(&mut self, fault: Fault, direction: Directions, now: Instant) {
-        match fault.kind {
-            FaultKind::Interrupted => {}
-            FaultKind::Shortage => {
-                self.rest.runs_short(direction, now);
-                self.disturbed = true;
-            }
-            FaultKind::Reset
-            | FaultKind::Refused
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Invalid
-            | FaultKind::Unknown => self.faults.push(fault),
-        }
-    }
-
-    /// The application queued bytes.
-    pub(super) fn queues(&mut self, bytes: &[u8], now: Instant) {
-        if self.pending().is_empty() && !bytes.is_empty() {
-            self.times.progress = now;
-        }
-        self.queued.extend_from_slice(bytes);
-    }
-
-    /// The application consumed bytes.
-    pub(super) fn consumes(&mut self, n: u64, now: Instant) {
-        self.consumed += n;
-        if n > 0 {
-            self.times.consumed = now;
-        }
-    }
-
-    pub(super) fn finishes(&mut self, now: Instant) {
-        if !self.finished {
-            self.finished = true;
-            self.finished_at = now;
         }
     }
 }

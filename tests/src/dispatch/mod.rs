@@ -10,6 +10,7 @@
 mod app;
 mod closing;
 mod connecting;
+mod connection;
 mod datagrams;
 mod drive;
 mod input;

@@ -1,8 +1,9 @@
 //! What one step is: one byte, modulo the number of choices, and its arguments of one byte each.
 
+use super::connection::{Connection, Stage};
 use super::drive::{Drive, asked};
 use super::input::WINDOWS;
-use super::model::{Connection, Model, Stage};
+use super::model::Model;
 use super::world::World;
 use tidegate_core::{Action, Directions, Event, Op, Outcome, Span, Token};
 

@@ -1,8 +1,9 @@
 //! The application's timers: what it does with them, and what the model knows of them.
 
 use super::app::{App, Face, Shared};
+use super::connection::Stage;
 use super::drive::Drive;
-use super::model::{Model, Stage};
+use super::model::Model;
 use super::world::World;
 use core::time::Duration;
 use tidegate_core::{Connections, Directions, Dispatcher, Instant, Peer, SendError, TIMERS, Token};
