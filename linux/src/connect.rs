@@ -3,7 +3,7 @@
 use crate::address::{Address, UNIX_MAX};
 use crate::datagram::Senders;
 use crate::errno;
-use crate::listen::{Keepalive, millis, user_timeout};
+use crate::listen::{Keepalive, Tuning, user_timeout};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -52,23 +52,14 @@ impl Connect {
     }
 
     fn set(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), Errno> {
-        if let Some(bytes) = self.receive_buffer {
-            sockopt::set_socket_recv_buffer_size(socket, bytes as usize)?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
-        }
-        if family == AddressFamily::UNIX {
-            return Ok(());
-        }
-        sockopt::set_tcp_nodelay(socket, self.nodelay)?;
-        if let Some(keepalive) = self.keepalive {
-            keepalive.set(socket)?;
-        }
-        if let Some(timeout) = self.user_timeout {
-            sockopt::set_tcp_user_timeout(socket, millis(timeout))?;
-        }
-        Ok(())
+        let tuning = Tuning {
+            nodelay: self.nodelay,
+            keepalive: self.keepalive,
+            user_timeout: self.user_timeout,
+            receive_buffer: self.receive_buffer,
+            send_buffer: self.send_buffer,
+        };
+        tuning.set(socket, family).map_err(|(_, errno)| errno)
     }
 }
 

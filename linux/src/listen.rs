@@ -1,6 +1,7 @@
 //! [`Listen`]: where to listen, and what every connection accepted there inherits.
 
 use crate::address::Address;
+use crate::inherit::Failed;
 use crate::socket_file::{OwnFile, SocketFile};
 use core::fmt;
 use core::time::Duration;
@@ -27,12 +28,51 @@ impl Keepalive {
         count: 3,
     };
 
-    pub(crate) fn set(&self, socket: &OwnedFd) -> Result<(), Errno> {
-        sockopt::set_socket_keepalive(socket, true)?;
-        sockopt::set_tcp_keepidle(socket, self.idle)?;
-        sockopt::set_tcp_keepintvl(socket, self.interval)?;
-        sockopt::set_tcp_keepcnt(socket, self.count)
+    fn set(&self, socket: &OwnedFd) -> Result<(), Failed> {
+        sockopt::set_socket_keepalive(socket, true).map_err(of("SO_KEEPALIVE"))?;
+        sockopt::set_tcp_keepidle(socket, self.idle).map_err(of("TCP_KEEPIDLE"))?;
+        sockopt::set_tcp_keepintvl(socket, self.interval).map_err(of("TCP_KEEPINTVL"))?;
+        sockopt::set_tcp_keepcnt(socket, self.count).map_err(of("TCP_KEEPCNT"))
     }
+}
+
+/// What every connection has, accepted or made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tuning {
+    pub(crate) nodelay: bool,
+    pub(crate) keepalive: Option<Keepalive>,
+    pub(crate) user_timeout: Option<Duration>,
+    pub(crate) receive_buffer: Option<u32>,
+    pub(crate) send_buffer: Option<u32>,
+}
+
+impl Tuning {
+    pub(crate) fn set(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), Failed> {
+        if let Some(bytes) = self.receive_buffer {
+            sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
+                .map_err(of("SO_RCVBUF"))?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            sockopt::set_socket_send_buffer_size(socket, bytes as usize)
+                .map_err(of("SO_SNDBUF"))?;
+        }
+        if family == AddressFamily::UNIX {
+            return Ok(());
+        }
+        sockopt::set_tcp_nodelay(socket, self.nodelay).map_err(of("TCP_NODELAY"))?;
+        if let Some(keepalive) = self.keepalive {
+            keepalive.set(socket)?;
+        }
+        if let Some(timeout) = self.user_timeout {
+            sockopt::set_tcp_user_timeout(socket, millis(timeout))
+                .map_err(of("TCP_USER_TIMEOUT"))?;
+        }
+        Ok(())
+    }
+}
+
+fn of(option: &'static str) -> impl Fn(Errno) -> Failed {
+    move |errno| (option, errno)
 }
 
 /// A listener. Everything here is set once on the listening socket; accepted sockets inherit it from there (`tcp(7)`),
@@ -190,28 +230,15 @@ impl<'a> Listen<'a> {
         socket: &OwnedFd,
         family: AddressFamily,
     ) -> Result<(), ListenError> {
-        if let Some(bytes) = self.receive_buffer {
-            sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
-                .map_err(failed("SO_RCVBUF"))?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            sockopt::set_socket_send_buffer_size(socket, bytes as usize)
-                .map_err(failed("SO_SNDBUF"))?;
-        }
-        if family == AddressFamily::UNIX {
-            return Ok(());
-        }
-        sockopt::set_tcp_nodelay(socket, self.nodelay).map_err(failed("TCP_NODELAY"))?;
-        if let Some(keepalive) = self.keepalive {
-            sockopt::set_socket_keepalive(socket, true).map_err(failed("SO_KEEPALIVE"))?;
-            sockopt::set_tcp_keepidle(socket, keepalive.idle).map_err(failed("TCP_KEEPIDLE"))?;
-            sockopt::set_tcp_keepintvl(socket, keepalive.interval)
-                .map_err(failed("TCP_KEEPINTVL"))?;
-            sockopt::set_tcp_keepcnt(socket, keepalive.count).map_err(failed("TCP_KEEPCNT"))?;
-        }
-        // 0 is none: a socket that was passed may have one.
-        let millis = self.user_timeout.map_or(0, millis);
-        sockopt::set_tcp_user_timeout(socket, millis).map_err(failed("TCP_USER_TIMEOUT"))
+        let tuning = Tuning {
+            nodelay: self.nodelay,
+            keepalive: self.keepalive,
+            user_timeout: self.user_timeout,
+            receive_buffer: self.receive_buffer,
+            send_buffer: self.send_buffer,
+        };
+        let set = tuning.set(socket, family);
+        set.map_err(|(option, errno)| ListenError::new(option, errno))
     }
 }
 
@@ -227,7 +254,7 @@ pub(crate) fn user_timeout(
 }
 
 /// In the unit of `TCP_USER_TIMEOUT`: at least one, as 0 is none. The kernel counts in an `int`.
-pub(crate) fn millis(timeout: Duration) -> u32 {
+fn millis(timeout: Duration) -> u32 {
     let most = i32::MAX.unsigned_abs();
     u32::try_from(timeout.as_millis()).map_or(most, |millis| millis.clamp(1, most))
 }
