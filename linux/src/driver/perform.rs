@@ -39,19 +39,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 (token, Op::Send, outcome)
             }
             Action::Accept { listener, token } => {
-                let outcome = match self.accept(listener) {
-                    Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
-                    Err(outcome) => outcome,
-                };
-                (token, Op::Accept, Some(outcome))
+                (token, Op::Accept, Some(self.accept_as(listener, token)))
             }
-            Action::Refuse { listener } => {
-                let outcome = match self.accept(listener) {
-                    Ok((socket, _)) => (self.refuse)(socket, self.refusal(listener.index())),
-                    Err(outcome) => outcome,
-                };
-                (listener, Op::Refuse, Some(outcome))
-            }
+            Action::Refuse { listener } => (listener, Op::Refuse, Some(self.refuse_one(listener))),
             Action::Connect { token } => {
                 let connect = self.on_connect;
                 let outcome = connect.map_or(NO_SOCKET, |connect| connect(self, action));
@@ -61,26 +51,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 let socket = self.sockets.get(token);
                 (token, Op::Shutdown, socket.map(socket::shut_down))
             }
-            Action::Unsent { token } => {
-                let outcome = self.sockets.get(token).map(|socket| {
-                    let failed = self.backend.failure(token, socket);
-                    failed.unwrap_or_else(|| socket::stalled(socket, self.write_stall))
-                });
-                (token, Op::Unsent, outcome)
-            }
-            Action::Close { token, reset } => {
-                let refused_by = if reset {
-                    self.session.machine().refused_by(token)
-                } else {
-                    None
-                };
-                let outcome = self.sockets.take(token).map(|socket| match refused_by {
-                    // The backend knows nothing of it yet.
-                    Some(listener) => (self.refuse)(socket, self.refusal(listener)),
-                    None => self.backend.close(token, socket, reset),
-                });
-                (token, Op::Close, outcome)
-            }
+            Action::Unsent { token } => (token, Op::Unsent, self.unsent(token)),
+            Action::Close { token, reset } => (token, Op::Close, self.close(token, reset)),
             Action::Arm {
                 token,
                 was,
@@ -106,6 +78,40 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         if op != Op::Arm || outcome != REGISTERED {
             self.answer(now, token, op, outcome);
         }
+    }
+
+    fn accept_as(&mut self, listener: Token, token: Token) -> Outcome {
+        match self.accept(listener) {
+            Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn refuse_one(&mut self, listener: Token) -> Outcome {
+        match self.accept(listener) {
+            Ok((socket, _)) => (self.refuse)(socket, self.refusal(listener.index())),
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn unsent(&mut self, token: Token) -> Option<Outcome> {
+        let socket = self.sockets.get(token)?;
+        let failed = self.backend.failure(token, socket);
+        Some(failed.unwrap_or_else(|| socket::stalled(socket, self.write_stall)))
+    }
+
+    fn close(&mut self, token: Token, reset: bool) -> Option<Outcome> {
+        let refused_by = if reset {
+            self.session.machine().refused_by(token)
+        } else {
+            None
+        };
+        let socket = self.sockets.take(token)?;
+        Some(match refused_by {
+            // The backend knows nothing of it yet.
+            Some(listener) => (self.refuse)(socket, self.refusal(listener)),
+            None => self.backend.close(token, socket, reset),
+        })
     }
 
     /// What a listener sends to connections that it refuses.
