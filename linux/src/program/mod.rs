@@ -15,6 +15,7 @@ mod logging;
 mod manager;
 mod memory_table;
 mod metrics;
+mod page;
 mod places;
 mod privileges;
 mod pulse;
