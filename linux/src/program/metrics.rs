@@ -1,6 +1,6 @@
 //! `--metrics`: the counters over HTTP in the text format of Prometheus, version 0.0.4. One request a connection.
 
-use super::counters::{self, Counters};
+use super::counters;
 use super::heads::Heads;
 use super::lines::{LOG, OUTPUT};
 use super::page::write_page;
@@ -250,6 +250,7 @@ fn write_response(
 
 #[cfg(test)]
 mod tests {
+    use super::counters::Counters;
     use super::*;
     use tidegate::Stats;
 
