@@ -81,6 +81,11 @@ pub fn machine_info(m: &Dispatcher<'_>, token: Token) -> Option<Info> {
 }
 
 #[unsafe(no_mangle)]
+pub fn machine_refused_by(m: &Dispatcher<'_>, token: Token) -> Option<u32> {
+    m.refused_by(token)
+}
+
+#[unsafe(no_mangle)]
 pub fn machine_spans(m: &Dispatcher<'_>, token: Token) -> (Span, Span) {
     (m.unconsumed(token), m.space(token))
 }
