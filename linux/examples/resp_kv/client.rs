@@ -1,6 +1,6 @@
 //! CLIENT: what a client says of itself, and who is connected.
 
-use crate::commands::{Call, Done, Refusal, unknown_subcommand};
+use crate::commands::{Call, Done, Refusal};
 use crate::connection::help;
 use crate::protocol::{integer, is};
 use crate::service::Replies;
@@ -25,39 +25,28 @@ pub(crate) fn client_text<const N: usize>(
 }
 
 pub(crate) fn client(call: &mut Call<'_>) -> Done {
-    let (sub, count) = (call.words.at(1), call.words.len());
-    let value = call.words.at(2);
-    let needs = |words: usize, name| match count == words {
-        true => Ok(()),
-        false => Err(Refusal::Arguments("client", Some(name))),
-    };
+    let (sub, value) = (call.words.at(1), call.words.at(2));
     if is(sub, "ID") {
-        needs(2, "id")?;
         let id = call.client().id;
         call.reply.integer(id);
         Ok(())
     } else if is(sub, "SETNAME") {
-        needs(3, "setname")?;
         call.client().name = client_text(value, "Client names")?;
         call.ok()
     } else if is(sub, "GETNAME") {
-        needs(2, "getname")?;
         let name = call.client().name.clone();
         let name = Some(name.as_bytes()).filter(|name| !name.is_empty());
         call.reply.bulk_or_null(name);
         Ok(())
     } else if is(sub, "SETINFO") {
-        needs(4, "setinfo")?;
         set_library(call)
     } else if is(sub, "INFO") {
-        needs(2, "info")?;
         let id = call.client().id;
         list(call, |other| other == id);
         Ok(())
     } else if is(sub, "LIST") {
         client_list(call)
     } else if is(sub, "REPLY") {
-        needs(3, "reply")?;
         let replies = match value {
             _ if is(value, "ON") => Replies::On,
             _ if is(value, "OFF") => Replies::Off,
@@ -68,17 +57,14 @@ pub(crate) fn client(call: &mut Call<'_>) -> Done {
         call.ok()
     } else if is(sub, "NO-EVICT") || is(sub, "NO-TOUCH") {
         // Nothing is evicted, and no use of a key is noted.
-        let no_evict = is(sub, "NO-EVICT");
-        needs(3, if no_evict { "no-evict" } else { "no-touch" })?;
         match is(value, "ON") || is(value, "OFF") {
             true => call.ok(),
             false => Err(Refusal::SYNTAX),
         }
     } else if is(sub, "GETREDIR") {
-        needs(2, "getredir")?;
         call.reply.integer(-1);
         Ok(())
-    } else if is(sub, "HELP") {
+    } else {
         help(
             call,
             "CLIENT",
@@ -95,8 +81,6 @@ pub(crate) fn client(call: &mut Call<'_>) -> Done {
                 "SETNAME <name>",
             ],
         )
-    } else {
-        unknown_subcommand(call, "CLIENT")
     }
 }
 

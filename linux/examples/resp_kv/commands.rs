@@ -7,7 +7,7 @@ use crate::reply::Reply;
 use crate::service::{Client, Service};
 use crate::store::StoreError;
 use crate::{client, connection, keys, strings, transactions};
-use core::fmt;
+use core::fmt::{self, Write};
 use tidegate::{Escaped, Instant};
 
 /// A command that is being run.
@@ -106,11 +106,38 @@ pub(crate) struct Command {
     run: fn(&mut Call<'_>) -> Done,
 }
 
+/// Why a command is refused before it is run or queued.
+enum Fault {
+    /// The wrong number of words, for it or for its subcommand.
+    Arguments(Option<&'static str>),
+    /// It has no such subcommand.
+    Subcommand,
+}
+
 impl Command {
-    fn takes(&self, words: usize) -> bool {
-        let words = i64::try_from(words).unwrap_or(i64::MAX);
-        words == self.arity || (self.arity < 0 && words >= -self.arity)
+    fn fault(&self, words: Arguments<'_>) -> Option<Fault> {
+        if !takes(self.arity, words.len()) {
+            return Some(Fault::Arguments(None));
+        }
+        let mut subs = SUBCOMMANDS
+            .iter()
+            .filter(|(of, ..)| *of == self.name)
+            .peekable();
+        if words.len() == 1 || subs.peek().is_none() {
+            return None;
+        }
+        match subs.find(|(_, sub, _)| is(words.at(1), sub)) {
+            None => Some(Fault::Subcommand),
+            Some((_, _, arity)) if takes(*arity, words.len()) => None,
+            Some((_, sub, _)) => Some(Fault::Arguments(Some(sub))),
+        }
     }
+}
+
+/// Whether an arity allows so many words.
+fn takes(arity: i64, words: usize) -> bool {
+    let words = i64::try_from(words).unwrap_or(i64::MAX);
+    words == arity || (arity < 0 && words >= -arity)
 }
 
 /// The command of this name, in any case.
@@ -126,15 +153,18 @@ pub(crate) fn run(call: &mut Call<'_>) {
         return;
     }
     let queues = call.client().queue.is_some();
-    let done = match find(name) {
-        Some(command) if !command.takes(call.words.len()) => {
+    let done = match find(name).map(|command| (command, command.fault(call.words))) {
+        Some((command, Some(fault))) => {
             transactions::fail(call);
-            Err(Refusal::Arguments(command.name, None))
+            match fault {
+                Fault::Arguments(sub) => Err(Refusal::Arguments(command.name, sub)),
+                Fault::Subcommand => unknown_subcommand(call, command.name),
+            }
         }
-        Some(command) if queues && !transactions::is_immediate(command.name) => {
+        Some((command, None)) if queues && !transactions::is_immediate(command.name) => {
             transactions::queue(call)
         }
-        Some(command) => {
+        Some((command, None)) => {
             let done = (command.run)(call);
             let writes = done.is_ok() && command.flags.first() == Some(&"write");
             call.service.writes += u64::from(writes);
@@ -185,13 +215,34 @@ impl fmt::Display for Unknown<'_> {
 }
 
 /// A subcommand that its command has not.
-pub(crate) fn unknown_subcommand(call: &mut Call<'_>, command: &str) -> Done {
+fn unknown_subcommand(call: &mut Call<'_>, command: &str) -> Done {
     let name = Escaped(call.words.at(1));
+    let command = Upper(command);
     call.reply.error(format_args!(
         "ERR unknown subcommand '{name}'. Try {command} HELP."
     ));
     Ok(())
 }
+
+/// A name in upper case.
+struct Upper<'a>(&'a str);
+
+impl fmt::Display for Upper<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = self.0.chars();
+        all.try_for_each(|one| f.write_char(one.to_ascii_uppercase()))
+    }
+}
+
+/// Commands that have subcommands, these, and the arities of them, the name of the command counted.
+#[rustfmt::skip]
+const SUBCOMMANDS: [(&str, &str, i64); 20] = [
+    ("client", "getname", 2), ("client", "getredir", 2), ("client", "help", 2), ("client", "id", 2), ("client", "info", 2),
+    ("client", "list", -2), ("client", "no-evict", 3), ("client", "no-touch", 3), ("client", "reply", 3),
+    ("client", "setinfo", 4), ("client", "setname", 3),
+    ("command", "count", 2), ("command", "docs", -2), ("command", "help", 2), ("command", "info", -2), ("command", "list", -2),
+    ("config", "get", -3), ("config", "help", 2), ("config", "resetstat", 2), ("config", "set", -4),
+];
 
 const READ: &[&str] = &["readonly", "fast"];
 const SCAN: &[&str] = &["readonly"];

@@ -1,7 +1,7 @@
 //! Commands about the connection and the server.
 
 use crate::client::client_text;
-use crate::commands::{COMMANDS, Call, Command, Done, Refusal, Then, find, unknown_subcommand};
+use crate::commands::{COMMANDS, Call, Command, Done, Refusal, Then, find};
 use crate::protocol::{Arguments, integer, is, matches};
 use crate::service::{CLIENTS, Replies, Service, VERSION};
 use crate::store::KEYS;
@@ -263,7 +263,7 @@ pub(crate) fn command(call: &mut Call<'_>) -> Done {
         for known in COMMANDS.iter().filter(found) {
             reply.text(known.name);
         }
-    } else if is(sub, "HELP") {
+    } else {
         return help(
             call,
             "COMMAND",
@@ -274,8 +274,6 @@ pub(crate) fn command(call: &mut Call<'_>) -> Done {
                 "LIST [FILTERBY PATTERN <pattern>]",
             ],
         );
-    } else {
-        return unknown_subcommand(call, "COMMAND");
     }
     Ok(())
 }
@@ -308,9 +306,6 @@ const SETTINGS: [(&str, &str); 7] = [
 pub(crate) fn config(call: &mut Call<'_>) -> Done {
     let (sub, count) = (call.words.at(1), call.words.len());
     if is(sub, "GET") {
-        if count < 3 {
-            return Err(Refusal::Arguments("config", Some("get")));
-        }
         let patterns = call.words.from(2);
         let found = |setting: &&(&str, &str)| {
             let name = setting.0.as_bytes();
@@ -323,7 +318,7 @@ pub(crate) fn config(call: &mut Call<'_>) -> Done {
         }
         Ok(())
     } else if is(sub, "SET") {
-        if count < 4 || count % 2 != 0 {
+        if count % 2 != 0 {
             return Err(Refusal::Arguments("config", Some("set")));
         }
         let name = Escaped(call.words.at(2));
@@ -335,14 +330,12 @@ pub(crate) fn config(call: &mut Call<'_>) -> Done {
         let service = &mut *call.service;
         (service.commands, service.errors) = (0, 0);
         call.ok()
-    } else if is(sub, "HELP") {
+    } else {
         help(
             call,
             "CONFIG",
             &["GET <pattern> [<pattern> ...]", "RESETSTAT"],
         )
-    } else {
-        unknown_subcommand(call, "CONFIG")
     }
 }
 

@@ -38,8 +38,8 @@ impl Unit {
                 .checked_mul(1000)
                 .filter(|time| time.checked_add(unix).is_some()),
             Self::Millis => Some(time).filter(|time| time.checked_add(unix).is_some()),
-            Self::UnixSeconds => time.checked_mul(1000)?.checked_sub(unix),
-            Self::UnixMillis => time.checked_sub(unix),
+            Self::UnixSeconds => Some(time.checked_mul(1000)?.saturating_sub(unix)),
+            Self::UnixMillis => Some(time.saturating_sub(unix)),
         }
     }
 }

@@ -38,7 +38,7 @@ enum Keep {
 }
 
 pub(crate) fn set(call: &mut Call<'_>) -> Done {
-    let (mut if_there, mut get, mut keep) = (None::<bool>, false, None);
+    let (mut if_there, mut get, mut keeps, mut timed) = (None::<bool>, false, false, None);
     let mut options = call.words.from(3);
     while let Some(option) = options.next() {
         if is(option, "NX") && if_there.is_none_or(|there| !there) {
@@ -47,42 +47,34 @@ pub(crate) fn set(call: &mut Call<'_>) -> Done {
             if_there = Some(true);
         } else if is(option, "GET") {
             get = true;
-        } else if is(option, "KEEPTTL") && keep.is_none() {
-            keep = Some(Keep::Ttl);
+        } else if is(option, "KEEPTTL") && timed.is_none() {
+            keeps = true;
         } else if let Some(unit) = Unit::of_option(option)
-            && keep.is_none()
+            && !keeps
         {
-            let time = options.next().ok_or(Refusal::SYNTAX)?;
-            // What is wrong with the syntax behind it comes first.
-            keep = Some(Keep::Until(Instant::NEVER));
-            let rest = options.clone();
-            syntax_is_sound(rest, if_there)?;
-            keep = keep.and(Some(Keep::Until(expiry(time, unit, "set", call.now)?)));
+            timed = Some(again(timed, unit, options.next())?);
         } else {
             return Err(Refusal::SYNTAX);
         }
     }
-    let keep = keep.unwrap_or(Keep::Until(Instant::NEVER));
+    // What is wrong with the syntax comes first.
+    let keep = match timed {
+        Some((unit, time)) => Keep::Until(expiry(time, unit, "set", call.now)?),
+        None if keeps => Keep::Ttl,
+        None => Keep::Until(Instant::NEVER),
+    };
     put(call, call.words.at(2), keep, if_there, get)
 }
 
-/// Whether what follows a time are options, and go with those before.
-fn syntax_is_sound<'w>(rest: impl Iterator<Item = &'w [u8]>, mut if_there: Option<bool>) -> Done {
-    for option in rest {
-        let there = match option {
-            _ if is(option, "GET") => continue,
-            _ if is(option, "NX") => false,
-            _ if is(option, "XX") => true,
-            _ => return Err(Refusal::SYNTAX),
-        };
-        if if_there
-            .replace(there)
-            .is_some_and(|before| before != there)
-        {
-            return Err(Refusal::SYNTAX);
-        }
-    }
-    Ok(())
+/// A time of an option, which may come again in the same unit: the last one counts.
+fn again<'w>(
+    before: Option<(Unit, &[u8])>,
+    unit: Unit,
+    time: Option<&'w [u8]>,
+) -> Result<(Unit, &'w [u8]), Refusal> {
+    let same = before.is_none_or(|(before, _)| before == unit);
+    let time = time.filter(|_| same).ok_or(Refusal::SYNTAX)?;
+    Ok((unit, time))
 }
 
 /// Sets the first key to `value`. `if_there`: only if it exists, or only if it does not. Replies with the old value if `get`.
@@ -143,18 +135,24 @@ pub(crate) fn getdel(call: &mut Call<'_>) -> Done {
 pub(crate) fn getex(call: &mut Call<'_>) -> Done {
     let (key, now) = (call.words.at(1), call.now);
     let there = call.service.store.get(key, now).is_some();
-    let at = match (call.words.len(), call.words.at(2)) {
-        (2, _) => None,
-        (3, option) if is(option, "PERSIST") => Some(Instant::NEVER),
-        (4, option) => {
-            let unit = Unit::of_option(option).ok_or(Refusal::SYNTAX)?;
-            // Redis does not look at the time for a key that is not there.
-            match there {
-                true => Some(expiry(call.words.at(3), unit, "getex", now)?),
-                false => None,
-            }
+    let (mut persists, mut timed) = (false, None);
+    let mut options = call.words.from(2);
+    while let Some(option) = options.next() {
+        if is(option, "PERSIST") && timed.is_none() {
+            persists = true;
+        } else if let Some(unit) = Unit::of_option(option)
+            && !persists
+        {
+            timed = Some(again(timed, unit, options.next())?);
+        } else {
+            return Err(Refusal::SYNTAX);
         }
-        _ => return Err(Refusal::SYNTAX),
+    }
+    let at = match timed {
+        // Redis does not look at the time for a key that is not there.
+        Some((unit, time)) if there => Some(expiry(time, unit, "getex", now)?),
+        Some(_) => None,
+        None => persists.then_some(Instant::NEVER),
     };
     get(call)?;
     if let Some(at) = at {

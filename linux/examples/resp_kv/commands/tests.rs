@@ -117,6 +117,20 @@ fn set_takes_every_option_of_redis_and_no_other_mix() {
         ("SET k v EX x KEEPTTL", SYNTAX),
         ("SET k v EX 1 PX 1", SYNTAX),
         ("SET k v KEEPTTL EX 1", SYNTAX),
+        ("SET k v EX 1 KEEPTTL", SYNTAX),
+        // An option may come again, a time in the same unit: the last one counts.
+        ("SET k v EX 1 EX 100 GET GET NX NX", "$-1"),
+        ("SET k v KEEPTTL KEEPTTL XX XX", "+OK"),
+        ("TTL k", ":100"),
+        ("GETEX k PX -1 PX 50000", "$1 v"),
+        ("TTL k", ":50"),
+        ("GETEX k PX 1 EX 1", SYNTAX),
+        ("GETEX k PERSIST EX 1", SYNTAX),
+        ("GETEX k PERSIST PERSIST", "$1 v"),
+        ("TTL k", ":-1"),
+        ("GETEX k EX", SYNTAX),
+        ("PEXPIREAT k -9223372036854775808 XX", ":0"),
+        ("PEXPIREAT k -9223372036854775808", ":1"),
         ("SET k v FOO", SYNTAX),
         ("SET k", "-ERR wrong number of arguments for 'set' command"),
         ("EXISTS k", ":0"),
@@ -276,5 +290,53 @@ fn every_command_that_the_help_names_is_there_and_none_else() {
     assert_eq!(help.len(), COMMANDS.len(), "{help:?}");
     for name in help {
         assert!(find(name.as_bytes()).is_some(), "{name}");
+    }
+}
+
+/// What redis finds wrong before it runs a command it finds before it queues one, subcommands included.
+#[test]
+fn subcommands_are_checked_before_anything_is_queued() {
+    let mut table = Table::new(fresh_store!());
+    let wrong = [
+        (
+            "COMMAND COUNT x",
+            "-ERR wrong number of arguments for 'command|count' command",
+        ),
+        (
+            "CLIENT SETNAME",
+            "-ERR wrong number of arguments for 'client|setname' command",
+        ),
+        (
+            "client getname x",
+            "-ERR wrong number of arguments for 'client|getname' command",
+        ),
+        (
+            "CONFIG GET",
+            "-ERR wrong number of arguments for 'config|get' command",
+        ),
+        (
+            "CONFIG",
+            "-ERR wrong number of arguments for 'config' command",
+        ),
+        (
+            "COMMAND FOO",
+            "-ERR unknown subcommand 'FOO'. Try COMMAND HELP.",
+        ),
+        (
+            "client foo",
+            "-ERR unknown subcommand 'foo'. Try CLIENT HELP.",
+        ),
+    ];
+    table.hears(&wrong);
+    for one in wrong {
+        table.hears(&[
+            ("MULTI", "+OK"),
+            one,
+            ("CLIENT GETNAME", "+QUEUED"),
+            (
+                "EXEC",
+                "-EXECABORT Transaction discarded because of previous errors.",
+            ),
+        ]);
     }
 }
