@@ -201,6 +201,10 @@ fn redis_cli_inserts_a_mass_and_talks_either_version() {
 
 /// What is said on one connection each: redis 7 replies to it as the example does, byte by byte.
 const CONVERSATIONS: &[&str] = &[
+    "MULTI|COMMAND COUNT x|CLIENT SETNAME|CONFIG GET|CLIENT FOO|PING|EXEC",
+    "SET k v EX 1 EX 100 GET GET NX NX|TTL k|SET k v KEEPTTL KEEPTTL|TTL k|SET k v EX 1 PX 1",
+    "SET k v|GETEX k PX -1 PX 50000|TTL k|GETEX k PERSIST PERSIST|TTL k|GETEX k PERSIST EX 1",
+    "SET k v|PEXPIREAT k -9223372036854775808 XX|PEXPIREAT k -9223372036854775808|EXISTS k",
     "PING|PING a|PING a b|ECHO|ECHO 'a b'|ECHO \"\\x41\\n\"|get|nonsense|nonsense a b|TIME x",
     "HELLO|HELLO 2|HELLO 4|HELLO x|HELLO 3 AUTH default x|HELLO 3 AUTH u x|HELLO 3 AUTH u|HELLO 3 FOO|HELLO 3 SETNAME 'a b'",
     "HELLO 3|GET none|MGET none|CONFIG GET save|CLIENT GETNAME|HELLO 3 SETNAME x|CLIENT GETNAME|RESET|CLIENT GETNAME|GET none",
