@@ -99,6 +99,30 @@ fn what_does_not_agree_is_refused_and_what_is_no_modbus_ends() {
     assert_eq!(program.stop().code, Some(0));
 }
 
+/// A register more than a function may write makes a frame that is longer than any that is allowed: an exception says so, up to what a
+/// byte count can say.
+#[test]
+fn one_register_too_many_is_an_exception_and_the_connection_goes_on() {
+    let _bound = Watchdog::new();
+    let (program, _) = start(&[]);
+    let mut master = tcp(program.address());
+    for count in 122..=127u8 {
+        let values = vec![1; 2 * usize::from(count)];
+        let write = [&[16, 0, 0, 0, count, 2 * count][..], &values].concat();
+        let both = [&[23, 0, 0, 0, 1, 0, 0, 0, count, 2 * count][..], &values].concat();
+        master.say(&frame(1, &write));
+        master.hear(&match count {
+            ..=123 => frame(1, &[16, 0, 0, 0, count]),
+            _ => frame(1, &[0x90, 3]),
+        });
+        master.say(&frame(2, &both));
+        master.hear(&frame(2, &[0x97, 3]));
+    }
+    master.say(&frame(3, &[3, 0, 122, 0, 2]));
+    master.hear(&frame(3, &[3, 4, 1, 1, 0, 0]));
+    assert_eq!(program.stop().code, Some(0));
+}
+
 #[test]
 fn one_source_leaves_room_for_others() {
     let _bound = Watchdog::new();

@@ -70,7 +70,11 @@ const OBJECTS: &[Object] = &[
 /// TCP/IP Implementation Guide* 1.0b, section 3.1.3).
 const HEAD: usize = 7;
 const FRAME: usize = HEAD + PDU;
-const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, FRAME).offset(4);
+
+/// Bytes of the longest request that is read: functions 16 and 23 can say of more registers than they may write, up to a byte count
+/// of 255. The exception says so; a connection that was closed would not.
+const REQUEST: usize = HEAD + 10 + 255;
+const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, REQUEST).offset(4);
 
 type ModbusMemory = Memory<32, 512, 2048, Skip>;
 
