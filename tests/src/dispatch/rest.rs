@@ -69,6 +69,7 @@ impl Rest {
     pub(super) fn runs_short(&mut self, direction: Directions, now: Instant) {
         self.begin(direction, now);
         self.claimed -= direction;
+        self.must.reported -= direction;
     }
 
     /// An operation is tried: not before the shortest rest, of `length` nanoseconds, is over.
