@@ -32,10 +32,11 @@ impl fmt::Display for IoError {
 impl core::error::Error for IoError {}
 
 impl Error for IoError {
-    /// `WouldBlock` has no kind of its own there: it is `Interrupted`, to be tried again, but in another visit.
+    /// `WouldBlock` has no kind of its own there: it is `Other`, a failure that ends what was begun. `Interrupted` would be tried
+    /// again at once, without end, by everything in `std` (`std::io::Read::read_until`) and much that is like it.
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::WouldBlock => ErrorKind::Interrupted,
+            Self::WouldBlock => ErrorKind::Other,
             Self::Closed => ErrorKind::NotConnected,
         }
     }

@@ -230,7 +230,7 @@ fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
 #[test]
 fn crates_of_the_embedded_world_read_and_write() {
     use crate::IoError;
-    use embedded_io::{BufRead, Error, ErrorKind, Read, ReadReady, Write, WriteReady};
+    use embedded_io::{BufRead, Read, ReadReady, Write, WriteReady};
 
     let mut world = World::new::<1>(App {
         readable: |_, _, _| {},
@@ -256,7 +256,6 @@ fn crates_of_the_embedded_world_read_and_write() {
         assert_eq!(conn.write_ready(), Ok(false));
         assert_eq!(conn.write(b"y"), Err(IoError::WouldBlock));
         assert_eq!(conn.flush(), Ok(()));
-        assert_eq!(IoError::WouldBlock.kind(), ErrorKind::Interrupted);
     });
     world.run();
     world.takes(a, usize::MAX);
@@ -266,4 +265,40 @@ fn crates_of_the_embedded_world_read_and_write() {
         conn.finish();
         assert_eq!(conn.write(b"z"), Err(IoError::Closed));
     });
+}
+
+/// What `std` has for blocking streams, over the embedded traits, as adapters of other crates are: whatever is `Interrupted` there
+/// is tried again at once, without end.
+#[cfg(feature = "embedded-io")]
+#[test]
+fn code_for_blocking_streams_gives_up_where_it_would_wait() {
+    use embedded_io::{Error, ErrorKind};
+    use std::io::{self, BufRead};
+
+    struct ToStd<'a, 'c>(&'a mut crate::Conn<'c>, u32);
+
+    impl io::Read for ToStd<'_, '_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.1 += 1;
+            assert!(self.1 < 10, "it spins");
+            embedded_io::Read::read(self.0, buf).map_err(|error| match error.kind() {
+                ErrorKind::Interrupted => io::ErrorKind::Interrupted.into(),
+                kind => io::Error::other(std::format!("{kind:?}")),
+            })
+        }
+    }
+
+    for says in [&b"x"[..], b"", b"half a line"] {
+        let mut world = World::new::<1>(App {
+            readable: |_, _, _| {},
+            ..App::echo()
+        });
+        let a = world.connect();
+        world.says(a, says);
+        world.lend(a, |_, conn, _| {
+            let mut line = alloc::string::String::new();
+            let read = io::BufReader::new(ToStd(conn, 0)).read_line(&mut line);
+            assert!(read.is_err(), "{says:?}");
+        });
+    }
 }
