@@ -77,8 +77,9 @@ fn built(kind: &str, name: &str) -> PathBuf {
     }
     // Where we are built for another machine, so is what we start. The folders we lie in do not tell: cargo marks its target
     // folder only if it made it.
-    if env!("TARGET") != env!("HOST") {
-        build.args(["--target", env!("TARGET")]);
+    let (target, host) = (env!("TARGET"), env!("HOST"));
+    if target != host {
+        build.args(["--target", target]);
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
