@@ -75,10 +75,12 @@ fn ended(world: &World<'_, App>) -> Result<(), String> {
                 *class == Class::Connect && *to != World::<App>::UNREACHABLE
             }
             Some(Reason::Failed(fault)) => {
-                let expected = match *to {
-                    World::<App>::UNREACHABLE => Some(Errno::NETUNREACH),
-                    World::<App>::ABSENT => Some(Errno::HOSTUNREACH),
-                    _ => None,
+                let expected = if *to == World::<App>::UNREACHABLE {
+                    Some(Errno::NETUNREACH)
+                } else if *to == World::<App>::ABSENT {
+                    Some(Errno::HOSTUNREACH)
+                } else {
+                    None
                 };
                 let code = Some(fault.code) == expected.map(Errno::code);
                 let right = code && fault.kind == FaultKind::Unreachable;
