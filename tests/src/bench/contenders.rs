@@ -82,7 +82,7 @@ pub(super) fn all() -> (Vec<Contender>, Vec<String>) {
 }
 
 /// Our program with each trigger on epoll, and with each other backend that its help offers.
-fn ours() -> Vec<Contender> {
+pub(super) fn ours() -> Vec<Contender> {
     let help = crate::process::run(&["--help"]).output;
     let of = |name: &str, epoll, option: &str, value: &str| Contender {
         name: format!("tidegate {name}"),
@@ -132,6 +132,19 @@ impl Contender {
             Kind::Peer => true,
             Kind::Blocking => false,
         }
+    }
+
+    /// The same of our program, but that it passes on what a client says to the others.
+    pub(super) fn chatting(&self) -> Self {
+        let mut one = self.clone();
+        for argument in &mut one.arguments {
+            if argument == "echo" {
+                *argument = "chat".into();
+            }
+        }
+        // Listeners, which say nothing, are waited for at a stop.
+        one.arguments.extend(["--drain", "1s"].map(OsString::from));
+        one
     }
 
     /// The same under another name: what it is beside itself is what rounds cannot tell apart.

@@ -5,13 +5,14 @@
 //! | `surroundings` | a network of our own, pinning, what the machine is |
 //! | `contenders`, `peers` | who takes part, and how they are started |
 //! | `statistics` | medians, ranges, ratios inside a round, who goes when |
-//! | `messages`, `connections`, `memory`, `fairness`, `events` | what is measured |
+//! | `messages`, `connections`, `memory`, `fairness`, `fan_out`, `events` | what is measured |
 //! | `tables`, `pictures` | Markdown and SVG |
 
 mod connections;
 mod contenders;
 pub mod events;
 mod fairness;
+mod fan_out;
 mod measure;
 mod memory;
 mod messages;
@@ -23,6 +24,6 @@ pub mod tables;
 
 pub use measure::{Bench, Effort, Part};
 pub use {
-    connections::connections, events::events, fairness::fairness, memory::memory,
+    connections::connections, events::events, fairness::fairness, fan_out::fan_out, memory::memory,
     messages::messages,
 };

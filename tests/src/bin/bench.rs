@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
-use tests::bench::{Bench, Effort, Part, connections, events, fairness, memory, messages};
+use tests::bench::{Bench, Effort, Part, connections, events, fairness, fan_out, memory, messages};
 use tests::bench::{peers, surroundings, tables};
 
 const USAGE: &str = "\
@@ -14,7 +14,7 @@ Usage: bench [--quick] [--only PART] [--write]
 Measures our program beside other libraries, and prints tables.
 
   --quick       see only that everything works: some seconds for each part
-  --only PART   messages, connections, memory, fairness or events [all]
+  --only PART   messages, connections, memory, fairness, fan-out or events [all]
   --write       put tables into BENCHMARKS.md and pictures into docs/
   --help        print this
 
@@ -25,11 +25,12 @@ A C compiler, libevent, libuv and valgrind are used if they are installed:
 
 type Measure = fn(&mut Bench) -> Result<Part, String>;
 
-const PARTS: [(&str, Measure); 5] = [
+const PARTS: [(&str, Measure); 6] = [
     ("messages", messages),
     ("connections", connections),
     ("memory", memory),
     ("fairness", fairness),
+    ("fan-out", fan_out),
     ("events", events),
 ];
 
