@@ -22,7 +22,8 @@ impl Bench {
                 Some(token)
             }
             None => {
-                assert_eq!(self.machine.refused_by(token), Some(0));
+                let listener = self.listener.index();
+                assert_eq!(self.machine.refused_by(token), Some(listener));
                 self.run();
                 assert_eq!(self.machine.stats().refused_source, refused + 1);
                 assert_eq!(self.machine.refused_by(token), None, "it is closed");
