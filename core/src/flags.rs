@@ -56,8 +56,9 @@ impl Flags {
     pub(crate) const CHECKED: Self = Self::CLOSED;
     /// `Close` is to reset.
     pub(crate) const RESET: Self = Self(1 << 15);
-    /// Of a connection that is not being closed: the `Unsent` in flight asks how much the peer has not acknowledged, because
-    /// output has stalled, and not whether both sides have ended. The same bit, which only one that is being closed has.
+    /// Of a connection that is not being closed: the `Unsent` that is in flight, or else is to be asked, asks how much the peer
+    /// has not acknowledged, because output has stalled, and not whether both sides have ended. The same bit, which only one that
+    /// is being closed has.
     pub(crate) const STALLS: Self = Self::RESET;
 
     pub(crate) const fn has(self, flag: Self) -> bool {

@@ -165,7 +165,7 @@ impl Dispatcher<'_> {
             slot.flags.set(Flags::ENDED);
             // It may have hung up both ways, which only asking tells where no send is due.
             if slot.may_have_hung_up() {
-                slot.flags.set(Flags::PROBE);
+                slot.ask_about_end();
             }
         }
         if slot.state == State::Lingering && n > 0 {
@@ -219,7 +219,7 @@ impl Dispatcher<'_> {
             }
             slot.attempts.moved(Directions::WRITE);
             slot.flags.set(Flags::TAKEN);
-            slot.flags.clear(Flags::PROBE);
+            slot.forget_question();
             add(&mut self.records.at_mut(index).bytes_out, n);
             add(&mut self.m.stats.bytes_out, n);
         }

@@ -209,18 +209,20 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
             // Output may have made progress in this very visit.
-            let stalls = matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
+            let stalls = slot.flags.has(Flags::STALLS)
+                && matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
                 && !slot.tx.is_empty()
                 && !slot.flags.has(Flags::TAKEN);
             if stalls || slot.may_have_hung_up() {
                 slot.flags.clear(Flags::CHECKED);
                 slot.flags.set(Flags::CALLED);
-                if stalls {
-                    slot.flags.set(Flags::STALLS);
+                if !stalls {
+                    slot.flags.clear(Flags::STALLS);
                 }
                 return Some(Action::Unsent { token });
             }
         }
+        slot.flags.clear(Flags::STALLS);
         if slot.hears()
             && slot.flags.has(Flags::SUSPECT)
             && slot.wanted(windows, false).is_empty()

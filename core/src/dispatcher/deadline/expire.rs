@@ -97,7 +97,7 @@ impl Dispatcher<'_> {
                 self.begin_close(index, Reason::Deadline(class));
             }
             Class::WriteStall => {
-                self.slots.at_mut(index).flags.set(Flags::PROBE);
+                self.slots.at_mut(index).ask_about_stall();
                 self.link(index, class);
             }
             Class::Congestion => self.tried_again(index),
@@ -129,7 +129,7 @@ impl Dispatcher<'_> {
         } else if lingers {
             self.begin_close(index, Reason::Deadline(Class::Congestion));
         } else {
-            self.slots.at_mut(index).flags.set(Flags::PROBE);
+            self.slots.at_mut(index).ask_about_stall();
             self.link(index, Class::Congestion);
         }
     }

@@ -7,7 +7,32 @@ use crate::directions::Trigger;
 use crate::event::{FaultKind, Outcome};
 use crate::flags::Flags;
 use crate::output::Reason;
-use crate::slot::State;
+use crate::slot::{Slot, State};
+
+/// What is to be asked. While something is in flight what that asked stays known; then a stall is asked about one stall later.
+impl Slot {
+    /// Output has stalled: how much has the peer not acknowledged?
+    pub(in crate::dispatcher) fn ask_about_stall(&mut self) {
+        self.flags.set(Flags::PROBE);
+        if !self.flags.has(Flags::CALLED) {
+            self.flags.set(Flags::STALLS);
+        }
+    }
+
+    /// The peer has ended: can it still be sent to?
+    pub(in crate::dispatcher) fn ask_about_end(&mut self) {
+        self.forget_question();
+        self.flags.set(Flags::PROBE);
+    }
+
+    /// Nothing is to be asked.
+    pub(in crate::dispatcher) fn forget_question(&mut self) {
+        self.flags.clear(Flags::PROBE);
+        if !self.flags.has(Flags::CALLED) && self.state != State::Closing {
+            self.flags.clear(Flags::STALLS);
+        }
+    }
+}
 
 impl Dispatcher<'_> {
     /// How much the peer has not acknowledged, asked at the end of a write stall: if it took something since it was

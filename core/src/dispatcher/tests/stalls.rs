@@ -330,3 +330,25 @@ fn a_direction_that_falls_short_after_the_other_rests_its_whole_time() {
         }
     }
 }
+
+/// The peer's end is to be followed by a question, but the application has something to say to it, at a time at which earlier output
+/// would have stalled.
+#[test]
+fn output_that_begins_at_the_end_of_the_peer_has_not_stalled() {
+    for trigger in TRIGGERS {
+        let mut bench = Bench::with(trigger);
+        let token = bench.spoken();
+        bench.ready(token, READ);
+        bench.machine.commit(token, 10);
+        bench.outputs();
+        let asked = [(token, Op::Recv), (token, Op::Send)];
+        assert!(asked.iter().all(|asked| bench.asked.contains(asked)));
+        bench.done(token, Op::Send, Outcome::Complete(10));
+        bench.now = bench.now.plus(2 * STALL);
+        bench.done(token, Op::Recv, END);
+        bench.machine.commit(token, 10);
+        let actions = bench.script(token, &[], &[BLOCKED]);
+        assert!(!kinds(&actions).contains(&"unsent"), "{trigger:?}");
+        assert_eq!(bench.closed(token), None, "{trigger:?}");
+    }
+}
