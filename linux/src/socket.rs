@@ -116,11 +116,12 @@ pub(crate) fn queued(to: BorrowedFd<'_>) -> Outcome {
 }
 
 /// Whether a socket that has sent everything could send more: a send of nothing fails as one of something does
-/// (`tcp_sendmsg`, `unix_stream_sendmsg`). The error of the socket is the answer, if it has one.
+/// (`tcp_sendmsg`, `unix_stream_sendmsg`). The error of the socket is the answer, if it has one. Over TCP it has: a reset after
+/// a FIN is `EPIPE` (`tcp_reset`), and nothing else is while we have not sent ours.
 fn can_send(socket: BorrowedFd<'_>) -> Outcome {
     match net::send(socket, &[], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
         Ok(_) => Outcome::Complete(0),
-        Err(Errno::PIPE) => HUNG_UP,
+        Err(Errno::PIPE) if sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX) => HUNG_UP,
         // There is no room, but there could be.
         Err(Errno::AGAIN) => Outcome::Complete(0),
         Err(errno) => errno::transfer(errno),
