@@ -281,9 +281,12 @@ fn code_for_blocking_streams_gives_up_where_it_would_wait() {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             self.1 += 1;
             assert!(self.1 < 10, "it spins");
-            embedded_io::Read::read(self.0, buf).map_err(|error| match error.kind() {
-                ErrorKind::Interrupted => io::ErrorKind::Interrupted.into(),
-                kind => io::Error::other(std::format!("{kind:?}")),
+            embedded_io::Read::read(self.0, buf).map_err(|error| {
+                if error.kind() == ErrorKind::Interrupted {
+                    io::ErrorKind::Interrupted.into()
+                } else {
+                    io::Error::other(std::format!("{error}"))
+                }
             })
         }
     }
