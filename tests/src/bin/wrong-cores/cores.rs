@@ -81,7 +81,7 @@ pub(crate) const CORES: [Wrong; 21] = [
     Wrong {
         name: "timer early by rounding",
         changes: &[(
-            "dispatcher/deadline.rs",
+            "dispatcher/deadline/classes.rs",
             "now.plus_nanos(self.length.saturating_add(self.granule))",
             "now.plus_nanos(self.length)",
         )],
@@ -208,7 +208,7 @@ pub(crate) const CORES: [Wrong; 21] = [
     Wrong {
         name: "deadline missing while lingering",
         changes: &[(
-            "dispatcher/deadline.rs",
+            "dispatcher/deadline/mod.rs",
             "State::Finishing | State::Lingering => Class::Linger,",
             "State::Lingering => return None,\n            State::Finishing => Class::Linger,",
         )],
