@@ -105,7 +105,12 @@ fn check(interface: Interface, plain: &Outcome, faults: &[(u64, Call, Fault)]) -
 fn all_kinds_of_calls_and_of_ends_are_in_the_scenario() {
     for interface in Interface::ALL {
         let plain = run(interface, Faults::none()).expect("all is well");
-        assert!(plain.calls.len() > 200, "{}", plain.calls.len());
+        // A receive that waits there is one call, not one at each look.
+        let least = match interface {
+            Interface::Completion => 150,
+            Interface::Readiness(_) => 200,
+        };
+        assert!(plain.calls.len() > least, "{}", plain.calls.len());
         // With completions nothing is registered, and what never ends by itself is closed without an end of its own.
         let absent: &[Call] = match interface {
             Interface::Completion => &[
