@@ -159,8 +159,9 @@ fn play(start: &Start, does: &str, nth: u32) {
     command
         .arg(program())
         .args(["--service", "echo", "--listen", "127.0.0.1:0"])
-        // Two options more to set.
-        .args(["--receive-buffer", "65536", "--send-buffer", "65536"]);
+        // Three options more to set.
+        .args(["--receive-buffer", "65536", "--send-buffer", "65536"])
+        .args(["--user-timeout", "1m"]);
     let mut process = Program::spawn(&mut command);
     let Some(says) = start.says else {
         process.wait_for("listening on ");
