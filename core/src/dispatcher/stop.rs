@@ -42,6 +42,12 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Whether [`stop`](Self::stop) was asked for.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.m.stop_at.is_some()
+    }
+
     /// Whether [`stop`](Self::stop) was asked for and nothing is left to do.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

@@ -356,6 +356,12 @@ impl Conn<'_> {
         self.all.machine.now().since(self.info().opened_at)
     }
 
+    /// Whether all is to end ([`Session::stop`](super::Session::stop)): what is answered now is the last, where a protocol says so.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.all.machine.is_stopping()
+    }
+
     /// The time of this turn.
     #[must_use]
     pub fn now(&self) -> Instant {

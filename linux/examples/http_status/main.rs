@@ -196,8 +196,14 @@ impl Site {
     fn respond(&mut self, conn: &mut Conn<'_>, state: &mut State, head: &Head<'_, '_>) {
         let is_too_large = head.body().remaining().is_some_and(|n| n > DISCARDED);
         // If the client waits for `100 Continue`, the body may come or not: what follows could be either.
-        state.last = !head.keep_alive() || is_too_large || head.expects_continue();
+        let is_last = !head.keep_alive() || conn.is_stopping();
+        state.last = is_last || is_too_large || head.expects_continue();
         state.unframed = head.expects_continue();
+        // Chunks that are none may be there already.
+        if !state.unframed && head.body().discard(conn.data()).is_err() {
+            (state.last, state.unframed) = (true, true);
+            return self.fail(conn, state, head, Status::BadRequest);
+        }
         if !head.body().is_empty() && !state.unframed {
             state.body = Some((head.body(), 0));
             conn.set_timer(DISCARDING);
@@ -428,11 +434,14 @@ fn discard_body(conn: &mut Conn<'_>, state: &mut State) -> bool {
         return true;
     };
     let Ok(found) = body.discard(conn.data()) else {
-        let discarded = *discarded;
         if state.file.is_some() {
-            give_up(conn, state);
-            return false;
+            // The response goes on, and is the last.
+            (state.last, state.unframed) = (true, true);
+            state.body = None;
+            conn.cancel_timer();
+            return true;
         }
+        let discarded = *discarded;
         discard_rest(conn, state, discarded);
         return discard_body(conn, state);
     };

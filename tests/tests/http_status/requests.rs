@@ -1,9 +1,10 @@
 //! Requests: pipelines, refusals, methods, what is served to whom.
 
 use super::start;
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+use std::net::TcpStream;
 use std::process::Command;
-use tests::bounded::Watchdog;
+use tests::bounded::{Watchdog, until};
 use tests::http::Response;
 use tests::net::{Client, descriptors, pattern, tcp};
 use tests::process::{example, run_with};
@@ -293,5 +294,36 @@ fn a_full_table_may_say_so() {
         assert!(said.ends_with("\r\nConnection: close\r\n\r\n"), "{said}");
         drop(clients);
         assert_eq!(site.program.stop().code, Some(0));
+    }
+}
+
+/// A client that keeps its connections must not ask again on one that is about to end (RFC 9112, section 9.6).
+#[test]
+fn what_is_answered_at_a_stop_is_the_last() {
+    let _bound = Watchdog::new();
+    for target in ["/", "/sub/a.txt", "/none", "/big.bin"] {
+        let site = start(&[]);
+        let address = site.program.address();
+        let mut clients = ["", "GET ", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"].map(|before| {
+            let mut client = tcp(address);
+            client.say(before.as_bytes());
+            client
+        });
+        assert_eq!(
+            Response::read(&mut clients[2], false).field("connection"),
+            "keep-alive"
+        );
+        site.program.signal(Signal::TERM);
+        until("it stops", || TcpStream::connect(address).is_err());
+        let rest = format!("{target} HTTP/1.1\r\nHost: x\r\n\r\n");
+        clients[0].say(format!("GET {rest}").as_bytes());
+        clients[1].say(rest.as_bytes());
+        for client in clients.iter_mut().take(2) {
+            let responses = Response::rest(client);
+            assert_eq!(responses.len(), 1, "{target}");
+            assert_eq!(responses[0].field("connection"), "close", "{target}");
+        }
+        drop(clients);
+        assert_eq!(site.program.end().code, Some(0));
     }
 }

@@ -1,6 +1,7 @@
 //! Uploads that nobody wants: the client gets its response, and the connection goes on if that is possible.
 
 use super::start;
+use std::io::Read;
 use tests::bounded::Watchdog;
 use tests::http::Response;
 use tests::net::{Client, tcp};
@@ -67,7 +68,7 @@ fn who_uploads_behind_a_head_that_is_refused_gets_the_response_too() {
         ),
         (
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
-            405,
+            400,
         ),
         ("POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n", 417),
         ("POST / HTTP/3.1\r\nHost: x\r\n\r\n", 505),
@@ -101,10 +102,7 @@ fn who_uploads_behind_a_head_that_is_refused_gets_the_response_too() {
             responses.extend(Response::rest(&mut client));
             let found: Vec<_> = responses.iter().map(|it| it.status).collect();
             assert_eq!(found, [status], "{head}");
-            assert_eq!(
-                responses[0].field("connection") == "close",
-                status != 405 || !head.contains("chunked")
-            );
+            assert_eq!(responses[0].field("connection"), "close");
         }
     }
     assert_eq!(site.program.stop().code, Some(0));
@@ -148,6 +146,7 @@ fn who_waits_to_be_asked_for_a_body_is_told_at_once() {
     assert_eq!(site.program.stop().code, Some(0));
 }
 
+/// Whether they come with the head, or while the response is on its way, or later: the response arrives, whole, and is the last.
 #[test]
 fn chunks_that_are_none_end_the_connection() {
     let _bound = Watchdog::new();
@@ -159,12 +158,36 @@ fn chunks_that_are_none_end_the_connection() {
         "1;\nx\r\n0\r\n\r\n",
         "ffffffffffffffff\r\n",
     ] {
-        let mut client = tcp(site.program.address());
-        client.say(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
-        client.say(format!("{body}GET / HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
-        let responses = Response::rest(&mut client);
-        let found: Vec<_> = responses.iter().map(|it| it.status).collect();
-        assert_eq!(found, [405], "{body:?}");
+        for (request, status, length) in [
+            ("POST /", 405, None),
+            ("GET /", 200, None),
+            ("GET /sub/a.txt", 200, Some(6)),
+            ("GET /big.bin", 200, Some(1_000_000)),
+            ("HEAD /big.bin", 200, Some(0)),
+        ] {
+            let head =
+                format!("{request} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let rest = format!("{body}GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+            let is_head = request.starts_with("HEAD");
+            let mut client = tcp(site.program.address());
+            client.say(format!("{head}{rest}").as_bytes());
+            let response = Response::read(&mut client, is_head);
+            assert_eq!(response.status, 400, "{request}, {body:?}");
+            assert_eq!(response.field("connection"), "close");
+            assert_eq!(client.rest(), b"", "{request}, {body:?}");
+
+            let mut client = tcp(site.program.address());
+            client.say(head.as_bytes());
+            let mut begun = [0; 12];
+            client.read_exact(&mut begun).expect("a status line");
+            client.say(rest.as_bytes());
+            let response = Response::read(&mut (&begun[..]).chain(&mut client), is_head);
+            assert_eq!(response.status, status, "{request}, {body:?}");
+            if let Some(length) = length {
+                assert_eq!(response.content.len(), length, "{request}, {body:?}");
+            }
+            assert_eq!(client.rest(), b"", "{request}, {body:?}");
+        }
     }
     assert_eq!(site.program.stop().code, Some(0));
 }

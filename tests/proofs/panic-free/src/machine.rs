@@ -86,6 +86,11 @@ pub fn machine_refused_by(m: &Dispatcher<'_>, token: Token) -> Option<u32> {
 }
 
 #[unsafe(no_mangle)]
+pub fn machine_is_stopping(m: &Dispatcher<'_>) -> bool {
+    m.is_stopping()
+}
+
+#[unsafe(no_mangle)]
 pub fn machine_spans(m: &Dispatcher<'_>, token: Token) -> (Span, Span) {
     (m.unconsumed(token), m.space(token))
 }
