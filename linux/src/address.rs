@@ -50,9 +50,6 @@ impl<'a> Address<'a> {
                 None => usable(path).map(Self::Unix),
             };
         }
-        if text.starts_with('[') && text.ends_with(']') {
-            return Err(AddressFault::NoPort);
-        }
         let (host, port) = text.rsplit_once(':').ok_or(AddressFault::NoPort)?;
         let bracketed = host
             .strip_prefix('[')
@@ -317,7 +314,6 @@ mod tests {
         for (text, fault) in [
             ("", AddressFault::NoPort),
             ("8080", AddressFault::NoPort),
-            ("[::1]", AddressFault::NoPort),
             (":80", AddressFault::NoHost),
             ("[]:80", AddressFault::NoHost),
             ("localhost:80", AddressFault::Host),
