@@ -61,6 +61,33 @@ fn any_damage_is_survived() {
     }
 }
 
+/// Whatever a disk or a line does to one bit, in values and payload, too: nothing of that entry, or behind it, is taken for what was
+/// recorded, and none of it for a difference.
+#[test]
+fn one_bit_that_is_another_is_told() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("one-bit");
+    let path = folder.path("t");
+    for name in ["echo.trace", "echo-edge.trace", "chat.trace"] {
+        let good = file(name);
+        let entries = Tape::read(&[good.clone()]).expect("a trace");
+        let entries = entries.entries();
+        let mut random = Random::new(1);
+        for at in MAGIC.len()..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << random.below(8);
+            let tape = Tape::read(&[bad.clone()]).expect("a trace");
+            assert!(tape.flaw.is_some(), "{name}: byte {at}");
+            assert!(entries.starts_with(tape.entries()), "{name}: byte {at}");
+            if at % (good.len() / 8) == 0 {
+                fs::write(&path, &bad).expect("a file");
+                let (code, said, errors) = replay(&[&path], &[]);
+                assert_eq!(code, Some(3), "{name}, byte {at}: {said} {errors}");
+            }
+        }
+    }
+}
+
 #[test]
 fn any_time_is_survived() {
     let mut entries = Tape::read(&[file("echo.trace")])

@@ -3,14 +3,24 @@
 //! A trace is [`MAGIC`] and then entries, one after the other, each in the format of
 //! [postcard](https://postcard.jamesmunns.com/wire-format): the number of the variant, then the fields in their order, without
 //! names. Numbers above 8 bits are variable-length (seven bits a byte, the lowest first), so neither the width nor the
-//! byte order of a machine can be seen; bytes and text have their length in front. The version is in the magic: it rises
-//! with each change of [`Entry`] or of what is in it.
+//! byte order of a machine can be seen; bytes and text have their length in front. Two bytes follow each entry, the sum of those
+//! before: what a disk or a line has changed is no entry any more. The version is in the magic: it rises with each change of
+//! [`Entry`] or of what is in it.
 
-use super::entry::{Entry, Payload};
+use super::entry::{Entry, Payload, hash};
 use core::fmt;
 
 /// What every trace begins with, and the version of what follows.
 pub const MAGIC: &[u8; 16] = b"tidegate trace 2";
+
+/// Bytes of a sum.
+const SUM: usize = 2;
+
+/// The [`hash`] of an entry's bytes, folded, the low byte first.
+fn sum(entry: &[u8]) -> [u8; SUM] {
+    let [a, b, c, d] = hash(entry).to_le_bytes();
+    [a ^ c, b ^ d]
+}
 
 /// Whatever takes the entries of a trace. It must not block.
 pub trait Sink {
@@ -21,8 +31,13 @@ pub trait Sink {
 /// Writes an entry to the front of `into`, with as much of its payload as is wanted; answers the bytes, `None` if there is
 /// no room for them.
 pub fn encode<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> Option<&'b [u8]> {
-    let encoded = postcard::to_slice(&entry.limited(payload), into);
-    encoded.ok().map(|bytes| &*bytes)
+    let space = into.len().checked_sub(SUM)?;
+    let space = into.get_mut(..space)?;
+    let encoded = postcard::to_slice(&entry.limited(payload), space).ok()?;
+    let (len, sum) = (encoded.len(), sum(encoded));
+    let all = into.get_mut(..len.checked_add(SUM)?)?;
+    all.get_mut(len..)?.copy_from_slice(&sum);
+    Some(all)
 }
 
 /// Reads the first entry of `bytes`; answers what follows it, too. `Ok(None)` at the end.
@@ -34,10 +49,18 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    match postcard::take_from_bytes(bytes) {
-        Ok(read) => Ok(Some(read)),
-        Err(postcard::Error::DeserializeUnexpectedEnd) => Err(DecodeError::Cut),
-        Err(_) => Err(DecodeError::Unknown),
+    let (entry, behind) = match postcard::take_from_bytes(bytes) {
+        Ok(read) => read,
+        Err(postcard::Error::DeserializeUnexpectedEnd) => return Err(DecodeError::Cut),
+        Err(_) => return Err(DecodeError::Unknown),
+    };
+    let Some((found, rest)) = behind.split_at_checked(SUM) else {
+        return Err(DecodeError::Cut);
+    };
+    let len = bytes.len().saturating_sub(behind.len());
+    match bytes.get(..len).map(sum) {
+        Some(sum) if sum == found => Ok(Some((entry, rest))),
+        Some(_) | None => Err(DecodeError::Damaged),
     }
 }
 
@@ -48,6 +71,8 @@ pub enum DecodeError {
     Cut,
     /// It is of another version, or no trace.
     Unknown,
+    /// It is not what was written.
+    Damaged,
 }
 
 impl fmt::Display for DecodeError {
@@ -55,6 +80,7 @@ impl fmt::Display for DecodeError {
         f.write_str(match self {
             Self::Cut => "the last entry is cut off",
             Self::Unknown => "no entry of this version",
+            Self::Damaged => "an entry is damaged",
         })
     }
 }
