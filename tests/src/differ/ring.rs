@@ -157,7 +157,10 @@ impl Ring {
         }
         for ((fd, operation), flight) in core::mem::take(&mut self.flight) {
             if flight.cancelled {
-                kernel.cancel_multishot(fd).expect("a stream");
+                // A poll's end leaves a receive what has woken it.
+                if flight.submission == Submission::Receive {
+                    kernel.cancel_multishot(fd).expect("a stream");
+                }
                 self.completion(fd, flight.submission, Err(CANCELED), &[], false);
             } else if self.serve(kernel, fd, flight.submission) {
                 let waits = Flight {
@@ -322,18 +325,27 @@ fn draw_any(random: &mut Random, kernel: &mut Kernel) -> Operation {
 }
 
 /// The histories that matter most: bytes or none, then FIN or a reset, before or after a receive of either kind was submitted
-/// and had waited, and what a second receive and a poll learn after it.
+/// and had waited, with a poll that was cancelled meanwhile or not, and what a second receive and a poll learn after it.
 pub(super) fn histories() -> Vec<Vec<Operation>> {
     let mut all = Vec::new();
     let (client, server) = (Fd(RING.0 + 1), Fd(RING.0 + 2));
     for receive in [Submission::Receive, Submission::ReceiveOnce] {
         for second in [Submission::Receive, Submission::ReceiveOnce] {
-            for bits in 0..8 {
+            for bits in 0..16 {
                 let (waits, bytes, reset) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
+                let polled = bits & 8 != 0;
                 let mut history = vec![Operation::Connect, Operation::Accept];
                 let begin = Operation::Submit(server, receive);
                 if waits {
                     history.extend([begin, Operation::Complete]);
+                }
+                if polled {
+                    history.extend([
+                        Operation::Submit(server, Submission::HangUp),
+                        Operation::Complete,
+                        Operation::Submit(server, Submission::Cancel(bare::Operation::HangUp)),
+                        Operation::Complete,
+                    ]);
                 }
                 if bytes {
                     history.push(Operation::Send(client, 5));
