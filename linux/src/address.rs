@@ -50,6 +50,9 @@ impl<'a> Address<'a> {
                 None => usable(path).map(Self::Unix),
             };
         }
+        if text.starts_with('[') && text.ends_with(']') {
+            return Err(AddressFault::NoPort);
+        }
         let (host, port) = text.rsplit_once(':').ok_or(AddressFault::NoPort)?;
         let bracketed = host
             .strip_prefix('[')
@@ -314,6 +317,7 @@ mod tests {
         for (text, fault) in [
             ("", AddressFault::NoPort),
             ("8080", AddressFault::NoPort),
+            ("[::1]", AddressFault::NoPort),
             (":80", AddressFault::NoHost),
             ("[]:80", AddressFault::NoHost),
             ("localhost:80", AddressFault::Host),

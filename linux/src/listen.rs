@@ -339,7 +339,7 @@ impl fmt::Display for ListenError {
             Errno::NOENT => "the path's folder does not exist; make it, or choose another path",
             Errno::AFNOSUPPORT => "this kernel lacks the address family; choose another address",
             Errno::NAMETOOLONG | Errno::INVAL => {
-                "the address or path is not usable; a path has at most 107 bytes"
+                "the address is not usable; a link-local one needs its interface ([fe80::1%eth0]:PORT), a path has at most 107 bytes"
             }
             Errno::MFILE | Errno::NFILE => "too many open files; raise the limit (ulimit -n)",
             Errno::NOTSOCK => {

@@ -207,7 +207,7 @@ mod tests {
             ("[]:8080", "no host"),
             ("::1:8080", "brackets"),
             ("[::1:8080", "brackets"),
-            ("[::1]", "brackets"),
+            ("[::1]", "no port"),
             ("localhost:", "port from 0 to 65535"),
             ("localhost:65536", "port from 0 to 65535"),
             ("localhost:+80", "port from 0 to 65535"),
