@@ -32,7 +32,7 @@ fn the_simulated_kernel_answers_as_the_real_one_does() {
     if let Some(errno) = differ.refused() {
         eprintln!("not tested here: io_uring is refused ({errno})");
     } else {
-        assert_eq!(histories, 32);
+        assert_eq!(histories, 64);
     }
     let ring = differ.refused().is_none();
 
