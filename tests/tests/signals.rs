@@ -29,6 +29,15 @@ fn do_nothing_at_alarms() {
     assert_eq!(set, 0);
 }
 
+/// Ends a storm.
+struct Calm<'a>(&'a AtomicBool);
+
+impl Drop for Calm<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Interrupts one thread about every millisecond while `during` runs.
 fn storm<T, R>(thread: &thread::JoinHandle<T>, during: impl FnOnce() -> R) -> R {
     do_nothing_at_alarms();
@@ -36,6 +45,8 @@ fn storm<T, R>(thread: &thread::JoinHandle<T>, during: impl FnOnce() -> R) -> R 
     let over = AtomicBool::new(false);
     let thread = thread.as_pthread_t();
     let result = thread::scope(|scope| {
+        // Also if `during` panics: the scope waits for the thread that it has.
+        let _calm = Calm(&over);
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 // SAFETY: the thread is joined only after this scope.
@@ -43,9 +54,7 @@ fn storm<T, R>(thread: &thread::JoinHandle<T>, during: impl FnOnce() -> R) -> R 
                 thread::park_timeout(Duration::from_millis(1));
             }
         });
-        let result = during();
-        over.store(true, Ordering::Relaxed);
-        result
+        during()
     });
     assert!(
         CAUGHT.load(Ordering::Relaxed) > caught + 5,
