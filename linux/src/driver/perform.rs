@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::backend::{Accepted, Backend};
+use crate::clock;
 use crate::errno;
 use crate::socket;
 use crate::sockets::NO_SOCKET;
@@ -74,6 +75,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             Action::Rebuild => return self.rebuild(now),
         };
         let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
+        // It may have connected after this turn began, and its deadlines are not early.
+        let now = if matches!(outcome, Outcome::Accepted(_)) {
+            clock::now()
+        } else {
+            now
+        };
         // That it is registered is no answer.
         if op != Op::Arm || outcome != REGISTERED {
             self.answer(now, token, op, outcome);
