@@ -289,6 +289,11 @@ impl Dispatcher<'_> {
             self.link(index, Class::Congestion);
         }
         let slot = self.slots.at_mut(index);
+        if slot.class.is_none() && slot.attempts.doubted().is_empty() {
+            // Its first visit, which may come long after it was opened.
+            self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
+        }
+        let slot = self.slots.at_mut(index);
         slot.attempts.doubt(direction);
         slot.flags.set(Flags::CONGESTED);
         if slot.armed.contains(direction) {

@@ -174,12 +174,15 @@ impl Dispatcher<'_> {
             }
             Some(_) | None => None,
         };
+        let fell_short = !slot.attempts.doubted().is_empty();
         self.unlink(index);
         let Some(class) = class else { return };
         // A wait goes on while the connection only waits for memory: going to and fro does not restart it. How long it
         // has waited for its first byte is known from when it was opened.
         let detour = match old {
-            None | Some(Class::Congestion) => true,
+            // It has just been tried again; or it is new, however long ago it was opened.
+            None => fell_short,
+            Some(Class::Congestion) => true,
             Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
             Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
         };

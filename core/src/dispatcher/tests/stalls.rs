@@ -352,3 +352,38 @@ fn output_that_begins_at_the_end_of_the_peer_has_not_stalled() {
         assert_eq!(bench.closed(token), None, "{trigger:?}");
     }
 }
+
+/// A process that is stopped right after an accept: what it sends when it goes on has its time from then.
+#[test]
+fn output_of_a_first_visit_that_comes_late_has_its_whole_time() {
+    for trigger in TRIGGERS {
+        for first in [BLOCKED, NO_MEMORY] {
+            let mut bench = Bench::new::<4>(&Config {
+                trigger,
+                first_byte: None,
+                ..Config::default()
+            });
+            let token = bench.open();
+            bench.now = bench.now.plus(1000 * SECOND);
+            bench.machine.commit(token, 10);
+            let begun = bench.now;
+            bench.script(token, &[], &[first]);
+            while bench.closed(token).is_none() {
+                bench.later(SECOND);
+                bench.run_with(|action| match action {
+                    Action::Send { .. } => Some(first),
+                    Action::Unsent { .. } => Some(Outcome::Drained(0)),
+                    _ => None,
+                });
+                assert!(bench.now.since(begun) < 1200 * SECOND, "no end");
+            }
+            let lasted = bench.now.since(begun);
+            let least = if first == BLOCKED {
+                600 * SECOND
+            } else {
+                STALL
+            };
+            assert!(lasted >= least, "{trigger:?}, {first:?}: {lasted:?}");
+        }
+    }
+}
