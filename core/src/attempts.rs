@@ -1,7 +1,7 @@
 //! [`Attempts`]: what attempts have come to that a readiness event led to, in one byte of a slot.
 
 use crate::directions::Directions;
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 use crate::slot::State;
 
 /// What attempts have come to.
@@ -110,7 +110,7 @@ impl Attempts {
 }
 
 /// As bits, for images.
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 impl Attempts {
     pub(crate) const fn of(bits: u8) -> Self {
         Self(bits)

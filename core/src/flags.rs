@@ -1,6 +1,6 @@
 //! [`Flags`]: facts about a source, a bit each.
 
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 use crate::slot::State;
 
 /// Facts about a source, each true exactly when its sentence is.
@@ -80,14 +80,14 @@ impl Flags {
 
 /// For images.
 /// As bits, for images and tests.
-#[cfg(any(test, feature = "sim"))]
+#[cfg(any(test, feature = "inspect"))]
 impl Flags {
     pub(crate) const fn of(bits: u16) -> Self {
         Self(bits)
     }
 }
 
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 impl Flags {
     pub(crate) const fn bits(self) -> u16 {
         self.0

@@ -151,14 +151,14 @@
 //!
 //! # Testing a handler
 //!
-//! With the feature `sim` (for `dev-dependencies`: it allocates) the module `sim` has a simulated kernel and, over it,
-//! `World`: a session with a handler of your own, with peers that reset, stall and send one byte at a time, calls that
-//! fail, and a time that jumps; on level, edge, one-shot and completion interfaces, without a socket and without a sleep.
+//! The crate `tidegate-sim` (for `dev-dependencies`: it allocates) has a simulated kernel and, over it, `World`: a session
+//! with a handler of your own, with peers that reset, stall and send one byte at a time, calls that fail, and a time that
+//! jumps; on level, edge, one-shot and completion interfaces, without a socket and without a sleep.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-#[cfg(any(test, feature = "sim"))]
+#[cfg(test)]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
@@ -177,10 +177,10 @@ mod ignored;
 mod log;
 mod output;
 mod queue;
+#[cfg(test)]
+mod random;
 mod record;
 mod session;
-#[cfg(feature = "sim")]
-pub mod sim;
 mod slot;
 mod spinning;
 mod stats;
@@ -203,7 +203,7 @@ pub use dispatcher::connect::ConnectError;
 pub use dispatcher::listener::ListenersFull;
 pub use dispatcher::timer::NoTimer;
 pub use dispatcher::{Dispatcher, Round, calls::Info};
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
 pub use event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer, Transfer};

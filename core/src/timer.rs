@@ -165,7 +165,7 @@ impl Heap<'_> {
 }
 
 /// Whether each timer that is set stands in the heap, once, and none before the one above it.
-#[cfg(any(test, feature = "sim"))]
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) fn is_sound(timers: &[Timer], len: Len) -> bool {
     let set = timers.iter().filter(|entry| entry.place > 0).count();
     let member = |place: u32| timers.get(place as usize).map_or(0, |entry| entry.member);

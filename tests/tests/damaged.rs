@@ -6,9 +6,9 @@ use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::process::{Folder, run_with, runnable};
 use tests::replay::{Explainer, Picture, Tape, replay_seen, to_corpus};
-use tidegate_core::sim::Random;
 use tidegate_core::trace::{Entry, MAGIC, Payload, encode};
 use tidegate_core::{Dispatcher, Memory};
+use tidegate_sim::Random;
 
 fn file(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces");

@@ -5,7 +5,7 @@ use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::differ::{Differ, without_gaps};
 use tests::process::runnable;
-use tidegate_core::sim::{Kernel, Limits};
+use tidegate_sim::{Kernel, Limits};
 
 /// Calls made here.
 const OPERATIONS: u64 = 20_000;

@@ -2,8 +2,8 @@
 //! takes it: at every size of the windows, with every trigger, and however the handler sends.
 
 use core::time::Duration;
-use tidegate_core::sim::{End, Interface, Limits, Script, Setup, World};
 use tidegate_core::{Conn, Handler, Memory};
+use tidegate_sim::{End, Interface, Limits, Script, Setup, World};
 
 /// How lines go to all others.
 #[derive(Clone, Copy, Debug)]

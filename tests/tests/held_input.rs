@@ -3,8 +3,8 @@
 //! take with the whole send window free, and waiting for nothing, ends its connection.
 
 use core::time::Duration;
-use tidegate_core::sim::{End, Faults, Interface, Limits, PeerId, Script, Setup, World};
 use tidegate_core::{Config, Conn, FullTable, Handler, Memory, Reason};
+use tidegate_sim::{End, Faults, Interface, Limits, PeerId, Script, Setup, World};
 
 /// Requests of `REQUEST` bytes, each answered with `answer` bytes; it asks for capacity first and never tries in vain.
 struct Careful {

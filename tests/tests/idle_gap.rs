@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 use tidegate_core::framing::{Framed, Gap, IdleGap, OnError};
-use tidegate_core::sim::{End, Interface, Script, Setup, World};
 use tidegate_core::{Conn, Handler, Instant, Memory};
+use tidegate_sim::{End, Interface, Script, Setup, World};
 
 const GAP: Duration = Duration::from_millis(4);
 /// Within a message, and between two.

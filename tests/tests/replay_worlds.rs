@@ -13,11 +13,11 @@ use std::sync::Mutex;
 use tests::bounded::Watchdog;
 use tests::replay::{Tape, replay};
 use tests::{App, Case, Manner, State};
-use tidegate_core::sim::{Random, World};
 use tidegate_core::trace::{Call, Entry, MAGIC, Payload, Sink, decode, encode};
 use tidegate_core::{
     Action, Alarm, DatagramMemory, Directions, Event, Handler, Memory, Notice, Op, Outcome, Token,
 };
+use tidegate_sim::{Random, World};
 
 /// Places of the table; a case says how many of them are used.
 const N: usize = 4;

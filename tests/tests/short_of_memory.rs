@@ -3,8 +3,8 @@
 //! says so; and deadlines pass as ever.
 
 use core::time::Duration;
-use tidegate_core::sim::{Call, Faults, Interface, Script, Setup, World};
 use tidegate_core::{Class, Config, Conn, Handler, Memory, Reason, Trigger};
+use tidegate_sim::{Call, Faults, Interface, Script, Setup, World};
 
 struct Echo;
 

@@ -2,8 +2,8 @@
 
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
-use tidegate_core::sim::{End, Faults, Interface, Limits, Random, Scene, Script, Setup};
 use tidegate_core::{Config, Conn, Handler, Memory, Trigger};
+use tidegate_sim::{End, Faults, Interface, Limits, Random, Scene, Script, Setup};
 
 /// An echo that loses the 300th byte of each connection.
 struct Forgetful;

@@ -7,10 +7,17 @@
 //!
 //! [`Faults`] makes calls fail: one that is named, or a random few of a mixture that its seed chooses.
 //!
-//! [`World`] runs a [`Session`](crate::Session) with a handler of your own over it, with scripted peers, in a time that
+//! [`World`] runs a [`Session`](tidegate_core::Session) with a handler of your own over it, with scripted peers, in a time that
 //! jumps: the place to start for testing a handler.
 //!
-//! This module allocates; it is compiled only with the feature `sim`, and no other part of the crate uses it.
+//! It allocates: a crate for `dev-dependencies`. It is built on what the core shows everybody, so what holds of a handler here
+//! holds of it under any driver.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod documented;
 mod errno;

@@ -5,7 +5,7 @@
 /// Small, without a dependency, and the same on every machine, so that a seed is a complete description of a run.
 ///
 /// ```
-/// use tidegate_core::sim::Random;
+/// use tidegate_sim::Random;
 /// let (mut a, mut b) = (Random::new(7), Random::new(7));
 /// assert_eq!(a.next_u64(), b.next_u64());
 /// assert!(a.below(6) < 6);

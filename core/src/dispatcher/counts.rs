@@ -147,10 +147,10 @@ impl Words<'_> {
     }
 }
 
-#[cfg(all(test, feature = "sim"))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::Random;
+    use crate::random::Random;
     use alloc::collections::BTreeMap;
     use alloc::vec;
 

@@ -1,4 +1,4 @@
-//! [`Image`]: what a machine holds, as a few bytes that can be compared, kept, and put back (feature `sim`).
+//! [`Image`]: what a machine holds, as a few bytes that can be compared, kept, and put back (feature `inspect`).
 //!
 //! Two machines with one image do the same from then on, whatever happens to them. So an image leaves out what has no
 //! bearing on that, and a state space of images is finite where that of machines is not:

@@ -1,5 +1,5 @@
 //! What must hold between two calls, seen from inside: for the tests of this crate and for whoever explores the machine
-//! (feature `sim`). Bounded work, no allocation.
+//! (feature `inspect`). Bounded work, no allocation.
 
 use super::{Dispatcher, counts};
 use crate::config::Class;

@@ -14,9 +14,9 @@ mod datagram;
 mod deadline;
 mod evict;
 mod express;
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 pub mod inspect;
-#[cfg(any(test, feature = "sim"))]
+#[cfg(any(test, feature = "inspect"))]
 pub(crate) mod laws;
 pub(crate) mod listener;
 mod pairs;

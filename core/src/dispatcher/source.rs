@@ -62,7 +62,7 @@ impl Dispatcher<'_> {
     }
 
     /// Whether connections of each source are counted.
-    #[cfg(any(test, feature = "sim"))]
+    #[cfg(any(test, feature = "inspect"))]
     pub(super) fn counts_sources(&self) -> bool {
         self.m.sources_of.is_some()
     }

@@ -259,7 +259,7 @@ impl Dispatcher<'_> {
     }
 
     /// Whether both heaps are sound, and only live connections have a timer.
-    #[cfg(any(test, feature = "sim"))]
+    #[cfg(any(test, feature = "inspect"))]
     pub(super) fn timers_are_sound(&self) -> bool {
         let alarms = &self.m.alarms;
         let idle = |index: &u32| {

@@ -74,12 +74,12 @@ impl Yielding {
     }
 
     /// Whether receives are bounded from now on.
-    #[cfg(feature = "sim")]
+    #[cfg(feature = "inspect")]
     pub(super) const fn is_bounding(&self) -> bool {
         self.is_used && self.most < u32::MAX
     }
 
-    #[cfg(feature = "sim")]
+    #[cfg(feature = "inspect")]
     pub(super) const fn put_back(&mut self, is_used: bool) {
         self.is_used = is_used;
     }
@@ -96,14 +96,14 @@ impl Yielding {
         Span { at: into.at, len }
     }
 
-    #[cfg(feature = "sim")]
+    #[cfg(feature = "inspect")]
     pub(super) const fn put_flushed(&mut self, turn: u32) {
         self.flushed = self.flushed.saturating_add(1);
         self.turn = turn;
     }
 
     /// How many sends of filled connections are in flight.
-    #[cfg(any(test, feature = "sim"))]
+    #[cfg(any(test, feature = "inspect"))]
     pub(super) const fn in_flight(&self) -> u32 {
         self.flushed
     }

@@ -15,8 +15,8 @@ use core::net::{Ipv4Addr, SocketAddr};
 use tidegate::{
     Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger, errno,
 };
-use tidegate_core::sim::{EpollFlags, Errno, Fd, Report};
 use tidegate_core::{Action, Event, FaultKind, Memory, Op, Outcome, Span};
+use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// Time does not pass in a lesson: no deadline does.
 const NOW: Instant = Instant::from_nanos(1_000_000_000);

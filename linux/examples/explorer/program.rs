@@ -7,7 +7,7 @@ use super::watch::{Watch, Way};
 use super::world::{World, shown};
 use alloc::collections::VecDeque;
 use tidegate::Trigger;
-use tidegate_core::sim::{EpollFlags, Errno, Fd, Report};
+use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// Receives of one `drain`, at most: whoever is still sending then would be received from for ever.
 const DRAINS: usize = 16;

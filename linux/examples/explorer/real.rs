@@ -17,7 +17,7 @@ use std::io::{BufRead, BufReader};
 use tidegate::backend::{Backend, Places, Select};
 use tidegate::{Directions, Instant, Token, Trigger};
 use tidegate_core::Event;
-use tidegate_core::sim::{EpollFlags, Errno, Fd, Report};
+use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// More connections than a script has.
 const BACKLOG: i32 = 16;

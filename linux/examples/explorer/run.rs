@@ -7,7 +7,7 @@ use super::system::{Answer, System};
 use super::watch::Way;
 use super::world::{Left, World};
 use core::fmt;
-use tidegate_core::sim::{EpollFlags, Errno, Report};
+use tidegate_sim::{EpollFlags, Errno, Report};
 
 /// Rounds that a server goes on for while somebody floods.
 const ROUNDS: usize = 3;

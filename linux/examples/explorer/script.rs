@@ -1,7 +1,7 @@
 //! [`Script`]: what clients do, and what the program on the server does, step by step.
 
 use core::fmt;
-use tidegate_core::sim::EpollFlags;
+use tidegate_sim::EpollFlags;
 
 /// How scripts are written, for people.
 pub(crate) const GRAMMAR: &str = "\

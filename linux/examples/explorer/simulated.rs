@@ -1,7 +1,7 @@
 //! The simulated kernel as a [`System`].
 
 use super::system::{Answer, Change, System};
-use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdown};
+use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdown};
 
 /// Where the listener is.
 const PORT: u16 = 1;

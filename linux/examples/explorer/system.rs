@@ -1,6 +1,6 @@
 //! [`System`]: the calls that a lesson makes, of the simulated kernel and of the real one.
 
-use tidegate_core::sim::{EpollFlags, Errno, Fd, Report};
+use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// What a call answers.
 pub(crate) type Answer<T> = Result<T, Errno>;

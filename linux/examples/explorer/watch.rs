@@ -3,7 +3,7 @@
 
 use super::system::{Answer, Change, System};
 use tidegate::Trigger;
-use tidegate_core::sim::{EpollFlags, Fd, Report};
+use tidegate_sim::{EpollFlags, Fd, Report};
 
 /// How a program learns that there is something to receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

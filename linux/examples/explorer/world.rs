@@ -4,7 +4,7 @@
 use super::script::{Act, Script};
 use super::system::{Answer, System};
 use alloc::collections::VecDeque;
-use tidegate_core::sim::{EpollFlags, Errno, Fd};
+use tidegate_sim::{EpollFlags, Errno, Fd};
 
 /// Bytes of a receive that are shown; of more only the number.
 const SHOWN: usize = 10;

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use tidegate::{Reason, Stats};
     use tidegate_core::Memory;
-    use tidegate_core::sim::{Interface, Script, Setup, World};
+    use tidegate_sim::{Interface, Script, Setup, World};
 
     #[test]
     fn the_longest_status_and_the_longest_line_fit() {

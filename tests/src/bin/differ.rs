@@ -5,7 +5,7 @@ use core::str::FromStr;
 use lexopt::{Arg, Parser};
 use std::process::ExitCode;
 use tests::differ::{Differ, without_gaps};
-use tidegate_core::sim::Kernel;
+use tidegate_sim::Kernel;
 
 const HELP: &str = "\
 Makes the same random calls on the simulated kernel and on this one, and compares every answer, those of io_uring's
@@ -126,7 +126,7 @@ fn say_if_refused(differ: &Differ) {
 fn matrix(options: Options) -> rustix::io::Result<ExitCode> {
     use core::cell::Cell;
     use tests::differ::Divergence;
-    use tidegate_core::sim::Variant;
+    use tidegate_sim::Variant;
 
     let _plugs = without_gaps()?;
     let mut differ = Differ::new(Kernel::new)?;

@@ -22,7 +22,7 @@ use core::fmt;
 use real::Real;
 use ring::Ring;
 use rustix::io;
-use tidegate_core::sim::{Family, Kernel, Limits, Random};
+use tidegate_sim::{Family, Kernel, Limits, Random};
 
 /// Operations of one session.
 const SESSION: u64 = 300;

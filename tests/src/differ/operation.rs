@@ -1,7 +1,7 @@
 //! [`Operation`]: one call, made on the simulated and on the real kernel; [`Answer`]: what came of it.
 
 use super::ring::{Completion, Submission};
-use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Report, Shutdown};
+use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Report, Shutdown};
 
 /// Descriptors are numbered from the first one of the session. 0 and 1 are epoll sets; in a TCP session 2 is a listener, and
 /// 3 a ring, if it has one.

@@ -14,7 +14,7 @@ use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt,
 };
 use tidegate::backend::bare::BareRing;
-use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdown};
+use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdown};
 
 /// `SIOCOUTQ` (`unix(7)`), as on every architecture that these tests run on.
 const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;

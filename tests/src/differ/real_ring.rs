@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io;
 use rustix::net::{self, AddressFamily, SendFlags, SocketFlags, SocketType, sockopt};
 use tidegate::backend::bare::{self, BareRing};
-use tidegate_core::sim::Fd;
+use tidegate_sim::Fd;
 
 /// How long a reset over the loopback may take.
 const PATIENCE: Timespec = Timespec {

@@ -4,7 +4,7 @@
 use super::operation::{self, Answer, LISTENER, Operation};
 use alloc::collections::BTreeMap;
 use tidegate::backend::bare;
-use tidegate_core::sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Shutdown};
+use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Shutdown};
 
 /// Where the ring is among the descriptors of a session, in front of all that it makes.
 pub(super) const RING: Fd = Fd(3);

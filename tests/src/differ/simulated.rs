@@ -2,7 +2,7 @@
 
 use super::operation::{Answer, BACKLOG, LISTENER, Operation, PORT, URGENT, pattern};
 use super::ring::{self, CANCELLED, Ring, Submission};
-use tidegate_core::sim::{Errno, Family, Kernel};
+use tidegate_sim::{Errno, Family, Kernel};
 
 /// A kernel as a session finds it: two sets, for TCP a listener, and a descriptor in place of a ring.
 #[must_use]

@@ -7,9 +7,9 @@ use alloc::collections::BTreeMap;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::panic::catch_unwind;
-use tidegate_core::sim::{Faults, Interface, Scene, Script, Setup};
 use tidegate_core::trace::{Bytes, Entry};
 use tidegate_core::{Event, FaultKind, Memory, Op, Outcome, Token, Trigger};
+use tidegate_sim::{Faults, Interface, Scene, Script, Setup};
 
 /// Places of the table of a test.
 const N: usize = 16;

@@ -2,8 +2,8 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use tidegate_core::sim::{Random, World};
 use tidegate_core::{Conn, Connections, Datagram, Destination, Directions, Handler, Reason, Token};
+use tidegate_sim::{Random, World};
 
 /// What a handler is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

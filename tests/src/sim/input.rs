@@ -3,8 +3,8 @@
 use super::{Manner, N};
 use arbitrary::Unstructured;
 use core::time::Duration;
-use tidegate_core::sim::{Call, Fault, Faults, Interface, Limits, Scene, Script, Setup};
 use tidegate_core::{Config, FullTable};
+use tidegate_sim::{Call, Fault, Faults, Interface, Limits, Scene, Script, Setup};
 
 /// Peers at most.
 const PEERS: u8 = 6;

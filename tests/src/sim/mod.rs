@@ -13,8 +13,8 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 pub use input::Case;
 use std::panic::catch_unwind;
-use tidegate_core::sim::{Call, End, Errno, Faults, Scene, World};
 use tidegate_core::{Class, DatagramMemory, FaultKind, Memory, Reason};
+use tidegate_sim::{Call, End, Errno, Faults, Scene, World};
 
 /// Places of the table; the setup says how many of them are used.
 const N: usize = 4;

@@ -4,7 +4,7 @@ use super::{explorer, lines};
 use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::process::{example, run_with};
-use tidegate_core::sim::Random;
+use tidegate_sim::Random;
 
 /// A script that means something.
 fn random_script(random: &mut Random) -> String {

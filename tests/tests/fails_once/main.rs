@@ -6,8 +6,8 @@
 mod scenario;
 
 use scenario::{Fate, Outcome, SPEAKER, run};
-use tidegate_core::sim::{Call, Errno, Fault, Faults, Interface, Random, Taken};
 use tidegate_core::{Class, FaultKind, Peer, Reason, Trigger};
+use tidegate_sim::{Call, Errno, Fault, Faults, Interface, Random, Taken};
 
 /// Pairs of faults on each interface, unless `PAIRS` in the environment says otherwise.
 const PAIRS: u64 = 400;

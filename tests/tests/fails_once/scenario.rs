@@ -1,10 +1,10 @@
 //! The reference scenario: nine peers, some two hundred calls, everything that a session does.
 
 use core::time::Duration;
-use tidegate_core::sim::{
+use tidegate_core::{Config, Conn, Handler, Memory, Peer, Reason};
+use tidegate_sim::{
     Broken, Call, End, Errno, Fault, Faults, Interface, Limits, PeerId, Script, Setup, Taken, World,
 };
-use tidegate_core::{Config, Conn, Handler, Memory, Peer, Reason};
 
 /// Places of the table: fewer than peers, so some wait.
 const PLACES: usize = 6;

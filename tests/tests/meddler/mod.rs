@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 use tests::{App, State};
-use tidegate_core::sim::{Random, World};
 use tidegate_core::{
     Conn, Connections, Datagram, Destination, Directions, Fault, Handler, Peer, Reason, Token,
 };
+use tidegate_sim::{Random, World};
 
 /// Bytes of a receive window, that of a socket of datagrams too.
 pub(crate) const RX: usize = 32;

@@ -1,7 +1,7 @@
 //! Listening, connecting, accepting.
 
 use super::{ANYBODY, Call, Errno, Family, Fd, Kernel, Kind, Listener, Socket, State};
-use crate::sim::flags::EpollFlags;
+use crate::flags::EpollFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};

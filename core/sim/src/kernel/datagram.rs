@@ -1,11 +1,11 @@
 //! Sockets of datagrams: what came waits in a queue, and what was sent leaves when the network takes it.
 
 use super::{Call, Errno, Fault, Fd, Kernel, Kind};
-use crate::event::Local;
-use crate::sim::flags::EpollFlags;
+use crate::flags::EpollFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tidegate_core::Local;
 
 /// Datagrams that wait to be received; more are lost.
 const QUEUE: usize = 8;

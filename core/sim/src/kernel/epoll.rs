@@ -2,8 +2,8 @@
 
 use super::set::Item;
 use super::{Call, Errno, Fd, Kernel, Kind, Set};
-use crate::sim::flags::EpollFlags;
-use crate::sim::variant::Variant;
+use crate::flags::EpollFlags;
+use crate::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 

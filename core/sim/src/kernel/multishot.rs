@@ -3,8 +3,8 @@
 
 use super::socket::{Socket, State};
 use super::{Errno, Fd, Kernel};
-use crate::sim::flags::EpollFlags;
-use crate::sim::variant::Variant;
+use crate::flags::EpollFlags;
+use crate::variant::Variant;
 
 /// What ends a connection, for a poll.
 const END: EpollFlags = EpollFlags::from_bits(0x2018); // RDHUP, HUP, ERR

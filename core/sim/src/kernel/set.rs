@@ -1,7 +1,7 @@
 //! [`Set`]: an epoll set: its items, and the one list of those that may be ready.
 
-use crate::sim::flags::EpollFlags;
-use crate::sim::variant::Variant;
+use crate::flags::EpollFlags;
+use crate::variant::Variant;
 use alloc::collections::{BTreeMap, VecDeque};
 
 /// What an item is known by: the descriptor and the file it meant when it was registered. Both, so that a descriptor that

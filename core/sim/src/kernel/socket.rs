@@ -1,9 +1,9 @@
 //! [`Socket`]: one end of a stream, and what `poll(2)` says about it.
 
 use super::Limits;
-use crate::sim::errno::Errno;
-use crate::sim::flags::EpollFlags;
-use crate::sim::variant::Variant;
+use crate::errno::Errno;
+use crate::flags::EpollFlags;
+use crate::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};

@@ -1,8 +1,8 @@
 //! Sending, receiving (of a terminal: writing, reading), shutting down, and what a close does to the other end.
 
 use super::{Call, Errno, Family, Fault, Fd, Kernel, Kind, Shutdown, Socket, State};
-use crate::sim::flags::EpollFlags;
-use crate::sim::variant::Variant;
+use crate::flags::EpollFlags;
+use crate::variant::Variant;
 
 /// The key of a wake-up for new bytes.
 const INPUT: EpollFlags = EpollFlags::from_bits(0x3);
@@ -221,14 +221,14 @@ impl Kernel {
 
 impl Kernel {
     /// Whether the other end has an urgent byte before it that it has not passed.
-    pub(in crate::sim) fn has_urgent(&self, fd: Fd) -> bool {
+    pub(crate) fn has_urgent(&self, fd: Fd) -> bool {
         let peer = self.stream(fd).ok().and_then(|at| self.peer(at));
         let socket = peer.and_then(|peer| self.socket(peer));
         socket.is_some_and(|socket| socket.urgent.is_some())
     }
 
     /// Whether it is a terminal that was opened.
-    pub(in crate::sim) fn is_terminal(&self, fd: Fd) -> bool {
+    pub(crate) fn is_terminal(&self, fd: Fd) -> bool {
         let socket = self.stream(fd).ok().and_then(|at| self.socket(at));
         socket.is_some_and(|socket| socket.family == Family::Terminal)
     }

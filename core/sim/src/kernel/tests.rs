@@ -6,7 +6,7 @@ mod multishot;
 mod routes;
 
 use super::*;
-use crate::sim::{EpollFlags as Flags, Errno};
+use crate::{EpollFlags as Flags, Errno};
 use alloc::vec;
 
 /// A kernel with an epoll set and a Unix pair.

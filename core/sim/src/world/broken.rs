@@ -1,9 +1,9 @@
 //! [`Broken`]: a promise that was not kept.
 
-use crate::trace::Mark;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use tidegate_core::trace::Mark;
 
 /// Something happened that must not: a law of the crate broken, or no end where there has to be one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,8 +57,8 @@ impl core::error::Error for Broken {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Entry;
     use alloc::string::ToString;
+    use tidegate_core::trace::Entry;
 
     #[test]
     fn what_went_in_last_is_told() {

@@ -3,16 +3,16 @@
 use super::broken::Broken;
 use super::driver::{Driver, Interface, Pending};
 use super::outcome;
-use crate::destination::Destination;
-use crate::event::{Outcome, Peer};
-use crate::output::{Action, Span};
-use crate::session::{Handler, Session};
-use crate::sim::errno::Errno;
-use crate::sim::faults::Call;
-use crate::sim::kernel::{Family, Fd, Kernel, Shutdown};
-use crate::token::Token;
+use crate::errno::Errno;
+use crate::faults::Call;
+use crate::kernel::{Family, Fd, Kernel, Shutdown};
 use alloc::format;
 use alloc::vec;
+use tidegate_core::Destination;
+use tidegate_core::Token;
+use tidegate_core::{Action, Span};
+use tidegate_core::{Handler, Session};
+use tidegate_core::{Outcome, Peer};
 
 impl Driver {
     /// Makes the call.

@@ -3,21 +3,21 @@
 use super::broken::Broken;
 use super::calls::read;
 use super::outcome;
-use crate::directions::{Directions, Trigger};
-use crate::event::{Event, Op, Outcome, Transfer};
-use crate::output::Action;
-use crate::session::{Handler, Session, Transfers};
-use crate::sim::errno::Errno;
-use crate::sim::faults::Call;
-use crate::sim::flags::EpollFlags;
-use crate::sim::kernel::{Fd, Kernel};
-use crate::sim::random::Random;
-use crate::time::Instant;
-use crate::token::Token;
+use crate::errno::Errno;
+use crate::faults::Call;
+use crate::flags::EpollFlags;
+use crate::kernel::{Fd, Kernel};
+use crate::random::Random;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use tidegate_core::Action;
+use tidegate_core::Instant;
+use tidegate_core::Token;
+use tidegate_core::{Directions, Trigger};
+use tidegate_core::{Event, Op, Outcome, Transfer};
+use tidegate_core::{Handler, Session, Transfers};
 
 /// Which kind of kernel interface a session is run on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,8 +1,8 @@
 //! [`Echo`]: somebody to connect to, who sends back what comes.
 
-use crate::sim::errno::Errno;
-use crate::sim::kernel::{Family, Fd, Kernel};
-use crate::sim::random::Random;
+use crate::errno::Errno;
+use crate::kernel::{Family, Fd, Kernel};
+use crate::random::Random;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -27,13 +27,6 @@ pub use watch::Told;
 use super::faults::Faults;
 use super::kernel::{Family, Kernel, Limits};
 use super::random::Random;
-use crate::config::{Config, ConfigError};
-use crate::directions::Trigger;
-use crate::event;
-use crate::session::{Conn, Connections, Handler, Memory, Session};
-use crate::stats::Stats;
-use crate::time::Instant;
-use crate::token::Token;
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
@@ -42,6 +35,12 @@ use core::time::Duration;
 use driver::Driver;
 use echo::Echo;
 use post::Post;
+use tidegate_core::Instant;
+use tidegate_core::Stats;
+use tidegate_core::Token;
+use tidegate_core::Trigger;
+use tidegate_core::{Config, ConfigError};
+use tidegate_core::{Conn, Connections, Handler, Memory, Session};
 use watch::Watch;
 
 /// Where the session listens.
@@ -120,7 +119,7 @@ impl Default for Setup {
 ///
 /// ```
 /// use core::time::Duration;
-/// use tidegate_core::sim::{End, Faults, Interface, Script, Setup, World};
+/// use tidegate_sim::{End, Faults, Interface, Script, Setup, World};
 /// use tidegate_core::{Config, Conn, Handler, Memory};
 ///
 /// struct Capitals;
@@ -233,7 +232,7 @@ impl<'m, H: Handler> World<'m, H> {
         memory: &'m mut Memory<N, RX, TX, H::State>,
         setup: &Setup,
         handler: H,
-        sink: &'static mut (dyn crate::trace::Sink + Send),
+        sink: &'static mut (dyn tidegate_core::trace::Sink + Send),
     ) -> Result<Self, ConfigError> {
         let mut session = session_of(memory, setup, handler)?;
         session.record_to(sink);
@@ -517,7 +516,7 @@ impl<H: Handler> World<'_, H> {
     }
 
     fn longest(&self) -> Duration {
-        let lengths = crate::config::Class::ALL.map(|class| self.setup.config.length(class));
+        let lengths = tidegate_core::Class::ALL.map(|class| self.setup.config.length(class));
         let all: Duration = lengths.into_iter().flatten().sum();
         all.saturating_mul(4).saturating_add(SPARE)
     }
@@ -568,7 +567,7 @@ impl<H: Handler> World<'_, H> {
             let sent = self
                 .peers
                 .iter()
-                .find(|peer| event::Peer::Inet(peer.address()) == told.peer);
+                .find(|peer| tidegate_core::Peer::Inet(peer.address()) == told.peer);
             let same = match (sent, &self.echo) {
                 (Some(peer), _) => {
                     (peer.sent().get(*compared..)).is_some_and(|sent| sent.starts_with(new))

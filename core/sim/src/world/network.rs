@@ -1,10 +1,10 @@
 //! Addresses in a world's network from which nothing comes back.
 
 use super::World;
-use crate::session::Handler;
-use crate::sim::kernel::{Kernel, Route};
+use crate::kernel::{Kernel, Route};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
+use tidegate_core::Handler;
 
 /// Of RFC 5737: documentation, nobody's.
 const UNANSWERED: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
@@ -17,7 +17,7 @@ const RESOLVING: Duration = Duration::from_secs(3);
 
 impl<H: Handler> World<'_, H> {
     /// An address that answers nothing, as behind a firewall that drops packets or on a host that is off: a connect goes on
-    /// until the session's deadline for it ends it ([`Config::connect`](crate::Config::connect)). Any other port of it is
+    /// until the session's deadline for it ends it ([`Config::connect`](tidegate_core::Config::connect)). Any other port of it is
     /// the same.
     pub const UNANSWERED: SocketAddr = SocketAddr::new(UNANSWERED, PORT);
 

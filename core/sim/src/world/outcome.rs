@@ -1,8 +1,8 @@
 //! What an answer of the kernel means to the machine, as in the Linux driver.
 
-use crate::event::{Fault, FaultKind, Outcome};
-use crate::sim::errno::Errno;
-use crate::sim::faults::Call;
+use crate::errno::Errno;
+use crate::faults::Call;
+use tidegate_core::{Fault, FaultKind, Outcome};
 
 /// So many bytes moved; `short` if fewer than asked tells something.
 pub(super) fn moved(n: usize, asked: usize, short: bool) -> Outcome {

@@ -1,15 +1,15 @@
 //! What a setup is made of, part by part: how each is written, and how it is brought back to its default.
 
 use super::{Interface, Setup};
-use crate::config::{Config, FullTable, Sources};
-use crate::directions::Trigger;
-use crate::sim::errno::Errno;
-use crate::sim::faults::{Fault, Faults};
-use crate::sim::kernel::Limits;
+use crate::errno::Errno;
+use crate::faults::{Fault, Faults};
+use crate::kernel::Limits;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
+use tidegate_core::Trigger;
+use tidegate_core::{Config, FullTable, Sources};
 
 /// One field of `T`.
 pub(super) struct Part<T> {
@@ -84,7 +84,7 @@ parts!(LIMITS: Limits {
     merged_wake_ups,
 });
 
-/// A value as the Rust expression that makes it, where `tidegate_core::*` is in scope.
+/// A value as the Rust expression that makes it, where `tidegate_core::*` and `tidegate_sim as sim` are in scope.
 pub(super) trait Code {
     fn code(&self) -> String;
 }

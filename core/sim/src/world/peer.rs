@@ -1,13 +1,13 @@
 //! [`Script`]: what a peer does; [`Peer`]: what became of it.
 
-use crate::sim::errno::Errno;
-use crate::sim::kernel::{Family, Fd, Kernel, Shutdown};
-use crate::sim::random::Random;
-use crate::time::Instant;
+use crate::errno::Errno;
+use crate::kernel::{Family, Fd, Kernel, Shutdown};
+use crate::random::Random;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
+use tidegate_core::Instant;
 
 /// What a peer does, step by step; while it does, it reads whatever comes, unless it stalls. A peer at the end of its
 /// script goes on reading, and closes once it has read the end.
@@ -346,7 +346,7 @@ impl Peer {
     }
 
     fn has_end(&self, kernel: &mut Kernel, socket: Fd) -> bool {
-        use crate::sim::flags::EpollFlags;
+        use crate::flags::EpollFlags;
         kernel
             .poll(socket)
             .is_ok_and(|bits| bits.contains(EpollFlags::RDHUP))

@@ -2,12 +2,12 @@
 
 use super::broken::Broken;
 use super::{Handler, World};
-use crate::session::{DatagramMemory, NoDatagrams};
-use crate::sim::kernel::{Fd, Letter, asked};
-use crate::token::Token;
+use crate::kernel::{Fd, Letter, asked};
 use alloc::format;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use tidegate_core::Token;
+use tidegate_core::{DatagramMemory, NoDatagrams};
 
 /// The network at a socket of datagrams.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::Scene;
 use super::parts::{Code, SETUP, fields};
 use super::peer::{Script, Step};
-use crate::sim::faults::Faults;
+use crate::faults::Faults;
 use alloc::format;
 use alloc::string::String;
 
@@ -26,6 +26,7 @@ pub(super) fn test(scene: &Scene, memory: &str, handler: &str) -> String {
         "#[test]
 fn shrunk() {{
     use tidegate_core::*;
+    use tidegate_sim as sim;
     let mut memory = {memory};
     let setup = {setup};
     let mut world = sim::World::new(&mut memory, &setup, {handler}).unwrap();

@@ -2,14 +2,14 @@
 
 use super::broken::Broken;
 use super::driver::{Driver, Interface};
-use crate::directions::{Directions, Trigger};
-use crate::session::{Handler, Session};
-use crate::sim::errno::Errno;
-use crate::sim::flags::EpollFlags;
-use crate::sim::kernel::{Fd, Kernel};
-use crate::token::Token;
+use crate::errno::Errno;
+use crate::flags::EpollFlags;
+use crate::kernel::{Fd, Kernel};
 use alloc::format;
 use alloc::vec::Vec;
+use tidegate_core::Token;
+use tidegate_core::{Directions, Trigger};
+use tidegate_core::{Handler, Session};
 
 impl Driver {
     /// As the Linux driver does. Only after a fault that was put in is there anything to mend.

@@ -4,11 +4,11 @@ use super::peer::Script;
 use super::print;
 use super::shrink::Shrinker;
 use super::{Setup, World};
-use crate::config::ConfigError;
-use crate::session::{Handler, Memory};
-use crate::sim::faults::Faults;
+use crate::faults::Faults;
 use alloc::string::String;
 use alloc::vec::Vec;
+use tidegate_core::ConfigError;
+use tidegate_core::{Handler, Memory};
 
 /// What a [`World`] is made of, but for its handler: it can be run as often as wanted, made smaller while it still fails,
 /// and printed as a test.
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 /// A handler that loses a byte now and then is found by a random scene, which is reduced to what it takes.
 ///
 /// ```
-/// use tidegate_core::sim::{Faults, Random, Scene, Script, Setup};
+/// use tidegate_sim::{Faults, Random, Scene, Script, Setup};
 /// use tidegate_core::{Conn, Handler, Memory};
 ///
 /// struct Echo;
@@ -39,8 +39,8 @@ use alloc::vec::Vec;
 /// let fails = |scene: &Scene| {
 ///     let mut memory = Memory::<2, 64, 128>::new();
 ///     let mut world = scene.world(&mut memory, Echo).unwrap();
-///     let lost = |world: &tidegate_core::sim::World<'_, Echo>| {
-///         let mut peers = world.peers().filter(|peer| peer.end() == tidegate_core::sim::End::Finished);
+///     let lost = |world: &tidegate_sim::World<'_, Echo>| {
+///         let mut peers = world.peers().filter(|peer| peer.end() == tidegate_sim::End::Finished);
 ///         peers.any(|peer| peer.sent().len() > peer.received().len())
 ///     };
 ///     let failed = world.settle().is_err() || lost(&world);
@@ -92,7 +92,7 @@ impl Scene {
 
     /// The smallest scene found that still fails: peers, steps and faults are left out, bytes and times made fewer, settings
     /// brought back to their defaults, as long as `fails` answers with the faults of the world it ran
-    /// ([`Kernel::faults`](crate::sim::Kernel::faults)); `None` is a run that did not fail. Work: some thousand runs.
+    /// ([`Kernel::faults`](crate::Kernel::faults)); `None` is a run that did not fail. Work: some thousand runs.
     ///
     /// It is answered unchanged if it does not fail.
     #[must_use]

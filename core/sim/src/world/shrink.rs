@@ -3,7 +3,7 @@
 use super::Scene;
 use super::parts::{CONFIG, LIMITS, Part, SETUP};
 use super::peer::Step;
-use crate::sim::faults::{Faults, Taken};
+use crate::faults::{Faults, Taken};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -3,12 +3,12 @@
 mod network;
 
 use super::*;
-use crate::config::{Class, FullTable};
-use crate::output::Reason;
-use crate::session::{Conn, Datagram, DatagramMemory};
-use crate::sim::Fault;
-use crate::token::Token;
+use crate::Fault;
 use alloc::vec;
+use tidegate_core::Reason;
+use tidegate_core::Token;
+use tidegate_core::{Class, FullTable};
+use tidegate_core::{Conn, Datagram, DatagramMemory};
 
 /// Sends back whatever comes.
 struct Echo;
@@ -289,7 +289,7 @@ fn a_silent_peer_and_one_that_never_reads_are_ended() {
         assert_eq!(world.peer(deaf).end(), End::Open, "it lives");
         world.run_for(Duration::from_secs(600)).unwrap();
         let closed = |id: PeerId| {
-            let peer = event::Peer::Inet(world.peer(id).address());
+            let peer = tidegate_core::Peer::Inet(world.peer(id).address());
             world
                 .told()
                 .iter()
@@ -383,7 +383,7 @@ impl Handler for Answers {
             self.lost += usize::from(all.send_datagram(socket, to, datagram.data).is_err());
         }
     }
-    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, _: crate::Fault) {
+    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, _: tidegate_core::Fault) {
         self.failed += 1;
     }
 }

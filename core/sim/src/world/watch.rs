@@ -1,15 +1,15 @@
 //! [`Watch`]: a handler around the user's, which notes what it is told and sees to the order of it.
 
 use super::broken::Broken;
-use crate::directions::Directions;
-use crate::event::{Fault, Peer};
-use crate::output::Reason;
-use crate::session::{Conn, Connections, Datagram, Handler};
-use crate::sim::kernel::{Letter, asked};
-use crate::token::Token;
+use crate::kernel::{Letter, asked};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
+use tidegate_core::Directions;
+use tidegate_core::Reason;
+use tidegate_core::Token;
+use tidegate_core::{Conn, Connections, Datagram, Handler};
+use tidegate_core::{Fault, Peer};
 
 /// What a handler was told of one connection.
 #[derive(Clone, PartialEq, Eq, Debug)]

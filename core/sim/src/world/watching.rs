@@ -1,16 +1,16 @@
 //! A descriptor of the application's own in a world, which is watched.
 
 use super::{Handler, World};
-use crate::directions::Directions;
-use crate::dispatcher::listener::ListenersFull;
-use crate::token::Token;
 use core::net::{Ipv4Addr, SocketAddr};
+use tidegate_core::Directions;
+use tidegate_core::ListenersFull;
+use tidegate_core::Token;
 
 /// Watched descriptors.
 impl<H: Handler> World<'_, H> {
     /// Has the session watch a descriptor: one that can be written to at any time, and has nothing to read until
     /// [`make_readable`](Self::make_readable). Nobody ever reads it, so whoever is told has to
-    /// [watch for something else](crate::Connections::watch_for), or [no longer](crate::Connections::unwatch).
+    /// [watch for something else](tidegate_core::Connections::watch_for), or [no longer](tidegate_core::Connections::unwatch).
     ///
     /// # Errors
     ///

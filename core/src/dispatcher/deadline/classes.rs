@@ -5,7 +5,7 @@ use crate::attempts::Attempts;
 use crate::config::{Class, Config};
 use crate::flags::Flags;
 use crate::queue::Queue;
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 use crate::slot::Slot;
 use crate::time::{Instant, nanos_of};
 
@@ -190,7 +190,7 @@ impl Timers {
         self.first_byte.is_on()
     }
 
-    #[cfg(any(test, feature = "sim"))]
+    #[cfg(any(test, feature = "inspect"))]
     pub(in crate::dispatcher) fn queues(&self) -> impl Iterator<Item = (Class, u8, &Queue)> {
         QUEUES
             .into_iter()
@@ -199,7 +199,7 @@ impl Timers {
 }
 
 /// For images.
-#[cfg(feature = "sim")]
+#[cfg(feature = "inspect")]
 impl Timers {
     pub(in crate::dispatcher) fn queue_mut(&mut self, class: Class, step: u8) -> &mut Queue {
         &mut self.step_mut(class, step).queue

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::event::{FaultKind, Transfer};
-use crate::sim::Random;
+use crate::random::Random;
 use alloc::format;
 
 const LISTENER: Token = Token::new(crate::token::LISTENER_BIT, 1);

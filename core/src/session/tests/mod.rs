@@ -3,7 +3,6 @@
 mod asks;
 mod connecting;
 mod datagrams;
-#[cfg(feature = "sim")]
 mod express;
 mod framing;
 mod handlers;

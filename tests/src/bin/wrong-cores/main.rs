@@ -243,7 +243,7 @@ fn cargo(copy: &Path, place: &Path, layer: &str) -> Command {
     cargo.env("CARGO_TARGET_DIR", place.join("target"));
     match layer {
         "unit" => cargo.args(["-p", "tidegate-core", "--lib"]),
-        "sim" => cargo.args(["-p", "tidegate-core", "--features", "sim", "--lib", "sim::"]),
+        "sim" => cargo.args(["-p", "tidegate-sim", "--lib"]),
         "fuzz" => cargo.args(["-p", "tests", "--test", "fuzz_replay"]),
         "kernel" => {
             cargo.args(["-p", "tests"]);

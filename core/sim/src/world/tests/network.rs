@@ -1,10 +1,10 @@
 //! Connects to addresses from which nothing comes back.
 
 use super::*;
-use crate::destination::Destination;
-use crate::event::{Fault as Cause, FaultKind};
-use crate::sim::{Call, Errno};
-use crate::time::Instant;
+use crate::{Call, Errno};
+use tidegate_core::Destination;
+use tidegate_core::Instant;
+use tidegate_core::{Fault as Cause, FaultKind};
 
 /// Notes what is told of connects, and when.
 #[derive(Default)]
