@@ -1,16 +1,16 @@
-//! A control socket: lines from whoever looks after a device, and notices to them.
-//! `cargo run -p linux --example control_socket -- --help`
+//! A control socket: line commands from an operator of a device, and notices to the operators. `cargo run -p linux
+//! --example control_socket -- --help`
 //!
-//! The socket with which one finds out what is wrong must answer when everything is wrong: when every place is taken, and
-//! when everybody has something to do. So those who come by a Unix socket have places that are kept for them
-//! ([`Listen::reserved`]), and go first ([`Listen::priority`]). Whoever comes by TCP says the same lines, and waits.
+//! A diagnostic socket must respond when everything is wrong: when the table is full, and when every connection is
+//! busy. So connections from a Unix socket have reserved slots ([`Listen::reserved`]) and are serviced first
+//! ([`Listen::priority`]). Connections over TCP use the same commands, and wait.
 //!
-//! In C, a signal handler that does more than set a flag is a bug, and a flag is seen only when `epoll_wait()` comes back.
-//! Here a thread waits for signals and wakes the loop through an eventfd ([`Waker`]); the handler is told like of any other
-//! descriptor ([`Server::watch`]), between two visits, where it may do what it likes.
+//! In C, a signal handler that does more than set a flag is a bug, and a flag is seen only when `epoll_wait()` comes
+//! back. Here a thread waits for signals and wakes the loop through an eventfd ([`Waker`]); the handler is notified as
+//! for any other descriptor ([`Server::watch`]), between two sources, where any call is allowed.
 //!
-//! There is no timer wheel, and no tick to miss: a timer of each connection ([`Conn::set_timer`]), and free ones
-//! ([`Connections::set_interval`]).
+//! There is no timer wheel, and no tick to miss: each connection has a timer ([`Conn::set_timer`]), and there are free
+//! timers ([`Connections::set_interval`]).
 
 mod common;
 
@@ -30,14 +30,14 @@ use tidegate::{
 
 const HELP: &str = "\
 Usage: control_socket [OPTION]...
-A control socket in memory of a fixed size: 16 connections, of which 2 are kept for each Unix socket. It knows these lines:
+A control socket in memory of a fixed size: 16 connections, of which 2 are reserved for each Unix socket. It knows these lines:
 
   status          what there is
   wait SECONDS    says 'done' after that time, once
-  every SECONDS   has everybody told the status each time that so much has passed; 0: never
+  every SECONDS   sends the status to all connections at this interval; 0: never
   quit            ends
 
-SIGHUP puts 'every' back as it was in the beginning, and SIGUSR1 asks for the status. Everybody is told of both.
+SIGHUP sets 'every' back to its initial value, and SIGUSR1 asks for the status. All connections are notified of both.
 
   --listen ADDR    unix:/path, IP:PORT or [IPV6]:PORT; may be given several times [unix:control.sock]
   --every SECONDS  as above [0]
@@ -46,12 +46,12 @@ SIGHUP puts 'every' back as it was in the beginning, and SIGUSR1 asks for the st
 Try it: socat READLINE UNIX-CONNECT:control.sock
 ";
 
-/// Bytes of the longest line, and of the longest answer.
+/// Bytes of the longest line, and of the longest reply.
 const LINES: Lines = Lines::new(80).last_unterminated();
-const ANSWER: usize = 160;
-/// A day: nobody waits longer.
+const REPLY: usize = 160;
+/// A day: the longest `wait`.
 const LONGEST: u64 = 86_400;
-/// The free timer that tells the status.
+/// The free timer that prints the status.
 const STATUS: u32 = 0;
 
 // All there ever is: 46 KiB.
@@ -60,17 +60,18 @@ const _: () = assert!(ControlMemory::SIZE <= 46 * 1024 && LINES.max_frame() <= 2
 static MEMORY: ConstStaticCell<ControlMemory> = ConstStaticCell::new(ControlMemory::new());
 
 fn main() -> Result<(), Failure> {
-    // Who listens for notices may say nothing for long. Whether a peer on the internet is still there, keepalive tells.
+    // A connection that listens for notices may be silent for long. Keepalive detects whether a peer on the internet is
+    // still there.
     let config = Config {
         first_byte: None,
         idle: None,
-        // An operator who has left a session open does not lock out the next one.
+        // An operator's idle session does not lock out the next one.
         full: FullTable::Evict,
         ..Config::default()
     };
     let mut every = 0;
     let mut common = Common::new("unix:control.sock", config);
-    common.file.mode = Some(0o600); // who can connect can end it
+    common.file.mode = Some(0o600); // permission to connect is permission to stop it
     let mut common = common::arguments(HELP, common, |name, parser| {
         let known = name == "every";
         if known {
@@ -143,7 +144,7 @@ struct Control {
     heard: u64,
     unknown: u64,
     reloads: u64,
-    /// Notices for which somebody had no room.
+    /// Notices that were dropped because a send buffer was full.
     missed: u64,
 }
 
@@ -151,7 +152,7 @@ impl Handler for Control {
     type State = Scan;
 
     fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
-        while conn.reserve(ANSWER).is_ok()
+        while conn.reserve(REPLY).is_ok()
             && let Some(line) = self.lines.next(conn, scan)
         {
             let words = line.split(u8::is_ascii_whitespace);
@@ -177,11 +178,11 @@ impl Handler for Control {
                     text("unknown; say status, wait SECONDS, every SECONDS or quit\n")
                 }
             };
-            let _ = conn.send(said.as_bytes()); // there is room
+            let _ = conn.send(said.as_bytes()); // the buffer has capacity
         }
     }
 
-    /// The last line may lack its end. What was asked for before is answered, a `wait` too.
+    /// The last line may lack its line feed. Requests from before it are completed, a `wait` too.
     fn ended(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
         self.readable(conn, scan);
         conn.finish();
@@ -194,7 +195,7 @@ impl Handler for Control {
         }
     }
 
-    /// Of nobody in particular, after `every`.
+    /// A free timer, not of a connection: set by `every`.
     fn tick(&mut self, all: &mut Connections<'_>, _: u32, _: u64) {
         let said = self.status(all);
         self.notify(all, &said);
@@ -220,7 +221,7 @@ impl Control {
         self.missed += u64::from(all.send_all(said.as_bytes()));
     }
 
-    fn status(&self, all: &Connections<'_>) -> String<ANSWER> {
+    fn status(&self, all: &Connections<'_>) -> String<REPLY> {
         let mut said = String::new();
         // The numbers would have to be of twenty digits each not to fit.
         let _ = writeln!(
@@ -237,7 +238,7 @@ impl Control {
     }
 }
 
-/// Has the status told so often.
+/// Sends the status at this interval.
 fn repeat(all: &mut Connections<'_>, seconds: u64) {
     match seconds {
         0 => all.cancel_timer(STATUS),
@@ -251,6 +252,6 @@ fn seconds(word: &[u8]) -> Result<u64, &'static str> {
     number.ok_or("not a number of seconds; at most 86400\n")
 }
 
-fn text(said: &str) -> String<ANSWER> {
+fn text(said: &str) -> String<REPLY> {
     said.try_into().unwrap_or_default()
 }

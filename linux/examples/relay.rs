@@ -1,10 +1,11 @@
-//! A TCP relay: for each connection that comes it makes one to another place, and passes on what either sends.
+//! A TCP relay: for each accepted connection it makes an outbound one, and forwards what either peer sends.
 //!
 //! `cargo run -p linux --example relay -- --listen 127.0.0.1:8080 --to 127.0.0.1:80`
 //!
-//! What there is to learn: an outbound connection has a name at once, and its `opened` or `closed` comes later. What one
-//! end cannot take is left in the window of the other, which is paused: so its peer is held back, and nothing is buffered
-//! beyond the two windows. Each end is passed on by itself (`SHUT_WR`): who has finished can still be answered.
+//! What there is to learn: an outbound connection has a name at once, and its `opened` or `closed` comes later. What
+//! one connection cannot take is left in the receive window of the other, which is paused: TCP flow control holds its
+//! peer, and nothing is buffered beyond the two windows. Each EOF is forwarded by itself (`SHUT_WR`): a client that has
+//! sent FIN still gets its reply.
 
 mod common;
 
@@ -19,7 +20,7 @@ use tidegate::{
 
 const HELP: &str = "\
 Usage: relay --to ADDR [OPTION]...
-Passes connections on to another place, with the end of either side: 32 at a time, in memory of a fixed size.
+Forwards connections to another address, with the EOF of either side: 32 at a time, in memory of a fixed size.
 
   --to ADDR        where to connect to: IP:PORT, [IPV6]:PORT, unix:/path or unix:@name
   --listen ADDR    where to listen, written in the same way; may be given several times [127.0.0.1:8080]
@@ -38,7 +39,7 @@ impl Handler for Relay {
     type State = Option<Token>;
 
     fn opened(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
-        // One that we made: for whom is written on it. Who waits for it may be gone.
+        // An outbound connection: its origin names the client. The client may be gone.
         if let Some(origin) = conn.origin() {
             *other = Some(origin);
             let to = conn.token();
@@ -66,7 +67,7 @@ impl Handler for Relay {
         }
     }
 
-    /// There is room again: the other one has something left for us.
+    /// There is send capacity again: the other connection has data left for this one.
     fn writable(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
         let to = conn.token();
         if let Some(other) = *other {
@@ -105,8 +106,8 @@ impl Handler for Relay {
     }
 }
 
-/// Passes on what was received to `to`, as far as there is room. The rest stays where it is, and no more is received,
-/// until `to` tells that there is room.
+/// Forwards what was received to `to`, as far as its send capacity goes. The rest stays in the window, and receiving is
+/// suspended until `to` is writable.
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
@@ -124,21 +125,21 @@ fn pass_on(from: &mut Conn<'_>, to: Token) {
 }
 
 fn complain(what: &dyn Display) {
-    // If nobody hears it, the relay goes on all the same.
+    // If stderr is closed, the relay goes on.
     let _ = writeln!(std::io::stderr(), "relay: cannot connect: {what}");
 }
 
 const PAIRS: u32 = 32;
 
-// 64 connections are 32 pairs, each with 16 KiB to receive and 16 KiB to send on either side; two more are for a pair that makes
-// room for another, as its second half is closed a moment later than its first: 2.1 MiB, and no more.
+// 64 connections are 32 pairs, each with 16 KiB to receive and 16 KiB to send on either side; two more are for a pair
+// that evicts another, as its second half is closed a moment later than its first: 2.1 MiB, and no more.
 type RelayMemory = Memory<66, 16_384, 16_384, Option<Token>>;
 const _: () = assert!(RelayMemory::SIZE <= 2200 * 1024);
 static MEMORY: ConstStaticCell<RelayMemory> = ConstStaticCell::new(RelayMemory::new());
 
 fn main() -> Result<(), Failure> {
-    // A server may speak first, and a client may be silent for long. Whose other side has ended makes room for a newcomer;
-    // who is only silent does not.
+    // A server may speak first, and a client may be silent for long. A connection whose other side has sent EOF is
+    // evicted for a newcomer; one that is only silent is not.
     let config = Config {
         first_byte: None,
         full: FullTable::EvictHalfClosed,

@@ -1,12 +1,12 @@
 //! Sends each datagram back to where it came from. `cargo run -p linux --example udp_echo -- --help`
 //!
-//! What there is to learn: a socket at `0.0.0.0` or `[::]` has all addresses of the machine. An answer must leave from the
-//! one that was asked: a connected client, or a firewall, takes it from no other. A server in C that uses `recvfrom()` and
-//! `sendto()` gets this wrong, and it is seen only on a machine with several addresses. Here the local address comes with each
-//! datagram ([`Datagram::local`]) and goes with its answer.
+//! What there is to learn: a socket at `0.0.0.0` or `[::]` has all addresses of the machine. A reply must leave from
+//! the address of the request: a connected client, or a firewall, drops it otherwise. A server in C that uses
+//! `recvfrom()` and `sendto()` gets this wrong, and it is seen only on a machine with several addresses. Here the local
+//! address comes with each datagram ([`Datagram::local`]) and goes with its reply.
 //!
-//! An error of the network is no end: what ICMP says of an answer (`ECONNREFUSED`) is told once, and the next datagram is
-//! answered again.
+//! A network error is not fatal: an ICMP error for a reply (`ECONNREFUSED`) is returned once, and the next datagram
+//! gets its reply.
 
 mod common;
 
@@ -23,11 +23,11 @@ Usage: udp_echo [OPTION]... ADDR [PEER]
 Sends each datagram back, from the address that it was sent to, in memory of a fixed size.
 
   ADDR                         where datagrams come: IP:PORT, [IPV6]:PORT, unix:/path or unix:@name
-  PEER                         the only peer; others are not heard, and what the network says of it is counted
+  PEER                         the only peer; others are dropped, and network errors for it are counted
   --join GROUP[%INTERFACE]     a multicast group to join, at an interface by name or number; several times
-  --multicast-ttl N            networks that an answer to a group passes, 0 to 255 [1]
-  --ttl N                      networks that any other answer passes, 1 to 255 [64]
-  --broadcast                  answer broadcast addresses, too
+  --multicast-ttl N            hops of a reply to a group, 0 to 255 [1]
+  --ttl N                      hops of any other reply, 1 to 255 [64]
+  --broadcast                  reply to broadcast addresses, too
 {common}
 
 Try it: udp_echo 0.0.0.0:7777 & echo hello | nc -u -w 1 127.0.0.2 7777
@@ -44,10 +44,10 @@ const _: () = assert!(EchoMemory::SIZE + Windows::SIZE <= 140 * 1024);
 static MEMORY: ConstStaticCell<EchoMemory> = ConstStaticCell::new(EchoMemory::new());
 static WINDOWS: ConstStaticCell<Windows> = ConstStaticCell::new(Windows::new());
 
-/// Counts what cannot be answered.
+/// Counts datagrams without a reply.
 #[derive(Default)]
 struct Echo {
-    unanswered: u64,
+    without_reply: u64,
 }
 
 impl Handler for Echo {
@@ -57,14 +57,14 @@ impl Handler for Echo {
         let sent = datagram
             .from
             .map(|to| all.send_datagram(socket, to, datagram.data));
-        // One without a name cannot be answered.
+        // A sender without a name cannot be replied to.
         if !matches!(sent, Some(Ok(()))) {
-            self.unanswered += 1;
+            self.without_reply += 1;
         }
     }
 
     fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, _: Fault) {
-        self.unanswered += 1;
+        self.without_reply += 1;
     }
 }
 
@@ -81,7 +81,7 @@ fn main() -> Result<(), Failure> {
                 multicast_ttl = Some(parser.value()?.parse_with(|text| number(text, 0))?);
             }
             "broadcast" => broadcast = true,
-            // An argument that is no option.
+            // A positional argument.
             "" => addresses.push(parser.value()?.string()?),
             _ => return Ok(false),
         }
@@ -114,7 +114,7 @@ fn main() -> Result<(), Failure> {
         "{} datagrams, {} sent back, {} not; {} dropped by the kernel",
         stats.datagrams_in,
         stats.datagrams_out,
-        server.session().handler().unanswered,
+        server.session().handler().without_reply,
         stats.datagrams_lost,
     ));
     Ok(())

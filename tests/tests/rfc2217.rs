@@ -9,7 +9,7 @@ mod telnet;
 
 use core::net::SocketAddr;
 use rfc2217::{
-    Answer, Command as Wish, Step, Switched, line_changed, line_now, modem_changed, modem_now, step,
+    Command as Wish, Reply, Step, Switched, line_changed, line_now, modem_changed, modem_now, step,
 };
 use rustix::termios::{ControlModes, InputModes, tcgetattr};
 use std::fs::File;
@@ -164,7 +164,7 @@ fn options_are_agreed_upon_and_an_end_comes_to_it() {
     let mut options = Options::offered();
     assert!(!options.receives_binary() && !options.has_port());
     // What pyserial says.
-    for (verb, option, answer) in [
+    for (verb, option, reply) in [
         (DO, ECHO, None),
         (WILL, SGA, None),
         (DO, SGA, None),
@@ -182,7 +182,7 @@ fn options_are_agreed_upon_and_an_end_comes_to_it() {
         (DONT, 24, None),
         (WILL, ECHO, Some(DONT)),
     ] {
-        let said = answer.map(|verb| [IAC, verb, option]);
+        let said = reply.map(|verb| [IAC, verb, option]);
         assert_eq!(options.hear(verb, option), said, "{verb} {option}");
     }
     assert!(options.receives_binary() && options.has_port());
@@ -194,8 +194,8 @@ fn options_are_agreed_upon_and_an_end_comes_to_it() {
             let mut sides = [Options::offered(), Options::offered()];
             let (mut said, mut turns) = (Some((verb, option)), 0);
             while let Some((verb, option)) = said {
-                let answer = sides[turns % 2].hear(verb, option);
-                said = answer.map(|[_, verb, option]| (verb, option));
+                let reply = sides[turns % 2].hear(verb, option);
+                said = reply.map(|[_, verb, option]| (verb, option));
                 turns += 1;
                 assert!(turns < 4, "{verb} {option}");
             }
@@ -215,15 +215,15 @@ fn asked(
     command: u8,
     value: &[u8],
     now: &Serial<'static>,
-) -> (Option<Serial<'static>>, Vec<Answer>) {
+) -> (Option<Serial<'static>>, Vec<Reply>) {
     let sub = [&[COM_PORT, command], value].concat();
     let wish = Wish::of(&sub).expect("a command");
     match step(wish, now, WIRES) {
         Step::Set { to, taken, refused } => (Some(to), vec![taken, refused]),
-        Step::Answer(answer) | Step::Switch { answer, .. } | Step::Purge { answer, .. } => {
-            (None, vec![answer])
+        Step::Reply(reply) | Step::Switch { reply, .. } | Step::Purge { reply, .. } => {
+            (None, vec![reply])
         }
-        Step::Notify(_, answer) => (None, answer.into_iter().collect()),
+        Step::Notify(_, reply) => (None, reply.into_iter().collect()),
         Step::Nothing => (None, vec![]),
     }
 }
@@ -231,14 +231,14 @@ fn asked(
 #[test]
 fn the_speed_is_set_or_asked_for() {
     let speed = 250_000_u32.to_be_bytes();
-    let (set, answers) = asked(1, &speed, &NOW);
+    let (set, replies) = asked(1, &speed, &NOW);
     assert_eq!(set.map(|set| set.speed), Some(250_000));
-    assert_eq!(answers, [Answer::Word(1, 250_000), Answer::Word(1, 9600)]);
-    let (set, answers) = asked(1, &[0; 4], &NOW);
+    assert_eq!(replies, [Reply::Word(1, 250_000), Reply::Word(1, 9600)]);
+    let (set, replies) = asked(1, &[0; 4], &NOW);
     assert!(set.is_none());
-    assert_eq!(answers, [Answer::Word(1, 9600)]);
+    assert_eq!(replies, [Reply::Word(1, 9600)]);
     // What means something in telnet is doubled.
-    let bytes = Answer::Word(1, 0xff00_ffff).bytes();
+    let bytes = Reply::Word(1, 0xff00_ffff).bytes();
     let expected = [
         IAC, SB, COM_PORT, 101, 255, 255, 0, 255, 255, 255, 255, IAC, SE,
     ];
@@ -268,16 +268,16 @@ fn every_value_of_a_setting_is_set_and_every_other_is_answered_with_what_is_set(
     ];
     for (command, values, now, value_of) in settings {
         for value in 0..=255 {
-            let (set, answers) = asked(command, &[value], &NOW);
+            let (set, replies) = asked(command, &[value], &NOW);
             if values.contains(&value) {
                 assert_eq!(set.map(value_of), Some(value), "{command}");
                 assert_eq!(
-                    answers,
-                    [Answer::Byte(command, value), Answer::Byte(command, now)]
+                    replies,
+                    [Reply::Byte(command, value), Reply::Byte(command, now)]
                 );
             } else {
                 assert!(set.is_none(), "{command} {value}");
-                assert_eq!(answers, [Answer::Byte(command, now)]);
+                assert_eq!(replies, [Reply::Byte(command, now)]);
             }
         }
     }
@@ -285,9 +285,9 @@ fn every_value_of_a_setting_is_set_and_every_other_is_answered_with_what_is_set(
         bits: Bits::Five,
         ..NOW
     };
-    let (set, answers) = asked(4, &[3], &five);
+    let (set, replies) = asked(4, &[3], &five);
     assert!(set.is_some_and(|set| set.two_stop_bits));
-    assert_eq!(answers[0], Answer::Byte(4, 3));
+    assert_eq!(replies[0], Reply::Byte(4, 3));
 }
 
 #[test]
@@ -301,11 +301,11 @@ fn controls_are_answered_by_what_is_so_then() {
         (15, Flow::Software),
         (16, Flow::Hardware),
     ] {
-        let (set, answers) = asked(5, &[value], &flow(Flow::Software));
+        let (set, replies) = asked(5, &[value], &flow(Flow::Software));
         assert_eq!(set.map(|set| set.flow), Some(expected));
-        assert_eq!(answers, [Answer::Byte(5, value), Answer::Byte(5, 2)]);
+        assert_eq!(replies, [Reply::Byte(5, value), Reply::Byte(5, 2)]);
     }
-    for (value, answer) in [
+    for (value, reply) in [
         (0, 3),
         (13, 16),
         (4, 6),
@@ -320,21 +320,21 @@ fn controls_are_answered_by_what_is_so_then() {
         (17, 3),
         (200, 3),
     ] {
-        let (set, answers) = asked(5, &[value], &flow(Flow::Hardware));
+        let (set, replies) = asked(5, &[value], &flow(Flow::Hardware));
         assert!(set.is_none());
-        assert_eq!(answers, [Answer::Byte(5, answer)], "{value}");
+        assert_eq!(replies, [Reply::Byte(5, reply)], "{value}");
     }
-    for (command, value, answers) in [
-        (10, 3, vec![Answer::Byte(10, 3)]),
-        (11, 9, vec![Answer::Byte(11, 9)]),
-        (12, 1, vec![Answer::Byte(12, 1)]),
-        (12, 3, vec![Answer::Byte(12, 3)]),
+    for (command, value, replies) in [
+        (10, 3, vec![Reply::Byte(10, 3)]),
+        (11, 9, vec![Reply::Byte(11, 9)]),
+        (12, 1, vec![Reply::Byte(12, 1)]),
+        (12, 3, vec![Reply::Byte(12, 3)]),
         (8, 0, vec![]),
         (9, 0, vec![]),
     ] {
-        assert_eq!(asked(command, &[value], &NOW), (None, answers));
+        assert_eq!(asked(command, &[value], &NOW), (None, replies));
     }
-    assert_eq!(asked(0, b"", &NOW), (None, vec![Answer::Signature]));
+    assert_eq!(asked(0, b"", &NOW), (None, vec![Reply::Signature]));
     assert_eq!(asked(0, b"its own", &NOW), (None, vec![]));
 }
 
@@ -365,31 +365,28 @@ fn what_changed_on_the_wires_is_told_to_who_asked_for_that() {
     let told = |before, now, mask| modem_changed(before, now, mask);
     assert_eq!(
         told(None, there, 255),
-        Some(Answer::Byte(7, 0x90)),
+        Some(Reply::Byte(7, 0x90)),
         "at first"
     );
     assert_eq!(told(Some(there), there, 255), None);
-    assert_eq!(told(Some(quiet), there, 255), Some(Answer::Byte(7, 0x99)));
-    assert_eq!(told(Some(quiet), there, 0x08), Some(Answer::Byte(7, 0x08)));
+    assert_eq!(told(Some(quiet), there, 255), Some(Reply::Byte(7, 0x99)));
+    assert_eq!(told(Some(quiet), there, 0x08), Some(Reply::Byte(7, 0x08)));
     assert_eq!(told(Some(quiet), there, 0x02), None, "of DSR only");
     assert_eq!(told(Some(quiet), there, 0), None);
     let rings = Modem { ri: true, ..quiet };
-    assert_eq!(told(Some(rings), quiet, 255), Some(Answer::Byte(7, 0x04)));
-    assert_eq!(told(Some(quiet), rings, 255), Some(Answer::Byte(7, 0x40)));
-    assert_eq!(modem_now(rings), Answer::Byte(7, 0x40));
+    assert_eq!(told(Some(rings), quiet, 255), Some(Reply::Byte(7, 0x04)));
+    assert_eq!(told(Some(quiet), rings, 255), Some(Reply::Byte(7, 0x40)));
+    assert_eq!(modem_now(rings), Reply::Byte(7, 0x40));
     let clean = Counts::default();
     let noisy = Counts {
         parity: 1,
         breaks: 2,
         ..clean
     };
-    assert_eq!(line_changed(clean, noisy, 255), Some(Answer::Byte(6, 0x14)));
-    assert_eq!(
-        line_changed(clean, noisy, 0x10),
-        Some(Answer::Byte(6, 0x10))
-    );
+    assert_eq!(line_changed(clean, noisy, 255), Some(Reply::Byte(6, 0x14)));
+    assert_eq!(line_changed(clean, noisy, 0x10), Some(Reply::Byte(6, 0x10)));
     assert_eq!(line_changed(clean, noisy, 0), None);
-    assert_eq!(line_now(noisy, noisy), Answer::Byte(6, 0));
+    assert_eq!(line_now(noisy, noisy), Reply::Byte(6, 0));
 }
 
 /// A bridge whose clients speak telnet, its line, and where it listens.
@@ -435,8 +432,8 @@ fn a_client_sets_the_line_in_the_midst_of_its_data_and_the_next_finds_it_as_it_w
     let mut heard = [0; 4];
     far.read_exact(&mut heard).expect("bytes");
     assert_eq!(heard, [b'a', 255, b'b', b'c']);
-    let answers = [sub(101, &speed), sub(104, &[2]), sub(105, &[2])];
-    one.hear(&answers.concat());
+    let replies = [sub(101, &speed), sub(104, &[2]), sub(105, &[2])];
+    one.hear(&replies.concat());
     let set = tcgetattr(&far).expect("settings");
     assert_eq!(set.output_speed(), 250_000);
     assert!(set.control_modes.contains(ControlModes::CSTOPB));
@@ -454,7 +451,7 @@ fn who_asks_hears_what_is_set_and_a_wire_that_is_not_there_is_no_error() {
     let _bound = Watchdog::new();
     let (_bridge, mut far, address) = port(&["--format", "7E2", "--speed", "300"]);
     let mut one = client(address);
-    for (command, value, answer) in [
+    for (command, value, reply) in [
         (1, &[0; 4][..], 300_u32.to_be_bytes().to_vec()),
         (2, &[0], vec![7]),
         (3, &[0], vec![3]),
@@ -469,7 +466,7 @@ fn who_asks_hears_what_is_set_and_a_wire_that_is_not_there_is_no_error() {
         (12, &[3], vec![3]),
     ] {
         one.say(&sub(command, value));
-        one.hear(&sub(command + 100, &answer));
+        one.hear(&sub(command + 100, &reply));
     }
     one.say(&sub(7, &[]));
     one.say(&[IAC, DO, COM_PORT]);
@@ -517,7 +514,7 @@ port.close()
 print('well')
 ";
     let url = format!("rfc2217://{address}?poll_modem");
-    let answers = std::thread::spawn(move || {
+    let replies = std::thread::spawn(move || {
         let mut heard = [0; 256];
         far.read_exact(&mut heard).expect("bytes");
         let expected: Vec<u8> = (0..=255).collect();
@@ -531,5 +528,5 @@ print('well')
     let mut command = Command::new("/usr/bin/python3");
     let ended = run_with(command.args(["-c", script, &url]), b"");
     assert_eq!(ended.output, "well\n", "{}", ended.errors);
-    answers.join().expect("what was said");
+    replies.join().expect("what was said");
 }

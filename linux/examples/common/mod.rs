@@ -21,7 +21,7 @@ use values::Bind;
 #[path = "../../src/program/values.rs"]
 pub(crate) mod values;
 
-/// A failure, told by `main`.
+/// An error that `main` prints.
 pub(crate) type Failure = Box<dyn Error>;
 
 /// SIGHUP came: what is not there yet is tried at once.
@@ -38,7 +38,8 @@ pub(crate) struct Common {
     pub(crate) per_source: PerSource,
     /// The most connections of each listener at a time. No option: an example sets it where its protocol wants it.
     pub(crate) at_most: Option<u32>,
-    /// What a client is told before it is refused: the table is full, or its source has its share. No option: the protocol says it.
+    /// What a client is sent before it is refused: the table is full, or its source address has reached its limit. No
+    /// option: the protocol defines it.
     pub(crate) refusal: &'static [u8],
     /// `--receive-buffer`, in bytes; `None`: the kernel tunes it.
     pub(crate) receive_buffer: Option<u32>,
@@ -50,8 +51,8 @@ pub(crate) struct Common {
     pub(crate) bind: Bind,
     /// Sockets for datagrams, each with its address, which is put over that of the options.
     pub(crate) datagrams: Vec<(String, Datagrams<'static>)>,
-    /// If set, each of them on the internet has a listener for TCP at the same port. The bits of the listeners' indices are
-    /// set there, so that a handler can tell their connections from others.
+    /// If set, each of them on the internet has a listener for TCP at the same port. The bits of these listeners'
+    /// indices are set in it, so that a handler can distinguish their connections from others.
     pub(crate) streams: Option<&'static AtomicU32>,
 }
 
@@ -96,7 +97,8 @@ impl Common {
         }
     }
 
-    /// Listens at `text` with these options, and says so; or has `retry` try again, if `--bind` wants it so.
+    /// Listens at `text` with these options and prints the address; with `--bind` set accordingly, a failure is left to
+    /// `retry`.
     pub(crate) fn listen_at<'c, H: Handler, S: Source>(
         &self,
         server: &mut Server<'_, H>,
@@ -160,8 +162,8 @@ impl Common {
         let bind = values::BIND.iter().find(|(_, bind)| *bind == self.bind);
         format!(
             "
-  --idle TIME|off              end a connection without a byte in either direction for so long: 30s, 10m [{idle}]
-  --half-close TIME|off        the same once one side has ended and the other has not [{half_closed}]
+  --idle TIME|off              end a connection that is idle in both directions for so long: 30s, 10m [{idle}]
+  --half-close TIME|off        the same once one side has sent FIN and the other has not [{half_closed}]
   --full wait|refuse|evict|evict-half-closed
                                when all are taken: leave peers queued, refuse new ones, or end the one half-closed or
                                idle longest; the last, half-closed ones only [{full}]
@@ -170,9 +172,9 @@ impl Common {
   --per-block N/BITS|off       connections from one block of global IPv6 addresses, such as 16/56 [off]
   --receive-buffer BYTES|auto  what the kernel may hold of received bytes for each; auto lets it tune that [{receive}]
   --send-buffer BYTES|auto     the same of bytes to send [{send}]
-  --bind wait|free|now         an address that is not there: try again until it is, bind all the same, or give up [{bind}]
+  --bind wait|free|now         an address that does not exist yet: retry until it does, bind all the same, or give up [{bind}]
   --socket-mode MODE|umask     permissions of the files of Unix sockets, in octal digits [{mode}]
-  --socket-owner UID[:GID]     who owns them, by number [off]
+  --socket-owner UID[:GID]     their owner, by number [off]
   --help, -h                   print this, and end
 ",
             idle = values::shown(self.config.idle),
@@ -241,8 +243,8 @@ pub(crate) fn arguments(
     common
 }
 
-/// Opens `common.datagrams`, listens at each of `common.listen`, says so, and serves until SIGTERM or SIGINT; a second one ends at once.
-/// SIGHUP ends nothing.
+/// Opens `common.datagrams`, listens at each of `common.listen`, prints the addresses, and serves until SIGTERM or
+/// SIGINT; a second one ends at once. SIGHUP does not end it.
 pub(crate) fn serve<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
@@ -250,12 +252,12 @@ pub(crate) fn serve<H: Handler>(
     serve_by(server, common, |server, longest| server.turn(longest))
 }
 
-/// The same for an example that does something of its own in each iteration of the loop, which `turn` is: it waits for the time
-/// that it is passed, at most.
+/// The same for an example that does something of its own in each iteration of the loop: `iterate`, which waits no longer
+/// than the time it is passed.
 pub(crate) fn serve_by<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
-    turn: impl Fn(&mut Server<'_, H>, Option<Duration>) -> Result<(), CallError>,
+    iterate: impl Fn(&mut Server<'_, H>, Option<Duration>) -> Result<(), CallError>,
 ) -> Result<(), Failure> {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
@@ -276,7 +278,7 @@ pub(crate) fn serve_by<H: Handler>(
     }
     for text in &common.listen {
         common.listen_at(server, &mut retry, text, common.listener(Address::Unix("")))?;
-        // Loopback has no such limit: whoever has tried it there does not know of it.
+        // Loopback has no such limit, so a test on loopback does not show it.
         let at = Address::parse(text).map(|address| common.listener(address));
         let limit = at.ok().and_then(|listener| server.limit(&listener));
         if let (PerSource::Auto, Some(limit)) = (common.per_source, limit) {
@@ -287,7 +289,7 @@ pub(crate) fn serve_by<H: Handler>(
     }
     while !server.is_stopped() {
         let longest = [sockets.longest(), retry.longest()];
-        turn(server, longest.into_iter().flatten().min())?;
+        iterate(server, longest.into_iter().flatten().min())?;
         if RELOAD.swap(false, Ordering::Acquire) {
             sockets.hurry();
             retry.hurry();
@@ -306,9 +308,9 @@ pub(crate) fn serve_by<H: Handler>(
     Ok(())
 }
 
-/// Stops the server at SIGTERM or SIGINT, and tries again at once at SIGHUP what is not there yet. [`serve`] does it; an example
-/// that listens before that, or takes signals of its own, does it earlier: from when it is said that somebody listens, a
-/// signal may come. A second call does nothing, or a signal would count twice.
+/// Stops the server at SIGTERM or SIGINT, and at SIGHUP retries at once what is not available yet. [`serve`] calls it;
+/// an example that listens before that, or handles signals of its own, calls it earlier: a signal may arrive as soon as
+/// the address has been printed. A second call does nothing; otherwise a signal would count twice.
 pub(crate) fn take_signals<H: Handler>(server: &mut Server<'_, H>) -> Result<(), Failure> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
@@ -349,8 +351,8 @@ impl Source for Socket<'_> {
     }
 }
 
-/// This address; if it has no port, with one that nobody uses, neither over TCP nor over UDP. What is wrong with it is found
-/// when it is listened at.
+/// This address; if it has no port, with one that is free over both TCP and UDP. An error in it is reported by the
+/// listen call.
 fn free(mut address: SocketAddr) -> SocketAddr {
     for _ in 0..16 {
         if address.port() == 0

@@ -24,7 +24,7 @@ pub(crate) fn page(all: &[Shown]) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>Level and edge, seen</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Level and edge, seen</h1>\n\
-         <p>Who is told what, when, and what is left unread: by a program that does what the script says, and with \
+         <p>Which readiness events come when, and what is left unread: by a program that does what the script says, and with \
          tidegate, each on a kernel of its own.</p>\n"
     );
     if all.len() > 1 {
@@ -64,7 +64,7 @@ fn section(page: &mut String, shown: &Shown, id: &str) {
     }
     let _ = writeln!(page, "<p><code>{}</code></p>", escape(&shown.script.text));
     for run in &shown.runs {
-        for (kernels, outcome) in run.told_apart() {
+        for (kernels, outcome) in run.distinct() {
             let name = run.way.name();
             let _ = writeln!(
                 page,
@@ -110,7 +110,7 @@ fn table(page: &mut String, outcome: &Outcome) {
     let end = |end: &End| {
         let class = match end.verdict {
             Verdict::Fine => "good",
-            Verdict::Told => "warn",
+            Verdict::Reported => "warn",
             Verdict::Loses
             | Verdict::Spins
             | Verdict::Starves

@@ -1,13 +1,13 @@
-//! [`Library`]: the library's own [`Session`], driven over the same kernels. Nothing here decides anything: reports go in,
-//! actions come out and are made calls, answers go in.
+//! [`Library`]: the library's own [`Session`], driven over the same kernels. Nothing here decides anything: readiness
+//! events go in, actions come out and become calls, completions go in.
 //!
-//! So that its steps stand beside those of the program, it looks at the kernel where the program waits, and serves what was
-//! reported of a source where the program turns to that source, or before it looks again. Beside a program that does not
-//! wait but tries, it looks where that one tries.
+//! So that its steps stand beside those of the program, it polls the kernel where the program waits, and services a
+//! source where the program gets to that source, or before it polls again. Beside a program that tries without waiting,
+//! it polls where the program tries.
 
-use super::run::{Player, Turned, Verdict};
+use super::run::{Log, Player, Verdict};
 use super::script::{Act, CLIENTS, Script, Verb};
-use super::system::{Answer, System};
+use super::system::{SysResult, System};
 use super::watch::{Watch, Way};
 use super::world::{World, shown};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -22,21 +22,21 @@ use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 /// Actions of one round: far more than there are.
 const ACTIONS: usize = 10_000;
-/// Rounds that it takes to connect everybody.
+/// Rounds that it takes to connect all clients.
 const ROUNDS: usize = 100;
-/// Bytes of the receive window, unless the program reads as few as [`SMALL`] at a time: then it has no more room either.
+/// Bytes of the receive window, unless the program reads no more than [`SMALL`] at a time: then its buffer is as small.
 const WINDOW: usize = 4096;
 const SMALL: usize = 5;
 /// Nothing is sent.
 const SENDING: usize = 64;
 
-/// Makes a library for a script, has it played, and answers what came of it.
+/// Makes a library for a script, has it played, and returns the result.
 pub(crate) fn with<S: System, R>(
     world: World<S>,
     script: &Script,
     way: Way,
-    play: impl FnOnce(&mut Library<'_, S>) -> Answer<R>,
-) -> Answer<R> {
+    play: impl FnOnce(&mut Library<'_, S>) -> SysResult<R>,
+) -> SysResult<R> {
     if script.piece() == Some(SMALL) {
         let mut memory = Box::new(Memory::<CLIENTS, SMALL, SENDING>::new());
         play(&mut Library::new(world, script, way, &mut memory)?)
@@ -79,9 +79,9 @@ pub(crate) struct Library<'m, S> {
     sockets: BTreeMap<Token, Fd>,
     /// Reported and not served yet.
     held: VecDeque<Report>,
-    /// Something was served since the last look.
+    /// Something was serviced since the last poll.
     at_work: bool,
-    /// The program has asked who is ready. Until it does, the library asks where the program tries.
+    /// The program has waited for readiness. Until it does, the library polls where the program tries.
     waited: bool,
 }
 
@@ -92,7 +92,7 @@ impl<'m, S: System> Library<'m, S> {
         script: &Script,
         way: Way,
         memory: &'m mut Memory<CLIENTS, RX, SENDING>,
-    ) -> Answer<Self> {
+    ) -> SysResult<Self> {
         let config = Config {
             trigger: way.trigger(),
             ..Config::default()
@@ -117,8 +117,8 @@ impl<'m, S: System> Library<'m, S> {
             library.world.act(client, Act::Connect)?;
         }
         for _ in 0..ROUNDS {
-            let mut turned = Turned::default();
-            library.go_on(&mut turned)?;
+            let mut log = Log::default();
+            library.go_on(&mut log)?;
             if library.held.is_empty() && !library.at_work {
                 return Ok(library);
             }
@@ -127,24 +127,24 @@ impl<'m, S: System> Library<'m, S> {
     }
 
     /// Has all outputs carried out.
-    fn pump(&mut self, turned: &mut Turned) -> Answer<()> {
+    fn pump(&mut self, log: &mut Log) -> SysResult<()> {
         self.session.handle_timeout(NOW);
         for _ in 0..ACTIONS {
             let Some(action) = self.session.poll_output() else {
                 return Ok(());
             };
-            self.perform(action, turned)?;
+            self.perform(action, log)?;
             let said = self.session.handler_mut().said.drain(..);
-            said.for_each(|said| turned.say(said));
+            said.for_each(|said| log.say(said));
         }
         Err(Errno::TIMEDOUT)
     }
 
     /// Serves what was reported of a source, or of all.
-    fn serve(&mut self, who: Option<Who>, turned: &mut Turned) -> Answer<()> {
+    fn serve(&mut self, only: Option<Subject>, log: &mut Log) -> SysResult<()> {
         for report in core::mem::take(&mut self.held) {
             let token = Token::from_bits(report.data);
-            if who.is_some_and(|who| who != self.who(token)) {
+            if only.is_some_and(|only| only != self.subject(token)) {
                 self.held.push_back(report);
                 continue;
             }
@@ -161,44 +161,44 @@ impl<'m, S: System> Library<'m, S> {
             };
             self.session.handle_event(NOW, event);
             if self.session.stats().stale > stale {
-                turned.say("a stale report: dropped, and counted".into());
+                log.say("a stale report: dropped, and counted".into());
             }
-            self.pump(turned)?;
+            self.pump(log)?;
         }
         Ok(())
     }
 
-    fn look(&mut self, turned: &mut Turned) -> Answer<()> {
-        self.serve(None, turned)?;
-        self.pump(turned)?;
-        let reports = self.watch.look(&mut self.world.system)?;
-        let who = |data| match self.who(Token::from_bits(data)) {
-            Who::Client(client) => (client + 1).to_string(),
-            Who::Listener => "listener".to_owned(),
+    fn poll(&mut self, log: &mut Log) -> SysResult<()> {
+        self.serve(None, log)?;
+        self.pump(log)?;
+        let reports = self.watch.poll(&mut self.world.system)?;
+        let name = |data| match self.subject(Token::from_bits(data)) {
+            Subject::Client(client) => (client + 1).to_string(),
+            Subject::Listener => "listener".to_owned(),
         };
-        turned.told(self.watch.cost(), &reports, who);
+        log.reported(self.watch.cost(), &reports, name);
         self.held.extend(reports);
         Ok(())
     }
 
-    /// Whose token it is, or was.
-    fn who(&self, token: Token) -> Who {
+    /// The source that a token names or named.
+    fn subject(&self, token: Token) -> Subject {
         let client = self.session.handler().clients.get(&token);
-        client.map_or(Who::Listener, |client| Who::Client(*client))
+        client.map_or(Subject::Listener, |client| Subject::Client(*client))
     }
 
     fn name(&self, token: Token) -> String {
-        match self.who(token) {
-            Who::Client(client) => (client + 1).to_string(),
-            Who::Listener => "listener".to_owned(),
+        match self.subject(token) {
+            Subject::Client(client) => (client + 1).to_string(),
+            Subject::Listener => "listener".to_owned(),
         }
     }
 
-    fn socket(&self, token: Token) -> Answer<Fd> {
+    fn socket(&self, token: Token) -> SysResult<Fd> {
         self.sockets.get(&token).copied().ok_or(Errno::BADF)
     }
 
-    fn perform(&mut self, action: Action, turned: &mut Turned) -> Answer<()> {
+    fn perform(&mut self, action: Action, log: &mut Log) -> SysResult<()> {
         let (token, op, outcome) = match action {
             Action::Accept { token, .. } => {
                 let accepted = self.accept(token);
@@ -206,14 +206,14 @@ impl<'m, S: System> Library<'m, S> {
                     Ok(client) => format!("client {}", client + 1),
                     Err(errno) => shown(&Err(*errno)),
                 };
-                turned.say(format!("accept: {text}"));
+                log.say(format!("accept: {text}"));
                 // The same address on both kernels; any of TCP will do, where a short receive counts as the last one.
                 let address = |client| SocketAddr::from((Ipv4Addr::LOCALHOST, port(client)));
                 let outcome = accepted.map(|client| Outcome::Accepted(Some(address(client))));
                 (token, Op::Accept, outcome.unwrap_or_else(failed))
             }
             Action::Recv { token, into } => {
-                let outcome = self.receive(token, into, turned)?;
+                let outcome = self.receive(token, into, log)?;
                 (token, Op::Recv, outcome)
             }
             Action::Send { token, from } => {
@@ -229,7 +229,7 @@ impl<'m, S: System> Library<'m, S> {
                 trigger,
             } => {
                 if !was.is_empty() && !now.is_empty() {
-                    turned.say(format!("arm {}", self.name(token)));
+                    log.say(format!("arm {}", self.name(token)));
                 }
                 match self.arm(token, now, trigger) {
                     Ok(()) => return Ok(()),
@@ -248,8 +248,8 @@ impl<'m, S: System> Library<'m, S> {
                 let outcome = done.map(|()| Outcome::Complete(0));
                 (token, Op::Close, outcome.unwrap_or_else(failed))
             }
-            // None of this is asked for where nobody connects out or sends datagrams, time stands still and everybody finds
-            // a place; it is answered all the same.
+            // None of this occurs here: there are no outbound connections and no datagrams, time stands still, and the
+            // table does not fill. It is completed all the same.
             Action::Refuse { listener } => (listener, Op::Refuse, NOT_HERE),
             Action::Connect { token } => (token, Op::Connect, NOT_HERE),
             Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, NOT_HERE),
@@ -262,9 +262,9 @@ impl<'m, S: System> Library<'m, S> {
         Ok(())
     }
 
-    fn receive(&mut self, token: Token, into: Span, turned: &mut Turned) -> Answer<Outcome> {
+    fn receive(&mut self, token: Token, into: Span, log: &mut Log) -> SysResult<Outcome> {
         let received = self.world.receive(self.socket(token)?, into.len as usize);
-        turned.say(format!("recv {}: {}", into.len, shown(&received)));
+        log.say(format!("recv {}: {}", into.len, shown(&received)));
         Ok(match received {
             Ok(bytes) => {
                 let space = self.session.receive_into(token, into);
@@ -276,7 +276,7 @@ impl<'m, S: System> Library<'m, S> {
         })
     }
 
-    fn accept(&mut self, token: Token) -> Answer<usize> {
+    fn accept(&mut self, token: Token) -> SysResult<usize> {
         let client = self.world.accept()?;
         let socket = self.world.number(client).ok_or(Errno::BADF)?;
         self.sockets.insert(token, socket);
@@ -284,7 +284,7 @@ impl<'m, S: System> Library<'m, S> {
         Ok(client)
     }
 
-    fn arm(&mut self, token: Token, now: Directions, trigger: Trigger) -> Answer<()> {
+    fn arm(&mut self, token: Token, now: Directions, trigger: Trigger) -> SysResult<()> {
         let socket = self.socket(token)?;
         let system = &mut self.world.system;
         if now.is_empty() {
@@ -295,9 +295,9 @@ impl<'m, S: System> Library<'m, S> {
     }
 }
 
-/// Whom a report is about.
+/// What a readiness event is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Who {
+enum Subject {
     Client(usize),
     Listener,
 }
@@ -309,23 +309,23 @@ impl<S: System> Player for Library<'_, S> {
         &mut self.world
     }
 
-    fn server(&mut self, verb: Verb, turned: &mut Turned) -> Answer<()> {
+    fn server(&mut self, verb: Verb, log: &mut Log) -> SysResult<()> {
         match verb {
             Verb::Wait => {
                 self.waited = true;
-                self.look(turned)
+                self.poll(log)
             }
             Verb::Serve(_) => {
                 self.waited = true;
-                self.go_on(turned)
+                self.go_on(log)
             }
             Verb::Read { .. } | Verb::Drain { .. } | Verb::Accept if !self.waited => {
-                self.go_on(turned)
+                self.go_on(log)
             }
             Verb::Read { from, .. } | Verb::Drain { from, .. } => {
-                self.serve(Some(Who::Client(from)), turned)
+                self.serve(Some(Subject::Client(from)), log)
             }
-            Verb::Accept => self.serve(Some(Who::Listener), turned),
+            Verb::Accept => self.serve(Some(Subject::Listener), log),
             // It sees to that itself.
             Verb::Arm(_) => Ok(()),
             Verb::Close(client) => {
@@ -336,19 +336,19 @@ impl<S: System> Player for Library<'_, S> {
                 if let Some(token) = token {
                     self.session.connections(NOW).abort(token);
                 }
-                self.pump(turned)
+                self.pump(log)
             }
         }
     }
 
-    fn happened(&mut self, _turned: &mut Turned) -> Answer<()> {
+    fn happened(&mut self, _turned: &mut Log) -> SysResult<()> {
         Ok(())
     }
 
-    fn go_on(&mut self, turned: &mut Turned) -> Answer<()> {
+    fn go_on(&mut self, log: &mut Log) -> SysResult<()> {
         self.at_work = self.session.machine().has_work();
-        self.look(turned)?;
-        self.serve(None, turned)
+        self.poll(log)?;
+        self.serve(None, log)
     }
 
     fn acts_by_itself(&self) -> bool {

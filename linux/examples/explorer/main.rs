@@ -36,7 +36,7 @@ use watch::Way;
 const HELP: &str = "\
 Usage: explorer [OPTIONS] [SCRIPT]...
 
-Shows who is told what, when, and what is left unread: by a program that does what the script says, and with tidegate.
+Shows which readiness events come when, and what is left unread: by a program that does what the script says, and with tidegate.
 
   SCRIPT             such as 'client: send 6; server: wait; read 3; wait; wait'
   --lesson NAME      a lesson (may be given again); `all` is every one
@@ -81,7 +81,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// The outcomes, with the kernels that they are of; one, if they are the same.
-    pub(crate) fn told_apart(&self) -> Vec<(String, &Outcome)> {
+    pub(crate) fn distinct(&self) -> Vec<(String, &Outcome)> {
         if let [(_, one), _] = self.outcomes.as_slice()
             && self.agrees()
         {
@@ -136,7 +136,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the command line; `None`: there was no more to do than to tell.
+/// Reads the command line; `None` if there was only help to print.
 fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut options = Options {
         lessons: Vec::new(),
@@ -150,12 +150,12 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => {
-                tell(&format!("{HELP}{}", script::GRAMMAR))?;
+                print(&format!("{HELP}{}", script::GRAMMAR))?;
                 return Ok(None);
             }
             Arg::Long("list") => {
                 let line = |lesson: &Lesson| format!("{:16} {}\n", lesson.name, lesson.title);
-                tell(&LESSONS.iter().map(line).collect::<String>())?;
+                print(&LESSONS.iter().map(line).collect::<String>())?;
                 return Ok(None);
             }
             Arg::Long("lesson") => {
@@ -210,7 +210,7 @@ fn ways(text: &str) -> Result<Vec<Way>, String> {
     text.split(',').map(one).collect()
 }
 
-/// Runs and shows all that was asked for; tells whether the kernels agreed.
+/// Runs and shows all that was asked for; returns whether the kernels agreed.
 fn show(options: &Options) -> Result<bool, Box<dyn Error>> {
     let mut shown = Vec::new();
     for lesson in &options.lessons {
@@ -229,7 +229,7 @@ fn show(options: &Options) -> Result<bool, Box<dyn Error>> {
         } else {
             text::tables
         };
-        tell(&shown.iter().map(text).collect::<String>())?;
+        print(&shown.iter().map(text).collect::<String>())?;
     }
     Ok(shown.iter().flat_map(|shown| &shown.runs).all(Run::agrees))
 }
@@ -269,8 +269,8 @@ fn explore(
     })
 }
 
-/// Prints; whoever has heard enough has not done anything wrong.
-fn tell(text: &str) -> std::io::Result<()> {
+/// Prints; a closed pipe is not an error.
+fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => done,

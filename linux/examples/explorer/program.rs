@@ -1,15 +1,15 @@
 //! [`Program`]: the server that a script writes, taken at its word. It does what the steps say, and nothing else.
 
-use super::run::{Player, Turned};
+use super::run::{Log, Player};
 use super::script::{Script, Verb};
-use super::system::{Answer, System};
+use super::system::{SysResult, System};
 use super::watch::{Watch, Way};
 use super::world::{World, shown};
 use alloc::collections::VecDeque;
 use tidegate::Trigger;
 use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
-/// Receives of one `drain`, at most: whoever is still sending then would be received from for ever.
+/// Receives of one `drain`, at most: with a sender that does not stop, it would never end.
 const DRAINS: usize = 16;
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Program<S> {
 
 impl<S: System> Program<S> {
     /// The program, with every client connected that does not do so in a step, in the order of their numbers.
-    pub(crate) fn new(mut world: World<S>, script: &Script, way: Way) -> Answer<Self> {
+    pub(crate) fn new(mut world: World<S>, script: &Script, way: Way) -> SysResult<Self> {
         let watch = Watch::new(way, &mut world.system)?;
         let how = match way {
             Way::Epoll(Trigger::Edge) => EpollFlags::ET,
@@ -64,16 +64,16 @@ impl<S: System> Program<S> {
             program.accept()?;
         }
         // Whatever that has reported is not the script's.
-        program.watch.look(&mut program.world.system)?;
+        program.watch.poll(&mut program.world.system)?;
         Ok(program)
     }
 
-    fn register(&mut self, fd: Fd, mask: EpollFlags) -> Answer<()> {
+    fn register(&mut self, fd: Fd, mask: EpollFlags) -> SysResult<()> {
         let data = u64::from(fd.0);
         self.watch.put(&mut self.world.system, fd, mask, data)
     }
 
-    fn accept(&mut self) -> Answer<usize> {
+    fn accept(&mut self) -> SysResult<usize> {
         let client = self.world.accept()?;
         let fd = self.world.number(client).ok_or(Errno::BADF)?;
         if self.way == Way::Blocking {
@@ -85,64 +85,64 @@ impl<S: System> Program<S> {
     }
 
     /// One step.
-    fn perform(&mut self, verb: Verb, turned: &mut Turned) -> Answer<()> {
+    fn perform(&mut self, verb: Verb, log: &mut Log) -> SysResult<()> {
         match verb {
             Verb::Wait => {
-                self.wait(turned)?;
+                self.wait(log)?;
             }
             Verb::Read { bytes, from } => {
-                let received = self.read(bytes, from, turned);
+                let received = self.read(bytes, from, log);
                 if received == Err(Errno::AGAIN) && self.way == Way::Blocking {
                     self.blocked = Some(verb);
                 }
             }
-            Verb::Drain { bytes, from } => self.drain(verb, bytes, from, turned),
+            Verb::Drain { bytes, from } => self.drain(verb, bytes, from, log),
             Verb::Accept => match self.accept() {
-                Ok(client) => turned.say(format!("accept: client {}", client + 1)),
+                Ok(client) => log.say(format!("accept: client {}", client + 1)),
                 Err(Errno::AGAIN) if self.way == Way::Blocking => {
                     self.blocked = Some(verb);
-                    turned.say("accept: waits".into());
+                    log.say("accept: waits".into());
                 }
-                Err(errno) => turned.say(format!("accept: {}", shown(&Err(errno)))),
+                Err(errno) => log.say(format!("accept: {}", shown(&Err(errno)))),
             },
             Verb::Arm(client) => match self.world.number(client) {
                 Some(fd) if self.world.owner(fd).is_some() => {
                     let armed = self.register(fd, self.mask);
-                    turned.say(armed.map_or_else(|errno| errno.to_string(), |()| "armed".into()));
+                    log.say(armed.map_or_else(|errno| errno.to_string(), |()| "armed".into()));
                 }
-                Some(_) | None => turned.say("not open".into()),
+                Some(_) | None => log.say("not open".into()),
             },
             Verb::Close(client) => match self.world.number(client) {
                 Some(fd) if self.world.owner(fd) == Some(client) => {
                     self.close(fd)?;
-                    turned.say(format!("close {}", client + 1));
+                    log.say(format!("close {}", client + 1));
                 }
-                Some(_) | None => turned.say("not open".into()),
+                Some(_) | None => log.say("not open".into()),
             },
-            Verb::Serve(bytes) => self.serve(bytes, turned)?,
+            Verb::Serve(bytes) => self.serve(bytes, log)?,
         }
         Ok(())
     }
 
-    fn wait(&mut self, turned: &mut Turned) -> Answer<Vec<Report>> {
-        let reports = self.watch.look(&mut self.world.system)?;
+    fn wait(&mut self, log: &mut Log) -> SysResult<Vec<Report>> {
+        let reports = self.watch.poll(&mut self.world.system)?;
         let listener = self.world.system.listener();
-        let who = |data: u64| {
+        let name = |data: u64| {
             let fd = Fd(u32::try_from(data).unwrap_or(u32::MAX));
             match self.world.owner(fd) {
                 Some(client) => (client + 1).to_string(),
                 None if fd == listener => "listener".to_owned(),
-                None => "nobody".to_owned(),
+                None => "none".to_owned(),
             }
         };
-        turned.told(self.watch.cost(), &reports, who);
+        log.reported(self.watch.cost(), &reports, name);
         Ok(reports)
     }
 
-    /// Receives once from whoever has the number that was this client's.
-    fn read(&mut self, bytes: usize, from: usize, turned: &mut Turned) -> Answer<Vec<u8>> {
+    /// Receives once from the connection that now has this client's old descriptor number.
+    fn read(&mut self, bytes: usize, from: usize, log: &mut Log) -> SysResult<Vec<u8>> {
         let Some(fd) = self.world.number(from) else {
-            turned.say("not accepted yet".into());
+            log.say("not accepted yet".into());
             return Err(Errno::BADF);
         };
         let owner = self.world.owner(fd);
@@ -158,13 +158,13 @@ impl<S: System> Program<S> {
             }
             _ => {}
         }
-        turned.say(text);
+        log.say(text);
         received
     }
 
-    fn drain(&mut self, verb: Verb, bytes: usize, from: usize, turned: &mut Turned) {
+    fn drain(&mut self, verb: Verb, bytes: usize, from: usize, log: &mut Log) {
         for _ in 0..DRAINS {
-            match self.read(bytes, from, turned) {
+            match self.read(bytes, from, log) {
                 Ok(received) if !received.is_empty() => {}
                 Err(Errno::AGAIN) if self.way == Way::Blocking => {
                     self.blocked = Some(verb);
@@ -174,10 +174,10 @@ impl<S: System> Program<S> {
             }
         }
         self.captive = Some(from);
-        turned.say("and so on".into());
+        log.say("and so on".into());
     }
 
-    fn close(&mut self, fd: Fd) -> Answer<()> {
+    fn close(&mut self, fd: Fd) -> SysResult<()> {
         if self.way != Way::Blocking {
             self.watch.take(&mut self.world.system, fd)?;
         }
@@ -185,13 +185,13 @@ impl<S: System> Program<S> {
     }
 
     /// One round of the text's program.
-    fn serve(&mut self, bytes: usize, turned: &mut Turned) -> Answer<()> {
-        for report in self.wait(turned)? {
+    fn serve(&mut self, bytes: usize, log: &mut Log) -> SysResult<()> {
+        for report in self.wait(log)? {
             let fd = Fd(u32::try_from(report.data).unwrap_or(u32::MAX));
             if fd == self.world.system.listener() {
                 match self.accept() {
-                    Ok(client) => turned.say(format!("accept: client {}", client + 1)),
-                    Err(errno) => return self.die(errno, turned),
+                    Ok(client) => log.say(format!("accept: client {}", client + 1)),
+                    Err(errno) => return self.die(errno, log),
                 }
                 continue;
             }
@@ -199,28 +199,28 @@ impl<S: System> Program<S> {
                 continue;
             };
             if report.flags != EpollFlags::IN {
-                turned.say(format!(
+                log.say(format!(
                     "not exactly IN: client {} is passed over",
                     client + 1
                 ));
                 continue;
             }
-            match self.read(bytes, client, turned) {
+            match self.read(bytes, client, log) {
                 Ok(received) if received.is_empty() => {
                     self.close(fd)?;
-                    turned.say(format!("close {}", client + 1));
+                    log.say(format!("close {}", client + 1));
                 }
                 Ok(_) => {}
-                Err(errno) => return self.die(errno, turned),
+                Err(errno) => return self.die(errno, log),
             }
         }
         Ok(())
     }
 
-    /// Nobody catches the exception.
-    fn die(&mut self, errno: Errno, turned: &mut Turned) -> Answer<()> {
+    /// The exception is not caught.
+    fn die(&mut self, errno: Errno, log: &mut Log) -> SysResult<()> {
         self.dead = true;
-        turned.say(format!("{errno} is an exception: the program ends"));
+        log.say(format!("{errno} is an exception: the program ends"));
         Ok(())
     }
 }
@@ -232,24 +232,24 @@ impl<S: System> Player for Program<S> {
         &mut self.world
     }
 
-    fn server(&mut self, verb: Verb, turned: &mut Turned) -> Answer<()> {
+    fn server(&mut self, verb: Verb, log: &mut Log) -> SysResult<()> {
         if self.dead {
             return Ok(());
         }
         if let Some(client) = self.captive {
-            turned.say(format!("still receives from client {}", client + 1));
+            log.say(format!("still receives from client {}", client + 1));
             return Ok(());
         }
         if self.blocked.is_some() {
             self.behind.push_back(verb);
-            turned.say("still waits".into());
+            log.say("still waits".into());
             return Ok(());
         }
-        self.perform(verb, turned)
+        self.perform(verb, log)
     }
 
     /// A blocking receive comes back when there is something, and the program goes on from there.
-    fn happened(&mut self, turned: &mut Turned) -> Answer<()> {
+    fn happened(&mut self, log: &mut Log) -> SysResult<()> {
         let Some(verb) = self.blocked else {
             return Ok(());
         };
@@ -269,16 +269,16 @@ impl<S: System> Player for Program<S> {
             && self.captive.is_none()
             && let Some(verb) = self.behind.pop_front()
         {
-            self.perform(verb, turned)?;
+            self.perform(verb, log)?;
         }
         Ok(())
     }
 
-    fn go_on(&mut self, turned: &mut Turned) -> Answer<()> {
+    fn go_on(&mut self, log: &mut Log) -> SysResult<()> {
         if self.dead || self.captive.is_some() || self.way == Way::Blocking {
             return Ok(());
         }
-        self.perform(self.serves.map_or(Verb::Wait, Verb::Serve), turned)
+        self.perform(self.serves.map_or(Verb::Wait, Verb::Serve), log)
     }
 
     fn acts_by_itself(&self) -> bool {

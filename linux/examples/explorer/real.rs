@@ -1,7 +1,7 @@
 //! This machine's kernel as a [`System`]: TCP over the loopback. After each call it waits, for a bounded time, until what
 //! was sent has arrived, so that what a lesson shows does not hang on how fast the machine is.
 
-use super::system::{Answer, Change, System};
+use super::system::{Change, SysResult, System};
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
@@ -23,13 +23,13 @@ use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 const BACKLOG: i32 = 16;
 /// Reports of one wait: more than a script has sources.
 const REPORTS: usize = 16;
-/// Places for as many sources, and words of bits for 2,048 descriptors and more.
-const PLACES: usize = Places::<0>::OTHERS + REPORTS;
+/// Entries for as many sources, and words of bits for 2,048 descriptors and more.
+const ENTRIES: usize = Places::<0>::OTHERS + REPORTS;
 const WORDS: usize = 64;
 /// What a blocking receive waits: long enough to be called waiting.
 const BLOCKS: Duration = Duration::from_millis(20);
-/// How often it is looked whether something has arrived, and how far apart.
-const LOOKS: u32 = 50_000;
+/// Number of checks for whether something has arrived, and the pause between them.
+const CHECKS: u32 = 50_000;
 const APART: Duration = Duration::from_micros(100);
 
 #[derive(Debug)]
@@ -51,13 +51,13 @@ struct Flow {
     unread: usize,
     /// The client has sent its end, or a reset.
     over: bool,
-    /// The server has closed it; and the client has sent something since, to which a reset is the answer.
+    /// The server has closed it, and the client has sent something since, so a reset is due.
     closed: bool,
-    answered: bool,
+    reset_due: bool,
 }
 
 impl Real {
-    pub(crate) fn new() -> Answer<Self> {
+    pub(crate) fn new() -> SysResult<Self> {
         let socket = stream().map_err(errno)?;
         let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         net::bind(&socket, &any).map_err(errno)?;
@@ -81,7 +81,7 @@ impl Real {
         Fd(number)
     }
 
-    fn at(&self, fd: Fd) -> Answer<BorrowedFd<'_>> {
+    fn at(&self, fd: Fd) -> SysResult<BorrowedFd<'_>> {
         let kept = self.descriptors.get(&fd.0);
         kept.map(AsFd::as_fd).ok_or(Errno::BADF)
     }
@@ -91,8 +91,8 @@ impl Real {
     }
 
     /// Waits until all that clients have done has come to the server's side.
-    fn settle(&self) -> Answer<()> {
-        for _ in 0..LOOKS {
+    fn settle(&self) -> SysResult<()> {
+        for _ in 0..CHECKS {
             if self.has_settled()? {
                 return Ok(());
             }
@@ -101,7 +101,7 @@ impl Real {
         Err(Errno::TIMEDOUT)
     }
 
-    fn has_settled(&self) -> Answer<bool> {
+    fn has_settled(&self) -> SysResult<bool> {
         let waiting = self.waiting.len();
         if waiting > 0 && queued(self.address.port()).is_some_and(|queued| queued < waiting) {
             return Ok(false);
@@ -120,7 +120,7 @@ impl Real {
             if let Ok(client) = self.at(flow.client)
                 && flow.closed
             {
-                let awaited = if flow.answered { PollFlags::HUP } else { ends };
+                let awaited = if flow.reset_due { PollFlags::HUP } else { ends };
                 if !ask(client, ends)?.intersects(awaited) {
                     return Ok(false);
                 }
@@ -145,13 +145,13 @@ impl System for Real {
         self.listener
     }
 
-    fn connect(&mut self) -> Answer<Fd> {
+    fn connect(&mut self) -> SysResult<Fd> {
         let socket = stream().map_err(errno)?;
         match net::connect(&socket, &self.address) {
             Ok(()) | Err(io::Errno::INPROGRESS) => {}
             Err(failed) => return Err(errno(failed)),
         }
-        for _ in 0..LOOKS {
+        for _ in 0..CHECKS {
             if ask(socket.as_fd(), PollFlags::OUT)?.contains(PollFlags::OUT) {
                 break;
             }
@@ -168,13 +168,13 @@ impl System for Real {
             unread: 0,
             over: false,
             closed: false,
-            answered: false,
+            reset_due: false,
         });
         self.settle()?;
         Ok(client)
     }
 
-    fn accept(&mut self) -> Answer<Fd> {
+    fn accept(&mut self) -> SysResult<Fd> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::accept_with(self.at(self.listener)?, flags).map_err(errno)?;
         let server = self.keep(socket);
@@ -189,17 +189,17 @@ impl System for Real {
         Ok(server)
     }
 
-    fn send(&mut self, fd: Fd, bytes: &[u8]) -> Answer<usize> {
+    fn send(&mut self, fd: Fd, bytes: &[u8]) -> SysResult<usize> {
         let sent = net::send(self.at(fd)?, bytes, SendFlags::NOSIGNAL).map_err(errno)?;
         if let Some(flow) = self.flow(fd) {
             flow.unread += sent;
-            flow.answered |= flow.closed;
+            flow.reset_due |= flow.closed;
         }
         self.settle()?;
         Ok(sent)
     }
 
-    fn receive(&mut self, fd: Fd, into: &mut [u8]) -> Answer<usize> {
+    fn receive(&mut self, fd: Fd, into: &mut [u8]) -> SysResult<usize> {
         let (n, _) = net::recv(self.at(fd)?, into, RecvFlags::empty()).map_err(errno)?;
         let flow = self.flows.iter_mut().find(|flow| flow.server == Some(fd));
         if let Some(flow) = flow {
@@ -208,14 +208,14 @@ impl System for Real {
         Ok(n)
     }
 
-    fn make_blocking(&mut self, fd: Fd) -> Answer<()> {
+    fn make_blocking(&mut self, fd: Fd) -> SysResult<()> {
         let socket = self.at(fd)?;
         io::ioctl_fionbio(socket, false).map_err(errno)?;
         let limit = sockopt::Timeout::Recv;
         sockopt::set_socket_timeout(socket, limit, Some(BLOCKS)).map_err(errno)
     }
 
-    fn finish(&mut self, fd: Fd) -> Answer<()> {
+    fn finish(&mut self, fd: Fd) -> SysResult<()> {
         net::shutdown(self.at(fd)?, Shutdown::Write).map_err(errno)?;
         if let Some(flow) = self.flow(fd) {
             flow.over = true;
@@ -223,7 +223,7 @@ impl System for Real {
         self.settle()
     }
 
-    fn close(&mut self, fd: Fd, reset: bool) -> Answer<()> {
+    fn close(&mut self, fd: Fd, reset: bool) -> SysResult<()> {
         if reset {
             sockopt::set_socket_linger(self.at(fd)?, Some(Duration::ZERO)).map_err(errno)?;
         }
@@ -242,12 +242,12 @@ impl System for Real {
         self.settle()
     }
 
-    fn epoll(&mut self) -> Answer<Fd> {
+    fn epoll(&mut self) -> SysResult<Fd> {
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(errno)?;
         Ok(self.keep(set))
     }
 
-    fn change(&mut self, set: Fd, fd: Fd, change: Change) -> Answer<()> {
+    fn change(&mut self, set: Fd, fd: Fd, change: Change) -> SysResult<()> {
         let (set, fd) = (self.at(set)?, self.at(fd)?);
         let flags = |mask: EpollFlags| EventFlags::from_bits_retain(mask.bits());
         let done = match change {
@@ -260,7 +260,7 @@ impl System for Real {
         done.map_err(errno)
     }
 
-    fn wait(&mut self, set: Fd) -> Answer<Vec<Report>> {
+    fn wait(&mut self, set: Fd) -> SysResult<Vec<Report>> {
         let nothing = epoll::Event {
             flags: EventFlags::empty(),
             data: EventData::new_u64(0),
@@ -275,7 +275,7 @@ impl System for Real {
         Ok(events.iter().take(count).map(report).collect())
     }
 
-    fn poll(&mut self, list: &[(Fd, EpollFlags)]) -> Answer<Vec<EpollFlags>> {
+    fn poll(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>> {
         let mut polled = Vec::new();
         for &(fd, mask) in list {
             let bits = PollFlags::from_bits_retain(bits(mask));
@@ -285,9 +285,9 @@ impl System for Real {
         Ok(polled.iter().map(|one| flags(one.revents())).collect())
     }
 
-    fn select(&mut self, list: &[(Fd, EpollFlags)]) -> Answer<Vec<EpollFlags>> {
-        let mut places = Places::<PLACES, WORDS>::new();
-        let mut select = Select::new(&mut places);
+    fn select(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>> {
+        let mut entries = Places::<ENTRIES, WORDS>::new();
+        let mut select = Select::new(&mut entries);
         for (number, &(fd, mask)) in list.iter().enumerate() {
             let wanted = Directions::READ.when(mask.contains(EpollFlags::IN))
                 | Directions::WRITE.when(mask.contains(EpollFlags::OUT));
@@ -298,17 +298,17 @@ impl System for Real {
             added.map_err(errno)?;
         }
         let mut found = vec![EpollFlags::NONE; list.len()];
-        // It cannot fail but for want of memory.
+        // It fails only for resource exhaustion.
         let reports = select.wait(Some(Instant::ZERO), false);
-        for place in 0..reports.map_err(|_| Errno::NOMEM)? {
+        for index in 0..reports.map_err(|_| Errno::NOMEM)? {
             let Some(Event::Ready {
                 token, directions, ..
-            }) = select.report(place)
+            }) = select.report(index)
             else {
                 continue;
             };
-            let place = usize::try_from(token.to_bits()).unwrap_or(usize::MAX);
-            if let Some(found) = found.get_mut(place) {
+            let index = usize::try_from(token.to_bits()).unwrap_or(usize::MAX);
+            if let Some(found) = found.get_mut(index) {
                 *found = EpollFlags::IN.when(directions.contains(Directions::READ))
                     | EpollFlags::OUT.when(directions.contains(Directions::WRITE));
             }
@@ -330,7 +330,7 @@ fn stream() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn ask(fd: BorrowedFd<'_>, what: PollFlags) -> Answer<PollFlags> {
+fn ask(fd: BorrowedFd<'_>, what: PollFlags) -> SysResult<PollFlags> {
     let mut polled = [PollFd::from_borrowed_fd(fd, what)];
     poll(&mut polled, Some(&Timespec::default())).map_err(errno)?;
     Ok(polled
@@ -338,19 +338,19 @@ fn ask(fd: BorrowedFd<'_>, what: PollFlags) -> Answer<PollFlags> {
         .fold(PollFlags::empty(), |all, one| all | one.revents()))
 }
 
-/// How many connections wait in the queue of the listener at a port: of a listener, `/proc/net/tcp` has it in the place
-/// of the unread bytes (`proc(5)`). `None` if it does not tell.
+/// Connections in the accept queue of the listener at a port: `/proc/net/tcp` has the count in the column of unread
+/// bytes (`proc(5)`). `None` if it cannot be read.
 fn queued(port: u16) -> Option<usize> {
     /// A listener's state, as that file has it.
     const LISTEN: &str = "0A";
-    let place = format!(":{port:04X}");
+    let suffix = format!(":{port:04X}");
     let list = BufReader::new(File::open("/proc/net/tcp").ok()?);
     // Listeners come first, and the rest may be long.
     list.lines().map_while(Result::ok).find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let (local, _, state) = (fields.next()?, fields.next()?, fields.next()?);
         let queues = fields.next()?;
-        if !local.ends_with(&place) || state != LISTEN {
+        if !local.ends_with(&suffix) || state != LISTEN {
             return None;
         }
         let (_, waiting) = queues.split_once(':')?;

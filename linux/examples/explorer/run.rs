@@ -1,18 +1,19 @@
-//! A script from its first step to its end, and the verdict: what was left, and whether anybody would be told of it.
+//! A script from its first step to its end, and the verdict: what was left unread, and whether the program would be
+//! notified of it.
 
 use super::library;
 use super::program::Program;
 use super::script::{Script, Step, Verb};
-use super::system::{Answer, System};
+use super::system::{SysResult, System};
 use super::watch::Way;
 use super::world::{Left, World};
 use core::fmt;
 use tidegate_sim::{EpollFlags, Errno, Report};
 
-/// Rounds that a server goes on for while somebody floods.
+/// Rounds that a server goes on for while a client floods.
 const ROUNDS: usize = 3;
-/// Rounds in a row in which something is told and nothing changes, after which nothing will.
-const VAIN: usize = 3;
+/// Rounds in a row with events and no progress, after which there will be none.
+const IDLE: usize = 3;
 /// Different things that are said of what a server does, before it is cut short.
 const SAID: usize = 12;
 
@@ -53,11 +54,11 @@ pub(crate) struct End {
 pub(crate) enum Verdict {
     /// Everything was taken.
     Fine,
-    /// Something was not, and each wait tells of it.
-    Told,
-    /// Something was not, and no wait tells of it.
+    /// Data was left, and each wait reports it.
+    Reported,
+    /// Data was left, and no wait reports it.
     Loses,
-    /// Each wait tells of something, and nothing comes of it.
+    /// Each wait reports something, and no progress follows.
     Spins,
     /// One client keeps another waiting, for as long as it likes.
     Starves,
@@ -73,7 +74,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Fine => "fine",
-            Self::Told => "told again",
+            Self::Reported => "reported again",
             Self::Loses => "loses",
             Self::Spins => "spins",
             Self::Starves => "starves",
@@ -86,37 +87,37 @@ impl fmt::Display for Verdict {
 
 /// What a server has heard and done in one step.
 #[derive(Debug, Default)]
-pub(crate) struct Turned {
+pub(crate) struct Log {
     said: Vec<String>,
     reports: Vec<EpollFlags>,
 }
 
-impl Turned {
+impl Log {
     pub(crate) fn say(&mut self, what: String) {
         if !what.is_empty() {
             self.said.push(what);
         }
     }
 
-    /// A look at the kernel told this; `who` names those whom it is about.
-    pub(crate) fn told(
+    /// A poll returned this; `name` names the sources.
+    pub(crate) fn reported(
         &mut self,
         cost: Option<String>,
         reports: &[Report],
-        who: impl Fn(u64) -> String,
+        name: impl Fn(u64) -> String,
     ) {
         let each = reports
             .iter()
-            .map(|report| format!("{} {:?}", who(report.data), report.flags));
+            .map(|report| format!("{} {:?}", name(report.data), report.flags));
         let each: Vec<_> = each.collect();
-        let told = if each.is_empty() {
+        let reported = if each.is_empty() {
             "nothing".to_owned()
         } else {
             each.join(", ")
         };
         self.said.push(match cost {
-            Some(cost) => format!("{cost}, told {told}"),
-            None => format!("told {told}"),
+            Some(cost) => format!("{cost}, reported {reported}"),
+            None => format!("reported {reported}"),
         });
         self.reports
             .extend(reports.iter().map(|report| report.flags));
@@ -152,13 +153,13 @@ pub(crate) trait Player {
     fn world(&mut self) -> &mut World<Self::System>;
 
     /// A step of the server.
-    fn server(&mut self, verb: Verb, turned: &mut Turned) -> Answer<()>;
+    fn server(&mut self, verb: Verb, log: &mut Log) -> SysResult<()>;
 
     /// A client has done something.
-    fn happened(&mut self, turned: &mut Turned) -> Answer<()>;
+    fn happened(&mut self, log: &mut Log) -> SysResult<()>;
 
     /// One round after the end of the script.
-    fn go_on(&mut self, turned: &mut Turned) -> Answer<()>;
+    fn go_on(&mut self, log: &mut Log) -> SysResult<()>;
 
     /// Whether a round does more than to wait.
     fn acts_by_itself(&self) -> bool;
@@ -171,8 +172,8 @@ pub(crate) trait Player {
 pub(crate) fn run<S: System>(
     script: &Script,
     way: Way,
-    make: impl Fn() -> Answer<S>,
-) -> Answer<Outcome> {
+    make: impl Fn() -> SysResult<S>,
+) -> SysResult<Outcome> {
     let mut program = Program::new(World::new(make()?, script), script, way)?;
     let (programs, program) = play(&mut program, script)?;
     let world = World::new(make()?, script);
@@ -190,26 +191,26 @@ pub(crate) fn run<S: System>(
     })
 }
 
-fn play(player: &mut impl Player, script: &Script) -> Answer<(Vec<Cell>, End)> {
+fn play(player: &mut impl Player, script: &Script) -> SysResult<(Vec<Cell>, End)> {
     let mut cells = Vec::new();
     for step in &script.steps {
-        let mut turned = Turned::default();
+        let mut log = Log::default();
         match *step {
             Step::Client(client, act) => {
                 match player.world().act(client, act) {
                     // The server has closed it.
                     Err(errno @ (Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN)) => {
-                        turned.say(format!("the client is told {errno}"));
+                        log.say(format!("the client gets {errno}"));
                     }
                     done => done?,
                 }
-                player.happened(&mut turned)?;
+                player.happened(&mut log)?;
             }
-            Step::Server(verb) => player.server(verb, &mut turned)?,
+            Step::Server(verb) => player.server(verb, &mut log)?,
         }
         let left = player.world().left()?;
         cells.push(Cell {
-            said: turned.text(),
+            said: log.text(),
             left: left.short(script.clients),
         });
     }
@@ -218,8 +219,8 @@ fn play(player: &mut impl Player, script: &Script) -> Answer<(Vec<Cell>, End)> {
 }
 
 /// Lets a server go on, with nothing new from the clients but what floods, and then not even that.
-fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
-    let mut all = Turned::default();
+fn end(player: &mut impl Player, script: &Script) -> SysResult<End> {
+    let mut all = Log::default();
     let mut held_up = Left::default();
     if player.world().has_flood() {
         let before = player.world().left_of_quiet()?;
@@ -229,18 +230,18 @@ fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
         held_up = player.world().left_of_quiet()?.common(&before);
         player.world().stop_floods();
     }
-    let told = go_on(player, &mut all)?;
+    let reported = go_on(player, &mut all)?;
     let left = player.world().left()?;
-    // Whoever is served as soon as the others stop was kept waiting by them.
+    // A client that is served as soon as the others stop was starved by them.
     let starved = player.acts_by_itself() && held_up.common(&left) != held_up;
     let (nothing, left) = (left.is_empty(), left.short(script.clients));
     let verdict = match player.failure() {
         Some(verdict) => verdict,
         None if starved => Verdict::Starves,
-        None => match (nothing, told.is_empty()) {
+        None => match (nothing, reported.is_empty()) {
             (true, true) => Verdict::Fine,
             (false, true) => Verdict::Loses,
-            (false, false) if !player.acts_by_itself() => Verdict::Told,
+            (false, false) if !player.acts_by_itself() => Verdict::Reported,
             (true | false, false) => Verdict::Spins,
         },
     };
@@ -249,10 +250,10 @@ fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
             "nothing is left; {} bytes were taken",
             player.world().taken()
         ),
-        Verdict::Told => format!("left: {left}; each wait tells of it"),
-        Verdict::Loses => format!("left: {left}; no wait tells of it"),
+        Verdict::Reported => format!("left: {left}; each wait reports it"),
+        Verdict::Loses => format!("left: {left}; no wait reports it"),
         Verdict::Spins => {
-            format!("left: {left}; each wait tells {told:?}, and nothing comes of it")
+            format!("left: {left}; each wait reports {reported:?}, without progress")
         }
         Verdict::Starves => "one client that goes on sending keeps the others waiting".to_owned(),
         Verdict::Blocks => format!("it waits for one client, whatever the others do; left: {left}"),
@@ -263,26 +264,26 @@ fn end(player: &mut impl Player, script: &Script) -> Answer<End> {
     Ok(End { said, verdict, why })
 }
 
-/// Rounds until one tells nothing, or several in a row have come to nothing; answers what the last one told.
-fn go_on(player: &mut impl Player, all: &mut Turned) -> Answer<EpollFlags> {
-    let mut vain = 0;
+/// Rounds until one has no events, or several in a row make no progress; returns the events of the last one.
+fn go_on(player: &mut impl Player, all: &mut Log) -> SysResult<EpollFlags> {
+    let mut idle = 0;
     let mut before = player.world().left()?;
     loop {
-        let told = round(player, all)?;
+        let reported = round(player, all)?;
         let left = player.world().left()?;
-        vain = if left == before { vain + 1 } else { 0 };
-        if told.is_empty() || vain == VAIN {
-            return Ok(told);
+        idle = if left == before { idle + 1 } else { 0 };
+        if reported.is_empty() || idle == IDLE {
+            return Ok(reported);
         }
         before = left;
     }
 }
 
-/// One round; answers what it was told.
-fn round(player: &mut impl Player, all: &mut Turned) -> Answer<EpollFlags> {
-    let mut turned = Turned::default();
-    player.go_on(&mut turned)?;
-    all.say(turned.text());
-    let told = turned.reports.into_iter();
-    Ok(told.fold(EpollFlags::NONE, |all, one| all | one))
+/// One round; returns its events.
+fn round(player: &mut impl Player, all: &mut Log) -> SysResult<EpollFlags> {
+    let mut log = Log::default();
+    player.go_on(&mut log)?;
+    all.say(log.text());
+    let reported = log.reports.into_iter();
+    Ok(reported.fold(EpollFlags::NONE, |all, one| all | one))
 }

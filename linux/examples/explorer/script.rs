@@ -5,17 +5,17 @@ use tidegate_sim::EpollFlags;
 
 /// How scripts are written, for people.
 pub(crate) const GRAMMAR: &str = "\
-A script is steps between semicolons; `client:`, `client 2:` or `server:` before a step says whose it and those after it are.
+A script is steps between semicolons; `client:`, `client 2:` or `server:` before a step names the actor of it and of those after it.
 Clients are connected before the first step, unless their first one is `connect`.
 
   client: connect          connects, and waits to be accepted
-  client: send N           sends N bytes: letters of the alphabet, so that it is seen which arrive
+  client: send N           sends N bytes: letters of the alphabet, so that one sees which arrive
   client: flood N          sends N bytes, and as many again whenever the server reads some
   client: finish           sends its end, and could still receive
   client: close | reset    closes, or resets the connection
 
   server: ask in rdhup out what connections are registered for; `in` if not said; before all other steps of the server
-  server: wait             asks the kernel once who is ready; never waits longer than that takes
+  server: wait             polls the kernel once, without waiting
   server: read N [from K]  receives once, at most N bytes, from client K (1 if not said)
   server: drain [N] [from K]  receives until it would block, N bytes at a time (4096), 16 times at most
   server: accept           accepts one connection, and registers it
@@ -198,7 +198,7 @@ impl Script {
         self.steps.contains(&Step::Client(client, Act::Connect))
     }
 
-    /// Whether the program asks who is ready.
+    /// Whether the program waits for readiness.
     pub(crate) fn waits(&self) -> bool {
         let asks = |step: &Step| matches!(step, Step::Server(Verb::Wait | Verb::Serve(_)));
         self.steps.iter().any(asks)
@@ -235,7 +235,7 @@ impl Script {
             return Err(Wrong {
                 step: 0,
                 text: String::new(),
-                why: "nobody does anything to the server; begin with `client: send 6`".to_owned(),
+                why: "no step does anything to the server; begin with `client: send 6`".to_owned(),
             });
         }
         let mut gone = [false; CLIENTS];
@@ -292,7 +292,7 @@ impl Script {
     }
 }
 
-/// `client`, `client 2` (answered as 1) or `server` (answered as `None`).
+/// `client`, `client 2` (returned as 1) or `server` (returned as `None`).
 fn read_actor(text: &str) -> Result<Option<usize>, String> {
     let mut words = Words::new(text);
     let actor = match words.next() {
@@ -301,7 +301,7 @@ fn read_actor(text: &str) -> Result<Option<usize>, String> {
         _ => {
             let who = text.trim();
             return Err(format!(
-                "nobody is called `{who}`; there are `client`, `client 2` and `server`"
+                "there is no `{who}`; there are `client`, `client 2` and `server`"
             ));
         }
     };
@@ -402,7 +402,7 @@ impl<'a> Words<'a> {
             .parse()
             .ok()
             .filter(|bytes| (1..=BYTES).contains(bytes));
-        bytes.ok_or_else(|| format!("`{word}` is no number of bytes; 1 to {BYTES} are"))
+        bytes.ok_or_else(|| format!("`{word}` is not a number of bytes from 1 to {BYTES}"))
     }
 
     fn from(&mut self) -> Result<usize, String> {
@@ -424,7 +424,7 @@ impl<'a> Words<'a> {
             .parse()
             .ok()
             .filter(|number| (1..=CLIENTS).contains(number));
-        let number = number.ok_or_else(|| format!("`{word}` is no client; 1 to {CLIENTS} are"));
+        let number = number.ok_or_else(|| format!("`{word}` is not a client from 1 to {CLIENTS}"));
         number.map(|number: usize| number - 1)
     }
 

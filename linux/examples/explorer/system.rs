@@ -2,8 +2,8 @@
 
 use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
-/// What a call answers.
-pub(crate) type Answer<T> = Result<T, Errno>;
+/// The result of a call.
+pub(crate) type SysResult<T> = Result<T, Errno>;
 
 /// A change of what an epoll set holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,40 +20,40 @@ pub(crate) trait System {
     fn listener(&self) -> Fd;
 
     /// A client's end, connected or in the listener's queue.
-    fn connect(&mut self) -> Answer<Fd>;
+    fn connect(&mut self) -> SysResult<Fd>;
 
     /// The server's end of the client that connected first.
-    fn accept(&mut self) -> Answer<Fd>;
+    fn accept(&mut self) -> SysResult<Fd>;
 
     /// Sends; all of it, if it is a few KiB.
-    fn send(&mut self, fd: Fd, bytes: &[u8]) -> Answer<usize>;
+    fn send(&mut self, fd: Fd, bytes: &[u8]) -> SysResult<usize>;
 
-    /// Receives once; 0 bytes are the peer's end.
-    fn receive(&mut self, fd: Fd, into: &mut [u8]) -> Answer<usize>;
+    /// Receives once; 0 bytes are EOF.
+    fn receive(&mut self, fd: Fd, into: &mut [u8]) -> SysResult<usize>;
 
     /// Makes receives wait until there is something, or a bounded time has passed (`EAGAIN`).
-    fn make_blocking(&mut self, fd: Fd) -> Answer<()>;
+    fn make_blocking(&mut self, fd: Fd) -> SysResult<()>;
 
     /// Sends the end.
-    fn finish(&mut self, fd: Fd) -> Answer<()>;
+    fn finish(&mut self, fd: Fd) -> SysResult<()>;
 
     /// Closes, with a reset if asked for.
-    fn close(&mut self, fd: Fd, reset: bool) -> Answer<()>;
+    fn close(&mut self, fd: Fd, reset: bool) -> SysResult<()>;
 
     /// A new epoll set.
-    fn epoll(&mut self) -> Answer<Fd>;
+    fn epoll(&mut self) -> SysResult<Fd>;
 
     /// Changes what is registered in an epoll set.
-    fn change(&mut self, set: Fd, fd: Fd, change: Change) -> Answer<()>;
+    fn change(&mut self, set: Fd, fd: Fd, change: Change) -> SysResult<()>;
 
     /// What an epoll set reports now.
-    fn wait(&mut self, set: Fd) -> Answer<Vec<Report>>;
+    fn wait(&mut self, set: Fd) -> SysResult<Vec<Report>>;
 
     /// What `poll(2)` reports of these now, in their order.
-    fn poll(&mut self, list: &[(Fd, EpollFlags)]) -> Answer<Vec<EpollFlags>>;
+    fn poll(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>>;
 
     /// What `select(2)` reports of these now, in their order: `IN` and `OUT`, which are all it has.
-    fn select(&mut self, list: &[(Fd, EpollFlags)]) -> Answer<Vec<EpollFlags>>;
+    fn select(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>>;
 
     /// Bytes that wait to be received.
     fn unread(&mut self, fd: Fd) -> usize;

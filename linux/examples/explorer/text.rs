@@ -22,7 +22,7 @@ pub(crate) fn tables(shown: &Shown) -> String {
     }
     let _ = writeln!(text, "script: {}\n", shown.script.text);
     for run in &shown.runs {
-        for (kernels, outcome) in run.told_apart() {
+        for (kernels, outcome) in run.distinct() {
             let _ = writeln!(
                 text,
                 "{}: {}, on {kernels}",

@@ -1,7 +1,7 @@
-//! [`Way`]: how a program learns who is ready; [`Watch`]: the list of those whom it wants to hear of, kept by itself or by
-//! the kernel.
+//! [`Way`]: how a program learns which sockets are ready; [`Watch`]: its interest list, kept by itself or by the
+//! kernel.
 
-use super::system::{Answer, Change, System};
+use super::system::{Change, SysResult, System};
 use tidegate::Trigger;
 use tidegate_sim::{EpollFlags, Fd, Report};
 
@@ -52,9 +52,9 @@ impl Way {
             Self::NonBlocking => "no call waits; each socket is asked in turn",
             Self::Select => "all sockets are handed over, as a set of bits, at each wait",
             Self::Poll => "all sockets are handed over, as a list, at each wait",
-            Self::Epoll(Trigger::Level) => "each wait tells of what is there",
-            Self::Epoll(Trigger::Edge) => "a wait tells of what has come since the last one",
-            Self::Epoll(Trigger::Oneshot) => "told once, then silent until armed again",
+            Self::Epoll(Trigger::Level) => "each wait reports what is there",
+            Self::Epoll(Trigger::Edge) => "a wait reports what has come since the last one",
+            Self::Epoll(Trigger::Oneshot) => "reported once, then silent until armed again",
         }
     }
 
@@ -74,7 +74,7 @@ impl Way {
     }
 }
 
-/// Who is to be heard of. With epoll the kernel keeps the list.
+/// The interest list. With epoll the kernel keeps the list.
 #[derive(Debug)]
 pub(crate) struct Watch {
     way: Way,
@@ -90,7 +90,7 @@ struct Watched {
 }
 
 impl Watch {
-    pub(crate) fn new(way: Way, system: &mut impl System) -> Answer<Self> {
+    pub(crate) fn new(way: Way, system: &mut impl System) -> SysResult<Self> {
         let set = match way {
             Way::Epoll(_) => Some(system.epoll()?),
             Way::Blocking | Way::NonBlocking | Way::Select | Way::Poll => None,
@@ -99,14 +99,14 @@ impl Watch {
         Ok(Self { way, set, list })
     }
 
-    /// Watches `fd` for `mask`; anew, if it is watched already. `data` comes with each report.
+    /// Adds `fd` with `mask`, or changes its mask if it is there already. `data` comes with each report.
     pub(crate) fn put(
         &mut self,
         system: &mut impl System,
         fd: Fd,
         mask: EpollFlags,
         data: u64,
-    ) -> Answer<()> {
+    ) -> SysResult<()> {
         let known = self.list.iter_mut().find(|watched| watched.fd == fd);
         if let Some(set) = self.set {
             let change = match known {
@@ -123,7 +123,7 @@ impl Watch {
     }
 
     /// Watches `fd` no longer.
-    pub(crate) fn take(&mut self, system: &mut impl System, fd: Fd) -> Answer<()> {
+    pub(crate) fn take(&mut self, system: &mut impl System, fd: Fd) -> SysResult<()> {
         self.list.retain(|watched| watched.fd != fd);
         match self.set {
             Some(set) => system.change(set, fd, Change::Delete),
@@ -131,8 +131,8 @@ impl Watch {
         }
     }
 
-    /// Asks once who is ready.
-    pub(crate) fn look(&self, system: &mut impl System) -> Answer<Vec<Report>> {
+    /// Polls once.
+    pub(crate) fn poll(&self, system: &mut impl System) -> SysResult<Vec<Report>> {
         if let Some(set) = self.set {
             return system.wait(set);
         }
@@ -143,7 +143,7 @@ impl Watch {
             Way::Poll => system.poll(&all)?,
             Way::Blocking | Way::NonBlocking | Way::Epoll(_) => {
                 let each = all.chunks(1).map(|one| system.poll(one));
-                each.collect::<Answer<Vec<_>>>()?.concat()
+                each.collect::<SysResult<Vec<_>>>()?.concat()
             }
         };
         let found = self.list.iter().zip(found);
@@ -155,7 +155,7 @@ impl Watch {
         Ok(ready.map(report).collect())
     }
 
-    /// What a look costs, for people: nothing to be said of epoll, where it does not hang on how many are watched.
+    /// What a poll costs, for people: nothing for epoll, whose cost does not depend on the number of descriptors.
     pub(crate) fn cost(&self) -> Option<String> {
         let count = self.list.len();
         match self.way {

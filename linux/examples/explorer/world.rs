@@ -2,7 +2,7 @@
 //! have one each, so that neither takes what is the other's.
 
 use super::script::{Act, Script};
-use super::system::{Answer, System};
+use super::system::{SysResult, System};
 use alloc::collections::VecDeque;
 use tidegate_sim::{EpollFlags, Errno, Fd};
 
@@ -13,7 +13,7 @@ const SHOWN: usize = 10;
 pub(crate) struct World<S> {
     pub(crate) system: S,
     clients: Vec<Client>,
-    /// Those who wait to be accepted, by number.
+    /// Clients waiting to be accepted, by number.
     waiting: VecDeque<usize>,
     taken: usize,
 }
@@ -47,7 +47,7 @@ impl<S: System> World<S> {
     }
 
     /// A client does something.
-    pub(crate) fn act(&mut self, number: usize, act: Act) -> Answer<()> {
+    pub(crate) fn act(&mut self, number: usize, act: Act) -> SysResult<()> {
         let end = self.client(number)?.end.ok_or(Errno::NOTCONN);
         match act {
             Act::Connect => {
@@ -69,7 +69,7 @@ impl<S: System> World<S> {
         }
     }
 
-    fn send(&mut self, number: usize, len: usize) -> Answer<()> {
+    fn send(&mut self, number: usize, len: usize) -> SysResult<()> {
         let client = self.client(number)?;
         let end = client.end.ok_or(Errno::NOTCONN)?;
         let letters = alphabet(number).iter().cycle();
@@ -92,8 +92,8 @@ impl<S: System> World<S> {
             .for_each(|client| client.floods = false);
     }
 
-    /// Accepts, and answers which client it was.
-    pub(crate) fn accept(&mut self) -> Answer<usize> {
+    /// Accepts; returns which client it was.
+    pub(crate) fn accept(&mut self) -> SysResult<usize> {
         let fd = self.system.accept()?;
         let number = self.waiting.pop_front().ok_or(Errno::AGAIN)?;
         let client = self.client(number)?;
@@ -102,7 +102,7 @@ impl<S: System> World<S> {
     }
 
     /// Receives once on a descriptor of the server.
-    pub(crate) fn receive(&mut self, fd: Fd, len: usize) -> Answer<Vec<u8>> {
+    pub(crate) fn receive(&mut self, fd: Fd, len: usize) -> SysResult<Vec<u8>> {
         let mut bytes = vec![0; len];
         let received = self.system.receive(fd, &mut bytes);
         let Some(number) = self.owner(fd) else {
@@ -120,14 +120,14 @@ impl<S: System> World<S> {
     }
 
     /// Closes a descriptor of the server.
-    pub(crate) fn close(&mut self, fd: Fd, reset: bool) -> Answer<()> {
+    pub(crate) fn close(&mut self, fd: Fd, reset: bool) -> SysResult<()> {
         if let Some(number) = self.owner(fd) {
             self.client(number)?.server = None;
         }
         self.system.close(fd, reset)
     }
 
-    /// Whose connection a descriptor of the server is now.
+    /// The client of a descriptor of the server now.
     pub(crate) fn owner(&self, fd: Fd) -> Option<usize> {
         let mut servers = self.clients.iter().map(|client| client.server);
         servers.position(|server| server == Some(fd))
@@ -150,13 +150,13 @@ impl<S: System> World<S> {
         self.taken
     }
 
-    /// Whether somebody floods.
+    /// Whether a client floods.
     pub(crate) fn has_flood(&self) -> bool {
         self.clients.iter().any(|client| client.floods)
     }
 
     /// What is there and was not taken.
-    pub(crate) fn left(&mut self) -> Answer<Left> {
+    pub(crate) fn left(&mut self) -> SysResult<Left> {
         let mut left = Vec::new();
         for number in 0..self.clients.len() {
             let Some(client) = self.clients.get(number) else {
@@ -188,15 +188,15 @@ impl<S: System> World<S> {
         Ok(Left(left))
     }
 
-    /// What is there of those who do not flood.
-    pub(crate) fn left_of_quiet(&mut self) -> Answer<Left> {
+    /// What is unread of the clients that do not flood.
+    pub(crate) fn left_of_quiet(&mut self) -> SysResult<Left> {
         let Left(mut left) = self.left()?;
         let quiet = |who: usize| self.clients.get(who).is_some_and(|client| !client.floods);
         left.retain(|(who, _)| who.is_none_or(quiet));
         Ok(Left(left))
     }
 
-    fn client(&mut self, number: usize) -> Answer<&mut Client> {
+    fn client(&mut self, number: usize) -> SysResult<&mut Client> {
         self.clients.get_mut(number).ok_or(Errno::INVAL)
     }
 }
@@ -248,8 +248,8 @@ const fn alphabet(client: usize) -> &'static [u8] {
     }
 }
 
-/// What a receive answered, for people.
-pub(crate) fn shown(received: &Answer<Vec<u8>>) -> String {
+/// The result of a receive, for people.
+pub(crate) fn shown(received: &SysResult<Vec<u8>>) -> String {
     match received {
         Ok(bytes) if bytes.is_empty() => "end".to_owned(),
         Ok(bytes) if bytes.len() > SHOWN => format!("{} bytes", bytes.len()),

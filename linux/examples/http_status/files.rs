@@ -25,8 +25,8 @@ impl Root {
         openat(CWD, path, how, Mode::empty()).map(Self)
     }
 
-    /// The file of a normalized path. No link is followed, so nothing leads out of the folder; names that begin with a dot
-    /// are not served, and of what is no regular file nothing is opened: a device may do something then.
+    /// The file of a normalized path. Links are not followed, so nothing leads out of the folder. Names that begin with
+    /// a dot are not served. Only regular files are opened: opening a device may have effects.
     pub(crate) fn find(&self, path: &[u8], now: SystemTime) -> Result<Found, Status> {
         let error = Status::of_file_error;
         let mut folder: Option<OwnedFd> = None;

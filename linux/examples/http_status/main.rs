@@ -9,8 +9,9 @@
 //!   of the send window ([`Conn::reserve`]). If there is none, `writable` goes on when there is.
 //! - A client that asks again before it has its response. Its requests wait in the receive window until the response
 //!   before is on its way.
-//! - A client that sends megabytes that nobody wants. The response is queued at once, and the upload read on and discarded,
-//!   within bounds: a connection that is closed with unread input is reset, and the reset takes the response away.
+//! - A client that sends megabytes that are not wanted. The response is queued at once, and the upload read and
+//!   discarded, within bounds: a connection that is closed with unread input is reset, and the reset destroys the
+//!   response.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -41,7 +42,7 @@ in memory of a fixed size. No encryption: for this machine, a trusted network, o
   --root DIR       serve the files in it, too, but no links, folders, devices or names that begin with a dot [none]
 {common}
 
-One client too many from one address, or with --full refuse of all, is told 503 Service Unavailable.
+A client above the limit of its address, or with --full refuse of the table, gets 503 Service Unavailable.
 
 Try it: curl -i http://127.0.0.1:8080/
 ";
@@ -57,7 +58,7 @@ const DISCARDING: Duration = Duration::from_secs(60);
 /// Seconds after which to try again, when something here was short.
 const RETRY_AFTER: u32 = 1;
 
-/// What one client too many is told.
+/// What a refused client is sent.
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: tidegate\r\nContent-Length: 0\r\nRetry-After: 1\r\n\
 Connection: close\r\n\r\n";
 
@@ -77,7 +78,7 @@ fn main() -> Result<(), Failure> {
         request: Some(Duration::from_secs(10)),
         write_stall: Some(Duration::from_secs(10)),
         idle: Some(Duration::from_secs(30)),
-        // Of a client whose last response is on its way, and who is still sending, as long as something comes.
+        // For a client that is still sending after its last response was queued, as long as data arrives.
         half_closed: Some(Duration::from_secs(10)),
         linger_bytes: 16 * 1024 * 1024,
         ..Config::default()
@@ -120,7 +121,7 @@ struct Site {
 struct State {
     /// So many bytes at the front of the data are part of a head, its request line included, and end within no line.
     seen: usize,
-    /// What is still to come of the body of the request that was answered last, and how much of it has.
+    /// The unread rest of the body of the request that was answered last, and how much of it has arrived.
     body: Option<(Body, u64)>,
     /// The rest of this file belongs to the present response: so many bytes.
     file: Option<(File, u64)>,
@@ -145,7 +146,7 @@ impl Handler for Site {
                 return conn.finish();
             }
             if conn.reserve(RESPONSE).is_err() {
-                return; // `writable` comes when there is room
+                return; // `writable` comes when there is send capacity
             }
             if !self.next_request(conn, state) {
                 if state.ended {
@@ -415,7 +416,7 @@ fn content(method: Method, content: &[u8]) -> &[u8] {
     if method == Method::Head { b"" } else { content }
 }
 
-/// Queues the head of a response, and as much of its content as is at hand. There is room.
+/// Queues the head of a response, and as much of its content as is at hand. The caller has checked the capacity.
 fn send(conn: &mut Conn<'_>, response: &Response<'_>, content: &[u8]) {
     let space = conn.space();
     let Some(n) = response.write(space) else {
@@ -428,7 +429,7 @@ fn send(conn: &mut Conn<'_>, response: &Response<'_>, content: &[u8]) {
     conn.commit(n + content.len());
 }
 
-/// Discards what has come of the body that belongs to the request that was answered last. Returns whether that was all.
+/// Discards what has arrived of the body of the request that was answered last. Returns whether that was all.
 fn discard_body(conn: &mut Conn<'_>, state: &mut State) -> bool {
     let Some((body, discarded)) = &mut state.body else {
         return true;
@@ -476,7 +477,7 @@ fn give_up(conn: &mut Conn<'_>, state: &mut State) {
     }
 }
 
-/// Queues as much of the file as there is room for. Returns whether that is all.
+/// Queues as much of the file as the send capacity allows. Returns whether that is all.
 fn send_file(conn: &mut Conn<'_>, state: &mut State) -> bool {
     while let Some((file, rest)) = &mut state.file {
         let want = usize::try_from(*rest).map_or(CHUNK, |rest| rest.min(CHUNK));

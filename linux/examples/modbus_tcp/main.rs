@@ -28,7 +28,7 @@ const HELP: &str = "\
 Usage: modbus_tcp [OPTION]...
 A Modbus/TCP slave in memory of a fixed size, for 32 connections. It has the functions 1 to 6, 15, 16, 22, 23 and 43/14
 (device identification). Input register 0 counts the requests, 1 the open connections, 2 those that ended because of an
-error. It is the only device at its address, so it answers for every unit.
+error. It is the only device at its address, so it responds for every unit.
 
   --listen ADDR            IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:1502]
   --coils N                how many there are, at most 2048 [64]
@@ -71,8 +71,8 @@ const OBJECTS: &[Object] = &[
 const HEAD: usize = 7;
 const FRAME: usize = HEAD + PDU;
 
-/// Bytes of the longest request that is read: functions 16 and 23 can say of more registers than they may write, up to a byte count
-/// of 255. The exception says so; a connection that was closed would not.
+/// Bytes of the longest request that is read: functions 16 and 23 can say of more registers than they may write, up to
+/// a byte count of 255. The exception reports it; closing the connection would not.
 const REQUEST: usize = HEAD + 10 + 255;
 const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, REQUEST).offset(4);
 
@@ -87,7 +87,7 @@ fn main() -> Result<(), Failure> {
     let config = Config {
         idle: Some(Duration::from_secs(60)),
         request: Some(Duration::from_secs(5)),
-        // MODBUS Messaging on TCP/IP Implementation Guide 1.0b, 4.2.1.1: the oldest unused connection makes room.
+        // MODBUS Messaging on TCP/IP Implementation Guide 1.0b, 4.2.1.1: the oldest unused connection is closed.
         full: FullTable::Evict,
         ..Config::default()
     };

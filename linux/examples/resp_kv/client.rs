@@ -1,4 +1,4 @@
-//! CLIENT: what a client says of itself, and who is connected.
+//! CLIENT: a client's name and attributes, and the list of connected clients.
 
 use crate::commands::{Call, Done, Refusal};
 use crate::connection::help;
@@ -127,7 +127,7 @@ fn client_list(call: &mut Call<'_>) -> Done {
     Ok(())
 }
 
-/// Lines about the clients whose ids are `wanted`.
+/// Lists the clients whose ids are `wanted`.
 fn list(call: &mut Call<'_>, wanted: impl Fn(i64) -> bool) {
     let (service, now) = (&*call.service, call.now);
     call.reply.verbatim(|to| {

@@ -146,7 +146,7 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
     all.find(|command| is(name, command.name))
 }
 
-/// Runs one. Whoever has an empty line said nothing.
+/// Runs one. An empty line is no command.
 pub(crate) fn run(call: &mut Call<'_>) {
     let name = call.words.at(0);
     if call.words.len() == 0 {
@@ -170,7 +170,7 @@ pub(crate) fn run(call: &mut Call<'_>) {
             call.service.writes += u64::from(writes);
             done
         }
-        // A browser that was talked into speaking to us: what follows may look like commands.
+        // A browser tricked into connecting (cross-protocol scripting): what follows may look like commands.
         None if is(name, "POST") || is(name, "Host:") => {
             call.then = Then::Drop;
             return;

@@ -48,7 +48,7 @@ pub(crate) fn reset(call: &mut Call<'_>) -> Done {
 const WRONG_PASSWORD: Refusal =
     Refusal::Plain("WRONGPASS invalid username-password pair or user is disabled.");
 
-/// There is the user `default`, who needs no password, so any will do.
+/// The only user is `default`, which has no password, so any will do.
 fn authenticate(user: &[u8]) -> Done {
     match user {
         b"default" => Ok(()),

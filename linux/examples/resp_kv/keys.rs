@@ -239,7 +239,7 @@ pub(crate) fn keys(call: &mut Call<'_>) -> Done {
     Ok(())
 }
 
-/// The cursor is how many places of the store are left, so no key is missed that stays.
+/// The cursor is the number of entries of the store that are left, so no key is missed that stays.
 pub(crate) fn scan(call: &mut Call<'_>) -> Done {
     let cursor = integer(call.words.at(1)).and_then(|cursor| usize::try_from(cursor).ok());
     let cursor = cursor.ok_or(Refusal::Plain("ERR invalid cursor"))?;

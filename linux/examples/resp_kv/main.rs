@@ -1,11 +1,11 @@
 //! A key-value store of fixed size that redis' clients talk to. `cargo run -p linux --example resp_kv -- --help`
 //!
-//! With sockets in C, the hard part of such a server is that `read()` returns any piece of the stream: half a command, or
-//! three and a half. Here a [`Decoder`] (`protocol.rs`) says where the first command ends in what has come so far; what
-//! has no end yet stays where it is until there is more. Nothing is copied, and no command is looked at twice.
+//! With sockets in C, the hard part of such a server is that `read()` returns any piece of the stream: half a command,
+//! or three and a half. Here a [`Decoder`] (`protocol.rs`) says where the first command ends in what has come so far;
+//! what has no end yet stays where it is until there is more. Nothing is copied, and no command is parsed twice.
 //!
-//! The other hard part is a client that sends and does not read. Before a command is taken there must be free capacity for
-//! its reply ([`Conn::reserve`]); if there is none, the client is held back until it has read.
+//! The other hard part is a client that sends and does not read. Before a command is taken there must be free capacity
+//! for its reply ([`Conn::reserve`]); if there is none, the client is backpressured until it has read.
 //!
 //! Commands are functions in a table (`commands.rs`). A reply is written to where it will be sent from, in RESP2 or RESP3
 //! (`reply.rs`). Keys expire by the library's clock, and one of its timers frees their memory (`store.rs`).
@@ -39,13 +39,13 @@ use transactions::QUEUE;
 const HELP: &str = "\
 Usage: resp_kv [OPTION]...
 A key-value store in memory of a fixed size: 1024 keys of 64 bytes, values of 512 bytes, commands of 4000 bytes, 64
-clients. It speaks RESP2 and RESP3, and knows what redis' clients say when they connect, and of redis 7:
+clients. It speaks RESP2 and RESP3, and knows the commands that redis clients send when they connect, and of redis 7:
 GET SET MGET MSET MSETNX GETSET GETDEL GETEX SETNX SETEX PSETEX APPEND STRLEN INCR INCRBY DECR DECRBY DEL UNLINK EXISTS
 TOUCH TYPE KEYS SCAN EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST PING ECHO HELLO AUTH CLIENT
 SELECT QUIT RESET INFO COMMAND CONFIG DBSIZE FLUSHALL FLUSHDB TIME MULTI EXEC DISCARD WATCH UNWATCH
 
-A client too many is told -ERR max number of clients reached, unless --full says otherwise; so is one too many from
-one address, whatever --full says.
+A client above the limit gets -ERR max number of clients reached, unless --full is another policy; so does one above the
+limit of its address, whatever --full is.
 
   --listen ADDR   IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times [127.0.0.1:6379]
 {common}
@@ -61,7 +61,8 @@ const SEND: usize = 16 * 1024;
 /// changes nothing waits until everything is sent, and the command is run again.
 const REPLY: usize = VALUE + 512;
 
-/// Bytes of the reply that another is too long. The shortest command has five bytes, so all that can be queued can say so.
+/// Bytes of the error reply for a reply that is too long. The shortest command has five bytes, so each of the commands
+/// that fit the queue can return it.
 const TOO_LONG: usize = 80;
 const _: () = assert!(QUEUE / 5 * TOO_LONG + 16 <= SEND);
 
@@ -69,7 +70,7 @@ type KvMemory = Memory<CLIENTS, RECEIVE, SEND, Progress>;
 
 // All there ever is: 1.4 MiB for the connections, 0.75 MiB for the data.
 const _: () = assert!(KvMemory::SIZE <= 1_400_000 && Service::memory() <= 770_000);
-// A command that is too long is told as such, before it has filled what it is received into.
+// The error of a command that is too long comes before it has filled the receive window.
 const _: () = assert!(protocol::COMMAND + 2 < RECEIVE);
 static MEMORY: ConstStaticCell<KvMemory> = ConstStaticCell::new(KvMemory::new());
 static STORE: ConstStaticCell<Store> = ConstStaticCell::new(Store::new());
@@ -139,7 +140,7 @@ fn too_long(reply: &mut Reply<'_>) {
     ));
 }
 
-/// The index of a connection's place.
+/// The index of a connection's slot.
 fn index(conn: &Conn<'_>) -> usize {
     usize::try_from(conn.token().index()).unwrap_or(usize::MAX)
 }
@@ -263,7 +264,8 @@ impl Kv {
         }
     }
 
-    /// Says what was wrong with what is no command, and closes: nothing says where the next one begins. No more is taken.
+    /// Replies with the protocol error, and closes: the start of the next command cannot be known. Nothing more is
+    /// parsed.
     fn refuse(&mut self, conn: &mut Conn<'_>, why: ProtocolError) -> bool {
         self.service.errors += 1;
         let mut reply = Reply::new(conn.space(), false);

@@ -40,7 +40,7 @@ pub(crate) enum ProtocolError {
     Expected(u8),
     /// An inline command that is too long.
     Inline,
-    /// An inline command whose quotes are not closed, or closed within a word.
+    /// An inline command with unbalanced quotes, or quotes closed within a word.
     Quotes,
 }
 
@@ -181,7 +181,7 @@ enum Header {
     /// It is longer than any number.
     Endless,
     Whole {
-        /// `None` if it is no number.
+        /// `None` if it is not a number.
         number: Option<i64>,
         /// Where what follows begins.
         end: usize,
@@ -425,7 +425,7 @@ pub(crate) fn matches(mut pattern: &[u8], mut text: &[u8]) -> bool {
     }
 }
 
-/// What is left of a pattern whose first element, not `*`, matches `byte`.
+/// The rest of a pattern whose first element, not `*`, matches `byte`.
 fn one(pattern: &[u8], byte: Option<u8>) -> Option<&[u8]> {
     let byte = byte?;
     let (first, rest) = pattern.split_first()?;

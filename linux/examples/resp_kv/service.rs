@@ -10,7 +10,7 @@ use tidegate::{Escaped, Instant, Peer};
 /// Clients at the same time.
 pub(crate) const CLIENTS: usize = 64;
 
-/// The version of redis whose commands and errors these are.
+/// The redis version that commands and errors follow.
 pub(crate) const VERSION: &str = "7.0.15";
 
 /// Whether a client wants replies (CLIENT REPLY).
@@ -25,10 +25,10 @@ pub(crate) enum Replies {
     Skip,
 }
 
-/// Who is connected.
+/// The connected clients.
 #[derive(Default)]
 pub(crate) struct Client {
-    /// 0 if nobody is.
+    /// 0 if the slot is free.
     pub(crate) id: i64,
     pub(crate) name: String<64>,
     pub(crate) library: String<32>,

@@ -57,7 +57,7 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// All of them. A key whose time has come is not there for any command; [`sweep`](Self::sweep) frees its memory.
+/// All of them. An expired key does not exist for any command; [`sweep`](Self::sweep) frees its memory.
 pub(crate) struct Store {
     items: FnvIndexMap<Vec<u8, KEY>, Item, KEYS>,
     /// No key expires before; `None` if none expires. (Not `NEVER`: an empty store is all zeros, so it takes no space in
@@ -168,15 +168,15 @@ impl Store {
         self.next = None;
     }
 
-    /// Frees the memory of keys whose time has come. Work: each key.
+    /// Frees the memory of expired keys. Work: each key.
     pub(crate) fn sweep(&mut self, now: Instant) {
         self.items.retain(|_, item| item.expires > now);
         let expiries = self.items.values().map(|item| item.expires);
         self.next = expiries.min();
     }
 
-    /// Keys at these places, from the highest down: one that stays is seen by whoever goes from [`len`](Self::len) to 0,
-    /// because removing another moves it, if at all, to where it was seen already or will be.
+    /// Keys at these entries, from the highest down: a scan from [`len`](Self::len) to 0 returns each key that stays,
+    /// because a removal moves another key, if at all, to an entry that was scanned already or will be.
     pub(crate) fn keys(
         &self,
         below: usize,

@@ -149,7 +149,7 @@ pub(crate) fn getex(call: &mut Call<'_>) -> Done {
         }
     }
     let at = match timed {
-        // Redis does not look at the time for a key that is not there.
+        // Redis does not parse the time for a missing key.
         Some((unit, time)) if there => Some(expiry(time, unit, "getex", now)?),
         Some(_) => None,
         None => persists.then_some(Instant::NEVER),

@@ -1,4 +1,5 @@
-//! The handler: who talks to whom, and until when. What is to be done to the line itself is a [`Job`](super::work::Job).
+//! The handler: which connections are paired, and until when. What is to be done to the line itself is a
+//! [`Job`](super::work::Job).
 
 use super::port::Port;
 use super::work::{Job, Work};
@@ -16,11 +17,11 @@ use tidegate::{
 const AGAIN: u32 = 0;
 /// The timer that ends a break.
 const UNBREAK: u32 = 1;
-/// The timer that looks at the modem's lines, for a client that wants to hear of them.
-const LOOK: u32 = 2;
+/// The timer that polls the modem lines, for a client that asked to be notified of changes.
+const POLL: u32 = 2;
 
 /// How often that is: what changes for a shorter time is not seen.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// The timer that throws away what a client that was cut off has left in the kernel.
 const STALE: u32 = 3;
@@ -31,13 +32,13 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 /// A break that a telnet client asks for without saying how long.
 const BREAK: Duration = Duration::from_millis(250);
 
-/// Free send capacity of a telnet client before it is listened to: room for what one command is answered with.
-pub(crate) const ANSWERS: usize = 64;
+/// Free send capacity of a telnet client before its input is parsed: enough for the reply to one command.
+pub(crate) const REPLY_MAX: usize = 64;
 
 /// What the command line says of clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// A new client takes the place of the old one.
+    /// A new client replaces the old one.
     pub(crate) take_over: bool,
     /// How long both may be silent after a client's end; `None`: for ever.
     pub(crate) half_close: Option<Duration>,
@@ -45,7 +46,7 @@ pub(crate) struct Rules {
     pub(crate) break_for: Option<Duration>,
 }
 
-/// Who is served.
+/// The client that is served.
 struct Client {
     token: Token,
     /// It speaks telnet: RFC 2217.
@@ -59,7 +60,7 @@ pub(crate) struct Bridge {
     pub(crate) device: Destination,
     path: String,
     rules: Rules,
-    /// The listeners, by index, whose clients speak telnet.
+    /// The listeners, by index, whose clients use telnet.
     pub(crate) telnet: Vec<u32>,
     pub(crate) line: Option<Token>,
     client: Option<Client>,
@@ -116,7 +117,8 @@ impl Handler for Bridge {
         self.hear(conn);
     }
 
-    /// There is room again: the other one has something left for us; and a client may have waited for room to be answered.
+    /// There is send capacity again: the other side has data left for this one, and a client may have been suspended
+    /// for its reply.
     fn writable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         if let Some(other) = self.other(conn) {
             conn.lend(other, |from| self.hear(from));
@@ -126,7 +128,7 @@ impl Handler for Bridge {
         }
     }
 
-    /// Of a client that has no more to say the device's answer is still to come.
+    /// The device's reply to a client that has sent EOF is still to come.
     fn ended(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         match &mut self.client {
             Some(client) if client.token == conn.token() => {
@@ -139,7 +141,7 @@ impl Handler for Bridge {
         }
     }
 
-    /// Both have been silent since the client's end; unless the line is held back, or the client.
+    /// Both have been silent since the client's EOF; unless the line is backpressured, or the client.
     fn timer(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let line = self
             .line
@@ -171,10 +173,10 @@ impl Handler for Bridge {
     fn tick(&mut self, all: &mut Connections<'_>, timer: u32, _: u64) {
         match timer {
             UNBREAK => self.jobs.push_back(Job::new(Work::Break(false))),
-            LOOK => self.jobs.push_back(Job::new(Work::Look { now: false })),
+            POLL => self.jobs.push_back(Job::new(Work::Poll { now: false })),
             STALE if self.client.is_some() => {}
             STALE => self.jobs.push_back(Job::new(Work::PurgeStale)),
-            // All places are taken by those who are being turned away.
+            // All slots are taken by connections that are being refused.
             _ => {
                 if let Err(error) = all.connect(self.device) {
                     self.say(&error);
@@ -185,14 +187,14 @@ impl Handler for Bridge {
     }
 }
 
-/// Who is served.
+/// The client that is served.
 impl Bridge {
     fn is_client(&self, conn: &Conn<'_>) -> bool {
         let client = self.client.as_ref();
         client.is_some_and(|client| client.token == conn.token())
     }
 
-    /// Who is at the other side, if this is the line or its client.
+    /// The other side of the pair, if this is the line or its client.
     fn other(&self, conn: &Conn<'_>) -> Option<Token> {
         if self.line == Some(conn.token()) {
             self.client.as_ref().map(|client| client.token)
@@ -203,8 +205,8 @@ impl Bridge {
         }
     }
 
-    /// Whether there is no client, or the one that there is makes way for this one: because it is to be taken over, or it
-    /// has sent its end, all it said is on the line, and only an answer could still come.
+    /// Whether there is no client, or the present one yields to this one: because it is to be taken over, or it has
+    /// sent EOF, all its data is on the line, and only a reply could still come.
     fn makes_way(&mut self, conn: &mut Conn<'_>) -> bool {
         let Some(old) = &self.client else { return true };
         let (token, ended) = (old.token, old.ended);
@@ -239,7 +241,7 @@ impl Bridge {
         if port.is_some() {
             // The window is new, and much larger.
             let _ = conn.send(&super::telnet::Options::OFFER);
-            let _ = conn.all().set_interval(LOOK, LOOK_EVERY); // there are more than three
+            let _ = conn.all().set_interval(POLL, POLL_EVERY); // there are more than three
         }
         self.client = Some(Client {
             token,
@@ -254,7 +256,7 @@ impl Bridge {
     /// The client is gone, or another one is served.
     fn let_go(&mut self, conn: &mut Conn<'_>) {
         let port = self.client.take().and_then(|client| client.port);
-        conn.all().cancel_timer(LOOK);
+        conn.all().cancel_timer(POLL);
         self.jobs
             .retain(|job| matches!(job.work, Work::Break(false)));
         if let Some(port) = port {
@@ -264,7 +266,7 @@ impl Bridge {
             self.jobs.extend(all.map(Job::new));
         }
         if let Some(line) = self.line {
-            // It may have been held back for the client.
+            // It may have been backpressured by the client.
             conn.lend(line, |line| {
                 line.consume(line.data().len());
                 line.resume();
@@ -279,18 +281,18 @@ impl Bridge {
     }
 
     pub(crate) fn say(&self, what: &dyn Display) {
-        // If nobody hears it, the bridge goes on all the same.
+        // If stdout is closed, the bridge goes on.
         let _ = writeln!(std::io::stdout(), "{}: {what}", self.path);
     }
 }
 
 /// Bytes.
 impl Bridge {
-    /// Passes on what was received, as far as there is room. The rest stays where it is, and no more is received until there
-    /// is room.
+    /// Forwards what was received, as far as there is send capacity. The rest stays in the window, and receiving is
+    /// suspended until there is capacity.
     fn hear(&mut self, from: &mut Conn<'_>) {
         let Some(to) = self.other(from) else {
-            // The line speaks, and nobody is there; or somebody is being turned away.
+            // Data from the line without a client, or from a client that is being refused.
             from.consume(from.data().len());
             return from.resume();
         };
@@ -329,23 +331,23 @@ impl Bridge {
             if from.data().is_empty() && !port.waits {
                 return from.resume();
             }
-            let room = from.lend(line, |line| line.room()).unwrap_or(0);
-            if port.waits || room == 0 || from.room() < ANSWERS {
-                if room == 0 {
+            let capacity = from.lend(line, |line| line.room()).unwrap_or(0);
+            if port.waits || capacity == 0 || from.room() < REPLY_MAX {
+                if capacity == 0 {
                     from.lend(line, |line| line.want_room(1));
                 }
-                from.want_room(ANSWERS);
+                from.want_room(REPLY_MAX);
                 return from.pause();
             }
             let (now, data) = (self.set, from.data());
-            let (n, heard) = port.hear(data, room, &now);
+            let (n, heard) = port.hear(data, capacity, &now);
             from.consume(n);
             match heard {
                 super::port::Heard::Data(bytes) => {
                     from.lend(line, |line| line.send(bytes));
                 }
                 super::port::Heard::Say(bytes) => {
-                    // There is room: see above.
+                    // The capacity was reserved above.
                     let _ = from.send(&bytes);
                 }
                 super::port::Heard::Do(job) => {
@@ -379,12 +381,12 @@ impl Bridge {
         let _ = all.set_timer(UNBREAK, length); // there are more than two
     }
 
-    /// A job is done: the client is told, and goes on.
-    pub(crate) fn answer(&mut self, conn: &mut Conn<'_>, bytes: &[u8], waited: bool) {
+    /// A job is done: the client gets its reply, and its input is parsed on.
+    pub(crate) fn reply(&mut self, conn: &mut Conn<'_>, bytes: &[u8], waited: bool) {
         let client = self.client.as_mut();
         if let Some(port) = client.and_then(|client| client.port.as_mut()) {
-            // What is waited for has its capacity: nothing else takes the last `ANSWERS` bytes.
-            if waited || conn.room() >= bytes.len() + ANSWERS {
+            // A reply that is waited for has its capacity: nothing else takes the last `REPLY_MAX` bytes.
+            if waited || conn.room() >= bytes.len() + REPLY_MAX {
                 let _ = conn.send(bytes);
             }
             if waited {
@@ -402,7 +404,7 @@ impl Bridge {
         }
     }
 
-    /// Who is served.
+    /// The client that is served.
     pub(crate) fn client(&self) -> Option<Token> {
         self.client.as_ref().map(|client| client.token)
     }
@@ -438,8 +440,8 @@ fn hint(reason: Reason) -> &'static str {
     }
 }
 
-/// Passes on what was received to `to`, as far as there is room. The rest stays where it is, and no more is received,
-/// until `to` tells that there is room.
+/// Forwards what was received to `to`, as far as its send capacity goes. The rest stays in the window, and receiving is
+/// suspended until `to` is writable.
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {

@@ -4,17 +4,17 @@
 //!
 //! - A serial line is a connection like any other: it is connected to, opened, readable, closed. Only what to connect to is
 //!   made in another way ([`Server::serial`]).
-//! - One client at a time. A line has one wire for each way: what two clients say would mix on it, and an answer would be
-//!   for neither. Another client is reset at once, or takes over, as you like.
-//! - A client's end is not the end of the device's answer: both may be silent for a while before the client is closed.
+//! - One client at a time. A line has one wire for each direction: data of two clients would mix on it, and a reply
+//!   would be for neither. A second client is reset at once, or takes over: an option.
+//! - A client's EOF is not the end of the device's reply: both may be silent for a while before the client is closed.
 //! - A client is there only while the line is. Were it kept waiting for a line that is gone, what it said would come out of
 //!   the line when that is back, minutes later, at a machine. So the end of the line is the client's end, too.
 //! - Nothing is buffered beyond the two windows. What one side cannot take stays in the window of the other, which is
-//!   paused: a client is held back by TCP then, a line by its flow control, if it has any.
-//! - A line that is gone (an adapter that was pulled out) is opened anew, with waits that double, and that chance makes
-//!   unequal ([`Backoff`](tidegate::Backoff)).
-//! - A handler has connections, not descriptors. What is to be done to the line itself (its settings, a break) it notes
-//!   down, and that is done between two turns of the loop ([`Server::line`]): see `work.rs`.
+//!   paused: a client is then held by TCP's flow control, a line by its own, if it has any.
+//! - A line that is gone (an adapter that was unplugged) is opened again after waits that double, with jitter
+//!   ([`Backoff`](tidegate::Backoff)).
+//! - A handler has connections, not descriptors. What is to be done to the line itself (its settings, a break) it
+//!   queues, and that is done between two iterations of the loop ([`Server::line`]): see `work.rs`.
 //! - A protocol of the wire (`telnet.rs`, `rfc2217.rs`) is best kept pure: bytes in, values out, tested byte by byte.
 
 extern crate alloc;
@@ -42,7 +42,7 @@ use tidegate::{Address, Memory, Serial, Server};
 /// Bytes of a send window.
 const SEND: usize = 16_384;
 
-// The line, a client, and a few who are being turned away, with 4 KiB to receive and 16 KiB to send each.
+// The line, a client, and a few that are being refused, with 4 KiB to receive and 16 KiB to send each.
 type BridgeMemory = Memory<8, 4096, SEND>;
 const _: () = assert!(BridgeMemory::SIZE <= 192 * 1024);
 static MEMORY: ConstStaticCell<BridgeMemory> = ConstStaticCell::new(BridgeMemory::new());
@@ -56,7 +56,7 @@ fn main() -> Result<(), Failure> {
     }
     let bridge = Bridge::new(path, options.line, options.rules);
     let mut server = Server::new(MEMORY.take(), &common.config, bridge)?;
-    common::take_signals(&mut server)?; // before it is said that anybody is listened for
+    common::take_signals(&mut server)?; // before the address is printed
     let line = Serial {
         path,
         ..options.line
@@ -77,5 +77,5 @@ fn main() -> Result<(), Failure> {
     }
     server.handler_mut().device = device;
     server.connect(device)?;
-    common::serve_by(&mut server, common, work::turn)
+    common::serve_by(&mut server, common, work::iterate)
 }

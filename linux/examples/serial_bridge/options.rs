@@ -29,12 +29,12 @@ Clients:
   --listen ADDR       for bytes: IP:PORT, [IPV6]:PORT, unix:/path or unix:@name; may be given several times
                       [127.0.0.1:8080, unless there is --rfc2217]
   --rfc2217 ADDR      for telnet with a port that the client sets (RFC 2217): pyserial's rfc2217://; likewise [none]
-  --take-over         a new client takes the place of the old one (kickolduser); without it, it is reset [off]
+  --take-over         a new client replaces the old one (kickolduser); without it, it is reset [off]
   --check             check the options, print how the line would be set, and end
 {common}
 
-After a client's end (nc -N) both go on until they have been silent for --half-close; one that only waits for an answer then
-makes way for the next client. What the driver does not take of the settings is a warning that names it. Only a speed that is farther off keeps a line closed.
+After a client has sent EOF (nc -N) both go on until they have been silent for --half-close; one that only waits for a reply
+yields to the next client. A setting that the driver does not take is a warning that names it. Only a speed that is farther off keeps a line closed.
 
 Try it: socat PTY,link=/tmp/line,raw,echo=0 - & serial_bridge --device /tmp/line & nc 127.0.0.1 8080
 ";
@@ -57,7 +57,7 @@ impl Options {
             first_byte: None,
             idle: None,
             half_closed: Some(Duration::from_secs(5)),
-            // Who is silent listens to the line; who has ended does not need its slot.
+            // A silent client listens to the line; one that has sent EOF does not need its slot.
             full: FullTable::EvictHalfClosed,
             ..Config::default()
         };

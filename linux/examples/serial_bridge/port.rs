@@ -1,8 +1,8 @@
 //! What is known of a telnet client: its telnet, and what it wants to hear of the port.
 
-use super::bridge::ANSWERS;
+use super::bridge::REPLY_MAX;
 use super::rfc2217::{
-    self, Answer, Command, Notify, Step, Switched, Wire, line_changed, line_now, modem_changed,
+    self, Command, Notify, Reply, Step, Switched, Wire, line_changed, line_now, modem_changed,
     modem_now,
 };
 use super::telnet::{self, AYT, BRK, Event, Options, Parser};
@@ -13,7 +13,7 @@ use tidegate::{Conn, Counts, Modem, Serial, Token};
 pub(crate) enum Heard<'a> {
     /// Bytes for the line.
     Data(&'a [u8]),
-    /// It is answered.
+    /// A reply, as bytes.
     Say(Vec<u8>),
     /// Something is to be done to the line first.
     Do(Job),
@@ -35,13 +35,13 @@ pub(crate) struct Port {
     line_mask: u8,
     modem_mask: u8,
     wires: Switched,
-    /// What it was told last.
+    /// The state that was sent last.
     modem: Option<Modem>,
     counts: Option<Counts>,
 }
 
 impl Port {
-    /// Of a line whose wires are as `set` has them.
+    /// A port whose wires are as `set` has them.
     pub(crate) fn new(set: &Serial<'_>) -> Self {
         Self {
             parser: Parser::new(),
@@ -60,23 +60,23 @@ impl Port {
         }
     }
 
-    /// What comes next in what the client said, and how many bytes that are. Data is at most `room`.
+    /// The next item of the client's input, and its length in bytes. Data is at most `capacity` bytes.
     pub(crate) fn hear<'a>(
         &mut self,
         data: &'a [u8],
-        room: usize,
+        capacity: usize,
         now: &Serial<'static>,
     ) -> (usize, Heard<'a>) {
         let binary = self.options.receives_binary();
-        let (n, event) = self.parser.next(data, room, binary);
+        let (n, event) = self.parser.next(data, capacity, binary);
         let command = match event {
             Event::Data(bytes) => return (n, Heard::Data(bytes)),
             Event::Nothing => return (n, Heard::Nothing),
             Event::Option(verb, option) => {
-                let answer = self.options.hear(verb, option);
+                let reply = self.options.hear(verb, option);
                 return (
                     n,
-                    answer.map_or(Heard::Nothing, |bytes| Heard::Say(bytes.into())),
+                    reply.map_or(Heard::Nothing, |bytes| Heard::Say(bytes.into())),
                 );
             }
             Event::Command(BRK) => return (n, Heard::Break),
@@ -91,7 +91,7 @@ impl Port {
     fn take(&mut self, step: Step) -> Heard<'static> {
         let work = match step {
             Step::Nothing => return Heard::Nothing,
-            Step::Answer(answer) => return Heard::Say(answer.bytes()),
+            Step::Reply(reply) => return Heard::Say(reply.bytes()),
             Step::Set { to, taken, refused } => {
                 return Heard::Do(Job {
                     work: Work::Set(to),
@@ -99,37 +99,37 @@ impl Port {
                     failed: Some(refused),
                 });
             }
-            Step::Switch { wire, on, answer } => {
+            Step::Switch { wire, on, reply } => {
                 let (switched, work) = match wire {
                     Wire::Dtr => (&mut self.wires.dtr, Work::Dtr(on)),
                     Wire::Rts => (&mut self.wires.rts, Work::Rts(on)),
                     Wire::Break => (&mut self.wires.broken, Work::Break(on)),
                 };
                 *switched = on;
-                (work, answer)
+                (work, reply)
             }
             Step::Purge {
                 input,
                 output,
-                answer,
-            } => (Work::Purge { input, output }, answer),
-            Step::Notify(notify, answer) => return self.notify(notify, answer),
+                reply,
+            } => (Work::Purge { input, output }, reply),
+            Step::Notify(notify, reply) => return self.notify(notify, reply),
         };
-        let (work, answer) = work;
+        let (work, reply) = work;
         Heard::Do(Job {
             work,
-            done: Some(answer),
+            done: Some(reply),
             // There may be no such wire, or buffer: nothing that the client could do about it.
-            failed: Some(answer),
+            failed: Some(reply),
         })
     }
 
-    fn notify(&mut self, notify: Notify, answer: Option<Answer>) -> Heard<'static> {
+    fn notify(&mut self, notify: Notify, reply: Option<Reply>) -> Heard<'static> {
         match notify {
             Notify::LineMask(mask) => self.line_mask = mask,
             Notify::ModemMask(mask) => self.modem_mask = mask,
             Notify::LineNow | Notify::ModemNow => {
-                return Heard::Do(Job::new(Work::Look { now: true }));
+                return Heard::Do(Job::new(Work::Poll { now: true }));
             }
             Notify::Suspend => self.suspended = true,
             Notify::Resume => {
@@ -137,7 +137,7 @@ impl Port {
                 return Heard::Resume;
             }
         }
-        answer.map_or(Heard::Nothing, |answer| Heard::Say(answer.bytes()))
+        reply.map_or(Heard::Nothing, |reply| Heard::Say(reply.bytes()))
     }
 
     /// Passes on what the line said.
@@ -147,13 +147,13 @@ impl Port {
             return line.pause();
         }
         let taken = line.lend(client, |client| {
-            let room = client.room().saturating_sub(ANSWERS);
-            let taken = telnet::escape(data, room, |piece| {
+            let capacity = client.room().saturating_sub(REPLY_MAX);
+            let taken = telnet::escape(data, capacity, |piece| {
                 // It fits: that was asked.
                 let _ = client.send(piece);
             });
             if taken < data.len() {
-                client.want_room(2 * (data.len() - taken) + ANSWERS);
+                client.want_room(2 * (data.len() - taken) + REPLY_MAX);
             }
             taken
         });
@@ -175,14 +175,14 @@ impl Port {
         ]
     }
 
-    /// What is to be told of the wires and errors; `now`: it was asked for.
-    pub(crate) fn look(&mut self, modem: Modem, counts: Counts, now: bool) -> Vec<u8> {
+    /// The changes of wires and errors to send; `now`: the client asked.
+    pub(crate) fn poll(&mut self, modem: Modem, counts: Counts, now: bool) -> Vec<u8> {
         if !self.options.has_port() {
             return Vec::new();
         }
         let seen = self.counts.replace(counts).unwrap_or(counts);
         let before = self.modem.replace(modem);
-        let answers = if now {
+        let replies = if now {
             [Some(modem_now(modem)), Some(line_now(seen, counts))]
         } else {
             [
@@ -190,10 +190,10 @@ impl Port {
                 line_changed(seen, counts, self.line_mask),
             ]
         };
-        answers
+        replies
             .into_iter()
             .flatten()
-            .flat_map(Answer::bytes)
+            .flat_map(Reply::bytes)
             .collect()
     }
 }

@@ -1,10 +1,10 @@
-//! The serial port of a telnet client (RFC 2217): commands as values, and answers as bytes. Pure.
+//! The serial port of a telnet client (RFC 2217): commands as values, and replies as bytes. Pure.
 
 use super::telnet::{COM_PORT, IAC, SB, SE};
 use tidegate::{Bits, Counts, Flow, Modem, Parity, Serial};
 
-/// An answer has the number of its command and this.
-const ANSWER: u8 = 100;
+/// A reply has the number of its command plus this.
+const REPLY: u8 = 100;
 const SIGNATURE: u8 = 0;
 const NOTIFY_LINE: u8 = 6;
 const NOTIFY_MODEM: u8 = 7;
@@ -12,7 +12,7 @@ const NOTIFY_MODEM: u8 = 7;
 /// What a client wants of the port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Command {
-    /// Our signature; it tells its own otherwise, which is not answered.
+    /// Our signature; the client's own comes as another command, which has no reply.
     Signature {
         asked: bool,
     },
@@ -69,29 +69,25 @@ impl Command {
 /// What is to be done for a command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// It can be answered at once.
-    Answer(Answer),
-    /// The line is to be set; the answer depends on whether that works.
+    /// The reply is known at once.
+    Reply(Reply),
+    /// The line is to be set; the reply depends on the result.
     Set {
         to: Serial<'static>,
-        taken: Answer,
-        /// What is told if it does not work: what is set now.
-        refused: Answer,
+        taken: Reply,
+        /// The reply if that fails: the present setting.
+        refused: Reply,
     },
-    /// A wire is to be switched; it is answered in any case, as there may be no wire.
-    Switch {
-        wire: Wire,
-        on: bool,
-        answer: Answer,
-    },
+    /// A wire is to be switched; the reply comes in any case, as there may be no wire.
+    Switch { wire: Wire, on: bool, reply: Reply },
     /// Buffers are to be emptied.
     Purge {
         input: bool,
         output: bool,
-        answer: Answer,
+        reply: Reply,
     },
     /// What the client wants to hear of has changed.
-    Notify(Notify, Option<Answer>),
+    Notify(Notify, Option<Reply>),
     /// Nothing is to be done or said.
     Nothing,
 }
@@ -104,7 +100,7 @@ pub(crate) enum Wire {
     Break,
 }
 
-/// What a client wants to be told, and when.
+/// The changes that a client is notified of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Notify {
     LineMask(u8),
@@ -117,14 +113,14 @@ pub(crate) enum Notify {
 
 /// A number and a value of one or four bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     Byte(u8, u8),
     Word(u8, u32),
-    /// Who we are.
+    /// The signature of this server.
     Signature,
 }
 
-impl Answer {
+impl Reply {
     /// On the wire, with what means something there doubled.
     pub(crate) fn bytes(self) -> Vec<u8> {
         let mut bytes = vec![IAC, SB, COM_PORT];
@@ -141,7 +137,7 @@ impl Answer {
             }
             Self::Signature => (SIGNATURE, b"serial_bridge"),
         };
-        bytes.push(command.saturating_add(ANSWER));
+        bytes.push(command.saturating_add(REPLY));
         for &byte in value {
             bytes.push(byte);
             if byte == IAC {
@@ -164,13 +160,13 @@ pub(crate) struct Switched {
 /// What `command` asks for, of a line that is set to `now`.
 pub(crate) fn step(command: Command, now: &Serial<'static>, wires: Switched) -> Step {
     match command {
-        Command::Signature { asked: true } => Step::Answer(Answer::Signature),
+        Command::Signature { asked: true } => Step::Reply(Reply::Signature),
         Command::Signature { asked: false } => Step::Nothing,
-        Command::Speed(0) => Step::Answer(Answer::Word(1, now.speed)),
+        Command::Speed(0) => Step::Reply(Reply::Word(1, now.speed)),
         Command::Speed(speed) => Step::Set {
             to: Serial { speed, ..*now },
-            taken: Answer::Word(1, speed),
-            refused: Answer::Word(1, now.speed),
+            taken: Reply::Word(1, speed),
+            refused: Reply::Word(1, now.speed),
         },
         Command::Bits(value) => {
             let to = bits_of(value).map(|bits| Serial { bits, ..*now });
@@ -189,10 +185,10 @@ pub(crate) fn step(command: Command, now: &Serial<'static>, wires: Switched) -> 
         }
         Command::Control(value) => control(value, now, wires),
         Command::LineMask(mask) => {
-            Step::Notify(Notify::LineMask(mask), Some(Answer::Byte(10, mask)))
+            Step::Notify(Notify::LineMask(mask), Some(Reply::Byte(10, mask)))
         }
         Command::ModemMask(mask) => {
-            Step::Notify(Notify::ModemMask(mask), Some(Answer::Byte(11, mask)))
+            Step::Notify(Notify::ModemMask(mask), Some(Reply::Byte(11, mask)))
         }
         Command::AskLine => Step::Notify(Notify::LineNow, None),
         Command::AskModem => Step::Notify(Notify::ModemNow, None),
@@ -201,22 +197,22 @@ pub(crate) fn step(command: Command, now: &Serial<'static>, wires: Switched) -> 
         Command::Purge(what @ 1..=3) => Step::Purge {
             input: what & 1 != 0,
             output: what & 2 != 0,
-            answer: Answer::Byte(12, what),
+            reply: Reply::Byte(12, what),
         },
-        Command::Purge(what) => Step::Answer(Answer::Byte(12, what)),
+        Command::Purge(what) => Step::Reply(Reply::Byte(12, what)),
     }
 }
 
-/// Sets the line; `None`: there is no such value, and what is set now is the answer. So it is if 0 asks.
+/// Sets the line; `None`: there is no such value, and the reply is the present setting. So it is for 0, a query.
 fn set(command: u8, value: u8, to: Option<Serial<'static>>, now: u8) -> Step {
-    let refused = Answer::Byte(command, now);
+    let refused = Reply::Byte(command, now);
     match to {
         Some(to) => Step::Set {
             to,
-            taken: Answer::Byte(command, value),
+            taken: Reply::Byte(command, value),
             refused,
         },
-        None => Step::Answer(refused),
+        None => Step::Reply(refused),
     }
 }
 
@@ -230,11 +226,11 @@ fn control(value: u8, now: &Serial<'static>, wires: Switched) -> Step {
     let switch = |wire, on| Step::Switch {
         wire,
         on,
-        answer: Answer::Byte(5, value),
+        reply: Reply::Byte(5, value),
     };
     let state = |on: bool, if_on: u8, if_off: u8| {
         let value = if on { if_on } else { if_off };
-        Step::Answer(Answer::Byte(5, value))
+        Step::Reply(Reply::Byte(5, value))
     };
     match value {
         1 | 14 => change(Flow::None, flow),
@@ -246,9 +242,9 @@ fn control(value: u8, now: &Serial<'static>, wires: Switched) -> Step {
         8 | 9 => switch(Wire::Dtr, value == 8),
         10 => state(wires.rts, 11, 12),
         11 | 12 => switch(Wire::Rts, value == 11),
-        13 => Step::Answer(Answer::Byte(5, flow.saturating_add(13))),
-        // It is asked for, or there is no such flow control (17 to 19): what is set now.
-        _ => Step::Answer(Answer::Byte(5, flow)),
+        13 => Step::Reply(Reply::Byte(5, flow.saturating_add(13))),
+        // A query, or an unknown flow control (17 to 19): the reply is the present setting.
+        _ => Step::Reply(Reply::Byte(5, flow)),
     }
 }
 
@@ -318,7 +314,7 @@ const fn value_of_flow(flow: Flow) -> u8 {
 }
 
 /// `NOTIFY-MODEMSTATE`: the wires as they are, and which have changed. `None`: none has that the client asked for.
-pub(crate) fn modem_changed(before: Option<Modem>, now: Modem, mask: u8) -> Option<Answer> {
+pub(crate) fn modem_changed(before: Option<Modem>, now: Modem, mask: u8) -> Option<Reply> {
     let old = before.unwrap_or(now);
     let mut value = modem_value(now);
     for (changed, bit) in [
@@ -334,12 +330,12 @@ pub(crate) fn modem_changed(before: Option<Modem>, now: Modem, mask: u8) -> Opti
     }
     let changes = before.is_none() || (old.ri != now.ri && mask & 64 != 0);
     let wanted = value & 0x0f & mask != 0 || changes;
-    (wanted && mask != 0).then_some(Answer::Byte(NOTIFY_MODEM, value & mask))
+    (wanted && mask != 0).then_some(Reply::Byte(NOTIFY_MODEM, value & mask))
 }
 
 /// The wires as they are.
-pub(crate) fn modem_now(now: Modem) -> Answer {
-    Answer::Byte(NOTIFY_MODEM, modem_value(now))
+pub(crate) fn modem_now(now: Modem) -> Reply {
+    Reply::Byte(NOTIFY_MODEM, modem_value(now))
 }
 
 fn modem_value(now: Modem) -> u8 {
@@ -347,14 +343,14 @@ fn modem_value(now: Modem) -> u8 {
 }
 
 /// `NOTIFY-LINESTATE`: what went wrong on the line since it was asked last. `None`: nothing that the client asked for.
-pub(crate) fn line_changed(before: Counts, now: Counts, mask: u8) -> Option<Answer> {
+pub(crate) fn line_changed(before: Counts, now: Counts, mask: u8) -> Option<Reply> {
     let value = line_value(before, now) & mask;
-    (value != 0).then_some(Answer::Byte(NOTIFY_LINE, value))
+    (value != 0).then_some(Reply::Byte(NOTIFY_LINE, value))
 }
 
 /// The same, asked for: whatever there is.
-pub(crate) fn line_now(before: Counts, now: Counts) -> Answer {
-    Answer::Byte(NOTIFY_LINE, line_value(before, now))
+pub(crate) fn line_now(before: Counts, now: Counts) -> Reply {
+    Reply::Byte(NOTIFY_LINE, line_value(before, now))
 }
 
 fn line_value(before: Counts, now: Counts) -> u8 {

@@ -129,8 +129,8 @@ impl Parser {
     }
 
     fn keep(&mut self, byte: u8) {
-        if let Some(place) = self.sub.get_mut(self.len) {
-            *place = byte;
+        if let Some(entry) = self.sub.get_mut(self.len) {
+            *entry = byte;
         }
         self.len = self.len.saturating_add(1);
     }
@@ -150,25 +150,25 @@ fn run(input: &[u8], limit: usize, binary: bool) -> &[u8] {
     input.get(..len).unwrap_or(input)
 }
 
-/// Gives `data` to `send`, with each IAC doubled, as far as there is `room`. Returns how many bytes of `data` that are.
-pub(crate) fn escape(data: &[u8], mut room: usize, mut send: impl FnMut(&[u8])) -> usize {
+/// Gives `data` to `send`, with each IAC doubled, up to `capacity` bytes. Returns how many bytes of `data` that are.
+pub(crate) fn escape(data: &[u8], mut capacity: usize, mut send: impl FnMut(&[u8])) -> usize {
     let mut rest = data;
     while let Some(&first) = rest.first() {
         let taken = if first == IAC {
-            if room < 2 {
+            if capacity < 2 {
                 break;
             }
             send(&[IAC, IAC]);
-            room -= 2;
+            capacity -= 2;
             1
         } else {
             let len = rest.iter().position(|&b| b == IAC).unwrap_or(rest.len());
-            let piece = rest.get(..len.min(room)).unwrap_or(rest);
+            let piece = rest.get(..len.min(capacity)).unwrap_or(rest);
             if piece.is_empty() {
                 break;
             }
             send(piece);
-            room -= piece.len();
+            capacity -= piece.len();
             piece.len()
         };
         rest = rest.get(taken..).unwrap_or(&[]);
@@ -189,13 +189,13 @@ enum Side {
 /// ever).
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// What we do, by [`place`].
+    /// Our side of each option, by [`index_of`].
     ours: [Side; 4],
     theirs: [Side; 4],
 }
 
-/// The place of an option that we know.
-const fn place(option: u8) -> Option<usize> {
+/// The index of a known option.
+const fn index_of(option: u8) -> Option<usize> {
     match option {
         BINARY => Some(0),
         ECHO => Some(1),
@@ -242,8 +242,8 @@ impl Options {
             &mut self.ours
         };
         // The peer does not echo what it hears from us.
-        let known = place(option).filter(|_| !(theirs && option == ECHO));
-        let side = known.and_then(|place| sides.get_mut(place));
+        let known = index_of(option).filter(|_| !(theirs && option == ECHO));
+        let side = known.and_then(|index| sides.get_mut(index));
         let Some(side) = side else {
             return asked.then_some([IAC, no, option]);
         };

@@ -1,20 +1,20 @@
 //! What is done to the line itself, between two calls of the loop: a handler has connections, not descriptors.
 
 use super::bridge::Bridge;
-use super::rfc2217::Answer;
+use super::rfc2217::Reply;
 use core::time::Duration;
 use tidegate::{CallError, Counts, Errno, Ignored, Line, Modem, Serial, Server};
 
-/// Something to be done to the line, and what a telnet client is answered.
+/// An operation on the line, and the reply to a telnet client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
     pub(crate) work: Work,
-    pub(crate) done: Option<Answer>,
-    pub(crate) failed: Option<Answer>,
+    pub(crate) done: Option<Reply>,
+    pub(crate) failed: Option<Reply>,
 }
 
 impl Job {
-    /// One that nobody waits for but, where it says so, the client.
+    /// A job without a waiting client, unless the work itself has one.
     pub(crate) const fn new(work: Work) -> Self {
         Self {
             work,
@@ -48,14 +48,14 @@ pub(crate) enum Work {
     PurgeStale,
     /// See whether all that the kernel was given is on the line, so that a client that has ended can go.
     Rest,
-    /// Look at the modem's lines and the errors; `now`: the client has asked for that, and waits.
-    Look {
+    /// Read the modem lines and the error counters; `now`: the client has asked, and waits.
+    Poll {
         now: bool,
     },
 }
 
-/// One turn of the loop, and one job: a driver may take milliseconds for it.
-pub(crate) fn turn(
+/// One iteration of the loop, and one job: a driver may take milliseconds for it.
+pub(crate) fn iterate(
     server: &mut Server<'_, Bridge>,
     longest: Option<Duration>,
 ) -> Result<(), CallError> {
@@ -78,9 +78,9 @@ pub(crate) fn turn(
             return Ok(());
         }
         Some(Done::Seen(modem, counts)) => {
-            let now = matches!(job.work, Work::Look { now: true });
+            let now = matches!(job.work, Work::Poll { now: true });
             if let Some((_, port)) = bridge.port() {
-                bytes = port.look(modem, counts, now);
+                bytes = port.poll(modem, counts, now);
             }
         }
         Some(Done::Well(ignored)) => {
@@ -92,15 +92,15 @@ pub(crate) fn turn(
                     "warning: the driver ignores this setting: {name}"
                 ));
             }
-            bytes = job.done.map_or_else(Vec::new, Answer::bytes);
+            bytes = job.done.map_or_else(Vec::new, Reply::bytes);
         }
         Some(Done::Failed(why)) => {
             if let Some(why) = why {
                 bridge.say(&why);
             }
-            bytes = job.failed.map_or_else(Vec::new, Answer::bytes);
+            bytes = job.failed.map_or_else(Vec::new, Reply::bytes);
         }
-        None => bytes = job.failed.map_or_else(Vec::new, Answer::bytes),
+        None => bytes = job.failed.map_or_else(Vec::new, Reply::bytes),
     }
     if job.clears() && !bridge.is_clearing() {
         if let Some(client) = bridge.client() {
@@ -109,10 +109,10 @@ pub(crate) fn turn(
         }
         return Ok(());
     }
-    let waited = job.done.is_some() || matches!(job.work, Work::Look { now: true });
+    let waited = job.done.is_some() || matches!(job.work, Work::Poll { now: true });
     if let Some(client) = client {
         server.session_mut().lend(client, |bridge, conn, ()| {
-            bridge.answer(conn, &bytes, waited)
+            bridge.reply(conn, &bytes, waited)
         });
     }
     Ok(())
@@ -124,7 +124,7 @@ enum Done {
     Seen(Modem, Counts),
     /// Something is not on the line yet.
     Unsent(bool),
-    /// Why, unless there is no such thing there.
+    /// The error, unless the hardware lacks it.
     Failed(Option<String>),
 }
 
@@ -136,7 +136,7 @@ fn work(line: &Line<'_>, work: Work) -> Done {
                 Err(why) => Done::Failed(Some(why.to_string())),
             };
         }
-        Work::Look { .. } => return look(line),
+        Work::Poll { .. } => return poll(line),
         Work::Rest => return Done::Unsent(line.unsent().is_ok_and(|bytes| bytes > 0)),
         Work::Dtr(on) => line.set_dtr(on),
         Work::Rts(on) => line.set_rts(on),
@@ -156,7 +156,7 @@ fn work(line: &Line<'_>, work: Work) -> Done {
 }
 
 /// Wires that are not there count as on: what waits for them would wait for ever.
-fn look(line: &Line<'_>) -> Done {
+fn poll(line: &Line<'_>) -> Done {
     let modem = line.modem().unwrap_or(Modem {
         cts: true,
         dsr: true,

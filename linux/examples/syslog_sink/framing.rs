@@ -17,7 +17,7 @@ pub(crate) const HEAD: usize = DIGITS + 1;
 
 /// Messages in a stream. Of one that is too long the first [`MESSAGE`] bytes are a message, and the rest is skipped.
 ///
-/// Work: each byte of a message is looked at once; a head that has not come whole is read again.
+/// Work: each byte of a message is examined once; an incomplete head is parsed again.
 pub(crate) struct Messages;
 
 /// How far a message was read, for each connection.

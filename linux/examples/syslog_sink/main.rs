@@ -1,15 +1,15 @@
 //! A sink for syslog messages, which keeps the last of them. `cargo run -p linux --example syslog_sink -- --help`
 //!
-//! A datagram is a message: whole, or cut where the window ends, which is told. There is no connection, so nothing to
-//! accept, and nobody can fill a table; an empty one is no end, and an error of the network is none either. A server in C
-//! that reads them until `EAGAIN` has no time for anything else while they come fast; here a few are received, and then
-//! whoever else waits has a turn.
+//! A datagram is a message: whole, or truncated at the window, which the handler sees. There is no connection, so
+//! nothing to accept, and no table to fill. An empty datagram is not EOF, and a network error is not one either. A
+//! server in C that reads datagrams until `EAGAIN` has no time for anything else while they come fast; here a few are
+//! received, and then other sources are serviced.
 //!
 //! At each UDP port that listens, messages come over TCP, too; where one ends in the stream says `framing.rs`.
 //!
-//! The messages are kept as lines in a ring of a fixed size: when it is full, the oldest go, and are counted. Whoever
-//! connects to `--show` is told all of them. A reader that is slower than the messages come finds that some have gone
-//! before it came to them: it is told how many bytes, and nobody waits for it.
+//! The messages are kept as lines in a ring of a fixed size: when it is full, the oldest go, and are counted. A
+//! connection to `--show` is sent all of them. A reader that is slower than the messages misses some: it gets a line
+//! with the number of bytes lost, and nothing waits for it.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -33,12 +33,12 @@ use tidegate::{
 const HELP: &str = "\
 Usage: syslog_sink [OPTION]...
 Receives syslog messages (RFC 3164, RFC 5424) and keeps the last 256 KiB of them in memory of a fixed size. Of a message
-the first 8 KiB are kept. There are 16 connections, of those that send and those that look.
+the first 8 KiB are kept. There are 16 connections, for senders and readers.
 
   --listen ADDR    where messages come: IP:PORT, [IPV6]:PORT for UDP and TCP, or unix:/path for datagrams; up to 4
                    times [127.0.0.1:5514]
   --tcp on|off     whether they come over TCP, too: counted or as lines (RFC 6587) [on]
-  --show ADDR      where whoever connects is told what is kept, over TCP or unix:/path [127.0.0.1:5515]
+  --show ADDR      where a connection is sent what is kept, over TCP or unix:/path [127.0.0.1:5515]
 {common}
 
 Try it: logger --server 127.0.0.1 --port 5514 --tcp --octet-count hello; nc 127.0.0.1 5515
@@ -61,14 +61,14 @@ static MEMORY: ConstStaticCell<SinkMemory> = ConstStaticCell::new(SinkMemory::ne
 static WINDOWS: ConstStaticCell<Windows> = ConstStaticCell::new(Windows::new());
 static RING: ConstStaticCell<Ring> = ConstStaticCell::new(Ring::new());
 
-/// Bits of the listeners whose connections send messages; those of others look.
+/// Bits of the listeners whose connections send messages; the connections of others read.
 static SENDERS: AtomicU32 = AtomicU32::new(0);
 
 fn main() -> Result<(), Failure> {
     let mut show = Vec::new();
     let mut tcp = true;
     let config = Config {
-        // Who looks and leaves the connection open, or has not sent for longest, makes room for the next one.
+        // An idle reader, or the sender that has been silent longest, is evicted for the next one.
         full: FullTable::Evict,
         // A sender that has nothing to say is well. One that is gone is found by keepalive.
         first_byte: None,
@@ -143,7 +143,7 @@ impl Default for State {
     }
 }
 
-/// Where one who looks has got to, and where it ends: what comes later is not for it. Bytes since the start.
+/// A reader's position, and where it ends: later messages are not for it. Bytes since the start.
 #[derive(Default)]
 struct Reader {
     next: u64,
@@ -213,14 +213,14 @@ impl Sink {
         let _ = self.ring.note(message, from, cut);
     }
 
-    /// As much as there is room for; the rest when there is room again.
+    /// Sends as much as the send capacity allows; the rest in `writable`.
     fn show(&self, conn: &mut Conn<'_>, reader: &mut Reader) {
         if reader.next < self.ring.start {
             let lost = self.ring.start.min(reader.end) - reader.next;
-            let told = format_args!("[{lost} bytes went before they were read]\n");
+            let notice = format_args!("[{lost} bytes went before they were read]\n");
             let mut line = heapless::String::<64>::new();
-            if line.write_fmt(told).is_ok() && conn.send(line.as_bytes()).is_err() {
-                return; // called again when there is room
+            if line.write_fmt(notice).is_ok() && conn.send(line.as_bytes()).is_err() {
+                return; // called again when there is send capacity
             }
             reader.next += lost;
         }
@@ -236,7 +236,7 @@ impl Sink {
     }
 }
 
-/// The last lines that were written: the oldest go when there is no room.
+/// The last lines that were written: the oldest are dropped when it is full.
 struct Ring {
     bytes: Deque<u8, { 256 * 1024 }>,
     /// Bytes that have gone, and lines.
@@ -257,8 +257,8 @@ impl Ring {
         self.start + self.bytes.len() as u64
     }
 
-    /// A line for a message: how important, from whom, what. No byte of it can end the line or command a terminal. `cut`:
-    /// its length, if it is known, where not all of it is here.
+    /// A line for a message: severity, sender, text. No byte of it can end the line or command a terminal. `cut`: its
+    /// length, if it is known, where not all of it is here.
     fn note(
         &mut self,
         message: &[u8],
@@ -295,7 +295,7 @@ impl Ring {
         }
     }
 
-    /// Copies bytes from `next` on, none beyond `end`, and tells how many.
+    /// Copies bytes from `next` on, none beyond `end`; returns how many.
     fn copy(&self, next: u64, end: u64, space: &mut [u8]) -> usize {
         let skip = usize::try_from(next - self.start).unwrap_or(usize::MAX);
         let most = usize::try_from(end - next).unwrap_or(usize::MAX);
@@ -318,7 +318,7 @@ impl Write for Ring {
 }
 
 /// Takes `<PRI>` from the front of a message (RFC 5424, section 6.2.1). Without one it is a notice of a user (RFC 3164,
-/// section 4.3.3). What ends the line is no part of it.
+/// section 4.3.3). The line feed at its end is dropped.
 fn priority(message: &[u8]) -> (&'static str, &'static str, &[u8]) {
     const FACILITIES: [&str; 24] = [
         "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",

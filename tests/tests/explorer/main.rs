@@ -57,12 +57,12 @@ fn of<'a>(lines: &[Line<'a>], kernel: &str) -> Vec<Line<'a>> {
 }
 
 const FINE: [&str; 2] = ["fine", ""];
-const EDGE_LEFT: [&str; 2] = ["loses", "left: 3; no wait tells of it"];
-const SIXTH: [&str; 2] = ["loses", "left: 1; no wait tells of it"];
-const NOT_ARMED: [&str; 2] = ["loses", "left: 6; no wait tells of it"];
-const NOT_ACCEPTED: [&str; 2] = ["loses", "left: 2 to accept; no wait tells of it"];
-const END: [&str; 2] = ["loses", "left: 6, end; no wait tells of it"];
-const RESET: [&str; 2] = ["loses", "left: 1: reset; no wait tells of it"];
+const EDGE_LEFT: [&str; 2] = ["loses", "left: 3; no wait reports it"];
+const SIXTH: [&str; 2] = ["loses", "left: 1; no wait reports it"];
+const NOT_ARMED: [&str; 2] = ["loses", "left: 6; no wait reports it"];
+const NOT_ACCEPTED: [&str; 2] = ["loses", "left: 2 to accept; no wait reports it"];
+const END: [&str; 2] = ["loses", "left: 6, end; no wait reports it"];
+const RESET: [&str; 2] = ["loses", "left: 1: reset; no wait reports it"];
 const GREEDY: [&str; 2] = ["starves", "one client that goes on"];
 const MIXED: [&str; 2] = ["mixes up", "bytes of one client"];
 
@@ -86,7 +86,7 @@ const ENDS: &[(&str, &str, [&str; 2])] = &[
     (
         "edge",
         "level",
-        ["told again", "left: 3; each wait tells of it"],
+        ["reported again", "left: 3; each wait reports it"],
     ),
     ("edge", "edge", EDGE_LEFT),
     ("edge", "oneshot", EDGE_LEFT),
@@ -105,14 +105,14 @@ const ENDS: &[(&str, &str, [&str; 2])] = &[
     (
         "half-close",
         "level",
-        ["spins", "left: 6, end; each wait tells IN|RDHUP,"],
+        ["spins", "left: 6, end; each wait reports IN|RDHUP,"],
     ),
     ("half-close", "edge", END),
     ("half-close", "oneshot", END),
     (
         "reset",
         "level",
-        ["spins", "left: 1: reset; each wait tells IN|ERR|HUP,"],
+        ["spins", "left: 1: reset; each wait reports IN|ERR|HUP,"],
     ),
     ("reset", "edge", RESET),
     ("reset", "oneshot", RESET),
@@ -192,24 +192,27 @@ fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
             ("client 1: send 6", ["", "6"], ["", "6"]),
             (
                 "server: serve 5",
-                ["told 1 IN; recv 5: \"abcde\"", "1"],
-                ["told 1 IN|OUT; recv 5: \"abcde\"; recv 5: \"f\"", "-"],
+                ["reported 1 IN; recv 5: \"abcde\"", "1"],
+                ["reported 1 IN|OUT; recv 5: \"abcde\"; recv 5: \"f\"", "-"],
             ),
             (
                 "server: serve 5",
-                ["told nothing", "1"],
-                ["told nothing", "-"],
+                ["reported nothing", "1"],
+                ["reported nothing", "-"],
             ),
             ("client 1: send 5", ["", "6"], ["", "5"]),
             (
                 "server: serve 5",
-                ["told 1 IN; recv 5: \"fghij\"", "1"],
-                ["told 1 IN|OUT; recv 5: \"ghijk\"; recv 5: would block", "-"],
+                ["reported 1 IN; recv 5: \"fghij\"", "1"],
+                [
+                    "reported 1 IN|OUT; recv 5: \"ghijk\"; recv 5: would block",
+                    "-",
+                ],
             ),
             (
                 "server: serve 5",
-                ["told nothing", "1"],
-                ["told nothing", "-"],
+                ["reported nothing", "1"],
+                ["reported nothing", "-"],
             ),
         ],
     );
@@ -219,16 +222,28 @@ fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
         "level",
         &[
             ("client 1: send 6", ["", "6"], ["", "6"]),
-            ("server: wait", ["told 1 IN", "6"], ["told 1 IN", "6"]),
             (
                 "server: wait",
-                ["told 1 IN", "6"],
-                ["recv 4096: \"abcdef\"; told nothing", "-"],
+                ["reported 1 IN", "6"],
+                ["reported 1 IN", "6"],
+            ),
+            (
+                "server: wait",
+                ["reported 1 IN", "6"],
+                ["recv 4096: \"abcdef\"; reported nothing", "-"],
             ),
             ("server: read 3 from 1", ["recv 3: \"abc\"", "3"], ["", "-"]),
-            ("server: wait", ["told 1 IN", "3"], ["told nothing", "-"]),
+            (
+                "server: wait",
+                ["reported 1 IN", "3"],
+                ["reported nothing", "-"],
+            ),
             ("server: read 3 from 1", ["recv 3: \"def\"", "-"], ["", "-"]),
-            ("server: wait", ["told nothing", "-"], ["told nothing", "-"]),
+            (
+                "server: wait",
+                ["reported nothing", "-"],
+                ["reported nothing", "-"],
+            ),
         ],
     );
 }
@@ -247,10 +262,10 @@ fn each_lesson_shows_what_it_is_about_on_the_real_kernel() {
     // One call for each socket; all sockets in one call; one call, and no list.
     assert_eq!(
         said("round-robin", "non-blocking", "12").0,
-        "calls: 5, told nothing"
+        "calls: 5, reported nothing"
     );
-    assert_eq!(said("round-robin", "level", "12").0, "told nothing");
-    let handed = "calls: 1, sockets handed over: 3, told 1 IN";
+    assert_eq!(said("round-robin", "level", "12").0, "reported nothing");
+    let handed = "calls: 1, sockets handed over: 3, reported 1 IN";
     assert_eq!(said("select-and-poll", "select", "6").0, handed);
     assert_eq!(said("select-and-poll", "poll", "6").0, handed);
     assert_eq!(

@@ -15,7 +15,7 @@ fn a_terminal_shows_tables() {
         "on the simulated and the real kernel alike\n",
         " the program ",
         " with tidegate ",
-        " LOSES: left: 1; no wait tells of it ",
+        " LOSES: left: 1; no wait reports it ",
         " FINE: nothing is left; ",
     ] {
         assert!(output.contains(part), "{part}: {output}");
@@ -101,5 +101,5 @@ fn a_browser_shows_the_page() {
         );
     }
     assert!(ended.output.contains("<h1>Level and edge, seen</h1>"));
-    assert!(ended.output.contains("left: 1; no wait tells of it"));
+    assert!(ended.output.contains("left: 1; no wait reports it"));
 }

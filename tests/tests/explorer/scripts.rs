@@ -89,7 +89,7 @@ fn what_is_to_be_thought_of_a_program() {
         // Slow is not lost, and not vain.
         ("client: send 100; server: serve 1", "level", "fine"),
         ("client: send 100; server: serve 1", "edge", "loses"),
-        ("client: send 100; server: wait", "level", "told again"),
+        ("client: send 100; server: wait", "level", "reported again"),
         // One after the other is fair, whoever floods; who waits for an edge is not starved by others.
         (
             "client 1: flood 9; client 2: send 100; server: serve 3",
@@ -133,7 +133,7 @@ const WRONG: &[(&[&str], &str)] = &[
     ),
     (
         &["klient: send 6"],
-        "nobody is called `klient`; there are `client`, `client 2` and `server`",
+        "there is no `klient`; there are `client`, `client 2` and `server`",
     ),
     (
         &["client: send 0"],
@@ -170,7 +170,7 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["server: ask"], "say what for: in, rdhup, out"),
     (
         &["server: wait"],
-        "the script: nobody does anything to the server; begin with `client: send 6`",
+        "the script: no step does anything to the server; begin with `client: send 6`",
     ),
     (
         &["--under", "blocking", "client: send 3; server: wait"],

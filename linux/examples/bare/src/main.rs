@@ -32,7 +32,7 @@ impl Handler for Echo {
 
 static MEMORY: ConstStaticCell<Memory<64, 1024, 4096>> = ConstStaticCell::new(Memory::new());
 
-/// Serves until something fails that cannot be mended; answers the exit code.
+/// Serves until an unrecoverable error; returns the exit code.
 fn serve() -> u8 {
     // It stays where it is made: moved, it would take up the stack twice.
     let mut made = Server::new(MEMORY.take(), &Config::default(), Echo);

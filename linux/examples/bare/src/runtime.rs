@@ -1,5 +1,5 @@
-//! What a program needs when nobody else brings it, on x86-64: an entry point, an end, and the functions that the
-//! compiler calls for copying and comparing memory.
+//! What a program needs on x86-64 without a C runtime: an entry point, an exit, and the functions that the compiler
+//! calls to copy and compare memory.
 
 use core::arch::{asm, naked_asm};
 use core::panic::PanicInfo;
