@@ -33,8 +33,9 @@ pub enum Address<'a> {
 impl<'a> Address<'a> {
     /// Reads `IP:PORT`, `[IPV6]:PORT`, `[IPV6%INTERFACE]:PORT`, `unix:/path` or `unix:@name` (abstract).
     ///
-    /// `INTERFACE`, for link-local addresses, is a name as `ip(8)` shows it or an index. A name is looked up
-    /// (`SIOCGIFINDEX`, `netdevice(7)`): two system calls and one for a socket, closed at once. Host names are not looked up.
+    /// `INTERFACE`, for link-local addresses, is a name as `ip(8)` shows it or an index. A name is resolved
+    /// (`SIOCGIFINDEX`, `netdevice(7)`): two system calls and one for a socket, closed at once. Host names are not
+    /// resolved.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ fn usable(name: &str) -> Result<&str, AddressFault> {
     }
 }
 
-/// A text is no address, or names an interface that is not there.
+/// A text is not an address, or names an interface that does not exist.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AddressError {
     shown: String<SHOWN>,
@@ -186,23 +187,23 @@ pub struct AddressError {
 /// What is wrong with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AddressFault {
-    /// There is no port.
+    /// The port is missing.
     NoPort,
-    /// The port is no number from 0 to 65535.
+    /// The port is not a number from 0 to 65535.
     Port,
-    /// There is no host before the port.
+    /// The host before the port is missing.
     NoHost,
-    /// The host is no IP address.
+    /// The host is not an IP address.
     Host,
     /// An IPv6 address is not in brackets.
     Brackets,
     /// No network interface has this name; it may come later.
     NoInterface,
-    /// There is no path or name after `unix:`.
+    /// The path or name after `unix:` is missing.
     NoPath,
     /// A path or name is too long or has a NUL in it.
     Path,
-    /// The interface could not be looked up; the system's error number.
+    /// The interface could not be resolved; the system's error number.
     System(i32),
 }
 

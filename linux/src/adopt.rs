@@ -1,4 +1,4 @@
-//! Listening on a socket that somebody else has opened: a service manager (`sd_listen_fds(3)`), a parent.
+//! Listening on a socket that was opened elsewhere: by a service manager (`sd_listen_fds(3)`), or a parent process.
 
 use crate::address::Address;
 use crate::inherit;
@@ -9,10 +9,10 @@ use rustix::fd::OwnedFd;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
-/// A descriptor is no socket to accept connections from.
+/// A descriptor is not a socket that accepts connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AdoptError {
-    /// It is no socket at all.
+    /// It is not a socket.
     NoSocket,
     /// It is neither of TCP nor a Unix socket.
     Family,
@@ -22,7 +22,7 @@ pub enum AdoptError {
     NotListening,
     /// `shutdown(2)` was called on it, here or in another process that has it: it never accepts again.
     ShutDown,
-    /// It could not be set up, or there is no place for it.
+    /// It could not be set up, or the table of listeners is full.
     Listen(ListenError),
 }
 
@@ -51,8 +51,9 @@ impl From<ListenError> for AdoptError {
     }
 }
 
-/// Checks that `socket` listens for streams, makes it non-blocking and close-on-exec, puts back what is inherited from it,
-/// and sets of that what `listen` says. Answers the address that it has, if it has one on the internet, and what only hangs on that.
+/// Checks that `socket` is a listening stream socket, makes it non-blocking and close-on-exec, resets the inherited
+/// options, and applies those that `listen` sets. Returns its address, if it is an internet address, and the settings
+/// that depend on it.
 pub(crate) fn prepare<'a>(
     socket: &OwnedFd,
     listen: &Listen<'a>,

@@ -1,14 +1,14 @@
 //! Whether the peer of a connection lives, though it takes nothing: asked when output has stalled.
 //!
-//! With its window closed, a peer acknowledges no data. It answers the kernel's window probes all the same (RFC 9293,
-//! section 3.8.6.1), as long as it is there.
+//! With its window closed, a peer acknowledges no data. It responds to the kernel's window probes all the same (RFC
+//! 9293, section 3.8.6.1), as long as it lives.
 
 use core::time::Duration;
 use rustix::fd::BorrowedFd;
 use rustix::net::AddressFamily;
 use rustix::net::sockopt;
 
-/// What of `struct tcp_info` (`tcp(7)`, `linux/tcp.h`) tells whether the peer answers.
+/// The fields of `struct tcp_info` (`tcp(7)`, `linux/tcp.h`) that show whether the peer responds.
 #[derive(Clone, Copy, Debug)]
 struct Info {
     /// Window probes since the last acknowledgement (`tcpi_probes`).
@@ -19,7 +19,7 @@ struct Info {
     last_ack: u32,
 }
 
-/// In less than this an answer cannot be expected: the least time before anything is sent again (RFC 6298, section 2.4).
+/// No response can be expected in less than this: the minimum retransmission timeout (RFC 6298, section 2.4).
 const ANSWER: Duration = Duration::from_secs(1);
 
 impl Info {
@@ -54,8 +54,9 @@ pub(crate) fn is_alive(socket: BorrowedFd<'_>, unsent: u32, stall: Option<Durati
         Ok(AddressFamily::UNIX) => true,
         Ok(_) => match tcp_info(socket) {
             Some(info) => info.is_alive(stall),
-            // All that was sent is acknowledged, so that the peer's window is what holds the rest up. Whether it still
-            // answers, the kernel knows: after a number of probes it gives up (`tcp_retries2`, a quarter of an hour).
+            // All that was sent is acknowledged, so that the peer's window is what holds the rest up. The kernel knows
+            // whether the peer still responds: after a number of probes it gives up (`tcp_retries2`, a quarter of an
+            // hour).
             None => crate::socket::not_sent(socket).is_ok_and(|not_sent| not_sent == unsent),
         },
         Err(_) => false,

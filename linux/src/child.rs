@@ -32,7 +32,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// The child of this number, as `std::process::Child::id` has it. Nobody may have waited for it.
+    /// The child of this number, as `std::process::Child::id` has it. It must not have been waited for.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl Child {
         Ok(Self { process })
     }
 
-    /// How it ended, and lets go of it, once; `None`: it runs, or somebody has waited for it.
+    /// Returns its exit status and reaps it, once; `None` if it still runs, or was reaped already.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;

@@ -1,4 +1,4 @@
-//! [`Connect`]: what every outbound connection is like; [`Registered`]: where those go whose destination has a name.
+//! [`Connect`]: options of every outbound connection; [`Registered`]: the destinations that have a name.
 
 use crate::address::{Address, UNIX_MAX};
 use crate::datagram::Senders;
@@ -96,7 +96,7 @@ impl core::error::Error for DestinationError {}
 pub(crate) struct Registered {
     pub(crate) options: Connect,
     paths: Vec<SocketAddrUnix, DESTINATIONS>,
-    /// Who sent datagrams and can be answered.
+    /// Senders of datagrams that can be replied to.
     pub(crate) senders: Senders,
 }
 
@@ -127,7 +127,7 @@ impl Registered {
         Ok(Destination::Registered(number))
     }
 
-    /// Sends a datagram to whoever `to` names.
+    /// Sends a datagram to the address that `to` names.
     pub(crate) fn send(
         &self,
         socket: BorrowedFd<'_>,
@@ -177,8 +177,8 @@ pub(crate) fn finish(socket: BorrowedFd<'_>) -> Outcome {
     }
 }
 
-/// Whether it has a peer that is not itself: on a port that the kernel chose, a socket can connect to itself when nobody
-/// listens there (simultaneous open, RFC 9293, section 3.5). Without a peer it is not connected yet.
+/// Checks that the peer is not the socket itself: on a port that the kernel chose, a socket can connect to itself when
+/// there is no listener (simultaneous open, RFC 9293, section 3.5). Without a peer it is not connected yet.
 fn not_itself(socket: impl rustix::fd::AsFd) -> Outcome {
     let (own, peer) = (net::getsockname(&socket), net::getpeername(&socket));
     match (own, peer) {
@@ -191,7 +191,7 @@ fn not_itself(socket: impl rustix::fd::AsFd) -> Outcome {
     }
 }
 
-/// Nobody else is there.
+/// There is no other peer.
 const ITSELF: Fault = FaultKind::Refused.with_code(111);
 
 #[cfg(test)]
@@ -221,13 +221,13 @@ mod tests {
 
     #[test]
     fn an_error_is_read_once() {
-        // A port that nobody else can have in the meantime, and where nobody listens.
+        // A port that no other process can get in the meantime, without a listener.
         let deaf = tcp();
         bind(&deaf, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let to = SocketAddr::try_from(getsockname(&deaf).expect("an address")).expect("inet");
         let registered = Registered::new();
         let refused = Outcome::Failed(FaultKind::Refused.with_code(111));
-        // On loopback the answer is there at once, and is told by the call itself or by the socket.
+        // On loopback the result is there at once, returned by the call itself or kept by the socket.
         match registered.begin(Destination::Inet(to)) {
             Err(outcome) => assert_eq!(outcome, refused),
             Ok((socket, outcome)) => {

@@ -1,4 +1,4 @@
-//! [`Datagrams`]: a socket of datagrams, UDP or Unix; and the calls on it.
+//! [`Datagrams`]: a datagram socket, UDP or Unix; and the calls on it.
 
 use crate::address::{self, Address};
 use crate::errno;
@@ -17,16 +17,16 @@ use rustix::net::{
 use tidegate_core::heapless::Vec;
 use tidegate_core::{LISTENERS, Local, NoDatagrams, Outcome, Peer, Token};
 
-/// How many Unix senders are kept by name: those who sent last can be answered.
+/// How many Unix senders are kept by name: the latest ones can be replied to.
 pub const SENDERS: usize = 4;
 
-/// A socket of datagrams, UDP or Unix.
+/// A datagram socket, UDP or Unix.
 #[derive(Clone, Debug)]
 pub struct Datagrams<'a> {
     /// Where it receives. Port 0 lets the kernel choose one. An IPv6 address takes IPv6 alone (`IPV6_V6ONLY`).
     pub address: Address<'a>,
-    /// The only peer: nothing is received from others, and what the network says of a datagram that was sent to it is told
-    /// (`connect(2)`, `udp(7)`). Of others, and by default, Linux tells nothing.
+    /// The only peer: datagrams from others are dropped, and network errors of a datagram that was sent to it are
+    /// reported (`connect(2)`, `udp(7)`). Without a peer, the default, Linux reports none.
     pub peer: Option<Address<'a>>,
     /// Bytes of the window that a datagram is received into; what is longer is cut. Default 2,048.
     pub receive: u32,
@@ -40,10 +40,10 @@ pub struct Datagrams<'a> {
     pub send_buffer: Option<u32>,
     /// It may send to broadcast addresses (`SO_BROADCAST`). Off by default.
     pub broadcast: bool,
-    /// Learn with each datagram which address of this machine it was sent to (`IP_PKTINFO`, `IPV6_RECVPKTINFO`), so that an
-    /// answer goes out from there, and how many were dropped (`SO_RXQ_OVFL`). Without it a socket at `0.0.0.0` or `[::]` answers
-    /// from whichever address the routes choose, which a connected client or a firewall does not take. On by default; Unix
-    /// sockets have neither.
+    /// Learn with each datagram which address of this machine it was sent to (`IP_PKTINFO`, `IPV6_RECVPKTINFO`), so
+    /// that a reply leaves from that address, and how many were dropped (`SO_RXQ_OVFL`). Without it a socket at
+    /// `0.0.0.0` or `[::]` replies from the address that the routes choose, which a connected client or a firewall does
+    /// not take. On by default; Unix sockets have neither.
     pub local: bool,
     /// Multicast groups that it joins. None by default; see [`Server::join`](crate::Server::join), too.
     pub groups: &'a [Group],
@@ -112,7 +112,7 @@ impl<'a> Datagrams<'a> {
         Ok((socket, file))
     }
 
-    /// What holds for one that somebody else has opened, too.
+    /// Sets the options that apply to a socket opened elsewhere, too.
     pub(crate) fn set(&self, socket: &OwnedFd) -> Result<(), ListenError> {
         if let Some(bytes) = self.receive_buffer {
             sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
@@ -230,14 +230,14 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
     move |errno| ListenError::new(call, errno)
 }
 
-/// A socket of datagrams could not be added.
+/// A datagram socket could not be added.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DatagramsError {
     /// It could not be opened.
     Open(ListenError),
-    /// What was passed is no socket of datagrams.
+    /// What was passed is not a datagram socket.
     Type,
-    /// There is no place or no memory for it.
+    /// There is no free slot or no memory for it.
     NoPlace(NoDatagrams),
 }
 
@@ -291,7 +291,7 @@ impl Senders {
         }
     }
 
-    /// Receives one datagram, whose whole length is told (`MSG_TRUNC`, `recv(2)`).
+    /// Receives one datagram and its whole length (`MSG_TRUNC`, `recv(2)`).
     pub(crate) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -321,7 +321,7 @@ impl Senders {
         }
     }
 
-    /// What a sender is called; one without a name is nobody.
+    /// The name of a sender, if it has one.
     fn peer(&mut self, from: SocketAddrAny) -> Option<Peer> {
         if let Ok(address) = SocketAddr::try_from(from.clone()) {
             return Some(Peer::Inet(address));
@@ -336,7 +336,7 @@ impl Senders {
             Some(old) => *old = name,
             None => {
                 while self.names.len() <= place {
-                    // It is as long as it has places.
+                    // The name fits: it is as long as the vector.
                     let _ = self.names.push(name.clone());
                 }
             }
@@ -370,7 +370,7 @@ impl Senders {
         };
         match unix {
             Some(name) => outcome(net::sendto(socket, bytes, flags, name), true),
-            // Too many others have sent since, or nobody has registered it, or it is no address.
+            // Too many others have sent since, or it was never registered, or it is not an address.
             None => errno::send_datagram(Errno::DESTADDRREQ, true),
         }
     }

@@ -41,8 +41,8 @@ pub fn transfer(errno: Errno) -> Outcome {
     })
 }
 
-/// `read` and `write` of a stream that is no socket, and its ioctls: `read(2)`, `write(2)`, `pipe(7)`. A device that is gone
-/// is what a peer that is gone is.
+/// `read` and `write` of a non-socket stream, and its ioctls: `read(2)`, `write(2)`, `pipe(7)`. A device that is gone
+/// is treated as a peer that is gone.
 #[must_use]
 pub fn stream(errno: Errno) -> Outcome {
     failed(errno, |errno| match errno {
@@ -51,9 +51,9 @@ pub fn stream(errno: Errno) -> Outcome {
     })
 }
 
-/// `open` of a serial line, and setting it: `open(2)`, `termios(3)`. That somebody else has it to himself (`EBUSY`), or that
-/// it is not there or not ours yet (`EACCES`, before udev has been at it), is a refusal; that it is no serial line
-/// (`ENOTTY`), cannot be set so (`EINVAL`) or cannot make the speed (`ERANGE`) a mistake.
+/// `open` of a serial line, and setting it: `open(2)`, `termios(3)`. A line that another process holds exclusively
+/// (`EBUSY`), that does not exist, or that is not ours yet (`EACCES`, before udev has set its mode) is a refusal; not a
+/// serial line (`ENOTTY`), an invalid setting (`EINVAL`) or an unsupported speed (`ERANGE`) is a mistake.
 #[must_use]
 pub fn open(errno: Errno) -> Outcome {
     failed(errno, |errno| match errno {
@@ -70,8 +70,9 @@ pub fn open(errno: Errno) -> Outcome {
     })
 }
 
-/// `connect`, and the error that a socket keeps of it: `connect(2)`, `unix(7)`, `tcp(7)`, `ip(7)`. Interrupted, it goes on
-/// in the background. `EAGAIN` is no would-block here: the queue of a Unix listener is full, or no port is free.
+/// `connect`, and the error that a socket keeps of it: `connect(2)`, `unix(7)`, `tcp(7)`, `ip(7)`. Interrupted, it goes
+/// on in the background. `EAGAIN` does not mean would-block here: the queue of a Unix listener is full, or no port is
+/// free.
 #[must_use]
 pub fn connect(errno: Errno) -> Outcome {
     match errno {
@@ -97,8 +98,8 @@ pub fn connect(errno: Errno) -> Outcome {
     })
 }
 
-/// `recvfrom` on a socket of datagrams: `recv(2)`, `udp(7)`, `ip(7)`, `unix(7)`. What ICMP said of an earlier datagram comes
-/// this way, too, if the socket is connected.
+/// `recvfrom` on a datagram socket: `recv(2)`, `udp(7)`, `ip(7)`, `unix(7)`. An ICMP error for an earlier datagram
+/// comes this way, too, if the socket is connected.
 #[must_use]
 pub fn datagram(errno: Errno) -> Outcome {
     failed(errno, |errno| match errno {
@@ -126,8 +127,8 @@ pub fn datagram(errno: Errno) -> Outcome {
     })
 }
 
-/// `sendto` on a socket of datagrams: `send(2)`, `udp(7)`, `ip(7)`, `unix(7)`. A Unix receiver whose queue is full is
-/// `EAGAIN`, and never reported when it has room: a shortage then.
+/// `sendto` on a datagram socket: `send(2)`, `udp(7)`, `ip(7)`, `unix(7)`. A full queue of a Unix receiver is `EAGAIN`,
+/// and there is no event when it has capacity again: resource exhaustion, then.
 #[must_use]
 pub fn send_datagram(errno: Errno, unix: bool) -> Outcome {
     if unix && (errno == Errno::AGAIN || errno == Errno::WOULDBLOCK) {
@@ -157,7 +158,7 @@ pub(crate) const fn fault_of(outcome: Outcome) -> Option<Fault> {
     }
 }
 
-/// Would-block is no failure.
+/// Would-block is not a failure.
 fn failed(errno: Errno, kind: impl FnOnce(Errno) -> FaultKind) -> Outcome {
     if errno == Errno::AGAIN || errno == Errno::WOULDBLOCK {
         return Outcome::Drained(0);

@@ -22,9 +22,9 @@ pub enum StartError {
         /// What [`Config::trigger`] asks for.
         trigger: Trigger,
     },
-    /// The backend was lent too few places for what may be registered at a time.
+    /// The backend's memory has too few entries for what may be registered at a time.
     Places {
-        /// How many it was lent.
+        /// Entries that it has.
         lent: usize,
         /// One for each connection, each possible listener, and what stops the server.
         needed: usize,

@@ -1,4 +1,4 @@
-//! What a socket that somebody else has set up may have been set to, put back to what a new socket has.
+//! Options that the opener of a socket may have set, reset to those of a new socket.
 //!
 //! Accepted sockets inherit nearly every option of their listener (`tcp(7)`, `socket(7)`), so that one call at start does for
 //! all of them. What does not touch how the loop reads, writes and closes is left as the operator set it: marks,
@@ -21,7 +21,7 @@ const WINDOW_MAX: i32 = 65_535 << 14;
 fn reset_any(socket: &OwnedFd, family: AddressFamily) -> Result<(), Failed> {
     // Closing would wait for bytes that the peer has not acknowledged, and the loop with it.
     sockopt::set_socket_linger(socket, None).map_err(|errno| ("SO_LINGER", errno))?;
-    // Fewer bytes than that would not be told.
+    // Fewer bytes than that would not be reported.
     Number::RCVLOWAT
         .set(socket, 1)
         .map_err(|errno| ("SO_RCVLOWAT", errno))?;
@@ -33,7 +33,7 @@ fn reset_any(socket: &OwnedFd, family: AddressFamily) -> Result<(), Failed> {
     if family == AddressFamily::UNIX {
         return Ok(());
     }
-    // Answers would reach hosts on the same link only.
+    // Replies would reach hosts on the same link only.
     put_back("SO_DONTROUTE", Number::DONTROUTE.set(socket, 0))?;
     // Every receive and every poll would take so many microseconds of the CPU.
     put_back("SO_BUSY_POLL", Number::BUSY_POLL.set(socket, 0))?;
@@ -90,7 +90,7 @@ pub(crate) fn is_shut_down(socket: &OwnedFd) -> bool {
     found.is_ok() && asked[0].revents().intersects(shut)
 }
 
-/// An option that this kernel or this protocol lacks was not set by anybody; one that only root may change is as root
+/// An option that this kernel or this protocol lacks cannot have been set; one that only root may change is as root
 /// wants it.
 fn put_back(option: &'static str, done: Result<(), Errno>) -> Result<(), Failed> {
     match done {

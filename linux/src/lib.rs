@@ -1,8 +1,8 @@
 //! tidegate on Linux: epoll in, system calls out, and nothing else.
 //!
-//! This library brings the clock, the sockets and the readiness set to the pure machine of [`tidegate_core`]; every rule
-//! is in there. A [`Server`] holds a [`Session`] in a [`Memory`] whose size is known when the program is compiled, and
-//! calls your [`Handler`].
+//! This library brings the clock, the sockets and the readiness set to the pure machine of [`tidegate_core`], which
+//! contains every rule. A [`Server`] holds a [`Session`] in a [`Memory`] whose size is known when the program is
+//! compiled, and calls your [`Handler`].
 //!
 //! ```no_run
 //! use static_cell::ConstStaticCell;
@@ -24,16 +24,16 @@
 //!
 //! # Beside connections
 //!
-//! - Timers: each connection has one ([`Conn::set_timer`]), and there are [`TIMERS`] free ones, told once or in a beat
+//! - Timers: each connection has one ([`Conn::set_timer`]), and there are [`TIMERS`] free ones, one-shot or periodic
 //!   ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and there are no ticks.
 //! - Any descriptor that can be waited for ([`Server::watch`]): a GPIO line, inotify, a foreign library's.
 //! - Other threads and signal handlers ([`Waker`], [`Mailbox`]), and children that end ([`Child`]): descriptors, too.
 //! - Serial lines ([`Server::serial`]), and pipes and terminals that are open already ([`Server::attach`]): connections like
 //!   any other, to a handler.
-//! - A listener that must answer when the table is full has slots of its own ([`Listen::reserved`]), and is served before
-//!   others that are ready ([`Listen::priority`]).
+//! - A listener that must respond when the table is full has reserved slots ([`Listen::reserved`]), and is serviced
+//!   before others that are ready ([`Listen::priority`]).
 //!
-//! Beats from a timer, and values from a thread:
+//! Ticks of a periodic timer, and values from a thread:
 //!
 //! ```
 //! use core::time::Duration;
@@ -77,7 +77,7 @@
 //! # Embedding
 //!
 //! [`Server::run`] owns its thread. In another loop, wait until the server's descriptor (it is [`AsFd`]) is readable or
-//! [`Server::next`] has come, then call [`Server::turn`] with a zero wait.
+//! [`Server::next`] has come, then call [`Server::turn`] with a zero timeout.
 //!
 //! # Features
 //!

@@ -16,7 +16,7 @@ pub struct Keepalive {
     pub idle: Duration,
     /// Between probes, in whole seconds.
     pub interval: Duration,
-    /// Probes without an answer.
+    /// Probes without a response, after which the connection is reset.
     pub count: u32,
 }
 
@@ -89,7 +89,7 @@ pub struct Listen<'a> {
     pub keepalive: Option<Keepalive>,
     /// How long sent data may stay unacknowledged, or the peer's window closed, before the kernel resets the connection
     /// (`TCP_USER_TIMEOUT`, `tcp(7)`, RFC 5482). Default `None`: never. It ends peers that live, too: a slow reader's
-    /// answers to window probes do not count for the kernel. So it is never shorter than [`Config::write_stall`], the
+    /// responses to window probes do not count for the kernel. So it is never shorter than [`Config::write_stall`], the
     /// server raises it to that, and not set at all if that is off. It overrides the count of keepalive probes.
     ///
     /// [`Config::write_stall`]: tidegate_core::Config::write_stall
@@ -103,14 +103,14 @@ pub struct Listen<'a> {
     /// connections out to them, and connections once dealt to one that closes are reset. For several servers in several
     /// threads; each of them sets it, the first one, too. Not for Unix sockets. Off by default.
     pub reuse_port: bool,
-    /// The most connections from one source ([`Config::sources`](tidegate_core::Config::sources) says what that is). By default
-    /// a quarter of the table, at least 2: **8 from one address in a table of 32**. A client beyond it
-    /// receives the [`refusal`](Self::refusal), or a reset if there is none. Where only this machine can connect there is no limit
-    /// by default, so the limit is not seen on loopback: to see it there, ask for it with [`PerSource::AtMost`].
+    /// The most connections from one source ([`Config::sources`](tidegate_core::Config::sources) says what that is). By
+    /// default a quarter of the table, at least 2: **8 from one address in a table of 32**. A client beyond it receives
+    /// the [`refusal`](Self::refusal), or a reset if there is none. On a listener that only this machine can reach
+    /// there is no limit by default, so the limit is not seen on loopback: to see it there, set [`PerSource::AtMost`].
     pub per_source: PerSource,
-    /// The most connections of this listener at a time; `None`, the default: as many as there are slots. With that many the
-    /// table is full for it, and [`Config::full`](tidegate_core::Config::full) says what happens. For a listener that is no
-    /// part of the service, such as that of metrics, so that whoever reaches it leaves the service its slots.
+    /// The most connections of this listener at a time; `None`, the default: as many as there are slots. With that many
+    /// the table is full for it, and [`Config::full`](tidegate_core::Config::full) says what happens. For a listener
+    /// that is not part of the service, such as that of metrics, so that its clients leave the service its slots.
     pub at_most: Option<u32>,
     /// What is sent to a connection before it is closed because its source has as many as it may have
     /// ([`per_source`](Self::per_source)), or because the table is full, under
@@ -118,8 +118,8 @@ pub struct Listen<'a> {
     /// bytes (what the empty send buffer of a new socket does not take is dropped). Its end is orderly then; without a message,
     /// the default, it is a reset.
     pub refusal: &'static [u8],
-    /// Slots of the table that only its connections may take, so that it answers when all others are taken; 0 by default.
-    /// For a control socket, one or two.
+    /// Slots of the table that only its connections may take, so that it responds when all others are taken; 0 by
+    /// default. For a control socket, one or two.
     pub reserved: u32,
     /// It and its connections are served before others that are ready: see
     /// [`Dispatcher::set_priority`](tidegate_core::Dispatcher::set_priority). For a control socket; off by default.
@@ -127,8 +127,8 @@ pub struct Listen<'a> {
     /// How the file of a Unix socket is made, and what becomes of one that is there.
     pub file: SocketFile,
     /// Bind to an internet address even if this machine does not have it (`IP_FREEBIND`, `IPV6_FREEBIND`, `ip(7)`): it
-    /// listens as soon as the address is there, and still after it was gone for a while. A mistyped address is never told
-    /// then. Off by default; [`Retry`](crate::Retry) is the other way.
+    /// listens as soon as the address is there, and still after it was gone for a while. A mistyped address is never
+    /// reported then. Off by default; [`Retry`](crate::Retry) is the other way.
     pub freebind: bool,
 }
 
@@ -299,11 +299,11 @@ const BUFFER: u32 = 64 * 1024;
 /// A listener could not be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ListenError {
-    /// The call or the option that failed; `"table"`: every place for a listener is taken.
+    /// The call or the option that failed; `"table"`: the table of listeners is full.
     pub call: &'static str,
     /// The system's error number.
     pub errno: Errno,
-    /// The process that serves a Unix socket at this path (`SO_PEERCRED`), if the kernel tells.
+    /// The process that serves a Unix socket at this path (`SO_PEERCRED`), if the kernel reports it.
     pub holder: Option<u32>,
 }
 
@@ -318,7 +318,7 @@ impl ListenError {
 }
 
 impl ListenError {
-    /// Whether it is a lack that may pass: this machine does not have the address, or the network interface, yet.
+    /// Whether the cause may pass: this machine does not have the address, or the network interface, yet.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(self.errno, Errno::ADDRNOTAVAIL | Errno::NODEV)

@@ -28,7 +28,7 @@ const CONTROL: usize = 128;
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; CONTROL]);
 
-/// Has the kernel tell with each datagram where it was received, and how many were dropped before it. One that has no
+/// Asks the kernel for the local address of each datagram, and for the number dropped before it. A socket without
 /// `SO_RXQ_OVFL` counts none: that is no reason to receive nothing.
 pub(crate) fn ask(socket: impl AsFd, family: AddressFamily) -> Result<(), (&'static str, Errno)> {
     let failed = |option| move |errno| (option, errno);
@@ -105,7 +105,7 @@ fn number(bytes: &[u8], at: usize) -> c_int {
     found.map_or(0, |bytes| c_int::from_ne_bytes(*bytes))
 }
 
-/// `struct in_pktinfo`: the interface, the address to answer from, and that of the header.
+/// `struct in_pktinfo`: the interface, the address to reply from, and that of the header.
 fn read_v4(data: &[u8]) -> Option<Local> {
     let address: [u8; 4] = *data.get(4..)?.first_chunk()?;
     Some(Local {

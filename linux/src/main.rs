@@ -1,5 +1,5 @@
-//! The program `tidegate`: a small TCP and Unix server that prints, echoes, discards or passes lines on. `--help` tells
-//! what can be set.
+//! The program `tidegate`: a small TCP and Unix server that prints, echoes, discards or forwards lines. `--help` lists
+//! the options.
 
 mod program;
 

@@ -4,7 +4,7 @@ use rustix::fd::OwnedFd;
 use tidegate_core::Windows;
 use tidegate_core::heapless::{Vec, VecView};
 
-/// Places for `N` connections, each with a window of `RX` bytes to receive and one of `TX` bytes to send, the
+/// Slots for `N` connections, each with a receive window of `RX` bytes, a send window of `TX` bytes and the
 /// application's own state `S`, and the descriptors. Nothing is allocated beyond it; what the kernel holds for each
 /// socket is bounded by [`Listen`](crate::Listen).
 ///
@@ -36,7 +36,7 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     /// Bytes of it for the descriptors.
     pub const DESCRIPTORS: usize = size_of::<Vec<Option<OwnedFd>, N>>();
 
-    /// Bytes of it that a connection touches which never had anything left over: its place in the table, its state, its
+    /// Bytes of it that a connection touches which never had anything left over: its slot in the table, its state, its
     /// descriptor.
     pub const CONNECTION: usize =
         tidegate_core::Memory::<N, RX, TX, S>::CONNECTION + size_of::<Option<OwnedFd>>();

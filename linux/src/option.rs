@@ -70,11 +70,11 @@ impl Number {
     pub(crate) const WINDOW_CLAMP: Self = Self::tcp(10);
     /// Bytes not sent below which a socket is writable (`tcp(7)`); 0: the system's.
     pub(crate) const NOTSENT_LOWAT: Self = Self::tcp(25);
-    /// Tells with each datagram how many were dropped at the socket (`socket(7)`).
+    /// Reports with each datagram how many were dropped at the socket (`socket(7)`).
     pub(crate) const RXQ_OVFL: Self = Self::socket(RXQ_OVFL);
-    /// The level and type of what it tells.
+    /// The level and type of that control message.
     pub(crate) const RXQ_OVFL_KIND: (c_int, c_int) = (SOL_SOCKET, RXQ_OVFL);
-    /// Tells with each datagram where it was received, over IPv4 (`ip(7)`).
+    /// Reports with each datagram where it was received, over IPv4 (`ip(7)`).
     pub(crate) const PKTINFO: Self = Self::of(0, 8);
     /// The same over IPv6 (`ipv6(7)`).
     pub(crate) const RECVPKTINFO6: Self = Self::of(41, 49);
@@ -107,7 +107,7 @@ impl Number {
     ///
     /// `setsockopt(2)`, section "ERRORS".
     pub(crate) fn set(self, socket: impl AsFd, value: c_int) -> Result<(), Errno> {
-        // SAFETY: each of them has one `int`, as those who make them say.
+        // SAFETY: each of them is one `int`, which the constructors guarantee.
         unsafe { set_raw(socket, self.0, &value.to_ne_bytes()) }
     }
 

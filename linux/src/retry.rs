@@ -1,4 +1,4 @@
-//! [`Retry`]: listeners and datagram sockets whose address is not there yet, tried again until it is.
+//! [`Retry`]: listeners and datagram sockets whose address does not exist yet, retried until it does.
 
 use crate::address::{Address, AddressFault};
 use crate::backend::Backend;
@@ -65,8 +65,8 @@ impl Source for Datagrams<'_> {
     }
 }
 
-/// Listeners whose address this machine does not have yet: at boot, before DHCP or the detection of duplicate addresses is
-/// done, or before an interface is there. They are tried again, from 500 ms apart to 30 s, until they listen.
+/// Listeners whose address this machine does not have yet: at boot, before DHCP or duplicate address detection is done,
+/// or before the interface exists. They are retried, from 500 ms apart to 30 s, until they listen.
 ///
 /// The memory is the caller's: `N` listeners can wait. `T` is what the caller wants to know a listener by. `S` is what is
 /// opened: a [`Listen`], or [`Datagrams`].
@@ -162,21 +162,21 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
         self.waiting.iter().map(|one| (one.text, &one.what))
     }
 
-    /// Has all of them tried at the next [`turn`](Self::turn).
+    /// Has all of them retried in the next [`turn`](Self::turn).
     pub fn hurry(&mut self) {
         for one in &mut self.waiting {
             one.due = Instant::ZERO;
         }
     }
 
-    /// How long it is until the next is due: what to pass to [`Server::turn`] at most. `None`: none waits.
+    /// How long it is until the next is due: an upper bound for the timeout of [`Server::turn`]. `None` if none waits.
     #[must_use]
     pub fn longest(&self) -> Option<Duration> {
         let due = self.waiting.iter().map(|one| one.due).min()?;
         Some(due.since(clock::now()))
     }
 
-    /// Tries each that is due, and passes those that listen now, and those that never will, to `told`. To be called after
+    /// Retries each that is due, and passes those that listen now, and those that never will, to `told`. Call it after
     /// each [`Server::turn`]. Of a server that is stopping none is tried, and none waits any longer.
     pub fn turn<'m, H: Handler, B: Backend>(
         &mut self,
@@ -235,7 +235,7 @@ impl<T, S> Waiting<'_, T, S> {
     }
 }
 
-/// Opens it, at an address that is read anew: an interface that comes back has another number.
+/// Opens it, at an address that is parsed again: an interface that comes back has another index.
 fn open_at<H: Handler, B: Backend>(
     server: &mut Server<'_, H, B>,
     text: &str,

@@ -67,9 +67,9 @@ pub fn stop_on(stop: StopHandle) -> io::Result<()> {
 ///
 /// SIGXFSZ does not kill any more either: a write to a file that is as large as it may be (`RLIMIT_FSIZE`) fails with `EFBIG`.
 ///
-/// To be called as early as can be: what comes before it kills. It may be called several times; each is told of every signal that
-/// comes after its call. A signal between two calls is the first one's alone: whoever stops the server for SIGTERM has to be
-/// called before anybody is told that it serves.
+/// Call it as early as possible: a signal before it kills the process. It may be called several times; each returned
+/// value receives every signal after its call. A signal between two calls reaches the first one alone: the call that
+/// stops the server for SIGTERM has to be made before the server announces that it serves.
 ///
 /// # Errors
 ///

@@ -39,7 +39,7 @@ pub(crate) fn accept_with(listener: BorrowedFd<'_>, flags: SocketFlags) -> Accep
     Ok((socket, address))
 }
 
-/// Receives into `into`, which is not empty: an empty receive would look like the peer's end.
+/// Receives into `into`, which is not empty: an empty receive would look like EOF.
 #[inline]
 pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
     match net::recv(socket, into, RecvFlags::DONTWAIT) {
@@ -48,7 +48,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
     }
 }
 
-/// Sends `from`, without a signal if nobody reads it.
+/// Sends `from`, without a SIGPIPE if the peer is gone.
 #[inline]
 pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Transfer {
     match net::send(socket, from, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
@@ -80,7 +80,7 @@ fn fault(errno: Errno) -> Option<Fault> {
     errno::fault_of(errno::transfer(errno))
 }
 
-/// Sends our end.
+/// Sends FIN.
 pub(crate) fn shut_down(socket: BorrowedFd<'_>) -> Outcome {
     answer(net::shutdown(socket, Shutdown::Write))
 }
@@ -116,19 +116,19 @@ pub(crate) fn queued(to: BorrowedFd<'_>) -> Outcome {
 }
 
 /// Whether a socket that has sent everything could send more: a send of nothing fails as one of something does
-/// (`tcp_sendmsg`, `unix_stream_sendmsg`). The error of the socket is the answer, if it has one. Over TCP it has: a reset after
-/// a FIN is `EPIPE` (`tcp_reset`), and nothing else is while we have not sent ours.
+/// (`tcp_sendmsg`, `unix_stream_sendmsg`). The error of the socket is returned, if it has one. Over TCP it has: a reset
+/// after a FIN is `EPIPE` (`tcp_reset`), the only cause of it while FIN is not sent.
 fn can_send(socket: BorrowedFd<'_>) -> Outcome {
     match net::send(socket, &[], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
         Ok(_) => Outcome::Complete(0),
         Err(Errno::PIPE) if sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX) => HUNG_UP,
-        // There is no room, but there could be.
+        // The send buffer is full, but the socket could send.
         Err(Errno::AGAIN) => Outcome::Complete(0),
         Err(errno) => errno::transfer(errno),
     }
 }
 
-/// Nothing that is sent would arrive any more, though there is no error (`EPIPE`).
+/// Data that is sent would not arrive any more, though there is no error (`EPIPE`).
 pub(crate) const HUNG_UP: Outcome = Outcome::Failed(FaultKind::Refused.with_code(32));
 
 /// Closes a connection that is not taken, with a last message if there is one. Bounded: one send, and at most
@@ -185,7 +185,7 @@ pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {
     }
     // SAFETY: the descriptor was owned here alone, and is given up with this call.
     let closed = unsafe { rustix::io::try_close(socket.into_raw_fd()) };
-    // There is nothing to do about an error, and nobody to try it again: the number may be another's by now.
+    // An error is ignored, and the call is not repeated: the number may be another descriptor's by now.
     let _ = closed;
     Outcome::Complete(0)
 }

@@ -15,7 +15,7 @@ use tidegate_core::heapless::Vec;
 
 /// How the file of a Unix socket is made. It is removed when the socket is closed, if it is still ours.
 ///
-/// A file that is no socket is never removed, and a socket that another process serves stays its own.
+/// A file that is not a socket is never removed, and a socket that another process serves is left alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketFile {
     /// Permissions, of the nine lowest bits; to connect needs write permission (`unix(7)`). `None`, the default, leaves them
@@ -115,7 +115,7 @@ fn with_umask_without<R>(mode: Mode, bind: impl FnOnce() -> R) -> R {
     while TAKEN.swap(true, Ordering::Acquire) {
         core::hint::spin_loop();
     }
-    // The umask is only told by setting it: to one that lets others' files be no wider than they would.
+    // The umask can only be read by setting it: to one that makes files of other threads no wider than before.
     let own = umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
     umask(own - mode);
     let bound = bind();
@@ -124,7 +124,7 @@ fn with_umask_without<R>(mode: Mode, bind: impl FnOnce() -> R) -> R {
     bound
 }
 
-/// Removes the file of a socket that nobody serves, or says why it stays.
+/// Removes the file of a socket that no process serves, or returns why it stays.
 fn remove_stale(path: &[u8], kind: SocketType, name: &SocketAddrUnix) -> Result<(), ListenError> {
     let found = match fs::lstat(path) {
         Err(Errno::NOENT) => return Ok(()),
@@ -147,7 +147,7 @@ fn remove_stale(path: &[u8], kind: SocketType, name: &SocketAddrUnix) -> Result<
                 ..ListenError::new("bind", Errno::ADDRINUSE)
             });
         }
-        // A listener with a full queue would block; a socket of another type is somebody's, too.
+        // A listener with a full queue would block; a socket of another type is in use, too.
         Err(Errno::AGAIN | Errno::INPROGRESS | Errno::PROTOTYPE) => {
             return Err(ListenError::new("bind", Errno::ADDRINUSE));
         }
@@ -169,7 +169,7 @@ fn is_socket(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Socket
 }
 
-/// Tells a file from one that came to the same path later. While the socket is open its inode is not given again.
+/// Distinguishes a file from one that came to the same path later. While the socket is open its inode is not reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Identity {
     device: u64,
@@ -189,7 +189,8 @@ impl Identity {
     }
 }
 
-/// Removes what is at `path` if it is the socket file that is meant. A failure leaves it: whoever starts next replaces it.
+/// Removes what is at `path` if it is the socket file that is meant. A failure leaves it: the next server that starts
+/// replaces it.
 fn remove(path: &[u8], ours: Identity) {
     let found = fs::lstat(path);
     if found.is_ok_and(|found| is_socket(&found) && Identity::of(&found) == ours) {
@@ -220,7 +221,7 @@ impl OwnFile {
     }
 }
 
-/// The files of a server, by the places of their sockets among those that listen.
+/// The files of a server, by the slots of their sockets among the listeners.
 #[derive(Debug)]
 pub(crate) struct Files(Vec<(u32, OwnFile), LISTENERS>);
 
@@ -231,7 +232,7 @@ impl Files {
 
     pub(crate) fn add(&mut self, place: u32, file: Option<OwnFile>) {
         if let Some(file) = file {
-            // There is a place for each listener.
+            // There is an entry for each listener.
             let _ = self.0.push((place, file));
         }
     }

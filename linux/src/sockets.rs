@@ -14,14 +14,14 @@ pub(crate) struct Sockets<'m> {
     /// By the index of the token.
     connections: &'m mut VecView<Option<OwnedFd>>,
     listeners: Vec<Option<OwnedFd>, LISTENERS>,
-    /// Connections that are no sockets: they have no descriptor among the others, so that nobody who has one there needs to
-    /// be asked what he is.
+    /// Connections over non-socket streams: they have no descriptor among the others, so that a socket's descriptor
+    /// needs no check of its kind.
     streams: [Option<(Token, Stream)>; STREAMS],
     /// Socket files that were made.
     files: Files,
 }
 
-/// The transfers of a report that is served on the spot.
+/// The transfers of the fast path.
 impl Transfers for Sockets<'_> {
     #[inline(always)]
     fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
@@ -63,7 +63,7 @@ impl<'m> Sockets<'m> {
         kept.as_ref().map(OwnedFd::as_fd)
     }
 
-    /// The descriptor of a socket or of what is watched; a stream that is no socket has none here.
+    /// The descriptor of a socket or of what is watched; a non-socket stream has none here.
     #[inline(never)]
     pub(crate) fn get(&self, token: Token) -> Option<BorrowedFd<'_>> {
         let list: &VecView<Option<OwnedFd>> = if token.is_listener() {
@@ -76,7 +76,7 @@ impl<'m> Sockets<'m> {
             .map(OwnedFd::as_fd)
     }
 
-    /// The stream of this token, if it is one that is no socket.
+    /// The stream of this token, if it is a non-socket stream.
     #[cold]
     pub(crate) fn stream(&self, token: Token) -> Option<&Stream> {
         let mut streams = self.streams.iter().flatten();
@@ -84,7 +84,7 @@ impl<'m> Sockets<'m> {
         Some(stream)
     }
 
-    /// Whether there is a place for another stream.
+    /// Whether there is a free slot for another stream.
     pub(crate) fn has_room_for_stream(&self) -> bool {
         self.streams.iter().any(Option::is_none)
     }
@@ -114,7 +114,7 @@ impl<'m> Sockets<'m> {
         self.files.add(token.index(), file);
     }
 
-    /// The same of a stream that is no socket.
+    /// The same for a non-socket stream.
     pub(crate) fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
         let is_of = |place: &&mut Option<(Token, Stream)>| {
             place.as_ref().is_some_and(|(of, _)| *of == token)
@@ -137,7 +137,7 @@ impl<'m> Sockets<'m> {
         }
     }
 
-    /// Keeps a descriptor at the place of its token. Places come into use in order.
+    /// Stores a descriptor in the slot of its token. Slots come into use in order.
     pub(crate) fn put(&mut self, token: Token, socket: OwnedFd) -> Result<(), Outcome> {
         let place = token.index() as usize;
         let list = self.list(token);
@@ -150,7 +150,7 @@ impl<'m> Sockets<'m> {
         Ok(())
     }
 
-    /// Closes every descriptor, those of listeners first, whose files are removed. Nothing is left in the memory that they lay in.
+    /// Closes every descriptor, those of listeners first, whose files are removed. Their memory is empty then.
     pub(crate) fn close_all(&mut self) {
         for (place, socket) in (0..).zip(&mut self.listeners) {
             if let Some(socket) = socket.take() {
@@ -181,6 +181,6 @@ impl<'m> Sockets<'m> {
 
 /// What cannot be: an action for a token without a descriptor.
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
-/// All places for streams are taken, for now (`ENOSPC`).
+/// All slots for streams are taken, for now (`ENOSPC`).
 const NO_PLACE: Outcome = Outcome::Failed(FaultKind::Shortage.with_code(28));
 const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);

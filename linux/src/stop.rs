@@ -33,7 +33,7 @@ impl StopHandle {
     }
 
     fn add(&self, n: u64) {
-        // The only failure is a counter at its maximum: then the loop has been told.
+        // The only failure is a counter at its maximum: then the loop is awake already.
         let _ = io::retry_on_intr(|| io::write(&self.counter, &n.to_ne_bytes()));
     }
 }

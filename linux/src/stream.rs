@@ -24,15 +24,16 @@ pub enum AttachError {
     /// It is a socket: those come by a listener ([`Server::listen`](crate::Server::listen)) or are connected
     /// ([`Server::connect`](crate::Server::connect)).
     Socket,
-    /// It is one of the descriptors 0 to 2. What is set on them is set for everybody who has them from the same place, a
-    /// shell for instance, and stays when we are gone: open a descriptor of your own (`/dev/tty`, `/proc/self/fd/0`).
+    /// It is one of the descriptors 0 to 2. Flags set on them apply to every process that shares the open file
+    /// description, a shell for instance, and outlive this one: open a descriptor of your own (`/dev/tty`,
+    /// `/proc/self/fd/0`).
     Standard,
-    /// It is a terminal that answers 0 bytes when nothing has come (`VMIN` is 0, `termios(3)`), which would look like its
-    /// end: set `VMIN` to 1.
+    /// It is a terminal that returns 0 bytes when nothing has come (`VMIN` is 0, `termios(3)`), which would look like
+    /// EOF: set `VMIN` to 1.
     Polled,
     /// There are [`STREAMS`] already.
     Full,
-    /// There is no place in the table of connections.
+    /// The table of connections is full.
     Connect(ConnectError),
     /// A system call failed.
     System(CallError),
@@ -58,7 +59,7 @@ impl fmt::Display for AttachError {
 
 impl core::error::Error for AttachError {}
 
-/// A stream that is no socket.
+/// A non-socket stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
     descriptor: OwnedFd,
@@ -73,7 +74,8 @@ impl AsFd for Stream {
 }
 
 impl Stream {
-    /// Checks what an application brings, and makes it non-blocking and close-on-exec. Answers what it can do, too.
+    /// Checks a descriptor of the application, and makes it non-blocking and close-on-exec. Also returns its
+    /// directions.
     pub(crate) fn of(descriptor: OwnedFd) -> Result<(Self, Directions), AttachError> {
         let system = |call| move |errno| AttachError::System(CallError::of(call)(errno));
         if descriptor.as_raw_fd() <= 2 {
@@ -176,15 +178,15 @@ trait Device: fmt::Debug {
         socket::queued(to)
     }
 
-    /// Whether nothing is left to be read, and nothing can be written: a terminal without its other end is told as `HUP`,
-    /// one whose device is gone as everything at once (`hung_up_tty_poll`).
+    /// Whether nothing is left to be read, and nothing can be written: a terminal without its other end is reported as
+    /// `HUP`, one whose device is gone as everything at once (`hung_up_tty_poll`).
     fn has_hung_up(&self, stream: BorrowedFd<'_>) -> bool {
         let found = reported(stream);
         found.contains(PollFlags::HUP)
             && (!found.contains(PollFlags::IN) || found.contains(PollFlags::ERR))
     }
 
-    /// There is no end to send, and nothing that closing could cut off.
+    /// There is no half-close, and nothing that closing could cut off.
     fn shut_down(&self, _to: BorrowedFd<'_>) -> Outcome {
         Outcome::Drained(0)
     }
@@ -207,7 +209,7 @@ impl Device for Terminal {
         true
     }
 
-    /// That nobody is at the other end any more is its end (`pty(7)`; a line whose device is gone reads as ended by itself).
+    /// A missing other end is EOF (`pty(7)`; a line whose device is gone reads as EOF by itself).
     fn receive(&self, from: BorrowedFd<'_>, into: &mut [u8]) -> Transfer {
         match io::read(from, into) {
             Ok(n) => Ok(count(n)),
@@ -225,9 +227,9 @@ impl Device for Terminal {
         }
     }
 
-    /// Closing a serial line waits until all of its output is on the line, for half a minute if nobody takes it
-    /// (`closing_wait`, `setserial(8)`), and the loop with it: what is left by now is thrown away. Where there is no output
-    /// nothing is: flushing a pseudo-terminal would take away what its reader has not read yet.
+    /// Closing a serial line waits until all of its output is on the line, for half a minute if it is not taken
+    /// (`closing_wait`, `setserial(8)`), and the loop with it: what is left by now is discarded. Without output nothing
+    /// is: flushing a pseudo-terminal would take away what its reader has not read yet.
     fn before_close(&self, closing: BorrowedFd<'_>) {
         if self.has_output(closing) {
             // If it cannot be done, closing may take its time.
@@ -241,7 +243,7 @@ impl Device for Terminal {
 struct Pipe;
 
 impl Device for Pipe {
-    /// The end that is written, without a reader (`pipe(7)`); of the other one the end of its bytes tells all.
+    /// The write end without a reader (`pipe(7)`); for the read end, EOF reports all.
     fn has_hung_up(&self, stream: BorrowedFd<'_>) -> bool {
         reported(stream).contains(PollFlags::ERR)
     }
@@ -266,7 +268,7 @@ fn reported(stream: BorrowedFd<'_>) -> PollFlags {
     let mut asked = [PollFd::from_borrowed_fd(stream, PollFlags::IN)];
     match poll(&mut asked, Some(&Timespec::default())) {
         Ok(_) => asked[0].revents(),
-        // It is asked again, or a transfer tells.
+        // It is called again, or a transfer returns the error.
         Err(_) => PollFlags::empty(),
     }
 }

@@ -12,14 +12,15 @@ use rustix::io;
 /// Wakes a handler from anywhere in the process: a thread, or a signal handler.
 ///
 /// Share it by reference (`&'static`, an `Arc`, a scoped thread); the server watches it, and
-/// [`Handler::ready`](crate::Handler::ready) calls [`take`](Self::take). Wake-ups that come together are told once.
+/// [`Handler::ready`](crate::Handler::ready) calls [`take`](Self::take). Wake-ups that come together are one readiness
+/// event.
 #[derive(Debug)]
 pub struct Waker {
     counter: OwnedFd,
 }
 
 impl Waker {
-    /// A new one, which nobody has woken.
+    /// A new one, without a wake-up.
     ///
     /// # Errors
     ///
@@ -37,8 +38,8 @@ impl Waker {
         let _ = io::retry_on_intr(|| io::write(&self.counter, &1u64.to_ne_bytes()));
     }
 
-    /// How often it was woken since this was asked last. Ask first, and look for what there is to do then: what is put
-    /// there later wakes again.
+    /// How often it was woken since the last call. Call it first, then process what was queued: what is queued later
+    /// wakes again.
     pub fn take(&self) -> u64 {
         let mut word = [0; 8];
         match io::retry_on_intr(|| io::read(&self.counter, &mut word)) {
@@ -92,7 +93,7 @@ impl<T, const N: usize> Mailbox<T, N> {
     ///
     /// # Errors
     ///
-    /// It is full, or one that is sending just now has yet to make place: the value comes back.
+    /// It is full, or another thread's send has yet to free an entry: the value comes back.
     pub fn send(&self, value: T) -> Result<(), T> {
         self.values.enqueue(value)?;
         self.waker.wake();

@@ -1,4 +1,4 @@
-//! What may be watched: a duplicate of the caller's descriptor, if the kernel can tell when it is ready.
+//! What may be watched: a duplicate of the caller's descriptor, if the kernel can report its readiness.
 
 use crate::error::CallError;
 use core::fmt;
@@ -12,7 +12,7 @@ use tidegate_core::LISTENERS;
 pub enum WatchError {
     /// It is a regular file, a directory or a device without readiness (`EPERM`): always ready, so just use it.
     NotPollable,
-    /// All places for listeners and watched descriptors are taken.
+    /// All slots for listeners and watched descriptors are taken.
     Full,
     /// A system call failed.
     System(CallError),
@@ -35,8 +35,8 @@ impl fmt::Display for WatchError {
 
 impl core::error::Error for WatchError {}
 
-/// The server's own copy: nobody else can close it, so it is always withdrawn from the readiness set before its end
-/// (`epoll(7)`, Q6). Never one of the standard streams, even if those were closed.
+/// The server's own copy: no other code can close it, so it is always removed from the readiness set before it is
+/// closed (`epoll(7)`, Q6). Never one of the standard streams, even if those were closed.
 pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, WatchError> {
     let system = |call| move |errno| WatchError::System(CallError::of(call)(errno));
     let copy = fcntl_dupfd_cloexec(descriptor, 3).map_err(system("fcntl"))?;
@@ -47,8 +47,8 @@ pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, WatchErro
     }
 }
 
-/// Whether it can be waited for. Only epoll tells (`epoll_ctl(2)`, EPERM); to poll and select what cannot be is always
-/// ready. So it is asked whatever the backend is, before anything is promised.
+/// Whether it can be waited for. Only epoll reports that (`epoll_ctl(2)`, EPERM); for poll and select such a descriptor
+/// is always ready. So it is checked with epoll whatever the backend is, before a watch is accepted.
 pub(crate) fn is_pollable(descriptor: BorrowedFd<'_>) -> Result<bool, CallError> {
     let set = epoll::create(CreateFlags::CLOEXEC).map_err(CallError::of("epoll_create1"))?;
     match epoll::add(&set, descriptor, EventData::new_u64(0), EventFlags::empty()) {

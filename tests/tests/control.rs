@@ -109,7 +109,7 @@ fn the_last_line_may_lack_its_end() {
             ("log warn\nlog warn", "ok\nok\n"),
             (
                 "log warn\ndrop 10.9.9.9",
-                "ok\nerror: nobody is there; connections shows who is\n",
+                "ok\nerror: no such connection; connections lists them\n",
             ),
             (
                 "log loud",
@@ -197,7 +197,7 @@ fn who_is_dropped_is_reset_and_nobody_else() {
     assert_eq!(controlled.ask(&format!("drop {name}")), ["ok: 1 dropped"]);
     assert!(second.is_reset());
     first.echo(b"still here");
-    let nobody = "error: nobody is there; connections shows who is";
+    let nobody = "error: no such connection; connections lists them";
     assert_eq!(controlled.ask(&format!("drop {name}")), [nobody]);
     assert_eq!(controlled.ask("drop unix#999"), [nobody]);
     third.echo(b"still here");

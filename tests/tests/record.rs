@@ -308,7 +308,7 @@ fn what_cannot_be_recorded_is_said() {
         (
             &["--record", "t", "--threads", "2"],
             2,
-            "--record t knows one thread",
+            "--record t works with one thread",
         ),
         (
             &["--record", "t", "--record-payload", "some"],
@@ -373,7 +373,7 @@ fn a_pipe_that_nobody_reads_is_refused_and_a_device_stays_what_it_is() {
     let ended = run(&["--record", &path]);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.errors.contains("it is a pipe that nobody reads"),
+        ended.errors.contains("it is a pipe without a reader"),
         "{}",
         ended.errors
     );

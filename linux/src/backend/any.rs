@@ -23,7 +23,7 @@ pub enum AnyBackend<'m> {
 }
 
 impl<'m> AnyBackend<'m> {
-    /// The backend of this kind; `places` is what it keeps its list in, if it needs one.
+    /// The backend of this kind; `places` is the memory for its list, if it needs one.
     ///
     /// # Errors
     ///

@@ -9,15 +9,15 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tidegate_core::{Directions, Event, Instant, Token, Trigger};
 
-/// Reports taken in one look.
+/// Events taken in one poll.
 const BATCH: usize = if cfg!(feature = "small") { 32 } else { 256 };
 
-/// Reports taken in one look while work is queued, in level mode: every look reports all that is ready again, so most of
+/// Events taken in one poll while work is queued, in level mode: every poll reports all that is ready again, so most of
 /// a large batch is known already. Measured on a prototype with bulk traffic: 0.53 of the CPU of a C loop with 8, 0.89
 /// with 256.
 const GLANCE: usize = 8;
 
-/// An epoll set, and what the last look brought.
+/// An epoll set, and the events of the last poll.
 pub struct Epoll {
     set: OwnedFd,
     events: [epoll::Event; BATCH],
@@ -136,7 +136,7 @@ impl Backend for Epoll {
 
 /// What to ask the kernel for. `HUP` and `ERR` come unasked.
 ///
-/// In edge mode the end and the urgent mark are always asked for: they tell that a short read is not the last one.
+/// In edge mode RDHUP and PRI are always requested: they indicate that a short read is not the last one.
 fn interest(directions: Directions, trigger: Trigger) -> EventFlags {
     let mut flags = EventFlags::empty();
     if directions.contains(Directions::READ) {

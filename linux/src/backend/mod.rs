@@ -1,5 +1,5 @@
-//! What brings the kernel's answers: a [`Backend`] registers descriptors under tokens, waits, and hands out what happened
-//! as events. It decides nothing: the same machine, handler and driver run over each.
+//! Where readiness events and completions come from: a [`Backend`] registers descriptors under tokens, waits, and
+//! returns what happened as events. It decides nothing: the same machine, handler and driver run over each.
 
 mod any;
 mod epoll;
@@ -33,7 +33,7 @@ use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 /// The kinds of backend.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Kind {
-    /// `epoll(7)`: the kernel keeps the list and tells what is ready. Every trigger.
+    /// `epoll(7)`: the kernel keeps the list and reports what is ready. Every trigger.
     #[default]
     Epoll,
     /// `poll(2)`: the list is handed over at each wait.
@@ -42,7 +42,7 @@ pub enum Kind {
     Select,
     /// No waiting: every source is asked by itself, round and round.
     Spin,
-    /// `io_uring(7)`: the kernel does what it is told to, and tells what came of it.
+    /// `io_uring(7)`: the kernel performs the operations, and returns their completions.
     Uring,
 }
 
@@ -73,7 +73,7 @@ impl Kind {
     pub const fn has(self, trigger: Trigger) -> bool {
         match self {
             Self::Epoll => true,
-            // Of bytes that nobody wants edge mode would never hear, and io_uring never stop to receive.
+            // In edge mode unwanted bytes would be lost to the program, and io_uring would never stop to receive.
             Self::Poll | Self::Select | Self::Spin | Self::Uring => {
                 matches!(trigger, Trigger::Level)
             }
@@ -88,15 +88,16 @@ pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 /// which report what is done; both kinds are this one trait.
 ///
 /// The calls on a socket that a backend may make in its own way have a default, which makes them at once. A completion
-/// backend begins a send instead and answers `None`: the outcome is then brought by a later report, exactly once, as
+/// backend begins a send instead and returns `None`: the outcome then comes in a later event, exactly once, as
 /// [`Event::Done`] of the same token. The bytes stay where they are until then.
 ///
-/// Backends keep the numbers of descriptors and the addresses of bytes from one call to the next. So what hands those over
-/// is unsafe, and [`Server`](crate::Server) keeps the promises: it owns the descriptors, and the memory is lent to it.
+/// Backends keep the numbers of descriptors and the addresses of bytes from one call to the next. So the calls that
+/// pass those are unsafe, and [`Server`](crate::Server) keeps the promises: it owns the descriptors, and borrows the
+/// memory.
 ///
 /// It is sealed: the kernel has few ways, and all of them are in this module.
 pub trait Backend: fmt::Debug + sealed::Sealed {
-    /// Whether every operation is answered at once: a readiness backend. Then a report can be served on the spot.
+    /// Whether every operation completes at once: a readiness backend. Then an event can take the fast path.
     #[inline(always)]
     fn answers_at_once(&self) -> bool {
         true
@@ -131,8 +132,8 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         self.kind().name()
     }
 
-    /// Registers, changes or withdraws a source: `was` and `now` alone decide which. Where what is registered is not as
-    /// `was` says, it is made as `now` says, and the answer is true: it was mended.
+    /// Registers, changes or removes a source: `was` and `now` alone decide which. If the registration is not as `was`
+    /// says, it is made as `now` says, and the result is true: it was repaired.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         trigger: Trigger,
     ) -> Result<bool, Errno>;
 
-    /// The same of a stream that is no socket. Whatever a backend does with sockets, this is told when it is ready.
+    /// The same for a non-socket stream. Whatever a backend does with sockets, this one is polled for readiness.
     ///
     /// # Errors
     ///
@@ -185,10 +186,10 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// kernel has no pointer to memory of the session. For the end of a server; nothing is registered after it.
     fn end(&mut self) {}
 
-    /// Waits until something happens or it is `until`; a signal does not shorten the wait. Answers how many places to
-    /// look through for a [`report`](Self::report).
+    /// Waits until something happens or it is `until`; a signal does not shorten the wait. Returns the number of
+    /// entries to read with [`report`](Self::report).
     ///
-    /// `glance`: work is queued, and what is ready is reported at every look.
+    /// `glance`: work is queued, and each poll reports all that is ready.
     ///
     /// # Errors
     ///
@@ -201,7 +202,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         false
     }
 
-    /// What the last wait brought in this place, if it brought anything there; to be asked once for each.
+    /// The event of this entry of the last wait, if it has one; call it once for each.
     fn report(&mut self, place: usize) -> Option<Event>;
 
     /// Receives into `into`, which is not empty.
@@ -237,13 +238,13 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         socket::accept(from)
     }
 
-    /// Takes account of a socket that is connected now: before, it could not block. Answers what comes of it.
+    /// Is notified that a socket is connected now: before, it could not block. Returns the outcome.
     #[inline(always)]
     fn connected(&mut self, _socket: BorrowedFd<'_>) -> Outcome {
         Outcome::Complete(0)
     }
 
-    /// Closes, with a reset if asked for. Whatever was registered has been withdrawn, whatever was in flight answered.
+    /// Closes, with a reset if requested. Whatever was registered has been removed, and what was in flight completed.
     #[inline(always)]
     fn close(&mut self, _token: Token, socket: OwnedFd, reset: bool) -> Outcome {
         socket::close(socket, reset)
@@ -251,6 +252,6 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
 }
 
 mod sealed {
-    /// Nobody else can name it.
+    /// Cannot be named outside this crate.
     pub trait Sealed {}
 }

@@ -1,4 +1,4 @@
-//! [`Places`]: the list of what is registered, for backends whose kernel side remembers nothing between two waits.
+//! [`Places`]: the list of registrations, for backends whose kernel side keeps no state between two waits.
 
 use crate::stop::Stop;
 use core::fmt;
@@ -9,12 +9,12 @@ use rustix::io::Errno;
 use tidegate_core::heapless::{Vec, VecView};
 use tidegate_core::{Directions, LISTENERS, Token};
 
-/// Room for `N` registrations, of 28 bytes each, and for two sets of `W` machine words, which only
-/// [`Select`](super::Select) needs: a bit for each descriptor that the process may have, so that `W` words serve numbers
-/// below `W × usize::BITS`.
+/// Entries for `N` registrations, of 28 bytes each, and two sets of `W` machine words, which only
+/// [`Select`](super::Select) needs: a bit for each descriptor that the process may have, so that `W` words serve
+/// numbers below `W × usize::BITS`.
 ///
-/// A server of `C` connections needs `C + `[`OTHERS`](Self::OTHERS) places. Made at compile time it is all zeros, so that
-/// a `static` of it lies in `.bss`; nothing is allocated beyond it.
+/// A server of `C` connections needs `C + `[`OTHERS`](Self::OTHERS) entries. Made at compile time it is all zeros, so
+/// that a `static` of it lies in `.bss`; nothing is allocated beyond it.
 pub struct Places<const N: usize, const W: usize = 0> {
     registered: Vec<Registered, N>,
     positions: Vec<u32, N>,
@@ -26,10 +26,11 @@ impl<const N: usize, const W: usize> Places<N, W> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Bytes of it for each place.
+    /// Bytes of it for each entry.
     pub const PLACE: usize = size_of::<Registered>() + size_of::<u32>() + size_of::<Polled>();
 
-    /// Places beside those of the connections: one for each possible listener, one for what stops the server.
+    /// Entries beside those of the connections: one for each possible listener, one for the descriptor that stops the
+    /// server.
     pub const OTHERS: usize = OTHERS;
 
     /// Without a registration.
@@ -75,7 +76,7 @@ impl<const N: usize, const W: usize> fmt::Debug for Places<N, W> {
 /// What may be registered beside connections: listeners, and what stops the server.
 pub(crate) const OTHERS: usize = LISTENERS + 1;
 
-/// The parts of [`Places`], whatever their sizes.
+/// The slices of [`Places`], whatever their sizes.
 pub(super) struct Lent<'m> {
     pub(super) list: List<'m>,
     /// Beside the list: the same order.
@@ -86,8 +87,8 @@ pub(super) struct Lent<'m> {
 
 /// What `poll(2)` takes of one registration, kept from one wait to the next.
 ///
-/// It is no borrow of the descriptor: in the memory of [`Places`] it outlives descriptor and backend. [`Polled::all`] makes
-/// borrows of them, for the time of a wait.
+/// It does not borrow the descriptor: in the memory of [`Places`] it outlives descriptor and backend. [`Polled::all`]
+/// makes borrows of them, for the time of a wait.
 #[repr(transparent)]
 pub(super) struct Polled(MaybeUninit<PollFd<'static>>);
 
@@ -95,7 +96,7 @@ impl Polled {
     pub(super) fn new(fd: BorrowedFd<'_>, flags: PollFlags) -> Self {
         let mut kept = MaybeUninit::uninit();
         let at: *mut PollFd<'static> = kept.as_mut_ptr();
-        // SAFETY: the types differ in a lifetime only, so there is room for it, aligned. It is read by `all` and `told` only.
+        // SAFETY: the types differ in a lifetime only, so size and alignment fit. It is read by `all` and `told` only.
         unsafe {
             at.cast::<PollFd<'_>>()
                 .write(PollFd::from_borrowed_fd(fd, flags))
@@ -115,7 +116,7 @@ impl Polled {
         unsafe { core::slice::from_raw_parts_mut(first.cast(), count) }
     }
 
-    /// What the last wait told of it.
+    /// The events of the last wait.
     pub(super) fn told(&self) -> PollFlags {
         // SAFETY: it was written as a `PollFd` by `new`; its descriptor is not used.
         unsafe { &*core::ptr::from_ref(self).cast::<PollFd<'_>>() }.revents()
@@ -134,7 +135,7 @@ pub(super) struct Registered {
 #[derive(Debug)]
 pub(super) struct List<'m> {
     registered: &'m mut VecView<Registered>,
-    /// By the place that a token has for good: its position, or [`NOWHERE`].
+    /// By the permanent index of a token: its position, or [`NOWHERE`].
     positions: &'m mut VecView<u32>,
 }
 
@@ -175,11 +176,11 @@ impl List<'_> {
         self.positions.clear();
     }
 
-    /// Registers, changes or withdraws; tells what became of it, and whether it was not as `was` says.
+    /// Registers, changes or removes; returns what became of it, and whether it was not as `was` says.
     ///
     /// # Errors
     ///
-    /// No place is left for the token (`ENOSPC`).
+    /// No entry is left for the token (`ENOSPC`).
     pub(super) fn set(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -236,7 +237,7 @@ impl List<'_> {
     }
 }
 
-/// The place that a token has for good: what stops the server, listeners, connections.
+/// The permanent index of a token: the stop descriptor, listeners, connections.
 const fn place(token: Token) -> usize {
     if token.to_bits() == Stop::TOKEN.to_bits() {
         0

@@ -13,11 +13,11 @@ use tidegate_core::heapless::VecView;
 use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// A list of descriptors, handed to the kernel at each wait: level only. A wait costs time in proportion to the number
-/// of registrations, ready or not, and tells nothing of who was ready first.
+/// of registrations, ready or not, and does not report which was ready first.
 pub struct Poll<'m> {
     list: List<'m>,
     polled: &'m mut VecView<Polled>,
-    /// The last wait told nothing: each is to be asked by itself.
+    /// The last wait failed: each descriptor is to be polled by itself.
     blind: bool,
 }
 
@@ -81,8 +81,7 @@ impl Backend for Poll<'_> {
     unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         self.list.clear();
         self.polled.clear();
-        // There is a place: the list is empty.
-        // SAFETY: the caller's promise.
+        // An entry is free: the list is empty. SAFETY: the caller's promise.
         let _ = unsafe { self.watch(stop) };
     }
 
@@ -96,14 +95,15 @@ impl Backend for Poll<'_> {
         self.blind = false;
         loop {
             let timeout = until.map(clock::timeout);
-            // SAFETY: whoever registers a descriptor promises that it is open until it is withdrawn (`Backend::arm`).
+            // SAFETY: the caller of `Backend::arm` promises that a registered descriptor stays open until it is
+            // removed.
             let polled = unsafe { Polled::all(self.polled) };
             match poll(polled, timeout.as_ref()) {
                 Ok(0) => return Ok(0),
                 Ok(_) => return Ok(self.list.len()),
                 Err(Errno::INTR) => {}
-                // No memory for the list in the kernel, or more of them than the limit of open files that somebody has
-                // lowered (`poll(2)`, section "Errors"). It serves on, awake, until that is mended.
+                // No memory for the list in the kernel, or more entries than the limit of open files, which was lowered
+                // (`poll(2)`, section "Errors"). It serves on, without sleeping, until that has passed.
                 Err(Errno::NOMEM | Errno::INVAL) => {
                     self.blind = true;
                     return Ok(self.list.len());
@@ -133,7 +133,7 @@ impl Backend for Poll<'_> {
 
 /// Asks about one source, without waiting.
 pub(super) fn ask(registered: &Registered) -> Option<Event> {
-    // SAFETY: whoever registers a descriptor promises that it is open until it is withdrawn (`Backend::arm`).
+    // SAFETY: the caller of `Backend::arm` promises that a registered descriptor stays open until it is removed.
     let fd = unsafe { BorrowedFd::borrow_raw(registered.fd) };
     let mut asked = [PollFd::from_borrowed_fd(
         fd,
@@ -157,7 +157,7 @@ fn interest(directions: Directions) -> PollFlags {
     flags
 }
 
-/// What the kernel tells. `NVAL`, a descriptor that somebody else closed, is found out by the call that follows.
+/// The event for the kernel's flags. `NVAL`, a descriptor closed elsewhere, is found by the call that follows.
 fn event(token: Token, flags: PollFlags) -> Option<Event> {
     let closing = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
     (!flags.is_empty()).then(|| Event::Ready {

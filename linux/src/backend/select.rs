@@ -18,12 +18,13 @@ use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 /// Sets of descriptors to read and to write, handed to the kernel at each wait: level only. A wait costs time in
 /// proportion to the number of registrations and to the highest number among them.
 ///
-/// A descriptor whose number is not below `W × usize::BITS` (see [`Places`]) cannot be registered: its connection ends.
+/// A descriptor whose number is not below `W × usize::BITS` (see [`Places`]) cannot be registered: its connection is
+/// closed.
 pub struct Select<'m> {
     list: List<'m>,
     reads: &'m mut VecView<FdSetElement>,
     writes: &'m mut VecView<FdSetElement>,
-    /// The last wait told nothing: each is to be asked by itself.
+    /// The last wait failed: each descriptor is to be polled by itself.
     blind: bool,
     /// When those that are registered for a hang-up alone are asked about next, and whether they are after this wait.
     due: Instant,
@@ -107,8 +108,7 @@ impl Backend for Select<'_> {
 
     unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         self.list.clear();
-        // There is a place: there was one before.
-        // SAFETY: the caller's promise.
+        // An entry is free: there was one before. SAFETY: the caller's promise.
         let _ = unsafe { self.watch(stop) };
     }
 
@@ -139,8 +139,8 @@ impl Backend for Select<'_> {
                 Ok(0) if !self.asks => return Ok(0),
                 Ok(_) => return Ok(self.list.len()),
                 Err(Errno::INTR) => {}
-                // No memory for the sets in the kernel, or a descriptor that somebody else closed, whichever it is
-                // (`select(2)`, section "Errors"). `poll` tells which, and its connection ends.
+                // No memory for the sets in the kernel, or some descriptor was closed elsewhere (`select(2)`, section
+                // "Errors"). `poll` finds which, and its connection is closed.
                 Err(Errno::NOMEM | Errno::BADF) => {
                     self.blind = true;
                     return Ok(self.list.len());
@@ -156,7 +156,7 @@ impl Backend for Select<'_> {
         if self.blind || self.asks && is_alone(registered.directions) {
             return ask(registered);
         }
-        // A hang-up or an error counts as ready to read, an error as ready to write, too: nothing tells them apart.
+        // A hang-up or an error counts as readable, an error as writable, too: nothing distinguishes them.
         let directions = Directions::READ.when(has(self.reads, registered.fd))
             | Directions::WRITE.when(has(self.writes, registered.fd));
         (!directions.is_empty()).then_some(Event::Ready {

@@ -10,11 +10,11 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 
-/// A list of sources, each of which is asked whether it is ready, in every turn: level only. It never sleeps, so it takes
-/// a whole core, and every turn costs a system call for each registration, ready or not. It is there to be compared with.
+/// A list of sources, each of which is polled in every iteration: level only. It never sleeps, so it takes a whole
+/// core, and every iteration costs a system call for each registration, ready or not. It is there to be compared with.
 ///
-/// A receive that would block would be a question as good, but for deadlines: whoever was reported ready in time has met
-/// his, so one who is always reported ready would have none.
+/// A receive that would block would do as well as a poll, but for deadlines: a source that was reported ready in time
+/// has met its deadline, so one that is always reported ready would have none.
 pub struct Spin<'m> {
     list: List<'m>,
 }
@@ -61,8 +61,7 @@ impl Backend for Spin<'_> {
 
     unsafe fn renew(&mut self, stop: BorrowedFd<'_>) {
         self.list.clear();
-        // There is a place: the list is empty.
-        // SAFETY: the caller's promise.
+        // An entry is free: the list is empty. SAFETY: the caller's promise.
         let _ = unsafe { self.watch(stop) };
     }
 

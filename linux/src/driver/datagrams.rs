@@ -1,4 +1,4 @@
-//! Sockets of datagrams of a server. What is here is linked only with who adds one.
+//! Datagram sockets of a server. Code of its own, so that only a program that adds one links it.
 
 use super::Server;
 use super::perform::done;
@@ -13,8 +13,8 @@ use rustix::net;
 use tidegate_core::{Action, DatagramMemory, Handler, Instant, Op, Outcome, Token};
 
 impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
-    /// Lends the windows of all sockets of datagrams: the sums of [`Datagrams::receive`] and [`Datagrams::send`]. It is done
-    /// once, before the first is added.
+    /// Borrows the windows of all datagram sockets: the sums of [`Datagrams::receive`] and [`Datagrams::send`]. It is
+    /// done once, before the first is added.
     pub fn lend_datagrams<const RX: usize, const TX: usize>(
         &mut self,
         memory: &'m mut DatagramMemory<RX, TX>,
@@ -22,8 +22,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.lend_datagrams(memory);
     }
 
-    /// Adds a socket of datagrams: [`Handler::datagram`] is told. Answers its token, and the address it has on the internet.
-    /// A stop does not end it.
+    /// Adds a datagram socket: [`Handler::datagram`] is called for it. Returns its token, and its internet address, if
+    /// it has one. A stop does not end it.
     ///
     /// # Errors
     ///
@@ -36,8 +36,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.add_datagrams(socket, file, options)
     }
 
-    /// Adds one that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is made
-    /// non-blocking and close-on-exec; all of `options` but its addresses holds for it.
+    /// Adds one that was opened and bound elsewhere: by a service manager (`sd_listen_fds(3)`), or a parent process. It
+    /// is made non-blocking and close-on-exec; all of `options` but its addresses holds for it.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         })?;
         self.on_datagrams = Some(Self::carry_datagram);
         self.registered.senders.learn(token, &socket);
-        // There is a place for each that the session has one for.
+        // There is a slot for each that the session has one for.
         let _ = self.sockets.put(token, socket);
         self.sockets.own_file(token, file);
         Ok((token, address))
@@ -91,7 +91,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         group.leave(self.sockets.get(socket).ok_or(Errno::BADF)?)
     }
 
-    /// Carries out what is about a datagram, and answers it.
+    /// Performs an action on a datagram, and completes it.
     fn carry_datagram(&mut self, now: Instant, action: &Action) {
         let (token, op, outcome) = match *action {
             Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, self.receive_from(token)),

@@ -44,7 +44,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     on_datagrams: Option<fn(&mut Self, Instant, &Action)>,
     /// What connects, where a connection may be asked for: [`Handler::CONNECTS`].
     on_connect: Option<fn(&mut Self, &Action) -> Outcome>,
-    /// What carries out what is asked of a stream that is no socket, from the first of them on.
+    /// Performs actions on non-socket streams; set with the first of them.
     on_stream: Option<fn(&mut Self, &Action) -> Outcome>,
     /// What is sent to connections that are refused, by the index of the listener.
     refusals: [&'static [u8]; LISTENERS],
@@ -57,7 +57,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     write_stall: Option<Duration>,
     spinning: Spinning,
     connections: u32,
-    /// Registrations that were not as we believed, mended: somebody shares a descriptor, or a mistake of ours.
+    /// Registrations that were not as recorded, repaired: a shared descriptor, or a bug.
     repairs: u64,
 }
 
@@ -101,7 +101,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         mut backend: B,
     ) -> Result<Self, StartError> {
         let (memory, descriptors) = memory.lend();
-        // The first reading looks for the kernel's vdso, and allocates for it where rustix may: now, not on the way.
+        // The first reading loads the kernel's vdso, for which rustix may allocate: now, not later.
         let _ = clock::now();
         let config = Config {
             hash_seed: match config.hash_seed {
@@ -239,7 +239,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         Ok(())
     }
 
-    /// When [`turn`](Self::turn) is due even if nothing happens, on `CLOCK_MONOTONIC`; an instant that has passed while
+    /// When [`turn`](Self::turn) is due even if nothing happens, on `CLOCK_MONOTONIC`; an instant in the past while
     /// work is queued.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
@@ -249,7 +249,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.poll_timeout()
     }
 
-    /// All connections and the timers, between turns and before the first: see [`Connections`].
+    /// All connections and the timers, between iterations and before the first: see [`Connections`].
     pub fn connections(&mut self) -> Connections<'_> {
         self.will_connect();
         self.session.connections(clock::now())
@@ -261,7 +261,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.stats()
     }
 
-    /// Registrations that were not as we believed and were mended: 0, unless descriptors are shared with others.
+    /// Registrations that were not as recorded and were repaired: 0, unless descriptors are shared with other
+    /// processes.
     #[must_use]
     pub const fn repairs(&self) -> u64 {
         self.repairs

@@ -1,4 +1,4 @@
-//! Connections that the server makes. What is here is linked only with who makes one.
+//! Outbound connections. Code of its own, so that only a program that makes one links it.
 
 use super::Server;
 use crate::backend::Backend;
@@ -21,7 +21,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.on_connect = Some(Self::carry_connect);
     }
 
-    /// Connects, or looks what has become of it.
+    /// Connects, or checks the result of a connect.
     fn carry_connect(&mut self, action: &Action) -> Outcome {
         let Action::Connect { token } = *action else {
             return NO_SOCKET;

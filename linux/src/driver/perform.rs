@@ -13,11 +13,11 @@ use tidegate_core::{
 };
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Carries an action out and answers it.
+    /// Performs an action and completes it.
     #[cfg_attr(not(feature = "small"), inline(always))]
     #[cfg_attr(feature = "small", inline(never))]
     pub(super) fn perform(&mut self, now: Instant, action: &Action) {
-        // Without an outcome it is about a stream that is no socket.
+        // Without an outcome it is for a non-socket stream.
         let (token, op, outcome) = match *action {
             Action::Recv { token, into } => {
                 let outcome = self.receive(token, into);
@@ -63,25 +63,25 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 let outcome = self.arm(token, was, now, trigger);
                 (token, Op::Arm, outcome)
             }
-            // Nobody asks for it who has not added such a socket.
+            // Not requested unless such a socket was added.
             Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
                 if let Some(carry_out) = self.on_datagrams {
                     carry_out(self, now, action);
                 }
                 return;
             }
-            // What is in flight is answered by the next wait at the latest.
+            // What is in flight completes in the next wait at the latest.
             Action::Cancel { .. } => return,
             Action::Rebuild => return self.rebuild(now),
         };
         let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
-        // It may have connected after this turn began, and its deadlines are not early.
+        // It may have connected after this iteration began, and its deadlines are not early.
         let now = if matches!(outcome, Outcome::Accepted(_)) {
             clock::now()
         } else {
             now
         };
-        // That it is registered is no answer.
+        // A registration that succeeded is not a completion.
         if op != Op::Arm || outcome != REGISTERED {
             self.answer(now, token, op, outcome);
         }
@@ -127,7 +127,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         refusal.copied().unwrap_or_default()
     }
 
-    /// `None`: it is no socket.
+    /// `None` if it is not a socket.
     #[inline(always)]
     fn receive(&mut self, token: Token, into: Span) -> Option<Outcome> {
         let socket = self.sockets.connection(token)?;
@@ -135,24 +135,24 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Some(self.backend.receive(token, socket, into))
     }
 
-    /// `None`: it is no socket; without an outcome it is answered later.
+    /// `None` if it is not a socket; without an outcome it completes later.
     #[inline(always)]
     fn send(&mut self, token: Token, from: Span) -> Option<Option<Outcome>> {
         let socket = self.sockets.connection(token)?;
         let from = self.session.send_from(token, from);
-        // SAFETY: the bytes lie in the memory that was lent to this server for `'m`. It stays lent until the server
-        // is dropped, which ends the backend first, and whoever forgets a server never has the kernel learn of
-        // the send. The session cannot be exchanged for another: nothing hands out a `&mut Session`.
+        // SAFETY: the bytes lie in the memory that this server borrows for `'m`. The borrow ends when the server is
+        // dropped, which ends the backend first; if a server is leaked, the kernel never learns of the send. The
+        // session cannot be exchanged for another: nothing hands out a `&mut Session`.
         Some(unsafe { self.backend.send(token, socket, from) })
     }
 
-    /// The answer to anything but a transfer: out of line, so that the loop is the transfers'.
+    /// Completes anything but a transfer: out of line, so that the loop contains only the transfers.
     #[inline(never)]
     pub(super) fn answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
         self.session.handle_event(now, done(token, op, outcome));
     }
 
-    /// What is asked of a stream that is no socket.
+    /// Performs an action on a non-socket stream.
     #[cold]
     #[inline(never)]
     fn of_stream(&mut self, action: &Action) -> Outcome {
@@ -168,7 +168,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.backend.accept(from)
     }
 
-    /// `None`: it is no socket.
+    /// `None` if it is not a socket.
     #[inline(never)]
     fn arm(
         &mut self,
@@ -184,7 +184,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Some(self.armed(armed))
     }
 
-    /// What came of registering a descriptor. `Ok(true)`: what was registered had to be mended.
+    /// The result of registering a descriptor. `Ok(true)`: the registration had to be repaired.
     pub(super) fn armed(&mut self, armed: Result<bool, Errno>) -> Outcome {
         match armed {
             Ok(mended) => {
@@ -195,8 +195,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         }
     }
 
-    /// A new readiness set, with what is armed in it. If there is none to be had, the old one serves on with everything
-    /// armed anew, and is found wanting again.
+    /// A new readiness set, with what is armed in it. If none can be made, the old one serves on with everything armed
+    /// again, and the rebuild is requested again when it is due.
     #[inline(never)]
     fn rebuild(&mut self, now: Instant) {
         // SAFETY: the server drops the backend before the stop.
@@ -214,7 +214,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             let Some(descriptor) = self.sockets.get(token).or_else(stream) else {
                 continue;
             };
-            // What is there already is no surprise here, and no repair.
+            // A registration that exists already is expected here, and not a repair.
             let (backend, none) = (&mut self.backend, Directions::NONE);
             // SAFETY: as in `arm`.
             let added = unsafe { backend.arm(descriptor, token, none, armed, trigger) };
@@ -226,7 +226,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     }
 }
 
-/// What is registered is told when it is ready.
+/// A registration completes with its readiness event.
 const REGISTERED: Outcome = Outcome::Complete(0);
 
 pub(super) const fn done(token: Token, op: Op, outcome: Outcome) -> Event {

@@ -5,8 +5,8 @@ use crate::backend::Backend;
 use core::ops::Deref;
 use tidegate_core::{Conn, Handler, Session, Token};
 
-/// A server's session, to change between turns: the handler, and one connection at a time. To look at, it is the
-/// [`Session`] (by [`Deref`]).
+/// A server's session, to change between iterations: the handler, and one connection at a time. For reading, it derefs
+/// to the [`Session`].
 ///
 /// The verbs of the driver are not here, and the session cannot be exchanged for another: its actions name descriptors
 /// that are open, and bytes that the kernel reads later.
@@ -63,13 +63,13 @@ impl<'s, H: Handler> SessionMut<'s, '_, H> {
 }
 
 impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
-    /// The session, to look at: counters, handler, connections.
+    /// The session, for reading: counters, handler, connections.
     #[must_use]
     pub const fn session(&self) -> &Session<'m, H> {
         &self.session
     }
 
-    /// The session, to talk to connections between turns.
+    /// The session, to call connections between iterations.
     pub const fn session_mut(&mut self) -> SessionMut<'_, 'm, H> {
         self.will_connect();
         SessionMut(&mut self.session)

@@ -20,11 +20,11 @@ use tidegate_core::{Config, Connections, Session};
 use tidegate_core::{ConnectError, Destination, Directions, Handler, Token};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Adds a listener; answers its token, whose [`index`](Token::index) handlers are told, and the address it has.
+    /// Adds a listener; returns its token, whose [`index`](Token::index) handlers get, and its address.
     ///
     /// # Errors
     ///
-    /// [`ListenError`] tells which call failed, and why.
+    /// [`ListenError`] names the call that failed, and the error.
     pub fn listen(
         &mut self,
         listen: &Listen<'_>,
@@ -37,13 +37,13 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Ok((self.add_listener(socket, file, listen)?, address))
     }
 
-    /// Adds a listener that somebody else has opened and bound: a service manager (`sd_listen_fds(3)`), a parent. It is
-    /// made non-blocking and close-on-exec; all of `listen` but its address, `backlog` and `reuse_port` holds for it.
-    /// Answers as [`listen`](Self::listen) does.
+    /// Adds a listener that was opened and bound elsewhere: by a service manager (`sd_listen_fds(3)`), or a parent
+    /// process. It is made non-blocking and close-on-exec; all of `listen` but its address, `backlog` and `reuse_port`
+    /// holds for it. Returns what [`listen`](Self::listen) does.
     ///
     /// # Errors
     ///
-    /// [`AdoptError`] tells what it is instead of a socket that listens.
+    /// [`AdoptError`] reports what it is instead of a listening socket.
     pub fn adopt(
         &mut self,
         socket: OwnedFd,
@@ -92,9 +92,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Ok(token)
     }
 
-    /// Watches a descriptor of yours for readiness, by level: [`Handler::ready`] is told. What is watched is a duplicate, so
-    /// yours stays yours, to be read, written and closed when you like; it ends with [`Connections::unwatch`]. It should be
-    /// non-blocking. A stop does not end it.
+    /// Watches a descriptor of yours for readiness, by level: [`Handler::ready`] is called for it. What is watched is a
+    /// duplicate, so yours stays yours, to be read, written and closed when you like; it ends with
+    /// [`Connections::unwatch`]. It should be non-blocking. A stop does not end it.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Ok(token)
     }
 
-    /// Connects to `to` on nobody's behalf; see [`Session::connect`]. A handler does so with
+    /// Connects to `to` without an originating connection; see [`Session::connect`]. A handler does so with
     /// [`Conn::connect`](tidegate_core::Conn::connect).
     ///
     /// # Errors
@@ -146,9 +146,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.registered.add(address)
     }
 
-    /// Registers a serial line. It is opened when it is connected to, by [`connect`](Self::connect) or by a handler, and each
-    /// time anew; opened or not, that is told as of any connection. Its [`Peer`](tidegate_core::Peer) is a `Stream` with the
-    /// number that it has among the lines.
+    /// Registers a serial line. Each connect opens it again, from [`connect`](Self::connect) or from a handler; the
+    /// handler is notified of the result as for any connection. Its [`Peer`](tidegate_core::Peer) is a `Stream` with
+    /// the number that it has among the lines.
     ///
     /// A line is often silent for long: [`Config::idle`] would close it.
     ///
@@ -160,25 +160,25 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         self.lines.add(serial)
     }
 
-    /// The serial line that this connection is, to be set and asked while it is open: between two calls of
-    /// [`turn`](Self::turn). So is a terminal that was attached. `None`: it is no terminal, or not open.
+    /// The serial line of this connection, to set and read while it is open: between two calls of [`turn`](Self::turn).
+    /// A terminal that was attached is one, too. `None` if it is not a terminal, or not open.
     #[must_use]
     pub fn line(&self, token: Token) -> Option<Line<'_>> {
         let stream = self.sockets.stream(token)?;
         stream.is_terminal().then(|| Line::of(stream.as_fd()))
     }
 
-    /// Makes a connection of a stream that is open and no socket: an end of a pipe, a terminal. The handler is told
-    /// [`opened`](Handler::opened) in the next turn, and knows it by `number`, its [`Peer`](tidegate_core::Peer). It is made
-    /// non-blocking and close-on-exec.
+    /// Makes a connection of an open non-socket stream: an end of a pipe, a terminal. The handler gets
+    /// [`opened`](Handler::opened) in the next iteration, and knows it by `number`, its [`Peer`](tidegate_core::Peer).
+    /// It is made non-blocking and close-on-exec.
     ///
-    /// - An end of a pipe goes one way: see [`Destination::Stream`]. What is written to a pipe that nobody reads raises
-    ///   SIGPIPE, which only the program can ignore; those that begin in Rust's `main` do.
-    /// - Non-blocking is not the descriptor but what it was opened as (`open(2)`), so everybody who has it from the same place
-    ///   meets it, a child or a shell: give it one of its own.
+    /// - An end of a pipe goes one way: see [`Destination::Stream`]. A write to a pipe without a reader raises SIGPIPE,
+    ///   which only the program can ignore; those that begin in Rust's `main` do.
+    /// - Non-blocking is a flag of the open file description, not of the descriptor (`open(2)`), so every process that
+    ///   shares it is affected, a child or a shell: pass one of your own.
     /// - A terminal is taken with the settings it has; [`serial`](Self::serial) sets them.
-    /// - There is no end of ours that could be told on a stream of both ways: [`finish`](tidegate_core::Conn::finish) closes
-    ///   it, and what the line has not taken by then has [`Config::linger`] for it.
+    /// - A bidirectional stream has no half-close: [`finish`](tidegate_core::Conn::finish) closes it, and output that
+    ///   the line has not taken by then has [`Config::linger`] for it.
     ///
     /// # Errors
     ///

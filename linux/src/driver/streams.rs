@@ -1,4 +1,5 @@
-//! Connections that are no sockets. What is here is linked only with who attaches a stream or registers a serial line.
+//! Connections over non-socket streams. Code of its own, so that only a program that attaches a stream or registers a
+//! serial line links it.
 
 use super::Server;
 use crate::backend::Backend;

@@ -25,8 +25,8 @@ pub(super) fn names_port(authority: &[u8]) -> bool {
     digits.and_then(super::fields::number).is_some()
 }
 
-/// `reg-name`, or an IPv4 address, which looks like one. A comma would be allowed, but is how two values look that a proxy
-/// has joined.
+/// `reg-name`, or an IPv4 address, which looks like one. A comma would be allowed, but it is what a proxy leaves that
+/// has joined two values.
 fn is_name(host: &[u8]) -> bool {
     let mut rest = host;
     while let Some((&byte, after)) = rest.split_first() {

@@ -48,8 +48,8 @@ impl Body {
     /// None.
     pub const EMPTY: Self = Self(Rest::Length(0));
 
-    /// Whatever comes until the connection ends: behind a head that was refused, or that expects to be asked for its body,
-    /// nobody knows where a body ends.
+    /// Everything until the connection ends: behind a head that was refused, or that expects a 100 before its body, the
+    /// end of the body is unknown.
     pub const UNBOUNDED: Self = Self(Rest::Length(u64::MAX));
 
     pub(super) const fn of_length(bytes: u64) -> Self {
@@ -66,7 +66,7 @@ impl Body {
         matches!(self.0, Rest::Length(0))
     }
 
-    /// Bytes that are to come, if that is known: a chunked body tells only at its end.
+    /// Bytes that are to come, if that is known: a chunked body has no length until its end.
     #[must_use]
     pub const fn remaining(&self) -> Option<u64> {
         match self.0 {

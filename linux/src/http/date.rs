@@ -16,8 +16,8 @@ pub(super) fn parse(value: &[u8]) -> Option<HttpDate> {
     core::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Whether somebody has set the clock: that of a machine without a battery begins in 1970, and a server without a clock sends
-/// no Date (RFC 9110, section 6.6.1).
+/// Whether the clock has been set: that of a machine without a battery begins in 1970, and a server without a clock
+/// sends no Date (RFC 9110, section 6.6.1).
 pub(super) fn is_set(now: SystemTime) -> bool {
     const YEAR_2000: Duration = Duration::from_secs(946_684_800);
     let since = now.duration_since(UNIX_EPOCH);

@@ -7,7 +7,7 @@
 //! - [`Head::parse`] takes a head apart and validates it. It alone decides where the head ends, how long the body is and
 //!   whether the connection persists; all fields of a name count (RFC 9112, RFC 9110).
 //! - [`Head::path`] makes a normalized path of the target: no query, no escapes, no dot segments, never above the root.
-//! - [`Body::discard`] skips a body that nobody wants, so that the response reaches a client that is still sending.
+//! - [`Body::discard`] skips an unwanted body, so that the response reaches a client that is still sending.
 //! - [`Representation`] evaluates conditions and ranges.
 //! - [`Response`] writes the head of the response.
 //!

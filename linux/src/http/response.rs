@@ -11,7 +11,7 @@ use std::time::SystemTime;
 pub struct Response<'a> {
     /// The status.
     pub status: Status,
-    /// The wall clock, for `Date`; left out while nobody has set it.
+    /// The wall clock, for `Date`; left out while it is not set.
     pub now: SystemTime,
     /// `Server`.
     pub server: Option<&'a str>,
@@ -23,7 +23,7 @@ pub struct Response<'a> {
     pub content_range: Option<ContentRange>,
     /// `ETag` and `Last-Modified`; and, if it has them, `Accept-Ranges: bytes`.
     pub representation: Option<&'a Representation>,
-    /// `Allow`: the methods of the resource, separated by commas; needed with 405, and with what answers OPTIONS.
+    /// `Allow`: the methods of the resource, separated by commas; needed with 405, and in the response to OPTIONS.
     pub allow: Option<&'a str>,
     /// `Retry-After`, in seconds, of 503.
     pub retry_after: Option<u32>,

@@ -42,8 +42,8 @@ impl Status {
 
     /// What the error of opening or reading a file means to the client.
     ///
-    /// A local shortage is not a fact about the file: without a free descriptor or memory it is
-    /// [`ServiceUnavailable`](Self::ServiceUnavailable), to be tried again, never [`NotFound`](Self::NotFound). Links that
+    /// Local resource exhaustion is not a fact about the file: without a free descriptor or memory it is
+    /// [`ServiceUnavailable`](Self::ServiceUnavailable), to be retried, never [`NotFound`](Self::NotFound). Links that
     /// are not followed (`ELOOP`) and names that no file can have count as not found.
     ///
     /// See open(2) and read(2).

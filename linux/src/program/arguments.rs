@@ -1,9 +1,9 @@
 //! The command line: options, their defaults, and what is wrong with them.
 
 use super::Failure;
+use super::endpoints::Endpoint;
 use super::lines::LogTo;
-use super::places::Place;
-use super::privileges::{Owner, Who};
+use super::privileges::{Identity, Owner};
 use super::recording::{self, Record};
 use super::reserved::{CONNECTIONS, SHARE, THREADS};
 use super::services::ServiceName;
@@ -20,14 +20,14 @@ use tidegate::{Address, Config, Listen, PerSource, Sources, Trigger};
 /// The address if none is asked for.
 pub(crate) const LISTEN: &str = "127.0.0.1:8080";
 
-/// Permissions of a socket file: whoever may enter its folder may connect, as over the loopback (systemd's `SocketMode=`).
+/// Permissions of a socket file: whatever may enter its folder may connect, as over loopback (systemd's `SocketMode=`).
 pub(crate) const SOCKET_MODE: u16 = 0o666;
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     Serve(Options),
-    /// Tell what serving with these options would cost.
+    /// Print the memory that serving with these options takes.
     Memory(Options),
     Help,
     Version,
@@ -38,7 +38,7 @@ pub(crate) enum Command {
 pub(crate) struct Options {
     pub(crate) service: ServiceName,
     /// Empty: at [`LISTEN`], unless the service manager has opened something.
-    pub(crate) listen: Vec<Place>,
+    pub(crate) listen: Vec<Endpoint>,
     pub(crate) connections: u32,
     /// Loops, each in a thread of its own.
     pub(crate) threads: u32,
@@ -47,21 +47,21 @@ pub(crate) struct Options {
     pub(crate) receive_buffer: Option<u32>,
     pub(crate) send_buffer: Option<u32>,
     pub(crate) user_timeout: Option<Duration>,
-    pub(crate) metrics: Option<Place>,
-    pub(crate) control: Option<Place>,
-    pub(crate) user: Option<Who>,
+    pub(crate) metrics: Option<Endpoint>,
+    pub(crate) control: Option<Endpoint>,
+    pub(crate) user: Option<Identity>,
     /// Permissions of the files of Unix sockets, but that of `control`; `None`: what the umask leaves.
     pub(crate) socket_mode: Option<u16>,
     pub(crate) socket_owner: Option<Owner>,
     pub(crate) bind: Bind,
-    /// What is recorded; nothing while there is no path.
+    /// The recording; off while there is no path.
     pub(crate) record: Record,
     /// An option that says how to record.
     pub(crate) of_record: Option<&'static str>,
     pub(crate) log: LevelFilter,
     pub(crate) log_to: LogTo,
     pub(crate) backend: Kind,
-    /// Everything that the library is told; it has the connections of one thread, too.
+    /// The library's configuration; it has the connections of one thread, too.
     pub(crate) config: Config,
 }
 
@@ -124,8 +124,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "version" => return alone(parser, Command::Version),
             "memory" => memory = true,
             "listen" => {
-                let place = value(&mut parser, &name, Place::parse)?;
-                options.listen.push(place);
+                let endpoint = value(&mut parser, &name, Endpoint::parse)?;
+                options.listen.push(endpoint);
             }
             _ => options.set(&mut parser, &name)?,
         }
@@ -155,9 +155,9 @@ fn alone(mut parser: Parser, command: Command) -> Result<Command, Failure> {
 
 impl Options {
     /// Where to listen beside the sockets that were passed to the program, if there are any.
-    pub(crate) fn places(&self, passed: bool) -> Vec<Place> {
+    pub(crate) fn endpoints(&self, passed: bool) -> Vec<Endpoint> {
         if self.listen.is_empty() && !passed {
-            return Place::parse(LISTEN).into_iter().collect();
+            return Endpoint::parse(LISTEN).into_iter().collect();
         }
         self.listen.clone()
     }
@@ -167,7 +167,7 @@ impl Options {
         self.config.connections.unwrap_or(self.connections) * self.threads
     }
 
-    /// Listeners for whoever looks after the service.
+    /// Listeners for operators: metrics and control.
     pub(crate) fn listeners_beside(&self) -> u32 {
         u32::from(self.metrics.is_some()) + u32::from(self.control.is_some())
     }
@@ -207,22 +207,26 @@ impl Options {
             ));
         }
         if self.service == ServiceName::Chat {
-            return wrong("the chat has one thread, in which everybody hears everybody".into());
+            return wrong("the chat has one thread, which all its connections share".into());
         }
         if !self.record.path.is_empty() {
             let path = one_line(&self.record.path);
-            return wrong(format!("--record {path} knows one thread; ask for one"));
+            return wrong(format!(
+                "--record {path} works with one thread; ask for one"
+            ));
         }
-        if let Some(place) = &self.control {
-            return wrong(format!("--control {place} knows one thread; ask for one"));
+        if let Some(endpoint) = &self.control {
+            return wrong(format!(
+                "--control {endpoint} works with one thread; ask for one"
+            ));
         }
-        if let Some(place) = self
+        if let Some(endpoint) = self
             .listen
             .iter()
-            .find(|place| matches!(place, Place::Unix(_) | Place::Abstract(_)))
+            .find(|endpoint| matches!(endpoint, Endpoint::Unix(_) | Endpoint::Abstract(_)))
         {
             return wrong(format!(
-                "{place} cannot be shared by threads; ask for one thread"
+                "{endpoint} cannot be shared by threads; ask for one thread"
             ));
         }
         Ok(())
@@ -239,9 +243,9 @@ impl Options {
             }
             "trigger" => config.trigger = choice(parser, name, &TRIGGERS)?,
             "full" => config.full = value(parser, name, values::full)?,
-            "metrics" => self.metrics = Some(value(parser, name, Place::parse)?),
+            "metrics" => self.metrics = Some(value(parser, name, Endpoint::parse)?),
             "control" => self.control = Some(value(parser, name, control)?),
-            "user" => self.user = Some(value(parser, name, Who::parse)?),
+            "user" => self.user = Some(value(parser, name, Identity::parse)?),
             "bind" => self.bind = value(parser, name, values::bind)?,
             "socket-mode" => self.socket_mode = value(parser, name, values::mode)?,
             "socket-owner" => self.socket_owner = Some(value(parser, name, Owner::parse)?),
@@ -311,11 +315,11 @@ fn threads(text: &str) -> Result<u32, String> {
     values::number(text, number(THREADS))
 }
 
-fn control(text: &str) -> Result<Place, String> {
-    match Place::parse(text)? {
-        place @ Place::Unix(_) => Ok(place),
-        Place::Host(..) | Place::Abstract(_) => {
-            Err("must be unix:/path: whoever reaches it gives orders".into())
+fn control(text: &str) -> Result<Endpoint, String> {
+    match Endpoint::parse(text)? {
+        endpoint @ Endpoint::Unix(_) => Ok(endpoint),
+        Endpoint::Host(..) | Endpoint::Abstract(_) => {
+            Err("must be unix:/path: permission to connect is permission to command".into())
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Drain,
 }
 
-/// Whose connections.
+/// A set of connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
     /// This one's, as it is shown.
@@ -96,7 +96,7 @@ impl Command {
             (Some("status"), None, None) => Ok(Self::Status),
             (Some("connections"), None, None) => Ok(Self::Connections),
             (Some("recorder"), None, None) => Ok(Self::Recorder),
-            (Some("drop"), Some(who), None) => target(who).map(Self::Drop),
+            (Some("drop"), Some(which), None) => target(which).map(Self::Drop),
             (Some("log"), Some(level), None) => log_level(level).map(Self::Log),
             (Some("drain"), None, None) => Ok(Self::Drain),
             _ => Err(unknown),

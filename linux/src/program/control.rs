@@ -1,4 +1,4 @@
-//! `--control`: an operator's lines in, answers out. Each answer ends with a line that begins with `ok` or `error`.
+//! `--control`: an operator's commands in, replies out. Each reply ends with a line that begins with `ok` or `error`.
 
 use super::commands::{Command, LINE, Target};
 use super::counters;
@@ -11,13 +11,13 @@ use std::time::Instant;
 use tidegate::{Conn, Handler, SendError, Token};
 use tidegate_core::heapless::{String as Text, Vec};
 
-/// The longest piece of an answer. Longer ones are given piece by piece, as there is room.
+/// The longest piece of a reply. A longer one is sent in pieces, as send capacity allows.
 const PIECE: usize = 4096;
 
-/// The end of an answer.
+/// The end of a reply.
 const OK: &str = "ok\n";
 
-/// Connections that are looked up together, to be dropped.
+/// Connections that are found in one pass, to be dropped.
 const TOGETHER: usize = 64;
 
 /// Obeys.
@@ -31,8 +31,8 @@ impl Control {
         Self { began }
     }
 
-    /// Does what a line asks for, and says so: all of it, unless there is no room.
-    fn answer(&self, conn: &mut Conn<'_>, line: &[u8], next: &mut u32) -> Result<(), SendError> {
+    /// Executes a command and sends its reply, all of it, unless there is no send capacity.
+    fn execute(&self, conn: &mut Conn<'_>, line: &[u8], next: &mut u32) -> Result<(), SendError> {
         if line.len() >= LINE {
             return too_long(conn);
         }
@@ -45,9 +45,9 @@ impl Control {
             Ok(Command::Connections) => connections(conn, next),
             Ok(Command::Recorder) => recorded(conn),
             Ok(Command::Drop(target)) => {
-                has_room(conn)?;
+                has_capacity(conn)?;
                 match drop_all(conn, target) {
-                    0 => say(conn, "error: nobody is there; connections shows who is"),
+                    0 => say(conn, "error: no such connection; connections lists them"),
                     n => say(conn, format_args!("ok: {n} dropped")),
                 }
             }
@@ -56,7 +56,7 @@ impl Control {
                 say(conn, "ok")
             }
             Ok(Command::Drain) => {
-                has_room(conn)?;
+                has_capacity(conn)?;
                 if signals::stop_wanted() {
                     return say(conn, "error: draining already; a SIGTERM more ends at once");
                 }
@@ -71,7 +71,7 @@ impl Control {
     fn status(&self, conn: &mut Conn<'_>) -> Result<(), SendError> {
         let counters = counters::with_own(conn.stats());
         let mut text = Text::<PIECE>::new();
-        // There is room for the longest: there is a test of that.
+        // The buffer fits the longest line: a test asserts that.
         report::each(&counters, self.began.elapsed(), |name, value| {
             let _ = writeln!(text, "{name} {value}");
         });
@@ -81,15 +81,15 @@ impl Control {
 }
 
 impl Handler for Control {
-    /// The place of the table from which on connections have not been told.
+    /// The first slot of the table whose connection has not been sent.
     type State = u32;
 
-    /// Answers line by line. A line that walks the table ends the service of this connection: the others are served
-    /// before the next one, however many lines came at once.
+    /// Replies command by command. A command that walks the table ends the service of this connection: the others are
+    /// serviced before the next one, however many commands came at once.
     fn readable(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
         while let Some((line, frame)) = first_line(conn) {
-            if self.answer(conn, line, next).is_err() {
-                // There is no send capacity. The line stays, and is read again when there is.
+            if self.execute(conn, line, next).is_err() {
+                // There is no send capacity. The command stays in the window, and is read again when there is.
                 return;
             }
             conn.consume(frame);
@@ -104,7 +104,7 @@ impl Handler for Control {
         }
     }
 
-    /// The last line may lack its end (`printf status | nc -NU PATH`).
+    /// The last line may lack its line feed (`printf status | nc -NU PATH`).
     fn ended(&mut self, conn: &mut Conn<'_>, next: &mut u32) {
         self.readable(conn, next);
     }
@@ -135,8 +135,9 @@ fn recorded(conn: &mut Conn<'_>) -> Result<(), SendError> {
     conn.send(text.as_bytes())
 }
 
-/// What is done only once must be said in the same visit. If there is no room for that, `writable` is called when there is.
-fn has_room(conn: &mut Conn<'_>) -> Result<(), SendError> {
+/// A command that takes effect only once must be replied to in the same service. If there is no send capacity for that,
+/// `writable` is called when there is.
+fn has_capacity(conn: &mut Conn<'_>) -> Result<(), SendError> {
     if conn.room() >= LINE {
         return Ok(());
     }
@@ -156,13 +157,13 @@ fn too_long(conn: &mut Conn<'_>) -> Result<(), SendError> {
     say(conn, format_args!("error: a line has at most {most} bytes"))
 }
 
-/// Every connection, a line each, in the order of the table. One that comes or goes meanwhile may be told or not.
+/// Every connection, a line each, in the order of the table. One that opens or closes meanwhile may be listed or not.
 fn connections(conn: &mut Conn<'_>, next: &mut u32) -> Result<(), SendError> {
     loop {
         let mut text = Text::new();
         let left = piece(conn, *next, &mut text);
         if left.is_none() {
-            // There is room: a piece leaves it.
+            // It fits: a piece leaves capacity for it.
             let _ = text.push_str(OK);
         }
         conn.send(text.as_bytes())?;
@@ -173,8 +174,8 @@ fn connections(conn: &mut Conn<'_>, next: &mut u32) -> Result<(), SendError> {
     }
 }
 
-/// As many connections as there is room for, from this place of the table on; answers where to go on. Work: each place of
-/// the table that was ever used.
+/// As many connections as fit, from this slot of the table on; returns the slot to go on with. Work: each slot of the
+/// table that was ever used.
 fn piece(conn: &Conn<'_>, first: u32, text: &mut Text<PIECE>) -> Option<u32> {
     let rest = conn.connections().skip_while(|token| token.index() < first);
     for token in rest {
@@ -200,7 +201,7 @@ fn piece(conn: &Conn<'_>, first: u32, text: &mut Text<PIECE>) -> Option<u32> {
     None
 }
 
-/// Closes the connections of a target, but for the one that asks; answers how many.
+/// Closes the connections of a target, but for the one that asks; returns how many.
 fn drop_all(conn: &mut Conn<'_>, target: Target) -> usize {
     let (own, mut first, mut dropped) = (conn.token(), 0, 0);
     loop {
@@ -295,8 +296,8 @@ mod tests {
                 let script = Script::new().send(line.repeat(lines).as_bytes()).finish();
                 let operator = world.add(script);
                 world.settle().expect("quiet");
-                let answers = world.peer(operator).received();
-                let ends = answers.split(|&byte| byte == b'\n');
+                let replies = world.peer(operator).received();
+                let ends = replies.split(|&byte| byte == b'\n');
                 let ends =
                     ends.filter(|line| line.starts_with(b"ok") || line.starts_with(b"error"));
                 assert_eq!(ends.count(), lines, "{interface:?}: {line}");

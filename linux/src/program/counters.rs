@@ -1,4 +1,5 @@
-//! What the threads have counted, gathered where one of them can print it. Each tells when it is asked, and when it ends.
+//! The counters of all threads, gathered where one of them can print them. Each thread publishes its own on request,
+//! and when it ends.
 
 use super::lines::OUTPUT;
 use super::report;
@@ -36,20 +37,20 @@ impl Counters {
     }
 }
 
-/// The last that each thread told, by its number.
-static TOLD: Mutex<Vec<Counters, THREADS>> = Mutex::new(Vec::new());
+/// The last counters of each thread, by its number.
+static PUBLISHED: Mutex<Vec<Counters, THREADS>> = Mutex::new(Vec::new());
 
 /// The threads that run, a bit each.
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
-/// The threads that were asked and have not told.
+/// The threads whose counters were requested and are not published yet.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
 /// There will be so many threads.
 pub(crate) fn expect(threads: u32) {
-    let mut told = told();
-    // There is a place for each.
-    let _ = told.resize_default(threads as usize);
+    let mut published = published();
+    // There is an entry for each.
+    let _ = published.resize_default(threads as usize);
     RUNNING.store((1 << threads) - 1, Ordering::Release);
 }
 
@@ -63,22 +64,22 @@ pub(crate) fn is_asked(thread: u32) -> bool {
     ASKED.load(Ordering::Relaxed) & (1 << thread) != 0
 }
 
-/// Tells what this thread has counted. The last that was asked prints what all have.
-pub(crate) fn tell(thread: u32, server: &AnyServer, up: Duration) {
-    let mut told = told();
-    if let Some(place) = told.get_mut(thread as usize) {
-        *place = Counters::of(server);
+/// Publishes the counters of this thread. The last that was asked prints the total.
+pub(crate) fn publish(thread: u32, server: &AnyServer, up: Duration) {
+    let mut published = published();
+    if let Some(entry) = published.get_mut(thread as usize) {
+        *entry = Counters::of(server);
     }
     let bit = 1 << thread;
     if ASKED.fetch_and(!bit, Ordering::AcqRel) == bit {
-        report::statistics(&OUTPUT, &told, &sum(&told), up);
+        report::statistics(&OUTPUT, &published, &sum(&published), up);
     }
 }
 
 /// Keeps what this thread has counted where others can ask.
 pub(crate) fn keep(thread: u32, server: &AnyServer) {
-    if let Some(place) = told().get_mut(thread as usize) {
-        *place = Counters::of(server);
+    if let Some(entry) = published().get_mut(thread as usize) {
+        *entry = Counters::of(server);
     }
 }
 
@@ -87,16 +88,16 @@ pub(crate) fn running() -> u32 {
     RUNNING.load(Ordering::Acquire)
 }
 
-/// Tells it for the last time.
+/// Publishes them for the last time.
 pub(crate) fn end(thread: u32, server: &AnyServer, up: Duration) {
     RUNNING.fetch_and(!(1 << thread), Ordering::AcqRel);
-    tell(thread, server, up);
+    publish(thread, server, up);
 }
 
 /// What all have counted, with what the first, which asks, has counted now.
 pub(crate) fn with_own(stats: &Stats) -> Counters {
-    let told = told();
-    let (own, others) = told.split_at(told.len().min(1));
+    let published = published();
+    let (own, others) = published.split_at(published.len().min(1));
     let own = Counters {
         stats: stats.clone(),
         ..own.first().cloned().unwrap_or_default()
@@ -104,16 +105,17 @@ pub(crate) fn with_own(stats: &Stats) -> Counters {
     own.with(&sum(others))
 }
 
-/// What all have told.
+/// The sum of what all have published.
 pub(crate) fn total() -> Counters {
-    sum(&told())
+    sum(&published())
 }
 
-fn sum(told: &[Counters]) -> Counters {
-    told.iter()
+fn sum(published: &[Counters]) -> Counters {
+    published
+        .iter()
         .fold(Counters::default(), |sum, one| sum.with(one))
 }
 
-fn told() -> MutexGuard<'static, Vec<Counters, THREADS>> {
-    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+fn published() -> MutexGuard<'static, Vec<Counters, THREADS>> {
+    PUBLISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }

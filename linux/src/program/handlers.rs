@@ -1,11 +1,11 @@
-//! [`Handlers`]: what serves a connection. The listener that accepted it tells which.
+//! [`Handlers`]: what serves a connection. The listener that accepted it decides which.
 
 use super::control::Control;
 use super::metrics::Metrics;
 use super::services::Service;
 use tidegate::{Conn, Handler, Reason};
 
-/// The service that was asked for, and what tells about it.
+/// The service that was asked for, and the metrics and control handlers.
 #[derive(Debug)]
 pub(crate) struct Handlers {
     pub(crate) service: Service,
@@ -23,13 +23,13 @@ impl Handlers {
         }
     }
 
-    /// Who connects to this listener asks for metrics.
+    /// Connections of this listener get metrics.
     pub(crate) fn measure(&mut self, listener: u32, metrics: Metrics) {
         self.service.leave_out(listener);
         self.metrics = Some((listener, metrics));
     }
 
-    /// Who connects to this listener gives orders.
+    /// Connections of this listener send control commands.
     pub(crate) fn obey(&mut self, listener: u32, control: Control) {
         self.service.leave_out(listener);
         self.control = Some((listener, control));
@@ -51,7 +51,7 @@ macro_rules! of_whom {
 }
 
 impl Handler for Handlers {
-    /// Lines said, or how far an answer has come.
+    /// Lines received, or the progress of a reply.
     type State = u32;
 
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut u32) {

@@ -42,18 +42,18 @@ Usage: tidegate [OPTION]...
 A TCP and Unix server in memory of a fixed size. No encryption: for this machine, a trusted network, or behind a proxy.
 
   --service print|echo|discard|chat   what to do with what is received [print]
-                                        print    print it, answer nothing
+                                        print    print it, send nothing
                                         echo     send it back
                                         discard  throw it away
                                         chat     send each line to all the others
   --listen ADDR          HOST:PORT, [IPV6]:PORT, [fe80::1%eth0]:PORT, unix:/path or, without a file, unix:@name;
                            may be given several times [{LISTEN}]
                            port 0 is any free port; a socket file that no process serves is replaced
-  --bind wait|free|now   an address that this machine does not have: try again until it has, bind to it all the same
+  --bind wait|free|now   an address that this machine does not have yet: retry until it does, bind to it all the same
                            (IP_FREEBIND), or give up; --metrics too [wait]
   --socket-mode MODE     permissions of the files of Unix sockets, in octal digits, or umask: what that leaves [{socket_mode}]
-  --socket-owner USER[:GROUP]         who owns them, by name or number; another user than this one: root only [off]
-  --backend epoll|poll|select|spin|uring   how the kernel is asked [epoll]
+  --socket-owner USER[:GROUP]         their owner, by name or number; another user than this one: root only [off]
+  --backend epoll|poll|select|spin|uring   how the kernel is polled [epoll]
                            poll, select and spin cost time for every connection, busy or not; spin, a whole core;
                            uring needs Linux 6.1 or later; where it is refused, epoll serves
   --trigger level|edge|oneshot        how the kernel reports connections, all but level with epoll only [level]
@@ -75,37 +75,37 @@ Durations such as 500ms, 30s, 10m, or off:
   --first-byte TIME      from the connection to its first byte [{first_byte}]
   --request TIME         from the start of a message to its end [{request}]
   --idle TIME            without a byte in either direction [{idle}]
-  --half-close TIME      the same, once one side has ended and the other has not [{half_closed}]
+  --half-close TIME      the same, once one side has sent FIN and the other has not [{half_closed}]
   --write-stall TIME     without progress of what is sent; it ends after one to two of these [{write_stall}]
   --user-timeout TIME    what the kernel leaves unacknowledged before it resets (TCP_USER_TIMEOUT), slow readers included;
                          at least --write-stall, none if that is off [{user_timeout}]
-  --linger TIME          from our end to the peer's [{linger}]
+  --linger TIME          from FIN sent to FIN received [{linger}]
   --drain TIME           from SIGTERM or SIGINT to the end of all connections; a second signal ends at once [{drain}]
-  --spin TIME            after the last event, ask again without sleeping; for those with a core to spare [{spin}]
+  --spin TIME            after the last event, poll on without sleeping; for a machine with a core to spare [{spin}]
 
-  --metrics ADDR         answer GET /metrics there, for Prometheus: HOST:PORT, [IPV6]:PORT or unix:/path [off]
-  --control unix:/path   take orders there, from this user only and with one thread; an answer ends in ok or error [off]
+  --metrics ADDR         serve GET /metrics there, for Prometheus: HOST:PORT, [IPV6]:PORT or unix:/path [off]
+  --control unix:/path   take commands there, from this user only and with one thread; a reply ends in ok or error [off]
                            status, connections, recorder, drop ADDR, log LEVEL, drain
-                           of --connections, 2 are kept for each of these two, but at most a quarter
-  --record FILE          write all that goes in and comes out there, to be replayed; one thread only; what is there
+                           of --connections, 2 are reserved for each of these two, but at most a quarter
+  --record FILE          write all inputs and outputs there, to be replayed; one thread only; an existing file
                          becomes FILE.1 [off]
-                           there is payload in it; what finds no room is left out and counted
+                           it contains payload; an entry that does not fit is dropped and counted
   --record-payload whole|N|hash       of each piece that is received: all, N bytes, a hash [whole]
                            unless it is whole, a replay takes the application's calls from the file, too
-  --record-size N        MiB of FILE and FILE.1 together; what is older than both is gone [{record_size}]
+  --record-size N        MiB of FILE and FILE.1 together; older entries are dropped [{record_size}]
   --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only
                            a socket file stays if that user may not remove it [off]
   --log LEVEL            off, error, warn, info, debug or trace [warn]
-  --log-to stderr|syslog[:PATH]       where to; a line that finds no room there is dropped and counted [stderr]
+  --log-to stderr|syslog[:PATH]       where to; a line that does not fit there is dropped and counted [stderr]
                            syslog is /dev/log unless there is a path
   --memory               print what everything costs in memory, and end [off]
   --version, -V          print the version, and end
   --help, -h             print this, and end
 
-A service manager (systemd) is told READY, STATUS, WATCHDOG and STOPPING; sockets that it passes (LISTEN_FDS) are served, and
+A service manager (systemd) is sent READY, STATUS, WATCHDOG and STOPPING; sockets that it passes (LISTEN_FDS) are served, and
 the default of --listen is not then.
-SIGHUP ends nothing: what is not there yet (an address, a log, a service manager) is tried again at once.
-SIGUSR1 prints the statistics, SIGUSR2 what the flight recorder has kept. Exit code: 0 stopped as asked, 1 the system does not let it, 2 wrong usage.
+SIGHUP does not end it: what is missing so far (an address, a log, a service manager) is retried at once.
+SIGUSR1 prints the statistics, SIGUSR2 what the flight recorder has kept. Exit code: 0 stopped on request, 1 a system error, 2 wrong usage.
 "
     )
 }

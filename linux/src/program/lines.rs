@@ -1,5 +1,5 @@
-//! [`Sink`]: standard output, and the log on standard error or in the system's log, written by threads of their own. Nobody who has something to say waits
-//! for who reads it: a line that finds no room is dropped and counted.
+//! [`Sink`]: standard output, and the log on standard error or in the system's log, written by threads of their own. No
+//! caller waits for a reader: a line that does not fit is dropped and counted.
 
 use super::Failure;
 use super::ring::Ring;
@@ -18,7 +18,7 @@ use tidegate_core::heapless;
 /// Standard output.
 pub(crate) static OUTPUT: Sink = Sink::new();
 
-/// The log: standard error, unless [`start`] was told otherwise.
+/// The log: standard error, unless [`start`] got another output.
 pub(crate) static LOG: Sink = Sink::new();
 
 /// The longest line that [`Sink::line`] takes.
@@ -38,9 +38,9 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Sink {
     state: Mutex<State>,
-    /// Tells the writer that there is something to write.
+    /// Notified when there is something to write.
     filled: Condvar,
-    /// Tells whoever flushes that everything is written.
+    /// Notified when everything is written.
     emptied: Condvar,
 }
 
@@ -59,7 +59,7 @@ enum Writer {
     None,
     /// It waits.
     Idle,
-    /// It writes, or was told to.
+    /// It writes, or was woken to write.
     Busy,
 }
 
@@ -123,8 +123,8 @@ impl Sink {
         }
     }
 
-    /// Adds one line, made of `arguments` and a line feed. Allocates nothing and waits for nobody but a copy of
-    /// 4 KiB.
+    /// Adds one line, made of `arguments` and a line feed. Allocates nothing; waits only for the copy of 4 KiB of
+    /// another caller.
     pub(crate) fn line(&self, arguments: fmt::Arguments<'_>) {
         let mut line = heapless::String::<LINE>::new();
         if writeln!(line, "{arguments}").is_ok() {
@@ -150,7 +150,7 @@ impl Sink {
         self.lock().ring.dropped()
     }
 
-    /// Waits until everything is written, at most until `until`; answers whether it is.
+    /// Waits until everything is written, at most until `until`; returns whether it is.
     pub(crate) fn flush(&self, until: Instant) -> bool {
         let mut state = self.lock();
         state.flushing = true;
@@ -220,7 +220,7 @@ impl Sink {
         }
     }
 
-    /// Waits until an output that is not there shall be tried again; `false`: there is no time left for that.
+    /// Waits until an output that is absent is to be retried; returns `false` if there is no time left for that.
     fn wait_for_output(&self, longest: Duration) -> bool {
         let until = Instant::now() + longest;
         let mut state = self.lock();
@@ -236,7 +236,7 @@ impl Sink {
         !state.flushing
     }
 
-    /// Writes what waits, if there is no thread for it.
+    /// Writes what is queued, if there is no thread for it.
     fn write_here(&self, out: &mut impl Write) {
         let mut chunk = [0; AT_ONCE];
         let mut state = self.lock();
@@ -254,7 +254,7 @@ impl Sink {
 
 /// Where lines go.
 pub(crate) trait Output: Write {
-    /// Lines that are given up, because the output is not there and there is no time to wait for it.
+    /// Drops lines, because the output is absent and there is no time to wait for it.
     fn give_up(&mut self, bytes: &[u8]) {
         let _ = bytes;
     }
@@ -271,8 +271,8 @@ enum Rest<'b> {
     Later(&'b [u8]),
 }
 
-/// Writes all of `bytes`. An output that was made non-blocking by somebody else is tried again now and then; one that
-/// nobody reads, or that is full, takes nothing now, and may again later.
+/// Writes all of `bytes`. An output that another process made non-blocking is retried periodically; one that is not
+/// read, or is full, takes nothing now, and may again later.
 fn write_all<'b>(out: &mut impl Write, mut bytes: &'b [u8]) -> Rest<'b> {
     while !bytes.is_empty() {
         let error = match out.write(bytes) {

@@ -2,12 +2,12 @@
 
 use super::arguments::Options;
 use super::control::Control;
+use super::endpoints::{self, Target};
 use super::handlers::Handlers;
 use super::heads::{self, Heads};
 use super::inherited::Inherited;
 use super::lines::OUTPUT;
 use super::metrics::{self, Metrics};
-use super::places::{self, Target};
 use super::privileges::Owner;
 use super::reserved::AnyServer;
 use super::values::Bind;
@@ -48,7 +48,7 @@ pub(crate) struct Plan<'o> {
 pub(crate) struct Opened {
     /// As they are shown.
     names: Vec<String>,
-    /// For whoever looks after the service.
+    /// Addresses for operators.
     others: Vec<String>,
     /// Internet addresses of the service, with the ports that they have: every thread listens there.
     addresses: Mutex<heapless::Vec<SocketAddr, LISTENERS>>,
@@ -69,7 +69,7 @@ impl Opened {
         for name in &self.names {
             OUTPUT.line(format_args!("listening on {name}"));
         }
-        // Loopback has no such limit: whoever has tried it there does not know of it.
+        // Loopback has no such limit, so a test on loopback does not show it.
         if let Some(limit) = self.source_limit {
             log::warn!("at most {limit} connections from one address: --per-source");
         }
@@ -88,7 +88,7 @@ impl Opened {
     /// Another address for all threads.
     fn share(&self, address: SocketAddr) {
         let mut addresses = self.addresses();
-        // There is a place for each.
+        // There is an entry for each.
         let _ = addresses.push(address);
         self.count.store(addresses.len(), Ordering::Release);
     }
@@ -193,7 +193,7 @@ impl<'o> Plan<'o> {
         Ok(())
     }
 
-    /// Opens those for whoever looks after the service: in the first thread only.
+    /// Opens the listeners for operators: in the first thread only.
     pub(crate) fn open_others<'t>(
         &self,
         server: &mut AnyServer,
@@ -269,7 +269,7 @@ impl<'o> Plan<'o> {
         Ok(())
     }
 
-    /// After each turn of the first thread: tries those that wait and are due.
+    /// After each iteration of the first thread: retries those that are due.
     pub(crate) fn try_again(
         &self,
         server: &mut AnyServer,
@@ -313,7 +313,7 @@ impl<'o> Plan<'o> {
         warn_if_wide(address);
     }
 
-    /// Whoever connects there is served by what the role is.
+    /// Connections of this listener get the handler of its role.
     fn put_to_work(&self, server: &mut AnyServer, token: Token, role: Role) {
         match role {
             Role::Service => {}
@@ -389,7 +389,7 @@ impl Role {
     }
 }
 
-/// Where those listen that are for whoever looks after the service.
+/// The addresses of the listeners for operators.
 pub(crate) fn targets_beside(options: &Options) -> Result<Vec<(Role, Vec<Target>)>, Failure> {
     let asked = [
         (Role::Metrics, &options.metrics),
@@ -397,25 +397,25 @@ pub(crate) fn targets_beside(options: &Options) -> Result<Vec<(Role, Vec<Target>
     ];
     let asked = asked
         .into_iter()
-        .filter_map(|(role, place)| Some((role, place.as_ref()?)));
+        .filter_map(|(role, endpoint)| Some((role, endpoint.as_ref()?)));
     asked
-        .map(|(role, place)| Ok((role, places::targets(core::slice::from_ref(place))?)))
+        .map(|(role, endpoint)| Ok((role, endpoints::targets(core::slice::from_ref(endpoint))?)))
         .collect()
 }
 
-/// The file of the control socket: whoever can connect gives orders.
+/// The file of the control socket: permission to connect is permission to command.
 const CONTROL: SocketFile = SocketFile {
     mode: Some(0o600),
     ..SocketFile::DEFAULT
 };
 
-/// How many of the connections are kept for each of them, so that it answers when all others are taken: one for who asks and
-/// one for who has forgotten to leave. Of a small table both together have no more than half.
+/// Connections that are reserved for each of them, so that it responds when all others are taken: one for a request and
+/// one for an idle session. Of a small table both together have no more than half.
 fn reserved(connections: u32) -> u32 {
     (connections / 4).min(2)
 }
 
-/// How many each of them may have: whoever reaches it leaves the service its connections, even with many that say nothing.
+/// Connections that each of them may have: reaching it leaves the service its connections, even with many idle ones.
 fn at_most(connections: u32) -> u32 {
     (connections / 4).clamp(1, heads::CONNECTIONS)
 }
@@ -426,7 +426,7 @@ fn open_at(
     text: &str,
     listen: Listen<'_>,
 ) -> Result<Listening, ListenError> {
-    // What is to wait is told apart by the caller: none waits here.
+    // The caller handles what is to be retried: nothing is retried here.
     let mut none = Retry::<(), Listen<'_>, 0>::new();
     let opened = none.listen(server, text, listen, ());
     let listening = opened?.ok_or(ListenError {
@@ -459,7 +459,7 @@ fn is_missing(error: ListenError) -> bool {
 fn warn_if_wide(address: SocketAddr) {
     if address.ip().to_canonical().is_unspecified() {
         log::warn!(
-            "{address} is every interface of this machine: whoever reaches one can connect, without encryption"
+            "{address} is every interface of this machine: any host that reaches one can connect, without encryption"
         );
     }
 }

@@ -3,9 +3,9 @@
 use super::lines::LOG;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// Starts logging. One line each, `tidegate: warn: …`; whoever keeps the log knows the time.
+/// Starts logging. One line each, `tidegate: warn: …`; the log daemon adds the time.
 pub(crate) fn start(level: LevelFilter) {
-    // There is no other logger in this program.
+    // The program has no other logger.
     let _ = log::set_logger(&Lines);
     log::set_max_level(level);
 }

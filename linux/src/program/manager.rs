@@ -1,4 +1,5 @@
-//! The service manager, told that we serve, how many, that we live, and that we stop (`sd_notify(3)`).
+//! The service manager, notified that the program serves, how many connections, that it is alive, and that it stops
+//! (`sd_notify(3)`).
 //!
 //! By hand, as the crate sd-notify opens a socket that may block, and allocates, for each message.
 
@@ -17,19 +18,19 @@ use tidegate_core::heapless::String as Text;
 /// The longest message.
 const MESSAGE: usize = 256;
 
-/// Tries, 10 ms apart, to tell a service manager whose queue is full that we serve: it would wait for that, and no longer
-/// than it takes it to look.
+/// Tries, 10 ms apart, to notify a service manager whose queue is full of readiness: the manager waits for that
+/// message, and empties its queue within that time.
 const TRIES: u32 = 500;
 
-/// A service manager that wants to be told.
+/// A service manager that expects notifications.
 #[derive(Debug)]
 pub(crate) struct Manager {
     socket: UnixDatagram,
     address: SocketAddr,
     watchdog: Option<Duration>,
-    /// The threads that have served everybody since it was last told that we live, a bit each.
+    /// The threads that have serviced all waiting sources since the last watchdog message, a bit each.
     served: AtomicU32,
-    /// Whether it was told that we serve.
+    /// Whether the readiness message was sent.
     knows: AtomicBool,
 }
 
@@ -71,19 +72,20 @@ impl Manager {
         self.watchdog
     }
 
-    /// We serve. Only here it is worth waiting for room. If it cannot be told, [`try_again`](Self::try_again) may.
+    /// Sends the readiness message. Only here waiting for queue capacity is worthwhile. If it cannot be sent,
+    /// [`try_again`](Self::try_again) may.
     pub(crate) fn ready(&self, counters: &Counters, connections: u32) {
-        let mut told = self.try_again(counters, connections);
+        let mut sent = self.try_again(counters, connections);
         for _ in 1..TRIES {
-            match &told {
+            match &sent {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     thread::sleep(Duration::from_millis(10));
-                    told = self.try_again(counters, connections);
+                    sent = self.try_again(counters, connections);
                 }
                 Ok(()) | Err(_) => break,
             }
         }
-        if let Err(error) = told {
+        if let Err(error) = sent {
             log::warn!(
                 "cannot tell the service manager at {:?} that we serve: {error}; serving all the same, and trying again",
                 self.address
@@ -91,15 +93,15 @@ impl Manager {
         }
     }
 
-    /// Tells that we serve, without waiting.
+    /// Sends the readiness message, without waiting.
     pub(crate) fn try_again(&self, counters: &Counters, connections: u32) -> io::Result<()> {
         let status = Status::of(counters, connections, false);
-        self.tell(format_args!("READY=1\nSTATUS={status}"))?;
+        self.send(format_args!("READY=1\nSTATUS={status}"))?;
         self.knows.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Whether it was told that we serve.
+    /// Whether the readiness message was sent.
     pub(crate) fn knows(&self) -> bool {
         self.knows.load(Ordering::Relaxed)
     }
@@ -108,28 +110,28 @@ impl Manager {
     pub(crate) fn reloaded(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
-        let told = self.tell(format_args!("RELOADING=1\nMONOTONIC_USEC={micros}"));
-        // If it is not told that this began, it need not know that it is over.
-        let _ = told.and_then(|()| self.tell(format_args!("READY=1")));
+        let sent = self.send(format_args!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        // If the start of the reload cannot be sent, its end need not be.
+        let _ = sent.and_then(|()| self.send(format_args!("READY=1")));
     }
 
     /// How many we serve. If it does not fit now, the next one will say more.
     pub(crate) fn status(&self, counters: &Counters, connections: u32, stopping: bool) {
         let status = Status::of(counters, connections, stopping);
         let stops = if stopping { "STOPPING=1\n" } else { "" };
-        let _ = self.tell(format_args!("{stops}STATUS={status}"));
+        let _ = self.send(format_args!("{stops}STATUS={status}"));
     }
 
-    /// This thread has served everybody who waited. Once each of those that run has, the watchdog is fed.
+    /// This thread has serviced all sources that waited. Once each of those that run has, the watchdog is fed.
     pub(crate) fn lives(&self, thread: u32, running: u32) {
         let bit = 1 << thread;
         let served = self.served.fetch_or(bit, Ordering::AcqRel) | bit;
-        if running & !served == 0 && self.tell(format_args!("WATCHDOG=1")).is_ok() {
+        if running & !served == 0 && self.send(format_args!("WATCHDOG=1")).is_ok() {
             self.served.store(0, Ordering::Release);
         }
     }
 
-    fn tell(&self, what: fmt::Arguments<'_>) -> io::Result<()> {
+    fn send(&self, what: fmt::Arguments<'_>) -> io::Result<()> {
         let mut message = Text::<MESSAGE>::new();
         fmt::Write::write_fmt(&mut message, what).map_err(|_| ErrorKind::FileTooLarge)?;
         self.socket

@@ -76,14 +76,14 @@ fn socket_buffers(options: &Options) -> Result<Buffers, Errno> {
 
 /// The last of the three numbers of `tcp_rmem` or `tcp_wmem`.
 fn most_tuned(name: &str) -> Option<u64> {
-    let told = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
-    told.split_whitespace().nth(2)?.parse().ok()
+    let shown = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
+    shown.split_whitespace().nth(2)?.parse().ok()
 }
 
-/// Bytes of this process that are in memory now, if the kernel tells.
+/// Resident bytes of this process, if the kernel reports them.
 fn resident() -> Option<u64> {
-    let told = fs::read_to_string("/proc/self/smaps_rollup");
-    let found = told.ok().and_then(|text| kibibytes(&text, "Rss:"));
+    let shown = fs::read_to_string("/proc/self/smaps_rollup");
+    let found = shown.ok().and_then(|text| kibibytes(&text, "Rss:"));
     found.or_else(|| kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:"))
 }
 
@@ -140,8 +140,8 @@ fn table(threads: Threads, idle: u64, kernel: Buffers, resident: Option<u64>) ->
     let windows = ServerMemory::WINDOWS;
     let full = idle + u64::from(windows.receive) + u64::from(windows.send);
     lines.line("resident: pages that were touched", "each", connections);
-    let told = resident.map_or_else(|| "unknown".into(), |n| n.to_string());
-    lines.row("whole process now, code and libraries included", "", told);
+    let shown = resident.map_or_else(|| "unknown".into(), |n| n.to_string());
+    lines.row("whole process now, code and libraries included", "", shown);
     lines.each(
         "connections that never had anything left over",
         idle,
@@ -181,7 +181,7 @@ fn reserved(lines: &mut Lines, threads: Threads) -> u64 {
         compiled += wide(part.reserved);
         used += of_it;
     }
-    // What waits to be written is everybody's, and the first thread serves the metrics.
+    // Queued output is shared by all threads, and the first thread serves the metrics.
     let thread = used - wide(SHARED);
     let more = wide((THREADS - 1) * (ShareMemory::SIZE + SharePlaces::SIZE));
     lines.row(

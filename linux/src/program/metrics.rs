@@ -44,8 +44,8 @@ struct Site {
 struct Began {
     /// Seconds that the machine had been up, suspended or not (`CLOCK_BOOTTIME`).
     up: u64,
-    /// Seconds since 1970, as told last.
-    told: u64,
+    /// Seconds since 1970, as last reported.
+    reported: u64,
 }
 
 /// Seconds by which the clock may differ from what it said before. Smaller differences are of rounding, and change nothing.
@@ -54,16 +54,16 @@ const STEP: u64 = 2;
 impl Began {
     /// Of a program that began when the machine had been up for so many seconds.
     const fn after(up: u64) -> Self {
-        Self { up, told: 0 }
+        Self { up, reported: 0 }
     }
 
     /// Seconds since 1970, now that it is `unix` and the machine has been up for `up`.
     const fn at(&mut self, unix: u64, up: u64) -> u64 {
         let began = unix.saturating_sub(up.saturating_sub(self.up));
-        if began.abs_diff(self.told) > STEP {
-            self.told = began;
+        if began.abs_diff(self.reported) > STEP {
+            self.reported = began;
         }
-        self.told
+        self.reported
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
         let mut began = Began::after(30);
         // Booted in 1970, and asked after 10 s.
         assert_eq!(began.at(40, 40), 30);
-        // A second more or less, of rounding or of a clock that is slowed down, is not told.
+        // A difference of a second, from rounding or a slewed clock, is not reported.
         assert_eq!([began.at(52, 50), began.at(58, 60)], [30, 30]);
         // The time is known.
         let now = 1_800_000_000;

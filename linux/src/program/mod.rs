@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod counters;
 mod descriptors;
+mod endpoints;
 mod handlers;
 mod heads;
 mod help;
@@ -16,7 +17,6 @@ mod manager;
 mod memory_table;
 mod metrics;
 mod page;
-mod places;
 mod privileges;
 mod pulse;
 mod recorder;
@@ -36,7 +36,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Runs the program; answers its exit code.
+/// Runs the program; returns its exit code.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments::parse(arguments).and_then(obey) {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,7 +58,7 @@ fn obey(command: Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes an answer to standard output. If nobody reads it, there is nobody to tell.
+/// Writes a reply to standard output. An error is ignored: there is nowhere to report it.
 fn say(text: &str) {
     let mut output = std::io::stdout().lock();
     let _ = output.write_all(text.as_bytes());

@@ -19,7 +19,7 @@ pub(crate) fn write_page(
     page.connections(stats)?;
     page.failures(stats)?;
     page.bytes(stats)?;
-    page.mended(stats, counters.repairs)?;
+    page.repaired(stats, counters.repairs)?;
     page.lines(lost)?;
     page.closed(stats)
 }
@@ -92,16 +92,16 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn failures(&mut self, stats: &Stats) -> fmt::Result {
-        let text = "Accepts that brought no connection.";
+        let text = "Accepts that failed.";
         self.say(
             "accept_failures_total",
             COUNTER,
             text,
             &[("", stats.accept_failures)],
         )?;
-        let text = "Times that a listener was paused because the system was short of something.";
+        let text = "Times that a listener was paused for resource exhaustion.";
         self.say("shortages_total", COUNTER, text, &[("", stats.shortages)])?;
-        let text = "Listeners that were closed because they no longer worked.";
+        let text = "Listeners that were closed because they failed.";
         self.say(
             "listeners_failed_total",
             COUNTER,
@@ -122,28 +122,28 @@ impl<W: Write> Page<'_, W> {
         self.say("sent_bytes_total", COUNTER, text, &[("", stats.bytes_out)])
     }
 
-    fn mended(&mut self, stats: &Stats, repairs: u64) -> fmt::Result {
-        let text = "Events for connections that were gone.";
+    fn repaired(&mut self, stats: &Stats, repairs: u64) -> fmt::Result {
+        let text = "Stale readiness events.";
         self.say("stale_events_total", COUNTER, text, &[("", stats.stale)])?;
-        let text = "Answers that nobody waited for.";
+        let text = "Stale completions.";
         self.say(
             "unasked_answers_total",
             COUNTER,
             text,
             &[("", stats.unasked)],
         )?;
-        let text = "Times that the readiness set was renewed.";
+        let text = "Times that the readiness set was rebuilt.";
         self.say("rebuilds_total", COUNTER, text, &[("", stats.rebuilds)])?;
-        let text = "Registrations that were mended.";
+        let text = "Registrations that were repaired.";
         self.say("repairs_total", COUNTER, text, &[("", repairs)])?;
-        let text = "Slots of the table that are used up.";
+        let text = "Slots of the table that are retired.";
         self.say(
             "slots_retired_total",
             COUNTER,
             text,
             &[("", stats.slots_retired)],
         )?;
-        let text = "The most sources that ever waited for their turn together.";
+        let text = "The most sources that were ever queued at once.";
         self.say(
             "worst_queue",
             GAUGE,
@@ -153,7 +153,7 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn lines(&mut self, [lines, log_lines]: [u64; 2]) -> fmt::Result {
-        let text = "Lines that found no room on their way out.";
+        let text = "Lines that were dropped because a queue was full.";
         let samples = [("{to=\"output\"}", lines), ("{to=\"log\"}", log_lines)];
         self.say("lines_dropped_total", COUNTER, text, &samples)
     }

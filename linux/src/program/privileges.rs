@@ -6,14 +6,14 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgroups, setgroups, setresgid, setresuid};
 use std::io;
 
-/// Whom to become, as typed.
+/// The user and group to become, as typed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Who {
+pub(crate) struct Identity {
     user: String,
     group: Option<String>,
 }
 
-impl Who {
+impl Identity {
     /// Reads `NAME[:GROUP]`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (user, group) = match text.split_once(':') {
@@ -43,7 +43,7 @@ impl Who {
         })
     }
 
-    /// Looks them up.
+    /// Resolves them.
     pub(crate) fn find(&self) -> Result<Account, Failure> {
         let (uid, own) = self.user()?;
         let gid = match (&self.group, own) {
@@ -58,8 +58,8 @@ impl Who {
             let why = "is root, so that nothing would be given up; name another user";
             return Err(self.failure(why));
         }
-        let who = self.clone();
-        Ok(Account { who, uid, gid })
+        let identity = self.clone();
+        Ok(Account { identity, uid, gid })
     }
 
     /// The user's number, and the group that the user is in. A number needs no entry anywhere: there may be no `/etc/passwd`.
@@ -108,7 +108,7 @@ fn group(name: &str) -> Result<Gid, String> {
     }
 }
 
-/// Who shall own a socket file, as typed: `USER`, `USER:GROUP` or `:GROUP`.
+/// The owner of a socket file, as typed: `USER`, `USER:GROUP` or `:GROUP`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Owner {
     user: Option<String>,
@@ -155,17 +155,17 @@ impl Owner {
     }
 }
 
-/// Whom to become, as the system knows them.
+/// The user and group to become, as ids.
 #[derive(Debug)]
 pub(crate) struct Account {
-    who: Who,
+    identity: Identity,
     uid: Uid,
     gid: Gid,
 }
 
 impl Account {
-    /// Becomes it, with no other group, and makes sure that there is no way back. The C library does it in every thread of
-    /// the process (`nptl(7)`).
+    /// Becomes it, without supplementary groups, and checks that privileges cannot be regained. The C library does it
+    /// in every thread of the process (`nptl(7)`).
     pub(crate) fn assume(&self) -> Result<(), Failure> {
         let (uid, gid) = (self.uid, self.gid);
         let failed = |call: &'static str| {
@@ -175,7 +175,7 @@ impl Account {
                 } else {
                     ""
                 };
-                self.who
+                self.identity
                     .failure(format_args!("{call}: {}{remedy}", shown(errno)))
             }
         };
@@ -186,7 +186,7 @@ impl Account {
         let back = setresuid(root, root, root).is_ok();
         if back || !getgroups().map_err(failed("getgroups"))?.is_empty() {
             return Err(self
-                .who
+                .identity
                 .failure("this kernel lets privileges be taken back"));
         }
         Ok(())
@@ -209,11 +209,14 @@ mod tests {
             ("nobody:nogroup", "nobody", Some("nogroup")),
             ("65534:65534", "65534", Some("65534")),
         ] {
-            let who = Who::parse(text).expect(text);
-            assert_eq!((who.user.as_str(), who.group.as_deref()), (user, group));
+            let identity = Identity::parse(text).expect(text);
+            assert_eq!(
+                (identity.user.as_str(), identity.group.as_deref()),
+                (user, group)
+            );
         }
         for wrong in ["", ":", "nobody:", ":nogroup", "a:b:c"] {
-            assert!(Who::parse(wrong).is_err_and(|why| why.contains("USER:GROUP")));
+            assert!(Identity::parse(wrong).is_err_and(|why| why.contains("USER:GROUP")));
         }
     }
 
@@ -256,7 +259,7 @@ mod tests {
             ("4000000000", "UID:GID"),
             ("65534:no-such-group-here", "no such group"),
         ] {
-            let found = Who::parse(text).expect(text).find();
+            let found = Identity::parse(text).expect(text).find();
             let Err(Failure::System(why)) = found else {
                 panic!("{found:?}");
             };

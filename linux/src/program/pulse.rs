@@ -8,10 +8,10 @@ use core::time::Duration;
 use std::time::Instant;
 use tidegate::{Backoff, Round};
 
-/// Counts are told once in this time at most.
-const TELLING: Duration = Duration::from_secs(1);
+/// Counts are sent once per this time at most.
+const STATUS_PERIOD: Duration = Duration::from_secs(1);
 
-/// Waits between tries to tell a manager that could not be told.
+/// The pauses between tries to notify a manager of readiness.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -25,18 +25,18 @@ pub(crate) struct Pulse<'m> {
     /// Since it last showed that it lives, and when it shall do so again.
     round: Round,
     show: Option<Instant>,
-    /// What was told last, and when; whether there is something else to tell.
-    told: Counts,
-    told_at: Instant,
+    /// The counts that were sent last, and when; whether there are newer ones.
+    sent: Counts,
+    sent_at: Instant,
     news: bool,
-    /// A manager that could not be told that we serve: when to try again. In the first thread only.
+    /// A manager that could not be notified of readiness: when to retry. In the first thread only.
     retry: Option<Instant>,
     backoff: Backoff,
     /// How often it was asked so far to open everything again.
     reloads: u32,
 }
 
-/// The counts that are worth telling when they change; bytes always do.
+/// The counts whose changes are sent; bytes always are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Counts {
     open: u32,
@@ -77,8 +77,8 @@ impl<'m> Pulse<'m> {
             connections,
             round: server.session().machine().round(),
             show: manager.and_then(Manager::watchdog).map(|_| now),
-            told: Counts::of(server),
-            told_at: now,
+            sent: Counts::of(server),
+            sent_at: now,
             news: false,
             retry: manager
                 .filter(|manager| thread == 0 && !manager.knows())
@@ -90,21 +90,24 @@ impl<'m> Pulse<'m> {
 
     /// The longest that the loop may sleep.
     pub(crate) fn longest(&self) -> Option<Duration> {
-        let tell = self.news.then(|| self.told_at + TELLING);
-        let next = [self.show, tell, self.retry].into_iter().flatten().min()?;
+        let status = self.news.then(|| self.sent_at + STATUS_PERIOD);
+        let next = [self.show, status, self.retry]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
-    /// After each turn.
-    pub(crate) fn beat(&mut self, server: &AnyServer) {
+    /// After each iteration.
+    pub(crate) fn iterated(&mut self, server: &AnyServer) {
         let now = Instant::now();
-        self.show_life(server, now);
+        self.show_alive(server, now);
         self.reload(now);
         let counts = Counts::of(server);
-        self.news = counts != self.told;
-        let stopping = counts.stopping && !self.told.stopping;
-        if self.news && (stopping || now >= self.told_at + TELLING) {
-            (self.told, self.told_at, self.news) = (counts, now, false);
+        self.news = counts != self.sent;
+        let stopping = counts.stopping && !self.sent.stopping;
+        if self.news && (stopping || now >= self.sent_at + STATUS_PERIOD) {
+            (self.sent, self.sent_at, self.news) = (counts, now, false);
             counters::keep(self.thread, server);
             if let Some(manager) = self.manager {
                 manager.status(&counters::total(), self.connections, counts.stopping);
@@ -112,7 +115,7 @@ impl<'m> Pulse<'m> {
         }
     }
 
-    /// Tells a manager that could not be told so far that we serve; and one that knows, that SIGHUP was obeyed.
+    /// Retries the readiness message; if it was sent, reports that SIGHUP was handled.
     fn reload(&mut self, now: Instant) {
         let Some(manager) = self.manager.filter(|_| self.thread == 0) else {
             return;
@@ -121,16 +124,17 @@ impl<'m> Pulse<'m> {
         let asked = core::mem::replace(&mut self.reloads, reloads) != reloads;
         match self.retry {
             Some(due) if asked || now >= due => {
-                let told = manager.try_again(&counters::total(), self.connections);
-                self.retry = told.is_err().then(|| now + self.backoff.next(0));
+                let sent = manager.try_again(&counters::total(), self.connections);
+                self.retry = sent.is_err().then(|| now + self.backoff.next(0));
             }
             None if asked => manager.reloaded(),
             Some(_) | None => {}
         }
     }
 
-    /// Shows that this thread lives, when it is time, if everybody who waited when it last did has been served.
-    fn show_life(&mut self, server: &AnyServer, now: Instant) {
+    /// Reports that this thread is alive, when it is due, if all sources that waited at the last time have been
+    /// serviced.
+    fn show_alive(&mut self, server: &AnyServer, now: Instant) {
         let machine = server.session().machine();
         let (Some(manager), Some(show)) = (self.manager, self.show) else {
             return;

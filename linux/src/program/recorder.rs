@@ -1,4 +1,4 @@
-//! The flight recorder, told: on SIGUSR2, on the control socket, and when a loop panics.
+//! The flight recorder, printed: on SIGUSR2, on the control socket, and when a loop panics.
 
 use super::lines::{LOG, OUTPUT, Sink};
 use super::reserved::AnyServer;
@@ -11,10 +11,10 @@ use tidegate_core::heapless::String as Text;
 /// The longest line of a mark, its end included.
 const LINE: usize = 80;
 
-/// All of them, and the end of an answer.
+/// All of them, and the end of a reply.
 pub(crate) type Lines = Text<{ (MARKS + 1) * LINE }>;
 
-/// The threads that were asked and have not told, a bit each.
+/// The threads that were asked and have not printed, a bit each.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
 /// Asks every loop; each shall be woken then.
@@ -23,7 +23,7 @@ pub(crate) fn ask() {
 }
 
 /// Prints what the recorder of this thread has kept, if it was asked.
-pub(crate) fn tell_if_asked(thread: u32, server: &AnyServer) {
+pub(crate) fn print_if_asked(thread: u32, server: &AnyServer) {
     let bit = 1 << thread;
     if ASKED.load(Ordering::Relaxed) & bit != 0 {
         ASKED.fetch_and(!bit, Ordering::AcqRel);
@@ -42,13 +42,13 @@ fn print(out: &Sink, thread: u32, server: &AnyServer) {
 pub(crate) fn lines(recorder: &Recorder) -> Lines {
     let mut text = Lines::new();
     for mark in recorder.marks() {
-        // There is room for the longest: there is a test of that.
+        // The buffer fits the longest line: a test asserts that.
         let _ = writeln!(text, "{mark}");
     }
     text
 }
 
-/// A server whose recorder is told on the log when its loop panics.
+/// A server whose flight recorder is logged when its loop panics.
 pub(crate) struct Recorded<'s> {
     pub(crate) thread: u32,
     pub(crate) server: &'s mut AnyServer,

@@ -1,6 +1,6 @@
-//! `--record`: everything that goes in and comes out, into a file that can be replayed. The loop puts entries into a ring
-//! and waits for nobody; a thread writes them. What finds no room is left out and counted, there and in the file: in the
-//! ring, or on a disk that is full for a while.
+//! `--record`: everything that goes in and comes out, into a file that can be replayed. The loop puts entries into a
+//! ring without waiting; a thread writes them. An entry that does not fit the ring, or a disk that is full for a while,
+//! is dropped and counted, there and in the file.
 
 use super::Failure;
 use super::ring::Ring;
@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Instant;
 use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, decode, encode};
 
-/// Bytes that may wait: several times what a turn brings.
+/// Bytes that may be queued: several times those of an iteration.
 pub(crate) const WAITING: usize = 1024 * 1024;
 
 /// Bytes of the longest entry: a whole receive window and what is said of it.
@@ -44,7 +44,7 @@ static QUEUE: Queue = Queue {
     state: Mutex::new(State {
         ring: Ring::new(),
         lost: 0,
-        untold: 0,
+        unrecorded: 0,
         stage: Stage::Off,
     }),
     filled: Condvar::new(),
@@ -64,8 +64,8 @@ struct State {
     ring: Ring<WAITING>,
     /// Entries that are not in the file.
     lost: u64,
-    /// Those of them that the file does not tell of yet.
-    untold: u64,
+    /// Those of them that the file does not record yet.
+    unrecorded: u64,
     stage: Stage,
 }
 
@@ -75,7 +75,7 @@ enum Stage {
     Off,
     /// The writer waits.
     Idle,
-    /// It writes, or was told to.
+    /// It writes, or was woken to write.
     Busy,
     /// It cannot write now: what comes is counted as lost, and it tries again.
     Full,
@@ -93,7 +93,7 @@ pub(crate) fn payload(text: &str) -> Result<Payload, String> {
     }
 }
 
-/// Begins; what is recorded is to be given to the answer.
+/// Begins; returns the recorder for the entries.
 pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
     let no = |error: io::Error| {
         let path = &record.path;
@@ -155,7 +155,7 @@ impl Recording {
     /// An entry behind its length.
     fn frame(&mut self, entry: &Entry<'_>) -> &[u8] {
         let (length, space) = self.entry.split_at_mut(LENGTH);
-        // There is room for the longest.
+        // The buffer fits the longest entry.
         let n = encode(entry, self.payload, space).map_or(0, <[u8]>::len);
         length.copy_from_slice(&u32::try_from(n).unwrap_or(0).to_ne_bytes());
         &self.entry[..LENGTH + n]
@@ -165,16 +165,16 @@ impl Recording {
 impl Sink for Recording {
     fn take(&mut self, entry: &Entry<'_>) {
         let mut state = QUEUE.lock();
-        if state.untold > 0 && matches!(state.stage, Stage::Idle | Stage::Busy) {
-            let lost = Entry::Lost(state.untold);
+        if state.unrecorded > 0 && matches!(state.stage, Stage::Idle | Stage::Busy) {
+            let lost = Entry::Lost(state.unrecorded);
             if state.ring.offer(self.frame(&lost)) {
-                state.untold = 0;
+                state.unrecorded = 0;
             }
         }
         let writes = matches!(state.stage, Stage::Idle | Stage::Busy);
-        if state.untold > 0 || !writes || !state.ring.offer(self.frame(entry)) {
+        if state.unrecorded > 0 || !writes || !state.ring.offer(self.frame(entry)) {
             state.lost += 1;
-            state.untold += 1;
+            state.unrecorded += 1;
         } else if state.stage == Stage::Idle {
             state.stage = Stage::Busy;
             drop(state);
@@ -189,8 +189,8 @@ impl Queue {
         let mut chunk = Vec::with_capacity(AT_ONCE);
         let mut state = self.lock();
         loop {
-            // What is missing is told when there is room for that, if nothing more comes, too.
-            while state.ring.is_empty() && !state.tell_lost() {
+            // The count of missing entries is recorded as soon as it fits, even if no entry follows.
+            while state.ring.is_empty() && !state.record_lost() {
                 state.stage = Stage::Idle;
                 self.emptied.notify_all();
                 let waited = self.filled.wait(state);
@@ -228,13 +228,13 @@ impl Queue {
         loop {
             thread::sleep(pause);
             pause = (pause * 2).min(PAUSE_MAX);
-            let (mut space, missing) = ([0; 16], self.lock().untold);
-            // There is room for a number.
+            let (mut space, missing) = ([0; 16], self.lock().unrecorded);
+            // A number fits.
             let lost = encode(&Entry::Lost(missing), Payload::Whole, &mut space).unwrap_or(&[]);
             if writer.write(lost).is_ok() {
                 let mut state = self.lock();
-                // More may be missing by now: the next entry tells.
-                state.untold -= missing;
+                // More may be missing by now: the next entry records them.
+                state.unrecorded -= missing;
                 state.stage = Stage::Busy;
                 log::warn!("--record {path}: records again; {missing} entries are missing");
                 return;
@@ -249,16 +249,17 @@ impl Queue {
 
 impl State {
     /// Puts into the empty ring how many entries are missing; returns whether any are.
-    fn tell_lost(&mut self) -> bool {
+    fn record_lost(&mut self) -> bool {
         let mut space = [0; 16];
-        // There is room for a number.
-        let entry = encode(&Entry::Lost(self.untold), Payload::Whole, &mut space).unwrap_or(&[]);
+        // A number fits.
+        let entry =
+            encode(&Entry::Lost(self.unrecorded), Payload::Whole, &mut space).unwrap_or(&[]);
         let length = u32::try_from(entry.len()).unwrap_or(0).to_ne_bytes();
-        let told = self.untold > 0 && self.ring.offer(&length) && self.ring.offer(entry);
-        if told {
-            self.untold = 0;
+        let recorded = self.unrecorded > 0 && self.ring.offer(&length) && self.ring.offer(entry);
+        if recorded {
+            self.unrecorded = 0;
         }
-        told
+        recorded
     }
 
     /// Adds the next entry to `chunk`, if there is one.
@@ -282,11 +283,11 @@ impl State {
             let mut rest = chunk.as_slice();
             while let Ok(Some((entry, more))) = decode(rest) {
                 if let Entry::Lost(before) = entry {
-                    // It told of entries that are counted already.
-                    self.untold += before;
+                    // It recorded entries that are counted already.
+                    self.unrecorded += before;
                 } else {
                     self.lost += 1;
-                    self.untold += 1;
+                    self.unrecorded += 1;
                 }
                 rest = more;
             }
@@ -311,7 +312,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes whole entries. A file that is full gets a `.1` behind its name, in the place of the one that had it.
+    /// Writes whole entries. A full file is renamed with `.1` appended, and replaces the previous one of that name.
     fn write(&mut self, entries: &[u8]) -> io::Result<()> {
         if self.rotates && self.written > 0 && self.written + entries.len() as u64 > self.size {
             match set_aside(&self.path) {
@@ -341,8 +342,9 @@ impl Writer {
     }
 }
 
-/// What is written first, and whether another may take its place. A trace of before, the one that tells of a crash, is set
-/// aside; but nobody's that is being written. A pipe or a device is written to as it is, if somebody is there to read.
+/// What is written first, and whether another file may replace it. An earlier trace, perhaps that of a crash, is kept
+/// under another name, unless another process is writing it. A pipe or a device is written to as it is, if it has a
+/// reader.
 fn begin(path: &str) -> io::Result<(File, bool)> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => {
@@ -350,7 +352,7 @@ fn begin(path: &str) -> io::Result<(File, bool)> {
             let flags = OFlags::NONBLOCK.bits().cast_signed();
             let opened = options.write(true).custom_flags(flags).open(path);
             let mut file = opened.map_err(|error| match Errno::from_io_error(&error) {
-                Some(Errno::NXIO) => io::Error::other("it is a pipe that nobody reads"),
+                Some(Errno::NXIO) => io::Error::other("it is a pipe without a reader"),
                 _ => error,
             })?;
             // Only the thread that writes waits for it.
@@ -364,7 +366,7 @@ fn begin(path: &str) -> io::Result<(File, bool)> {
             }
             set_aside(path)?;
         }
-        // It is new; or creating it will tell.
+        // It is new; or creating it returns the error.
         Err(_) => {}
     }
     Ok((create(path)?, true))
@@ -382,7 +384,7 @@ fn create(path: &str) -> io::Result<File> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    // Where there are no locks, there is nobody to be kept from it.
+    // Without locks, no other writer can be detected.
     let _ = file.try_lock();
     if let Err(error) = file.write_all(MAGIC) {
         // It would be taken for a trace.

@@ -78,7 +78,7 @@ pub(crate) fn each(
         closed,
         bytes_in,
         bytes_out,
-        // The program has no sockets of datagrams.
+        // The program has no datagram sockets.
         datagrams_in: _,
         datagrams_out: _,
         datagram_faults: _,

@@ -17,8 +17,8 @@ pub(crate) const THREADS: usize = 4;
 /// The most connections of a thread, if there are several: in all as many as in one.
 pub(crate) const SHARE: usize = CONNECTIONS / THREADS;
 
-/// The memory of a thread. The state of a connection is a count of lines, which only the chat uses, or a place in the table, for
-/// the control socket.
+/// The memory of a thread. The state of a connection is a count of lines, which only the chat uses, or a slot of the
+/// table, for the control socket.
 type MemoryFor<const N: usize> = Memory<N, 4096, 16384, u32>;
 
 pub(crate) type ServerMemory = MemoryFor<CONNECTIONS>;
@@ -29,8 +29,8 @@ pub(crate) type ShareMemory = MemoryFor<SHARE>;
 static SHARES: [ConstStaticCell<ShareMemory>; THREADS - 1] =
     [const { ConstStaticCell::new(ShareMemory::new()) }; THREADS - 1];
 
-/// Places for the backends that keep a list themselves, and bits for as many descriptors as there can be: what was open
-/// before the program began counts, too.
+/// Entries for the backends that keep their own list, and bits for as many descriptors as there can be: those open
+/// before the program began count, too.
 pub(crate) type BackendPlaces = Places<{ CONNECTIONS + OTHERS }, DESCRIPTORS>;
 static PLACES: ConstStaticCell<BackendPlaces> = ConstStaticCell::new(BackendPlaces::new());
 

@@ -41,7 +41,7 @@ impl<const SIZE: usize> Ring<SIZE> {
         }
     }
 
-    /// Takes all of these bytes, if there is room; answers whether there was.
+    /// Takes all of these bytes, if they fit; returns whether they did.
     pub(crate) fn offer(&mut self, line: &[u8]) -> bool {
         if line.len() > SIZE - self.len {
             return false;
@@ -54,7 +54,7 @@ impl<const SIZE: usize> Ring<SIZE> {
         true
     }
 
-    /// Moves the oldest bytes to `into`: whole lines, unless the first is longer than `into`. Answers how many.
+    /// Moves the oldest bytes to `into`: whole lines, unless the first is longer than `into`. Returns how many.
     pub(crate) fn take(&mut self, into: &mut [u8]) -> usize {
         let n = self.peek(into);
         let lines = into[..n].iter().rposition(|&byte| byte == b'\n');
@@ -63,13 +63,13 @@ impl<const SIZE: usize> Ring<SIZE> {
         n
     }
 
-    /// Moves the oldest bytes to `into`, as many as there is room for; there are as many.
+    /// Moves the oldest bytes to `into` until it is full; there are as many.
     pub(crate) fn read(&mut self, into: &mut [u8]) {
         let n = self.peek(into);
         self.skip(n);
     }
 
-    /// Copies the oldest bytes to `into`; answers how many.
+    /// Copies the oldest bytes to `into`; returns how many.
     fn peek(&self, into: &mut [u8]) -> usize {
         let n = self.len.min(into.len());
         let first = n.min(SIZE - self.start);

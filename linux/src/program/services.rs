@@ -41,7 +41,7 @@ impl Service {
         }
     }
 
-    /// Nothing is passed on to who connects to this listener.
+    /// Connections of this listener do not receive the chat.
     pub(crate) fn leave_out(&mut self, listener: u32) {
         match self {
             Self::Chat(chat) => chat.left_out |= 1 << listener,
@@ -95,7 +95,7 @@ impl Handler for Service {
     }
 }
 
-/// Prints what comes in, answers nothing.
+/// Prints what comes in, sends nothing.
 #[derive(Debug)]
 pub(crate) struct Print {
     out: &'static Sink,
@@ -174,8 +174,8 @@ impl Handler for Chat {
     /// Lines said.
     type State = u32;
 
-    /// All whole lines that are there go in one piece: every place of the table is looked at once a visit, not once a
-    /// line, of which a visit can bring thousands.
+    /// All complete lines are sent in one piece: the table is walked once a service, not once a line, of which a
+    /// service can bring thousands.
     fn readable(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
         let Some(last) = conn.data().iter().rposition(|&byte| byte == b'\n') else {
             return;

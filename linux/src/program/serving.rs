@@ -5,13 +5,13 @@ use super::arguments::{Options, number};
 use super::lines::{self, LOG, OUTPUT};
 use super::listening::{self, Opened, Plan, Waiting};
 use super::manager::Manager;
-use super::privileges::{Account, Who};
+use super::privileges::{Account, Identity};
 use super::pulse::Pulse;
 use super::recorder::{self, Recorded};
 use super::recording;
 use super::reserved::{self, AnyServer};
 use super::services::ServiceName;
-use super::{counters, descriptors, inherited, logging, places, report, signals};
+use super::{counters, descriptors, endpoints, inherited, logging, report, signals};
 use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -25,7 +25,7 @@ const STACK: usize = 256 * 1024;
 /// Some loop had no listener left that worked.
 static UNREACHABLE: AtomicBool = AtomicBool::new(false);
 
-/// What all threads are told.
+/// The parameters of all threads.
 #[derive(Debug)]
 struct Orders<'o> {
     options: &'o Options,
@@ -33,21 +33,21 @@ struct Orders<'o> {
     opened: Opened,
     manager: Option<Manager>,
     began: Instant,
-    /// A thread and who started it meet here when it is ready, or has failed.
+    /// A thread and its creator meet here when it is ready, or has failed.
     ready: Barrier,
-    /// Set when all are ready, or none shall serve: a thread serves nobody before.
+    /// Set when all are ready, or none shall serve: no thread serves before.
     go: OnceLock<()>,
     failed: AtomicBool,
 }
 
-/// Serves until told to stop. After the `listening on` lines nothing is allocated, and nothing but the loops waits.
+/// Serves until stopped. After the `listening on` lines nothing is allocated, and nothing but the loops waits.
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     let began = Instant::now();
     let passed = inherited::take()?;
-    (options.user.as_ref()).map_or(Ok(()), Who::gain_nothing)?;
+    (options.user.as_ref()).map_or(Ok(()), Identity::gain_nothing)?;
     // Before anything that takes its time: what comes earlier kills.
     signals::watch()?;
-    let account = options.user.as_ref().map(Who::find).transpose()?;
+    let account = options.user.as_ref().map(Identity::find).transpose()?;
     lines::start(&options.log_to)?;
     logging::start(options.log);
     let manager = Manager::find();
@@ -58,7 +58,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
         )));
     }
     let plan = Plan::new(options, began)?;
-    let targets = places::targets(&options.places(!passed.is_empty()))?;
+    let targets = endpoints::targets(&options.endpoints(!passed.is_empty()))?;
     let targets_beside = listening::targets_beside(options)?;
     descriptors::reserve(
         options.all_connections(),
@@ -93,7 +93,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
         // Everything is open.
         let ready = others.is_ok().then(|| orders.get_ready(account.as_ref()));
         if !matches!(ready, Some(Ok(()))) {
-            // Twice, so at once: nobody was told of them.
+            // Twice, so at once: no client has been notified.
             signals::stop_all();
             signals::stop_all();
         }
@@ -124,7 +124,7 @@ impl Orders<'_> {
         Ok(())
     }
 
-    /// The pulse of a thread, if anybody feels it.
+    /// The pulse of a thread, if a manager listens.
     fn pulse(&self, thread: u32, server: &AnyServer) -> Option<Pulse<'_>> {
         let (manager, options) = (self.manager.as_ref(), self.options);
         let felt = manager.is_some() || options.metrics.is_some() || options.control.is_some();
@@ -224,7 +224,7 @@ struct Listeners<'t> {
 }
 
 impl Listeners<'_> {
-    /// Opens those whose time has come.
+    /// Opens those that are due.
     fn open_more(&mut self, thread: u32, server: &mut AnyServer, orders: &Orders<'_>) {
         if thread == 0 {
             let (plan, waiting) = (&orders.plan, &mut self.waiting);
@@ -264,14 +264,14 @@ fn run(
         let turned = server.turn(longest);
         result = turned.map_err(|error| cannot("go on", error));
         if let Some(pulse) = &mut pulse {
-            pulse.beat(server);
+            pulse.iterated(server);
         }
         if counters::is_asked(thread) {
-            counters::tell(thread, server, began.elapsed());
+            counters::publish(thread, server, began.elapsed());
         }
-        recorder::tell_if_asked(thread, server);
+        recorder::print_if_asked(thread, server);
         listeners.open_more(thread, server, orders);
-        // Whoever restarts it can help; a server that nobody can reach cannot.
+        // A restart can mend it; a server that cannot be reached is of no use.
         let deaf = server.session().machine().listening() == 0
             && !signals::stop_wanted()
             && !orders.opened.is_waiting();
@@ -283,12 +283,12 @@ fn run(
     result
 }
 
-/// Writes the summary and what still waits, within a second, or at once if somebody is in a hurry.
+/// Writes the summary and what is still queued, within a second, or at once after a second signal.
 fn say_goodbye(began: Instant) {
     let patience = Duration::from_millis(if signals::in_a_hurry() { 50 } else { 1000 });
     let end = Instant::now() + patience;
     let output_end = end - patience / 4;
-    // What cannot be written now is counted before the count is told.
+    // What cannot be written now is counted before the count is printed.
     OUTPUT.flush(output_end);
     report::summary(&OUTPUT, &counters::total(), began.elapsed());
     if !OUTPUT.flush(output_end) || OUTPUT.dropped() > 0 {

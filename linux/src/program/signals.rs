@@ -44,7 +44,7 @@ pub(crate) fn reach(handle: StopHandle) {
     for _ in 0..STOPS.load(Ordering::Relaxed).min(2) {
         handle.stop();
     }
-    // There is a place for each.
+    // There is an entry for each.
     let _ = loops.push(handle);
 }
 
@@ -65,12 +65,12 @@ pub(crate) fn wake_all() {
     loops().iter().for_each(StopHandle::wake);
 }
 
-/// Whether somebody wants it to stop.
+/// Whether a stop was requested.
 pub(crate) fn stop_wanted() -> bool {
     STOPS.load(Ordering::Relaxed) > 0
 }
 
-/// Whether somebody was not content with an orderly end.
+/// Whether a second signal requested an immediate stop.
 pub(crate) fn in_a_hurry() -> bool {
     STOPS.load(Ordering::Relaxed) > 1
 }

@@ -1,6 +1,6 @@
 //! [`Syslog`]: log lines as messages for the system's log (`syslog(3)`, RFC 3164), each one datagram.
 //!
-//! By hand, as the crate syslog brings a calendar: who keeps the log adds the time.
+//! By hand, as the crate syslog brings a calendar: the log daemon adds the time.
 
 use super::lines::Output;
 use std::fs::File;
@@ -13,16 +13,16 @@ pub(crate) const LOG_SOCKET: &str = "/dev/log";
 /// The longest message (RFC 3164, section 4.1).
 const MESSAGE: usize = 1024;
 
-/// The facility of daemons, in its place.
+/// The facility of daemons, in its bits.
 const DAEMON: u32 = 3 << 3;
 
-/// Takes lines. It may wait for room in the queue of who listens: it is for a thread of its own.
+/// Takes lines. It may wait for capacity in the queue of the daemon: it is for a thread of its own.
 #[derive(Debug)]
 pub(crate) struct Syslog {
     socket: UnixDatagram,
     path: String,
     tag: String,
-    /// Where the last words of the program go, too.
+    /// The output of the program's final messages, too.
     errors: File,
     /// Whether it has been there: what it does not take then is dropped.
     was_there: bool,
@@ -71,7 +71,7 @@ impl Write for Syslog {
         match self.send(line.strip_suffix(b"\n").unwrap_or(line)) {
             Err(_) if !self.was_there => return Err(ErrorKind::NotConnected.into()),
             sent => {
-                if parts(line).0 == LAST_WORDS {
+                if parts(line).0 == FINAL {
                     let _ = self.errors.write_all(line);
                 }
                 self.was_there = true;
@@ -87,10 +87,10 @@ impl Write for Syslog {
 }
 
 impl Output for Syslog {
-    /// What cannot be kept any longer: the last words are said all the same.
+    /// Drops what cannot be kept any longer; the final messages are written all the same.
     fn give_up(&mut self, bytes: &[u8]) {
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if parts(line).0 == LAST_WORDS {
+            if parts(line).0 == FINAL {
                 let _ = self.errors.write_all(line);
             }
         }
@@ -107,13 +107,13 @@ const LEVELS: [(&[u8], u32); 5] = [
 ];
 
 /// How severe it is if the program gives up: critical.
-const LAST_WORDS: u32 = 2;
+const FINAL: u32 = 2;
 
 /// How severe a line is, and what it says beside the name of the program.
 fn parts(line: &[u8]) -> (u32, &[u8]) {
     let text = line.strip_prefix(b"tidegate: ").unwrap_or(line);
     let level = LEVELS.iter().find(|(name, _)| text.starts_with(name));
-    (level.map_or(LAST_WORDS, |(_, severity)| *severity), text)
+    (level.map_or(FINAL, |(_, severity)| *severity), text)
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
             ("tidegate: info: x", 6),
             ("tidegate: debug: x", 7),
             ("tidegate: trace: x", 7),
-            ("tidegate: cannot listen on x: error: y", LAST_WORDS),
+            ("tidegate: cannot listen on x: error: y", FINAL),
         ] {
             let text = &line["tidegate: ".len()..];
             assert_eq!(parts(line.as_bytes()), (severity, text.as_bytes()));

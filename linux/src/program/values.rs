@@ -48,7 +48,7 @@ pub(crate) fn duration(text: &str) -> Result<Option<Duration>, String> {
         return Ok(None);
     }
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("is no time at all; say off to switch it off".into()),
+        Ok(Duration::ZERO) => Err("is not a duration; write off to switch it off".into()),
         Ok(duration) => Ok(Some(duration)),
         Err(_) => Err("must be a duration such as 500ms, 30s, 10m, or off".into()),
     }
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(duration("500ms"), millis(500));
         assert_eq!(duration("1h 30m"), millis(5_400_000));
         assert_eq!(duration("off"), Ok(None));
-        assert!(duration("0s").is_err_and(|why| why.contains("say off")));
+        assert!(duration("0s").is_err_and(|why| why.contains("write off")));
         for bad in [
             "",
             "30",

@@ -49,7 +49,7 @@ pub struct Counts {
     pub parity: u32,
     /// Breaks.
     pub breaks: u32,
-    /// Characters for which the kernel's buffer had no room.
+    /// Characters dropped because the kernel's buffer was full.
     pub buffer_overrun: u32,
 }
 

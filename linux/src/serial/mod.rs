@@ -29,7 +29,8 @@ const PATH_MAX: usize = 127;
 /// What closes it is the end of the device: a USB adapter that is pulled, the other end of a pseudo-terminal that is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Serial<'a> {
-    /// The device, at most 127 bytes. A name under `/dev/serial/by-id` stays the same when an adapter is plugged in anew.
+    /// The device, at most 127 bytes. A name under `/dev/serial/by-id` stays the same when an adapter is plugged in
+    /// again.
     pub path: &'a str,
     /// Bits per second, both ways; any number. Default 9,600.
     pub speed: u32,
@@ -41,7 +42,7 @@ pub struct Serial<'a> {
     pub two_stop_bits: bool,
     /// How either side holds the other back. Default not at all.
     pub flow: Flow,
-    /// Nobody else may open it until it is closed (`TIOCEXCL`, `ioctl_tty(2)`), but for privileged programs. On by default.
+    /// No other open until it is closed (`TIOCEXCL`, `ioctl_tty(2)`), except by privileged programs. On by default.
     pub exclusive: bool,
     /// DTR once it is open, on or off; `None`, the default: as the driver has it, which is on. Opening raises it in any
     /// case, so that off begins with a short pulse.
@@ -51,7 +52,7 @@ pub struct Serial<'a> {
     /// DTR and RTS drop when it is closed (`HUPCL`). On by default, as the kernel has it; off, they stay as they are, so
     /// that a board that resets by DTR is not reset.
     pub hang_up: bool,
-    /// RS-485: who drives the wires when. Default `None`: the line is no RS-485.
+    /// RS-485: the direction control of the bus driver. Default `None`: not an RS-485 line.
     pub rs485: Option<Rs485>,
 }
 
@@ -86,7 +87,7 @@ pub enum Bits {
     Eight,
 }
 
-/// The bit that checks a character. One that is wrong is not told: the character comes as a NUL (`IGNPAR` and `PARMRK` are
+/// The bit that checks a character. An error is not reported: the character comes as a NUL (`IGNPAR` and `PARMRK` are
 /// off, `termios(3)`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Parity {
@@ -103,10 +104,10 @@ pub enum Parity {
     Space,
 }
 
-/// How the sender is held back.
+/// Flow control.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Flow {
-    /// Not at all: who is too slow loses bytes.
+    /// None: a receiver that is too slow loses bytes.
     #[default]
     None,
     /// By two wires (`CRTSCTS`).

@@ -8,7 +8,7 @@ use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::process::{Program, example};
 
-/// Runs it to its end, and answers what it said.
+/// Runs it to its end, and returns its output.
 fn explorer(arguments: &[&str]) -> String {
     let ended = Program::spawn(Command::new(example("explorer")).args(arguments)).end();
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.errors);
@@ -160,7 +160,7 @@ fn lessons_end_as_they_say_and_the_library_loses_nothing() {
     assert_eq!(listed, taught);
 }
 
-/// Who was told what, and what was left, step by step.
+/// The readiness events of each step, and what was left.
 #[track_caller]
 fn assert_steps(
     lines: &[Line<'_>],
@@ -183,7 +183,7 @@ fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
     let _bound = Watchdog::new();
     let output = explorer(&["--lesson", "all", "--kernel", "real", "--lines"]);
     let lines = lines(&output);
-    // The text's program: the sixth byte is told of when more arrives, and another one takes its place.
+    // The text's program: the sixth byte is reported when more arrives, and stays behind by one from then on.
     assert_steps(
         &lines,
         "five-bytes",
@@ -273,7 +273,7 @@ fn each_lesson_shows_what_it_is_about_on_the_real_kernel() {
         "recv 5: would block"
     );
     assert_eq!(said("blocking", "blocking", "3").0, "still waits");
-    // After a quantum it is the next one's turn; the program's never is.
+    // After a quantum the next client is serviced; the program never gets to it.
     let (program, library) = said("greedy", "edge", "4");
     assert_eq!(program, "16 times recv 4096: 4096 bytes; and so on");
     assert_eq!(library, "4 times recv 4096: 4096 bytes");
@@ -317,7 +317,7 @@ fn a_blocking_receive_comes_back_when_there_is_something() {
                 "still waits",
                 "recv 5: \"abc\"; recv 5: waits for client 1",
                 "recv 5: \"defg\"; close 1",
-                // It is sent, and answered by a reset.
+                // The send succeeds, and is answered by a reset.
                 "",
             ],
             "{kernel}"

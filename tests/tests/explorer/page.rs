@@ -82,7 +82,7 @@ fn a_browser_shows_the_page() {
     browser.arg(format!("file://{path}"));
     let ended = run_with(&mut browser, b"");
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    // What it made of the page has every table, row and cell: nothing is dropped or moved out of its place.
+    // Its page has every table, row and cell: nothing is dropped or moved.
     for part in [
         "<table>",
         "<tr",

@@ -90,7 +90,7 @@ fn what_is_to_be_thought_of_a_program() {
         ("client: send 100; server: serve 1", "level", "fine"),
         ("client: send 100; server: serve 1", "edge", "loses"),
         ("client: send 100; server: wait", "level", "reported again"),
-        // One after the other is fair, whoever floods; who waits for an edge is not starved by others.
+        // Round robin is fair, even with a flooding client; a client that waits for an edge is not starved by others.
         (
             "client 1: flood 9; client 2: send 100; server: serve 3",
             "level",
@@ -106,7 +106,7 @@ fn what_is_to_be_thought_of_a_program() {
             "level",
             "starves",
         ),
-        // An end that is read and not closed is told for ever.
+        // An EOF that is read and not closed is reported for ever.
         ("client: finish; server: wait; read 5", "level", "spins"),
         ("client: finish; server: serve 5", "level", "fine"),
         ("client 1: connect; server: read 5", "blocking", "loses"),
@@ -137,14 +137,14 @@ const WRONG: &[(&[&str], &str)] = &[
     ),
     (
         &["client: send 0"],
-        "`0` is no number of bytes; 1 to 4096 are",
+        "`0` is not a number of bytes from 1 to 4096",
     ),
     (&["client: send"], "how many bytes? 1 to 4096"),
     (
         &["client: send 3 4"],
         "`4` is too much; separate steps by `;`",
     ),
-    (&["client 12: send 3"], "`12` is no client; 1 to 9 are"),
+    (&["client 12: send 3"], "`12` is not a client from 1 to 9"),
     (
         &["client: send 6; server: ask in; read 3 from 2"],
         "step 3 of the script, `server: read 3 from 2`: there is no client 2: the script has 1",

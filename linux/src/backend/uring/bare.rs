@@ -19,7 +19,7 @@ pub enum Operation {
     Receive,
     /// A poll for the end: FIN, and HUP and ERR, which come unasked.
     HangUp,
-    /// The same without FIN, as for a connection whose FIN was received.
+    /// The same after FIN was received.
     Reset,
     /// A poll for free send capacity.
     Room,
@@ -89,7 +89,7 @@ impl BareRing {
     ///
     /// # Errors
     ///
-    /// As [`receive`](Self::receive). `EINVAL`: another operation, which is no poll.
+    /// As [`receive`](Self::receive). `EINVAL` if the operation is not a poll.
     pub fn poll(
         &mut self,
         index: u32,

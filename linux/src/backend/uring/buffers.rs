@@ -1,11 +1,11 @@
-//! [`Buffers`]: what the kernel receives into, before anybody knows for whom.
+//! [`Buffers`]: what the kernel receives into, before the connection is known.
 //!
 //! ```text
 //!   given:  a ring of free buffers, shared with the kernel: it takes them at its head, we add them at our tail
 //!   filled: one chain for each connection, oldest first, until the session takes the bytes
 //! ```
 //!
-//! When there are none left the kernel says so (`ENOBUFS`), and bytes wait in their sockets.
+//! When there are none left the kernel returns `ENOBUFS`, and bytes wait in their sockets.
 
 use super::mapping::{Mapping, Zeroable, Zeroed};
 use super::ring::Ring;
@@ -98,11 +98,11 @@ impl Buffers {
         unsafe { ring.register(IoringRegisterOp::RegisterPbufRing, from_ref(&group), 1) }
     }
 
-    /// Gives those to the kernel again whose completions are lost: all that are in no chain.
+    /// Returns those to the kernel whose completions are lost: all that are in no chain.
     ///
     /// # Errors
     ///
-    /// Those of `io_uring_register(2)`. The kernel has none then, and says so (`ENOBUFS`).
+    /// Those of `io_uring_register(2)`. The kernel has none then, and returns `ENOBUFS`.
     ///
     /// # Safety
     ///
@@ -130,7 +130,7 @@ impl Buffers {
         Ok(())
     }
 
-    /// Gives one buffer to the kernel, whose bytes nobody needs.
+    /// Returns one buffer to the kernel whose bytes are not needed.
     pub(super) fn give(&mut self, number: u16) {
         if let Some(filled) = self.filled.get_mut(place(number)) {
             filled.end = 0;
@@ -141,8 +141,8 @@ impl Buffers {
         let address = io_uring_ptr::new(bytes.as_mut_ptr().cast());
         let place = usize::from(self.tail & (COUNT - 1));
         let entry = self.given.at::<io_uring_buf>(0, place).as_ptr();
-        // SAFETY: inside the mapping; the kernel has taken what was there, as there are as many places as buffers. The
-        // reserved field, where the first entry has the tail, is not written.
+        // SAFETY: inside the mapping; the kernel has taken the earlier entry, as there are as many entries as buffers.
+        // The reserved field, where the first entry has the tail, is not written.
         unsafe {
             (&raw mut (*entry).addr).write(address);
             (&raw mut (*entry).len).write(SIZE);
@@ -174,7 +174,7 @@ impl Buffers {
         chain.last = number;
     }
 
-    /// Takes bytes from the front of a chain, as many as there are and fit; tells how many.
+    /// Takes bytes from the front of a chain, as many as there are and fit; returns how many.
     pub(super) fn take(&mut self, chain: &mut Chain, into: &mut [u8]) -> usize {
         let mut taken = 0;
         while let Some(room) = into.get_mut(taken..).filter(|room| !room.is_empty()) {
@@ -214,7 +214,7 @@ fn range(number: u16, from: usize, to: usize) -> core::ops::Range<usize> {
     start.saturating_add(from)..start.saturating_add(to.min(size))
 }
 
-/// The place of a buffer; that of number 0 is none.
+/// The entry of a buffer; that of number 0 is none.
 fn place(number: u16) -> usize {
     usize::from(number).wrapping_sub(1)
 }

@@ -69,7 +69,7 @@ impl Uring {
                 let _ = place.watch_reset(&mut self.ring);
             }
             Ok(_) => {}
-            // It is wanted again by now. If it cannot be begun, the machine's next attempt will tell.
+            // It is wanted again by now. If it cannot be begun, the machine's next attempt finds out.
             Err(Errno::CANCELED)
                 if !place.wanted.contains(Directions::READ)
                     || place.chain.is_empty() && place.watch_input(&mut self.ring).is_ok() =>
@@ -83,8 +83,8 @@ impl Uring {
         Some(readable(token))
     }
 
-    /// The peer's FIN or a reset is there. The receive that goes on, if there is one, may never complete with it: one that
-    /// is completed once takes its place.
+    /// The peer's FIN or a reset has arrived. The multishot receive, if there is one, may never complete with it: a
+    /// one-shot receive replaces it.
     fn hung_up(&mut self, token: Token, done: Completion) -> Option<Event> {
         let place = known(&mut self.places, token)?;
         let was = place.hang_up;
@@ -92,7 +92,7 @@ impl Uring {
             place.hang_up = Watch::No;
         }
         let events = match done.answer() {
-            // It has notified a reset, and is begun again for whoever still waits for that: events are by level.
+            // It has reported a reset, and is begun again for a source that still waits for one: events are by level.
             Err(Errno::CANCELED)
                 if was == Watch::Cancelled && place.watch(&mut self.ring).is_ok() =>
             {
@@ -137,7 +137,7 @@ impl Uring {
         })
     }
 
-    /// There is room to send, or nobody to send to.
+    /// The socket is writable, or its peer is gone.
     fn has_room(&mut self, token: Token, done: Completion) -> Option<Event> {
         let places = if token.is_listener() {
             self.reported = true;
@@ -157,7 +157,7 @@ impl Uring {
             {
                 return None;
             }
-            // FIN, unasked, and no room: the poll goes on, or one that does takes its place.
+            // FIN, unasked, and no send capacity: the poll goes on, or a multishot one replaces it.
             Ok(submission::FIN) => {
                 place.fin = true;
                 if place.watch_room(&mut self.ring).is_ok() {
@@ -168,7 +168,7 @@ impl Uring {
             Ok(events) => events,
             Err(_) => 0,
         };
-        // Whoever still waits when it has ended is notified again: events are by level.
+        // A source that still waits when it has ended is notified again: events are by level.
         if done.goes_on() {
             let _ = place.leave_room(&mut self.ring);
         }
@@ -179,7 +179,7 @@ impl Uring {
         })
     }
 
-    /// A send is over. If there was no room for all of it and room is awaited, that is watched for.
+    /// A send is over. If not all of it fit and writability is awaited, that is polled for.
     fn sent(&mut self, token: Token, done: Completion) -> Event {
         let mut asked = 0;
         let mut watched = Ok(());
@@ -203,7 +203,7 @@ impl Uring {
         Event::Done { token, op, outcome }
     }
 
-    /// Polls again what has reported and been looked at.
+    /// Polls again what has been reported and processed.
     pub(super) fn poll_again(&mut self) {
         self.reported = false;
         if let Some(socket) = self.stop.filter(|_| !self.stop_polled) {

@@ -21,7 +21,7 @@ pub(super) enum Lost {
     Found,
     /// Everything was ended; what still completes is being reported. What does not is lost.
     Ending,
-    /// Places from this one on are searched for operations that have not completed: those of connections, then those of
+    /// Slots from this one on are searched for operations that have not completed: those of connections, then those of
     /// listeners.
     From(usize),
 }
@@ -41,7 +41,7 @@ impl Uring {
         let _ = poll(&mut [], Some(&time));
     }
 
-    /// There was no shortage.
+    /// There was no resource exhaustion.
     pub(super) const fn go_on(&mut self) {
         self.shortage = FIRST;
     }
@@ -67,7 +67,8 @@ impl Uring {
         Some(super::BATCH)
     }
 
-    /// Ends everything that is in flight, so that what is lost can be told from what is not. Returns whether it could.
+    /// Cancels everything that is in flight, so that what is lost can be distinguished from what is not. Returns
+    /// whether it could.
     fn end_all(&mut self) -> bool {
         let handed_over = self.ring.hand_over().is_ok() && !self.ring.has_pending();
         if !handed_over || self.ring.cancel().is_err() {
@@ -81,7 +82,7 @@ impl Uring {
         true
     }
 
-    /// The next operation whose completion is lost, as an event after which it is tried again.
+    /// The next operation whose completion is lost, as an event after which it is retried.
     pub(super) fn next_lost(&mut self) -> Option<Event> {
         let Lost::From(mut at) = self.lost else {
             return None;

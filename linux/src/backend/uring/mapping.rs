@@ -1,4 +1,4 @@
-//! [`Mapping`] and [`Zeroed`]: memory from the kernel, given back when it is dropped.
+//! [`Mapping`] and [`Zeroed`]: memory from the kernel, unmapped when it is dropped.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -83,8 +83,8 @@ impl<T> Deref for Zeroed<T> {
     #[inline]
     fn deref(&self) -> &[T] {
         let first = self.memory.at.cast().as_ptr();
-        // SAFETY: the mapping has room for so many, aligned to a page, and zeros are valid. It is ours alone, but for bytes that
-        // the kernel receives into: that it does only in a call of ours, during which they are not borrowed.
+        // SAFETY: the mapping has so many elements, aligned to a page, and zeros are valid. It is ours alone, but for
+        // bytes that the kernel receives into: that it does only in a call of ours, during which they are not borrowed.
         unsafe { slice::from_raw_parts(first, self.count) }
     }
 }
@@ -107,7 +107,7 @@ pub(super) unsafe trait Zeroable: Copy {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: it was mapped by us, whole, and whoever holds a pointer into it holds this, too.
+        // SAFETY: it was mapped by us, whole, and each holder of a pointer into it holds this, too.
         let unmapped = unsafe { munmap(self.at.as_ptr(), self.bytes) };
         debug_assert!(unmapped.is_ok(), "a mapping of our own is unmapped");
     }

@@ -1,14 +1,14 @@
 //! `io_uring(7)`, Linux 6.1 or later: receives and sends that are done when they are reported.
 //!
-//! - *Receives*: one submission for each connection goes on for as long as the connection wants bytes (multishot). As it
-//!   can miss a reset, a poll for the end stands beside it; after that has completed, receives are completed once. The
-//!   kernel receives into [`Buffers`] that all share; an [`Action::Recv`] is answered at once from there. When no buffer
-//!   is free the kernel says so, and that receive is made as a call: nobody waits for the buffers of another.
-//! - *Sends*: gathered in a turn and handed over, all of them, by the call that begins the next one. None of them waits:
-//!   one that would block is answered so, and a poll waits for room.
-//! - Listeners, watched descriptors, sockets of datagrams, and streams that are no sockets are polled, and each report is
-//!   answered by a call, as with `epoll(7)`: serial lines are slow, and of pipes and terminals there is no receive that goes
-//!   on.
+//! - *Receives*: one submission for each connection goes on for as long as the connection wants bytes (multishot). As
+//!   it can miss a reset, a poll for the end stands beside it; after that has completed, receives are completed once.
+//!   The kernel receives into [`Buffers`] that all share; an [`Action::Recv`] completes at once from there. When no
+//!   buffer is free the kernel returns `ENOBUFS`, and that receive is made as a call: no connection waits for the
+//!   buffers of another.
+//! - *Sends*: gathered in an iteration and submitted, all of them, by the call that begins the next one. None of them
+//!   blocks: one that would completes as would-block, and a poll waits for writability.
+//! - Listeners, watched descriptors, datagram sockets, and non-socket streams are polled, and each readiness event is
+//!   followed by a call, as with `epoll(7)`: serial lines are slow, and pipes and terminals have no multishot receive.
 //!
 //! So the kernel has pointers to bytes of the session only while it is inside our own call: none outlives it, whatever
 //! becomes of the server.
@@ -54,7 +54,7 @@ const SUBMISSIONS: u32 = 512;
 /// Completions that the ring holds; more wait in the kernel's own memory.
 const COMPLETIONS: u32 = 2048;
 
-/// Completions taken in one look.
+/// Completions taken in one poll.
 const BATCH: u32 = 256;
 
 /// A ring, and what is under way in it.
@@ -90,9 +90,9 @@ impl fmt::Debug for Uring {
     }
 }
 
-/// For nesting in another loop: a counter that the kernel raises when there is something to look at. It is made when it
-/// is asked for first, as it costs something for each completion. The ring's own descriptor would not do: completions
-/// that are only due do not make it readable.
+/// For nesting in another loop: an eventfd that the kernel raises when there are completions. It is created on first
+/// use, as it costs something for each completion. The ring's own descriptor would not do: completions that are only
+/// due do not make it readable.
 impl AsFd for Uring {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let counter = self.counter.get_or_init(|| {
@@ -160,7 +160,7 @@ impl Uring {
     }
 }
 
-/// The place of a token, for this token alone: what its last user left there is gone.
+/// The slot of a token, for this token alone: the state of its last user is dropped.
 fn own<'a>(places: &'a mut [Place], token: Token, socket: BorrowedFd<'_>) -> Option<&'a mut Place> {
     let place = places.get_mut(token.index() as usize)?;
     if !place.is_of(token) {
@@ -169,12 +169,12 @@ fn own<'a>(places: &'a mut [Place], token: Token, socket: BorrowedFd<'_>) -> Opt
     Some(place)
 }
 
-/// The place of a token that came back from the kernel, unless it is another's by now.
+/// The slot of a token that came back from the kernel, unless it belongs to another token now.
 fn known(places: &mut [Place], token: Token) -> Option<&mut Place> {
     (places.get_mut(token.index() as usize)).filter(|place| place.is_of(token))
 }
 
-/// There is input, or somebody in a listener's queue.
+/// There is input, or a connection in a listener's queue.
 const fn readable(token: Token) -> Event {
     Event::Ready {
         token,
@@ -236,11 +236,11 @@ impl Backend for Uring {
         unsafe { self.arm(stream, token, was, now, trigger) }
     }
 
-    /// There is no registration but what we can end.
+    /// Every registration can be cancelled by its owner.
     unsafe fn renew(&mut self, _stop: BorrowedFd<'_>) {}
 
     fn end(&mut self) {
-        // What was only gathered, sends among it, the kernel never learns of. That it fails is no harm: closing the ring
+        // The kernel never learns of what was only gathered, sends among it. A failure is harmless: closing the ring
         // ends everything, too, only later.
         let _ = self.ring.cancel_all();
     }
@@ -250,7 +250,7 @@ impl Backend for Uring {
             self.poll_again();
         }
         if let Some(Ok(counter)) = self.counter.get() {
-            // What is raised from now on is for the next look. An empty counter is as good.
+            // A later increment is for the next poll. An empty counter does no harm.
             let _ = rustix::io::read(counter, &mut [0; 8]);
         }
         loop {
@@ -288,7 +288,7 @@ impl Backend for Uring {
         }
     }
 
-    /// A send is answered by a later report.
+    /// A send completes in a later event.
     fn answers_at_once(&self) -> bool {
         false
     }
@@ -301,7 +301,7 @@ impl Backend for Uring {
         if !place.chain.is_empty() {
             let n = self.buffers.take(&mut place.chain, into);
             let count = u32::try_from(n).unwrap_or(u32::MAX);
-            // What is under way will tell of more.
+            // What is in flight will report more.
             let drained = place.chain.is_empty() && place.input == Watch::Begun;
             return if drained {
                 Outcome::Drained(count)

@@ -1,4 +1,4 @@
-//! [`Place`]: what is under way for one source.
+//! [`Place`]: what is in flight for one source.
 
 use super::buffers::Chain;
 use super::mapping::Zeroable;
@@ -23,7 +23,7 @@ pub(super) enum Watch {
     Ended = 3,
 }
 
-/// One source. All zeros: nobody.
+/// One source. All zeros: free.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     /// The bits of its token; no token is 0.
@@ -37,15 +37,15 @@ pub(super) struct Place {
     pub(super) send_ended: bool,
     /// What the receive failed with; 0: it did not.
     pub(super) errno: u16,
-    /// Whether the peer's end was received.
+    /// Whether FIN was received.
     pub(super) ended: bool,
     /// What is armed.
     pub(super) wanted: Directions,
-    /// It is no socket: polled, whatever it is.
+    /// It is not a socket: polled, whatever it is.
     pub(super) stream: bool,
-    /// The receive of a connection, the poll of a listener or of a stream that is no socket.
+    /// The receive of a connection, the poll of a listener or of a non-socket stream.
     pub(super) input: Watch,
-    /// The poll for room to send.
+    /// The poll for writability.
     pub(super) room: Watch,
     /// The poll for the end of a connection, from the first receive that goes on until its completion. It stays while
     /// the connection is paused.
@@ -94,7 +94,8 @@ impl Place {
         self.input != Watch::No || self.room != Watch::No || self.hang_up != Watch::No
     }
 
-    /// Begins what reports input, unless it is under way. One that was told to end begins again when it has.
+    /// Begins what reports input, unless it is in flight. One that is being cancelled begins again when it has
+    /// completed.
     pub(super) fn watch_input(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         if self.input != Watch::No {
             return Ok(());
@@ -128,7 +129,7 @@ impl Place {
         Ok(())
     }
 
-    /// Begins what reports room to send, unless it is under way.
+    /// Begins what reports writability, unless it is in flight.
     pub(super) fn watch_room(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         if self.room != Watch::No {
             return Ok(());
@@ -184,7 +185,7 @@ impl Place {
         Ok(())
     }
 
-    /// Begins again what reports the end of a connection, whose completion is lost.
+    /// Begins again the poll for the end of a connection, whose completion is lost.
     pub(super) fn watch_end(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         if self.hung_up {
             self.watch_reset(ring)
@@ -213,7 +214,7 @@ impl Place {
         leave(&mut self.input, ring, name)
     }
 
-    /// Ends what reports room.
+    /// Cancels what reports writability.
     pub(super) fn leave_room(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         let name = self.name(Request::Room);
         leave(&mut self.room, ring, name)

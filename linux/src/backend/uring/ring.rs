@@ -23,18 +23,18 @@ use rustix::time::Timespec;
 pub(super) struct Completion {
     /// The word that the submission carried.
     pub(super) data: u64,
-    /// As the system call would have answered; an error as its negative number.
+    /// As the system call would have returned; an error as its negative number.
     pub(super) result: i32,
     pub(super) flags: IoringCqeFlags,
 }
 
 impl Completion {
-    /// The number that was answered, or the error.
+    /// The number that was returned, or the error.
     pub(super) fn answer(&self) -> Result<u32, Errno> {
         u32::try_from(self.result).map_err(|_| Errno::from_raw_os_error(-self.result))
     }
 
-    /// Whether the submission goes on, and answers again.
+    /// Whether the submission goes on, and completes again.
     pub(super) fn goes_on(&self) -> bool {
         self.flags.contains(IoringCqeFlags::MORE)
     }
@@ -54,11 +54,11 @@ pub(super) struct Ring {
     params: io_uring_params,
     /// Where the next submission goes.
     tail: u32,
-    /// Submissions that the kernel has not been told of.
+    /// Submissions that the kernel does not know of.
     pending: u32,
     /// The next completion to be read.
     head: u32,
-    /// The kernel has dropped completions, for want of memory.
+    /// The kernel has dropped completions, for resource exhaustion.
     dropped: bool,
 }
 
@@ -83,7 +83,7 @@ impl Ring {
     /// # Errors
     ///
     /// `ENOSYS`, `EPERM`: the kernel has no io_uring, or refuses it. `EINVAL`: the kernel is older than Linux 6.1.
-    /// `ENOMEM`, `EMFILE`, `ENFILE`: a shortage. `io_uring_setup(2)`, section "ERRORS".
+    /// `ENOMEM`, `EMFILE`, `ENFILE`: resource exhaustion. `io_uring_setup(2)`, section "ERRORS".
     pub(super) fn new(submissions: u32, completions: u32) -> Result<Self, Errno> {
         let mut params = io_uring_params::default();
         params.cq_entries = completions;
@@ -114,21 +114,21 @@ impl Ring {
             head: 0,
             dropped: false,
         };
-        // The place of a submission is its number, always.
+        // The entry of a submission is its number, always.
         for place in 0..ring.params.sq_entries {
             let array = ring.params.sq_off.array as usize;
             let entry = ring.queues.at::<u32>(array, place as usize);
-            // SAFETY: inside the mapping, and the kernel has not been told of any submission.
+            // SAFETY: inside the mapping, and the kernel knows of no submission yet.
             unsafe { entry.write(place) };
         }
         Ok(ring)
     }
 
-    /// Gathers a submission. If there is no room, what is gathered is handed over first.
+    /// Gathers a submission. If the queue is full, what is gathered is submitted first.
     ///
     /// # Errors
     ///
-    /// There was no room, and the kernel took nothing: it is short of memory. Nothing is gathered.
+    /// The queue was full, and the kernel took nothing: it is short of memory. Nothing is gathered.
     ///
     /// # Safety
     ///
@@ -144,15 +144,15 @@ impl Ring {
         }
         let place = self.tail & (self.params.sq_entries - 1);
         let entry = self.entries.at::<io_uring_sqe>(0, place as usize);
-        // SAFETY: inside the mapping; the kernel has taken what was there, as fewer than all places are pending, and
-        // looks at no place beyond the tail.
+        // SAFETY: inside the mapping; the kernel has taken the earlier entry, as fewer than all entries are pending,
+        // and reads no entry beyond the tail.
         unsafe { entry.write(submission) };
         self.tail = self.tail.wrapping_add(1);
         self.pending += 1;
         Ok(())
     }
 
-    /// Whether something was gathered that the kernel has not been told of.
+    /// Whether something was gathered that the kernel does not know of.
     pub(super) const fn has_pending(&self) -> bool {
         self.pending > 0
     }
@@ -166,9 +166,9 @@ impl Ring {
         self.enter(0, None)
     }
 
-    /// Hands over what was gathered and waits for a completion, at most `longest`; `None`: for ever. Answers how many
-    /// there are to be read: none if the time passed, a signal came, or the kernel took only submissions. If more than
-    /// one call would bring is due, it is called again until there are `enough`.
+    /// Submits what was gathered and waits for a completion, at most `longest`; `None`: for ever. Returns how many
+    /// there are to be read: none if the time passed, a signal came, or the kernel took only submissions. If more are
+    /// due than one call returns, it is called again until there are `enough`.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl Ring {
     /// nothing was handed over and nothing can be read; it is to be called again, but not at once. `EBADR`: it was, and
     /// completions are lost.
     pub(super) fn wait(&mut self, longest: Option<Duration>, enough: u32) -> Result<u32, Errno> {
-        // What can be read already is no reason to wait.
+        // With completions to read there is no reason to wait.
         let at_once = longest == Some(Duration::ZERO) || self.ready() > 0;
         // Without a wait there may be nothing to call the kernel for.
         if !at_once || self.has_pending() || self.has_work() {
@@ -221,7 +221,7 @@ impl Ring {
         IoringSqFlags::from_bits_retain(flags).contains(IoringSqFlags::TASKRUN)
     }
 
-    /// The same, but that nothing came of it is no error. Neither is a shortage while there is something to be read.
+    /// The same, but no result is not an error. Neither is resource exhaustion while there is something to be read.
     fn enter_unless_short(
         &mut self,
         at_least: u32,
@@ -254,10 +254,10 @@ impl Ring {
             // SAFETY: what the submissions point to is valid, as `push` demands.
             unsafe { io_uring_enter(&self.fd, self.pending, at_least, flags) }
         };
-        // Where some were taken, the number of them is answered, whatever happened after.
+        // If some were taken, their number is returned, whatever happened after.
         match taken {
             Ok(taken) => self.pending = self.pending.saturating_sub(taken),
-            // The kernel says so once, to whichever call comes next.
+            // The kernel reports it once, to whichever call comes next.
             Err(Errno::BADR) => self.dropped = true,
             Err(errno) => return Err(errno),
         }
@@ -290,7 +290,7 @@ impl Ring {
 
     /// Ends everything that was handed over, and sees to it that it has ended; what was only gathered is forgotten.
     pub(super) fn cancel_all(&mut self) -> Result<(), Errno> {
-        // The kernel is told of the places that it has taken only.
+        // The tail covers only the entries that it has taken.
         self.tail = self.tail.wrapping_sub(self.pending);
         self.pending = 0;
         self.cancel()

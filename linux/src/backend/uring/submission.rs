@@ -1,4 +1,4 @@
-//! What is asked of the kernel, and the word that comes back with its answer.
+//! Submissions to the kernel, and the word that comes back with their completions.
 
 use super::buffers::GROUP;
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -25,9 +25,9 @@ pub(super) const CLOSING: u32 = 0x8 | 0x10;
 pub(super) enum Request {
     /// A receive that goes on.
     Receive,
-    /// A poll of a listener, or of a stream that is no socket.
+    /// A poll of a listener, or of a non-socket stream.
     Readable,
-    /// A poll for room to send.
+    /// A poll for writability.
     Room,
     /// A send.
     Send,
@@ -77,7 +77,7 @@ impl Name {
     }
 }
 
-/// Where the request lies: below the bit that tells listeners apart.
+/// The position of the request: below the bit that marks listeners.
 const REQUEST: u32 = 24;
 const MASK: u64 = 0x7f << REQUEST;
 

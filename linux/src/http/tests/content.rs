@@ -272,7 +272,7 @@ fn heads_of_responses() {
     for status in [Status::NotModified, Status::NoContent] {
         assert!(!write(&Response { status, ..most }).contains("Content-Length"));
     }
-    // A clock that nobody has set is none; a file of tomorrow was not modified tomorrow.
+    // A clock that is not set is none; a file of tomorrow was not modified tomorrow.
     let unset = write(&Response {
         now: UNIX_EPOCH + Duration::from_secs(60),
         ..most

@@ -131,7 +131,7 @@ fn valid_heads() {
             Some(5),
         ),
         ("GET / HTTP/1.0\r\nExpect: anything\r\n\r\n", false, Some(0)),
-        // Values may be empty, and hold bytes beyond ASCII; a method may be one that nobody knows.
+        // Values may be empty, and hold bytes beyond ASCII; a method may be unknown.
         (
             "GET / HTTP/1.1\r\nHost: x\r\nX:\r\nY: \u{e9}\t|\"\r\n\r\n",
             true,

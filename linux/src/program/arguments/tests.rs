@@ -24,10 +24,10 @@ fn nothing_asked_for_is_the_defaults() {
     let options = options("");
     assert_eq!(options.service, ServiceName::Print);
     assert_eq!(
-        options.places(false),
-        [Place::Host("127.0.0.1".into(), 8080)]
+        options.endpoints(false),
+        [Endpoint::Host("127.0.0.1".into(), 8080)]
     );
-    assert_eq!(options.places(true), [], "sockets were passed");
+    assert_eq!(options.endpoints(true), [], "sockets were passed");
     assert_eq!(options.config.connections, Some(1024));
     assert_eq!(options.per_source, PerSource::Auto);
     assert_eq!(options.receive_buffer, None);
@@ -64,8 +64,8 @@ fn every_option_is_obeyed_in_both_forms() {
                 --half-close 5s --per-block 64/56 --source-bits 24,48,64";
     let options = options(line);
     assert_eq!(options.service, ServiceName::Chat);
-    assert_eq!(options.places(false).len(), 2);
-    assert_eq!(options.places(true).len(), 2);
+    assert_eq!(options.endpoints(false).len(), 2);
+    assert_eq!(options.endpoints(true).len(), 2);
     let seconds = |n| Some(Duration::from_secs(n));
     let config = &options.config;
     assert_eq!(config.trigger, Trigger::Edge);
@@ -160,8 +160,8 @@ fn every_mistake_is_one_line_with_the_value_and_the_remedy() {
             "--listen here: has no port; it must be HOST:PORT",
         ),
         ("--listen=unix:", "--listen unix:: has no path"),
-        ("--idle 0s", "--idle 0s: is no time at all; say off"),
-        ("--drain 0s", "--drain 0s: is no time at all; say off"),
+        ("--idle 0s", "--idle 0s: is not a duration; write off"),
+        ("--drain 0s", "--drain 0s: is not a duration; write off"),
         ("--request 30", "--request 30: must be a duration"),
         ("--first-byte x", "--first-byte x: must be a duration"),
         ("--write-stall -1s", "--write-stall -1s: must be a duration"),

@@ -8,7 +8,7 @@ use tidegate::{Address, AddressFault, LISTENERS};
 
 /// One `--listen`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Endpoint {
     /// A name or an address, without brackets, and a port.
     Host(String, u16),
     /// A path.
@@ -20,7 +20,7 @@ pub(crate) enum Place {
 /// One listener to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
-    pub(crate) place: Where,
+    pub(crate) endpoint: Where,
     /// As [`Address::parse`] reads it.
     pub(crate) text: String,
     /// Its name has other addresses, so this one may be missing on this machine.
@@ -54,8 +54,8 @@ impl Where {
     }
 }
 
-impl Place {
-    /// Reads one; the error says what would be right. Names of hosts and of interfaces are looked up by [`targets`].
+impl Endpoint {
+    /// Reads one; the error says what would be right. Names of hosts and of interfaces are resolved by [`targets`].
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match Address::parse(text) {
             Ok(Address::Unix(path)) => Ok(Self::Unix(path.into())),
@@ -97,7 +97,7 @@ impl Place {
         match (host.as_str(), port).to_socket_addrs() {
             Ok(addresses) => Ok(addresses.map(Where::Inet).collect()),
             Err(error) => Err(Failure::System(format!(
-                "cannot listen on {self}: {host} is no address and no name known here ({error}); write an address"
+                "cannot listen on {self}: {host} is neither an address nor a known name ({error}); write an address"
             ))),
         }
     }
@@ -116,7 +116,7 @@ fn port_of(text: &str) -> Option<u16> {
     text.rsplit_once(':')?.1.parse().ok()
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
@@ -128,23 +128,23 @@ impl fmt::Display for Place {
 }
 
 /// Every listener that was asked for, in order, none twice.
-pub(crate) fn targets(places: &[Place]) -> Result<Vec<Target>, Failure> {
+pub(crate) fn targets(endpoints: &[Endpoint]) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::new();
-    for place in places {
-        let found = place.resolve()?;
+    for endpoint in endpoints {
+        let found = endpoint.resolve()?;
         let one_of_several = found.len() > 1;
         let first = targets.len();
-        for place in found {
+        for endpoint in found {
             // Any free port, asked for twice, is two ports.
-            let others = if place.is_any_port() {
+            let others = if endpoint.is_any_port() {
                 &targets[first..]
             } else {
                 &targets[..]
             };
-            if others.iter().all(|target| target.place != place) {
+            if others.iter().all(|target| target.endpoint != endpoint) {
                 targets.push(Target {
-                    text: place.to_string(),
-                    place,
+                    text: endpoint.to_string(),
+                    endpoint,
                     one_of_several,
                 });
             }
@@ -153,7 +153,7 @@ pub(crate) fn targets(places: &[Place]) -> Result<Vec<Target>, Failure> {
     if targets.len() > LISTENERS {
         let n = targets.len();
         return Err(Failure::System(format!(
-            "{n} addresses to listen on; there are places for {LISTENERS}: ask for fewer, or for 0.0.0.0 or [::]"
+            "{n} addresses to listen on; the limit is {LISTENERS}: ask for fewer, or for 0.0.0.0 or [::]"
         )));
     }
     Ok(targets)
@@ -163,20 +163,26 @@ pub(crate) fn targets(places: &[Place]) -> Result<Vec<Target>, Failure> {
 mod tests {
     use super::*;
 
-    fn host(name: &str, port: u16) -> Result<Place, String> {
-        Ok(Place::Host(name.into(), port))
+    fn host(name: &str, port: u16) -> Result<Endpoint, String> {
+        Ok(Endpoint::Host(name.into(), port))
     }
 
     #[test]
     fn places_are_read_and_shown() {
-        assert_eq!(Place::parse("127.0.0.1:8080"), host("127.0.0.1", 8080));
-        assert_eq!(Place::parse("localhost:0"), host("localhost", 0));
-        assert_eq!(Place::parse("[::1]:65535"), host("::1", 65535));
-        assert_eq!(Place::parse("unix:/a:b"), Ok(Place::Unix("/a:b".into())));
-        assert_eq!(Place::parse("unix:@a"), Ok(Place::Abstract("a".into())));
-        assert_eq!(Place::parse("[fe80::1%lo]:80"), host("fe80::1%lo", 80));
+        assert_eq!(Endpoint::parse("127.0.0.1:8080"), host("127.0.0.1", 8080));
+        assert_eq!(Endpoint::parse("localhost:0"), host("localhost", 0));
+        assert_eq!(Endpoint::parse("[::1]:65535"), host("::1", 65535));
         assert_eq!(
-            Place::parse("[fe80::1%gone0]:80"),
+            Endpoint::parse("unix:/a:b"),
+            Ok(Endpoint::Unix("/a:b".into()))
+        );
+        assert_eq!(
+            Endpoint::parse("unix:@a"),
+            Ok(Endpoint::Abstract("a".into()))
+        );
+        assert_eq!(Endpoint::parse("[fe80::1%lo]:80"), host("fe80::1%lo", 80));
+        assert_eq!(
+            Endpoint::parse("[fe80::1%gone0]:80"),
             host("fe80::1%gone0", 80)
         );
         for text in [
@@ -188,12 +194,12 @@ mod tests {
             "unix:@a",
         ] {
             assert_eq!(
-                Place::parse(text).map(|place| place.to_string()),
+                Endpoint::parse(text).map(|endpoint| endpoint.to_string()),
                 Ok(text.into())
             );
         }
         let longest = format!("unix:/{}", "x".repeat(106));
-        assert!(Place::parse(&longest).is_ok());
+        assert!(Endpoint::parse(&longest).is_ok());
     }
 
     #[test]
@@ -215,43 +221,45 @@ mod tests {
             ("unix:", "no path"),
             (&long, "at most 107 bytes"),
         ] {
-            let why = Place::parse(text).expect_err(text);
+            let why = Endpoint::parse(text).expect_err(text);
             assert!(why.contains(says), "{text}: {why}");
         }
     }
 
     #[test]
     fn an_interface_is_looked_up_when_it_is_needed() {
-        let place = Place::parse("[fe80::1%lo]:80").expect("a place");
-        let found = targets(&[place]).expect("a target");
+        let endpoint = Endpoint::parse("[fe80::1%lo]:80").expect("an endpoint");
+        let found = targets(&[endpoint]).expect("a target");
         let address = "[fe80::1%1]:80".parse().expect("an address");
-        assert_eq!(found[0].place, Where::Inet(address));
+        assert_eq!(found[0].endpoint, Where::Inet(address));
         let text = "[fe80::1%gone0]:80";
-        let missing = Place::parse(text).expect("a place");
+        let missing = Endpoint::parse(text).expect("an endpoint");
         let found = targets(&[missing]).expect("a target");
-        assert_eq!(found[0].place, Where::Later(text.into()));
+        assert_eq!(found[0].endpoint, Where::Later(text.into()));
         assert_eq!(found[0].text, text);
     }
 
     #[test]
     fn nobody_listens_twice_and_only_so_many_do() {
-        let place = |text: &str| Place::parse(text).expect(text);
+        let endpoint = |text: &str| Endpoint::parse(text).expect(text);
         let twice = [
-            place("127.0.0.1:80"),
-            place("unix:/x"),
-            place("127.0.0.1:80"),
-            place("unix:/x"),
+            endpoint("127.0.0.1:80"),
+            endpoint("unix:/x"),
+            endpoint("127.0.0.1:80"),
+            endpoint("unix:/x"),
         ];
         let found = targets(&twice).expect("two targets");
         assert_eq!(found.len(), 2);
         assert!(found.iter().all(|target| !target.one_of_several));
-        let any = [place("127.0.0.1:0"), place("127.0.0.1:0")];
+        let any = [endpoint("127.0.0.1:0"), endpoint("127.0.0.1:0")];
         assert_eq!(
             targets(&any).map(|found| found.len()),
             Ok(2),
             "two free ports"
         );
-        let many: Vec<_> = (0..17).map(|n| place(&format!("127.0.0.1:{n}"))).collect();
+        let many: Vec<_> = (0..17)
+            .map(|n| endpoint(&format!("127.0.0.1:{n}")))
+            .collect();
         assert!(
             matches!(targets(&many), Err(Failure::System(why)) if why.starts_with("17 addresses"))
         );
