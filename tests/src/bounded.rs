@@ -9,7 +9,7 @@ use std::time::Instant;
 /// How long anything may take that should happen at once. A machine under load is slow; nothing here is measured by it.
 pub const SOON: Duration = Duration::from_secs(10);
 
-/// Looks until `condition` holds; panics with `what` if it does not soon.
+/// Waits until `condition` holds; panics with `what` if it does not soon.
 ///
 /// # Panics
 ///

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A Python that finds them, told to run this script; its arguments follow.
+/// A Python that finds them, to run this script; its arguments follow.
 ///
 /// # Panics
 ///
@@ -16,7 +16,7 @@ pub fn python(script: &str) -> Command {
     command
 }
 
-/// A node that finds them, told to run this script; its arguments follow.
+/// A node that finds them, to run this script; its arguments follow.
 ///
 /// # Panics
 ///

@@ -182,7 +182,7 @@ fn cobs(framing: &Cobs, stream: &[u8], cuts: [u8; 3]) {
     }
 }
 
-/// Bytes in time: what comes within the gap is one message, whether somebody looked in between or not.
+/// Bytes in time: what comes within the gap is one message, whether it was polled in between or not.
 fn gaps(max: usize, stream: &[u8]) {
     const GAP: u64 = 10;
     let framing = IdleGap::new(Duration::from_nanos(GAP), max);

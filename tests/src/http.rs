@@ -19,7 +19,7 @@ impl Response {
     ///
     /// # Panics
     ///
-    /// If it is none, or not as it should be: no date, a field twice, content whose length is not told.
+    /// If it is not a response, or malformed: no date, a field twice, content of unknown length.
     pub fn read(from: &mut impl Read, to_head: bool) -> Self {
         Self::read_next(from, to_head).expect("a response")
     }

@@ -12,43 +12,43 @@
 //! | `addresses` | an address is written in one way everywhere: link-local ones with their interface, abstract names, and what is wrong is said |
 //! | `allocation` | nothing is allocated after the start |
 //! | `attacks` | whatever attackers do, others are served, and memory and descriptors stay as they are |
-//! | `backends` | what a backend cannot do is refused at the start; whoever finds no place in one loses nobody else's connection |
+//! | `backends` | what a backend cannot do is refused at the start; a source that does not fit one costs no other connection |
 //! | `boot` | an address, an interface, a log or a service manager that is not there yet ends nothing, and neither does SIGHUP |
 //! | `calls` | which system calls are made, in which order, and how many; injected errors of them lose nothing |
 //! | `churn` | ten thousand connections in a row leave no descriptor and no memory behind |
 //! | `clients` | `socat` and `nc` are served as they expect |
-//! | `connecting` | an outbound connection is opened or closed, and told once, in every mode |
-//! | `control` | the control socket: an operator asks and orders, line by line, and holds nobody up |
-//! | `datagrams` | datagrams come with their sender, whole or told to be cut; an error of the network ends nothing; others are served |
-//! | `deadlines` | never reading, never writing and falling silent end in time, not before; nobody else is touched |
-//! | `descriptors` | without a free descriptor nothing spins and nobody is lost; when one is free, service goes on |
-//! | `differ` | the simulated kernel answers as the real one does, operations of io_uring included |
-//! | `drain` | on SIGTERM what has arrived is answered; a second one ends at once |
+//! | `connecting` | an outbound connection is opened or closed, and notified once, in every mode |
+//! | `control` | the control socket: an operator queries and commands, line by line, and delays no connection |
+//! | `datagrams` | datagrams come with their sender, whole or marked as truncated; an error of the network ends nothing; others are served |
+//! | `deadlines` | never reading, never writing and falling silent end in time, not before; no other connection is affected |
+//! | `descriptors` | without a free descriptor nothing spins and no connection is lost; when one is free, service goes on |
+//! | `differ` | the simulated kernel returns what the real one does, operations of io_uring included |
+//! | `drain` | on SIGTERM requests that have arrived get their replies; a second one ends at once |
 //! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
 //! | `explorer` | the lessons of the example end on this kernel as they say, and the library loses nothing in any |
-//! | `fails_once` | whatever any one call answers, and whatever any two do, nobody else is touched |
-//! | `fin` | bytes that come together with the end are answered before the end |
+//! | `fails_once` | whatever any one call returns, and whatever any two do, no other connection is affected |
+//! | `fin` | bytes that come together with FIN get their reply before EOF |
 //! | `full` | a full table waits, refuses or evicts, as asked |
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
 //! | `http_status` | the example is a web server to browsers, benchmarks and attackers; requests, files, ranges and uploads are treated as RFC 9110 and 9112 say |
 //! | `inherited` | accepted connections have the options and flags of their listener |
-//! | `inject` | whatever a system call answers, nobody else is touched, nothing spins, and service resumes |
-//! | `linger` | a long answer arrives whole even if the client's input was left unread |
+//! | `inject` | whatever a system call returns, no other connection is affected, nothing spins, and service resumes |
+//! | `linger` | a long reply arrives whole even if the client's input was left unread |
 //! | `load` | the load generator finds no fault with a good server, and finds out one that changes, loses or keeps back bytes |
 //! | `metrics` | the counters are served as metrics beside the service, in the format of Prometheus |
 //! | `modbus_clients` | masters that others wrote ask the example for all that they can |
 //! | `modbus_tcp` | the example is a slave to masters that others wrote |
 //! | `nesting` | a server serves from within another loop |
-//! | `options` | every option works; what is wrong is told in one line, with an exit code |
-//! | `order` | who was ready first is served first; newcomers come in a few at a time |
-//! | `output` | whoever reads the output slowly, or not at all, stops nobody |
+//! | `options` | every option works; an error is one line, with an exit code |
+//! | `order` | the source that was ready first is serviced first; newcomers come in a few at a time |
+//! | `output` | a slow reader of the output, or none at all, stops no connection |
 //! | `picture` | a trace is drawn, for Perfetto and for any browser |
 //! | `places` | IPv4, IPv6 and Unix sockets at once; stale files, files in use, files of others |
-//! | `privileges` | with `--user`, privileges are gone before anybody is served, in every thread, for good |
-//! | `record` | what is recorded stays within its bounds and holds nobody up; what is missing is counted |
-//! | `recorder` | the program tells what went in last, when it is asked |
-//! | `relay` | the example passes bytes and ends on both ways, and whoever is slow holds nobody else up |
+//! | `privileges` | with `--user`, privileges are gone before any client is served, in every thread, for good |
+//! | `record` | what is recorded stays within its bounds and delays no connection; what is missing is counted |
+//! | `recorder` | the program prints its last inputs on request |
+//! | `relay` | the example forwards bytes and EOF both ways, and a slow peer delays no other connection |
 //! | `replay` | what the program recorded happens again, bit for bit, or the first difference is shown |
 //! | `reset` | a reset before or after the accept ends one connection |
 //! | `samples` | the sample service files are what their readers take them for |
@@ -56,25 +56,25 @@
 //! | `resp_kv` | the example is a store to redis' own clients |
 //! | `segments` | one byte at a time is as good as all at once |
 //! | `serial_bridge` | the example passes bytes on both ways between a client and a serial line, which may go and come back |
-//! | `service_manager` | a service manager is told that the program serves, how many, that it lives, and that it stops; it passes sockets |
+//! | `service_manager` | a service manager is notified that the program serves, how many, that it lives, and that it stops; it passes sockets |
 //! | `session` | a session is the same byte for byte under every backend and trigger |
 //! | `shrink` | a failing scene is reduced to at most twenty steps, and printed as a test |
 //! | `signals` | interrupted calls lose no byte and shorten no wait |
 //! | `socket_files` | the file of a Unix socket has its mode and owner from the first moment; a stale one is replaced, another's stays, ours goes |
 //! | `spin` | bounded spinning: no sleep for so long after an event, none before the first, and no deadline is missed; a half-closed connection wakes nothing |
-//! | `stale` | what is reported about a connection that is gone reaches nobody, and does not spin |
+//! | `stale` | events of a connection that is gone reach no other, and do not spin |
 //! | `stop` | a server is stopped from any thread |
 //! | `streams` | pipes, terminals and serial lines are connections like any other, in every mode |
-//! | `syslog` | the log goes to the system's log if asked; if that takes none, lines are dropped and counted, and nobody waits |
+//! | `syslog` | the log goes to syslog on request; if that takes none, lines are dropped and counted, and nothing waits |
 //! | `syslog_sink` | the example keeps what others log, over UDP, TCP and Unix sockets, as long as it fits |
 //! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
 //! | `text` | what `docs/text.md` points to exists, and it leaves no lesson out |
 //! | `thousand` | a thousand connections at once each get their own bytes |
-//! | `timers` | no timer is told early and none is lost, on every backend |
+//! | `timers` | no timer is early and none is lost, on every backend |
 //! | `traces` | what the program recorded on another machine happens again on this one |
-//! | `udp_echo` | a datagram is answered from the address that it was sent to, on every backend; groups; what the kernel drops is counted |
+//! | `udp_echo` | a reply leaves from the address of the request, on every backend; groups; what the kernel drops is counted |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
-//! | `watch` | descriptors that are watched, wake-ups and children are told, on every backend |
+//! | `watch` | watched descriptors, wake-ups and children are notified, on every backend |
 
 extern crate alloc;
 

@@ -1,4 +1,4 @@
-//! [`MODES`]: the one list of ways to be told, for every test of behaviour.
+//! [`MODES`]: the one list of triggers and backends, for every test of behaviour.
 
 use core::fmt;
 use tidegate::Trigger;

@@ -55,7 +55,7 @@ pub trait Client: Read + Write {
         rest
     }
 
-    /// Receives to the end, whatever it is; answers whether it was a reset.
+    /// Receives to the end, whatever it is; returns whether it was a reset.
     ///
     /// # Panics
     ///
@@ -98,7 +98,7 @@ pub fn tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Whether whoever connects there is reset: while connecting, which may already see it, or after it.
+/// Whether a connection there is reset: during the connect, which may already see it, or after it.
 #[must_use]
 pub fn is_refused(address: SocketAddr) -> bool {
     match connect_from(Ipv4Addr::LOCALHOST, address) {

@@ -29,8 +29,8 @@ pub fn kill_all() {
     }
 }
 
-/// The program, built the first time that a test asks for it: a test of another package has no path to it. Cargo itself
-/// tells where it lies, so that any target folder, profile and runner will do.
+/// The program, built the first time that a test asks for it: a test of another package has no path to it. Cargo
+/// reports where it lies, so that any target folder, profile and runner will do.
 ///
 /// # Panics
 ///
@@ -75,8 +75,8 @@ fn built(kind: &str, name: &str) -> PathBuf {
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
-    // Where we are built for another machine, so is what we start. The folders we lie in do not tell: cargo marks its target
-    // folder only if it made it.
+    // Where we are built for another machine, so is what we start. Our own folders do not show it: cargo marks its
+    // target folder only if it made it.
     let (target, host) = (env!("TARGET"), env!("HOST"));
     if target != host {
         build.args(["--target", target]);
@@ -104,8 +104,8 @@ pub fn runnable(path: &str) -> PathBuf {
     }
 }
 
-/// A script beside the program that runs it by way of `runner`, an emulator with its options: for a machine whose kernel
-/// does not know what to do with the program.
+/// A script beside the program that runs it by `runner`, an emulator with its options: for a machine whose kernel
+/// cannot run the program.
 fn wrapper(program: &Path, runner: &str) -> PathBuf {
     let script = program.with_extension("sh");
     let text = format!("#!/bin/sh\nexec {runner} {} \"$@\"\n", program.display());
@@ -188,8 +188,8 @@ impl Program {
         process
     }
 
-    /// Starts the program on a port that the kernel chooses so that a tracer which is no parent of it may attach
-    /// later, and waits until it listens.
+    /// Starts the program on a port that the kernel chooses so that a tracer which is not its parent may attach later,
+    /// and waits until it listens.
     #[must_use]
     pub fn traceable(arguments: &[&str]) -> Self {
         let mut command = Command::new(program());
@@ -207,7 +207,7 @@ impl Program {
         process
     }
 
-    /// Starts the program under strace, which is no parent of it, on a port that the kernel chooses.
+    /// Starts the program under strace, which is not its parent, on a port that the kernel chooses.
     #[must_use]
     pub fn traced(strace: &[&str], trace: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new("strace");
@@ -225,8 +225,8 @@ impl Program {
         process
     }
 
-    /// Asks a traced program to stop, waits for its end, and answers the calls that `trace` says its threads made, each
-    /// as `(thread, call)`: the first thread is the loop's.
+    /// Asks a traced program to stop, waits for its end, and returns the calls that `trace` recorded of its threads,
+    /// each as `(thread, call)`: the first thread is the loop's.
     ///
     /// # Panics
     ///
@@ -328,7 +328,7 @@ impl Program {
         read(&self.errors)
     }
 
-    /// Waits until a line contains `part`, and answers the first such line.
+    /// Waits until a line contains `part`, and returns the first such line.
     ///
     /// # Panics
     ///
@@ -390,7 +390,7 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// If it does not answer.
+    /// If it does not respond.
     #[must_use]
     pub fn statistics(&mut self) -> HashMap<String, u64> {
         const LAST: &str = "stats: log_lines_dropped ";
@@ -414,7 +414,7 @@ impl Program {
             .collect()
     }
 
-    /// Waits until the statistic `name` is at least `least`, and answers all of them.
+    /// Waits until the statistic `name` is at least `least`, and returns all of them.
     pub fn statistics_when(&mut self, name: &str, least: u64) -> HashMap<String, u64> {
         let mut statistics = HashMap::new();
         until(&format!("{name} of at least {least}"), || {

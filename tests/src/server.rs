@@ -28,7 +28,7 @@ impl Handler for Echo {
     }
 }
 
-/// Memory for one test, never given back. It is made on a stack of its own: one of a test is too small for most.
+/// Memory for one test, never freed. It is made on a stack of its own: one of a test is too small for most.
 ///
 /// # Panics
 ///
@@ -110,7 +110,7 @@ pub fn over_epoll<const N: usize, const RX: usize, const TX: usize, H: Handler>(
     (server, address.expect("an address"))
 }
 
-/// Turns a server for as long as `talk` takes, in another thread.
+/// Runs a server for as long as `talk` takes, in another thread.
 ///
 /// # Panics
 ///
@@ -129,7 +129,7 @@ pub fn serve<H: Handler, B: Backend, R: Send>(
     })
 }
 
-/// Turns a server until its counters are as `condition` wants them.
+/// Runs a server until its counters are as `condition` wants them.
 ///
 /// # Panics
 ///
@@ -201,7 +201,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
     ///
     /// # Panics
     ///
-    /// If that is no internet address.
+    /// If that is not an internet address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address.expect("an internet address")
@@ -219,11 +219,11 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         self.thread.as_ref()
     }
 
-    /// Asks the server something between two turns.
+    /// Queries the server between two iterations.
     ///
     /// # Panics
     ///
-    /// If it does not answer.
+    /// If it does not respond.
     pub fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(&mut AnyServer<H>) -> R + Send + 'static,
@@ -243,13 +243,13 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         self.ask(|server| server.stats().clone())
     }
 
-    /// Waits until the counters are as `condition` wants them, and answers them.
+    /// Waits until the counters are as `condition` wants them, and returns them.
     pub fn stats_when(&self, what: &str, condition: impl Fn(&Stats) -> bool) -> Stats {
         until(what, || condition(&self.stats()));
         self.stats()
     }
 
-    /// Asks it to stop, waits until it has, and answers the last counters.
+    /// Asks it to stop, waits until it has, and returns the last counters.
     ///
     /// # Panics
     ///
@@ -259,7 +259,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         self.wait()
     }
 
-    /// Waits until it has stopped, and answers the last counters.
+    /// Waits until it has stopped, and returns the last counters.
     ///
     /// # Panics
     ///

@@ -30,7 +30,7 @@ impl Call {
         argument.trim().parse().ok()
     }
 
-    /// What it answered; `None` if it failed.
+    /// Its result; `None` if it failed.
     #[must_use]
     pub fn answer(&self) -> Option<i32> {
         let answer = self.0.rsplit_once(" = ")?.1;
@@ -38,13 +38,13 @@ impl Call {
         (number >= 0).then_some(number)
     }
 
-    /// Whether the kernel never saw it: strace answered.
+    /// Whether the kernel never saw it: strace injected the result.
     #[must_use]
     pub fn is_injected(&self) -> bool {
         self.0.contains(" (INJECTED")
     }
 
-    /// Whether it says so somewhere.
+    /// Whether the text contains it.
     #[must_use]
     pub fn says(&self, part: &str) -> bool {
         self.0.contains(part)
@@ -64,7 +64,7 @@ impl Strace {
     ///
     /// # Panics
     ///
-    /// If there is no strace, or it may not.
+    /// If there is no strace, or it is not permitted.
     #[must_use]
     pub fn attach(thread: Pid, expressions: &[&str], log: PathBuf) -> Self {
         let mut command = Command::new("strace");
@@ -88,7 +88,7 @@ impl Strace {
         whole_calls(&fs::read_to_string(&self.log).unwrap_or_default())
     }
 
-    /// The calls so far that strace answered itself.
+    /// The calls so far whose result strace injected.
     #[must_use]
     pub fn injected(&self) -> Vec<Call> {
         let mut calls = self.calls();
@@ -96,7 +96,7 @@ impl Strace {
         calls
     }
 
-    /// Goes away: from now on all calls are the kernel's again. Answers every call that was seen.
+    /// Detaches: from now on all calls are the kernel's again. Returns every call that was seen.
     #[must_use]
     pub fn detach(self) -> Vec<Call> {
         self.process.signal(Signal::TERM);
@@ -106,7 +106,7 @@ impl Strace {
     }
 }
 
-/// The lines of a log that tell a whole call.
+/// The lines of a log that are a whole call.
 fn whole_calls(text: &str) -> Vec<Call> {
     let lines = text.split_inclusive('\n').filter(|l| l.ends_with('\n'));
     let calls = lines.map(str::trim_end).filter(|l| l.contains(" = "));

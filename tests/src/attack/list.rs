@@ -22,7 +22,7 @@ const ONE_SOURCE: &[&str] = &[
     "500ms",
 ];
 
-/// The same, where whoever lives and reads nothing is let go soon.
+/// The same, where a peer that lives and reads nothing is closed soon.
 const NEVER_READING: &[&str] = &[
     "--connections",
     "64",
@@ -40,7 +40,7 @@ const NEVER_READING: &[&str] = &[
     "500ms",
 ];
 
-/// The same by io_uring. No deadline ends a connection that has spoken and whose end is not noticed.
+/// The same by io_uring. No deadline ends a connection that has sent bytes and whose end is not noticed.
 const ONE_SOURCE_BY_URING: &[&str] = &[
     "--connections",
     "64",
@@ -56,7 +56,7 @@ const ONE_SOURCE_BY_URING: &[&str] = &[
     "uring",
 ];
 
-/// Many sources: who is idle makes room for who comes, and nobody takes long for a request.
+/// Many sources: an idle connection is evicted for a newcomer, and no request may take long.
 const MANY_SOURCES: &[&str] = &[
     "--connections",
     "64",
@@ -290,7 +290,7 @@ fn one_byte(client: &mut TcpStream, age: u32) -> io::Result<Step> {
     if age == 0 {
         client.set_nodelay(true)?;
     }
-    // A full buffer on the way there must not keep the answers waiting.
+    // A full buffer on the way there must not delay the replies.
     match client.write(b"a") {
         Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
         Ok(_) | Err(_) => {}

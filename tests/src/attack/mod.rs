@@ -28,16 +28,16 @@ const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// The least that must have been done to call it an attack.
 const LEAST: u64 = 200;
 
-/// How often a visit is tried: a client that was evicted comes again.
+/// Tries of an exchange: a client that was evicted comes again.
 const TRIES: usize = 10;
 
-/// Pause of the well-behaved client between two visits.
+/// Pause of the well-behaved client between two exchanges.
 const BETWEEN: Duration = Duration::from_millis(2);
 
 /// Pages that a table of 64 may touch that it had not: its windows and records, and a little for the rest.
 const TABLE: u64 = 64 * (4096 + 16384 + 256) + SLACK;
 
-/// Second halves of a count of visits, while memory grows in each.
+/// Second halves of a count of exchanges, while memory grows in each.
 const HALVES: u32 = 4;
 /// Less than half a hundred pages are no growth.
 const SLACK: u64 = 128 * 1024;
@@ -84,19 +84,19 @@ pub enum Length {
 pub struct Report {
     /// Connections that the attackers tried to make, or steps that they made.
     pub attempts: u64,
-    /// Visits of the well-behaved client.
+    /// Exchanges of the well-behaved client.
     pub visits: u64,
     /// Times that one had to be tried again.
     pub again: u64,
     /// Those that did not get what they should, however often they were tried.
     pub unserved: u64,
-    /// The longest visit.
+    /// The longest exchange.
     pub worst: Duration,
     /// The middle one.
     pub median: Duration,
     /// Longer than 99 of 100.
     pub p99: Duration,
-    /// From the end of the attack until the table is empty and a visit is over.
+    /// From the end of the attack until the table is empty and an exchange succeeds.
     pub recovery: Duration,
     /// Resident bytes before the attack.
     pub before: u64,
@@ -119,7 +119,7 @@ impl Attack {
     ///
     /// # Panics
     ///
-    /// If the program does not start, answer or end.
+    /// If the program does not start, respond or end.
     #[must_use]
     pub fn play(&self, length: Length) -> Report {
         raise_limit();
@@ -173,8 +173,8 @@ impl Attack {
     ///
     /// Says what.
     pub fn judge(&self, report: &Report) -> Result<(), String> {
-        // Where more sources come than have room, a newcomer that is slow with its first word may be the one that has
-        // been idle longest.
+        // Where more sources come than fit, a newcomer that is slow with its first byte may be the one that has been
+        // idle longest.
         let evicts = self.options.contains(&"evict");
         let wrong = [
             (
@@ -197,7 +197,7 @@ impl Attack {
         }
     }
 
-    /// Visits while the attack lasts.
+    /// Exchanges while the attack lasts.
     fn watch(&self, program: &Program, length: Length, attempts: &AtomicU64) -> Report {
         let echoes = self.service == "echo";
         let least = if self.clients == 0 { 0 } else { LEAST };
@@ -219,7 +219,8 @@ impl Attack {
                 peak = peak.max(now);
             }
             if attacked && over {
-                // Not all windows may have been used once in so few visits: what grows without end grows again and again.
+                // Not all windows may have been used once in so few exchanges: an unbounded growth shows again and
+                // again.
                 let grows = half.is_some_and(|half| peak > half + SLACK);
                 let Length::Visits(all) = length else { break };
                 if !grows || more == 0 {
@@ -259,11 +260,11 @@ impl Attack {
     }
 }
 
-/// One visit of the well-behaved client: connects, says something, ends, and reads to the end what it is answered.
+/// One exchange of the well-behaved client: connects, sends something, sends FIN, and reads its reply to the end.
 ///
 /// # Errors
 ///
-/// It was refused, reset, or answered something else.
+/// It was refused, reset, or got another reply.
 fn visit(address: SocketAddr, n: u64, echoes: bool) -> io::Result<()> {
     let mut client = connect_from(GOOD, address)?;
     let mut message = pattern(n, 200);

@@ -12,10 +12,11 @@ use crate::load::Traffic;
 const ACTIVE: u32 = 16;
 
 /// Connections that are open. The last but one is where the models part; the last is as many as 20,000 descriptors
-/// allow, and only for the models that do not look at each.
+/// allow, and only for the models whose cost does not grow with the open connections.
 const OPEN: [u32; 7] = [16, 64, 256, 1024, 4096, 8192, 19_000];
 
-/// What is not asked of everybody: with so many, each message of the others costs milliseconds.
+/// Cases that are not measured for every contender: with so many connections, each message of the others costs
+/// milliseconds.
 fn is_asked(contender: &Contender, open: u32) -> bool {
     let looks_at_all = ["spin", "select", "poll", THREADS];
     open < 19_000
@@ -136,7 +137,7 @@ const fn echo(connections: u32) -> Traffic {
     }
 }
 
-/// What becomes of those who talk to the server that answers one at a time.
+/// The result for the other clients of the server that serves one at a time.
 fn served_one(bench: &mut Bench) -> String {
     let who = bench.some(|one| one.name == ONE_AT_A_TIME);
     let samples = bench.rounds(&[(who, echo(ACTIVE))], 1);

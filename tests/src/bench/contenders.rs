@@ -1,4 +1,4 @@
-//! Who takes part, and how they are started.
+//! The contenders, and how they are started.
 
 use super::peers::{ONE_AT_A_TIME, PEERS, THREADS};
 use super::surroundings::pin;
@@ -17,13 +17,13 @@ use std::{env, fs};
 pub(super) struct Contender {
     /// As it is called in tables and pictures.
     pub(super) name: String,
-    /// Whose it is.
+    /// Its kind.
     pub(super) kind: Kind,
     program: PathBuf,
     arguments: Vec<OsString>,
 }
 
-/// Whose a contender is.
+/// The kinds of contenders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// Our program; on epoll, or on another backend.
@@ -40,7 +40,7 @@ pub(super) const PLAIN: &str = "plain C loop";
 /// Our program as it is without an option.
 pub(super) const DEFAULT: &str = "tidegate level";
 
-/// Connections that our program has room for: all that the usual limit of 20,000 descriptors leaves.
+/// The connections of our program: all that the usual limit of 20,000 descriptors leaves.
 const CONNECTIONS: &str = "19900";
 
 /// All that can take part here, the base first; and why others do not.
@@ -147,7 +147,7 @@ impl Contender {
         one
     }
 
-    /// The same under another name: what it is beside itself is what rounds cannot tell apart.
+    /// The same under another name: its ratio to itself is what rounds cannot distinguish.
     pub(super) fn again(&self) -> Self {
         let name = format!("{}, again", self.name);
         Self {
@@ -170,7 +170,7 @@ impl Contender {
         (process, address)
     }
 
-    /// Whether it serves here, as what it is called: who falls back to something else says so.
+    /// Whether it serves here, as what it is called: one that falls back to something else reports it.
     fn probe(&self) -> Result<(), String> {
         let (process, address) = self.start(None);
         let mut client = tcp(address);
@@ -191,7 +191,7 @@ const EPOLL: &str = include_str!("c/epoll.c");
 const LIBEVENT: &str = include_str!("c/libevent.c");
 const LIBUV: &str = include_str!("c/libuv.c");
 
-/// Compiles a server in C into a folder beside us, and answers its path.
+/// Compiles a server in C into a folder beside us, and returns its path.
 fn compiled(name: &str, source: &str, library: &str) -> Result<PathBuf, String> {
     let us = env::current_exe().map_err(|error| error.to_string())?;
     let folder = us.parent().unwrap_or(Path::new(".")).join("peers");

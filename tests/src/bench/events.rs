@@ -22,19 +22,19 @@ const SLOTS: usize = 1_000_000;
 /// Bytes of a message.
 const MESSAGE: u32 = 64;
 
-/// Messages whose instructions are counted, a multiple of a turn's; as many digits as twice of it.
+/// Messages whose instructions are counted, a multiple of an iteration's; as many digits as twice of it.
 const COUNTED: u64 = 32_000;
 
-/// From one connection to the next that talks: a prime, so that all have their turn, and far, so that no cache guesses it.
+/// From one connection to the next active one: a prime, so that all are used, and far, so that no cache guesses it.
 const STRIDE: usize = 7919;
 
-/// Reports in a turn.
+/// Readiness events in an iteration.
 const TURN: usize = 16;
 
 /// Windows that a message does not fill, so that a receive of one has drained the socket, as on a real one.
 static MEMORY: ConstStaticCell<Memory<SLOTS, 128, 128>> = ConstStaticCell::new(Memory::new());
 
-/// A session over a kernel that always has a message to receive and room to send.
+/// A session over a kernel that always has a message to receive and send capacity.
 struct World {
     session: Session<'static, Echo>,
     now: u64,
@@ -85,7 +85,7 @@ impl World {
         Ok(world)
     }
 
-    /// So many messages, in turn over `active` connections that are spread over all.
+    /// So many messages, round robin over `active` connections that are spread over all.
     fn messages(&mut self, active: usize, count: u64) {
         let step = self.tokens.len() / active;
         let mut reports = Vec::with_capacity(TURN);
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// A turn of the loop in which these are readable. A microsecond passes.
+    /// An iteration in which these are readable. A microsecond passes.
     fn turn(&mut self, readable: &[Token]) {
         self.now += 1000;
         let now = tidegate_core::Instant::from_nanos(self.now);
@@ -183,7 +183,7 @@ pub fn alone(slots: u32, active: u32, messages: u64, clock: bool) -> Result<(), 
 /// What was measured with so many slots.
 struct Row {
     slots: u32,
-    /// Nanoseconds of a message, all connections in turn, and 16 of them.
+    /// Nanoseconds of a message, all connections round robin, and 16 of them.
     times: [Vec<f64>; 2],
     /// Instructions of [`COUNTED`] messages.
     instructions: Option<u64>,
@@ -308,7 +308,7 @@ fn time(slots: u32, active: u32, messages: u64) -> Result<f64, String> {
     text.trim().parse().map_err(|_| said())
 }
 
-/// Instructions of as many messages more, with all connections in turn.
+/// Instructions of as many messages more, with all connections round robin.
 fn instructions(slots: u32) -> Result<u64, String> {
     let callgrind = [
         "valgrind",
@@ -324,7 +324,7 @@ fn instructions(slots: u32) -> Result<u64, String> {
     Ok(count(2 * COUNTED)?.saturating_sub(short))
 }
 
-/// The number of instructions that callgrind tells at its end.
+/// The number of instructions that callgrind prints at its end.
 fn collected(said: &str) -> Option<u64> {
     let line = said
         .lines()

@@ -11,7 +11,7 @@ use std::thread;
 const LINES: usize = 2000;
 const LENGTH: usize = 100;
 
-/// Who receives it, reading all the time.
+/// Its receivers, reading all the time.
 const LISTENERS: usize = 8;
 
 /// Counts it: our program's chat, in each of its modes, with its default buffers. The peers of the bench echo only.

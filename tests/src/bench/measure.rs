@@ -57,7 +57,7 @@ pub(super) struct Sample {
     /// Microseconds.
     pub(super) p50: f64,
     pub(super) p99: f64,
-    /// Active connections that had an answer.
+    /// Active connections that got a reply.
     pub(super) answered: u32,
     noisy: bool,
 }
@@ -65,7 +65,7 @@ pub(super) struct Sample {
 /// What the rounds say of one contender: a sample or nothing for each.
 pub(super) type Samples = Vec<Option<Sample>>;
 
-/// Who takes part, and what is left to tell.
+/// The contenders, and the warnings to print.
 #[derive(Debug)]
 pub struct Bench {
     pub(super) effort: Effort,
@@ -87,7 +87,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds and tries everybody, and pins this thread where there are two CPUs.
+    /// Builds and tries all contenders, and pins this thread where there are two CPUs.
     #[must_use]
     pub fn new(effort: Effort) -> Self {
         let (contenders, left_out) = contenders::all();
@@ -140,7 +140,7 @@ impl Bench {
         self.bar.inc(1);
     }
 
-    /// Tells what went wrong with whom.
+    /// Records a contender's failure.
     pub(super) fn complain(&mut self, of: &Contender, why: &str) {
         let line = format!("{}: {why}", of.name);
         match of.kind {
@@ -215,7 +215,8 @@ impl Bench {
         }
     }
 
-    /// Each of the loads, which are who is loaded and how, round after round; answers samples by load and contender.
+    /// Each of the loads, which are a contender and its options, round after round; returns samples by load and
+    /// contender.
     pub(super) fn rounds(
         &mut self,
         loads: &[(Vec<Contender>, Traffic)],

@@ -19,7 +19,7 @@ const IDLE: u32 = 4000;
 ///
 /// If nothing could be.
 pub fn memory(bench: &mut Bench) -> Result<Part, String> {
-    // Who answers one client at a time can hold no more.
+    // A server of one client at a time can hold no more.
     let who = bench.some(|one| one.name != ONE_AT_A_TIME);
     let idle = if bench.effort.quick { 500 } else { IDLE };
     bench.begin("memory", who.len(), Duration::ZERO);

@@ -128,7 +128,7 @@ impl Results {
         )
     }
 
-    /// Where somebody else needs less than our default.
+    /// Where another contender needs less than our default.
     fn ahead(&self) -> String {
         let Some(ours) = self.who.iter().position(|one| one.name == DEFAULT) else {
             return String::new();

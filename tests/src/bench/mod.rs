@@ -3,8 +3,8 @@
 //! | module | does |
 //! | --- | --- |
 //! | `surroundings` | a network of our own, pinning, what the machine is |
-//! | `contenders`, `peers` | who takes part, and how they are started |
-//! | `statistics` | medians, ranges, ratios inside a round, who goes when |
+//! | `contenders`, `peers` | the contenders, and how they are started |
+//! | `statistics` | medians, ranges, ratios inside a round, the order of contenders |
 //! | `messages`, `connections`, `memory`, `fairness`, `fan_out`, `events` | what is measured |
 //! | `tables`, `pictures` | Markdown and SVG |
 

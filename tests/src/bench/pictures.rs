@@ -10,7 +10,7 @@ use plotters::prelude::*;
 /// Width and height.
 const SIZE: (u32, u32) = (900, 480);
 
-/// Colours that people with any eyes tell apart (Okabe and Ito), then the same, darker.
+/// Colours that are distinguishable with any eyes (Okabe and Ito), then the same, darker.
 const COLOURS: [RGBColor; 14] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),

@@ -35,7 +35,7 @@ impl Spread {
     }
 }
 
-/// Who goes when in a round: in turn, every other round backwards, and each round begins with another.
+/// The order in a round: round robin, every other round backwards, and each round begins with another.
 #[must_use]
 pub fn order(round: usize, contenders: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..contenders).collect();

@@ -8,7 +8,8 @@ use rustix::thread::{CpuSet, UnshareFlags, sched_getaffinity, sched_setaffinity}
 use std::{fs, io};
 
 /// Moves this thread, and the processes that it will start, into a network of its own: loopback only, so that no
-/// firewall rule and no foreign packet is measured, Reno for TCP (others pace by timers), and ports for many visits.
+/// firewall rule and no foreign packet is measured, Reno for TCP (others pace by timers), and ports for many
+/// connections.
 ///
 /// To be called before there are other threads.
 ///

@@ -1,4 +1,4 @@
-//! Plays attacks on the program, and tells what a well-behaved client saw of them. Best built for release.
+//! Plays attacks on the program, and prints what a well-behaved client saw of them. Best built for release.
 
 use core::time::Duration;
 use lexopt::Arg::{Long, Short, Value};

@@ -67,7 +67,7 @@ struct Job {
     options: fn(&Site) -> Vec<String>,
     usual: &'static str,
     usual_options: fn(&Site) -> Vec<String>,
-    /// A process behind them, and a client of them: answers how much was done.
+    /// A process behind them, and a client of them: returns how much was done.
     beyond: fn(&Site) -> Option<Command>,
     client: fn(&Site) -> Result<f64>,
     /// One of what was done.
@@ -197,7 +197,7 @@ fn words(words: &str, more: &[&str]) -> Vec<String> {
     words.map(ToOwned::to_owned).collect()
 }
 
-/// Runs a client to its end; answers what it said.
+/// Runs a client to its end; returns its output.
 fn run(name: &str, options: &[String]) -> Result<String> {
     let ended = Command::new(name).args(options).output();
     let ended = ended.map_err(|error| format!("{name}: {error}"))?;
@@ -250,7 +250,7 @@ fn measure(job: &Job, ours: bool, quick: bool) -> Result<Sample> {
     });
     let (began, before) = (Instant::now(), used(server.pid()));
     let done = (job.client)(&site)?;
-    // Who serves each connection in a process of its own is asked once they have ended.
+    // A server with a process for each connection is measured once those have ended.
     thread::sleep(Duration::from_millis(200));
     let cpu = used(server.pid()).saturating_sub(before);
     let sample = Sample {
@@ -262,7 +262,7 @@ fn measure(job: &Job, ours: bool, quick: bool) -> Result<Sample> {
     Ok(sample)
 }
 
-/// Whether somebody listens there, without a connection to it.
+/// Whether there is a listener, without a connection to it.
 fn listens(port: u16) -> bool {
     let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let local = format!(":{port:04X} 00000000:0000 0A");

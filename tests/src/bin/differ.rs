@@ -1,4 +1,4 @@
-//! Holds the simulated kernel against the real one. `--help` tells how.
+//! Compares the simulated kernel with the real one. `--help` lists the options.
 
 use core::fmt;
 use core::str::FromStr;

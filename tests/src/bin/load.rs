@@ -1,4 +1,4 @@
-//! Loads an echo server and tells what it did. Best built for release.
+//! Loads an echo server and prints the results. Best built for release.
 
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -1,12 +1,12 @@
-//! The simulated kernel held against the real one: the same random calls on both, every answer and the order of every
-//! report compared.
+//! The simulated kernel compared with the real one: the same random calls on both, every result and the order of every
+//! event compared.
 //!
 //! Unix pairs first, where everything is determined by the calls; then TCP over the loopback, where after each call both
 //! sides are given time to agree on what has arrived. A TCP session stays within what the calls determine: it never
 //! fills a buffer or a listener's queue.
 //!
-//! Some TCP sessions have a ring of `io_uring(7)`: what the library's backend submits is submitted on both sides, and every
-//! completion compared. Where io_uring is refused there are none, and [`Differ::refused`] says so.
+//! Some TCP sessions have a ring of `io_uring(7)`: what the library's backend submits is submitted on both sides, and
+//! every completion compared. Where io_uring is refused there are none, and [`Differ::refused`] returns why.
 
 mod operation;
 mod real;
@@ -52,7 +52,7 @@ impl fmt::Debug for Differ {
     }
 }
 
-/// The shortest list of operations found, the last of which the two kernels answer differently.
+/// The shortest list of operations found, whose last one returns different results on the two kernels.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Divergence {
     /// The seed of the session.
@@ -137,8 +137,8 @@ impl Differ {
         self.refused
     }
 
-    /// Makes the calls of each history that matters most for io_uring; `tell` is told what diverged. Returns how many there
-    /// are: none where io_uring is refused.
+    /// Makes the calls of each history that matters most for io_uring; `tell` is called with what diverged. Returns how
+    /// many there are: none where io_uring is refused.
     ///
     /// # Errors
     ///
@@ -170,8 +170,8 @@ impl Differ {
         self.make = Box::new(make);
     }
 
-    /// Runs sessions until `operations` have agreed, or `most` sessions have not; `tell` is told what diverged. Answers how
-    /// many operations were made, and how many sessions diverged.
+    /// Runs sessions until `operations` have agreed, or `most` sessions have not; `tell` is called with what diverged.
+    /// Returns how many operations were made, and how many sessions diverged.
     ///
     /// # Errors
     ///
@@ -278,7 +278,7 @@ impl Session<'_> {
         })
     }
 
-    /// One operation on both, unless a shortened list has made it one that is not allowed; tells the difference.
+    /// One operation on both, unless a shortened list has made it one that is not allowed; returns the difference.
     fn step(&self, sides: &mut Sides, operation: Operation, patience: u32) -> Option<String> {
         let Sides { kernel, ring, real } = sides;
         if self.ring && !ring.allows(operation, kernel) {

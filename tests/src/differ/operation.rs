@@ -1,4 +1,4 @@
-//! [`Operation`]: one call, made on the simulated and on the real kernel; [`Answer`]: what came of it.
+//! [`Operation`]: one call, made on the simulated and on the real kernel; [`Answer`]: its result.
 
 use super::ring::{Completion, Submission};
 use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Report, Shutdown};
@@ -47,14 +47,14 @@ pub enum Operation {
     Leave(Fd),
 }
 
-/// What a call answered.
+/// The result of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// Nothing but success.
     Done,
     /// A new descriptor, or two.
     Descriptors(Vec<Fd>),
-    /// A socket, and what its `connect` answered.
+    /// A socket, and the result of its `connect`.
     Connecting(Fd, Errno),
     /// So many bytes.
     Count(usize),
@@ -88,7 +88,7 @@ pub(super) const URGENT: u8 = 255;
 /// Descriptors that are open at once, about.
 pub(super) const CROWD: usize = 16;
 
-/// The bytes that an operation sends: different at each place, so that none can stand in for another. 6,000 at most.
+/// The bytes that an operation sends: different at each position, so that none can pass for another. 6,000 at most.
 #[must_use]
 pub(super) fn pattern(fd: Fd, len: usize) -> &'static [u8] {
     let first = (fd.0 as usize * 7 + len % 13) % PERIOD;

@@ -76,8 +76,8 @@ impl Real {
         self.call(operation).map_err(errno).into()
     }
 
-    /// Waits until every socket is as the simulated kernel has it: what was sent over the loopback has arrived. What
-    /// still differs after so many looks, a millisecond apart, is told.
+    /// Waits until every socket is as the simulated kernel has it: what was sent over the loopback has arrived. Returns
+    /// what still differs after so many checks, a millisecond apart.
     pub(super) fn settle(&self, kernel: &mut Kernel, looks: u32) -> Option<String> {
         let mut difference = self.difference(kernel);
         for _ in 0..looks {

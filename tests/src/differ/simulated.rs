@@ -4,7 +4,7 @@ use super::operation::{Answer, BACKLOG, LISTENER, Operation, PORT, URGENT, patte
 use super::ring::{self, CANCELLED, Ring, Submission};
 use tidegate_sim::{Errno, Family, Kernel};
 
-/// A kernel as a session finds it: two sets, for TCP a listener, and a descriptor in place of a ring.
+/// A kernel as a session finds it: two sets, for TCP a listener, and a descriptor instead of a ring.
 #[must_use]
 pub(super) fn prepared(mut kernel: Kernel, family: Family, ring: bool) -> Kernel {
     for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! [`App`]: the application of both worlds, which does what the input says, from inside its calls and between turns.
+//! [`App`]: the application of both worlds, which does what the input says, from inside its calls and between
+//! iterations.
 
 use super::datagrams::Heard;
 use super::input::{Input, RX, TX, WINDOWS};
@@ -43,7 +44,7 @@ pub(super) trait Face {
     fn consume(&mut self, n: usize);
     fn room(&self) -> usize;
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError>;
-    /// Puts `bytes` into the free space, commits `n`, and tells how many bytes there was space for.
+    /// Writes `bytes` into the spare capacity, commits `n`, and returns how many bytes fit.
     fn commit(&mut self, bytes: &[u8], n: usize) -> usize;
     fn finish(&mut self);
     fn too_long(&mut self);
@@ -51,18 +52,19 @@ pub(super) trait Face {
     fn pause(&mut self);
     fn resume(&mut self);
     fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError>;
-    /// `None`: there is no such call.
+    /// `None`: no such call exists.
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32>;
-    /// Whether it is full, so that `Writable` will come; there is no such call without a session.
+    /// Whether it is full, so that `Writable` will come; without a session no such call exists.
     fn reserve(&mut self, n: u32) -> bool;
     fn want_room(&mut self, n: u32);
     fn set_timer(&mut self, after: Duration);
     fn cancel_timer(&mut self);
     fn shut_down(&mut self);
     fn connect(&mut self, to: Destination) -> Result<Token, ConnectError>;
-    /// Visits another connection in the midst of this visit, if there is such a call.
+    /// Calls `visit` with another connection during this service, if such a call exists.
     fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face));
-    /// Whether there is no session around it: space is what lies behind what is queued, and room must be asked for.
+    /// Whether there is no session around it: spare capacity lies behind what is queued, and capacity must be
+    /// requested.
     fn is_bare(&self) -> bool;
 }
 
@@ -146,7 +148,7 @@ impl Face for Conn<'_> {
 pub(super) struct App<'a>(pub(super) Rc<RefCell<Shared<'a>>>);
 
 impl App<'_> {
-    /// It is told about a connection, or visits it between turns (`None`).
+    /// It is notified about a connection, or calls it between iterations (`None`).
     pub(super) fn visit(&self, call: Option<Call>, face: &mut dyn Face) {
         let shared = &mut *self.0.borrow_mut();
         let token = face.token();
@@ -293,7 +295,7 @@ impl Shared<'_> {
         }
     }
 
-    /// In a session, a small number is room that is reserved, a larger one room that is only waited for.
+    /// In a session, a small number is capacity that is reserved, a larger one capacity that is only waited for.
     fn wait_for_room(&mut self, face: &mut dyn Face, gone: bool) {
         let (token, now) = (face.token(), self.model.now);
         let byte = self.input.byte();
@@ -375,7 +377,7 @@ impl Shared<'_> {
         self.model.connects(to, Some(face.token()), answer);
     }
 
-    /// Visits one that was ever heard of, and does something there.
+    /// Calls a connection that was ever known, and does something there.
     fn lend(&mut self, face: &mut dyn Face) {
         let which = usize::from(self.input.byte() & 15);
         let Some(token) = self.model.order.get(which).copied() else {

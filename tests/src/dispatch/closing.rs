@@ -1,4 +1,4 @@
-//! The closing phase: from now on everybody behaves, so all that can happen must happen, and then it must end.
+//! The closing phase: from now on peers and kernel behave, so all that can happen must happen, and then it must end.
 
 use super::connection::{Connection, Stage};
 use super::drive::Drive;
@@ -6,7 +6,7 @@ use super::input::{N, nanos_of};
 use super::world::World;
 use tidegate_core::FullTable;
 
-/// Turns in which a few connections of a few hundred bytes must have come to rest, whatever went before.
+/// Iterations in which a few connections of a few hundred bytes must have come to rest, whatever went before.
 const TURNS: u32 = 20_000;
 
 impl<W: World> Drive<'_, W> {
@@ -18,7 +18,7 @@ impl<W: World> Drive<'_, W> {
         self.now = self.now.max(self.core().now());
         let until = |pause| super::input::moved(self.now, nanos_of(Some(pause)) * 4, false);
         let paused = until(self.plan.config.pause_max + self.plan.config.congestion);
-        // A wait for memory that was in vain three times.
+        // Three waits for memory without success.
         let congested = until(self.plan.config.pause_max + self.plan.config.congestion * 32);
         self.come_to_rest(|drive| {
             let model = drive.model();
@@ -36,7 +36,7 @@ impl<W: World> Drive<'_, W> {
         self.stop();
     }
 
-    /// Turns until nothing is reported, nothing is due and `rests` says that no time need pass.
+    /// Iterations until nothing is reported, nothing is due and `rests` says that no time need pass.
     fn come_to_rest(&mut self, rests: impl Fn(&Self) -> bool) {
         let mut idle = 0;
         for _ in 0..TURNS {
@@ -47,7 +47,7 @@ impl<W: World> Drive<'_, W> {
             self.drain();
             let answered = self.answer_pending();
             let progress = self.outputs > 0 || answered;
-            // Law 9: at most one turn in a row with an event and no progress.
+            // Law 9: at most one iteration in a row with an event and no progress.
             idle = if reported > 0 && !progress {
                 idle + 1
             } else {

@@ -1,4 +1,4 @@
-//! Outbound connections, as the checker sees them: asked for by the application, tried by the driver, told once.
+//! Outbound connections, as the checker sees them: requested by the application, tried by the driver, notified once.
 
 use super::connection::{Connection, Stage, Times};
 use super::input::nanos_of;
@@ -30,7 +30,7 @@ impl Connection {
         self.directions() == Directions::BOTH && (self.ended || self.half)
     }
 
-    /// The answer of a sound driver to `Shutdown`: a stream that is no socket has no end to send, and sometimes output on
+    /// The completion of a sound driver for `Shutdown`: a non-socket stream has no half-close, and sometimes output on
     /// its way.
     pub(super) fn shut_down(&self) -> Outcome {
         match self.to {
@@ -106,7 +106,7 @@ impl Model {
         let ends = connection.finished || connection.aborted || connection.source.cancelled;
         match outcome {
             Outcome::Complete(_) => {
-                // Nobody is told of an end that was there from the beginning.
+                // An EOF that was there from the beginning is not notified.
                 connection.ended |= !connection.receives();
                 let sends = connection.directions().contains(Directions::WRITE);
                 connection.half |= !sends;

@@ -14,9 +14,9 @@ pub(super) enum Stage {
     Reserved,
     /// It is outbound, and the application waits for it.
     Connecting,
-    /// `Opened` was told.
+    /// `Opened` was notified.
     Told,
-    /// It was accepted and, because its source had its share, told to nobody.
+    /// It was accepted and dropped without a notice, because its source was at its limit.
     Refused,
     /// Its slot is free again.
     Gone,
@@ -31,9 +31,9 @@ pub(super) struct Connection {
     pub(super) address: Option<SocketAddr>,
     /// Where it is to be connected to.
     pub(super) to: Option<Destination>,
-    /// `Opened` was told.
+    /// `Opened` was notified.
     pub(super) opened: bool,
-    /// Our end is to be sent, while the peer's is awaited.
+    /// FIN is to be sent, while the peer's is awaited.
     pub(super) half: bool,
     /// Names the bytes of its peer.
     pub(super) id: u64,
@@ -56,10 +56,10 @@ pub(super) struct Connection {
     pub(super) ended: bool,
     /// An attempt has shown that a direction is not ready, or the kernel has reported.
     pub(super) disturbed: bool,
-    /// The last attempt to connect failed for want of memory, or moved nothing twice after a report.
+    /// The last attempt to connect failed for resource exhaustion, or moved nothing twice after an event.
     pub(super) congested: bool,
     pub(super) rest: Rest,
-    /// What a send asked for that was answered with `Full`.
+    /// The length of a send that returned `Full`.
     pub(super) wants: u32,
     pub(super) timer: Option<Set>,
     pub(super) was_full: bool,
@@ -74,7 +74,8 @@ pub(super) struct Connection {
     pub(super) hung_up: bool,
     /// That is what `Unsent` asks.
     pub(super) checks: bool,
-    /// The peer lives, as `Unsent` was answered, though it takes nothing: how long it may take nothing is what counts then.
+    /// The peer lives, by the completion of `Unsent`, though it takes nothing: how long it may take nothing is what
+    /// counts then.
     pub(super) lives: bool,
 }
 

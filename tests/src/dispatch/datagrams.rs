@@ -1,4 +1,4 @@
-//! Sockets of datagrams: what comes and goes, what the application does with them, and what has to be told of them.
+//! Datagram sockets: what comes and goes, what the application does with them, and what it must be notified of.
 
 use super::app::{App, Shared};
 use super::drive::Drive;
@@ -28,7 +28,7 @@ pub(super) struct Socket {
     queued: Option<(Peer, Vec<u8>)>,
     /// The application waits until that is gone.
     wish: bool,
-    /// It was closed, or is no good.
+    /// It was closed, or is broken.
     ended: bool,
     /// Something ran short since it was last seen at work.
     pauses: bool,
@@ -36,7 +36,7 @@ pub(super) struct Socket {
     vain: u16,
 }
 
-/// What is told of a socket.
+/// What is notified of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Heard {
     Came(u32, Option<Peer>),
@@ -47,11 +47,11 @@ pub(super) enum Heard {
 /// What the kernel has of a socket.
 #[derive(Debug, Default)]
 pub(super) struct Letters {
-    /// Lengths, and who sent them.
+    /// Lengths, and senders.
     coming: VecDeque<(u32, Option<Peer>)>,
     /// A send would block.
     full: bool,
-    /// An error of the network waits to be told.
+    /// An error of the network is to be notified.
     error: bool,
 }
 
@@ -82,7 +82,7 @@ impl Letters {
         }
     }
 
-    /// A send. A completion waits for room.
+    /// A send. A completion driver waits for send capacity.
     pub(super) fn send(&self, completion: bool) -> Option<Outcome> {
         match self.full {
             false => Some(Outcome::Complete(1)),
@@ -93,19 +93,19 @@ impl Letters {
 }
 
 impl Socket {
-    /// After so many attempts in vain it may pause.
+    /// After so many attempts without success it may pause.
     fn comes_to(&mut self, op: Op, outcome: Outcome, most: u16) {
         self.vain = match (op, outcome) {
             (_, Outcome::Drained(_)) => self.vain.saturating_add(1),
             (Op::Send, Outcome::Complete(_)) | (Op::Recv, Outcome::Datagram { .. }) => 0,
-            // What cannot be the outcome of it is no success.
+            // An outcome that is impossible for it is not a success.
             _ => self.vain,
         };
         self.pauses |= self.vain >= most;
     }
 }
 
-/// Outputs and answers.
+/// Outputs and completions.
 impl Model {
     fn datagrams(&mut self, token: Token) -> &mut Socket {
         let listener = self.listeners.get_mut(&token);
@@ -158,7 +158,7 @@ impl Model {
         if socket.ended {
             return;
         }
-        // The first finds no room; then there is a report of some for each.
+        // The first finds the buffer full; then there is an event of capacity for each.
         socket.comes_to(Op::Send, outcome, 3);
         match outcome {
             Outcome::Drained(_) => return,
@@ -191,7 +191,7 @@ impl Model {
         assert!(self.of_datagrams.is_empty(), "nobody was told");
     }
 
-    /// When no source waits for its turn: it waits for what comes next, unless it is held back.
+    /// When no source is queued: it waits for what comes next, unless it is backpressured.
     pub(super) fn datagrams_are_armed(&self, core: &Dispatcher<'_>) {
         for (token, listener) in &self.listeners {
             let Some(socket) = &listener.datagrams else {
@@ -226,7 +226,7 @@ impl Model {
 
 /// The application.
 impl App<'_> {
-    /// It is told, with the bytes if there are any.
+    /// It is notified, with the bytes if there are any.
     pub(super) fn hears(&self, free: &mut dyn Free, token: Token, heard: Heard, data: &[u8]) {
         let shared = &mut *self.0.borrow_mut();
         let expected = shared.model.of_datagrams.pop_front();
@@ -285,7 +285,8 @@ impl Shared<'_> {
 
 /// The kernel and the driver.
 impl<W: World> Drive<'_, W> {
-    /// A socket is added, a datagram or an error comes, there is room or none, or the application sends or closes.
+    /// A socket is added, a datagram or an error comes, the buffer fills or empties, or the application sends or
+    /// closes.
     pub(super) fn act_on_datagrams(&mut self) {
         let (what, which) = {
             let input = &mut self.shared.borrow_mut().input;
@@ -349,7 +350,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// From now on there is room, and the network has nothing to say.
+    /// From now on there is send capacity, and the network has no errors.
     pub(super) fn calm_datagrams(&mut self) {
         for letters in self.kernel.letters.values_mut() {
             (letters.full, letters.error) = (false, false);

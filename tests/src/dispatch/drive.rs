@@ -13,11 +13,11 @@ use tidegate_core::{
     Stats, Token, Trigger,
 };
 
-/// Outputs of a turn: at most 64 operations of 256 bytes before the kernel is asked again, one visit beyond, and a few
-/// calls for each of 3 connections and 16 listeners; reports that come in between may add their visits.
+/// Outputs of an iteration: at most 64 operations of 256 bytes before the kernel is polled again, one service beyond,
+/// and a few calls for each of 3 connections and 16 listeners; events that come in between may add their services.
 const OUTPUTS: u32 = 1000;
 
-/// What went in last is told when a law is broken.
+/// The last inputs are printed when a law is broken.
 struct Recorded<'d, 'a, W: World>(&'d mut Drive<'a, W>);
 
 impl<W: World> Drop for Recorded<'_, '_, W> {
@@ -35,14 +35,14 @@ pub(super) struct Drive<'a, W> {
     pub(super) shared: Rc<RefCell<Shared<'a>>>,
     pub(super) kernel: Kernel,
     pub(super) plan: Plan,
-    /// Issued and not answered, oldest first.
+    /// Issued and not completed, oldest first.
     pub(super) pending: Vec<Action>,
-    /// `Cancel` came for these: what is pending is answered soon.
+    /// `Cancel` came for these: what is pending completes soon.
     pub(super) cancelled: Vec<Token>,
     pub(super) now: Instant,
     /// Where the bytes lie that are being sent.
     places: HashMap<Token, usize>,
-    /// Outputs since the turn began.
+    /// Outputs since the iteration began.
     pub(super) outputs: u32,
     /// Prints what goes in and comes out: `FUZZ_TRACE` is set.
     pub(super) trace: bool,
@@ -107,7 +107,7 @@ impl<'a, W: World> Drive<'a, W> {
     }
 }
 
-/// Time, reports and turns.
+/// Time, events and iterations.
 impl<W: World> Drive<'_, W> {
     /// An event goes in, with the time.
     pub(super) fn event(&mut self, event: Event) {
@@ -136,7 +136,7 @@ impl<W: World> Drive<'_, W> {
         self.check();
     }
 
-    /// Asks the kernel, and tells the machine.
+    /// Polls the kernel, and passes its events to the machine.
     pub(super) fn wait(&mut self, most: usize) -> usize {
         let events = self.kernel.wait(most);
         for event in &events {
@@ -229,7 +229,7 @@ impl<W: World> Drive<'_, W> {
         self.model().datagrams_are_armed(self.core());
     }
 
-    /// A kernel may write into the span as soon as it has it; how much of that counts, the answer tells.
+    /// A kernel may write into the span as soon as it has it; the completion says how much of that counts.
     fn fill(&mut self, token: Token, into: Span) {
         let (id, received) = (
             self.model().get(token).id,
@@ -331,7 +331,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// An answer goes in, made up or not.
+    /// A completion goes in, made up or not.
     pub(super) fn answer(&mut self, action: Action, outcome: Outcome) {
         let Some((token, op)) = asked(action) else {
             return;
@@ -470,7 +470,7 @@ fn possible(outcome: Outcome, span: Span) -> bool {
     }
 }
 
-/// How the answer to an action is named; `None`: it asks for none.
+/// The token and operation of the completion of an action; `None` if it has none.
 pub(super) fn asked(action: Action) -> Option<(Token, Op)> {
     match action {
         Action::Accept { token, .. } => Some((token, Op::Accept)),

@@ -13,7 +13,7 @@ pub(super) const RX: usize = 16;
 /// Bytes of a send window.
 pub(super) const TX: usize = 24;
 
-/// Both, as the machine is told.
+/// Both, as the machine gets them.
 pub(super) const WINDOWS: Windows = Memory::<N, RX, TX>::WINDOWS;
 
 /// The source addresses of peers; the second and third are of one network, the last has none.
@@ -63,8 +63,8 @@ impl<'a> Input<'a> {
         ])
     }
 
-    /// Any outcome for an operation over `len` bytes, possible or not. What lies between what was asked for and what was
-    /// queued since is left out: nothing tells the machine that it is too much.
+    /// Any outcome for an operation over `len` bytes, possible or not. What lies between the requested length and what
+    /// was queued since is left out: the machine cannot know that it is too much.
     pub(super) fn outcome(&mut self, len: u32) -> Outcome {
         let choice = self.below(9);
         let amount = self.byte();
@@ -118,9 +118,9 @@ impl Input<'_> {
 ///
 /// | byte | decides |
 /// |---|---|
-/// | 0 | bit 0 session or dispatcher; 1 answers come later (completions) or at once; 2–3 trigger; 4–5 full table; 6 peers never finish; 7 two listeners |
+/// | 0 | bit 0 session or dispatcher; 1 completions come later (completion driver) or at once; 2–3 trigger; 4–5 full table; 6 peers never finish; 7 two listeners |
 /// | 1 | low half: connections used; high half: limit of a source, and the time to connect |
-/// | 2 | quantum, look, fresh in a row; bit 6: the last listener has priority |
+/// | 2 | quantum, poll interval, fresh in a row; bit 6: the last listener has priority |
 /// | 3–7 | deadlines: first byte, request, write stall, idle, linger; bits 0–2 off or length, the unit is in byte 8; bits 6–7 of byte 3: slots reserved for the last listener; of byte 4: how many connections it may have; bits 3–5 of byte 6: half-closed |
 /// | 8 | unit of time (ns, ms); bytes while lingering; accept failures; pauses; congestion |
 #[derive(Debug)]

@@ -1,8 +1,8 @@
-//! [`Kernel`]: sockets, readiness and peers as they behave, as far as the machine can tell.
+//! [`Kernel`]: sockets, readiness and peers as they behave, as far as the machine can observe.
 //!
-//! Level: reports as long as it lasts. Edge: once for each change, and when registered. Oneshot: once, until modified.
-//! An edge of room comes only after a send that would have blocked (`SOCK_NOSPACE`); the peer's end is reported as
-//! `closing` to those who listen for input, a reset to everybody who is registered.
+//! Level: reports as long as the condition lasts. Edge: once for each change, and when registered. Oneshot: once, until
+//! modified. An edge of writability comes only after a send that would have blocked (`SOCK_NOSPACE`); the peer's FIN is
+//! reported as `closing` to sources armed for input, a reset to each that is registered.
 
 use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -27,15 +27,15 @@ pub(super) struct Socket {
     /// What was sent here, and what of it the peer has read.
     pub(super) sent: u64,
     pub(super) read: u64,
-    /// Our end was sent.
+    /// FIN was sent.
     pub(super) shut: bool,
-    /// A send would have blocked since room was last reported.
+    /// A send would have blocked since writability was last reported.
     no_space: bool,
     /// A change that has not been reported.
     changed: bool,
     /// A one-shot interest was reported and not armed again.
     fired: bool,
-    /// A hostile answer hid something that edge mode does not tell twice.
+    /// A hostile completion hid something that edge mode does not report twice.
     pub(super) misled: bool,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct Kernel {
     pub(super) backlogs: BTreeMap<Token, VecDeque<u32>>,
     /// What the descriptors that are watched are ready for.
     pub(super) lines: BTreeMap<Token, Directions>,
-    /// What the sockets of datagrams have.
+    /// The queues of the datagram sockets.
     pub(super) letters: BTreeMap<Token, Letters>,
     registered: BTreeMap<Token, (Directions, Trigger)>,
     connecting: BTreeMap<Token, Connecting>,
@@ -105,11 +105,11 @@ pub(super) struct Kernel {
 /// A connection that is being made.
 #[derive(Debug)]
 struct Connecting {
-    /// Nobody listens there.
+    /// There is no listener.
     refused: bool,
-    /// Looks until it shows what became of it.
+    /// Polls until it shows its result.
     left: u32,
-    /// Nobody was told since it showed, or since it was armed.
+    /// It was not reported since it showed, or since it was armed.
     changed: bool,
     fired: bool,
 }
@@ -147,7 +147,7 @@ impl Kernel {
         }
     }
 
-    /// A connection is there, whoever said so.
+    /// A connection is there, whatever the source of that claim.
     pub(super) fn open(&mut self, token: Token) {
         self.opened += 1;
         let socket = Socket {
@@ -170,7 +170,8 @@ impl Kernel {
         self.letters.remove(&token);
     }
 
-    /// An attempt to connect: at once, later, refused later, or short of something, in turn. `None`: a completion waits.
+    /// An attempt to connect: at once, later, refused later, or resource exhaustion, round robin. `None`: a completion
+    /// waits.
     pub(super) fn attempt(&mut self, token: Token, completion: bool) -> Option<Outcome> {
         if !self.connecting.contains_key(&token) {
             self.attempts += 1;
@@ -193,7 +194,7 @@ impl Kernel {
         (!completion).then_some(Outcome::Drained(0))
     }
 
-    /// Takes account of an answer to that, whoever made it up.
+    /// Takes account of its completion, made up or not.
     pub(super) fn attempted(&mut self, token: Token, outcome: Outcome) {
         match outcome {
             Outcome::Complete(_) => {
@@ -251,7 +252,7 @@ impl Kernel {
         }
     }
 
-    /// Takes account of an answer, whoever made it up.
+    /// Takes account of a completion, made up or not.
     pub(super) fn answered(&mut self, token: Token, receive: bool, outcome: Outcome, edge: bool) {
         let Some(socket) = self.sockets.get_mut(&token) else {
             return;
@@ -265,7 +266,8 @@ impl Kernel {
             socket.received += n;
             socket.arrived = socket.arrived.max(socket.received);
             socket.finished |= n == 0 && !short;
-            // The end after a short read is told by an edge of its own, unless that has been told: then as `closing`.
+            // The EOF after a short read is reported by an edge of its own, unless that was reported already: then as
+            // `closing`.
             socket.misled |= edge
                 && short
                 && (socket.available() > 0 || (n == 0 && socket.finished) || socket.reset);
@@ -392,7 +394,7 @@ impl Connecting {
         }
     }
 
-    /// Whether this look shows it.
+    /// Whether this poll reports it.
     fn reports(&mut self, trigger: Trigger) -> bool {
         self.left = self.left.saturating_sub(1);
         if self.left > 0 {

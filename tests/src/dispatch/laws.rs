@@ -1,4 +1,4 @@
-//! The laws: what may be told about an answer, and what holds between two calls.
+//! The laws: what may be notified about a completion, and what holds between two calls.
 
 use super::connection::{Stage, Times};
 use super::input::{RX, TX, nanos_of};
@@ -36,7 +36,7 @@ impl Model {
         }
     }
 
-    /// The answer to an action goes in: what may be told?
+    /// The completion of an action goes in: what may be notified?
     pub(super) fn answers(&mut self, token: Token, op: Op, outcome: Outcome) {
         self.expected = Expected {
             token: Some(token),
@@ -186,7 +186,7 @@ impl Model {
 
 /// Notices.
 impl Model {
-    /// The application is told.
+    /// The application is notified.
     pub(super) fn told(&mut self, token: Token, call: Call) {
         let kind = match call {
             Call::Timer => return self.timer_is_told(token),
@@ -196,7 +196,7 @@ impl Model {
             Call::Ended => Kind::Ended,
             Call::Closed(_) => Kind::Closed,
         };
-        // What `resume` calls for, at the end of the visit.
+        // What `resume` calls for, at the end of the service.
         if kind == Kind::Readable && core::mem::take(&mut self.resumed) {
             return;
         }
@@ -262,7 +262,7 @@ impl Model {
                 assert!(sent || hung_up, "{token:?}");
             }
             Reason::Finished => {
-                // Where nothing comes back, our end is all of it.
+                // Where nothing comes back, FIN sent is all of it.
                 let ours = connection.finished || (connection.half && !connection.receives());
                 assert!(sent && ours, "{token:?}");
             }
@@ -318,7 +318,7 @@ impl Model {
     }
 }
 
-/// Whether this answer to an accept ends its listener.
+/// Whether this completion of an accept ends its listener.
 fn is_invalid(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed(fault) if fault.kind == FaultKind::Invalid)
 }
@@ -327,7 +327,7 @@ pub(super) const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);
 
 /// What holds between two calls.
 impl Model {
-    /// After an event: what was told is what had to be.
+    /// After an event: the notices were the ones required.
     pub(super) fn answered(&mut self, core: &Dispatcher<'_>) {
         let expected = core::mem::take(&mut self.expected);
         if let Some(must) = expected.must {
@@ -344,7 +344,7 @@ impl Model {
         if connection.stage != Stage::Told {
             return;
         }
-        // Bytes that nobody was told of: taken while paused, or thrown away because it is no longer open.
+        // Bytes without a notice: taken while paused, or discarded because it is no longer open.
         let len = u64::from(core.unconsumed(token).len);
         if expected.bytes > 0 && len == connection.unread() + expected.bytes {
             assert!(connection.paused, "bytes that were not told: {token:?}");
@@ -461,7 +461,7 @@ impl Model {
         assert_eq!(stats.bytes_out, taken as u64, "bytes out");
     }
 
-    /// A turn begins: what was told before it counts for the deadlines that it acts on, unless an end that was decided
+    /// An iteration begins: notices before it count for the deadlines that it acts on, unless an end that was decided
     /// before may not have shown yet.
     pub(super) fn begins_turn(&mut self) {
         if core::mem::take(&mut self.shown) {
@@ -479,7 +479,7 @@ impl Model {
         }
     }
 
-    /// When no source waits for its turn: whatever a connection could do is in flight or armed, or waits for a deadline.
+    /// When no source is queued: whatever a connection could do is in flight or armed, or waits for a deadline.
     pub(super) fn quiet(&mut self, core: &Dispatcher<'_>) {
         self.settle();
         self.shown = true;
@@ -503,7 +503,7 @@ impl Model {
             if connection.stage != Stage::Told || ending {
                 continue;
             }
-            // A bare window is not moved: it has room again once all of it is consumed.
+            // A bare window is not moved: it has capacity again once all of it is consumed.
             let held = core.unconsumed(token);
             let used = if self.bare {
                 u64::from(held.at + held.len)

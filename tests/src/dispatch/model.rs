@@ -27,20 +27,20 @@ pub(super) struct Listener {
     /// An `Accept` or `Refuse` is in flight.
     pub(super) busy: bool,
     pub(super) refusing: bool,
-    /// Its descriptor is no good, so it ends.
+    /// Its descriptor is broken, so it ends.
     pub(super) failed: bool,
     pub(super) gone: bool,
     /// Slots that only its connections may take.
     pub(super) reserved: u32,
     /// The most connections that it may have.
     pub(super) at_most: Option<u32>,
-    /// It is no listener but a descriptor that is watched.
+    /// It is not a listener but a watched descriptor.
     pub(super) watch: Option<Watch>,
-    /// It is no listener but a socket of datagrams.
+    /// It is not a listener but a datagram socket.
     pub(super) datagrams: Option<Socket>,
 }
 
-/// What the application is told as the answer to an event.
+/// The notice that an event returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Call {
     Opened,
@@ -48,11 +48,11 @@ pub(super) enum Call {
     Writable,
     Ended,
     Closed(Reason),
-    /// Its timer is due: the answer to nothing.
+    /// Its timer is due: no event returns it.
     Timer,
 }
 
-/// What may be told about the event that goes in, and what was.
+/// What may be notified about the event that goes in, and what was.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
     pub(super) token: Option<Token>,
@@ -80,10 +80,10 @@ pub(super) struct Model {
     pub(super) order: Vec<Token>,
     pub(super) now: Instant,
     pub(super) expected: Expected,
-    /// `resume` was called in the visit that goes on.
+    /// `resume` was called in the current service.
     pub(super) resumed: bool,
     pub(super) stop_at: Option<Instant>,
-    /// No source waited for its turn since the turn began: every end that was decided has shown.
+    /// No source was queued since the iteration began: every end that was decided has shown.
     pub(super) shown: bool,
     /// When it was first asked to stop.
     pub(super) stopped_at: Option<Instant>,
@@ -96,9 +96,9 @@ pub(super) struct Model {
     pub(super) config: tidegate_core::Config,
     pub(super) counted: Stats,
     pub(super) timers: Timers,
-    /// What has to be told of a watched descriptor.
+    /// The required notice of a watched descriptor.
     pub(super) of_watch: Option<Told>,
-    /// What has to be told of sockets of datagrams.
+    /// The required notices of datagram sockets.
     pub(super) of_datagrams: VecDeque<Heard>,
 }
 

@@ -1,5 +1,5 @@
-//! [`Rest`]: law 9 for each direction of a connection. An attempt that moves nothing although the kernel has reported it as
-//! possible may be in vain once; after the second in a row, and after a shortage, the direction rests.
+//! [`Rest`]: law 9 for each direction of a connection. An attempt that moves nothing although the kernel has reported
+//! it as possible may be spurious once; after the second in a row, and after resource exhaustion, the direction rests.
 
 use tidegate_core::{Directions, Instant, Token};
 
@@ -40,7 +40,7 @@ impl Rest {
         must.rests -= direction;
     }
 
-    /// `at_once`: there is no second report.
+    /// `at_once`: there is no second event.
     pub(super) fn moves_nothing(&mut self, direction: Directions, now: Instant, at_once: bool) {
         if self.claimed.contains(direction) {
             let rests = at_once || self.doubted.contains(direction);
@@ -65,7 +65,7 @@ impl Rest {
         self.must.since[usize::from(direction == Directions::WRITE)] = now;
     }
 
-    /// It failed for want of memory.
+    /// It failed for resource exhaustion.
     pub(super) fn runs_short(&mut self, direction: Directions, now: Instant) {
         self.begin(direction, now);
         self.claimed -= direction;

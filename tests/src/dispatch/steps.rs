@@ -63,7 +63,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// A turn as it should be.
+    /// A regular iteration.
     fn turn(&mut self) {
         self.wait(8);
         self.begin_turn();
@@ -117,7 +117,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// Any answer; to a transfer, around its length.
+    /// Any completion; for a transfer, around its length.
     fn invent(&self, action: Action) -> Outcome {
         let len = match action {
             Action::Recv { into, .. } => into.len,
@@ -152,7 +152,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// An answer to whatever, asked for or not; twice, if it was.
+    /// A completion of anything, requested or not; twice, if it was.
     fn hostile_done(&mut self) {
         let token = self.any_token();
         let which = self.byte();
@@ -187,7 +187,7 @@ impl<W: World> Drive<'_, W> {
         let failed = matches!(outcome, Outcome::Failed(_));
         let event = Event::Done { token, op, outcome };
         match op {
-            // A failure of what needs no answer is an answer, to a source that lives.
+            // A failure of what needs no completion is a completion, for a source that lives.
             Op::Cancel if failed && self.is_live(token) => self.event(event),
             Op::Arm if failed && self.may_be_armed(token) => {
                 if let (Outcome::Failed(fault), true) = (outcome, self.is_armed(token)) {
@@ -278,7 +278,7 @@ impl<W: World> Drive<'_, W> {
         found.unwrap_or(Token::from_bits(invented[nth % invented.len()]))
     }
 
-    /// The application comes between turns.
+    /// The application runs between iterations.
     fn application(&mut self) {
         let token = self.any_token();
         self.visit(token);
@@ -312,7 +312,7 @@ impl<W: World> Drive<'_, W> {
                 self.stop_by(by);
             }
             1 => {
-                // The same stale report, turn after turn.
+                // The same stale event, iteration after iteration.
                 for _ in 0..9 {
                     self.nothing_comes_of(Event::Ready {
                         token: Token::from_bits(u64::from(what) << 40),
@@ -327,7 +327,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// Somebody else than a connection asks for one.
+    /// A connection without an originating one is requested.
     fn connect(&mut self) {
         let number = self.byte();
         let to = self.model().destination(number);
@@ -335,7 +335,7 @@ impl<W: World> Drive<'_, W> {
         self.model().connects(to, None, answer);
     }
 
-    /// A driver may look at bytes that it was not asked for.
+    /// A driver may read bytes that it was not asked for.
     fn look_at_bytes(&mut self) {
         let token = self.any_token();
         let flying = self

@@ -8,7 +8,7 @@ use super::world::World;
 use core::time::Duration;
 use tidegate_core::{Connections, Directions, Dispatcher, Instant, Peer, SendError, TIMERS, Token};
 
-/// The most timers that one turn tells.
+/// The most timers that one iteration notifies.
 const TOLD: u32 = 64;
 
 /// The calls that are about no connection, whichever world they are in.
@@ -86,13 +86,13 @@ impl Free for Dispatcher<'_> {
     }
 }
 
-/// A timer that is set. They are ordered as they have to be told.
+/// A timer that is set. They are ordered as they have to be notified.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Set {
     due: Instant,
     /// How many were set before it.
     order: u64,
-    /// 0: it is told once.
+    /// 0: it fires once.
     period: u64,
 }
 
@@ -101,9 +101,9 @@ pub(super) struct Set {
 pub(super) struct Timers {
     free: [Option<Set>; TIMERS],
     order: u64,
-    /// Those before it were set when the turn began.
+    /// Those before it were set when the iteration began.
     before: u64,
-    /// In this turn: how many were told, and the last of them.
+    /// In this iteration: how many were notified, and the last of them.
     told: u32,
     last: Option<Set>,
 }
@@ -128,7 +128,7 @@ impl Timers {
         set.due <= now && set.order <= self.before
     }
 
-    /// One is told: not early, in its order, and not too many.
+    /// One fires: not early, in its order, and not too many.
     fn tell(&mut self, set: Set, now: Instant) {
         assert!(self.is_due(&set, now), "told early: {set:?}");
         assert!(self.last < Some(set), "{set:?} after {:?}", self.last);
@@ -159,7 +159,7 @@ impl Model {
         self.timers.free[timer as usize] = Some(due);
     }
 
-    /// After the timers of a turn were told: none that is due is left, unless there are many.
+    /// After the timers of an iteration have fired: none that is due is left, unless there are many.
     pub(super) fn no_timer_is_left(&self, core: &Dispatcher<'_>) {
         let free = self.timers.free.iter().flatten();
         // One that is being closed has lost its timer, and only the machine knows.
@@ -241,7 +241,7 @@ impl Shared<'_> {
 }
 
 impl App<'_> {
-    /// A free timer is told.
+    /// A free timer fires.
     pub(super) fn ticked(&self, free: &mut dyn Free, timer: u32, periods: u64) {
         let shared = &mut *self.0.borrow_mut();
         if shared.trace {

@@ -1,4 +1,4 @@
-//! Descriptors that are watched: what the application does with them, and what has to be told of them.
+//! Watched descriptors: what the application does with them, and what it must be notified of.
 
 use super::app::App;
 use super::drive::Drive;
@@ -15,7 +15,7 @@ pub(super) struct Watch {
     ended: bool,
 }
 
-/// What is told of a descriptor.
+/// The notice of a descriptor.
 pub(super) type Told = (Token, Result<Directions, Fault>);
 
 impl Model {
@@ -25,7 +25,7 @@ impl Model {
         listener.watch.as_mut().filter(|watch| !watch.ended)
     }
 
-    /// A report goes in: what has to be told?
+    /// An event goes in: what must be notified?
     pub(super) fn reports_watch(&mut self, token: Token, directions: Directions, closing: bool) {
         if let Some(watch) = self.watch(token) {
             let ready = if closing {
@@ -50,7 +50,7 @@ impl Model {
         assert_eq!(self.of_watch, None, "nobody was told");
     }
 
-    /// When no source waits for its turn: what is asked for is armed, and what has ended is on its way out.
+    /// When no source is queued: what is wanted is armed, and what has ended is being closed.
     pub(super) fn watches_are_armed(&self) {
         for (token, listener) in &self.listeners {
             let Some(watch) = listener.watch else {
@@ -77,7 +77,7 @@ impl Model {
 }
 
 impl App<'_> {
-    /// It is told of a descriptor, and may change what it is told.
+    /// It is notified of a descriptor, and may change its interest.
     pub(super) fn watched(
         &self,
         free: &mut dyn Free,

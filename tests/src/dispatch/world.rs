@@ -26,16 +26,16 @@ pub(super) trait World {
     fn reserve_slots(&mut self, listener: Token, slots: u32);
     fn limit_connections(&mut self, listener: Token, connections: u32);
     fn set_priority(&mut self, listener: Token, priority: bool);
-    /// `None`: no place is left.
+    /// `None` if the table is full.
     fn watch(&mut self, directions: Directions) -> Option<Token>;
-    /// `None`: no place is left.
+    /// `None` if the table is full.
     fn add_datagrams(&mut self, receive: usize, send: usize) -> Option<Token>;
     /// `None`: it has no windows.
     fn datagram_into(&mut self, token: Token) -> Option<&mut [u8]>;
     fn datagram_from(&self, token: Token) -> Option<(Peer, Vec<u8>)>;
-    /// The application visits a connection between turns; whether there is one.
+    /// The application calls a connection between iterations; returns whether there is one.
     fn visit(&mut self, token: Token) -> bool;
-    /// The application comes to the free timers between turns.
+    /// The application uses the free timers between iterations.
     fn free(&mut self, visit: &mut dyn FnMut(&mut dyn Free));
 }
 

@@ -97,7 +97,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Law 5: whatever is told about a token of the past changes nothing. Law 7: nor does an answer that nobody asked for.
+    /// Law 5: an event for a stale token changes nothing. Law 7: nor does an unrequested completion.
     fn stale_changes_nothing(&mut self) -> Lawful {
         let before = self.core.image(true);
         for at in 0..self.settings.connections {
@@ -140,7 +140,7 @@ impl World<'_> {
     }
 }
 
-/// Operations whose answer nobody waits for between two calls of a driver that answers at once.
+/// Operations that are never in flight between two calls of a driver that completes at once.
 const OPS: [Op; 10] = [
     Op::Accept,
     Op::Refuse,

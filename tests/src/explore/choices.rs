@@ -67,7 +67,7 @@ impl Choices {
         of[self.choose(of.len())]
     }
 
-    /// On to the next step; whether there is one. What the last one asked for tells how far to count.
+    /// On to the next step; whether there is one. The last one's count of choices bounds it.
     pub(super) fn advance(&mut self) -> bool {
         for at in (0..core::mem::take(&mut self.asked)).rev() {
             if self.taken[at] + 1 < self.below[at] {

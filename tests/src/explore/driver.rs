@@ -1,5 +1,5 @@
-//! The driver: the next output is carried out and answered at once, honestly or with a fault; then the application says
-//! what it makes of it.
+//! The driver: the next output is performed and completed at once, honestly or with a fault; then the application
+//! chooses its reaction.
 
 use super::choices::Choices;
 use super::socket::{Socket, UNREAD};
@@ -164,7 +164,7 @@ impl World<'_> {
             n if n == into.len => Outcome::Complete(n),
             n => Outcome::Drained(n),
         };
-        // What may be received can be less than what there is room for; more than that is impossible.
+        // What is received can be less than the capacity; more than that is impossible.
         let room = self.settings.window - into.at;
         let outcome = self.transfer(honest, room, choices);
         let at = place(token);
@@ -200,7 +200,7 @@ impl World<'_> {
                     Some(Call::Abort),
                     Some(Call::WantRoom),
                 ];
-                // Waiting for room concerns nobody else.
+                // Waiting for capacity concerns no other connection.
                 let waits = self.settings.connections == 1 && self.wants_room(at);
                 let end = if waits { 8 } else { 7 };
                 // The third is the same as the first if a window holds one byte.
@@ -394,8 +394,8 @@ impl World<'_> {
         outcomes[chosen]
     }
 
-    /// The application answers a notice with one of these calls, or with nothing; or, of several connections, it sends to
-    /// another.
+    /// The application reacts to a notice with one of these calls, or with none; or, with several connections, it sends
+    /// to another.
     fn reacts(&mut self, at: usize, choices: &mut Choices, calls: &[Option<Call>]) -> Lawful {
         let mut all: heapless::Vec<(usize, Option<Call>), 16> =
             calls.iter().map(|call| (at, *call)).collect();
@@ -412,7 +412,7 @@ impl World<'_> {
         }
     }
 
-    /// An answer goes in; nobody is told of anything.
+    /// A completion goes in; no notice follows.
     fn silently(&mut self, token: Token, op: Op, outcome: Outcome, what: What) -> Lawful {
         match self.answer(token, op, outcome, what)? {
             None => Ok(()),

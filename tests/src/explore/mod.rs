@@ -1,20 +1,21 @@
 //! Every order of events that a small world allows, driven through the real dispatcher until nothing new comes.
 //!
-//! The world: a listener with a short queue, a few connections with windows of two bytes, a kernel model of a handful of
-//! bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything it
-//! can at each notice and between turns, reports that are true and reports that are not, a failure of each class at each
-//! operation, and a clock that goes on in steps of the shortest deadline. A state is the
+//! The world: a listener with a short queue, a few connections with windows of two bytes, a kernel model of a handful
+//! of bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything
+//! it can at each notice and between iterations, events that are true and events that are not, a failure of each class
+//! at each operation, and a clock that goes on in steps of the shortest deadline. A state is the
 //! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
-//! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways there.
+//! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
+//! there.
 //!
 //! In each state the laws are checked: those that the dispatcher can check by itself, and those that need the kernel's
-//! eyes (`check`). After each step what was told to the application and asked of the driver is checked (`driver`).
-//! Two ways lead on from every state. If everybody behaves from there on, all comes to rest: nobody is left, and a few
-//! deadlines have passed ([`Report::patience`]). If nobody but the driver does anything, reports come to an end: nothing
-//! spins.
+//! eyes (`check`). After each step the notices to the application and the requests to the driver are checked
+//! (`driver`). Two ways lead on from every state. If peers, kernel and application behave from there on, all comes to
+//! rest: no connection is left, and a few deadlines have passed ([`Report::patience`]). If only the driver acts, events
+//! come to an end: nothing spins.
 //!
-//! Not in this world: answers that come later (completions), outbound connections, halves that are shut down, stopping,
-//! limits for each source, several listeners, deadlines that are switched off, generations that are used up.
+//! Not in this world: completions that come later, outbound connections, halves that are shut down, stopping, limits
+//! for each source, several listeners, deadlines that are switched off, generations that are used up.
 //!
 #![doc = include_str!("states.md")]
 
@@ -35,11 +36,11 @@ use tidegate_core::{FullTable, Trigger};
 /// How large the world is, and what may happen in it. All that is switched is on in the largest.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Places in the table, at most 4.
+    /// Slots of the table, at most 4.
     pub connections: u32,
     /// How connections are reported.
     pub trigger: Trigger,
-    /// What happens when all places are taken.
+    /// The policy for a full table.
     pub full: FullTable,
     /// Bytes of each receive window, 1 or 2.
     pub window: u32,
@@ -55,26 +56,26 @@ pub struct Settings {
     pub spurious: bool,
     /// Stale reports may last until the readiness set is rebuilt.
     pub stale: bool,
-    /// Each class of fault is tried that comes to the same as another, and answers that cannot be.
+    /// Each class of fault is tried that has the same effect as another, and impossible completions.
     pub every_fault: bool,
-    /// The kernel tells how much it has not sent; otherwise asking fails.
+    /// The kernel reports how much it has not sent; otherwise the query fails.
     pub probes: bool,
     /// Write stalls and lingering last twice as long as other waits.
     pub long_waits: bool,
-    /// Applications abort between turns, too.
+    /// Applications abort between iterations, too.
     pub aborts: bool,
-    /// Applications call whatever they like between turns.
+    /// Applications make any call between iterations.
     pub between: bool,
     /// Peers and applications act while work is queued, too.
     pub hasty: bool,
     /// The application goes on calling when it has nothing more to say.
     pub rude: bool,
-    /// Peers act within a visit, too. All that can come of it comes of acts before and after it and of faults.
+    /// Peers act within a service, too. All that can come of it comes of acts before and after it and of faults.
     pub racing: bool,
     /// Some peers are Unix peers.
     pub unix: bool,
-    /// A wait and the turn after it are one step, in which at most one operation fails; all that is ready is reported, in
-    /// any order.
+    /// A wait and the iteration after it are one step, in which at most one operation fails; all that is ready is
+    /// reported, in any order.
     pub rounds: bool,
 }
 
@@ -200,7 +201,7 @@ pub struct Report {
     pub closed: bool,
     /// Which state follows which.
     pub seen: Seen,
-    /// Once faults stop and everybody behaves, how often time has to pass at most until all is at rest, and how many steps
+    /// Once faults stop and all behave, how often time has to pass at most until all is at rest, and how many steps
     /// that takes. `None` unless every state was seen.
     pub patience: Option<(u32, u32)>,
     /// A shortest way to something that must not be, in words.

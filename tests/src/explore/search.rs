@@ -1,5 +1,5 @@
-//! [`explore`]: breadth first through all states, by several threads. Each keeps the states whose hash is its own, takes
-//! every step from them, and hands what it finds to whoever keeps that.
+//! [`explore`]: breadth first through all states, by several threads. Each keeps the states whose hash is its own,
+//! takes every step from them, and passes what it finds to the thread that keeps it.
 
 use super::choices::Choices;
 use super::states::{Id, States, hash};
@@ -45,9 +45,9 @@ pub fn explore(settings: Settings, limits: Limits) -> Report {
     }
 }
 
-/// Whether what an image leaves out has no bearing on what comes next: from each `every`th state, two steps in a row lead to
-/// the same whether the machine was put back between them or not. For one connection: of several, an image may change the
-/// names. Answers how many such pairs were tried.
+/// Whether what an image leaves out has no bearing on what comes next: from each `every`th state, two steps in a row
+/// lead to the same whether the machine was restored between them or not. For one connection: of several, an image may
+/// change the names. Returns how many such pairs were tried.
 ///
 /// # Errors
 ///
@@ -103,7 +103,7 @@ struct Wrong {
     what: String,
 }
 
-/// States that were reached, for whoever keeps them.
+/// States that were reached, for the thread that keeps them.
 #[derive(Default)]
 struct Found {
     bytes: Vec<u8>,
@@ -114,7 +114,7 @@ struct Reached {
     end: usize,
     from: Id,
     step: u64,
-    /// Everybody behaved; nobody but the driver did anything.
+    /// All behaved; only the driver acted.
     ways: [bool; 2],
 }
 
@@ -188,7 +188,7 @@ impl Worker<'_> {
         Ok(ways)
     }
 
-    /// Keeps what others and itself have found; answers where the two ways lead.
+    /// Keeps what others and itself have found; returns where the two ways lead.
     fn keep<'a>(&mut self, found: impl Iterator<Item = &'a Found>) -> Vec<(Id, usize, Id)> {
         let mut ways = Vec::new();
         for found in found {
@@ -402,7 +402,7 @@ impl<'t> Search<'t> {
             let world = &mut self.workers[0].world;
             world.unpack(&bytes);
             world.story = Some(Vec::new());
-            // What is wrong with the last one is told below.
+            // A violation in the last one is reported below.
             let _last = world.step(&mut Choices::unpacked(step));
             let story = world.story.take().unwrap_or_default();
             let order = world.pack(&mut Vec::new());
@@ -414,8 +414,8 @@ impl<'t> Search<'t> {
     }
 }
 
-/// How the places are called in a story: each slot keeps its letter though it changes its place, and its next incarnation
-/// within a step has a prime.
+/// The names of the slots in a story: each slot keeps its letter though it moves, and its next incarnation within a
+/// step has a prime.
 struct Names([char; CONNECTIONS]);
 
 impl Default for Names {

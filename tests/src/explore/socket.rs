@@ -18,9 +18,9 @@ pub(super) struct Socket {
     pub(super) unread: u32,
     pub(super) finished: bool,
     pub(super) reset: bool,
-    /// Our end was sent.
+    /// FIN was sent.
     pub(super) shut: bool,
-    /// A send would have blocked since there was room last.
+    /// A send would have blocked since it was last writable.
     pub(super) no_space: bool,
     /// Something has happened since it was reported: an edge.
     pub(super) changed: bool,
@@ -28,7 +28,7 @@ pub(super) struct Socket {
     pub(super) fired: bool,
     pub(super) registered: Directions,
 
-    /// What the application was told, and what it asked for.
+    /// The notices of the application, and what it requested.
     pub(super) told: bool,
     pub(super) ended: bool,
     pub(super) paused: bool,

@@ -4,12 +4,12 @@ use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// The hash of a state, which also decides who keeps it.
+/// The hash of a state, which also selects the thread that keeps it.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     FixedState::default().hash_one(bytes)
 }
 
-/// Names a state: its place, and who keeps it.
+/// Names a state: its index, and the thread that keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Id(u32);
 
@@ -36,7 +36,7 @@ pub(super) struct States {
     ends: Vec<usize>,
     index: HashTable<u32>,
     from: Vec<(Id, u64)>,
-    /// What follows if everybody behaves, and what follows if nobody but the driver does anything; `NONE`: it rests.
+    /// The successor if all behave, and the successor if only the driver acts; `NONE`: it rests.
     pub(super) ways: Vec<[Id; 2]>,
 }
 
@@ -54,7 +54,7 @@ impl States {
         self.from[place]
     }
 
-    /// The place of a state, which is new or is known.
+    /// The index of a state, which is new or is known.
     pub(super) fn add(&mut self, bytes: &[u8], from: Id, step: u64) -> usize {
         let hashed = hash(bytes);
         let known = (self.index).find(hashed, |place| self.at(*place as usize) == bytes);

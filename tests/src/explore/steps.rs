@@ -1,4 +1,5 @@
-//! What may happen next, and what comes of it: the peers, the kernel's reports, time, the application between turns.
+//! The possible next steps, and their effects: the peers, the kernel's events, time, the application between
+//! iterations.
 
 use super::choices::Choices;
 use super::socket::UNREAD;
@@ -21,14 +22,14 @@ enum Step {
     /// A report of what the kernel has not to say.
     Spurious(usize, Directions, bool),
     SpuriousListener,
-    /// A turn begins.
+    /// An iteration begins.
     Turn,
-    /// A wait, which may have lasted, and a turn in one.
+    /// A wait, which may have lasted, and an iteration in one.
     Round(bool),
     /// The driver takes the next output.
     Output,
     Time,
-    /// Stale reports, turn after turn, until the set is rebuilt.
+    /// Stale events, iteration after iteration, until the set is rebuilt.
     Stale,
     Call(usize, Call),
 }
@@ -50,8 +51,8 @@ pub(super) enum Call {
 type Steps = heapless::Vec<Step, 128>;
 
 impl World<'_> {
-    /// Takes the next step as the choices tell. Answers which of the steps comes if everybody behaves, and which if nobody
-    /// but the driver does anything; `None`: then it rests.
+    /// Takes the next step by the choices. Returns which of the steps comes if all behave, and which if only the driver
+    /// acts; `None`: then it rests.
     pub(super) fn step(&mut self, choices: &mut Choices) -> Lawful<[Option<usize>; 2]> {
         self.failed = false;
         let mut steps = Steps::new();
@@ -76,7 +77,7 @@ impl World<'_> {
         Ok([tame, calm])
     }
 
-    /// What happens when everybody behaves; of these the first is taken.
+    /// The steps when all behave; of these the first is taken.
     fn tame(&self, steps: &mut Steps) {
         let mut add = |step| {
             steps
@@ -130,7 +131,7 @@ impl World<'_> {
         reports
     }
 
-    /// A wait, which reports what there is in any order, and a turn.
+    /// A wait, which reports what there is in any order, and an iteration.
     fn round(&mut self, later: bool, choices: &mut Choices) -> Lawful {
         if later {
             self.time_passes();
@@ -175,8 +176,8 @@ impl World<'_> {
                 .unwrap_or_else(|_| panic!("too many steps"))
         };
         if self.turn {
-            // Peers are as fast as we are; what they do to a connection that is not visited now is the same as if they
-            // had done it before the turn, or did it after.
+            // Peers are as fast as we are; an act on a connection that is not serviced now has the same effect before
+            // the iteration, or after it.
             if !self.settings.racing {
                 return;
             }
@@ -209,7 +210,7 @@ impl World<'_> {
         }
         for at in self.places() {
             if self.is(at, "Closing") {
-                // What the kernel may report of it, and who may call, changes nothing.
+                // The kernel's events for it, and the application's calls, change nothing.
                 continue;
             }
             self.peer(at, false, &mut add);
@@ -251,7 +252,7 @@ impl World<'_> {
         add(Step::PeerResets(at));
     }
 
-    /// Whether there is no room to send, and the application does not wait for it yet.
+    /// Whether the send buffer is full, and the application does not wait for capacity yet.
     pub(super) fn wants_room(&self, at: usize) -> bool {
         let waits = self.sockets[at].waits_for_room;
         self.is(at, "Open") && !waits && self.core.space(self.token(at)).len == 0
@@ -345,7 +346,7 @@ impl World<'_> {
     fn time_passes(&mut self) {
         self.say(|| "time passes".to_owned());
         self.tick();
-        // Any event tells the time; one that is stale tells nothing else.
+        // Any event sets the time; a stale one does nothing else.
         self.core.handle_event(self.now, stale_report());
     }
 
@@ -361,7 +362,7 @@ impl World<'_> {
         .map(|_| ())
     }
 
-    /// Time is told, and deadlines are acted on.
+    /// Time is set, and deadlines are acted on.
     fn begin_turn(&mut self) -> Lawful {
         self.say(|| "a turn begins".to_owned());
         let mut deadlines = [None; CONNECTIONS];
@@ -383,7 +384,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The same stale report in as many turns as it takes.
+    /// The same stale event in as many iterations as it takes.
     fn stale_reports(&mut self) -> Lawful {
         self.say(|| "stale reports do not end".to_owned());
         for _ in 0..16 {
@@ -464,7 +465,7 @@ impl World<'_> {
     }
 }
 
-/// About the connection that was in the first place before.
+/// About the connection that was in the first slot before.
 fn stale_report() -> Event {
     Event::Ready {
         token: Token::from_bits((u64::from(inspect::GENERATION) - 1) << 32),

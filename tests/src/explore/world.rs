@@ -24,13 +24,13 @@ pub(super) struct World<'t> {
     pub(super) backlog: u32,
     /// The listener's descriptor works and is registered.
     pub(super) listener: Socket,
-    /// A turn goes on.
+    /// An iteration is in progress.
     pub(super) turn: bool,
     /// Something has failed in this step.
     pub(super) failed: bool,
     pub(super) now: Instant,
     pub(super) seen: Seen,
-    /// What happens, in words, if somebody wants to know.
+    /// The story in words, if it is wanted.
     pub(super) story: Option<Vec<String>>,
 }
 
@@ -63,7 +63,7 @@ fn config(settings: &Settings) -> Config {
         pause_min: Duration::from_millis(LENGTH),
         pause_max: Duration::from_millis(LENGTH),
         accept_failures: 2,
-        // How often a listener brought more is no part of the state.
+        // How often a listener accepted more is not part of the state.
         accept_burst: 1,
         ..Config::default()
     }
@@ -97,13 +97,13 @@ impl<'t> World<'t> {
         }
     }
 
-    /// The places for connections.
+    /// The slots of connections.
     pub(super) fn places(&self) -> core::ops::Range<usize> {
         0..self.settings.connections as usize
     }
 
-    /// Forgets what no longer matters: what the kernel reports of a connection that is being closed changes nothing, and one
-    /// that has finished is not held back by a pause.
+    /// Forgets what no longer matters: the kernel's events for a connection that is being closed change nothing, and
+    /// one that has finished is not backpressured by a pause.
     pub(super) fn forget(&mut self) {
         for at in self.places() {
             let state = self.core.state(self.token(at));
@@ -120,7 +120,7 @@ impl<'t> World<'t> {
         }
     }
 
-    /// Names the connection in a place.
+    /// Names the connection in a slot.
     pub(super) fn token(&self, at: usize) -> Token {
         self.core.token_of(u32::try_from(at).expect("a place"))
     }
@@ -135,7 +135,8 @@ impl<'t> World<'t> {
         into.resize(HEAD + EACH * self.settings.connections as usize, 0);
     }
 
-    /// This state as bytes, the same for all that differ only in the names of connections. Answers who stands where.
+    /// This state as bytes, the same for all that differ only in the names of connections. Returns the order of the
+    /// connections.
     pub(super) fn pack(&self, into: &mut Vec<u8>) -> [u8; CONNECTIONS] {
         let image = self.core.image(self.turn);
         into.clear();
@@ -164,7 +165,7 @@ impl<'t> World<'t> {
         order
     }
 
-    /// The state that these bytes tell.
+    /// The state that these bytes encode.
     pub(super) fn unpack(&mut self, bytes: &[u8]) {
         let mut image = Image::default();
         image.machine.copy_from_slice(&bytes[..MACHINE]);

@@ -62,7 +62,7 @@ struct Clients<'p> {
 }
 
 impl Clients<'_> {
-    /// The next visit, in the place of an earlier one.
+    /// The next connection, in the entry of an earlier one.
     fn begin(&mut self, place: usize) -> io::Result<Visit> {
         let number = self.visits;
         self.visits = self.visits.wrapping_add(1);
@@ -72,7 +72,7 @@ impl Clients<'_> {
         let position = Position::of(number);
         let message = self.said.from(position, self.size);
         let sent = rustix::net::send(&stream, message, SendFlags::NOSIGNAL)?;
-        // Waiting was allowed; a new connection has room for all of it.
+        // Waiting was allowed; a new connection has send capacity for all of it.
         if sent < self.size {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -15,13 +15,13 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-/// After so many connections one waits for an answer, so that the server's backlog never fills.
+/// After so many connections one waits for a reply, so that the server's backlog never fills.
 const BREATH: u32 = 128;
 
 /// A message that shows that a connection was accepted.
 const TOUCH: usize = 64;
 
-/// How many connections may be lost before there is no point in going on.
+/// How many connections may be lost before the run is given up.
 const LOST: u64 = 1000;
 
 /// How many reports are taken at a time.
@@ -61,7 +61,7 @@ impl Link {
         })
     }
 
-    /// One message and its answer, waiting for it; answers how many bytes of it were wrong.
+    /// One message and its reply, blocking; returns how many bytes of it were wrong.
     fn touch(&mut self, said: &Stream) -> io::Result<u64> {
         self.stream.write_all(said.from(self.sent, TOUCH))?;
         self.sent.advance(TOUCH);

@@ -37,14 +37,14 @@ pub enum Traffic {
         size: u32,
     },
     /// So many clients at a time, each connects, has one message echoed and closes, then the next does. The latency is
-    /// that of the whole visit.
+    /// that of the whole exchange.
     Churn {
         /// Clients at a time.
         clients: u32,
         /// Bytes of a message.
         size: u32,
     },
-    /// One client with one message of 64 bytes at a time, whose latency is told, while `bulk` others stream.
+    /// One client with one message of 64 bytes at a time, whose latency is measured, while `bulk` others stream.
     Fair {
         /// Clients that stream.
         bulk: u32,
@@ -123,7 +123,7 @@ impl Plan {
     }
 }
 
-/// Does it, and tells `progress` at most about ten times a second.
+/// Runs it, and calls `progress` at most about ten times a second.
 ///
 /// # Errors
 ///

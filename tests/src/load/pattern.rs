@@ -6,7 +6,7 @@ use crate::net::pattern;
 /// After so many bytes the stream begins again: a prime, so that it never falls in step with a size of messages.
 const PERIOD: usize = 16_381;
 
-/// How many bytes of the stream can be looked at in one piece.
+/// How many bytes of the stream can be compared in one piece.
 pub(super) const PIECE: usize = 256 * 1024;
 
 /// The stream, written out.
@@ -35,7 +35,7 @@ impl Stream {
     }
 }
 
-/// A place in the stream.
+/// A position in the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Position(usize);
 

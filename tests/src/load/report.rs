@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub struct Report {
     /// What clients did.
     pub traffic: Traffic,
-    /// Messages (churn: visits; fair: of the small client) that came back in the window.
+    /// Messages (churn: exchanges; fair: of the small client) that came back in the window.
     pub messages: u64,
     /// The length of the window.
     pub seconds: f64,
@@ -20,7 +20,7 @@ pub struct Report {
     pub wrong: u64,
     /// Connections that ended or failed without our doing, ever.
     pub lost: u64,
-    /// Active connections that ever had an answer.
+    /// Active connections that ever had a reply.
     pub answered: u32,
     /// Seconds of CPU that the server used in the window, all its threads together, if its process is known.
     pub server_cpu: Option<f64>,
@@ -37,7 +37,7 @@ pub struct Report {
 /// More foreign work than this many CPUs makes figures doubtful.
 const NOISY: f64 = 0.15;
 
-/// The quantiles that are told.
+/// The quantiles that are printed.
 const QUANTILES: [(&str, f64); 5] = [
     ("p50", 0.5),
     ("p90", 0.9),

@@ -53,7 +53,7 @@ fn busy_in(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / per_second))
 }
 
-/// The process that listens there, if it is on this machine and we may look.
+/// The process that listens there, if it is on this machine and may be inspected.
 #[must_use]
 pub fn listener(address: SocketAddrV4) -> Option<Pid> {
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
@@ -96,11 +96,12 @@ pub fn raise_descriptors() {
         current: limit.maximum,
         ..limit
     };
-    // Where that is refused, the first connection too many will say so.
+    // Where that is refused, the first connection too many will report it.
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-/// Lets this thread go ahead of all ordinary ones of its CPU (`sched(7)`, `SCHED_FIFO`); answers whether it may.
+/// Gives this thread priority over all ordinary ones of its CPU (`sched(7)`, `SCHED_FIFO`); returns whether that is
+/// permitted.
 #[must_use]
 pub fn go_ahead() -> bool {
     let rank = libc::sched_param { sched_priority: 1 };

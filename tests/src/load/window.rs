@@ -7,10 +7,10 @@ use hdrhistogram::Histogram;
 use rustix::process::Pid;
 use std::time::Instant;
 
-/// How often progress is told.
+/// The period of progress reports.
 const TOLD: Duration = Duration::from_millis(100);
 
-/// The longest latency that is told, in nanoseconds; longer ones count as that.
+/// The longest latency that is recorded, in nanoseconds; longer ones count as that.
 const MINUTE: u64 = 60_000_000_000;
 
 /// The warm-up, then the window.
@@ -87,7 +87,7 @@ impl<'p> Window<'p> {
         }
     }
 
-    /// What came of it; `answered` of the active connections had an answer.
+    /// The results; `answered` of the active connections had a reply.
     pub(super) fn close(self, answered: u32) -> Report {
         let end = Reading::now(self.plan.server);
         let start = self.at_start.unwrap_or(end);

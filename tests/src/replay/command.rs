@@ -53,11 +53,11 @@ enum End {
     Same,
     /// Something was not as it is recorded.
     Different,
-    /// The same as far as the trace goes: it is damaged, cut off, or lacks entries.
+    /// The same as far as the trace goes: it is damaged, cut off, or entries are missing.
     Cut,
 }
 
-/// Runs the program; answers its exit code.
+/// Runs the program; returns its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let run = |options: Option<Options>| options.map_or(Ok(End::Same), |options| run(&options));
     match parse(arguments).and_then(run) {
@@ -111,7 +111,7 @@ fn read(options: &Options) -> Result<Tape, String> {
     Tape::read(&files?)
 }
 
-/// Makes something else of a trace than a replay, if that is asked for; answers whether it is.
+/// Makes something else of a trace than a replay, if that is requested; returns whether it is.
 fn made_of_it(tape: &Tape, options: &Options) -> Result<bool, String> {
     let picture = || Picture::of(tape);
     write(options.chrome.as_ref(), || picture().chrome().into_bytes())?;
@@ -179,7 +179,7 @@ fn run(options: &Options) -> Result<End, String> {
     })
 }
 
-/// If nobody reads it, there is nobody to tell.
+/// An error is ignored: there is nowhere to report it.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! Traces of the program ([`tidegate_core::trace`]): read, replayed, told in words, drawn.
+//! Traces of the program ([`tidegate_core::trace`]): read, replayed, explained in words, drawn.
 //!
 //! A replay gives what went in to a session of the same configuration and handler. That session is recorded, too, and each
 //! of its entries must be the next one of the trace: the first that is not ends the replay, and both are shown.
@@ -23,7 +23,7 @@ pub use words::{Explainer, about, name, words};
 #[expect(dead_code, reason = "the program's file: not all of it is used here")]
 mod services;
 
-/// In the place of the program's standard output: what a service prints is no part of a trace.
+/// In place of the program's standard output: what a service prints is not part of a trace.
 mod lines {
     use core::fmt;
 

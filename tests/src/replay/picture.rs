@@ -1,7 +1,8 @@
 //! [`Picture`]: a trace as rows of what was when, a row for each connection; as JSON in the trace event format of Chrome,
 //! which Perfetto reads, too, and as a page that needs nothing but a browser.
 //!
-//! The clock is read once a turn, so what happens in one turn is drawn [`STEP`] nanoseconds apart, in its order.
+//! The clock is read once an iteration, so what happens in one iteration is drawn [`STEP`] nanoseconds apart, in its
+//! order.
 
 use super::tape::Tape;
 use super::words::{about, name, words};
@@ -23,7 +24,7 @@ pub struct Picture {
 /// What happened to one source.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Who it is.
+    /// Its name.
     pub name: String,
     /// What it was and did, by their beginning.
     pub slices: Vec<Slice>,
@@ -51,9 +52,9 @@ struct Drawn {
     slices: Vec<Slice>,
     /// Since when it is what.
     state: Option<(u64, &'static str, String)>,
-    /// An operation that is not answered.
+    /// An operation in flight.
     asked: Option<(u64, &'static str)>,
-    /// Since when nothing happened, in this turn.
+    /// Since when nothing happened, in this iteration.
     quiet: Option<u64>,
 }
 
@@ -68,7 +69,7 @@ impl Picture {
             if let Entry::Time(passed) = entry {
                 // The first time is where the clock stood.
                 let step = if began { (*passed).max(STEP) } else { 0 };
-                // A damaged trace may tell of any time.
+                // A damaged trace may hold any time.
                 time = u64::saturating_add(time, step);
                 began = true;
             } else {

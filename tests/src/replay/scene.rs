@@ -11,7 +11,7 @@ use tidegate_core::trace::{Bytes, Entry};
 use tidegate_core::{Event, FaultKind, Memory, Op, Outcome, Token, Trigger};
 use tidegate_sim::{Faults, Interface, Scene, Script, Setup};
 
-/// Places of the table of a test.
+/// Slots of the table of a test.
 const N: usize = 16;
 /// Peers of a fuzz input at most, and steps of each.
 const PEERS: usize = 6;
@@ -46,14 +46,14 @@ impl Peers {
         if tape.notes("service").any(|service| service == "chat") {
             peers.manner = Manner::Chat;
         }
-        // Of each connection its place in the list, and when it did something last.
+        // Each connection's index in the list, and when it did something last.
         let mut known = BTreeMap::<Token, (usize, u64)>::new();
         let (mut now, mut began, mut reported) = (0, false, None);
         for entry in tape.entries() {
             if let Entry::Start { config, .. } = entry {
                 peers.trigger = config.trigger;
             } else if let Entry::Time(passed) = entry {
-                // A damaged trace may tell of any time, and of any length.
+                // A damaged trace may hold any time, and any length.
                 now = u64::saturating_add(now, if began { *passed } else { 0 });
                 began = true;
             } else if let Entry::Report { token, .. } = entry {
@@ -107,9 +107,9 @@ impl Peers {
     }
 }
 
-/// What an entry says that a peer did. `reported`: whom a report was about that is served on the spot.
+/// The step of a peer that an entry implies. `reported`: the source of an event that takes the fast path.
 fn step(entry: &Entry<'_>, reported: &mut Option<Token>) -> Option<(Token, Step)> {
-    // What filled the window, or failed, is answered by an event, too.
+    // What filled the window, or failed, completes by an event, too.
     if let Entry::Received {
         transfer: Ok(n @ 1..),
         bytes,

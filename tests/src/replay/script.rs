@@ -23,7 +23,7 @@ impl Player {
         (!beside.contains(&conn.listener())).then_some(service)
     }
 
-    /// Makes the calls of a visit.
+    /// Makes the calls of a service.
     pub(super) fn play(&self, conn: &mut Conn<'_>) {
         self.reel.make_calls(|| self.go_on(conn));
     }
@@ -45,7 +45,7 @@ impl Player {
         }
     }
 
-    /// Makes a call; that it has the same answer is compared by the tap.
+    /// Makes a call; the tap compares its result.
     fn call(&self, conn: &mut Conn<'_>, call: Call) {
         match call {
             Call::Send { len, .. } => {
@@ -95,7 +95,7 @@ impl Player {
         }
     }
 
-    /// Makes the calls of a visit to no connection.
+    /// Makes the calls of a service of no connection.
     fn play_all(&self, all: &mut Connections<'_>) {
         self.reel.make_calls(|| self.go_on_with_all(all));
     }
@@ -178,7 +178,7 @@ pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
     }
 }
 
-/// So many bytes, in the place of those that were sent.
+/// So many bytes, in place of those that were sent.
 fn nothing(len: u32) -> Vec<u8> {
     vec![0; len as usize]
 }

@@ -9,7 +9,7 @@ use tidegate_core::{
     Transfer, Transfers, Windows,
 };
 
-/// Bytes for the windows of all sockets of datagrams, in each direction.
+/// Bytes for the windows of all datagram sockets, in each direction.
 const DATAGRAMS: usize = 256 * 1024;
 
 /// What came of a replay.
@@ -21,7 +21,7 @@ pub struct Replayed {
     pub diverged: Option<Divergence>,
     /// Why it ended before the trace does, if it did not differ.
     pub stopped: Option<String>,
-    /// Whose handler was called: the program's service; `None`: the calls were those of the trace.
+    /// The program's service whose handler was called; `None`: the calls were those of the trace.
     pub service: Option<&'static str>,
 }
 
@@ -40,7 +40,7 @@ pub fn replay<const N: usize, const RX: usize, const TX: usize>(
     replay_seen(tape, memory, until, scripted, &mut |_, _| {})
 }
 
-/// The same; after each step `see` is told which entries it had, and shown the machine.
+/// The same; after each step `see` is called with its entries and the machine.
 ///
 /// # Errors
 ///
@@ -124,7 +124,7 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
 struct Driver<'m> {
     session: Session<'m, Player>,
     reel: Reel,
-    /// The time that is to be told next.
+    /// The time to set next.
     now: Instant,
 }
 
@@ -182,13 +182,13 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// The clock goes on with what comes next: the first call that is told the time tells this entry.
+    /// The clock goes on with what comes next: the first call that sets the time records this entry.
     fn time(&mut self, passed: u64) {
         self.now = self.now.plus_nanos(passed);
         let _ = self.session.connections(self.now);
     }
 
-    /// Puts what was received where the machine will look for it.
+    /// Puts what was received where the machine will read it.
     fn deliver(&mut self, event: Event, bytes: Bytes<'_>) {
         let Event::Done { token, op, outcome } = event else {
             return;
@@ -203,7 +203,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A call between turns.
+    /// A call between iterations.
     fn call(&mut self, call: Call) {
         if let Call::Lend(token) = call {
             let visited = self

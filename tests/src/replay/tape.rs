@@ -19,7 +19,7 @@ impl Tape {
     ///
     /// # Errors
     ///
-    /// It is no trace of this version, and what it is instead.
+    /// It is not a trace of this version, and what it is instead.
     pub fn read(files: &[Vec<u8>]) -> Result<Self, String> {
         let mut tape = Self {
             entries: Vec::new(),
@@ -118,7 +118,7 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// How far a replay has come: shared by who drives it, the handler and who compares.
+/// How far a replay has come: shared by the driver, the handler and the comparison.
 #[derive(Clone, Debug)]
 pub(super) struct Reel(Arc<Mutex<State>>);
 
@@ -127,9 +127,10 @@ struct State {
     tape: Vec<Entry<'static>>,
     at: usize,
     diverged: Option<Divergence>,
-    /// More came than the trace has here: it was cut off, or lacks entries, in the middle of what an entry leads to.
+    /// More came than the trace has here: it was cut off, or entries are missing, in the middle of what an entry leads
+    /// to.
     over: bool,
-    /// Calls are made in the place of a handler, without the bytes that it sent: those are not compared.
+    /// Calls are made instead of by a handler, without the bytes that it sent: those are not compared.
     making_calls: bool,
 }
 

@@ -8,7 +8,7 @@ use tidegate_core::{
     Action, Alarm, Dispatcher, Escaped, Event, Instant, Notice, Op, Outcome, Token,
 };
 
-/// Who: `#3` is the connection in slot 3 for the first time, `#3.2` for the second.
+/// The name: `#3` is the connection in slot 3 for the first time, `#3.2` for the second.
 #[must_use]
 pub fn name(token: Token) -> String {
     let (index, generation) = (token.index(), token.generation());
@@ -313,7 +313,7 @@ fn told(notice: Notice) -> String {
     }
 }
 
-/// Tells a replay step by step.
+/// Explains a replay step by step.
 #[derive(Debug, Default)]
 pub struct Explainer {
     number: usize,

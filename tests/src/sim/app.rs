@@ -12,13 +12,13 @@ pub enum Manner {
     Echo,
     /// Sends what comes to all others.
     Chat,
-    /// Answers each byte with so many.
+    /// Replies to each byte with so many.
     Long(u32),
     /// Does this and that, by a seed.
     Whim(u64),
     /// The same, and connects, and meddles with others.
     Wild(u64),
-    /// Connects to the echo for each who comes, and passes on what either sends.
+    /// Connects to the echo for each accepted connection, and forwards what either sends.
     Relay,
 }
 
@@ -206,7 +206,7 @@ impl App {
     }
 }
 
-/// Passes on what was received to `to`, as far as there is room, and holds the rest back until there is more.
+/// Forwards what was received to `to`, as far as its send capacity goes, and keeps the rest until there is more.
 fn pump(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
@@ -223,7 +223,7 @@ fn pump(from: &mut Conn<'_>, to: Token) {
     }
 }
 
-/// Sends what is left of an answer; tells whether all of it was taken.
+/// Sends the rest of a reply; returns whether all of it was taken.
 fn pour(conn: &mut Conn<'_>, state: &mut State) -> bool {
     while state.left > 0 {
         let bytes = [b'.'; 50];
@@ -241,7 +241,7 @@ impl Handler for App {
 
     fn datagram(&mut self, all: &mut Connections<'_>, socket: Token, datagram: Datagram<'_>) {
         if let Some(to) = datagram.from {
-            // Nothing is received while one waits, so there is room.
+            // Nothing is received while one waits, so there is capacity.
             let sent = all.send_datagram(socket, to, datagram.data);
             assert_eq!(sent, Ok(()), "an answer");
         }

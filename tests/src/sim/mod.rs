@@ -16,7 +16,7 @@ use std::panic::catch_unwind;
 use tidegate_core::{Class, DatagramMemory, FaultKind, Memory, Reason};
 use tidegate_sim::{Call, End, Errno, Faults, Scene, World};
 
-/// Places of the table; the setup says how many of them are used.
+/// Slots of the table; the setup says how many of them are used.
 const N: usize = 4;
 /// Bytes of a receive window.
 const RX: usize = 32;
@@ -43,7 +43,7 @@ pub fn sim(data: &[u8]) {
     panic!("{what}\n{}", small.as_test(&memory, &handler));
 }
 
-/// Whoever was answered to the end was sent all that he had sent.
+/// A client that got a reply to the end was sent all that it had sent.
 fn relayed(world: &World<'_, App>) -> Result<(), String> {
     for peer in world.peers().filter(|peer| peer.end() == End::Finished) {
         if !peer.sent().starts_with(peer.received()) {
@@ -54,8 +54,8 @@ fn relayed(world: &World<'_, App>) -> Result<(), String> {
     Ok(())
 }
 
-/// Each connect to where nothing comes of it was ended: unless we ended it, or a call failed, or there was no descriptor, by what is
-/// true of the place, or the deadline if that is sooner.
+/// Each connect to an address that never succeeds was ended: unless we ended it, or a call failed, or there was no
+/// descriptor, by the error of that address, or the deadline if that is sooner.
 fn ended(world: &World<'_, App>) -> Result<(), String> {
     let mut taken = world.kernel().faults.taken().iter();
     let faults = taken.any(|taken| {
@@ -95,8 +95,8 @@ fn ended(world: &World<'_, App>) -> Result<(), String> {
     Ok(())
 }
 
-/// Every run has a socket of datagrams, which the printed test leaves out: some come while the peers begin, more than fit if chance wants it so, and now and
-/// then the network has something to say.
+/// Every run has a datagram socket, which the printed test leaves out: some datagrams come while the peers begin, more
+/// than fit if chance wants it so, and now and then a network error.
 fn post(world: &mut World<'_, App>, seed: u64) -> Result<(), String> {
     for n in 0..u16::try_from(seed % 40).unwrap_or(0) {
         let from = SocketAddr::from(([192, 0, 2, 9], n));

@@ -1,5 +1,5 @@
-//! Twenty-one wrong cores, each a change of a few lines that somebody might make. They are text, applied to a copy of the
-//! sources, so that nothing that is built from the sources themselves can contain one.
+//! Twenty-one wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
+//! of the sources, so that nothing that is built from the sources themselves can contain one.
 
 /// A wrong core.
 #[derive(Debug)]

@@ -180,7 +180,7 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
     fs::write(to, text)
 }
 
-/// Makes the right core wrong; answers what the changed files held.
+/// Makes the right core wrong; returns the former text of the changed files.
 fn apply(copy: &Path, core: &Wrong) -> Result<Vec<(PathBuf, String)>, String> {
     let mut undo = Vec::new();
     for (file, right, wrong) in core.changes {
