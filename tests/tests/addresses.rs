@@ -87,7 +87,7 @@ fn what_is_wrong_is_said_with_the_value() {
         );
         assert!(ended.errors.contains(right), "{}", ended.errors);
     }
-    // Whoever reaches it gives orders, and everybody reaches a name without a file.
+    // Permission to connect is permission to command, and any process can connect to a name without a file.
     let ended = run(&["--control", "unix:@x"]);
     assert!(
         ended.code == Some(2) && ended.errors.contains("must be unix:/path"),
@@ -186,7 +186,7 @@ fn a_link_local_peer_is_dropped_by_its_name() {
                 "ok: 1 dropped\n",
                 "{who}"
             );
-            // It is told: by an end or by a reset.
+            // It sees EOF or a reset.
             assert!(matches!(client.read(&mut [0; 8]), Ok(0) | Err(_)));
         }
     });

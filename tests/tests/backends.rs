@@ -1,4 +1,4 @@
-//! What a backend cannot do is refused at the start; whoever finds no place in one loses nobody else's connection.
+//! What a backend cannot do is refused at the start; a source that does not fit costs no other connection.
 
 use std::fs::File;
 use std::io::Read;

@@ -116,7 +116,7 @@ fn it_listens_as_soon_as_the_address_is_there() {
                     == 2
             });
             ip("address add 192.0.2.1/24 dev lo");
-            // Once with, once without being asked to look.
+            // Once with SIGHUP, once without.
             if threads == "1" {
                 program.signal(Signal::HUP);
             }
@@ -191,7 +191,7 @@ fn sighup_ends_nothing() {
         if name == "tidegate" {
             tcp(program.address()).echo(b"hello");
             client.as_mut().expect("connected").echo(b"still here");
-            // The signals have been taken: these are their answers.
+            // The signals have been handled: these lines are their effect.
             program.wait_for("stats: log_lines_dropped ");
         }
         assert!(!program.has_ended(), "{name}: {}", program.errors());

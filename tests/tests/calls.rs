@@ -9,7 +9,7 @@ use tests::process::{Folder, Program};
 
 const TRIGGERS: [&str; 3] = ["level", "edge", "oneshot"];
 
-/// Runs an echo under strace while `talk` talks to it; answers the calls of its loop.
+/// Runs an echo under strace while `talk` talks to it; returns the calls of its loop.
 fn trace(
     name: &str,
     strace: &[&str],
@@ -111,7 +111,8 @@ fn a_connection_costs_no_options_and_is_closed_once() {
                     assert!(call.ends_with("= 0"), "{call}");
                 }
                 "shutdown" => assert!(call.contains("SHUT_WR"), "never the receiving side: {call}"),
-                // In debug builds the standard library looks before it closes: at the end, what is no connection.
+                // In debug builds the standard library checks a descriptor before it closes it: at the end, those that
+                // are not connections.
                 "fcntl" if call.contains("F_GETFD") => {
                     assert!(of.is_some_and(|number| !open.contains(&number)), "{call}");
                 }
@@ -152,8 +153,8 @@ fn a_connection_costs_few_calls() {
                 .entry(call.split('(').next().unwrap_or(""))
                 .or_default() += 1;
         }
-        // Accept, three receives at most (one in vain, the bytes, the end), send, register, withdraw, close, and a wait
-        // before each of accept, bytes and end. A few more for the start and the end of all.
+        // Accept, three receives at most (one that would block, the bytes, EOF), send, register, remove, close, and a
+        // wait before each of accept, bytes and EOF. A few more for the start and the end of all.
         assert!(calls.len() <= 11 * 100 + 50, "{trigger}: {counts:?}");
         // What a signal handler writes to its own pair of sockets is not for a peer.
         let sends = calls.iter().filter(|call| call.starts_with("sendto("));
@@ -270,8 +271,8 @@ fn a_failing_close_is_not_repeated() {
     if cfg!(debug_assertions) {
         return;
     }
-    // The descriptor is gone whatever close says; a second one would close somebody else's. strace makes the call not
-    // happen: the number stays taken, so whoever closes it again repeats it. The first 60 are of the start.
+    // The descriptor is gone whatever close returns; a second one would close another's. strace makes the call not
+    // happen: the number stays taken, so a repeated close shows. The first 60 are of the start.
     let inject = "inject=close:error=EINTR:when=60+2";
     let calls = trace(
         "close",

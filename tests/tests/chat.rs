@@ -1,5 +1,5 @@
-//! The program's chat loses no line of a burst to listeners for whom the kernel takes all of it, in every mode: whoever
-//! talks yields to them.
+//! The program's chat loses no line of a burst to listeners for which the kernel takes all of it, in every mode: the
+//! sender yields to them.
 
 use rustix::net::sockopt;
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Outbound connections: opened or closed, told once, in every mode; and the two ends of a relay.
+//! Outbound connections: opened or closed, notified once, in every mode; and the two sides of a relay.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, serve, turn_until};
 use tidegate::{Class, Config, Conn, Destination, FaultKind, Handler, Reason, Token};
 
-/// Says a word when it is connected, notes what comes, and what it is told.
+/// Sends a message when it is connected, records what it receives and its notices.
 #[derive(Default)]
 struct Caller {
     told: Vec<(Token, Option<Reason>)>,
@@ -45,7 +45,7 @@ fn caller(mode: tests::modes::Mode, config: &Config) -> AnyServer<Caller> {
     deaf::<4, 1024, 1024, _>(mode, memory(), config, Caller::default())
 }
 
-/// Everything that was told: the kinds of reasons, `None` for an opening.
+/// Every notice: the kinds of reasons, `None` for an opening.
 fn told(server: &AnyServer<Caller>) -> Vec<Option<Reason>> {
     let told = server.session().handler().told.iter();
     told.map(|(_, reason)| *reason).collect()
@@ -95,7 +95,7 @@ fn whoever_listens_is_reached() {
     }
 }
 
-/// Where nobody listens, as long as the socket is kept.
+/// A destination without a listener, as long as the socket is kept.
 fn nowhere() -> (OwnedFd, Destination) {
     let (family, flags) = (AddressFamily::INET, SocketFlags::empty());
     let socket = socket_with(family, SocketType::STREAM, flags, None).expect("a socket");
@@ -163,7 +163,7 @@ fn a_full_queue_of_a_unix_listener_is_waited_for() {
 #[test]
 fn who_does_not_answer_is_given_up() {
     let _bound = Watchdog::new();
-    // A queue that is full: what comes after is not answered.
+    // A queue that is full: a later connect gets no response.
     let inet = TcpListener::bind("127.0.0.1:0").expect("a listener");
     listen(&inet, 0).expect("a queue of one");
     let address: SocketAddr = inet.local_addr().expect("an address");
@@ -204,7 +204,7 @@ impl Handler for AfterTheEnd {
     }
 }
 
-/// Sends a word, then our end, and keeps what comes after it.
+/// Sends a message, then FIN, and keeps what comes after it.
 #[derive(Default)]
 struct Half {
     heard: Vec<u8>,

@@ -1,5 +1,5 @@
-//! The control socket: an operator asks and orders, line by line; nobody else is held up by that, however slowly the
-//! operator reads.
+//! The control socket: an operator queries and commands, line by line; no other connection is delayed by that, however
+//! slowly the operator reads.
 
 use core::net::SocketAddr;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ impl Controlled {
         self.program.address()
     }
 
-    /// Asks on a connection of its own; answers the lines, that of the result last.
+    /// Sends a command on a connection of its own; returns the lines, that of the result last.
     fn ask(&self, line: &str) -> Vec<String> {
         let mut operator = unix(&self.path);
         operator.say(line.as_bytes());
@@ -67,7 +67,7 @@ fn status_and_connections_tell_what_there_is() {
         let mut client = tcp(controlled.address());
         client.echo(b"hello");
         let status = controlled.status();
-        // Who asks is one of them.
+        // The operator's connection is one of them.
         for (name, value) in [
             ("open", 2),
             ("accepted", 2),
@@ -156,7 +156,7 @@ fn it_answers_when_all_other_connections_are_taken() {
         for client in &mut clients {
             client.echo(b"hello again");
         }
-        // Those who wait are let in when others leave.
+        // Those that wait are accepted when others leave.
         clients.truncate(4);
         for late in &mut late {
             late.echo(b"at last");
@@ -277,7 +277,7 @@ fn lines_may_come_in_any_pieces_and_what_is_wrong_is_told() {
     tcp(controlled.address()).echo(b"and goes on");
 }
 
-/// Connections of which a list is longer than all that is on its way to an operator who does not read.
+/// Connections of which a list is longer than all buffers between the program and an operator that does not read.
 fn crowd(controlled: &Controlled) -> Vec<(String, std::net::TcpStream)> {
     let clients = (0..900).map(|_| tcp(controlled.address()));
     let mut clients: Vec<_> = clients
@@ -303,7 +303,7 @@ fn a_long_answer_is_whole(backend: &str) {
     let mut operator = unix(&controlled.path);
     operator.say(b"connections\nconnections\nlog warn\n");
     operator.finish();
-    // While nobody reads it, all others are served.
+    // While it is not read, all others are served.
     for (_, client) in &mut crowd {
         client.echo(b"hello again");
     }

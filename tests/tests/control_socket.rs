@@ -1,5 +1,5 @@
-//! The example `control_socket`: lines and notices, signals and timers, for operators that are sent by others, too; and it
-//! answers when all other places are taken.
+//! The example `control_socket`: commands and notices, signals and timers, for operators; and it responds when all
+//! other slots are taken.
 
 use rustix::process::Signal;
 use std::fs;
@@ -137,7 +137,7 @@ trait Status {
 }
 
 impl<C: Client> Status for C {
-    /// Asks, and hears that there is an answer.
+    /// Sends a command, and waits for a reply.
     fn echo_status(&mut self) {
         self.say(b"status\n");
         self.hear(b"status: ");

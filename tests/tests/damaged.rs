@@ -1,4 +1,4 @@
-//! A trace that is damaged, cut off or not the program's is used as far as it goes, and harms nobody who looks at it.
+//! A trace that is damaged, cut off or not the program's is used as far as it goes, and harms no reader.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn use_all_of(tape: &Tape) {
         let mut see = |entries: &[_], machine: &Dispatcher<'_>| {
             text += &explainer.step(entries, machine);
         };
-        // What is no replay is told, too.
+        // What is not a replay is reported, too.
         let _ = replay_seen(tape, &mut memory, None, calls, &mut see);
     }
     let raw = |c: char| c.is_control() && c != '\n';
@@ -121,7 +121,7 @@ fn a_trace_that_is_cut_off_has_an_exit_code_of_its_own() {
             let cut = whole.len() * left / 41;
             fs::write(&path, &whole[..cut]).expect("a file");
             let (code, said, errors) = replay(&[&path], &[]);
-            // Between two iterations nothing tells that there was more.
+            // Between two iterations nothing shows that there was more.
             let flaw = Tape::read(&[whole[..cut].to_vec()]).expect("a trace").flaw;
             let expected = if flaw.is_some() { 3 } else { 0 };
             assert!(

@@ -262,7 +262,7 @@ fn what_the_network_says_is_told_and_ends_nothing() {
         }
         let refused = FaultKind::Refused.with_code(111);
         assert_eq!(server.session().handler().failed, [refused; 3], "{mode}");
-        // Somebody comes, and is served.
+        // Another client comes, and is served.
         let client = udp(there, here);
         client.send(b"here").expect("sent");
         until_in(&mut server, 1);

@@ -1,4 +1,4 @@
-//! Whoever never reads, never writes or falls silent is let go after the time for it, not before, and nobody else is.
+//! A peer that never reads, never writes or falls silent is closed after its deadline, not before, and no other is.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ use tests::net::{Client, pattern, tcp};
 use tests::server::{Running, memory};
 use tidegate::{Class, Config, Conn, Handler, Reason};
 
-/// Echoes lines; floods whoever begins with `F`; finishes at once with who begins with `Q`. Tells why each connection ended.
+/// Echoes lines; floods a client that begins with `F`; finishes at once with one that begins with `Q`. Records why each
+/// connection ended.
 struct Lines {
     ends: Sender<(Reason, Duration)>,
 }
@@ -133,7 +134,7 @@ fn never_reading() {
     for mode in MODES {
         let config = Config {
             write_stall: Some(SHORT / 4),
-            // Its kernel answers, so it lives, and may take nothing for so long.
+            // Its kernel responds, so it lives, and may take nothing for so long.
             idle: Some(SHORT),
             ..patient()
         };
@@ -144,7 +145,7 @@ fn never_reading() {
         let mut deaf = tcp(running.address());
         deaf.say(b"F");
         let end = loop {
-            // Nobody else is affected, before, while and after.
+            // No other connection is affected, before, while and after.
             other.echo(b"hello\n");
             if let Ok(end) = ended.try_recv() {
                 break end;
@@ -229,7 +230,7 @@ fn many_at_once_end_each_for_its_own_reason() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let config = Config {
-            // Long enough that whoever speaks does so in time.
+            // Long enough that a client that sends does so in time.
             first_byte: Some(SHORT * 10),
             idle: Some(SHORT * 2),
             request: Some(SHORT * 3),

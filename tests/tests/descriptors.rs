@@ -1,4 +1,4 @@
-//! Without a free descriptor nothing spins and nobody is lost; when one is free, service goes on.
+//! Without a free descriptor nothing spins and no connection is lost; when one is free, service goes on.
 
 use core::time::Duration;
 use rustix::net::{AddressFamily, SocketType, connect, socket};
@@ -49,7 +49,7 @@ fn the_library_pauses() {
         for client in &mut clients {
             client.say(b"hello");
         }
-        // Three pauses of 100, 200 and 400 ms: three failed accepts, and a few looks for each.
+        // Three pauses of 100, 200 and 400 ms: three failed accepts, and a few polls for each.
         let began = Instant::now();
         let mut turns = 0;
         while server.stats().shortages < 3 {
@@ -108,7 +108,7 @@ fn a_close_ends_the_pause() {
     );
     assert_eq!(statistics["accepted"], 1);
     first.echo(b"not affected");
-    // Each that goes makes place for the next, long before a pause of a second would end.
+    // Each that closes frees a descriptor for the next, long before a pause of a second would end.
     drop(first);
     for (n, mut client) in (0..).zip(waits) {
         client.hear(&[n; 9]);

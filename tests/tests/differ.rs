@@ -1,5 +1,6 @@
-//! The simulated kernel answers as the real one does: the same calls on both, in a bounded number of random sessions. The
-//! program `differ` makes more. One test only: the numbers of new descriptors are compared, so nobody else may open any.
+//! The simulated kernel returns what the real one does: the same calls on both, in a bounded number of random sessions.
+//! The program `differ` makes more. One test only: the numbers of new descriptors are compared, so no other test may
+//! open any.
 
 use std::process::Command;
 use tests::bounded::Watchdog;
@@ -36,7 +37,7 @@ fn the_simulated_kernel_answers_as_the_real_one_does() {
     }
     let ring = differ.refused().is_none();
 
-    // And if it did not, that would be seen, and told in a few calls.
+    // And if it did not, that would be found within a few calls.
     let differ = Differ::new(wrong).expect("sockets");
     let (_, divergences) = differ
         .run(1, OPERATIONS, 1, |divergence| told = divergence.to_string())

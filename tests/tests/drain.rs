@@ -1,4 +1,4 @@
-//! On SIGTERM everything that has arrived is answered before the end; a second one ends at once.
+//! On SIGTERM every request that has arrived gets its reply before the end; a second one ends at once.
 
 use rustix::process::Signal;
 use tests::bounded::Watchdog;
@@ -59,7 +59,7 @@ fn who_waits_to_be_accepted_is_served() {
     }
 }
 
-/// Whoever has connected a moment ago has not had its say: accepted already, or still in the queue.
+/// A client that connected a moment ago may still send its first request: accepted already, or still in the queue.
 #[test]
 fn whoever_has_just_connected_is_answered() {
     let _bound = Watchdog::new();
@@ -75,7 +75,7 @@ fn whoever_has_just_connected_is_answered() {
             let mut queued = tcp(program.address());
             program.signal(Signal::TERM);
             program.signal(Signal::CONT);
-            // It is told of its end, so the stop was heard; the others are not ended by it.
+            // It sees EOF, so the stop was handled; the others are not ended by it.
             assert_eq!(idle.rest(), b"", "{mode}");
             for client in [&mut accepted, &mut queued] {
                 client.echo(b"hello");

@@ -27,7 +27,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// More than one call of the kernel completes.
 const CLIENTS: usize = 100;
 
-/// Echoes, pauses whoever says `p`, and panics at `!`.
+/// Echoes, pauses a client that sends `p`, and panics at `!`.
 struct Moody;
 
 /// States that there are.
@@ -202,7 +202,7 @@ fn so_it_is_after_a_panic_of_the_handler() {
     }
 }
 
-/// Puts what cannot be waited for in the place of the epoll set or the ring.
+/// Replaces the epoll set or the ring by a descriptor that cannot be waited for.
 fn break_backend() -> bool {
     let is_set = |number: &i32| {
         let link = fs::read_link(format!("/proc/self/fd/{number}"));
@@ -214,7 +214,7 @@ fn break_backend() -> bool {
     let null = fs::File::open("/dev/null").expect("a device");
     let sets: Vec<_> = (descriptors(getpid()).into_iter().filter(is_set)).collect();
     for number in &sets {
-        // SAFETY: the number stays the backend's, and is given back to it open.
+        // SAFETY: the number stays the backend's, and is returned to it open.
         let mut set = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(*number) });
         rustix::io::dup2(null.as_fd(), &mut set).expect("replaced");
     }

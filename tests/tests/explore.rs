@@ -1,5 +1,5 @@
-//! Every order of events that a small world of one connection allows, through the real dispatcher: no law is broken, all
-//! comes to rest if everybody behaves, and the states follow each other as documented.
+//! Every order of events that a small world of one connection allows, through the real dispatcher: no law is broken,
+//! all comes to rest if all behave, and the states follow each other as documented.
 
 use tests::explore::{Limits, Settings, explore, images_tell_all};
 use tidegate_core::Trigger;

@@ -1,4 +1,4 @@
-//! Bytes that come together with the end are all answered before the end.
+//! Bytes that come together with FIN get all their replies before EOF.
 
 use rustix::net::SendFlags;
 use tests::bounded::Watchdog;
@@ -22,7 +22,7 @@ fn on_a_new_connection() {
     let _bound = Watchdog::new();
     for mode in MODES {
         for size in [1, 5, 256, 1023, 1024, 1025, 3000, 60_000] {
-            // It is all there before the server looks for the first time.
+            // All of it is there before the server polls for the first time.
             let (mut server, address) =
                 server::<4, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
             let mut client = tcp(address);

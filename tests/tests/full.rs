@@ -1,4 +1,4 @@
-//! A full table is an ordinary condition: peers wait and are served in turn, are refused, or take an idle one's place.
+//! A full table is an ordinary condition: peers wait and are served in order, are refused, or evict an idle one.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -32,7 +32,7 @@ fn wait() {
         for n in 0..20 {
             let client = &mut clients[usize::from(n)];
             client.hear(&[n; 10]);
-            // The one behind is being served too, nobody else.
+            // The one behind is served too, no other.
             assert_eq!(running.stats().accepted, u64::from(n + 2).min(20), "{mode}");
             client.finish();
             assert_eq!(client.rest(), b"");
@@ -106,7 +106,7 @@ fn evict_waits_while_nobody_is_idle() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let running = start(mode, FullTable::Evict);
-        // Both have an answer in front of them that they do not take.
+        // Both have a reply in their buffers that they do not take.
         let mut busy = [(); 2].map(|()| tcp(running.address()));
         for client in &mut busy {
             client
@@ -130,7 +130,7 @@ fn evict_waits_while_nobody_is_idle() {
     }
 }
 
-/// Who comes to see what is wrong is let in.
+/// An operator can connect.
 #[test]
 fn a_reserved_slot_answers_when_all_others_are_taken() {
     let _bound = Watchdog::new();
@@ -151,7 +151,7 @@ fn a_reserved_slot_answers_when_all_others_are_taken() {
             let clients = std::thread::spawn(move || {
                 let mut inside: Vec<_> = (0..3).map(|_| tcp(all)).collect();
                 inside.iter_mut().for_each(|client| client.echo(b"served"));
-                // They wait, are reset, or take the places of those who are idle.
+                // They wait, are reset, or evict idle connections.
                 let crowd: Vec<_> = (0..5).map(|_| TcpStream::connect(all)).collect();
                 for _ in 0..3 {
                     let mut operator = tcp(control);
@@ -169,7 +169,7 @@ fn a_reserved_slot_answers_when_all_others_are_taken() {
     }
 }
 
-/// Who comes to see what is wrong is answered while all others have more to do than can be done.
+/// An operator gets replies while all others have more to do than can be done.
 #[test]
 fn a_listener_with_priority_answers_among_those_who_never_rest() {
     let _bound = Watchdog::new();
@@ -216,10 +216,11 @@ fn a_listener_with_priority_answers_among_those_who_never_rest() {
     }
 }
 
-/// What it is told before it is closed.
+/// What it is sent before it is closed.
 const REFUSAL: &[u8] = b"-ERR max number of clients reached\r\n";
 
-/// A peer that is refused hears why and then our end, whether it has said something by then or not, and is not reset.
+/// A peer that is refused receives the reason and then EOF, whether it has sent something by then or not, and is not
+/// reset.
 #[test]
 fn who_is_refused_is_told_why() {
     let _bound = Watchdog::new();
@@ -239,7 +240,7 @@ fn who_is_refused_is_told_why() {
         kept.echo(b"mine");
         // What has been said before it is accepted: nothing, a request, more than is discarded in one piece.
         for (n, said) in (1..).zip([0, 20, 5000]) {
-            // Asked between two turns: the server accepts only after both.
+            // Connected between two iterations: the server accepts only after both.
             let address = running.address();
             let mut client = running.ask(move |_| {
                 let mut client = tcp(address);
@@ -253,7 +254,7 @@ fn who_is_refused_is_told_why() {
     }
 }
 
-/// So does one whose source has its share, whatever a full table does.
+/// So does one whose source is at its limit, whatever a full table does.
 #[test]
 fn who_is_refused_for_its_source_is_told_why() {
     let _bound = Watchdog::new();
@@ -323,7 +324,7 @@ fn a_listener_with_a_limit_leaves_the_others_their_slots() {
     }
 }
 
-/// Ends its side when it is told to, and goes on listening.
+/// Sends FIN on request, and goes on reading.
 #[derive(Debug)]
 struct EndsAtQ;
 

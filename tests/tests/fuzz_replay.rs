@@ -42,7 +42,7 @@ fn no_world_breaks_a_law_or_has_no_end() {
     replay("sim", tests::sim, INPUTS / 10);
 }
 
-/// Those whose handler connects, to where it is answered and to where it is not: rare among the others.
+/// Those whose handler connects, to destinations that respond and to others: rare among the others.
 #[test]
 fn no_world_that_connects_breaks_a_law_or_has_no_end() {
     let target = |data: &[u8]| {

@@ -1,4 +1,4 @@
-//! Either side may finish first: the answer still arrives, and both ends are closed.
+//! Either side may finish first: the reply still arrives, and both sides are closed.
 
 use std::thread;
 use tests::bounded::Watchdog;
@@ -7,7 +7,7 @@ use tests::net::{Client, pattern, tcp};
 use tests::server::{Echo, Running, memory};
 use tidegate::{Config, Conn, Handler, Reason};
 
-/// Answers after the peer's end, with what it was sent in all.
+/// Replies after EOF, with all that it received.
 struct AfterTheEnd;
 
 impl Handler for AfterTheEnd {
@@ -71,7 +71,7 @@ fn the_server_first() {
         client.echo(b"hello");
         client.say(b"q");
         assert_eq!(client.rest(), b"qbye");
-        // The server waits for our end and takes what is still sent: no reset.
+        // The server waits for FIN and takes what is still sent: no reset.
         client.say(&pattern(1, 10_000));
         assert_eq!(running.stats().open, 1, "{mode}");
         client.finish();

@@ -1,12 +1,13 @@
-//! Input that a handler holds until it has the capacity to answer is not a message that is too long: it is shown again
-//! when the output is gone, at every size of the windows and with every kernel interface. Only what a handler does not
-//! take with the whole send window free, and waiting for nothing, ends its connection.
+//! Input that a handler holds until it has the capacity for its reply is not a message that is too long: it is shown
+//! again when the output is gone, at every size of the windows and with every kernel interface. Only what a handler
+//! does not take with the whole send window free, and waiting for nothing, ends its connection.
 
 use core::time::Duration;
 use tidegate_core::{Config, Conn, FullTable, Handler, Memory, Reason};
 use tidegate_sim::{End, Faults, Interface, Limits, PeerId, Script, Setup, World};
 
-/// Requests of `REQUEST` bytes, each answered with `answer` bytes; it asks for capacity first and never tries in vain.
+/// Requests of `REQUEST` bytes, each replied to with `answer` bytes; it reserves capacity first and never tries without
+/// it.
 struct Careful {
     answer: usize,
 }
@@ -57,7 +58,8 @@ fn answers(count: u8, answer: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Peers that send all requests at once: one ends right behind them, one waits for the answers, one stalls for a while.
+/// Peers that send all requests at once: one sends FIN right behind them, one waits for the replies, one stalls for a
+/// while.
 fn peers<const RX: usize, const TX: usize>(answer: usize) {
     for interface in Interface::ALL {
         for seed in 0..8 {
@@ -127,7 +129,7 @@ fn what_is_not_taken_with_everything_free_is_too_long() {
     }
 }
 
-/// Answers the first byte with a full send window, and takes nothing after that.
+/// Replies to the first byte with a full send window, and takes nothing after that.
 struct Greets;
 
 impl Handler for Greets {
@@ -142,7 +144,7 @@ impl Handler for Greets {
     }
 }
 
-/// It is told again once its output is gone, takes nothing, and that is the end: no connection stands for ever.
+/// It is notified again once its output is gone, takes nothing, and that is the end: no connection stands for ever.
 #[test]
 fn what_is_not_taken_after_the_output_is_gone_is_too_long() {
     for interface in Interface::ALL {

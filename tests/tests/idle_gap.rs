@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_millis(5);
 const MAX: usize = 12;
 const WINDOW: usize = IdleGap::new(GAP, MAX).max_frame();
 
-/// Notes what it hears, and when; answers with the length.
+/// Records what it receives, and when; replies with the length.
 struct Slave {
     frames: Framed<IdleGap>,
     heard: Vec<Vec<u8>>,
@@ -50,7 +50,7 @@ impl Handler for Slave {
     }
 }
 
-/// What is heard of one who says this, and the answers.
+/// What is received of a client that sends this, and the replies.
 fn hear(
     interface: Interface,
     on_error: OnError,
@@ -96,7 +96,7 @@ fn a_message_is_whole_at_every_cut() {
     }
 }
 
-/// An answer comes though nothing follows: the timer brings it.
+/// A reply comes though nothing follows: the timer triggers it.
 #[test]
 fn bytes_one_by_one_are_messages_or_one_as_the_silence_says() {
     for interface in Interface::ALL {

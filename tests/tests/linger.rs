@@ -1,4 +1,4 @@
-//! A long answer arrives whole, even if the client's input was left unread.
+//! A long reply arrives whole, even if the client's input was left unread.
 
 use core::time::Duration;
 use std::io::Read;
@@ -10,7 +10,7 @@ use tidegate::{Config, Conn, Handler, Reason};
 
 const ANSWER: usize = 300_000;
 
-/// Answers the first byte and reads no more.
+/// Replies to the first byte and reads no more.
 struct Answer;
 
 impl Handler for Answer {

@@ -140,7 +140,7 @@ fn silence_and_an_end_are_found() {
     let silence = |_, piece: &mut Vec<u8>| piece.clear();
     let report = load(spoiler(silence), echo(1, 1, 1, 64));
     assert!(report.judge().is_err_and(|why| why.contains("no message")));
-    // Of two clients a server that serves one at a time answers one.
+    // Of two clients a server that serves one at a time replies to one.
     let report = load(spoiler(|_, _| {}), echo(2, 2, 1, 64));
     assert_eq!((report.judge(), report.answered), (Ok(()), 1));
     let socket = TcpListener::bind("127.0.0.1:0").expect("a listener");

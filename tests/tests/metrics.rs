@@ -1,4 +1,4 @@
-//! The counters are served as metrics beside the service, in the format of Prometheus, to whoever asks for them in HTTP.
+//! The counters are served as metrics beside the service, in the format of Prometheus, over HTTP.
 
 use core::net::SocketAddr;
 use rustix::process::Signal;
@@ -88,7 +88,7 @@ fn counters_are_told_as_they_are() {
             assert_eq!(found, Some(&value), "{backend}: {name} in {page}");
         };
         is("connections_limit", 20.0);
-        // Who asks is one of them, and its own question has been received.
+        // The request's connection is one of them, and the request has been received.
         is("connections_open", 2.0);
         is("connections_accepted_total", 2.0);
         is("sent_bytes_total", 5.0);
@@ -112,7 +112,7 @@ fn every_thread_is_counted() {
     for client in &mut clients {
         client.echo(b"hello");
     }
-    // Others tell what they have counted within a second.
+    // The other threads publish their counters within a second.
     until("all are told, and who asks", || {
         samples(&get(address))["tidegate_connections_open"] == 61.0
     });
@@ -225,7 +225,7 @@ fn heads_of_8_kb_and_100_fields_are_taken_however_they_are_cut() {
     }
 }
 
-/// The body begins in the midst of the window, and is counted from there: with its last byte the connection has ended.
+/// The body begins in the middle of the window, and is counted from there: with its last byte the connection has ended.
 #[test]
 fn a_body_behind_a_long_head_is_counted_from_its_beginning() {
     let _bound = Watchdog::new();
@@ -245,7 +245,8 @@ fn a_body_behind_a_long_head_is_counted_from_its_beginning() {
     }
 }
 
-/// Whoever is in the middle of a head when the program is told to stop is answered: also if what was in the window has moved.
+/// A client in the middle of a head when the program is stopped gets its response: also if what was in the window has
+/// moved.
 #[test]
 fn a_long_head_that_has_begun_is_answered_at_a_stop() {
     let _bound = Watchdog::new();
@@ -258,7 +259,7 @@ fn a_long_head_that_has_begun_is_answered_at_a_stop() {
         client.say(&head[..4096]);
         program.statistics_when("bytes_in", 4096 + 5);
         program.signal(Signal::TERM);
-        // It is told of its end, so the stop was heard.
+        // It sees EOF, so the stop was handled.
         assert_eq!(idle.rest(), b"", "{mode}");
         client.say(&head[4096..]);
         assert_eq!(Response::read(&mut client, false).status, 200, "{mode}");
@@ -267,7 +268,8 @@ fn a_long_head_that_has_begun_is_answered_at_a_stop() {
     }
 }
 
-/// As many as the listener takes, all in the middle of a long head; and their places are free again, whatever becomes of them.
+/// As many as the listener takes, all in the middle of a long head; and their slots are free again, whatever becomes of
+/// them.
 #[test]
 fn each_connection_may_have_a_long_head() {
     let _bound = Watchdog::new();
@@ -289,7 +291,7 @@ fn each_connection_may_have_a_long_head() {
     }
 }
 
-/// A response that is an error says so to a client that is still sending, and does not read before it has sent all.
+/// An error response reaches a client that is still sending, and does not read before it has sent all.
 #[test]
 fn what_follows_a_refused_head_is_discarded_until_the_client_has_its_response() {
     let _bound = Watchdog::new();

@@ -1,4 +1,4 @@
-//! The example `modbus_tcp` answers masters that others wrote, and requests that are split, glued, wrong or endless.
+//! The example `modbus_tcp` serves masters that others wrote, and requests that are split, glued, wrong or endless.
 
 use core::net::Ipv4Addr;
 use std::io::Read;
@@ -68,7 +68,7 @@ fn what_does_not_agree_is_refused_and_what_is_no_modbus_ends() {
     let mut client = tcp(program.address());
     for (rest, why) in [
         (&[3, 0, 0, 0, 0][..], 3),             // no registers
-        (&[3, 0, 0, 0, 126], 3),               // more than an answer holds
+        (&[3, 0, 0, 0, 126], 3),               // more than a reply holds
         (&[3, 1, 0, 0, 1], 2),                 // beyond the last
         (&[16, 0, 0, 0, 2, 4, 1, 2], 3),       // says four bytes, has two
         (&[16, 0, 0, 0, 1, 4, 1, 2, 3, 4], 3), // one register in four bytes
@@ -99,8 +99,8 @@ fn what_does_not_agree_is_refused_and_what_is_no_modbus_ends() {
     assert_eq!(program.stop().code, Some(0));
 }
 
-/// A register more than a function may write makes a frame that is longer than any that is allowed: an exception says so, up to what a
-/// byte count can say.
+/// A register more than a function may write makes a frame that is longer than any that is allowed: an exception is the
+/// reply, up to the largest byte count.
 #[test]
 fn one_register_too_many_is_an_exception_and_the_connection_goes_on() {
     let _bound = Watchdog::new();

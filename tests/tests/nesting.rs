@@ -61,7 +61,7 @@ fn patience<H: Handler, B: Backend>(server: &Server<'_, H, B>) -> Timespec {
     Timespec::try_from(Duration::from_millis(millis)).expect("ten seconds")
 }
 
-/// Talks on three connections in turn.
+/// Talks on three connections, round robin.
 fn talk(address: SocketAddr) {
     let mut clients = [(); 3].map(|()| tcp(address));
     for round in 0..100 {
@@ -146,7 +146,7 @@ fn serves_in_epoll<B: Backend + AsFd>(
             Some(&patience),
         ));
         over = events.drain(..).any(|event| event.data.u64() == 2);
-        // In edge mode one turn for each report would not do: a turn's work is bounded.
+        // In edge mode one iteration for each event would not do: an iteration's work is bounded.
         loop {
             server.turn(Some(Duration::ZERO)).expect("a turn");
             if edge.is_empty() || !is_readable(&server) {

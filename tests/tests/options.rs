@@ -1,4 +1,4 @@
-//! Every option works; what is wrong is told in one line with the value, and an exit code.
+//! Every option works; an error is one line with the value, and an exit code.
 
 use rustix::process::Signal;
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! Nobody jumps the queue: who was ready first is served first, and newcomers come in a few at a time.
+//! FIFO: the source that was ready first is serviced first, and newcomers come in a few at a time.
 
 use core::time::Duration;
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, turn_until};
 use tidegate::{Address, Config, Conn, Handler, Listen, Peer};
 
-/// Notes whose bytes it is shown.
+/// Records the order of the senders.
 #[derive(Default)]
 struct Roll(Vec<Peer>);
 
@@ -22,7 +22,7 @@ impl Handler for Roll {
     }
 }
 
-/// A server on a Unix socket, where what is sent is there before the call returns, and so many who have connected.
+/// A server on a Unix socket, where what is sent is there before the call returns, and so many clients.
 fn crowd<const N: usize>(mode: Mode, folder: &Folder) -> (AnyServer<Roll>, Vec<UnixStream>) {
     let path = folder.path("place");
     let mut server = deaf(
@@ -41,7 +41,7 @@ fn crowd<const N: usize>(mode: Mode, folder: &Folder) -> (AnyServer<Roll>, Vec<U
 #[test]
 fn who_was_ready_first_is_served_first() {
     let _bound = Watchdog::new();
-    // The others report in the order of their list: who was ready first nobody can tell.
+    // The others report in the order of their list: which was ready first is unknown.
     for mode in EPOLL {
         let folder = Folder::new("order");
         let (mut server, mut clients) = crowd::<8>(mode, &folder);
@@ -67,7 +67,7 @@ fn a_crowd_comes_in_a_few_at_a_time() {
     for mode in MODES {
         let folder = Folder::new("crowd");
         let (mut server, _clients) = crowd::<40>(mode, &folder);
-        // The first turn registers the listener.
+        // The first iteration registers the listener.
         for _ in 0..2 {
             server.turn(Some(Duration::ZERO)).expect("a wait");
         }

@@ -1,4 +1,4 @@
-//! Whoever reads the output slowly, or not at all, stops nobody from being served.
+//! A slow reader of the output, or none at all, delays no connection.
 
 use std::io::{BufRead, BufReader};
 use std::process::{ChildStdout, Command};

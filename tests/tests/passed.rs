@@ -60,7 +60,7 @@ const PASSED: &[(&str, c_int, c_int, c_int)] = &[
 /// Bytes of an `int`.
 const LEN: libc::socklen_t = 4;
 
-/// Sets an `int` option; answers whether it may.
+/// Sets an `int` option; returns whether that is permitted.
 fn set(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> bool {
     let len = LEN;
     // SAFETY: the kernel reads one `int` there.
@@ -116,7 +116,7 @@ fn passed<H: Handler<State = ()>>(
 fn inherited(mode: Mode, prepare: impl FnOnce(&TcpListener)) -> Vec<c_int> {
     let (mut server, address) = passed(mode, Echo, prepare);
     serve(&mut server, || {
-        // Whoever waits for the first word is accepted, too.
+        // A client that waits for the first byte is accepted, too.
         let mut client = tcp(address);
         let (_, socket) = server_end(getpid(), &client);
         client.echo(b"x");
@@ -155,7 +155,7 @@ fn connections_are_as_those_of_a_new_listener() {
     }
 }
 
-/// Answers much and closes: the peer reads nothing.
+/// Replies with much and closes: the peer reads nothing.
 struct Leaves;
 
 impl Handler for Leaves {
@@ -236,7 +236,7 @@ fn datagrams_are_as_those_of_a_new_socket() {
     }
 }
 
-/// The client's own end is not the server's business.
+/// The client's own FIN is not the server's business.
 #[test]
 fn a_client_that_ends_is_heard() {
     let _bound = Watchdog::new();

@@ -129,7 +129,7 @@ fn files_of_others_stay() {
     assert!(ended.errors.contains(&file), "{}", ended.errors);
     assert_eq!(fs::read_to_string(&file).expect("still there"), "precious");
 
-    // Somebody took the path while we ran: it is theirs now.
+    // Another process took the path while we ran: it is theirs now.
     let path = folder.path("s");
     let program = Program::start_with(&["--service", "echo", "--listen", &format!("unix:{path}")]);
     fs::remove_file(&path).expect("removed");

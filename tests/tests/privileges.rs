@@ -1,4 +1,4 @@
-//! With `--user`, privileges that opened the sockets are gone before anybody is served, in every thread, for good.
+//! With `--user`, privileges that opened the sockets are gone before any client is served, in every thread, for good.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use tests::bounded::Watchdog;
 use tests::net::{Client, tcp};
 use tests::process::{Program, program};
 
-/// A user that has nothing, by number: `nobody` has it nearly everywhere.
+/// A user that owns nothing, by number: `nobody` has it nearly everywhere.
 const NOBODY: &str = "65534:65533";
 
 /// What each thread of a process says of itself, by name.

@@ -1,4 +1,4 @@
-//! What is recorded stays within its bounds, and holds nobody up: what finds no room is missing, and counted.
+//! What is recorded stays within its bounds, and delays no connection: what does not fit is missing, and counted.
 
 use rustix::fs::{CWD, Mode};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};

@@ -1,4 +1,4 @@
-//! The flight recorder of the program: what went in last is told on a signal and on the control socket.
+//! The flight recorder of the program: its last inputs are printed on a signal and on the control socket.
 
 use rustix::process::Signal;
 use tests::bounded::{Watchdog, until};

@@ -1,4 +1,4 @@
-//! The example `relay`: bytes and ends go through it both ways, whoever is slow, and others are not held up.
+//! The example `relay`: bytes and EOF go through it both ways, however slow a side is, and others are not delayed.
 
 use core::net::SocketAddr;
 use rustix::process::Signal;
@@ -106,7 +106,7 @@ fn a_slow_end_holds_the_other_back_and_nobody_else() {
         resident(relay.pid()) < before + 1024 * 1024,
         "it is not buffered here"
     );
-    // Somebody else, and the other way, go on.
+    // Another client, and the other direction, go on.
     let mut other = tcp(relay.address());
     let (mut its, _) = server.accept().expect("it connects");
     other.echo_through(&mut its);
@@ -221,7 +221,8 @@ fn iperf3() {
     }
 }
 
-/// Clients that keep a connection whose server has ended (every pool does) do not lock others out, and one in use stays.
+/// Clients that keep a connection whose server has ended (every pool does) do not lock others out, and one in use
+/// stays.
 #[test]
 fn half_closed_pairs_make_room() {
     let _bound = Watchdog::new();
@@ -245,8 +246,8 @@ fn half_closed_pairs_make_room() {
     used.echo_through(&mut far);
 }
 
-/// Whoever has just connected when the relay is told to stop is answered through it, by a real server, all of it: accepted by then,
-/// or still in the queue.
+/// A client that has just connected when the relay is stopped gets its reply through it, from a real server, all of it:
+/// accepted by then, or still in the queue.
 #[test]
 fn whoever_has_just_connected_is_answered_through_it_at_a_stop() {
     let _bound = Watchdog::new();
@@ -260,7 +261,7 @@ fn whoever_has_just_connected_is_answered_through_it_at_a_stop() {
     let mut queued = tcp(relay.address());
     relay.signal(Signal::TERM);
     relay.signal(Signal::CONT);
-    // It is told of its end, so the stop was heard.
+    // It sees EOF, so the stop was handled.
     assert_eq!(idle.rest(), b"");
     drop(idle);
     for client in [&mut accepted, &mut queued] {

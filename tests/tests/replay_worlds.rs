@@ -19,7 +19,7 @@ use tidegate_core::{
 };
 use tidegate_sim::{Random, World};
 
-/// Places of the table; a case says how many of them are used.
+/// Slots of the table; a case says how many of them are used.
 const N: usize = 4;
 /// Worlds with a handler of the fuzz target's, and as many with one that makes every call.
 const WORLDS: u64 = 150;
@@ -41,7 +41,7 @@ impl Recording {
 impl Sink for Recording {
     fn take(&mut self, entry: &Entry<'_>) {
         self.push(entry);
-        // Somebody says something now and then; the program does between turns.
+        // A peer sends something now and then; the program calls between iterations.
         if matches!(entry, Entry::Output(None))
             && self.0.lock().expect("no panic").len().is_multiple_of(7)
         {
@@ -142,7 +142,7 @@ fn plain(seed: u64) -> Tape {
     })
 }
 
-/// The same with every call that there is, also between turns, and with watched descriptors.
+/// The same with every call that there is, also between iterations, and with watched descriptors.
 fn meddled(seed: u64) -> Tape {
     let mut random = Random::new(seed);
     let mut case = Case::decode(&input(&mut random));
@@ -203,11 +203,11 @@ kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram
 
 /// What no world can make, and why.
 const NEVER: [&str; 3] = [
-    // Told by who writes entries to a file, when it has no room.
+    // Written by the writer of a file, when its buffer is full.
     "entry Lost",
     // In the flight recorder alone.
     "call SendOthers",
-    // A cancel is not answered: what it ended is.
+    // A cancel has no completion: what it ended has.
     "op Cancel",
 ];
 

@@ -23,7 +23,7 @@ fn before_the_accept() {
         }
         let mut lives = tcp(address);
         lives.say(b"hello");
-        // Linux accepts them all and tells afterwards; other kernels fail the accept.
+        // Linux accepts them all and reports the reset afterwards; other kernels fail the accept.
         let done = |stats: &tidegate::Stats| stats.closed_total() + stats.accept_failures >= 3;
         while !done(server.stats()) || server.stats().bytes_out < 5 {
             server.turn(None).expect("a wait");
@@ -42,7 +42,7 @@ fn after_the_accept() {
         let running = Running::start::<8, 1024, 4096>(mode, memory(), &Config::default(), Echo);
         let mut lives = tcp(running.address());
         lives.echo(b"hello");
-        // Silent; in the middle of an exchange; with an answer left unread; while it is flooded.
+        // Silent; in the middle of an exchange; with a reply left unread; while it is flooded.
         let silent = tcp(running.address());
         running.stats_when("it is accepted", |stats| stats.accepted == 2);
         reset(silent);
@@ -71,7 +71,7 @@ fn after_the_accept() {
     }
 }
 
-/// Answers nothing, so that only what it receives can tell of an end; pauses at each piece if it `pauses`.
+/// Sends nothing, so that only what it receives can show an end; pauses at each piece if it `pauses`.
 #[derive(Clone, Copy)]
 struct Mute {
     pauses: bool,
@@ -89,7 +89,7 @@ impl Handler for Mute {
     }
 }
 
-/// Bytes and the reset are there together before the server looks: both are learnt.
+/// Bytes and the reset are there together before the server polls: both are noticed.
 #[test]
 fn behind_bytes() {
     let _bound = Watchdog::new();
@@ -160,7 +160,7 @@ fn resume(server: &mut AnyServer<Mute>) {
     }
 }
 
-/// Turns a server, with something done between two turns, until no connection is open.
+/// Runs a server, with something done between two iterations, until no connection is open.
 fn turn_until_with(
     server: &mut AnyServer<Mute>,
     what: &str,

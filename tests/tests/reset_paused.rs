@@ -51,7 +51,7 @@ fn its_slot_is_free_at_once() {
                         client.shutdown(Shutdown::Write).expect("FIN");
                     }
                 }
-                // Nothing is to be seen of it from here: a few turns, in which what came is met.
+                // Nothing is to be seen of it from here: a few iterations, in which what came is processed.
                 for _ in 0..5 {
                     let _ = running.stats();
                 }
@@ -68,7 +68,7 @@ fn its_slot_is_free_at_once() {
     }
 }
 
-/// One that has only ended its side, and is answered later, is none that was reset.
+/// One that has only sent FIN, and gets its reply later, was not reset.
 #[test]
 fn a_fin_while_it_is_paused_ends_nothing() {
     let _bound = Watchdog::new();
@@ -91,7 +91,7 @@ fn a_fin_while_it_is_paused_ends_nothing() {
     }
 }
 
-/// Pauses at the first byte, once, and answers after the peer's FIN.
+/// Pauses at the first byte, once, and replies after the peer's FIN.
 #[derive(Debug)]
 struct Late;
 

@@ -22,7 +22,7 @@ fn is_content(mut client: Command) {
     assert_eq!(program.stop().code, Some(0));
 }
 
-/// With the version of the protocol that it chooses by itself, and with each that it may be told to use.
+/// With the version of the protocol that it chooses by itself, and with each that can be set.
 const REDIS_PY: &str = r#"
 import asyncio, sys
 import redis

@@ -1,4 +1,4 @@
-//! The example `resp_kv` stores and answers, however its commands are cut, and redis' own clients are content with it.
+//! The example `resp_kv` stores and replies, however its commands are cut, and redis' own clients are content with it.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -42,7 +42,7 @@ fn commands_are_answered_at_every_cut() {
     let mut client = tcp(program.address());
     for cut in 0..=SAID.len() {
         client.say(&SAID[..cut]);
-        // What the first piece says whole is answered before the rest is sent, so it was received alone.
+        // Each complete command of the first piece gets its reply before the rest is sent, so it was received alone.
         client.say(b"");
         client.say(&SAID[cut..]);
         client.hear(HEARD);
@@ -51,7 +51,7 @@ fn commands_are_answered_at_every_cut() {
         client.say(&[*byte]);
     }
     client.hear(HEARD);
-    // A pipeline longer than any window: the answers are read at the end.
+    // A pipeline longer than any window: the replies are read at the end.
     let many = SAID.repeat(2000);
     let mut reader = client.try_clone().expect("a copy");
     let writer = std::thread::spawn(move || client.say(&many));

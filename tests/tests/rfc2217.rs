@@ -210,7 +210,7 @@ const WIRES: Switched = Switched {
     broken: false,
 };
 
-/// What is set, and what is answered if that works and if not; or what is answered at once.
+/// What is set, and the replies of success and failure; or the immediate reply.
 fn asked(
     command: u8,
     value: &[u8],
@@ -389,7 +389,7 @@ fn what_changed_on_the_wires_is_told_to_who_asked_for_that() {
     assert_eq!(line_now(noisy, noisy), Reply::Byte(6, 0));
 }
 
-/// A bridge whose clients speak telnet, its line, and where it listens.
+/// A bridge whose clients use telnet, its line, and its address.
 fn port(arguments: &[&str]) -> (Program, File, SocketAddr) {
     let (far, path) = terminal();
     let mut command = Command::new(example("serial_bridge"));

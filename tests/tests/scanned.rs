@@ -1,5 +1,5 @@
-//! `nmap -sV` finds out what listens, with probes for many protocols: no example is the worse for it, each still answers the
-//! clients that it is for, and has counted what was wrong.
+//! `nmap -sV` identifies listening services, with probes for many protocols: no example is harmed, each still serves
+//! the clients that it is for, and has counted the errors.
 
 use core::net::SocketAddr;
 use core::str;
@@ -15,8 +15,8 @@ use tests::server::{Echo, Running, memory};
 use tests::terminal::terminal;
 use tidegate::Config;
 
-/// Scans an example, then says to it what a client of its own would say, to its end, and has the answer looked at:
-/// `count` is what was wrong so far, as far as the answer tells.
+/// Scans an example, then sends what a client of its own would send, to its end, and passes on the reply: `count` is
+/// the number of errors so far, as far as the reply shows it.
 fn scanned(name: &str, arguments: &[&str], said: &[u8], count: impl Fn(&[u8]) -> Option<u64>) {
     let _bound = Watchdog::new();
     let program = Program::example(name, arguments);
@@ -130,7 +130,7 @@ fn serial_bridge() {
     assert!(accepted > Some(1), "{}", ended.output);
 }
 
-/// What it keeps is shown over TCP to whoever connects; what they say is nothing to it.
+/// What it keeps is sent over TCP to each client; what they send is ignored.
 #[test]
 #[ignore = "needs nmap"]
 fn syslog_sink() {

@@ -13,7 +13,7 @@ fn one_byte_per_segment() {
         let running = Running::start::<4, 256, 256>(mode, memory(), &Config::default(), Echo);
         let said = pattern(1, 1000);
         let mut client = tcp(running.address());
-        // Each answered before the next is said, so that none is received together with another.
+        // Each gets its reply before the next is sent, so that none is received together with another.
         for byte in &said {
             client.echo(&[*byte]);
         }

@@ -1,5 +1,5 @@
-//! The example `serial_bridge`: bytes go both ways between a client and a line, whoever is slow; the line may go and come
-//! back, and clients as they like.
+//! The example `serial_bridge`: bytes go both ways between a client and a line, however slow a side is; the line may go
+//! and come back, and clients as they like.
 
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,7 +26,7 @@ fn bridge_with(device: &str, arguments: &[&str]) -> Program {
     bridge
 }
 
-/// A client that is served: one that comes too early, or when somebody is there, is reset.
+/// A client that is served: one that comes too early, or while another is served, is reset.
 fn client(bridge: &Program, far: &mut (impl Read + AsFd)) -> TcpStream {
     let mut client = None;
     until("a client is served", || {
@@ -124,7 +124,7 @@ fn who_comes_when_somebody_is_there_is_turned_away() {
     let mut heard = [0; 10];
     far.read_exact(&mut heard).expect("bytes");
     assert_eq!(&heard, b"still here");
-    // What the line says to nobody is not for the next.
+    // Output of the line without a client is not for the next.
     tests::net::reset(first);
     let mut next = client(&bridge, &mut far);
     far.write_all(b"for you").expect("room");
@@ -174,7 +174,7 @@ fn after_a_clients_end_the_answer_of_the_device_still_comes() {
     far.read_exact(&mut heard).expect("bytes");
     far.write_all(b"OK 42").expect("room");
     one.hear(b"OK 42");
-    // It only waits for an answer by now, and makes way for another client.
+    // It only waits for a reply by now, and yields to another client.
     let mut next = client(&bridge, &mut far);
     assert_eq!(one.rest(), b"");
     far.write_all(b"for you").expect("room");

@@ -1,4 +1,5 @@
-//! A service manager is told that the program serves, how many, that it lives, and that it stops; it passes sockets.
+//! A service manager is notified that the program serves, how many, that it lives, and that it stops; it passes
+//! sockets.
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -153,7 +154,7 @@ fn a_thread_that_hangs_starves_the_watchdog() {
     let thread = thread_named(program.pid(), "loop 1");
     let hang = ["trace=all", "inject=all:delay_enter=30000000"];
     let strace = Strace::attach(thread, &hang, folder.path("trace").into());
-    // One may have been due; the other thread goes on and has its turns, fifty of them for what is waited here.
+    // One may have been due; the other thread goes on with its iterations, fifty of them in this wait.
     let mut silent = 0;
     until("it is fed no more", || {
         std::thread::sleep(core::time::Duration::from_millis(100));

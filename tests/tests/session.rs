@@ -70,7 +70,7 @@ fn echo_sends_back_every_byte() {
         for (n, size) in sizes.into_iter().enumerate() {
             client.echo(&pattern(n as u64, size));
         }
-        // More than every window and buffer: whoever says has to hear at the same time.
+        // More than every window and buffer: the sender has to receive at the same time.
         let long = pattern(77, 3_000_000);
         both_ways(client, &long);
         let ended = program.stop();

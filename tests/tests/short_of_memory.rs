@@ -66,7 +66,7 @@ fn nothing_spins_and_everything_is_sent_in_the_end() {
     }
 }
 
-/// The other direction is not held up: what comes is received, as far as there is capacity for the answer.
+/// The other direction is not delayed: what comes is received, as far as there is capacity for the reply.
 #[test]
 fn receiving_goes_on() {
     for trigger in TRIGGERS {

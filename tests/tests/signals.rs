@@ -89,7 +89,7 @@ fn no_byte_is_lost() {
     }
 }
 
-/// Tells how old connections became.
+/// Records how old connections became.
 struct Ages(std::sync::mpsc::Sender<(Reason, Duration)>);
 
 impl Handler for Ages {

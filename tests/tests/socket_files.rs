@@ -195,7 +195,7 @@ fn only_our_own_file_is_removed() {
         drop(server);
         assert!(found(&path).is_some(), "{kind:?}");
 
-        // What has no place goes again at once.
+        // A socket that does not fit is closed at once.
         let mut full =
             deaf::<1, 64, 64, _>(tests::modes::MODES[0], memory(), &Config::default(), Echo);
         for n in 0..tidegate::LISTENERS {
@@ -231,7 +231,7 @@ fn a_listener_that_stops_takes_its_file_along() {
     }
 }
 
-/// The umask of this process, as the kernel tells it.
+/// The umask of this process, as the kernel reports it.
 fn own_umask() -> String {
     let status = fs::read_to_string("/proc/self/status").expect("a status");
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));

@@ -1,4 +1,4 @@
-//! What is reported about a connection that is gone reaches nobody else, and does not keep the loop awake.
+//! Events of a connection that is gone reach no other, and do not keep the loop awake.
 
 use core::time::Duration;
 use rustix::event::epoll::{EventData, EventFlags, add};
@@ -13,7 +13,7 @@ use tests::net::{Client, pattern, reset, server_end, tcp};
 use tests::server::{Echo, Running, memory, over_epoll, serve, server, turn_until};
 use tidegate::{Config, Conn, Handler, Reason, Server, Token};
 
-/// Descriptors are looked for by number: one test at a time.
+/// Descriptors are found by number: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -26,8 +26,8 @@ fn closing_and_accepting_in_one_batch() {
         let mut clients: Vec<TcpStream> = (0..16).map(|_| tcp(address)).collect();
         turn_until(&mut server, "all are accepted", |stats| stats.open == 16);
         for round in 0..50 {
-            // All in one look: some are reset, some finish with a last word, some only talk, and as many new ones
-            // are waiting, who will be given the same numbers.
+            // All in one poll: some are reset, some send a message and FIN, some only talk, and as many new ones are
+            // waiting, which will get the same numbers.
             let message = |n: usize| pattern((round * 16 + n) as u64, 50 + n);
             let mut kept = Vec::new();
             let mut finishing = Vec::new();
@@ -105,7 +105,7 @@ fn a_copy_that_somebody_keeps_is_never_heard_of_again() {
         };
         let running = Running::start::<8, 1024, 4096>(mode, memory(), &config, Obeys);
         let mut copies = Vec::new();
-        // Closed by an abort, after finishing, by a deadline, by the peer's end.
+        // Closed by an abort, after finishing, by a deadline, by FIN.
         for how in [b"a", b"f", b"-", b"e"] {
             let mut client = tcp(running.address());
             let copy = server_end(getpid(), &client);
@@ -130,9 +130,9 @@ fn a_copy_that_somebody_keeps_is_never_heard_of_again() {
     }
 }
 
-/// Somebody else's registration in our set, which cannot be removed: what is left of a descriptor that a child or a
-/// library copied and we closed. It is ready for ever. Only epoll's kernel side remembers it: poll and select are told
-/// at each wait what to look at.
+/// A foreign registration in our set, which cannot be removed: what is left of a descriptor that a child or a library
+/// copied and we closed. It is ready for ever. Only epoll's kernel side remembers it: poll and select get the list with
+/// each wait.
 #[test]
 fn what_cannot_be_removed_is_left_behind_with_its_set() {
     let _bound = Watchdog::new();

@@ -1,4 +1,5 @@
-//! A process that was stopped (SIGSTOP, a frozen cgroup) and goes on reads what came in time before it looks at deadlines.
+//! A process that was stopped (SIGSTOP, a frozen cgroup) and goes on reads what came in time before it checks
+//! deadlines.
 
 use core::time::Duration;
 use rustix::process::Signal;
@@ -14,7 +15,7 @@ use tests::process::Program;
 const DEADLINE: &str = "3s";
 const PASSED: Duration = Duration::from_millis(3200);
 
-/// A client, what it says while the program is stopped, and who hears what.
+/// A client, what it sends while the program is stopped, and the receiver and its data.
 type Heard = (TcpStream, &'static [u8], TcpStream, &'static [u8]);
 
 /// First byte and idle: an echo to both.

@@ -22,7 +22,7 @@ use tidegate::{
     Rs485, STREAMS, Serial, Stats, Token,
 };
 
-/// Passes on what it hears to one of the others, if it is told to; else sends it back. Notes what it is told.
+/// Forwards what it receives to one of the others, on request; else sends it back. Records its notices.
 #[derive(Default)]
 struct Switch {
     to: Option<Token>,
@@ -103,7 +103,7 @@ fn gone(n: u64) -> impl Fn(&Stats) -> bool {
     move |stats| stats.closed_total() + stats.connect_failures >= n
 }
 
-/// Bytes that may be held back between a writer and a reader: two pipes as large as pipes are, and the two windows.
+/// Bytes that may be buffered between a writer and a reader: two pipes as large as pipes are, and the two windows.
 const HELD: usize = 2 * 64 * 1024 + 2 * 1024;
 
 #[test]
@@ -118,7 +118,7 @@ fn a_full_pipe_holds_the_other_back_and_all_comes_in_order() {
         server.session_mut().handler_mut().to = Some(to);
         let said = pattern(7, 1_000_000);
         serve(&mut server, || {
-            // Nobody reads: sooner or later no more is taken.
+            // Without a reader: sooner or later no more is taken.
             ioctl_fionbio(&writer, true).expect("non-blocking");
             let (mut sent, mut quiet) = (0, 0);
             while quiet < 20 {
@@ -199,7 +199,7 @@ fn a_serial_line_talks_until_its_other_end_goes_and_can_be_opened_anew() {
         let said = pattern(3, 20_000);
         for round in 1..=2 {
             server.connect(line).expect("a place");
-            // While nobody has the device open, its other end reads as hung up.
+            // While the device is not open, its other end reads as hung up.
             turn_until(&mut server, "it is opened", |stats| {
                 stats.connected == round
             });
@@ -277,7 +277,7 @@ fn a_hang_up_that_nobody_wants_to_hear_of_is_not_told_again_and_again() {
         let token = server.connect(line).expect("a place");
         turn_until(&mut server, "it is opened", |stats| stats.connected == 1);
         drop(far);
-        // Level mode withdraws what is told in vain, the others are told but once.
+        // Level mode disarms what is reported spuriously, the others report it only once.
         until("nothing is queued, nothing is armed that tells", || {
             server.turn(Some(Duration::ZERO)).expect("a wait");
             let told = |(of, ..): (Token, _, _)| of == token;
@@ -294,7 +294,7 @@ fn a_hang_up_that_nobody_wants_to_hear_of_is_not_told_again_and_again() {
     }
 }
 
-/// Is told of an end, and does nothing about it.
+/// Gets an EOF, and does nothing about it.
 #[derive(Default)]
 struct Unmoved {
     ended: u32,
@@ -359,12 +359,12 @@ fn what_hangs_up_both_ways_is_closed_though_its_handler_does_nothing() {
         turn_until(&mut server, "it is opened", |stats| stats.open == 1);
         drop(to);
         turn_until(&mut server, "it is closed", |stats| stats.open == 0);
-        // A socket whose peer has closed it, which a Unix socket knows.
+        // A socket whose peer has closed it, which a Unix socket detects.
         let client = UnixStream::connect(&socket).expect("a connection");
         turn_until(&mut server, "it is opened", |stats| stats.open == 1);
         drop(client);
         turn_until(&mut server, "it is closed", |stats| stats.open == 0);
-        // One whose peer first sends its end, and later goes.
+        // One whose peer first sends FIN, and later closes.
         let client = UnixStream::connect(&socket).expect("a connection");
         turn_until(&mut server, "it is opened", |stats| stats.open == 1);
         client.shutdown(std::net::Shutdown::Write).expect("its end");
@@ -437,7 +437,7 @@ fn what_is_no_stream_is_refused_with_its_reason() {
     }
     let (from, _to) = pipe().expect("a pipe");
     assert_eq!(server.attach(from, 0), Err(AttachError::Full));
-    // A place that is given back is there for the next.
+    // A slot that is freed is there for the next.
     held.clear();
     turn_until(&mut server, "all are closed", gone(STREAMS as u64));
     let (from, _to) = pipe().expect("a pipe");
@@ -520,7 +520,7 @@ fn nothing_of_a_former_program_stays_and_a_line_can_be_set_while_it_is_open() {
         set.input_modes
             .contains(InputModes::IXON | InputModes::IXOFF)
     );
-    // A pseudo-terminal has no wires, and says so.
+    // A pseudo-terminal has no wires, and returns an error.
     let no_wires = open.modem().expect_err("no modem");
     assert!(
         matches!(no_wires.errno, Errno::NOTTY | Errno::INVAL),

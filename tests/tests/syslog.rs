@@ -1,5 +1,5 @@
-//! The log goes to the system's log if asked: a message for each line. If that takes none, lines are dropped and counted,
-//! and nobody waits.
+//! The log goes to syslog on request: a message for each line. If that takes none, lines are dropped and counted, and
+//! nothing waits.
 
 use rustix::process::Signal;
 use std::os::unix::net::UnixDatagram;

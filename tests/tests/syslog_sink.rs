@@ -51,7 +51,7 @@ impl Sink {
         String::from_utf8(tcp(self.show).rest()).expect("ASCII")
     }
 
-    /// Looks until so many lines are kept.
+    /// Waits until so many lines are kept.
     fn lines(&self, count: usize) -> Vec<String> {
         let mut lines = Vec::new();
         until("all lines", || {
@@ -120,7 +120,7 @@ fn the_oldest_go_first_and_are_counted() {
     let sink = Sink::start();
     let unix = UnixDatagram::unbound().expect("a socket");
     let text = "z".repeat(979);
-    // Each is a line of 1,000 bytes. A Unix sender waits for room: none is lost on the way.
+    // Each is a line of 1,000 bytes. A Unix sender waits for buffer capacity: none is lost on the way.
     for number in 0..300 {
         let message = format!("{number:03}{text}");
         unix.send_to(message.as_bytes(), &sink.path).expect("sent");
@@ -153,7 +153,7 @@ fn one_who_reads_too_slowly_is_told_what_went_and_holds_nobody_up() {
     };
     fill('a');
     until("the last line", || sink.shown().contains(" a299"));
-    // Room for little in the buffers between, so most of it has to wait.
+    // Small buffers in between, so most of it has to wait.
     let mut slow = narrow(sink.show);
     slow.hear(b"user.notice unix a");
     fill('b');
@@ -254,7 +254,7 @@ fn without_tcp_nobody_listens_there() {
     assert_eq!(program.stop().code, Some(0));
 }
 
-/// Connects with as little room to receive as there can be.
+/// Connects with the smallest possible receive buffer.
 fn narrow(to: SocketAddr) -> TcpStream {
     let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");

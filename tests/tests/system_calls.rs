@@ -253,7 +253,7 @@ fn privileges_are_given_up() {
     }
 }
 
-/// The filter is there: without one of its calls the program is killed, not answered.
+/// The filter is there: without one of its calls the program is killed, not given an error.
 #[test]
 fn a_call_that_is_not_listed_kills() {
     let _bound = Watchdog::new();

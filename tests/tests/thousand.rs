@@ -1,4 +1,4 @@
-//! A thousand connections at once each get their own bytes back, and nearly as many as the program has places for.
+//! A thousand connections at once each get their own bytes back, and nearly as many as the program has slots.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tests::bounded::Watchdog;
@@ -52,8 +52,8 @@ fn nineteen_thousand_at_once() {
     let asked = connections.to_string();
     let arguments = ["--service", "echo", "--connections", &asked];
     let mut program = Program::start(&arguments);
-    // Never more at once than the listener's queue holds: who finds it full believes to be connected, and learns much later
-    // that it is not (`listen(2)`, tcp_abort_on_overflow of `tcp(7)`).
+    // Never more at once than the listener's queue holds: a client that finds it full believes to be connected, and
+    // learns much later that it is not (`listen(2)`, tcp_abort_on_overflow of `tcp(7)`).
     let mut clients = Vec::new();
     for open in (1..=connections).filter(|open| open % CONNECTIONS == 0 || *open == connections) {
         clients.resize_with(open, || tcp(program.address()));

@@ -1,4 +1,4 @@
-//! Several loops in one program: everybody is served, by all of them, and a signal reaches each.
+//! Several loops in one program: every client is served, by all of them, and a signal reaches each.
 
 use rustix::process::Signal;
 use std::net::TcpStream;
@@ -37,7 +37,7 @@ fn all_loops_serve_and_all_stop() {
             assert_eq!(each.len().to_string(), threads);
             assert_eq!(each.iter().sum::<u64>(), CLIENTS);
             assert!(each.iter().all(|&n| n > 0), "{each:?}");
-            // Asked again, in a row: one answer is at least one.
+            // Asked again, twice in succession: there is at least one reply.
             assert_eq!(program.statistics()["accepted"], CLIENTS);
 
             program.signal(Signal::TERM);
@@ -80,7 +80,7 @@ fn a_second_signal_ends_all_at_once() {
     let mut program = Program::start(&["--service", "echo", "--threads", "3", "--drain", "off"]);
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| tcp(program.address())).collect();
     for client in &mut clients {
-        // Ten bytes that nobody reads, so that the connection lingers.
+        // Ten bytes that are not read, so that the connection lingers.
         client.say(&pattern(0, 10));
     }
     program.signal(Signal::TERM);

@@ -1,4 +1,4 @@
-//! Timers on a real clock: none is told early, none is lost, with work and without, on every backend.
+//! Timers on a real clock: none is early, none is lost, with work and without, on every backend.
 
 use core::time::Duration;
 use std::io::{Read as _, Write as _};
@@ -11,7 +11,7 @@ use tidegate::{Config, Conn, Connections, Handler, Instant};
 const BEAT: Duration = Duration::from_millis(3);
 const GAP: Duration = Duration::from_millis(20);
 
-/// Answers what came before a gap, with its length: framing by silence, as Modbus RTU has it. Counts the beats.
+/// Replies to what came before a gap, with its length: framing by silence, as Modbus RTU has it. Counts the ticks.
 #[derive(Default)]
 struct Gaps {
     started: Option<Instant>,

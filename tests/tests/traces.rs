@@ -5,7 +5,7 @@ use std::path::Path;
 use tests::replay::{Explainer, Tape, replay, replay_seen, to_corpus, to_test};
 use tidegate_core::{Dispatcher, Memory};
 
-/// Traces of the program, each with how many entries it has at least and whose handler is called.
+/// Traces of the program, each with its minimum number of entries and the service whose handler is called.
 const TRACES: [(&str, usize, Option<&str>); 3] = [
     ("echo.trace", 200, Some("echo")),
     ("echo-edge.trace", 200, None),

@@ -1,5 +1,5 @@
-//! A socket at every address of the machine answers from the one that was asked, on every backend; and groups, broadcasts and
-//! what the kernel drops.
+//! A socket at every address of the machine replies from the one that the request came to, on every backend; and
+//! groups, broadcasts and what the kernel drops.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use rustix::net::sockopt;
@@ -22,7 +22,7 @@ fn start(arguments: &[&str]) -> (Program, SocketAddr) {
     (program, address)
 }
 
-/// A client that takes answers from whoever it asked and nobody else.
+/// A client that takes replies from its destination and no other.
 fn connected(own: IpAddr, to: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind((own, 0)).expect("a port");
     socket.connect(to).expect("a peer");
@@ -126,7 +126,7 @@ fn what_icmp_says_of_an_answer_ends_nothing() {
         peer.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
         assert_eq!(peer.recv(&mut answer).expect("an answer"), 4);
     }
-    // Now nobody is there: the answer is refused, and that is told.
+    // Now its listener is gone: the reply is refused, and that is reported.
     drop(peer);
     let other = UdpSocket::bind(own).expect("the same port");
     other.send_to(b"ask", address).expect("sent");
@@ -144,11 +144,11 @@ fn what_icmp_says_of_an_answer_ends_nothing() {
     assert_eq!(program.stop().code, Some(0));
 }
 
-/// Answers, and notes where each was sent to.
+/// Replies, and records where each was sent to.
 #[derive(Default)]
 struct Notes {
     locals: Vec<Option<Local>>,
-    /// Answers from there, and not from where it was asked.
+    /// Replies from there, and not from the address of the request.
     from: Option<Local>,
     failed: usize,
 }
@@ -261,7 +261,7 @@ fn what_the_kernel_drops_is_counted() {
         };
         let (mut server, _, address) = server(mode, &options);
         let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        // The smallest buffer holds a few: the others are dropped before the server looks.
+        // The smallest buffer holds a few: the others are dropped before the server polls.
         for _ in 0..200 {
             client.send_to(&[1; 500], address).expect("sent");
         }
@@ -340,7 +340,7 @@ fn groups_are_joined_and_left() {
                 };
                 says(b"joined").expect("sent");
                 until_in(&mut server, 1);
-                // It is answered from an address of this machine.
+                // The reply comes from an address of this machine.
                 client.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
                 let (_, who) = client.recv_from(&mut [0; 8]).expect("an answer");
                 assert!(
@@ -379,7 +379,7 @@ fn how_far_datagrams_go_is_set() {
         broadcast: true,
         ..small("127.0.0.1:0")
     };
-    // On a socket that somebody else has opened it can be read back.
+    // On a socket that was opened elsewhere it can be read back.
     for (own, v6) in [("127.0.0.1:0", false), ("[::1]:0", true)] {
         let Ok(socket) = UdpSocket::bind(own) else {
             eprintln!("not tested here: there is no {own}");

@@ -23,7 +23,7 @@ fn bytes_around_an_urgent_one() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
     for mode in MODES {
-        // All of it is there when the server looks for the first time; or it comes to one that waits.
+        // All of it is there when the server polls for the first time; or it comes to one that waits.
         for waits in [false, true] {
             let (mut server, address) =
                 server::<4, 1024, 4096, _>(mode, memory(), &Config::default(), Echo);
@@ -61,7 +61,7 @@ fn an_urgent_byte_alone_does_not_spin() {
         let mut client = tcp(address);
         serve(&mut server, || client.echo(b"-"));
         send(&client, b"c", SendFlags::OOB).expect("an urgent byte");
-        // Once it was looked at nothing is left to do: a turn sleeps for as long as it may.
+        // Once it was polled nothing is left to do: an iteration sleeps for as long as it may.
         let length = Duration::from_millis(30);
         until("a turn sleeps", || {
             let began = Instant::now();
@@ -72,7 +72,7 @@ fn an_urgent_byte_alone_does_not_spin() {
     }
 }
 
-/// Takes everything and answers nothing: an answer that is read would make the kernel report again, and hide a loss.
+/// Takes everything and sends nothing: a reply that is read would make the kernel report again, and hide a loss.
 struct Takes;
 
 impl Handler for Takes {

@@ -17,7 +17,7 @@ const URING: Mode = Mode {
     trigger: Trigger::Level,
 };
 
-/// Echoes; but whoever's first byte is `h` is held back while it is told to, and then only counted.
+/// Echoes; but a client whose first byte is `h` is backpressured while `holds` is set, and then only counted.
 struct Holds<'a> {
     holds: &'a AtomicBool,
     counted: usize,

@@ -15,7 +15,7 @@ use tidegate::{
     WatchError,
 };
 
-/// Notes what it is told, and does with it what `act` says.
+/// Records its notices, and does with each what `act` says.
 struct Told<F> {
     act: F,
     times: u32,
@@ -41,7 +41,7 @@ const fn told<F: FnMut(&mut Connections<'_>, Token, Directions)>(act: F) -> Told
     Told { act, times: 0 }
 }
 
-/// Tells the test that all has come: by a timer, which it can see from outside.
+/// Signals the test that all has come: by a timer, which it can see from outside.
 fn done(all: &mut Connections<'_>) {
     all.set_timer(0, SOON * 100).expect("a timer");
 }
@@ -178,7 +178,7 @@ fn what_cannot_be_waited_for_is_refused_with_its_reason() {
     }
     let full = server.watch(&from, Directions::READ);
     assert_eq!(full, Err(WatchError::Full), "the listener has one");
-    // A place that is given back is there for the next.
+    // A slot that is freed is there for the next.
     let first = server.session().machine().watched_tokens().next();
     server.connections().unwatch(first.expect("one of them"));
     server.turn(Some(SOON)).expect("a wait");

@@ -317,7 +317,7 @@ fn a_blocking_receive_comes_back_when_there_is_something() {
                 "still waits",
                 "recv 5: \"abc\"; recv 5: waits for client 1",
                 "recv 5: \"defg\"; close 1",
-                // The send succeeds, and is answered by a reset.
+                // It is sent, and the response is a reset.
                 "",
             ],
             "{kernel}"

@@ -1,5 +1,5 @@
-//! Whatever any one call of a session answers, and whatever any two do, nobody else is touched: each call of a scenario
-//! fails once, in simulation, with every error that its man page lists.
+//! Whatever any one call of a session returns, and whatever any two do, no other connection is affected: each call of a
+//! scenario fails once, in simulation, with every error that its man page lists.
 //!
 //! `PAIRS=100000 cargo test --release -p tests --test fails_once` tries so many pairs of faults on each interface.
 
@@ -14,17 +14,17 @@ const PAIRS: u64 = 400;
 /// Second faults that are tried with a first one.
 const SECONDS: u64 = 8;
 
-/// Whom a fault may hurt.
+/// What a fault may hurt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Victim {
     Nobody,
-    /// The connection whose call it was.
+    /// The connection that the call was for.
     Own(Peer),
-    /// The listener ends, and with it those whom it has not accepted.
+    /// The listener ends, and with it the connections that it has not accepted.
     Waiting,
 }
 
-/// What may come of a fault. With another one near it, the mending of a registration may fail.
+/// What a fault may hurt. With another one near it, the repair of a registration may fail.
 fn victim(taken: &Taken, alone: bool) -> Victim {
     let own = taken
         .peer
@@ -41,7 +41,7 @@ fn victim(taken: &Taken, alone: bool) -> Victim {
         Call::EpollDelete if matches!(errno, Errno::NOENT | Errno::BADF) => Victim::Nobody,
         Call::EpollAdd if errno == Errno::EXIST && alone => Victim::Nobody,
         Call::EpollAdd | Call::EpollModify | Call::EpollDelete => own,
-        // The scenario connects to nobody.
+        // The scenario has no outbound connection.
         Call::Close | Call::EpollWait | Call::Connect => Victim::Nobody,
     }
 }
@@ -105,7 +105,7 @@ fn check(interface: Interface, plain: &Outcome, faults: &[(u64, Call, Fault)]) -
 fn all_kinds_of_calls_and_of_ends_are_in_the_scenario() {
     for interface in Interface::ALL {
         let plain = run(interface, Faults::none()).expect("all is well");
-        // A receive that waits there is one call, not one at each look.
+        // A receive that waits there is one call, not one at each poll.
         let least = match interface {
             Interface::Completion => 150,
             Interface::Readiness(_) => 200,

@@ -6,16 +6,16 @@ use tidegate_sim::{
     Broken, Call, End, Errno, Fault, Faults, Interface, Limits, PeerId, Script, Setup, Taken, World,
 };
 
-/// Places of the table: fewer than peers, so some wait.
+/// Slots of the table: fewer than peers, so some wait.
 const PLACES: usize = 6;
-/// Bytes of the long answer: more than the windows and the kernel hold together.
+/// Bytes of the long reply: more than the windows and the kernel hold together.
 const LONG: usize = 5000;
 /// What the speaker says to the others.
 const SAID: &[u8] = b"say hello\n";
 /// When the session is stopped.
 const STOP: Duration = Duration::from_secs(40);
 
-/// A service of lines. `echo`: the line comes back. `say`: it goes to all others. `long`: a long answer.
+/// A service of lines. `echo`: the line comes back. `say`: it goes to all others. `long`: a long reply.
 struct Service;
 
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ pub(super) struct Fate {
     pub(super) sent: Vec<u8>,
     pub(super) received: Vec<u8>,
     pub(super) end: End,
-    /// What the handler was told, if it was told of it.
+    /// The notice of the handler, if it got one.
     pub(super) told: Option<(Vec<u8>, Option<Reason>)>,
 }
 
@@ -120,7 +120,7 @@ fn scripts() -> Vec<Script> {
     let (ms, s) = (Duration::from_millis, Duration::from_secs);
     let new = Script::new;
     vec![
-        // Stays, hears what is said, and is answered while the session stops.
+        // Stays, receives what is said, and gets a reply while the session stops.
         new()
             .send(b"echo one\n")
             .wait(ms(300))
@@ -143,7 +143,7 @@ fn scripts() -> Vec<Script> {
         // Never speaks: a deadline passes.
         new(),
         new().send(b"echo half a li").wait(s(1)).reset(),
-        // Is in the middle of a long answer when the session stops.
+        // Is in the middle of a long reply when the session stops.
         new()
             .send(b"echo early\n")
             .wait(s(30))
@@ -151,14 +151,14 @@ fn scripts() -> Vec<Script> {
             .send(b"long\n")
             .wait(s(11))
             .resume(),
-        // Finish first, and are answered all the same; for them there is no place at first.
+        // Finish first, and get their replies all the same; for them there is no slot at first.
         new().segments(7).send(b"echo a\necho bcd\n").finish(),
         new().send(b"echo with its end\n").finish(),
         new().send_urgent(b'!').send(b"echo urgent\n").finish(),
     ]
 }
 
-/// A session with these faults. The caller of a wait that fails is told, and waits again.
+/// A session with these faults. The caller of a wait that fails gets the error, and waits again.
 pub(super) fn run(interface: Interface, faults: Faults) -> Result<Outcome, Broken> {
     let mut memory = Box::new(Memory::<PLACES, 128, 512, State>::new());
     let setup = Setup {
@@ -238,12 +238,12 @@ fn again<'m>(
     }
 }
 
-/// How many waits failed so that their caller has to be told.
+/// How many waits failed so that their caller must get the error.
 fn waits(taken: &[Taken]) -> usize {
     let told =
         |taken: &&Taken| taken.call == Call::EpollWait && taken.fault != Fault::Errno(Errno::INTR);
     taken.iter().filter(told).count()
 }
 
-/// Who speaks.
+/// The sender.
 pub(super) const SPEAKER: usize = 2;

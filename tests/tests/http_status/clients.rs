@@ -113,7 +113,7 @@ fn ab() {
     assert_eq!(site.program.stop().code, Some(0));
 }
 
-/// More attackers than one source may have connections, from one address; somebody else is served all the time.
+/// More attackers than one source may have connections, from one address; another client is served all the time.
 fn attack(arguments: &[&str]) {
     let site = start(&["--per-source", "64"]);
     let url = format!("{}big.bin", site.url);

@@ -1,4 +1,4 @@
-//! Files: types, dates, tags, conditions and ranges; and what is no file.
+//! Files: types, dates, tags, conditions and ranges; and what is not a file.
 
 use super::start;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -108,7 +108,7 @@ fn a_file_is_sent_in_part_or_not_at_all_as_the_client_asks() {
     let lines = format!("Range: bytes=7-8\r\nIf-Range: {etag}\r\n");
     assert_eq!(site.get("/big.bin", &lines).content.len(), 1_000_004);
     assert_eq!(site.get("/empty.html", "Range: bytes=0-\r\n").status, 416);
-    // The page is made for each who asks.
+    // The page is made for each request.
     let page = site.get(
         "/",
         &format!("If-Modified-Since: {MODIFIED}\r\nRange: bytes=0-1\r\n"),
@@ -163,7 +163,7 @@ fn only_regular_files_are_opened() {
     let fifo = site.folder.path("root/fifo.txt");
     mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).expect("a pipe");
     let _socket = UnixListener::bind(site.folder.path("root/socket.txt")).expect("a socket");
-    // Who opens a pipe to write waits until somebody opens it to read.
+    // An open of a pipe for writing waits until it is opened for reading.
     let writer = thread::spawn({
         let fifo = fifo.clone();
         move || File::options().write(true).open(fifo)

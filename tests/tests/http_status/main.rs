@@ -1,4 +1,5 @@
-//! The example `http_status` answers browsers, benchmarks and attackers that others wrote; whoever is slow harms himself only.
+//! The example `http_status` serves browsers, benchmarks and attackers that others wrote; a slow client harms itself
+//! only.
 
 mod clients;
 mod files;

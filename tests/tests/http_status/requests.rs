@@ -1,4 +1,4 @@
-//! Requests: pipelines, refusals, methods, what is served to whom.
+//! Requests: pipelines, refusals, methods, which content is served when.
 
 use super::start;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -190,7 +190,7 @@ fn methods_are_answered_as_http_says() {
     assert_eq!(site.program.stop().code, Some(0));
 }
 
-/// `printf ... | nc -N`: the client's end is no end of its responses.
+/// `printf ... | nc -N`: the client's EOF does not end its responses.
 #[test]
 fn who_has_finished_gets_all_that_was_asked_for() {
     let _bound = Watchdog::new();
@@ -258,7 +258,7 @@ fn a_full_table_lets_the_idlest_go() {
         Client::say(client, b"GET /sub/a.txt HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(Response::read(client, false).text(), "small\n");
     };
-    // As many as there are places, all kept by their clients, who are done.
+    // As many as there are slots, all kept by their clients, which are done.
     let mut clients: Vec<_> = (0..256).map(|_| tcp(site.program.address())).collect();
     clients.iter_mut().for_each(ask);
     for next in 0..10 {

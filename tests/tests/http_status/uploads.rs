@@ -1,4 +1,4 @@
-//! Uploads that nobody wants: the client gets its response, and the connection goes on if that is possible.
+//! Uploads that are not wanted: the client gets its response, and the connection goes on if that is possible.
 
 use super::start;
 use std::io::Read;
@@ -49,7 +49,8 @@ fn who_uploads_gets_the_response_after_all_was_sent() {
     assert_eq!(site.program.stop().code, Some(0));
 }
 
-/// Nobody knows how long a body is behind a head that was refused, or that a client sends without having been asked for it.
+/// The length of a body is unknown behind a head that was refused, or when a client sends it without waiting for the
+/// 100 that it expects.
 #[test]
 fn who_uploads_behind_a_head_that_is_refused_gets_the_response_too() {
     let _bound = Watchdog::new();

@@ -1,4 +1,5 @@
-//! Whatever a system call answers, nobody else is touched, nothing spins, and service resumes when the fault ends.
+//! Whatever a system call returns, no other connection is affected, nothing spins, and service resumes when the fault
+//! ends.
 //!
 //! One scenario for each error of a call's man page (section ERRORS) and each short count, once, later, several times
 //! or for as long as the fault lasts. The clock is read without a system call (`vdso(7)`): it cannot be made to fail.

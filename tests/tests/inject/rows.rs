@@ -34,7 +34,7 @@ pub(crate) enum Fate {
     Served,
     /// It gets its bytes behind these.
     Behind(Vec<u8>),
-    /// It gets its bytes but so many of the first: strace told that they were sent.
+    /// It gets all its bytes except so many of the first: strace reported that they were sent.
     Without(usize),
     /// It loses its connection.
     Lost,
@@ -45,9 +45,9 @@ pub(crate) enum Fate {
 pub(crate) enum By {
     /// Clients that connect, say something, hear it and close.
     Talking,
-    /// One client more than the table has places for.
+    /// One client more than the table has slots.
     Crowding,
-    /// A client that never reads its answers.
+    /// A client that never reads its replies.
     NotReading,
     /// Asking for the statistics.
     Asking,
@@ -59,7 +59,7 @@ pub(crate) enum By {
     ProgramLost,
 }
 
-/// A scenario for each of the faults in `does`: an errno, or another answer in the terms of strace.
+/// A scenario for each of the faults in `does`: an errno, or another result in the terms of strace.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) call: &'static str,
@@ -121,8 +121,8 @@ impl Row {
     }
 }
 
-/// Of the network of a new connection, which must not end the listener (`accept(2)`, "Error handling"); of the
-/// connection; of who asks.
+/// Errors of the network of a new connection, which must not end the listener (`accept(2)`, "Error handling"); of the
+/// connection; of the caller.
 const STRAY: &[&str] = &[
     "EAGAIN",
     "EINTR",
@@ -160,7 +160,7 @@ const BROKEN: &[&str] = &[
     "ENOTSOCK",
 ];
 
-/// What passes: a signal, a shortage, and completions that the kernel had no memory for (`io_uring_enter(2)`).
+/// What passes: a signal, resource exhaustion, and completions that the kernel had no memory for (`io_uring_enter(2)`).
 const ENTERING: &[&str] = &["EINTR", "ETIME", "EBUSY", "EAGAIN", "ENOMEM", "EBADR"];
 
 /// All of them.
@@ -282,7 +282,7 @@ fn registering() -> Vec<Row> {
             Served,
         )
         .says("EPOLL_CTL_DEL"),
-        // The listener, when a place is free again.
+        // The listener, when a slot is free again.
         row("epoll_ctl", &["ENOMEM", "ENOSPC"], Nth(4), Served)
             .says("EPOLL_CTL_ADD")
             .by(Crowding)

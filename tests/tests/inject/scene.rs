@@ -114,7 +114,7 @@ impl<'r> Scene<'r> {
         fate
     }
 
-    /// Each piece is answered before the next, and the last one is followed by the end.
+    /// Each piece gets its reply before the next, and the last one is followed by FIN.
     fn talk_in_pieces(&mut self, client: &mut TcpStream, message: &[u8]) -> io::Result<Fate> {
         let mut heard = [0; 100];
         for piece in message.chunks(25) {
@@ -140,7 +140,7 @@ impl<'r> Scene<'r> {
         });
     }
 
-    /// Descriptors that are not closed because strace answered.
+    /// Descriptors that are not closed because strace injected the result.
     fn kept(&self) -> usize {
         self.strace.as_ref().map_or(0, |strace| {
             strace
@@ -197,7 +197,7 @@ impl<'r> Scene<'r> {
         balance(&calls, &self.at_fault);
     }
 
-    /// A table with three places: the third client has the last one, the fourth is one too many.
+    /// A table with three slots: the third client has the last one, the fourth is one too many.
     fn crowd(&mut self) {
         let mut third = tcp(self.address);
         third.echo(b"the last place");
@@ -228,7 +228,7 @@ impl<'r> Scene<'r> {
             let _ = client.write(&[0; 65536]);
             self.struck() > 0
         });
-        // Its answers cannot be measured, so it counts as stalled.
+        // Its unsent bytes cannot be measured, so it counts as stalled.
         drop(client);
         self.settle();
     }
@@ -264,7 +264,7 @@ impl<'r> Scene<'r> {
         if kept == 0 {
             assert!(self.at_first.iter().eq(&now), "{:?} {now:?}", self.at_first);
         }
-        // Another thread's calls tell nothing of connections.
+        // Another thread's calls have nothing to do with connections.
         if let Some(strace) = self.strace.as_ref().filter(|_| self.row.call != "write") {
             until("every close is in the log", || {
                 balance(&strace.calls(), &self.at_fault) == now
@@ -281,7 +281,7 @@ impl<'r> Scene<'r> {
         end_well(self.program);
     }
 
-    /// An orderly stop: whatever it meets, everybody gets the end, and the program ends as asked.
+    /// An orderly stop: whatever it meets, every client gets EOF, and the program ends as requested.
     fn stop(mut self) {
         self.program.signal(Signal::TERM);
         for bystander in &mut self.bystanders {
@@ -296,8 +296,8 @@ impl<'r> Scene<'r> {
         balance(&calls, &self.at_fault);
     }
 
-    /// Without its only listener it would be unreachable for ever: it ends in an orderly way, and says so to who
-    /// restarts it.
+    /// Without its only listener it would be unreachable for ever: it ends in an orderly way, and reports that to its
+    /// supervisor.
     fn lose_listener(mut self) {
         // The reset comes while connecting or after it.
         if let Ok(mut client) = TcpStream::connect(self.address) {
@@ -316,7 +316,7 @@ impl<'r> Scene<'r> {
         balance(&calls, &self.at_fault);
     }
 
-    /// There is nothing to go on with: one line, and an exit code for who restarts it.
+    /// Nothing can be served: one line, and an exit code for the supervisor.
     fn lose_program(mut self) {
         until("it ends", || {
             for bystander in &mut self.bystanders {
@@ -363,7 +363,7 @@ fn is_gone(error: &io::Error) -> bool {
     gone.contains(&error.kind())
 }
 
-/// Follows what was opened and closed: each once. Answers what is open at the end.
+/// Follows what was opened and closed: each once. Returns what is open at the end.
 fn balance(calls: &[Call], open: &[i32]) -> BTreeSet<i32> {
     let mut open: BTreeSet<i32> = open.iter().copied().collect();
     for call in calls {

@@ -6,7 +6,7 @@ use tests::bounded::{Watchdog, until};
 use tests::net::{Client, tcp};
 use tests::process::{Folder, Program, program};
 
-/// What the n-th call of a kind answers, and what the program then says; `None`: it serves.
+/// What the n-th call of a kind returns, and what the program then prints; `None`: it serves.
 struct Start {
     call: &'static str,
     does: &'static [&'static str],

@@ -7,7 +7,7 @@ use tidegate_core::{
 };
 use tidegate_sim::{Random, World};
 
-/// Bytes of a receive window, that of a socket of datagrams too.
+/// Bytes of a receive window, that of a datagram socket too.
 pub(crate) const RX: usize = 32;
 /// Bytes of a send window.
 pub(crate) const TX: usize = 80;
@@ -31,7 +31,7 @@ impl Meddler {
         }
     }
 
-    /// Mostly nothing: who is served should live for some time.
+    /// Mostly nothing: a connection that is served should live for some time.
     pub(crate) fn meddle(&mut self, conn: &mut Conn<'_>) {
         let n = self.random.length(90) as usize;
         match self.random.below(60) {
@@ -45,7 +45,7 @@ impl Meddler {
             4..=6 => {
                 let n = conn.space().len().min(n);
                 conn.space().fill(2);
-                // Given back by a send, to whomever.
+                // Returned by a send, to any connection.
                 let others = others(conn);
                 let to = self.random.pick(&others).copied();
                 let to = to.unwrap_or(conn.token());

@@ -1,4 +1,4 @@
-//! Sockets of datagrams: the dispatcher's verbs, the session's, what [`Connections`] offers, and a [`Datagram`] itself.
+//! Datagram sockets: the dispatcher's verbs, the session's, what [`Connections`] offers, and a [`Datagram`] itself.
 
 use crate::session::Unknown;
 use tidegate_core::{

@@ -1,6 +1,6 @@
-//! Links only if no public verb of the core can panic: the panic handler calls a function that nobody defines, so a
-//! panicking path that is left after optimisation is an undefined symbol. The core is built with overflow checks, so
-//! arithmetic that could wrap is such a path too.
+//! Links only if no public verb of the core can panic: the panic handler calls an undefined function, so a panicking
+//! path that is left after optimisation is an undefined symbol. The core is built with overflow checks, so arithmetic
+//! that could wrap is such a path too.
 //!
 //! Every verb is an exported function here, with arguments that the compiler knows nothing of. What is proved is proved
 //! for the compiler, the capacity and the windows of this build.

@@ -1,4 +1,4 @@
-//! The verbs of [`Session`], with a handler that leaves every decision to somebody else, and what [`Conn`] offers it.
+//! The verbs of [`Session`], with a handler whose every decision comes from outside, and what [`Conn`] offers it.
 
 use core::time::Duration;
 use tidegate_core::trace::Mark;
@@ -57,7 +57,7 @@ impl Handler for Unknown {
     }
 }
 
-/// The methods of [`Handler`] as they are if nobody writes them.
+/// The default methods of [`Handler`].
 struct Silent;
 
 impl Handler for Silent {
