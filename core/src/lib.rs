@@ -215,7 +215,6 @@ pub use output::{Action, Alarm, Notice, Reason, Span};
 pub use session::IoError;
 pub use session::{
     Conn, Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
-    Transfers,
 };
 pub use spinning::Spinning;
 pub use stats::Stats;

@@ -2,7 +2,7 @@
 
 use crate::config::Class;
 use crate::directions::{Directions, Trigger};
-use crate::event::Fault;
+use crate::event::{Fault, Op};
 use crate::token::Token;
 use core::fmt;
 
@@ -134,6 +134,30 @@ pub enum Action {
     /// old one: it reports what can no longer be removed (a registration that outlived its descriptor, `epoll(7)` Q6).
     /// If there is no new set to be had, register everything again in the old one.
     Rebuild,
+}
+
+impl Action {
+    /// The operation that it asks for: the token and the [`Op`] that its completion carries. `None`: it has none
+    /// ([`Rebuild`](Self::Rebuild)).
+    #[inline]
+    #[must_use]
+    pub const fn operation(&self) -> Option<(Token, Op)> {
+        Some(match *self {
+            Self::Recv { token, .. } => (token, Op::Recv),
+            Self::Send { token, .. } => (token, Op::Send),
+            Self::Accept { token, .. } => (token, Op::Accept),
+            Self::Refuse { listener } => (listener, Op::Refuse),
+            Self::Connect { token } => (token, Op::Connect),
+            Self::Arm { token, .. } => (token, Op::Arm),
+            Self::Shutdown { token } => (token, Op::Shutdown),
+            Self::Unsent { token } => (token, Op::Unsent),
+            Self::ReceiveFrom { token } => (token, Op::ReceiveFrom),
+            Self::SendTo { token } => (token, Op::SendTo),
+            Self::Cancel { token } => (token, Op::Cancel),
+            Self::Close { token, .. } => (token, Op::Close),
+            Self::Rebuild => return None,
+        })
+    }
 }
 
 /// Something for the application to know, as the answer to an event.

@@ -185,7 +185,7 @@ impl Slot {
     /// What this source could use now. Never stored: read off its state and its buffers.
     ///
     /// `admits`: a listener may take a connection, or do what the policy says instead.
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[inline]
     pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
         let output = Directions::WRITE.when(!self.tx.is_empty());
         let wanted = match self.state {

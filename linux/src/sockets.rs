@@ -6,7 +6,7 @@ use crate::stream::{STREAMS, Stream};
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::heapless::{Vec, VecView};
-use tidegate_core::{Fault, FaultKind, LISTENERS, Outcome, Token, Transfer, Transfers};
+use tidegate_core::{Fault, FaultKind, LISTENERS, Outcome, Token};
 
 /// The descriptors, each owned here alone and closed once.
 #[derive(Debug)]
@@ -19,31 +19,6 @@ pub(crate) struct Sockets<'m> {
     streams: [Option<(Token, Stream)>; STREAMS],
     /// Socket files that were made.
     files: Files,
-}
-
-/// The transfers of the fast path.
-impl Transfers for Sockets<'_> {
-    #[inline(always)]
-    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
-        match self.connection(token) {
-            Some(socket) => socket::receive(socket, into),
-            None => match self.stream(token) {
-                Some(stream) => stream.receive(into),
-                None => Err(Some(NO_FAULT)),
-            },
-        }
-    }
-
-    #[inline(always)]
-    fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
-        match self.connection(token) {
-            Some(socket) => socket::send(socket, from),
-            None => match self.stream(token) {
-                Some(stream) => stream.send(from),
-                None => Err(Some(NO_FAULT)),
-            },
-        }
-    }
 }
 
 impl<'m> Sockets<'m> {

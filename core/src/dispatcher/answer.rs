@@ -94,7 +94,7 @@ impl Dispatcher<'_> {
     }
 
     /// Bytes came, or the end, or neither.
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[inline]
     fn received(&mut self, token: Token, outcome: Outcome) -> Option<Notice> {
         let windows = self.m.windows;
         let index = token.slot();

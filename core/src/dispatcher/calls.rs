@@ -206,7 +206,7 @@ impl Dispatcher<'_> {
 
 /// The same calls by index, for the session, which has checked the token.
 impl Dispatcher<'_> {
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[inline]
     pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);
         if n > 0 {
@@ -244,7 +244,7 @@ impl Dispatcher<'_> {
     }
 
     /// `n` bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[inline]
     pub(crate) fn queued_at(&mut self, index: u32, n: u32) {
         self.touch(index);
         let slot = self.slots.at(index);

@@ -1,6 +1,6 @@
 //! [`Dispatcher`]: the four verbs.
 //!
-//! `turn` takes reports in and decides who is served, `express` has the usual ones served on the spot, `serve` derives
+//! `turn` takes reports in and decides who is served, `serve` derives
 //! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time,
 //! `timer` keeps the application's, `watch` its descriptors, `datagram` its sockets of datagrams, `rounds` tells when everybody was served, `source` counts
 //! the connections of one source in `counts`, `calls` is the application's side. `laws` and `inspect` are for those who test it.
@@ -13,7 +13,6 @@ mod counts;
 mod datagram;
 mod deadline;
 mod evict;
-mod express;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 #[cfg(any(test, feature = "inspect"))]
@@ -34,12 +33,12 @@ mod yielding;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, Windows};
 use crate::directions::{Directions, Trigger};
-use crate::event::Event;
+use crate::event::{Event, Op};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
 use crate::queue::{NONE, Parted, Queue};
 use crate::record::Record;
-use crate::stats::Stats;
+use crate::stats::{Stats, bump};
 use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timer::Timer;
@@ -86,6 +85,7 @@ pub(crate) struct Machine {
     others_next: bool,
     served: Served,
     visit: Visit,
+    issued: Option<(Token, Op)>,
     yielding: Yielding,
     turn: Turn,
     /// Turns so far, modulo 2³².
@@ -232,6 +232,7 @@ impl Machine {
             others_next: false,
             served: Served::NOBODY,
             visit: Visit::NOBODY,
+            issued: None,
             yielding: Yielding::new(windows),
             turn: Turn::FIRST,
             turns: 0,
@@ -433,6 +434,12 @@ impl Dispatcher<'_> {
     /// connections, one send of each such connection comes in between. Work: one visit of each queued source.
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
+        let output = self.next();
+        self.m.issued = output.and_then(|action| action.operation());
+        output
+    }
+
+    fn next(&mut self) -> Option<Action> {
         if self.m.rebuild {
             return Some(self.rebuild());
         }
@@ -474,6 +481,18 @@ impl Dispatcher<'_> {
 
 /// What a driver or an application may ask.
 impl Dispatcher<'_> {
+    /// The operation that [`poll_output`](Self::poll_output) has returned last, once.
+    #[inline]
+    pub(crate) const fn take_issued(&mut self) -> Option<(Token, Op)> {
+        self.m.issued.take()
+    }
+
+    /// A completion of nothing.
+    #[cold]
+    pub(crate) fn count_unasked(&mut self) {
+        bump(&mut self.m.stats.unasked);
+    }
+
     /// Whether sources wait for their turn, or deadlines that have passed are to be judged, so that the next look at the kernel must not sleep.
     #[inline]
     #[must_use]
@@ -502,12 +521,6 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.m.recorder
-    }
-
-    /// Records a visit that was served on the spot as one mark.
-    #[inline(always)]
-    pub(crate) fn record_served(&mut self, index: u32, received: u32, sent: u32) {
-        self.m.recorder.push(Mark::served(index, received, sent));
     }
 
     /// The counters.

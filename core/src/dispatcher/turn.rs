@@ -141,7 +141,7 @@ impl Dispatcher<'_> {
     }
 
     /// Gives a source its turn, unless it has it or waits for it.
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[inline]
     pub(crate) fn touch(&mut self, index: u32) {
         if self.m.visit.index == index {
             return;
@@ -256,7 +256,7 @@ impl Dispatcher<'_> {
     /// Counts an operation against the turn, and against the visit if it is of the source that is being served; if it
     /// is not, that source gets its turn. To the turn, a send after a receive of the same visit counts by its bytes alone:
     /// a small question and its answer are one small thing, and with 64 of them a look at the kernel is due.
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[inline]
     pub(super) fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
         let units = units(bytes);
         let turn = &mut self.m.turn;

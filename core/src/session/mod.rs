@@ -4,7 +4,6 @@ pub(crate) mod bytes;
 mod conn;
 mod connections;
 mod datagram;
-mod express;
 mod handler;
 #[cfg(feature = "embedded-io")]
 mod io_traits;
@@ -16,7 +15,6 @@ mod tests;
 pub use conn::{Conn, SendError};
 pub use connections::Connections;
 pub use datagram::{Datagram, DatagramMemory, NoDatagrams};
-pub use express::Transfers;
 pub use handler::Handler;
 #[cfg(feature = "embedded-io")]
 pub use io_traits::IoError;
@@ -253,8 +251,7 @@ impl<'m, H: Handler> Session<'m, H> {
 /// The driver's side: the verbs of the dispatcher, and where the bytes are.
 impl<H: Handler> Session<'_, H> {
     /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    #[cfg_attr(feature = "small", inline(never))]
+    #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
         if self.machine.is_told() {
             self.tell_of_event(now, event);
@@ -289,9 +286,13 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// What to do next; see [`Dispatcher::poll_output`].
+    /// What to do next; see [`Dispatcher::poll_output`]. `completed` is the outcome of the action that it returned last, if that is
+    /// known already: `None` if there was none, or if it comes later, as an [`Event::Done`].
     #[inline]
-    pub fn poll_output(&mut self) -> Option<Action> {
+    pub fn poll_output(&mut self, completed: Option<Outcome>) -> Option<Action> {
+        if let Some(outcome) = completed {
+            self.complete(outcome);
+        }
         let output = self.machine.poll_output();
         self.machine.tell(|| Entry::Output(output));
         output
@@ -344,6 +345,16 @@ impl<H: Handler> Session<'_, H> {
 }
 
 impl<H: Handler> Session<'_, H> {
+    /// Takes in the outcome of the action that was returned last.
+    #[inline]
+    fn complete(&mut self, outcome: Outcome) {
+        let now = self.machine.now();
+        match self.machine.take_issued() {
+            Some((token, op)) => self.handle_event(now, Event::Done { token, op, outcome }),
+            None => self.machine.count_unasked(),
+        }
+    }
+
     /// An event, with what it has brought, before the machine takes it in.
     #[cold]
     fn tell_of_event(&mut self, now: Instant, event: Event) {
@@ -388,9 +399,8 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// A visit of a connection. Where code shall be small there is one for everything that is told.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    #[cfg_attr(feature = "small", inline(never))]
+    /// A visit of a connection.
+    #[inline]
     fn tell_of(&mut self, token: Token, told: Told, gone: Option<&Info>) {
         self.visit(token, gone, |handler, conn, state| match told {
             Told::Readable => handler.readable(conn, state),
@@ -411,7 +421,6 @@ impl<H: Handler> Session<'_, H> {
         self.machine.tell(|| Entry::Returned(0));
     }
 
-    /// Out of line: the loop is the transfers'.
     #[inline(never)]
     fn tell_alarm(&mut self, alarm: Alarm) {
         self.machine.record(&Entry::Alarm(alarm));

@@ -4,8 +4,8 @@ use super::entry::Entry;
 use super::mark::Mark;
 use core::fmt;
 
-/// How many marks are kept: half a KiB of them. With the feature `small`, none.
-pub const MARKS: usize = if cfg!(feature = "small") { 0 } else { 64 };
+/// How many marks are kept: half a KiB of them.
+pub const MARKS: usize = 64;
 
 /// The last `K` [`Mark`]s. `K` is a power of two, or 0: then it keeps nothing and costs nothing.
 ///

@@ -130,7 +130,7 @@ impl<'m, S: System> Library<'m, S> {
     fn pump(&mut self, log: &mut Log) -> SysResult<()> {
         self.session.handle_timeout(NOW);
         for _ in 0..ACTIONS {
-            let Some(action) = self.session.poll_output() else {
+            let Some(action) = self.session.poll_output(None) else {
                 return Ok(());
             };
             self.perform(action, log)?;

@@ -121,11 +121,6 @@ impl Backend for AnyBackend<'_> {
     }
 
     #[inline]
-    fn answers_at_once(&self) -> bool {
-        each!(self, backend => backend.answers_at_once())
-    }
-
-    #[inline]
     fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
         each!(self, backend => backend.receive(token, socket, into))
     }

@@ -97,12 +97,6 @@ pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 ///
 /// It is sealed: the kernel has few ways, and all of them are in this module.
 pub trait Backend: fmt::Debug + sealed::Sealed {
-    /// Whether every operation completes at once: a readiness backend. Then an event can take the fast path.
-    #[inline(always)]
-    fn answers_at_once(&self) -> bool {
-        true
-    }
-
     /// Which one it is.
     fn kind(&self) -> Kind;
 

@@ -1,7 +1,6 @@
 //! Datagram sockets of a server. Code of its own, so that only a program that adds one links it.
 
 use super::Server;
-use super::perform::done;
 use crate::backend::Backend;
 use crate::datagram::{Datagrams, DatagramsError, Group};
 use crate::socket_file::OwnFile;
@@ -10,7 +9,7 @@ use core::net::SocketAddr;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net;
-use tidegate_core::{Action, DatagramMemory, Handler, Instant, Op, Outcome, Token};
+use tidegate_core::{Action, DatagramMemory, Handler, Outcome, Token};
 
 impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// Borrows the windows of all datagram sockets: the sums of [`Datagrams::receive`] and [`Datagrams::send`]. It is
@@ -91,11 +90,11 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         group.leave(self.sockets.get(socket).ok_or(Errno::BADF)?)
     }
 
-    /// Performs an action on a datagram, and completes it.
-    fn carry_datagram(&mut self, now: Instant, action: &Action) {
-        let (token, op, outcome) = match *action {
-            Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, self.receive_from(token)),
-            Action::SendTo { token } => (token, Op::SendTo, self.send_to(token)),
+    /// Carries out what is about a datagram.
+    fn carry_datagram(&mut self, action: &Action) -> Outcome {
+        match *action {
+            Action::ReceiveFrom { token } => self.receive_from(token),
+            Action::SendTo { token } => self.send_to(token),
             Action::Accept { .. }
             | Action::Refuse { .. }
             | Action::Connect { .. }
@@ -106,9 +105,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             | Action::Unsent { .. }
             | Action::Cancel { .. }
             | Action::Close { .. }
-            | Action::Rebuild => return,
-        };
-        self.session.handle_event(now, done(token, op, outcome));
+            | Action::Rebuild => NO_SOCKET,
+        }
     }
 
     fn receive_from(&mut self, token: Token) -> Outcome {

@@ -41,7 +41,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     registered: Registered,
     lines: Lines,
     /// What carries out what is about datagrams, from the first socket of them on.
-    on_datagrams: Option<fn(&mut Self, Instant, &Action)>,
+    on_datagrams: Option<fn(&mut Self, &Action) -> Outcome>,
     /// What connects, where a connection may be asked for: [`Handler::CONNECTS`].
     on_connect: Option<fn(&mut Self, &Action) -> Outcome>,
     /// Performs actions on non-socket streams; set with the first of them.
@@ -194,7 +194,6 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    #[cfg_attr(feature = "small", inline(never))]
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
         let machine = self.session.machine();
         let glance = machine.has_work() && machine.trigger() == Trigger::Level;
@@ -214,27 +213,15 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
                 Some(Event::Ready { token, .. }) if token == Stop::TOKEN => {
                     self.take_stops();
                 }
-                Some(Event::Ready {
-                    token,
-                    directions,
-                    closing,
-                }) if self.backend.answers_at_once() && !cfg!(feature = "small") => {
-                    let sockets = &mut self.sockets;
-                    (self.session).handle_ready(now, token, directions, closing, sockets);
-                }
-                Some(ready @ Event::Ready { .. }) => {
-                    self.session.handle_event(now, ready);
-                }
-                Some(Event::Done { token, op, outcome }) => {
-                    self.answer(now, token, op, outcome);
-                }
+                Some(event) => self.session.handle_event(now, event),
                 None => {}
             }
         }
         // After the reports: what came before a deadline counts, even if we were held up.
         self.session.handle_timeout(now);
-        while let Some(action) = self.session.poll_output() {
-            self.perform(now, &action);
+        let mut completed = None;
+        while let Some(action) = self.session.poll_output(completed) {
+            completed = self.perform(&action);
         }
         Ok(())
     }

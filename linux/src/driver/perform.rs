@@ -8,89 +8,86 @@ use crate::socket;
 use crate::sockets::NO_SOCKET;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use tidegate_core::{
-    Action, Directions, Event, Handler, Instant, Op, Outcome, Span, Token, Trigger,
-};
+use tidegate_core::{Action, Directions, Event, Handler, Op, Outcome, Span, Token, Trigger};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Performs an action and completes it.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    #[cfg_attr(feature = "small", inline(never))]
-    pub(super) fn perform(&mut self, now: Instant, action: &Action) {
-        // Without an outcome it is for a non-socket stream.
-        let (token, op, outcome) = match *action {
+    /// Carries an action out. Returns its outcome; `None` if it has none, or if that comes later, as an event.
+    #[inline(always)]
+    pub(super) fn perform(&mut self, action: &Action) -> Option<Outcome> {
+        match *action {
             Action::Recv { token, into } => {
-                let outcome = self.receive(token, into);
-                if !cfg!(feature = "small") {
-                    let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
-                    return (self.session).handle_event(now, done(token, Op::Recv, outcome));
-                }
-                (token, Op::Recv, outcome)
+                let received = self.receive(token, into);
+                Some(received.unwrap_or_else(|| self.of_stream(action)))
             }
             Action::Send { token, from } => {
-                let outcome = match self.send(token, from) {
-                    Some(None) => return,
-                    Some(outcome) => outcome,
-                    None => None,
-                };
-                if !cfg!(feature = "small") {
-                    let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
-                    return (self.session).handle_event(now, done(token, Op::Send, outcome));
-                }
-                (token, Op::Send, outcome)
+                let sent = self.send(token, from);
+                sent.unwrap_or_else(|| Some(self.of_stream(action)))
             }
-            Action::Accept { listener, token } => {
-                (token, Op::Accept, Some(self.accept_as(listener, token)))
-            }
-            Action::Refuse { listener } => (listener, Op::Refuse, Some(self.refuse_one(listener))),
-            Action::Connect { token } => {
+            Action::Accept { .. }
+            | Action::Refuse { .. }
+            | Action::Connect { .. }
+            | Action::Shutdown { .. }
+            | Action::Unsent { .. }
+            | Action::Close { .. }
+            | Action::Arm { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
+            | Action::Cancel { .. }
+            | Action::Rebuild => self.call(action),
+        }
+    }
+
+    /// Carries out anything but a transfer.
+    #[inline(never)]
+    fn call(&mut self, action: &Action) -> Option<Outcome> {
+        let outcome = match *action {
+            Action::Accept { listener, token } => return self.accept_as(listener, token),
+            Action::Refuse { listener } => Some(self.refuse_one(listener)),
+            Action::Connect { .. } => {
                 let connect = self.on_connect;
-                let outcome = connect.map_or(NO_SOCKET, |connect| connect(self, action));
-                (token, Op::Connect, Some(outcome))
+                Some(connect.map_or(NO_SOCKET, |connect| connect(self, action)))
             }
-            Action::Shutdown { token } => {
-                let socket = self.sockets.get(token);
-                (token, Op::Shutdown, socket.map(socket::shut_down))
-            }
-            Action::Unsent { token } => (token, Op::Unsent, self.unsent(token)),
-            Action::Close { token, reset } => (token, Op::Close, self.close(token, reset)),
+            Action::Shutdown { token } => self.sockets.get(token).map(socket::shut_down),
+            Action::Unsent { token } => self.unsent(token),
+            Action::Close { token, reset } => self.close(token, reset),
             Action::Arm {
                 token,
                 was,
                 now,
                 trigger,
-            } => {
-                let outcome = self.arm(token, was, now, trigger);
-                (token, Op::Arm, outcome)
-            }
-            // Not requested unless such a socket was added.
+            } => self.arm(token, was, now, trigger),
+            // Only a server with a datagram socket is asked for these.
             Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
-                if let Some(carry_out) = self.on_datagrams {
-                    carry_out(self, now, action);
-                }
-                return;
+                let carry_out = self.on_datagrams;
+                Some(carry_out.map_or(NO_SOCKET, |carry_out| carry_out(self, action)))
             }
-            // What is in flight completes in the next wait at the latest.
-            Action::Cancel { .. } => return,
-            Action::Rebuild => return self.rebuild(now),
+            // What is in flight completes by the next wait at the latest.
+            Action::Cancel { .. } => return None,
+            Action::Rebuild => {
+                self.rebuild();
+                return None;
+            }
+            // A transfer on a socket is not carried out here.
+            Action::Recv { .. } | Action::Send { .. } => None,
         };
+        // Without an outcome it is about a non-socket stream.
         let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
-        // It may have connected after this iteration began, and its deadlines are not early.
-        let now = if matches!(outcome, Outcome::Accepted(_)) {
-            clock::now()
-        } else {
-            now
-        };
-        // A registration that succeeded is not a completion.
-        if op != Op::Arm || outcome != REGISTERED {
-            self.answer(now, token, op, outcome);
-        }
+        // A registration completes only if it fails.
+        let registered = matches!(action, Action::Arm { .. }) && outcome == REGISTERED;
+        (!registered).then_some(outcome)
     }
 
-    fn accept_as(&mut self, listener: Token, token: Token) -> Outcome {
+    /// Accepts a connection. It may have connected after this iteration began, and its deadlines are not early: it is opened at
+    /// the time of its accept.
+    fn accept_as(&mut self, listener: Token, token: Token) -> Option<Outcome> {
         match self.accept(listener) {
-            Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
-            Err(outcome) => outcome,
+            Ok((socket, peer)) => {
+                let outcome = self.sockets.keep(token, socket, peer);
+                let accepted = done(token, Op::Accept, outcome);
+                self.session.handle_event(clock::now(), accepted);
+                None
+            }
+            Err(outcome) => Some(outcome),
         }
     }
 
@@ -146,13 +143,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Some(unsafe { self.backend.send(token, socket, from) })
     }
 
-    /// Completes anything but a transfer: out of line, so that the loop contains only the transfers.
-    #[inline(never)]
-    pub(super) fn answer(&mut self, now: Instant, token: Token, op: Op, outcome: Outcome) {
-        self.session.handle_event(now, done(token, op, outcome));
-    }
-
-    /// Performs an action on a non-socket stream.
+    /// What is asked of a stream that is no socket.
     #[cold]
     #[inline(never)]
     fn of_stream(&mut self, action: &Action) -> Outcome {
@@ -198,12 +189,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// A new readiness set, with what is armed in it. If none can be made, the old one serves on with everything armed
     /// again, and the rebuild is requested again when it is due.
     #[inline(never)]
-    fn rebuild(&mut self, now: Instant) {
+    fn rebuild(&mut self) {
+        let now = self.session.machine().now();
         // SAFETY: the server drops the backend before the stop.
         unsafe { self.backend.renew(self.stop.as_fd()) };
         // Each that cannot be registered is ended by the machine, and so is not in the list again.
         while let Some((token, outcome)) = self.register_all() {
-            self.answer(now, token, Op::Arm, outcome);
+            self.session
+                .handle_event(now, done(token, Op::Arm, outcome));
         }
     }
 

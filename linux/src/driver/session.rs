@@ -21,7 +21,7 @@ use tidegate_core::{Conn, Handler, Session, Token};
 /// ```compile_fail,E0596
 /// # use tidegate::{Handler, Server};
 /// fn take_action<H: Handler>(server: &mut Server<'_, H>) {
-///     let _ = server.session_mut().poll_output();
+///     let _ = server.session_mut().poll_output(None);
 /// }
 /// ```
 #[derive(Debug)]

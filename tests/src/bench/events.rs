@@ -12,9 +12,7 @@ use static_cell::ConstStaticCell;
 use std::env;
 use std::process::{Command, Output};
 use std::time::Instant;
-use tidegate_core::{
-    Action, Config, Directions, Event, Memory, Op, Outcome, Session, Token, Transfer, Transfers,
-};
+use tidegate_core::{Action, Config, Directions, Event, Memory, Outcome, Session, Token};
 
 /// The most slots.
 const SLOTS: usize = 1_000_000;
@@ -40,21 +38,6 @@ struct World {
     now: u64,
     tokens: Vec<Token>,
     next: usize,
-}
-
-/// Transfers that always move what a message has.
-struct Always;
-
-impl Transfers for Always {
-    fn receive(&mut self, _: Token, into: &mut [u8]) -> Transfer {
-        let message = MESSAGE.min(u32::try_from(into.len()).unwrap_or(MESSAGE));
-        into[..message as usize].fill(7);
-        Ok(message)
-    }
-
-    fn send(&mut self, _: Token, from: &[u8]) -> Transfer {
-        Ok(u32::try_from(black_box(from).len()).unwrap_or(MESSAGE))
-    }
 }
 
 impl World {
@@ -109,33 +92,40 @@ impl World {
         for &token in readable {
             let directions = Directions::READ;
             let closing = false;
-            (self.session).handle_ready(now, token, directions, closing, &mut Always);
+            let event = Event::Ready {
+                token,
+                directions,
+                closing,
+            };
+            self.session.handle_event(now, event);
         }
         self.session.handle_timeout(now);
-        while let Some(action) = self.session.poll_output() {
-            if let Some(event) = self.carry_out(action) {
-                self.session.handle_event(now, event);
-            }
+        let mut completed = None;
+        while let Some(action) = self.session.poll_output(completed) {
+            completed = self.carry_out(action);
         }
         black_box(self.session.poll_timeout());
     }
 
-    fn carry_out(&mut self, action: Action) -> Option<Event> {
-        let (token, op, outcome) = match action {
+    fn carry_out(&mut self, action: Action) -> Option<Outcome> {
+        match action {
             Action::Accept { token, .. } => {
                 self.tokens.push(token);
                 let peer = SocketAddr::from(([192, 0, 2, 1], 1024));
-                (token, Op::Accept, Outcome::Accepted(Some(peer)))
+                Some(Outcome::Accepted(Some(peer)))
             }
             Action::Recv { token, into } => {
-                let moved = Always.receive(token, self.session.receive_into(token, into));
-                (token, Op::Recv, Outcome::of_receive(moved, into.len))
+                let window = self.session.receive_into(token, into);
+                let message = MESSAGE.min(into.len);
+                window[..message as usize].fill(7);
+                Some(Outcome::of_receive(Ok(message), into.len))
             }
             Action::Send { token, from } => {
-                let moved = Always.send(token, self.session.send_from(token, from));
-                (token, Op::Send, Outcome::of_send(moved, from.len))
+                let sent = black_box(self.session.send_from(token, from)).len();
+                let sent = u32::try_from(sent).unwrap_or(MESSAGE);
+                Some(Outcome::of_send(Ok(sent), from.len))
             }
-            Action::Arm { .. } => return None,
+            Action::Arm { .. } => None,
             Action::Refuse { .. }
             | Action::Connect { .. }
             | Action::Shutdown { .. }
@@ -145,8 +135,7 @@ impl World {
             | Action::Cancel { .. }
             | Action::Close { .. }
             | Action::Rebuild => unreachable!("nothing ends here: {action:?}"),
-        };
-        Some(Event::Done { token, op, outcome })
+        }
     }
 
     /// Whether every message was echoed.

@@ -50,7 +50,7 @@ impl<'a> World for Session<'_, App<'a>> {
         self.handle_timeout(now);
     }
     fn output(&mut self) -> Option<Action> {
-        self.poll_output()
+        self.poll_output(None)
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
         self.listen(per_source).expect("two places")

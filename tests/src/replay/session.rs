@@ -5,8 +5,7 @@ use super::services::{Service, ServiceName};
 use super::tape::{Divergence, Reel, Tape};
 use tidegate_core::trace::{Bytes, Call, Entry};
 use tidegate_core::{
-    DatagramMemory, Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Token,
-    Transfer, Transfers, Windows,
+    DatagramMemory, Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Windows,
 };
 
 /// Bytes for the windows of all datagram sockets, in each direction.
@@ -138,17 +137,9 @@ impl Driver<'_> {
                 self.deliver(event, bytes);
                 self.session.handle_event(self.now, event);
             }
-            Entry::Report {
-                token,
-                directions,
-                closing,
-            } => {
-                let mut transfers = Recorded(self.reel.clone());
-                (self.session).handle_ready(self.now, token, directions, closing, &mut transfers);
-            }
             Entry::Turn => self.session.handle_timeout(self.now),
             Entry::Output(_) => {
-                let _ = self.session.poll_output();
+                let _ = self.session.poll_output(None);
             }
             Entry::Listen { per_source, .. } => {
                 let _ = self.session.listen(per_source);
@@ -171,6 +162,7 @@ impl Driver<'_> {
             Entry::Call(call) => self.call(call),
             Entry::Lost(n) => return Err(missing(n)),
             Entry::Start { .. }
+            | Entry::Report { .. }
             | Entry::Received { .. }
             | Entry::Sent(_)
             | Entry::Told(_)
@@ -233,34 +225,4 @@ fn fill(into: &mut [u8], bytes: Bytes<'_>) {
     let (first, rest) = into.split_at_mut(n);
     first.copy_from_slice(&known[..n]);
     rest.fill(0);
-}
-
-/// Transfers that come to what they came to then.
-struct Recorded(Reel);
-
-impl Transfers for Recorded {
-    fn receive(&mut self, _: Token, into: &mut [u8]) -> Transfer {
-        match self.0.next() {
-            Some(Entry::Received { transfer, bytes }) => {
-                let n = transfer.unwrap_or(0) as usize;
-                fill(into.get_mut(..n).unwrap_or_default(), bytes);
-                transfer
-            }
-            _ => self.nothing("a receive on the spot"),
-        }
-    }
-
-    fn send(&mut self, _: Token, _: &[u8]) -> Transfer {
-        match self.0.next() {
-            Some(Entry::Sent(transfer)) => transfer,
-            _ => self.nothing("a send on the spot"),
-        }
-    }
-}
-
-impl Recorded {
-    fn nothing(&self, what: &str) -> Transfer {
-        self.0.diverge(what.into());
-        Err(None)
-    }
 }

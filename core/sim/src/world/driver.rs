@@ -1,7 +1,6 @@
 //! [`Driver`]: a session's actions carried out on the simulated kernel, at once or later.
 
 use super::broken::Broken;
-use super::calls::read;
 use super::outcome;
 use crate::errno::Errno;
 use crate::faults::Call;
@@ -16,8 +15,8 @@ use tidegate_core::Action;
 use tidegate_core::Instant;
 use tidegate_core::Token;
 use tidegate_core::{Directions, Trigger};
-use tidegate_core::{Event, Op, Outcome, Transfer};
-use tidegate_core::{Handler, Session, Transfers};
+use tidegate_core::{Event, Outcome};
+use tidegate_core::{Handler, Session};
 
 /// Which kind of kernel interface a session is run on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,8 +63,8 @@ pub(super) struct Driver {
     pub(super) stale: u64,
     /// The last wait was interrupted, or a fault came in the way of a completion, so there may be something after all.
     interrupted: bool,
-    /// Something was received or sent on the spot in this turn.
-    moved: bool,
+    /// Whether the next outcome goes to `poll_output`, and not to `handle_event`: either must do, so they take turns.
+    inline: bool,
     /// Turns in a row with a report and nothing that came of it.
     vain: u32,
     /// The set is new, and there may be more of what it reports anew.
@@ -100,7 +99,7 @@ impl Driver {
             known: Vec::new(),
             stale: 0,
             interrupted: false,
-            moved: false,
+            inline: false,
             vain: 0,
             rebuilt: false,
             astray: BTreeSet::new(),
@@ -130,26 +129,26 @@ impl Driver {
         let told = match self.interface {
             Interface::Readiness(_) => {
                 self.mislead(session, random, now);
-                self.report(session, kernel, random, now)?
+                self.report(session, kernel, now)?
             }
             Interface::Completion => self.complete(session, kernel, random, now, all)?,
         };
         session.handle_timeout(now);
         let mut actions = 0u32;
-        while let Some(action) = session.poll_output() {
+        let mut completed = None;
+        while let Some(action) = session.poll_output(completed) {
             actions += 1;
             if actions > TURN {
                 return Err(Broken::new(format!(
                     "a turn of {actions} actions has no end"
                 )));
             }
-            self.perform(session, kernel, now, action)?;
+            completed = self.perform(session, kernel, now, action)?;
         }
         // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
         let strange = acted || anew || !self.astray.is_empty();
         self.rebuilt |= anew && (told == BATCH || self.interrupted);
-        let moved = core::mem::take(&mut self.moved);
-        self.vain = if told > 0 && actions == 0 && !moved && !strange {
+        self.vain = if told > 0 && actions == 0 && !strange {
             self.vain + 1
         } else {
             0
@@ -164,12 +163,11 @@ impl Driver {
         Ok(interrupted || told > 0 || actions > 0 || session.machine().has_work())
     }
 
-    /// The readiness world: tells what the kernel reports, and has it served on the spot or in its turn.
+    /// The readiness world: passes on what the kernel reports.
     fn report<H: Handler>(
         &mut self,
         session: &mut Session<'_, H>,
         kernel: &mut Kernel,
-        random: &mut Random,
         now: Instant,
     ) -> Result<usize, Broken> {
         let reports = match kernel.epoll_wait(self.set, BATCH) {
@@ -188,22 +186,12 @@ impl Driver {
             let directions = Directions::READ.when(input)
                 | Directions::WRITE.when(flags.contains(EpollFlags::OUT));
             let closing = flags.intersects(closing);
-            if random.one_in(4) {
-                let event = Event::Ready {
-                    token,
-                    directions,
-                    closing,
-                };
-                session.handle_event(now, event);
-                continue;
-            }
-            let mut at_once = AtOnce {
-                driver: self,
-                kernel,
-                moved: 0,
+            let event = Event::Ready {
+                token,
+                directions,
+                closing,
             };
-            session.handle_ready(now, token, directions, closing, &mut at_once);
-            self.moved |= at_once.moved > 0;
+            session.handle_event(now, event);
         }
         Ok(reports.len())
     }
@@ -284,7 +272,7 @@ impl Driver {
         kernel: &mut Kernel,
         now: Instant,
         action: Action,
-    ) -> Result<(), Broken> {
+    ) -> Result<Option<Outcome>, Broken> {
         let completes = self.interface == Interface::Completion;
         match action {
             Action::Arm {
@@ -292,7 +280,7 @@ impl Driver {
             } if completes => {
                 // Whatever it waits for, it may try: the answer comes when there is one.
                 self.ready(session, now, token, asked);
-                Ok(())
+                Ok(None)
             }
             Action::Arm {
                 token,
@@ -302,10 +290,10 @@ impl Driver {
             } => {
                 let armed = self.arm(kernel, token, was, asked, trigger);
                 match armed {
-                    Ok(()) => Ok(()),
+                    Ok(()) => Ok(None),
                     Err(errno) if self.astray.contains(&token) => {
                         let outcome = outcome::of(Call::EpollAdd, errno);
-                        self.answer(session, now, action, outcome)
+                        self.complete_now(session, now, action, outcome)
                     }
                     Err(errno) => Err(Broken::new(format!("{action:?}: {errno}"))),
                 }
@@ -314,9 +302,12 @@ impl Driver {
                 for pending in &mut self.pending {
                     pending.cancelled |= names(pending.action, token);
                 }
-                Ok(())
+                Ok(None)
             }
-            Action::Rebuild if self.stale > 0 => self.rebuild(session, kernel),
+            Action::Rebuild if self.stale > 0 => {
+                self.rebuild(session, kernel)?;
+                Ok(None)
+            }
             Action::Rebuild => Err(Broken::new(format!("{action:?} without a stale report"))),
             Action::Accept { .. }
             | Action::Refuse { .. }
@@ -340,12 +331,29 @@ impl Driver {
                 };
                 if completes {
                     self.pending.push(pending);
-                    return Ok(());
+                    return Ok(None);
                 }
                 let outcome = self.carry_out(session, kernel, pending)?;
-                self.answer(session, now, action, outcome)
+                self.complete_now(session, now, action, outcome)
             }
         }
+    }
+
+    /// An operation of a readiness driver completes: inline, or by an event.
+    fn complete_now<H: Handler>(
+        &mut self,
+        session: &mut Session<'_, H>,
+        now: Instant,
+        action: Action,
+        outcome: Outcome,
+    ) -> Result<Option<Outcome>, Broken> {
+        self.inline = !self.inline;
+        if self.inline {
+            let _ = write!(self.digest, "{action:?}{outcome:?}");
+            return Ok(Some(outcome));
+        }
+        self.answer(session, now, action, outcome)?;
+        Ok(None)
     }
 
     fn answer<H: Handler>(
@@ -356,21 +364,8 @@ impl Driver {
         outcome: Outcome,
     ) -> Result<(), Broken> {
         let _ = write!(self.digest, "{action:?}{outcome:?}");
-        let (token, op) = match action {
-            Action::Accept { token, .. } => (token, Op::Accept),
-            Action::Refuse { listener } => (listener, Op::Refuse),
-            Action::Connect { token } => (token, Op::Connect),
-            Action::Recv { token, .. } => (token, Op::Recv),
-            Action::Send { token, .. } => (token, Op::Send),
-            Action::Arm { token, .. } => (token, Op::Arm),
-            Action::Shutdown { token } => (token, Op::Shutdown),
-            Action::Unsent { token } => (token, Op::Unsent),
-            Action::ReceiveFrom { token } => (token, Op::ReceiveFrom),
-            Action::SendTo { token } => (token, Op::SendTo),
-            Action::Close { token, .. } => (token, Op::Close),
-            Action::Cancel { .. } | Action::Rebuild => {
-                return Err(Broken::new(format!("{action:?} has no answer")));
-            }
+        let Some((token, op)) = action.operation() else {
+            return Err(Broken::new(format!("{action:?} has no completion")));
         };
         session.handle_event(now, Event::Done { token, op, outcome });
         // A listener counts as not ready after each accept, a socket of datagrams after some; here it may always be tried.
@@ -408,52 +403,6 @@ impl Driver {
     pub(super) fn socket(&self, token: Token) -> Result<Fd, Broken> {
         let socket = self.sockets.get(&token).copied();
         socket.ok_or_else(|| Broken::new(format!("{token:?} has no descriptor")))
-    }
-}
-
-/// The transfers of a report that is served on the spot.
-struct AtOnce<'a> {
-    driver: &'a mut Driver,
-    kernel: &'a mut Kernel,
-    moved: u32,
-}
-
-impl AtOnce<'_> {
-    fn note(&mut self, token: Token, op: Op, moved: Result<usize, Outcome>) -> Transfer {
-        let _ = write!(self.driver.digest, "{token:?}{op:?}{moved:?}");
-        self.moved += 1;
-        match moved {
-            Ok(n) => Ok(u32::try_from(n).unwrap_or(u32::MAX)),
-            Err(Outcome::Failed(fault)) => Err(Some(fault)),
-            Err(
-                Outcome::Complete(_)
-                | Outcome::Drained(_)
-                | Outcome::Accepted(_)
-                | Outcome::Datagram { .. },
-            ) => Err(None),
-        }
-    }
-}
-
-impl Transfers for AtOnce<'_> {
-    fn receive(&mut self, token: Token, into: &mut [u8]) -> Transfer {
-        let socket = self.driver.socket(token);
-        let moved = match socket {
-            Ok(socket) => read(self.kernel, socket, into),
-            Err(_) => Err(Errno::BADF),
-        };
-        let moved = moved.map_err(|errno| outcome::of(Call::Recv, errno));
-        self.note(token, Op::Recv, moved)
-    }
-
-    fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
-        let socket = self.driver.socket(token);
-        let moved = match socket {
-            Ok(socket) => self.kernel.send(socket, from),
-            Err(_) => Err(Errno::BADF),
-        };
-        let moved = moved.map_err(|errno| outcome::of(Call::Send, errno));
-        self.note(token, Op::Send, moved)
     }
 }
 

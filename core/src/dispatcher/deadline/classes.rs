@@ -58,7 +58,7 @@ pub(in crate::dispatcher) struct Timed {
 }
 
 impl Timed {
-    #[cfg_attr(feature = "small", inline(always))]
+    #[inline]
     fn new(config: &Config, class: Class) -> Self {
         let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
         let granule = match restarts(class) {

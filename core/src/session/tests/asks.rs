@@ -99,7 +99,7 @@ fn memory_that_was_used_is_as_good_as_new() {
                     closing,
                 },
             );
-            while let Some(action) = session.poll_output() {
+            while let Some(action) = session.poll_output(None) {
                 if let Action::Accept { token, .. } = action {
                     let op = Op::Accept;
                     session.handle_event(now, Event::Done { token, op, outcome });

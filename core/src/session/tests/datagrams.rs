@@ -113,7 +113,7 @@ impl Bench {
     fn run(&mut self) {
         for _ in 0..100 {
             self.session.handle_timeout(NOW);
-            while let Some(action) = self.session.poll_output() {
+            while let Some(action) = self.session.poll_output(None) {
                 let (token, op, outcome) = match action {
                     Action::ReceiveFrom { token } => (token, Op::ReceiveFrom, self.receive(token)),
                     Action::SendTo { token } => (token, Op::SendTo, self.send(token)),

@@ -44,7 +44,7 @@ fn read(max: usize, on_error: OnError, pieces: &[&[u8]]) -> Reader {
     session.handle_event(now, readable(listener));
     for _ in 0..1000 {
         session.handle_timeout(now);
-        let Some(action) = session.poll_output() else {
+        let Some(action) = session.poll_output(None) else {
             let Some(live) = session.machine().connections().next() else {
                 break;
             };

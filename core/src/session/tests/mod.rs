@@ -3,9 +3,9 @@
 mod asks;
 mod connecting;
 mod datagrams;
-mod express;
 mod framing;
 mod handlers;
+mod one_path;
 mod order;
 mod others;
 mod recorder;
@@ -248,7 +248,7 @@ impl World {
     fn run(&mut self) {
         for _ in 0..1000 {
             self.session.handle_timeout(self.now);
-            while let Some(action) = self.session.poll_output() {
+            while let Some(action) = self.session.poll_output(None) {
                 if let Some(done) = self.carry_out(action) {
                     self.event(done);
                 }

@@ -192,7 +192,7 @@ fn every_byte_comes_back_in_order_from_a_driver_that_answers_later_in_any_order(
         };
         talk(&mut world, &mut random, |world| {
             world.session.handle_timeout(world.now);
-            while let Some(action) = world.session.poll_output() {
+            while let Some(action) = world.session.poll_output(None) {
                 late.hand_over(world, action);
                 if late.random.below(3) == 0 {
                     late.answer_one(world);

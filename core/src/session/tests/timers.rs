@@ -214,7 +214,7 @@ fn a_new_session_in_old_memory_has_no_timer() {
         let listener = session.listen(None).expect("a place");
         let now = Instant::from_nanos(5);
         session.handle_timeout(now);
-        while session.poll_output().is_some() {}
+        while session.poll_output(None).is_some() {}
         session.handle_event(
             now,
             Event::Ready {
@@ -223,7 +223,7 @@ fn a_new_session_in_old_memory_has_no_timer() {
                 closing: false,
             },
         );
-        let Some(Action::Accept { token, .. }) = session.poll_output() else {
+        let Some(Action::Accept { token, .. }) = session.poll_output(None) else {
             panic!("no accept");
         };
         let outcome = Outcome::Accepted(Some(address(1)));

@@ -191,7 +191,7 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
     let token = world.token(a);
     world.ready(token, Directions::WRITE);
     world.session.handle_timeout(world.now);
-    let sending = world.session.poll_output();
+    let sending = world.session.poll_output(None);
     let Some(Action::Send { token, from }) = sending else {
         panic!("{sending:?}");
     };
@@ -219,7 +219,7 @@ fn the_shared_area_is_the_first_ones_until_its_receive_is_answered() {
     }
     world.session.handle_timeout(world.now);
     for (token, byte) in [(a, b'a'), (b, b'b')] {
-        let action = world.session.poll_output();
+        let action = world.session.poll_output(None);
         let Some(Action::Recv { token: of, into }) = action else {
             panic!("{action:?}");
         };

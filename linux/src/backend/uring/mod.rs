@@ -288,11 +288,6 @@ impl Backend for Uring {
         }
     }
 
-    /// A send completes in a later event.
-    fn answers_at_once(&self) -> bool {
-        false
-    }
-
     #[inline]
     fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
         let Some(place) = own(&mut self.places, token, socket) else {

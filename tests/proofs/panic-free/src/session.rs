@@ -5,7 +5,7 @@ use tidegate_core::trace::Mark;
 use tidegate_core::{
     Action, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
     Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Reason, SendError,
-    Session, Span, Stats, Token, Transfer, Transfers, Trigger,
+    Session, Span, Stats, Token, Trigger,
 };
 
 /// An application of which nothing is known.
@@ -110,33 +110,6 @@ pub fn session_listen(s: &mut Machine<'_>, limit: Option<u32>) -> Result<Token, 
     s.listen(limit)
 }
 
-/// Transfers of which nothing is known.
-pub struct Calls {
-    receive: fn(&mut [u8]) -> Transfer,
-    send: fn(&[u8]) -> Transfer,
-}
-
-impl Transfers for Calls {
-    fn receive(&mut self, _: Token, into: &mut [u8]) -> Transfer {
-        (self.receive)(into)
-    }
-
-    fn send(&mut self, _: Token, from: &[u8]) -> Transfer {
-        (self.send)(from)
-    }
-}
-
-#[unsafe(no_mangle)]
-pub fn session_handle_ready(
-    s: &mut Machine<'_>,
-    now: Instant,
-    token: Token,
-    (directions, closing): (Directions, bool),
-    calls: &mut Calls,
-) {
-    s.handle_ready(now, token, directions, closing, calls);
-}
-
 #[unsafe(no_mangle)]
 pub fn session_handle_event(s: &mut Machine<'_>, now: Instant, event: Event) {
     s.handle_event(now, event);
@@ -148,8 +121,8 @@ pub fn session_handle_timeout(s: &mut Machine<'_>, now: Instant) {
 }
 
 #[unsafe(no_mangle)]
-pub fn session_poll_output(s: &mut Machine<'_>) -> Option<Action> {
-    s.poll_output()
+pub fn session_poll_output(s: &mut Machine<'_>, completed: Option<Outcome>) -> Option<Action> {
+    s.poll_output(completed)
 }
 
 #[unsafe(no_mangle)]
