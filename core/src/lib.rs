@@ -169,6 +169,7 @@ mod config;
 mod destination;
 mod directions;
 mod dispatcher;
+pub mod errno;
 mod escape;
 mod event;
 mod flags;

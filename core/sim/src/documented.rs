@@ -1,7 +1,7 @@
 //! What each call may fail with, by its man page (man-pages 6.9).
 
-use super::errno::Errno;
 use super::faults::Call;
+use tidegate_core::errno::Errno;
 
 /// Every error that the man page of the call lists.
 pub(super) const fn documented(call: Call) -> &'static [Errno] {

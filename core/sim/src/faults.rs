@@ -1,10 +1,10 @@
 //! [`Faults`]: what goes wrong, and at which call.
 
 use super::documented::documented;
-use super::errno::Errno;
 use super::random::Random;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use tidegate_core::errno::Errno;
 
 /// A call of the kernel at which a fault may be put.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -20,7 +20,6 @@ extern crate alloc;
 extern crate std;
 
 mod documented;
-mod errno;
 mod faults;
 mod flags;
 mod kernel;
@@ -36,11 +35,11 @@ mod random;
 mod variant;
 mod world;
 
-pub use errno::Errno;
 pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
 pub use kernel::{Family, Fd, Kernel, Letter, Limits, Received, Report, Route, Shutdown, asked};
 pub use random::Random;
+pub use tidegate_core::errno::Errno;
 #[cfg(feature = "wrong-kernels")]
 pub use variant::Variant;
 pub use world::{Broken, End, Interface, Peer, PeerId, Scene, Script, Setup, Told, World};

@@ -12,9 +12,8 @@ use super::watch::{Watch, Way};
 use super::world::{World, shown};
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, SocketAddr};
-use tidegate::{
-    Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger, errno,
-};
+use tidegate::{Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger};
+use tidegate_core::errno;
 use tidegate_core::{Action, Event, FaultKind, Memory, Op, Outcome, Span};
 use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
@@ -210,7 +209,7 @@ impl<'m, S: System> Library<'m, S> {
                 // The same address on both kernels; any of TCP will do, where a short receive counts as the last one.
                 let address = |client| SocketAddr::from((Ipv4Addr::LOCALHOST, port(client)));
                 let outcome = accepted.map(|client| Outcome::Accepted(Some(address(client))));
-                (token, Op::Accept, outcome.unwrap_or_else(failed))
+                (token, Op::Accept, outcome.unwrap_or_else(errno::accept))
             }
             Action::Recv { token, into } => {
                 let outcome = self.receive(token, into, log)?;
@@ -220,7 +219,7 @@ impl<'m, S: System> Library<'m, S> {
                 let bytes = self.session.send_from(token, from);
                 let sent = self.world.system.send(self.socket(token)?, bytes);
                 let outcome = sent.map(|n| Outcome::of_send(Ok(count(n)), from.len));
-                (token, Op::Send, outcome.unwrap_or_else(failed))
+                (token, Op::Send, outcome.unwrap_or_else(errno::transfer))
             }
             Action::Arm {
                 token,
@@ -233,20 +232,20 @@ impl<'m, S: System> Library<'m, S> {
                 }
                 match self.arm(token, now, trigger) {
                     Ok(()) => return Ok(()),
-                    Err(errno) => (token, Op::Arm, failed(errno)),
+                    Err(errno) => (token, Op::Arm, errno::arm(errno)),
                 }
             }
             Action::Shutdown { token } => {
                 let done = self.world.system.finish(self.socket(token)?);
                 let outcome = done.map(|()| Outcome::Complete(0));
-                (token, Op::Shutdown, outcome.unwrap_or_else(failed))
+                (token, Op::Shutdown, outcome.unwrap_or_else(errno::transfer))
             }
             Action::Close { token, reset } => {
                 let socket = self.socket(token)?;
                 self.sockets.remove(&token);
                 let done = self.world.close(socket, reset);
                 let outcome = done.map(|()| Outcome::Complete(0));
-                (token, Op::Close, outcome.unwrap_or_else(failed))
+                (token, Op::Close, outcome.unwrap_or_else(errno::transfer))
             }
             // None of this occurs here: there are no outbound connections and no datagrams, time stands still, and the
             // table does not fill. It is completed all the same.
@@ -272,7 +271,7 @@ impl<'m, S: System> Library<'m, S> {
                 both.for_each(|(to, from)| *to = *from);
                 Outcome::of_receive(Ok(count(bytes.len())), into.len)
             }
-            Err(errno) => failed(errno),
+            Err(errno) => errno::transfer(errno),
         })
     }
 
@@ -372,11 +371,6 @@ fn interest(directions: Directions, trigger: Trigger) -> EpollFlags {
         Trigger::Edge => flags | EpollFlags::ET | EpollFlags::RDHUP | EpollFlags::PRI,
         Trigger::Oneshot => flags | EpollFlags::ONESHOT,
     }
-}
-
-/// What an error number means to the machine: the library's own table.
-fn failed(errno: Errno) -> Outcome {
-    errno::transfer(rustix::io::Errno::from_raw_os_error(errno.code().into()))
 }
 
 /// A port for each client.

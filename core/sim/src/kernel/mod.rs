@@ -16,7 +16,6 @@ pub use datagram::{Letter, Received, asked};
 pub use epoll::Report;
 pub use socket::Family;
 
-use super::errno::Errno;
 use super::faults::{Call, Fault, Faults};
 use super::flags::EpollFlags;
 use super::variant::Variant;
@@ -27,6 +26,7 @@ use datagram::Post;
 use set::Set;
 use slab::Slab;
 use socket::{Socket, State};
+use tidegate_core::errno::Errno;
 
 /// A descriptor: the lowest number that was free when it was made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

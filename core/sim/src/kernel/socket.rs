@@ -1,12 +1,12 @@
 //! [`Socket`]: one end of a stream, and what `poll(2)` says about it.
 
 use super::Limits;
-use crate::errno::Errno;
 use crate::flags::EpollFlags;
 use crate::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use tidegate_core::errno::Errno;
 
 /// The kinds of streams.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -3,13 +3,12 @@
 use super::broken::Broken;
 use super::driver::{Driver, Interface, Pending};
 use super::outcome;
-use crate::errno::Errno;
-use crate::faults::Call;
 use crate::kernel::{Family, Fd, Kernel, Shutdown};
 use alloc::format;
 use alloc::vec;
 use tidegate_core::Destination;
 use tidegate_core::Token;
+use tidegate_core::errno::{self, Errno};
 use tidegate_core::{Action, Span};
 use tidegate_core::{Handler, Session};
 use tidegate_core::{Outcome, Peer};
@@ -26,23 +25,19 @@ impl Driver {
         let outcome = match action {
             Action::Accept { listener, token } => {
                 let accepted = kernel.accept(self.socket(listener)?);
-                accepted
-                    .map_err(|errno| outcome::of(Call::Accept, errno))
-                    .map(|(fd, peer)| {
-                        self.sockets.insert(token, fd);
-                        self.known.push(token);
-                        Outcome::Accepted(peer)
-                    })
+                accepted.map_err(errno::accept).map(|(fd, peer)| {
+                    self.sockets.insert(token, fd);
+                    self.known.push(token);
+                    Outcome::Accepted(peer)
+                })
             }
             Action::Refuse { listener } => {
                 let accepted = kernel.accept(self.socket(listener)?);
-                accepted
-                    .map_err(|errno| outcome::of(Call::Accept, errno))
-                    .map(|(fd, _)| {
-                        let _ = kernel.reset_on_close(fd);
-                        let _ = kernel.close(fd);
-                        Outcome::Complete(0)
-                    })
+                accepted.map_err(errno::accept).map(|(fd, _)| {
+                    let _ = kernel.reset_on_close(fd);
+                    let _ = kernel.close(fd);
+                    Outcome::Complete(0)
+                })
             }
             Action::Connect { token } => return self.connect(session, kernel, token),
             Action::Recv { token, into } => {
@@ -64,17 +59,16 @@ impl Driver {
             }
             Action::Shutdown { token } => {
                 let done = kernel.shutdown(self.socket(token)?, Shutdown::Write);
-                done.map_err(|errno| outcome::of(Call::Shutdown, errno))
-                    .map(|()| Outcome::Complete(0))
+                done.map_err(errno::transfer).map(|()| Outcome::Complete(0))
             }
             Action::Unsent { token } => {
                 let socket = self.socket(token)?;
                 if let Ok(Some(errno)) = kernel.take_error(socket) {
-                    return Ok(outcome::of(Call::Recv, errno));
+                    return Ok(outcome::of_transfer(kernel, socket, errno));
                 }
                 let (unsent, answers) = (kernel.unsent(socket), kernel.answers(socket));
                 unsent
-                    .map_err(|errno| outcome::of(Call::Unsent, errno))
+                    .map_err(|errno| outcome::of_transfer(kernel, socket, errno))
                     .map(|n| {
                         let n = u32::try_from(n).unwrap_or(u32::MAX);
                         match answers {
@@ -106,7 +100,7 @@ impl Driver {
                 let into = session.datagram_into(token);
                 let received = kernel.recvfrom(self.socket(token)?, into);
                 received
-                    .map_err(|errno| outcome::of(Call::Recv, errno))
+                    .map_err(errno::datagram)
                     .map(|received| Outcome::Datagram {
                         len: u32::try_from(received.len).unwrap_or(u32::MAX),
                         from: Some(Peer::Inet(received.from)),
@@ -119,7 +113,7 @@ impl Driver {
                     return Err(Broken::new(format!("{action:?}: nothing waits")));
                 };
                 let sent = kernel.sendto(self.socket(token)?, to, local, bytes);
-                sent.map_err(|errno| outcome::of(Call::Send, errno))
+                sent.map_err(|errno| errno::send_datagram(errno, false))
                     .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
             }
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => {
@@ -138,10 +132,7 @@ impl Driver {
     ) -> Result<Outcome, Broken> {
         if let Some(socket) = self.sockets.get(&token) {
             let done = kernel.take_connected(*socket);
-            return Ok(done.map_or_else(
-                |errno| outcome::of(Call::Connect, errno),
-                |()| Outcome::Complete(0),
-            ));
+            return Ok(done.map_or_else(errno::connect, |()| Outcome::Complete(0)));
         }
         let Some(to) = session.destination(token) else {
             return Err(Broken::new(format!("{token:?} is connected to nowhere")));
@@ -151,9 +142,13 @@ impl Driver {
             Destination::Registered(_) => Family::Unix,
             Destination::Stream { .. } => Family::Terminal,
         };
+        let fault_of = match family {
+            Family::Terminal => errno::open,
+            Family::Tcp | Family::Unix => errno::connect,
+        };
         let socket = match kernel.socket_from(family, None) {
             Ok(socket) => socket,
-            Err(errno) => return Ok(outcome::of(Call::Connect, errno)),
+            Err(errno) => return Ok(fault_of(errno)),
         };
         let connected = match to {
             Destination::Inet(address) => kernel.connect_to(socket, address),
@@ -163,7 +158,7 @@ impl Driver {
         };
         let outcome = match connected {
             Ok(()) => Outcome::Complete(0),
-            Err(errno) => outcome::of(Call::Connect, errno),
+            Err(errno) => fault_of(errno),
         };
         if let Outcome::Failed(_) = outcome {
             let faults = core::mem::take(&mut kernel.faults);
@@ -195,7 +190,7 @@ impl Driver {
         };
         let n = match received {
             Ok(n) => n,
-            Err(errno) => return Ok(outcome::of(Call::Recv, errno)),
+            Err(errno) => return Ok(outcome::of_transfer(kernel, socket, errno)),
         };
         let space = session.receive_into(token, into);
         if space.len() != bytes.len() || bytes.is_empty() {
@@ -220,9 +215,10 @@ impl Driver {
                 "{token:?}: the bytes of {from:?} moved"
             )));
         }
-        Ok(match kernel.send(self.socket(token)?, bytes) {
+        let socket = self.socket(token)?;
+        Ok(match kernel.send(socket, bytes) {
             Ok(n) => outcome::moved(n, bytes.len(), true),
-            Err(errno) => outcome::of(Call::Send, errno),
+            Err(errno) => outcome::of_transfer(kernel, socket, errno),
         })
     }
 }

@@ -1,9 +1,6 @@
 //! [`Driver`]: a session's actions carried out on the simulated kernel, at once or later.
 
 use super::broken::Broken;
-use super::outcome;
-use crate::errno::Errno;
-use crate::faults::Call;
 use crate::flags::EpollFlags;
 use crate::kernel::{Fd, Kernel};
 use crate::random::Random;
@@ -14,6 +11,7 @@ use core::fmt::Write;
 use tidegate_core::Action;
 use tidegate_core::Instant;
 use tidegate_core::Token;
+use tidegate_core::errno::{self, Errno};
 use tidegate_core::{Directions, Trigger};
 use tidegate_core::{Event, Outcome};
 use tidegate_core::{Handler, Session};
@@ -292,7 +290,7 @@ impl Driver {
                 match armed {
                     Ok(()) => Ok(None),
                     Err(errno) if self.astray.contains(&token) => {
-                        let outcome = outcome::of(Call::EpollAdd, errno);
+                        let outcome = errno::arm(errno);
                         self.complete_now(session, now, action, outcome)
                     }
                     Err(errno) => Err(Broken::new(format!("{action:?}: {errno}"))),

@@ -1,10 +1,10 @@
 //! [`Echo`]: somebody to connect to, who sends back what comes.
 
-use crate::errno::Errno;
 use crate::kernel::{Family, Fd, Kernel};
 use crate::random::Random;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tidegate_core::errno::Errno;
 
 /// Bytes that one connection holds back at most before it reads no more.
 const HELD: usize = 300;

@@ -1,8 +1,8 @@
-//! What an answer of the kernel means to the machine, as in the Linux driver.
+//! What the result of a call means to the machine, as in the Linux driver. What its error means is the core's table.
 
-use crate::errno::Errno;
-use crate::faults::Call;
-use tidegate_core::{Fault, FaultKind, Outcome};
+use crate::kernel::{Fd, Kernel};
+use tidegate_core::Outcome;
+use tidegate_core::errno::{self, Errno};
 
 /// So many bytes moved; `short` if fewer than asked tells something.
 pub(super) fn moved(n: usize, asked: usize, short: bool) -> Outcome {
@@ -14,56 +14,11 @@ pub(super) fn moved(n: usize, asked: usize, short: bool) -> Outcome {
     }
 }
 
-/// An error, by its number and the call. Would-block is none.
-pub(super) fn of(call: Call, errno: Errno) -> Outcome {
-    let connects = call == Call::Connect;
-    let again = if connects {
-        matches!(errno, Errno::INPROGRESS | Errno::ALREADY | Errno::INTR)
+/// A transfer, or a question about one, failed.
+pub(super) fn of_transfer(kernel: &Kernel, fd: Fd, errno: Errno) -> Outcome {
+    if kernel.is_terminal(fd) {
+        errno::stream(errno)
     } else {
-        errno == Errno::AGAIN
-    };
-    if again {
-        return Outcome::Drained(0);
+        errno::transfer(errno)
     }
-    let accepts = call == Call::Accept;
-    let arms = matches!(call, Call::EpollAdd | Call::EpollModify | Call::EpollDelete);
-    let kind = match errno {
-        Errno::INTR => FaultKind::Interrupted,
-        Errno::CONNABORTED | Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN => FaultKind::Reset,
-        Errno::PERM if accepts => FaultKind::Reset,
-        Errno::CONNREFUSED | Errno::NOENT | Errno::BUSY if connects => FaultKind::Refused,
-        Errno::IO if matches!(call, Call::Recv | Call::Send) => FaultKind::Reset,
-        Errno::ACCES | Errno::PERM if connects => FaultKind::Unreachable,
-        Errno::AGAIN | Errno::ADDRNOTAVAIL if connects => FaultKind::Shortage,
-        Errno::TIMEDOUT => FaultKind::TimedOut,
-        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
-            FaultKind::Unreachable
-        }
-        Errno::PROTO
-        | Errno::NOPROTOOPT
-        | Errno::NONET
-        | Errno::OPNOTSUPP
-        | Errno::NOSR
-        | Errno::SOCKTNOSUPPORT
-        | Errno::PROTONOSUPPORT
-            if accepts =>
-        {
-            FaultKind::Unreachable
-        }
-        Errno::PERM | Errno::LOOP if arms => FaultKind::Invalid,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
-            FaultKind::Shortage
-        }
-        Errno::BADF
-        | Errno::INVAL
-        | Errno::NOTSOCK
-        | Errno::FAULT
-        | Errno::NOENT
-        | Errno::EXIST => FaultKind::Invalid,
-        _ => FaultKind::Unknown,
-    };
-    Outcome::Failed(Fault {
-        kind,
-        code: errno.code(),
-    })
 }

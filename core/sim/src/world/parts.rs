@@ -1,7 +1,6 @@
 //! What a setup is made of, part by part: how each is written, and how it is brought back to its default.
 
 use super::{Interface, Setup};
-use crate::errno::Errno;
 use crate::faults::{Fault, Faults};
 use crate::kernel::Limits;
 use alloc::format;
@@ -9,6 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 use tidegate_core::Trigger;
+use tidegate_core::errno::Errno;
 use tidegate_core::{Config, FullTable, Sources};
 
 /// One field of `T`.
@@ -212,17 +212,15 @@ impl Code for Faults {
 impl Code for Fault {
     fn code(&self) -> String {
         match self {
-            Self::Errno(errno) => format!("sim::Fault::Errno({})", errno.code_of()),
+            Self::Errno(errno) => format!("sim::Fault::Errno({})", code_of(*errno)),
             Self::Short(most) => format!("sim::Fault::Short({most})"),
         }
     }
 }
 
-impl Errno {
-    fn code_of(self) -> String {
-        match self.name() {
-            Some(name) => format!("sim::Errno::{name}"),
-            None => format!("sim::Errno::new({})", self.code()),
-        }
+fn code_of(errno: Errno) -> String {
+    match errno.name() {
+        Some(name) => format!("sim::Errno::{name}"),
+        None => format!("sim::Errno::new({})", errno.code()),
     }
 }

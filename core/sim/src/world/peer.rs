@@ -1,6 +1,5 @@
 //! [`Script`]: what a peer does; [`Peer`]: what became of it.
 
-use crate::errno::Errno;
 use crate::kernel::{Family, Fd, Kernel, Shutdown};
 use crate::random::Random;
 use alloc::vec;
@@ -8,6 +7,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 use tidegate_core::Instant;
+use tidegate_core::errno::Errno;
 
 /// What a peer does, step by step; while it does, it reads whatever comes, unless it stalls. A peer at the end of its
 /// script goes on reading, and closes once it has read the end.

@@ -2,12 +2,12 @@
 
 use super::broken::Broken;
 use super::driver::{Driver, Interface};
-use crate::errno::Errno;
 use crate::flags::EpollFlags;
 use crate::kernel::{Fd, Kernel};
 use alloc::format;
 use alloc::vec::Vec;
 use tidegate_core::Token;
+use tidegate_core::errno::Errno;
 use tidegate_core::{Directions, Trigger};
 use tidegate_core::{Handler, Session};
 

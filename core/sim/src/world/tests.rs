@@ -6,9 +6,9 @@ use super::*;
 use crate::Fault;
 use alloc::vec;
 use tidegate_core::Reason;
-use tidegate_core::Token;
 use tidegate_core::{Class, FullTable};
 use tidegate_core::{Conn, Datagram, DatagramMemory};
+use tidegate_core::{FaultKind, Token};
 
 /// Sends back whatever comes.
 struct Echo;
@@ -373,6 +373,8 @@ fn after_a_passing_error_at_any_call_all_goes_on() {
 #[derive(Default)]
 struct Answers {
     failed: usize,
+    /// Of those, the ones of which the network said that nothing listens there.
+    refused: usize,
     lost: usize,
 }
 
@@ -383,8 +385,9 @@ impl Handler for Answers {
             self.lost += usize::from(all.send_datagram(socket, to, datagram.data).is_err());
         }
     }
-    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, _: tidegate_core::Fault) {
+    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, fault: tidegate_core::Fault) {
         self.failed += 1;
+        self.refused += usize::from(fault.kind == FaultKind::Refused);
     }
 }
 
@@ -423,12 +426,18 @@ fn datagrams_come_and_go_on_every_interface() {
                 }
             }
             world.settle().expect("quiet");
-            let Answers { failed, lost } = *world.handler();
+            let Answers {
+                failed,
+                refused,
+                lost,
+            } = *world.handler();
             assert!(
                 came >= 8 && lost == 0,
                 "{came} came, {lost} could not be answered"
             );
             assert!(failed > 0, "the network had something to say");
+            // The class is that of a datagram, not of a connection.
+            assert!(refused == failed || seed >= 10, "{refused} of {failed}");
             let answered = world.datagrams_sent().len();
             assert_eq!(world.datagrams_unnamed(), 0, "each is an answer");
             assert!(
