@@ -1,10 +1,11 @@
-//! Every limit, with its unit, bound, default and reason. There is no other knob, and no hidden one.
+//! Every limit, with its unit, bound, default and reason. There is no other option, and no hidden one.
 
 use crate::directions::Trigger;
 use core::fmt;
 use core::time::Duration;
 
-/// Listeners, watched descriptors and sockets of datagrams together that a table has places for. They never take a connection's place.
+/// Slots of a table for listeners, watched descriptors and datagram sockets together. They never take a connection's
+/// slot.
 pub const LISTENERS: usize = 16;
 
 /// Timers that belong to no connection. Each connection has one of its own beside them.
@@ -14,7 +15,7 @@ pub const TIMERS: usize = 16;
 /// 256 bytes is where the cost of a system call begins to depend on the length.
 pub const OPERATION_MIN: u32 = 256;
 
-/// Bytes of the largest window: a bit of the numbers that count room in one means something else.
+/// Bytes of the largest window: one bit of the numbers of free capacity is a flag.
 const WINDOW_MAX: u32 = crate::slot::ROOM;
 
 /// The deadline of a connection is of exactly one class, which its state decides.
@@ -35,13 +36,13 @@ pub enum Class {
     Congestion,
     /// Nothing is going on. Any byte restarts it.
     Idle,
-    /// We have finished and wait for the peer's end. Nothing restarts it; want of memory on the way may double it.
+    /// FIN was sent, and the peer's is awaited. Nothing restarts it; resource exhaustion on the way may double it.
     Linger,
-    /// The application asked for an outbound connection, and the kernel has not connected it. Nothing restarts it; want of
-    /// memory on the way may double it.
+    /// The application asked for an outbound connection, and the kernel has not connected it. Nothing restarts it;
+    /// resource exhaustion on the way may double it.
     Connect,
-    /// One side has ended and the other has not, and nothing is queued: the peer's FIN was received and the application has
-    /// not answered it, or ours was sent and the peer keeps its side. Any byte restarts it. Without it such a connection
+    /// One side has sent FIN and the other has not, and nothing is queued: FIN was received and the application has not
+    /// replied, or FIN was sent and the peer keeps its side open. Any byte restarts it. Without it such a connection
     /// would hold its slot for as long as an idle one.
     HalfClosed,
 }
@@ -72,7 +73,7 @@ impl Class {
         }
     }
 
-    /// What to tell people when it passed.
+    /// The text for a log when it has passed.
     pub(crate) const fn expired(self) -> &'static str {
         match self {
             Self::Connect => "not connected in time",
@@ -92,24 +93,24 @@ impl Class {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum FullTable {
-    /// Accept nothing; the kernel queues up to the listener's backlog. Those peers are connected as far as they can see, and
-    /// get no answer until a slot is free: with a protocol in which the client speaks first that looks like a server that
-    /// hangs. The default, because it is right where connections are short.
+    /// Accept nothing; the kernel queues up to the listener's backlog. Those peers are connected as far as they can
+    /// see, and get no response until a slot is free: with a protocol in which the client sends first that looks like a
+    /// server that hangs. The default, because it is right where connections are short.
     #[default]
     Wait,
-    /// Accept and close, one for each report of the listener: peers learn at once that there is no slot. A driver may send
-    /// a last message before it closes; without one the connection is reset.
+    /// Accept and close, one for each readiness event of the listener: peers learn at once that there is no slot. A
+    /// driver may send a final message before it closes; without one the connection is reset.
     Refuse,
-    /// Close a connection to make room: first the one on which we have ended longest ago and the peer has not
-    /// ([`Class::HalfClosed`]), then the one that has been idle longest. If there is none, wait.
+    /// Close a connection for the newcomer: first the one whose FIN was sent longest ago and whose peer has not sent
+    /// its own ([`Class::HalfClosed`]), then the one that has been idle longest. If there is none, wait.
     Evict,
-    /// As [`Evict`](Self::Evict), but only connections one side of which has ended: an idle one is never closed for a
-    /// newcomer. For relays and bridges, whose idle connections are in use.
+    /// As [`Evict`](Self::Evict), but only half-closed connections: an idle one is never closed for a newcomer. For
+    /// relays and bridges, whose idle connections are in use.
     EvictHalfClosed,
 }
 
 impl FullTable {
-    /// Whether a connection may be closed to make room for another.
+    /// Whether a connection may be closed for a newcomer.
     pub(crate) const fn evicts(self) -> bool {
         match self {
             Self::Wait | Self::Refuse => false,
@@ -120,7 +121,7 @@ impl FullTable {
 
 /// How many leading bits of an address make one source, for the limit of [`Session::listen`](crate::Session::listen).
 ///
-/// IPv4 addresses that are mapped into IPv6 count as IPv4. Link-local addresses are told apart by their scope, too:
+/// IPv4 addresses that are mapped into IPv6 count as IPv4. Link-local addresses are distinguished by their scope, too:
 /// `fe80::1%eth0` and `fe80::1%eth1` are two.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -170,7 +171,7 @@ impl Default for Sources {
 pub struct Windows {
     /// What can be received before something is consumed: the longest message that the application can be shown whole.
     pub receive: u32,
-    /// What can be queued to send. Four receive windows let bulk input be answered with a quarter of the sends.
+    /// What can be queued to send. With four receive windows, replies to bulk input need a quarter of the sends.
     pub send: u32,
 }
 
@@ -186,11 +187,11 @@ pub struct Config {
     pub connections: Option<u32>,
     /// How connections are reported. Listeners are always level.
     pub trigger: Trigger,
-    /// What happens when every slot is taken. Default [`FullTable::Wait`]: newcomers are connected and not answered.
+    /// What happens when every slot is taken. Default [`FullTable::Wait`]: newcomers are connected and not served.
     pub full: FullTable,
     /// What counts as one source where a listener limits the connections of each.
     pub sources: Sources,
-    /// Bytes that one source may receive, and bytes that it may send, before the next has its turn. Default 16 KiB:
+    /// Bytes that one source may receive, and bytes that it may send, before the next is serviced. Default 16 KiB:
     /// measured, 64 KiB raises the rate of bulk traffic by a few percent and a small client's p99 by a quarter.
     pub quantum: u32,
     /// Bytes moved, all sources together, after which the kernel is asked again what is ready. Default 16 KiB.
@@ -203,48 +204,49 @@ pub struct Config {
     pub first_byte: Option<Duration>,
     /// From the first byte of a message to its last one consumed. Default 30 s.
     pub request: Option<Duration>,
-    /// Without progress of queued output. Default 30 s. At its end the kernel is asked how much the peer has acknowledged,
-    /// and whether it lives. If it has acknowledged more than when that was asked last, the time runs once more: a slow
-    /// link lives, a dead one ends after one to two lengths. A peer that lives but takes nothing (it answers the kernel's
-    /// window probes, or is on this machine) has until nothing has been taken for the length of `idle`, and ends then
-    /// with that class. So do streams that are no sockets: flow control may hold a serial line for minutes.
+    /// Without progress of queued output. Default 30 s. At its end the kernel is asked how much the peer has
+    /// acknowledged, and whether it lives. If it has acknowledged more than when that was asked last, the time runs
+    /// once more: a slow link lives, a dead one ends after one to two lengths. A peer that lives but takes nothing (it
+    /// responds to the kernel's window probes, or is on this machine) has until nothing has been taken for the length
+    /// of `idle`, and ends then with that class. So do non-socket streams: flow control may stop a serial line for
+    /// minutes.
     pub write_stall: Option<Duration>,
     /// Without any byte in either direction; also for how long a peer that lives may take nothing of what is queued for it.
     /// Default 10 min.
     pub idle: Option<Duration>,
-    /// Without any byte in either direction on a connection one side of which has ended while nothing is queued: see
+    /// Without any byte in either direction on a half-closed connection while nothing is queued: see
     /// [`Class::HalfClosed`]. Default 60 s, as long as Linux keeps such a socket that no process holds any more
-    /// (`tcp_fin_timeout`). An application whose answer to a peer that has already sent FIN takes longer sets it longer.
+    /// (`tcp_fin_timeout`). An application whose reply to a peer that has already sent FIN takes longer sets it longer.
     pub half_closed: Option<Duration>,
-    /// From our end to the peer's. Default 2 s.
+    /// From FIN sent to FIN received. Default 2 s.
     pub linger: Option<Duration>,
-    /// How long to leave an operation alone that failed for want of memory (`ENOBUFS`), or that moved nothing twice in a row
-    /// although the kernel had notified readiness, which is how Linux shows that TCP has used up its memory. As long as
-    /// nothing moves the wait grows to 4, 16 and 32 times that. Default 20 ms.
+    /// How long to suspend an operation that failed for resource exhaustion (`ENOBUFS`), or that moved nothing twice in
+    /// a row although the kernel had notified readiness, which is how Linux shows that TCP has used up its memory. As
+    /// long as nothing moves the wait grows to 4, 16 and 32 times that. Default 20 ms.
     pub congestion: Duration,
-    /// Bytes received and discarded while waiting for the peer's end, in multiples of 256, at most 16 MiB; each receive
+    /// Bytes received and discarded while waiting for the peer's FIN, in multiples of 256, at most 16 MiB; each receive
     /// counts for at least 256. Default 64 KiB.
     pub linger_bytes: u32,
-    /// The first pause of a listener after a shortage, doubled to `pause_max` while it lasts. Default 100 ms.
+    /// The first pause of a listener after resource exhaustion, doubled to `pause_max` while it lasts. Default 100 ms.
     pub pause_min: Duration,
     /// The longest pause of a listener. Default 1 s.
     pub pause_max: Duration,
-    /// Accepts without a success, whatever the reason, that count as a shortage; until one succeeds, each further one does.
-    /// The same of receives of a datagram socket. Default 16.
+    /// Accepts without a success, whatever the reason, that count as resource exhaustion; until one succeeds, each
+    /// further one does. The same of receives of a datagram socket. Default 16.
     pub accept_failures: u16,
-    /// Connections accepted for one report of a listener, at most. The first report brings one: the next look reports
-    /// again if there are more, so that no accept is tried in vain. Where look after look brings more, it is two, then
-    /// four, up to this: fewer looks for each connection.
+    /// Connections accepted for one readiness event of a listener, at most. The first event brings one: the next poll
+    /// reports again if there are more, so that no accept is tried without a connection. Where polls repeatedly bring
+    /// more, it is two, then four, up to this: fewer polls for each connection.
     pub accept_burst: u16,
-    /// From the wish to stop to the end of all that is left. Default 10 s. In that time a connection that was made a moment
-    /// ago and has said nothing, or is in the middle of a message, may speak and is answered.
+    /// From the request to stop to the end of all that is left. Default 10 s. In that time a connection that was made a
+    /// moment ago and has sent nothing, or is in the middle of a message, may still send, and gets its reply.
     pub drain: Duration,
-    /// How long after the last event the kernel is asked again without sleeping ([`Spinning`](crate::Spinning)); a driver
-    /// does that. Off by default: it keeps a core busy for so long after each event, and serves only those who have one
-    /// to spare.
+    /// How long after the last event the kernel is polled without sleeping ([`Spinning`](crate::Spinning)); a driver
+    /// does that. Off by default: it keeps a core busy for so long after each event, and pays only on a machine with a
+    /// core to spare.
     pub spin: Option<Duration>,
-    /// Mixed into the hash of source addresses, so that nobody outside can choose addresses that fall together. A driver
-    /// with a source of random numbers sets it at start.
+    /// Mixed into the hash of source addresses, so that an attacker cannot choose addresses that collide. A driver with
+    /// a source of random numbers sets it at start.
     pub hash_seed: u64,
 }
 
@@ -294,7 +296,7 @@ impl Config {
         }
     }
 
-    /// Checks every bound against a table of `slots` places and the windows.
+    /// Checks every bound against a table of `slots` slots and the windows.
     pub(crate) fn check(&self, slots: u32, windows: Windows) -> Result<(), ConfigError> {
         if let Some(asked) = self.connections
             && (asked == 0 || asked > slots)
@@ -382,7 +384,7 @@ pub enum ConfigError {
     },
     /// A length of a prefix that its addresses do not have.
     Prefix {
-        /// Whose prefix.
+        /// The name of the prefix.
         name: &'static str,
         /// What was asked for.
         bits: u8,

@@ -5,12 +5,13 @@ use crate::token::Token;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-/// Something that happened, told to the machine by its driver.
+/// Something that happened, passed to the machine by its driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
-    /// The kernel reports that a source may be worked on. A hint: the system call that follows tells the truth.
+    /// A readiness event: the kernel reports that an operation on a source may succeed. It is a hint: the system call
+    /// that follows decides.
     Ready {
         /// The source.
         token: Token,
@@ -31,7 +32,7 @@ pub enum Event {
     },
 }
 
-/// The kind of an [`Action`](crate::Action), to say which one an answer is to.
+/// The kind of an [`Action`](crate::Action), which names the operation of a completion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(missing_docs, reason = "each is the action of the same name")]
@@ -56,24 +57,26 @@ pub enum Op {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
-    /// Done. `Recv`, `Send`: so many bytes moved, and there may be more; `Recv` of 0 is the peer's end. `Unsent`: so
-    /// many bytes wait in the kernel. `Connect`: it is connected; of a device, the bits
-    /// of what its driver ignored of the settings ([`Ignored`](crate::Ignored)). Elsewhere the number means nothing.
+    /// Done. `Recv`, `Send`: so many bytes moved, and there may be more; `Recv` of 0 is EOF. `Unsent`: so many bytes
+    /// wait in the kernel. `Connect`: it is connected; of a device, the bits of what its driver ignored of the settings
+    /// ([`Ignored`](crate::Ignored)). Elsewhere the number means nothing.
     Complete(u32),
     /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked;
-    /// `Connect`: the kernel is at it. `Unsent`: so many bytes wait in the kernel, of a peer that lives. `Shutdown`: there is no end to send, and nothing to wait for.
+    /// `Connect`: the kernel is at it. `Unsent`: so many bytes wait in the kernel, of a peer that lives. `Shutdown`:
+    /// there is no half-close, and nothing to wait for.
     Drained(u32),
     /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
     Accepted(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] Option<SocketAddr>),
     /// `ReceiveFrom` only: a datagram, of any length, 0 included.
     Datagram {
-        /// Its length in bytes. If that is more than there was room for, what did not fit is lost (`MSG_TRUNC`).
+        /// Its length in bytes. If that is more than the capacity, the rest is lost (`MSG_TRUNC`).
         len: u32,
-        /// Who sent it; `None` if the sender has no name (an unbound Unix socket).
+        /// The sender; `None` if it has no name (an unbound Unix socket).
         from: Option<Peer>,
         /// Which address of this machine it was sent to; `None` if the driver does not know.
         local: Option<Local>,
-        /// Datagrams that the kernel has dropped at this socket so far, for want of space, modulo 2³² (`SO_RXQ_OVFL`).
+        /// Datagrams that the kernel has dropped at this socket so far because its buffer was full, modulo 2³²
+        /// (`SO_RXQ_OVFL`).
         lost: u32,
     },
     /// Not done, and why.
@@ -84,7 +87,7 @@ pub enum Outcome {
 pub type Transfer = Result<u32, Option<Fault>>;
 
 impl Outcome {
-    /// The outcome of a receive that asked for so many bytes. Fewer have drained the source; none are the peer's end.
+    /// The outcome of a receive that asked for so many bytes. Fewer bytes have drained the source; none are EOF.
     #[inline]
     #[must_use]
     pub fn of_receive(transfer: Transfer, asked: u32) -> Self {
@@ -129,17 +132,17 @@ pub enum FaultKind {
     Interrupted,
     /// The peer reset the connection or is gone (`ECONNRESET`, `EPIPE`, …); on accept: it died in the queue.
     Reset,
-    /// Nobody listens there (`ECONNREFUSED`, a Unix path that does not exist).
+    /// There is no listener (`ECONNREFUSED`, a Unix path that does not exist).
     Refused,
-    /// The peer did not answer in the time the kernel allows (`ETIMEDOUT`).
+    /// The peer did not respond in the time the kernel allows (`ETIMEDOUT`).
     TimedOut,
     /// The network lost it (`EHOSTUNREACH`, `ENETDOWN`, …); on accept: that connection died, the next may live.
     Unreachable,
     /// The system is short of something, for now (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`).
     Shortage,
-    /// The source itself is no good: a mistake of the driver, or somebody closed it (`EBADF`, `EINVAL`, `ENOTSOCK`).
+    /// The source itself is invalid: a bug of the driver, or it was closed elsewhere (`EBADF`, `EINVAL`, `ENOTSOCK`).
     Invalid,
-    /// An error that nobody foresaw. On accept it is a shortage; elsewhere it ends the connection.
+    /// An unexpected error. On accept it is resource exhaustion; elsewhere it ends the connection.
     Unknown,
 }
 
@@ -184,8 +187,8 @@ pub struct Local {
 }
 
 impl Local {
-    /// What an answer is sent from: the same address. The routes decide the interface: with two ways to the same network the
-    /// answer need not leave where the question came in.
+    /// The source of a reply: the same address. The routes decide the interface: with two ways to the same network the
+    /// reply need not leave where the request came in.
     #[must_use]
     pub const fn answering(self) -> Self {
         Self {
@@ -195,7 +198,7 @@ impl Local {
     }
 }
 
-/// Who is at the other end of a connection.
+/// The address of a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -209,7 +212,7 @@ pub enum Peer {
     ///
     /// [`Destination::Registered`]: crate::Destination::Registered
     Registered(u32),
-    /// A stream that is no socket, by the number that it was given: [`Destination::Stream`].
+    /// A non-socket stream, by the number that it was given: [`Destination::Stream`].
     ///
     /// [`Destination::Stream`]: crate::Destination::Stream
     Stream(u32),

@@ -8,8 +8,8 @@ use core::fmt;
 
 /// Where bytes lie inside one connection's receive or send window.
 ///
-/// A position rather than a borrow, so that actions are `Copy` and hold no lifetime. It stays what it is until the
-/// action that carries it is answered.
+/// A position rather than a borrow, so that actions are `Copy` and hold no lifetime. It stays valid until the action
+/// that carries it completes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -22,34 +22,34 @@ pub struct Span {
 
 /// Something for the driver to do.
 ///
-/// Each is answered by exactly one [`Event::Done`](crate::Event::Done) with the [`Op`](crate::Op) of its name, but for
-/// `Arm` and `Cancel`, which are answered only when they fail, and `Rebuild`, which is not answered.
+/// Each completes by exactly one [`Event::Done`](crate::Event::Done) with the [`Op`](crate::Op) of its name, except
+/// `Arm` and `Cancel`, which complete only when they fail, and `Rebuild`, which has no completion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "an action that is not carried out and answered holds its connection for ever"]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Action {
-    /// Accept one connection; `token` is reserved for it and named in the answer.
+    /// Accept one connection; `token` is reserved for it, and the completion names it.
     Accept {
         /// Where from.
         listener: Token,
         /// The connection to be.
         token: Token,
     },
-    /// Accept one connection and reset it at once; the answer names the listener. It takes no slot.
+    /// Accept one connection and reset it at once; the completion names the listener. It takes no slot.
     Refuse {
         /// Where from.
         listener: Token,
     },
-    /// Connect, or go on connecting; [`Session::destination`](crate::Session::destination) tells where to.
+    /// Connect, or go on connecting; [`Session::destination`](crate::Session::destination) returns where to.
     ///
     /// A driver that has no descriptor for it yet makes one, and connects it without waiting. One that has such a
-    /// descriptor asks what has become of it, and reads its error (`SO_ERROR`) in this place alone: reading clears it.
-    /// `Complete`: connected. `Drained(0)`: the kernel is at it (`EINPROGRESS`, and after an interruption, too); room to
-    /// send is reported when it is done. `Failed`: a shortage (`EAGAIN` of a Unix socket counts as one) leaves no
-    /// descriptor and is tried again after a while; whatever else it is ends the connection.
+    /// descriptor checks the result, and reads its error (`SO_ERROR`) here alone: reading clears it. `Complete`:
+    /// connected. `Drained(0)`: the connect is in progress (`EINPROGRESS`, and after an interruption, too); writability
+    /// is reported when it is done. `Failed`: resource exhaustion (`EAGAIN` of a Unix socket counts as such) leaves no
+    /// descriptor and is retried after a while; any other error ends the connection.
     ///
-    /// A stream that is no socket is opened, unless the driver was given it; either is `Complete` at once, with what the
+    /// A non-socket stream is opened, unless the driver was given it; either is `Complete` at once, with what the
     /// device ignores of its settings ([`Ignored`](crate::Ignored)).
     Connect {
         /// The connection to be.
@@ -92,33 +92,33 @@ pub enum Action {
         /// The connection.
         token: Token,
     },
-    /// Tell how many bytes that were sent the peer has not acknowledged yet (`SIOCOUTQ`): `Complete` of it; `Drained` of it
-    /// if the peer is known to live, though it may take nothing: it answers what the kernel sends, window probes too
+    /// Query how many bytes that were sent the peer has not acknowledged yet (`SIOCOUTQ`): `Complete` of it; `Drained`
+    /// of it if the peer is known to live, though it may take nothing: it responds to the kernel, window probes too
     /// (`TCP_INFO`), or it is on this machine.
     ///
-    /// It is asked of a stalled connection, and of one whose peer has sent FIN and to which nothing is queued, or that
-    /// transfers nothing and of which a hang-up was reported: `Failed` with the error if it has one (`SO_ERROR`), and with
-    /// [`FaultKind::Refused`](crate::FaultKind::Refused) if nothing can be sent any more though there was none: a Unix peer
-    /// that has closed, a terminal without its other end, a device that is gone.
+    /// It is requested for a stalled connection, and for one whose peer has sent FIN and to which nothing is queued, or
+    /// that transfers nothing and of which a hang-up was reported: `Failed` with the error if it has one (`SO_ERROR`),
+    /// and with [`FaultKind::Refused`](crate::FaultKind::Refused) if nothing can be sent any more though there was
+    /// none: a Unix peer that has closed, a terminal without its other end, a device that is gone.
     Unsent {
         /// The connection.
         token: Token,
     },
-    /// Receive one datagram into [`Session::datagram_into`](crate::Session::datagram_into), and tell how long it is and who
-    /// sent it ([`Outcome::Datagram`](crate::Outcome::Datagram)). `Drained(0)`: there is none. A failure is what the socket
-    /// had for us (`ECONNREFUSED` after an ICMP message) and ends nothing.
+    /// Receive one datagram into [`Session::datagram_into`](crate::Session::datagram_into); the completion has its
+    /// length and sender ([`Outcome::Datagram`](crate::Outcome::Datagram)). `Drained(0)`: there is none. A failure is
+    /// an error that the socket had stored (`ECONNREFUSED` after an ICMP message) and ends nothing.
     ReceiveFrom {
-        /// The socket of datagrams.
+        /// The datagram socket.
         token: Token,
     },
-    /// Send the datagram that waits: [`Session::datagram_from`](crate::Session::datagram_from) has it. `Complete`: it is
-    /// out. `Drained(0)`: there is no room, and room is reported when there is; where it is not (the full queue of a Unix
-    /// receiver, `EAGAIN`), it failed for a shortage. What failed is not sent again.
+    /// Send the queued datagram: [`Session::datagram_from`](crate::Session::datagram_from) returns it. `Complete`: it
+    /// was sent. `Drained(0)`: the buffer is full, and writability is reported when it is not; where it is not reported
+    /// (the full queue of a Unix receiver, `EAGAIN`), it failed for resource exhaustion. What failed is not sent again.
     SendTo {
-        /// The socket of datagrams.
+        /// The datagram socket.
         token: Token,
     },
-    /// Have what is in flight answered soon, done or not. A driver that answers at once never sees it.
+    /// Make what is in flight complete soon, done or not. A driver that completes at once never sees it.
     Cancel {
         /// The connection.
         token: Token,
@@ -130,9 +130,9 @@ pub enum Action {
         /// With a reset rather than an orderly end (`SO_LINGER` of zero seconds).
         reset: bool,
     },
-    /// Make a new readiness set, register in it what [`Dispatcher::armed`](crate::Dispatcher::armed) lists, and drop the
-    /// old one: it reports what can no longer be removed (a registration that outlived its descriptor, `epoll(7)` Q6).
-    /// If there is no new set to be had, register everything again in the old one.
+    /// Make a new readiness set, register in it what [`Dispatcher::armed`](crate::Dispatcher::armed) lists, and drop
+    /// the old one: it reports what can no longer be removed (a registration that outlived its descriptor, `epoll(7)`
+    /// Q6). If no new set can be made, register everything again in the old one.
     Rebuild,
 }
 
@@ -160,7 +160,7 @@ impl Action {
     }
 }
 
-/// Something for the application to know, as the answer to an event.
+/// A notice for the application, returned by the handling of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -175,8 +175,8 @@ pub enum Notice {
     Ended(Token),
     /// It is gone; nothing follows about this token. An outbound connection that failed was never opened.
     Closed(Token, Reason),
-    /// The answer that has just been told is for the application: a datagram; or why none came or one was not sent. After
-    /// a send that is done: it waited for that.
+    /// The completion that has just come in is for the application: a datagram; or why none came or one was not sent.
+    /// After a send that is done: it waited for that.
     Datagram(Token),
     /// A watched descriptor is ready in these directions; or it cannot be watched any more, and why. Nothing follows then.
     Watched(Token, Result<Directions, Fault>),
@@ -193,7 +193,7 @@ pub enum Alarm {
     Free {
         /// Its number.
         timer: u32,
-        /// How many periods have passed since it was set or told last; 1, if it is told once.
+        /// How many periods have passed since it was set or fired last; 1 if it is one-shot.
         periods: u64,
     },
 }
@@ -210,7 +210,7 @@ pub enum Reason {
     Finished,
     /// The application aborted it.
     Aborted,
-    /// A deadline passed: the class tells which.
+    /// A deadline passed: the class names it.
     Deadline(Class),
     /// A message was too long: the receive window was full, and the application took none of it with the whole send window
     /// free and waiting for no capacity; or the application said so.

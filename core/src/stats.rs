@@ -10,7 +10,7 @@ pub struct Stats {
     pub open: u32,
     /// The most that were ever open together.
     pub peak: u32,
-    /// Connections that were accepted, and that the application was told of.
+    /// Connections that were accepted, and that the application was notified of.
     pub accepted: u64,
     /// Outbound connections that were opened.
     pub connected: u64,
@@ -22,7 +22,7 @@ pub struct Stats {
     pub refused_source: u64,
     /// Accepts that brought no connection, for whatever reason.
     pub accept_failures: u64,
-    /// Times that a listener or a socket of datagrams was paused because the system was short of something.
+    /// Times that a listener or a datagram socket was paused for resource exhaustion.
     pub shortages: u64,
     /// Listeners that were closed because they no longer worked.
     pub listeners_failed: u64,
@@ -36,20 +36,20 @@ pub struct Stats {
     pub datagrams_in: u64,
     /// Datagrams that the kernel took.
     pub datagrams_out: u64,
-    /// Errors of sockets of datagrams: what the network said of an earlier one (ICMP), or what was not sent.
+    /// Errors of datagram sockets: network errors of an earlier datagram (ICMP), or of one that was not sent.
     pub datagram_faults: u64,
     /// Datagrams that the kernel dropped because the receive buffer of their socket was full (`SO_RCVBUF`). It is known with
     /// the next datagram that is received there.
     pub datagrams_lost: u64,
-    /// Events whose token names nothing live.
+    /// Events whose token is stale.
     pub stale: u64,
-    /// Answers that nobody waited for, or that cannot be: a mistake of the driver.
+    /// Completions of operations that were not in flight, or that are impossible: a bug of the driver.
     pub unasked: u64,
     /// Times that the readiness set had to be rebuilt.
     pub rebuilds: u64,
     /// Slots that are used up: their next generation would repeat an old token. The table has so many fewer.
     pub slots_retired: u64,
-    /// The most sources that ever waited for their turn together.
+    /// The most sources that were ever queued at once.
     pub worst_queue: u32,
 }
 

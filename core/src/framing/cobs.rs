@@ -1,17 +1,17 @@
-//! [`Cobs`]: messages whose bytes are coded so that a zero can end them.
+//! [`Cobs`]: messages encoded without zeros, so that a zero can end them.
 
 use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, Framed, Scan};
 use crate::session::Conn;
 use crate::time::Instant;
 
 /// Consistent Overhead Byte Stuffing, as on serial lines: a coded message without a zero, and a zero (S. Cheshire and
-/// M. Baker, *Consistent Overhead Byte Stuffing*, IEEE/ACM Transactions on Networking 7.2, 1999). The coding is that of the
-/// crate [`cobs`]. Whoever joins in the middle is in step after the next zero.
+/// M. Baker, *Consistent Overhead Byte Stuffing*, IEEE/ACM Transactions on Networking 7.2, 1999). The coding is that of
+/// the crate [`cobs`]. A receiver that joins in the middle is in step after the next zero.
 ///
 /// Empty frames, two zeros in a row, mean nothing. The messages of [`Decoder`] are still coded;
 /// [`Framed::next_decoded`] gives them plain.
 ///
-/// Work: each byte is looked at once, and once more to decode it.
+/// Work: each byte is examined once, and once more to decode it.
 #[derive(Clone, Copy, Debug)]
 pub struct Cobs {
     max: usize,
@@ -30,7 +30,7 @@ impl Cobs {
         cobs::max_encoding_length(self.max).saturating_add(1)
     }
 
-    /// Decodes a message of [`Decoder`] into `plain`, which has room for the longest; answers it.
+    /// Decodes a message of [`Decoder`] into `plain`, which has capacity for the longest; returns it.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl Encoder for Cobs {
 
 /// Messages of which the bytes on the wire are not the bytes of the message.
 impl Framed<Cobs> {
-    /// As [`next`](Self::next), decoded into `plain`, which has room for the longest message: one for all connections
-    /// will do, because a message lives as long as a visit.
+    /// As [`next`](Self::next), decoded into `plain`, which has capacity for the longest message: one for all
+    /// connections will do, because a message lives as long as a service.
     pub fn next_decoded<'p>(
         &mut self,
         conn: &mut Conn<'_>,

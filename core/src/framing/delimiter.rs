@@ -53,7 +53,7 @@ impl Encoder for Delimiter<'_> {
     }
 }
 
-/// How far a delimiter was looked for.
+/// How far the delimiter has been searched for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Scan {
     /// At none of so many first bytes of the data does a delimiter begin.
@@ -63,8 +63,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The first message that ends with `delimiter`. `message` tells how many bytes of what is in front of the delimiter
-    /// are message: all but at most `slack`.
+    /// The first message that ends with `delimiter`. `message` returns how many bytes of what is in front of the
+    /// delimiter are message: all but at most `slack`.
     pub(super) fn decode(
         &mut self,
         data: &[u8],

@@ -5,14 +5,14 @@ use crate::session::{Conn, SendError};
 use crate::time::Instant;
 use core::fmt;
 
-/// What to do about a frame that is no message.
+/// What to do about a malformed frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OnError {
     /// End the connection in an orderly way: too long a message with [`Reason::TooLong`](crate::Reason::TooLong), any
     /// other with [`Reason::Finished`](crate::Reason::Finished).
     Close,
-    /// Drop the frame, count it, and go on with the next. Where nothing tells where that begins
+    /// Drop the frame, count it, and go on with the next. Where the start of the next is unknown
     /// ([`FrameError::Lost`]), end the connection.
     Skip,
 }
@@ -63,10 +63,10 @@ impl<F> Framed<F> {
 }
 
 impl<F: Decoder> Framed<F> {
-    /// Takes the next message out of the data of a connection; `None` if there is no whole one. It lies in the receive
-    /// window until the visit ends.
+    /// Takes the next message out of the data of a connection; `None` if no message is complete. It lies in the receive
+    /// window until the service ends.
     ///
-    /// It is consumed at once. A handler whose answer must fit first says `conn.reserve(longest_answer)` before.
+    /// It is consumed at once. A handler whose reply must fit calls `conn.reserve(longest_reply)` first.
     ///
     /// Where silence ends a message ([`Decoder::due`]), the timer of the connection is set for it and is the framing's;
     /// [`Handler::timer`](crate::Handler::timer), which calls `readable` unless it is written, has to come here again.
@@ -85,7 +85,7 @@ impl<F: Decoder> Framed<F> {
         }
     }
 
-    /// The same, for a handler that answers errors itself. After one it may go on, or end the connection, with
+    /// The same, for a handler that handles errors itself. After one it may go on, or end the connection, with
     /// [`Conn::too_long`] or otherwise; after [`FrameError::Lost`] nothing comes any more. They are not counted.
     ///
     /// # Errors
@@ -130,8 +130,8 @@ impl<F: Encoder> Framed<F> {
     ///
     /// # Errors
     ///
-    /// [`SendFrameError`]. Room is asked for the longest frame that the message could have, which is more than it has only
-    /// with COBS: by one byte for each 254.
+    /// [`SendFrameError`]. Capacity is required for the longest frame that the message could have, which is more than
+    /// it has only with COBS: by one byte for each 254.
     pub fn send(&self, conn: &mut Conn<'_>, message: &[u8]) -> Result<(), SendFrameError> {
         let frame = conn.reserve(self.framing.frame_len(message.len()))?;
         let n = self.framing.encode(message, frame)?;

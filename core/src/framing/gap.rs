@@ -7,9 +7,9 @@ use core::time::Duration;
 /// Messages that end when nothing has come for a while, as in Modbus RTU: three and a half characters (*MODBUS over Serial
 /// Line* 1.02, section 2.5.1.1).
 ///
-/// The bytes themselves do not tell their end, so somebody must look again when the time has passed: [`Framed`] sets the
-/// timer of the connection for that, and [`Handler::timer`](crate::Handler::timer) calls `readable` unless it is written.
-/// A handler is written as for any other framing, but that the peer's end is an end of a message, too:
+/// The bytes themselves do not mark the end of a message, so the handler must check again when the time has passed:
+/// [`Framed`] sets the timer of the connection for that, and [`Handler::timer`](crate::Handler::timer) calls `readable`
+/// unless it is overridden. A handler is written as for any other framing, except that EOF ends a message, too:
 ///
 /// ```
 /// use core::time::Duration;
@@ -39,8 +39,8 @@ use core::time::Duration;
 /// # let _ = handler;
 /// ```
 ///
-/// The time of bytes is that of the turn in which the handler was shown them: a loop that is held up for longer than a gap
-/// takes two messages for one, or one for two. Their own check sums find that out.
+/// The time of bytes is that of the iteration in which the handler was shown them: a loop that is delayed for longer
+/// than a gap takes two messages for one, or one for two. Their own check sums find that out.
 ///
 /// Work: constant for each call.
 ///
@@ -59,8 +59,8 @@ impl IdleGap {
         Self { gap, max }
     }
 
-    /// What must fit into the receive window: the longest message and a byte more, as a full window is taken for too long
-    /// a message before the gap can tell that it is none.
+    /// What must fit into the receive window: the longest message and a byte more, as a full window is taken for too
+    /// long a message before the gap can show that it is complete.
     #[must_use]
     pub const fn max_frame(&self) -> usize {
         self.max.saturating_add(1)

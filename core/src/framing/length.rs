@@ -1,4 +1,4 @@
-//! [`LengthPrefix`]: messages that tell their length in front.
+//! [`LengthPrefix`]: messages with their length in front.
 
 use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, join};
 use crate::time::Instant;
@@ -207,7 +207,7 @@ impl Encoder for LengthPrefix {
     }
 }
 
-/// How much of a frame that is no message is still to come.
+/// How much of a malformed frame is still to come.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Skip(pub(super) u64);
 

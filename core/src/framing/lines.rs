@@ -4,9 +4,9 @@ use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, Scan, join};
 use crate::time::Instant;
 
 /// Lines that end with LF or CR LF, as they come; the ending is not part of a message. They are sent with LF, or with
-/// CR LF if [`crlf`](Self::crlf) says so.
+/// CR LF if [`crlf`](Self::crlf) was called.
 ///
-/// Work: each byte is looked at once.
+/// Work: each byte is examined once.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
     max: usize,
@@ -29,7 +29,7 @@ impl Lines {
     /// The same, and what lies between the last line feed and the peer's FIN is a line, too: `printf status | nc -N`
     /// sends one. Off by default: where half a line does harm, a line counts only with its ending.
     ///
-    /// The handler has to look once more at the end: its [`ended`](crate::Handler::ended) calls `readable`.
+    /// The handler has to check once more at EOF: its [`ended`](crate::Handler::ended) calls `readable`.
     #[must_use]
     pub const fn last_unterminated(self) -> Self {
         Self {

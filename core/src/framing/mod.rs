@@ -1,9 +1,9 @@
 //! Framing: messages in a stream of bytes, each with a maximum.
 //!
 //! A [`Decoder`] finds the first message in what a connection has received and not consumed; an [`Encoder`] writes one
-//! message as a frame. Both are plain values without bytes of their own, one for a whole handler. What a decoder remembers
-//! of an incomplete message is its `Progress`, a few bytes that are part of the state of each connection, so that a byte
-//! is looked at once however the stream is cut. [`Framed`] brings both to a [`Conn`](crate::Conn):
+//! message as a frame. Both are plain values without bytes of their own, one for a whole handler. What a decoder
+//! remembers of an incomplete message is its `Progress`, a few bytes that are part of the state of each connection, so
+//! that a byte is examined once however the stream is cut. [`Framed`] brings both to a [`Conn`](crate::Conn):
 //!
 //! ```
 //! use tidegate_core::framing::{Framed, Lines, OnError, Scan};
@@ -37,7 +37,7 @@
 //! | --- | --- |
 //! | [`Lines`] | with a line feed, which a carriage return may precede |
 //! | [`Delimiter`] | with given bytes |
-//! | [`LengthPrefix`] | where a length in its front says so: 1, 2 or 4 bytes, either order, at any offset |
+//! | [`LengthPrefix`] | where a length in its front ends it: 1, 2 or 4 bytes, either order, at any offset |
 //! | [`FixedLength`] | after so many bytes |
 //! | `Cobs` (feature `cobs`) | with a zero, which its bytes are coded not to hold |
 //! | [`IdleGap`] | when nothing has come for a while |
@@ -45,7 +45,7 @@
 //! # How long
 //!
 //! Messages are slices of the receive window, without a copy, and an incomplete one stays there. So the longest message
-//! is the least of what the framing was told and what fits into the window with its frame. A message beyond the first is
+//! is the lesser of the framing's own limit and what fits into the window with its frame. A message beyond the first is
 //! an [`FrameError::TooLong`]; one beyond the second fills the window, which closes the connection with
 //! [`Reason::TooLong`](crate::Reason::TooLong) whatever was asked for. That the window is large enough can be asserted:
 //!
@@ -83,17 +83,17 @@ use core::ops::Range;
 /// Finds messages in a stream.
 ///
 /// For a framing of your own: the same messages and errors must come out however the stream is cut. `decode` is called
-/// with all that was received and not consumed, again and again, until it answers [`Decoded::Incomplete`]; between two
-/// calls what it answered was consumed, and bytes may have come.
+/// with all that was received and not consumed, repeatedly, until it returns [`Decoded::Incomplete`]; between two calls
+/// what it returned was consumed, and bytes may have come.
 pub trait Decoder {
     /// What is remembered of an incomplete message, for each connection. A new one at the start of a stream.
     type Progress: Default;
 
-    /// Looks at `data`, which begins where a message begins or where the last call left off, at the time `now`:
-    /// [`Instant::NEVER`] when the peer has finished, so nothing comes any more.
+    /// Decodes `data`, which begins where a message begins or where the last call stopped, at the time `now`:
+    /// [`Instant::NEVER`] after EOF, so nothing comes any more.
     fn decode(&self, progress: &mut Self::Progress, data: &[u8], now: Instant) -> Decoded;
 
-    /// When to look again even if nothing comes, for a framing that silence is a part of. By default `None`: never.
+    /// When to call it again even if nothing comes, for a framing that silence is a part of. By default `None`: never.
     fn due(&self, progress: &Self::Progress) -> Option<Instant> {
         let _ = progress;
         None
@@ -110,7 +110,7 @@ pub enum Decoded {
         /// The length of its frame, which is to be consumed.
         frame: usize,
     },
-    /// A frame that is no message.
+    /// A malformed frame.
     Error {
         /// What is wrong with it.
         error: FrameError,
@@ -119,11 +119,11 @@ pub enum Decoded {
     },
     /// So many bytes belong to a frame that was in error before, and are to be consumed.
     Skipped(usize),
-    /// There is no whole message.
+    /// No message is complete.
     Incomplete,
 }
 
-/// A frame that is no message.
+/// A malformed frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FrameError {
@@ -134,7 +134,7 @@ pub enum FrameError {
     },
     /// It cannot be decoded. Decoding goes on behind the frame.
     Malformed,
-    /// It does not tell where the next one begins: nothing that follows can be understood.
+    /// The start of the next frame is unknown: nothing that follows can be decoded.
     Lost,
 }
 
@@ -159,8 +159,8 @@ pub trait Encoder {
     /// The length of the frame of a message of `message` bytes, at most.
     fn frame_len(&self, message: usize) -> usize;
 
-    /// Writes the frame of `message` to the front of `frame`, which has at least [`frame_len`](Self::frame_len) bytes for
-    /// it; answers its length.
+    /// Writes the frame of `message` to the front of `frame`, which has at least [`frame_len`](Self::frame_len) bytes
+    /// for it; returns its length.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl fmt::Display for EncodeError {
 
 impl core::error::Error for EncodeError {}
 
-/// Writes `parts` one after the other to the front of `frame`; answers their length.
+/// Writes `parts` one after the other to the front of `frame`; returns their length.
 fn join(parts: &[&[u8]], frame: &mut [u8]) -> usize {
     let mut at = 0usize;
     for part in parts {

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 type Found = Vec<Result<Vec<u8>, FrameError>>;
 
-/// What comes out of a stream that comes in these pieces, each after the one before was looked at.
+/// What comes out of a stream that comes in these pieces, each after the one before was decoded.
 fn decode<F: Decoder>(framing: &F, pieces: &[&[u8]]) -> Found {
     let (mut progress, mut window, mut found) = (F::Progress::default(), Vec::new(), Found::new());
     for piece in pieces {
@@ -349,13 +349,13 @@ fn heard(framing: &IdleGap, said: &[(u64, &[u8])]) -> (Found, Gap) {
 fn a_gap_ends_a_message() {
     let framing = IdleGap::new(Duration::from_millis(4), 4);
     assert_eq!(framing.due(&Gap::default()), None);
-    // A look before the gap is over finds nothing, one after it does.
+    // A poll before the gap is over finds nothing, one after it does.
     let (found, gap) = heard(&framing, &[(100, b"ab"), (103, b"c"), (106, b"")]);
     assert_eq!(found, []);
     assert_eq!(framing.due(&gap), Some(Instant::from_nanos(107_000_000)));
     let (found, gap) = heard(&framing, &[(100, b"ab"), (103, b"c"), (107, b"")]);
     assert_eq!((found, framing.due(&gap)), (vec![ok(b"abc")], None));
-    // If nobody looked, the next bytes end it.
+    // Without a poll in between, the next bytes end it.
     let (found, gap) = heard(&framing, &[(100, b"ab"), (104, b"c")]);
     assert_eq!(found, [ok(b"ab")]);
     assert_eq!(framing.due(&gap), Some(Instant::from_nanos(108_000_000)));
