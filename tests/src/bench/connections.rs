@@ -145,7 +145,7 @@ fn served_one(bench: &mut Bench) -> String {
         return String::new();
     };
     format!(
-        "The server with blocking calls that takes one client at a time answered {} of {ACTIVE}; the others wait until that one \
+        "The server with blocking calls that takes one client at a time served {} of {ACTIVE}; the others wait until that one \
          leaves. Its message costs {:.2} µs.\n",
         sample.answered, sample.cpu
     )

@@ -242,10 +242,15 @@ fn markdown(rows: &[Row], rounds: usize, counted: Result<(), String>) -> String 
             time(some),
         ]
     };
-    let head = ["slots", "instructions", "ns, all in turn", "ns, 16 of them"];
+    let head = [
+        "slots",
+        "instructions",
+        "ns, all round robin",
+        "ns, 16 of them",
+    ];
     let rows: Vec<_> = rows.iter().map(cells).collect();
     format!(
-        "A message: a report, a receive of {MESSAGE} bytes, the handler, a send, their answers; {TURN} reports in a turn; every slot \
+        "A message: an event, a receive of {MESSAGE} bytes, the handler, a send, their completions; {TURN} events in an iteration; every slot \
          taken. Nanoseconds: median of {rounds} runs (least–greatest). Instructions (callgrind): the difference of two runs of \
          different length.\n\n{}\n{flat}",
         table(&head, &rows)
@@ -253,7 +258,7 @@ fn markdown(rows: &[Row], rounds: usize, counted: Result<(), String>) -> String 
 }
 
 fn picture(rows: &[Row]) -> Result<String, String> {
-    let series = ["all in turn", "16 of them"].iter().enumerate();
+    let series = ["all round robin", "16 of them"].iter().enumerate();
     let series: Vec<Series<(f64, Spread)>> = series
         .map(|(which, name)| {
             let points = rows.iter().filter_map(|row| {

@@ -17,7 +17,7 @@ const BULK: [u32; 2] = [8, 64];
 /// If nothing could be.
 pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
     let who = bench.some(Contender::is_loop);
-    let base = who.first().ok_or("nobody takes part")?.name.clone();
+    let base = who.first().ok_or("there is no contender")?.name.clone();
     let Effort {
         rounds: [.., rounds],
         limits: [.., limit],

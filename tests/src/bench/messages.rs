@@ -53,7 +53,7 @@ const SCENARIOS: [(&str, &str, Traffic); 7] = [
 /// If nothing could be.
 pub fn messages(bench: &mut Bench) -> Result<Part, String> {
     let mut who = bench.some(Contender::is_loop);
-    let base = who.first().cloned().ok_or("nobody takes part")?;
+    let base = who.first().cloned().ok_or("there is no contender")?;
     who.push(base.again());
     let Effort {
         rounds: [rounds, ..],
@@ -148,9 +148,9 @@ impl Results {
         });
         let lines: String = lines.collect();
         if lines.is_empty() {
-            return format!("Nobody needs less than {DEFAULT} in any scenario.\n");
+            return format!("No contender needs less than {DEFAULT} in any scenario.\n");
         }
-        format!("Who needs less than {DEFAULT}, by the medians:\n\n{lines}")
+        format!("Contenders that need less than {DEFAULT}, by the medians:\n\n{lines}")
     }
 
     fn picture_of_cpu(&self) -> Result<String, String> {
