@@ -245,7 +245,7 @@ fn gaps(max: usize, stream: &[u8]) {
             _ => Ok(message),
         })
         .collect();
-    assert_eq!(looked, expected, "looked at all the time");
-    assert_eq!(slept, expected, "looked at when bytes came");
+    assert_eq!(looked, expected, "polled all the time");
+    assert_eq!(slept, expected, "polled when bytes came");
     assert_eq!(ended, expected, "the peer has finished");
 }

@@ -34,8 +34,8 @@ pub trait Client: Read + Write {
     /// If others come, or fewer soon.
     fn hear(&mut self, expected: &[u8]) {
         let mut heard = vec![0; expected.len()];
-        self.read_exact(&mut heard).expect("an answer");
-        assert!(heard == expected, "another answer than expected");
+        self.read_exact(&mut heard).expect("a reply");
+        assert!(heard == expected, "another reply than expected");
     }
 
     /// Says and hears the same.

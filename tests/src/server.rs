@@ -234,7 +234,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         });
         self.ask.send(question).expect("a running server");
         self.stop.wake();
-        told.recv_timeout(SOON).expect("an answer of the server")
+        told.recv_timeout(SOON).expect("a reply of the server")
     }
 
     /// Its counters.

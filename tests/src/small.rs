@@ -20,7 +20,7 @@ pub fn token(data: &[u8]) {
     };
     let now = Instant::from_nanos(1);
     let mut machine = Dispatcher::new(&mut table, &Config::default(), windows).expect("sound");
-    let listener = machine.listen(None).expect("a place");
+    let listener = machine.listen(None).expect("a slot");
     let connection = accept(&mut machine, listener);
     while machine.poll_output().is_some() {}
     for word in data.chunks(8) {

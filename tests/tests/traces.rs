@@ -54,12 +54,12 @@ fn each_step_is_told_in_words() {
     assert!((60..70).contains(&replayed.entries), "{}", replayed.entries);
     for part in [
         "     0  a session of 8 connections, windows of 4096 and 16384 bytes, Level\n",
-        "listener 0: have the kernel tell of R, Level (it told of -): awaited, and not armed\n",
+        "listener 0: arm R, Level (armed before: -): awaited, and not armed\n",
         "#0: accept from listener 0: it is ready, and this slot is free\n",
         "#0: receive up to 4096 bytes: wanted, ready, none in flight\n",
         "#0: Open wanted=R ready=RW in_flight=R armed=- → Open wanted=R ready=W in_flight=- armed=-\n",
         "bytes, then it would block: no longer ready: reading 0: 230.4 V",
-        "#0: the handler is told: readable\n",
+        "#0: the handler is notified: readable\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

@@ -78,7 +78,7 @@ const MANY_SOURCES: &[&str] = &[
 pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "none",
-        what: "nobody attacks, to compare with",
+        what: "no attack, to compare with",
         service: "echo",
         options: ONE_SOURCE,
         clients: 0,
@@ -98,7 +98,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "slow-loris-many",
-        what: "the same from 128 sources: nobody is idle, so newcomers wait for the deadline of others' requests",
+        what: "the same from 128 sources: no connection is idle, so newcomers wait for the deadline of others' requests",
         service: "chat",
         options: MANY_SOURCES,
         clients: 128,
@@ -118,7 +118,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "never-reading",
-        what: "one source, 200 clients say much and read no answer",
+        what: "one source, 200 clients send much and read no reply",
         service: "echo",
         options: NEVER_READING,
         clients: 200,
@@ -198,7 +198,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "one-byte",
-        what: "48 clients send segments of one byte and read the answers",
+        what: "48 clients send segments of one byte and read the replies",
         service: "echo",
         options: ONE_SOURCE,
         clients: 48,

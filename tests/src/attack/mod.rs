@@ -280,7 +280,7 @@ fn visit(address: SocketAddr, n: u64, echoes: bool) -> io::Result<()> {
     if heard == expected {
         Ok(())
     } else {
-        Err(io::Error::other("another answer than expected"))
+        Err(io::Error::other("another reply than expected"))
     }
 }
 

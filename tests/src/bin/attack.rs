@@ -111,7 +111,7 @@ fn listed() -> String {
         + "  churn               connect, echo, close, one after the other\n"
 }
 
-const HEAD: &str = "| attack | attempts | fended off | visits | tried again | not served | median ms | p99 ms | worst ms | recovery ms | RSS before KiB | half time | peak | options of the program |\n\
+const HEAD: &str = "| attack | attempts | fended off | exchanges | tried again | not served | median ms | p99 ms | worst ms | recovery ms | RSS before KiB | half time | peak | options of the program |\n\
                     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |";
 
 fn row(attack: &Attack, report: &Report) -> String {

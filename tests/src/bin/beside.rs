@@ -16,7 +16,7 @@ use tests::process::{Folder, Program, example};
 
 const USAGE: &str = "\
 Usage: beside [--quick]
-Measures the examples beside the programs that usually do their job, in turns, under the same clients, and prints a table in
+Measures the examples beside the programs that usually do their job, alternating, under the same clients, and prints a table in
 Markdown. What is not installed is left out, and said:
   apt-get install redis-server redis-tools lighttpd wrk socat iperf3 ser2net binutils
 

@@ -8,8 +8,8 @@ use tests::differ::{Differ, without_gaps};
 use tidegate_sim::Kernel;
 
 const HELP: &str = "\
-Makes the same random calls on the simulated kernel and on this one, and compares every answer, those of io_uring's
-operations among them. Where io_uring is refused, a line says so, and what needs it is left out.
+Makes the same random calls on the simulated kernel and on this one, and compares every result, those of io_uring's
+operations among them. Where io_uring is refused, a line reports it, and what needs it is left out.
 
 Usage: differ [OPTIONS]
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Ok(Command::Compare(options)) => report(compare(options)),
         Ok(Command::Matrix(options)) => report(matrix(options)),
         Err(wrong) => {
-            eprintln!("differ: {wrong}; --help tells the options");
+            eprintln!("differ: {wrong}; --help lists the options");
             ExitCode::from(2)
         }
     }

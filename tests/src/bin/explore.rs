@@ -9,7 +9,7 @@ use tidegate_core::{FullTable, Trigger};
 const HELP: &str = "\
 explore: drives the real dispatcher through every order of events that a small world allows
 
-  --connections N   places in the table, 1 to 4 [1]
+  --connections N   slots of the table, 1 to 4 [1]
   --trigger T       level, edge or oneshot [level]
   --full P          wait, refuse or evict [wait]
   --with WHAT       adds to the world, --without WHAT takes from it: crowd, spurious, stale, every-fault, probes,
@@ -19,7 +19,7 @@ explore: drives the real dispatcher through every order of events that a small w
   --threads N       [one for each processor]
   --table           prints the table of states that was seen
 
-Exits with 0 if nothing is broken and no state follows another that the documented table does not tell of, whether the
+Exits with 0 if nothing is broken and no state follows another that is not in the documented table, whether the
 space was closed or not.
 ";
 
@@ -129,7 +129,7 @@ fn run(asked: &Asked) -> ExitCode {
     println!("memory: {} MiB", report.memory >> 20);
     println!("seconds: {:.1}", began.elapsed().as_secs_f64());
     if let Some((waits, steps)) = report.patience {
-        println!("at rest, if everybody behaves, after: {waits} deadlines, {steps} steps");
+        println!("at rest, if all behave, after: {waits} deadlines, {steps} steps");
     }
     println!("closed: {}", if report.closed { "yes" } else { "no" });
     if report.broken.is_some() || !undocumented.is_empty() {

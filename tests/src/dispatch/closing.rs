@@ -7,7 +7,7 @@ use super::world::World;
 use tidegate_core::FullTable;
 
 /// Iterations in which a few connections of a few hundred bytes must have come to rest, whatever went before.
-const TURNS: u32 = 20_000;
+const ITERATIONS: u32 = 20_000;
 
 impl<W: World> Drive<'_, W> {
     /// Lets everything come to rest, then stops.
@@ -39,7 +39,7 @@ impl<W: World> Drive<'_, W> {
     /// Iterations until nothing is reported, nothing is due and `rests` says that no time need pass.
     fn come_to_rest(&mut self, rests: impl Fn(&Self) -> bool) {
         let mut idle = 0;
-        for _ in 0..TURNS {
+        for _ in 0..ITERATIONS {
             self.peers_behave();
             self.visit_all();
             let reported = self.wait(N + 2);
@@ -70,7 +70,7 @@ impl<W: World> Drive<'_, W> {
             );
             self.now = due;
         }
-        panic!("no rest after {TURNS} turns");
+        panic!("no rest after {ITERATIONS} iterations");
     }
 
     fn answer_pending(&mut self) -> bool {
@@ -137,21 +137,21 @@ impl<W: World> Drive<'_, W> {
             }
             assert!(
                 socket.available() == 0 || !connection.receives(),
-                "input that nobody fetches: {token:?}"
+                "input that is not received: {token:?}"
             );
             assert!(
                 !socket.finished || connection.ended,
-                "an end that nobody reads: {token:?}"
+                "an EOF that is not received: {token:?}"
             );
             // Without readiness a hang-up is learnt by receiving only.
             let learns = connection.receives() || !self.plan.completions;
             assert!(
                 !socket.reset || !learns,
-                "a reset that nobody sees: {token:?}"
+                "a reset that is not noticed: {token:?}"
             );
             assert!(
                 connection.pending().is_empty(),
-                "output that nobody sends: {token:?}"
+                "output that is not sent: {token:?}"
             );
         }
         for (token, backlog) in &self.kernel.backlogs {
@@ -161,11 +161,11 @@ impl<W: World> Drive<'_, W> {
             assert!(
                 taken + model.withheld_from(*token) >= self.plan.limit
                     || model.has_its_most(*token),
-                "{token:?}: a place is free, and nobody is let in"
+                "{token:?}: a slot is free, and no connection is accepted"
             );
             match self.plan.config.full {
                 FullTable::Wait => {}
-                FullTable::Refuse => panic!("{token:?}: nobody is refused"),
+                FullTable::Refuse => panic!("{token:?}: none is refused"),
                 FullTable::Evict | FullTable::EvictHalfClosed => {
                     let may_go = |idle: &&Connection| {
                         let any = self.plan.config.full == FullTable::Evict;
@@ -174,7 +174,7 @@ impl<W: World> Drive<'_, W> {
                         of_policy && own && !model.is_reserved_from(idle, *token)
                     };
                     let stays = idle.iter().find(|idle| may_go(idle));
-                    assert!(stays.is_none(), "{token:?}: nobody is evicted: {stays:?}");
+                    assert!(stays.is_none(), "{token:?}: none is evicted: {stays:?}");
                 }
             }
         }

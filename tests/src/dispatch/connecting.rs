@@ -53,7 +53,7 @@ impl Model {
             Err(ConnectError::Stopping) => return assert!(self.has_stopped()),
             Err(ConnectError::Full { connections }) => {
                 let free = self.limit.saturating_sub(self.taken());
-                assert!(free <= self.withheld_from(NOBODY), "a place was free");
+                assert!(free <= self.withheld_from(NOBODY), "a slot was free");
                 assert_eq!(connections, self.limit);
                 return;
             }

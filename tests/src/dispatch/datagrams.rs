@@ -110,7 +110,7 @@ impl Model {
     fn datagrams(&mut self, token: Token) -> &mut Socket {
         let listener = self.listeners.get_mut(&token);
         let socket = listener.and_then(|listener| listener.datagrams.as_mut());
-        socket.unwrap_or_else(|| panic!("{token:?} is no socket of datagrams"))
+        socket.unwrap_or_else(|| panic!("{token:?} is not a datagram socket"))
     }
 
     pub(super) fn datagram_is_asked_for(&mut self, token: Token) {
@@ -188,7 +188,7 @@ impl Model {
     }
 
     pub(super) fn datagrams_were_told(&self) {
-        assert!(self.of_datagrams.is_empty(), "nobody was told");
+        assert!(self.of_datagrams.is_empty(), "no notice came");
     }
 
     /// When no source is queued: it waits for what comes next, unless it is backpressured.
@@ -230,7 +230,7 @@ impl App<'_> {
     pub(super) fn hears(&self, free: &mut dyn Free, token: Token, heard: Heard, data: &[u8]) {
         let shared = &mut *self.0.borrow_mut();
         let expected = shared.model.of_datagrams.pop_front();
-        assert_eq!(expected, Some(heard), "told out of the blue: {token:?}");
+        assert_eq!(expected, Some(heard), "unexpected notice: {token:?}");
         if let Heard::Came(len, _) = heard {
             let written = (0..).zip(data).all(|(at, byte)| *byte == mix(at));
             assert!(written, "{data:?} of {token:?}");
@@ -324,7 +324,7 @@ impl<W: World> Drive<'_, W> {
             .filter(|it| !it.gone)
             .count();
         let token = self.world.add_datagrams(RX, TX);
-        assert_eq!(token.is_some(), taken < LISTENERS, "places");
+        assert_eq!(token.is_some(), taken < LISTENERS, "slots");
         let Some(token) = token else { return };
         let known = Listener {
             datagrams: Some(Socket::default()),
@@ -369,9 +369,9 @@ impl<W: World> Drive<'_, W> {
                 assert_eq!(
                     letters.coming,
                     [],
-                    "nobody fetches it: {token:?} {socket:?}"
+                    "it is not received: {token:?} {socket:?}"
                 );
-                assert_eq!(socket.queued, None, "nobody sends it: {token:?}");
+                assert_eq!(socket.queued, None, "it is not sent: {token:?}");
             }
         }
     }

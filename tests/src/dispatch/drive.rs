@@ -159,7 +159,7 @@ impl<W: World> Drive<'_, W> {
         model.begins_turn();
         drop(model);
         if self.trace {
-            eprintln!("{:>12} in  turn", self.now.as_nanos());
+            eprintln!("{:>12} in  iteration", self.now.as_nanos());
         }
         self.world.timeout(self.now);
         self.model().resumed = false;
@@ -193,7 +193,10 @@ impl<W: World> Drive<'_, W> {
             eprintln!("{:>12} out {action:?}", self.now.as_nanos());
         }
         self.outputs += 1;
-        assert!(self.outputs < OUTPUTS, "a turn without an end: {action:?}");
+        assert!(
+            self.outputs < OUTPUTS,
+            "an iteration without an end: {action:?}"
+        );
         self.model().output(action);
         match action {
             Action::Arm {

@@ -222,10 +222,10 @@ impl Model {
                 self.counted.connected += 1;
             }
             Call::Opened => {}
-            Call::Readable => assert!(!connection.paused, "told while paused: {token:?}"),
+            Call::Readable => assert!(!connection.paused, "notified while paused: {token:?}"),
             Call::Writable => {
                 let fits = TX - connection.pending().len() >= connection.wants as usize;
-                assert!(fits, "told before it fits: {token:?}");
+                assert!(fits, "notified before it fits: {token:?}");
                 connection.wants = 0;
             }
             Call::Ended => {
@@ -273,7 +273,7 @@ impl Model {
                 FullTable::EvictHalfClosed => {
                     assert!(connection.is_half_closed(), "{token:?}");
                 }
-                FullTable::Wait | FullTable::Refuse => panic!("{token:?}: nobody is evicted"),
+                FullTable::Wait | FullTable::Refuse => panic!("{token:?}: none is evicted"),
             },
             Reason::TooLong => {
                 let said = sent && connection.too_long;
@@ -285,7 +285,7 @@ impl Model {
                 assert!(length > 0, "{class:?} is off");
                 let since = match class {
                     Class::FirstByte => {
-                        assert!(!connection.settled.spoken, "it has spoken: {token:?}");
+                        assert!(!connection.settled.spoken, "it has sent: {token:?}");
                         connection.opened_at
                     }
                     Class::Connect => {
@@ -333,7 +333,7 @@ impl Model {
         if let Some(must) = expected.must {
             assert!(
                 expected.told.contains(&must),
-                "{must:?} was not told: {:?}",
+                "{must:?} was not notified: {:?}",
                 expected.token
             );
         }
@@ -347,13 +347,13 @@ impl Model {
         // Bytes without a notice: taken while paused, or discarded because it is no longer open.
         let len = u64::from(core.unconsumed(token).len);
         if expected.bytes > 0 && len == connection.unread() + expected.bytes {
-            assert!(connection.paused, "bytes that were not told: {token:?}");
+            assert!(connection.paused, "bytes without a notice: {token:?}");
             connection.got += expected.bytes;
             connection.was_full |= connection.unread() == RX as u64;
         }
         let fits =
             connection.wants > 0 && connection.pending().is_empty() && core.space(token).len > 0;
-        assert!(!fits, "there is room, and nobody was told: {token:?}");
+        assert!(!fits, "there is capacity, and no notice came: {token:?}");
     }
 
     /// After every step.

@@ -165,7 +165,7 @@ impl Model {
                 .expect("a known connection");
             assert!(
                 connection.is_known() || connection.stage == Stage::Refused,
-                "{token:?} is no connection"
+                "{token:?} is not a connection"
             );
             let busy = connection.in_flight();
             (&mut connection.source, busy)
@@ -184,7 +184,7 @@ impl Model {
                 assert_eq!(self.config.full, tidegate_core::FullTable::Refuse, "policy");
                 let full = self.taken() + self.withheld_from(listener) >= self.limit
                     || self.has_its_most(listener);
-                assert!(full, "refused though there is a place");
+                assert!(full, "refused though there is a slot");
                 self.take_listener(listener, true);
             }
             Action::Connect { token } => self.attempts(token),
@@ -260,7 +260,7 @@ impl Model {
         connection.shut = true;
         assert!(
             asked || self.stop_at.is_some(),
-            "an end that nobody asked for: {token:?}"
+            "an unrequested FIN: {token:?}"
         );
     }
 
@@ -313,7 +313,7 @@ impl Model {
         source.closing = true;
         let asked = (self.connections.get(&token))
             .is_some_and(|connection| connection.aborted || connection.stage == Stage::Refused);
-        assert!(!reset || asked, "reset that nobody asked for: {token:?}");
+        assert!(!reset || asked, "unrequested reset: {token:?}");
     }
 
     fn sources(&mut self) -> impl Iterator<Item = &mut Source> {
@@ -383,12 +383,12 @@ impl Model {
             "{token:?} is outside the table"
         );
         let taken = self.taken() + self.withheld_from(connection.listener);
-        assert!(taken < self.limit, "a place in a full table");
+        assert!(taken < self.limit, "a slot of a full table");
         let most = self.has_its_most(connection.listener);
         assert!(!most, "more connections than its listener may have");
         assert!(
             self.live().all(|(other, _)| other.index() != token.index()),
-            "{token:?}: the place is taken"
+            "{token:?}: the slot is taken"
         );
         let before = self.connections.insert(token, connection);
         assert!(before.is_none(), "{token:?} comes again");

@@ -130,11 +130,11 @@ impl Timers {
 
     /// One fires: not early, in its order, and not too many.
     fn tell(&mut self, set: Set, now: Instant) {
-        assert!(self.is_due(&set, now), "told early: {set:?}");
+        assert!(self.is_due(&set, now), "early: {set:?}");
         assert!(self.last < Some(set), "{set:?} after {:?}", self.last);
         self.last = Some(set);
         self.told += 1;
-        assert!(self.told <= TOLD, "{} timers in a turn", self.told);
+        assert!(self.told <= TOLD, "{} timers in an iteration", self.told);
     }
 }
 
@@ -169,7 +169,7 @@ impl Model {
         let all = free.chain(connections.filter_map(|(_, connection)| connection.timer.as_ref()));
         for set in all {
             let left = self.timers.is_due(set, self.now) && self.timers.told < TOLD;
-            assert!(!left, "not told: {set:?} at {:?}", self.now);
+            assert!(!left, "not fired: {set:?} at {:?}", self.now);
         }
     }
 

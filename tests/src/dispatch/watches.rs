@@ -47,7 +47,7 @@ impl Model {
     }
 
     pub(super) fn watch_was_told(&self) {
-        assert_eq!(self.of_watch, None, "nobody was told");
+        assert_eq!(self.of_watch, None, "no notice came");
     }
 
     /// When no source is queued: what is wanted is armed, and what has ended is being closed.
@@ -86,7 +86,7 @@ impl App<'_> {
     ) {
         let shared = &mut *self.0.borrow_mut();
         let expected = shared.model.of_watch.take();
-        assert_eq!(expected, Some((token, told)), "told out of the blue");
+        assert_eq!(expected, Some((token, told)), "unexpected notice");
         if !shared.tame {
             shared.act_on_watch(free, token);
         }
@@ -147,7 +147,7 @@ impl<W: World> Drive<'_, W> {
             .filter(|it| !it.gone)
             .count();
         let token = self.world.watch(directions);
-        assert_eq!(token.is_some(), taken < LISTENERS, "places");
+        assert_eq!(token.is_some(), taken < LISTENERS, "slots");
         let Some(token) = token else { return };
         let watch = Some(Watch {
             interest: directions,

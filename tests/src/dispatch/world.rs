@@ -53,7 +53,7 @@ impl<'a> World for Session<'_, App<'a>> {
         self.poll_output(None)
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
-        self.listen(per_source).expect("two places")
+        self.listen(per_source).expect("two slots")
     }
     fn reserve_slots(&mut self, listener: Token, slots: u32) {
         self.reserve_slots(listener, slots);
@@ -167,7 +167,7 @@ impl World for Bare<'_, '_> {
         self.core.poll_output()
     }
     fn listen(&mut self, per_source: Option<u32>) -> Token {
-        self.core.listen(per_source).expect("two places")
+        self.core.listen(per_source).expect("two slots")
     }
     fn reserve_slots(&mut self, listener: Token, slots: u32) {
         self.core.reserve_slots(listener, slots);

@@ -39,7 +39,7 @@ impl World<'_> {
             let wanted = self.core.wanted(token);
             let lost = !(wanted & socket.possible()).is_empty();
             if lost && socket.report(self.settings.trigger).is_none() {
-                return Err(format!("#{at}: possible, wanted, and nobody will tell"));
+                return Err(format!("#{at}: possible, wanted, and nothing will notify"));
             }
             let Some((class, _)) = self.core.deadline(token) else {
                 return Err(format!("#{at}: no deadline"));
@@ -47,7 +47,7 @@ impl World<'_> {
             let state = inspect::STATES[self.core.state(token)];
             let goes_on = matches!(state, "Open" | "HalfClosed") && class != Class::Congestion;
             if socket.reset && goes_on && socket.report(self.settings.trigger).is_none() {
-                return Err(format!("#{at}: a reset of which nobody will tell"));
+                return Err(format!("#{at}: a reset that nothing will notify"));
             }
             let held = self.core.unconsumed(token);
             let hears = socket.told
@@ -65,7 +65,7 @@ impl World<'_> {
         let listener = inspect::listener();
         let admits = self.core.wanted(listener).contains(Directions::READ);
         if admits && self.backlog > 0 && self.listener.registered.is_empty() {
-            return Err("a place is free, somebody waits, and nobody will tell".to_owned());
+            return Err("a slot is free, a connection waits, and nothing will notify".to_owned());
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl World<'_> {
     fn silent(&mut self, event: Event) -> Lawful {
         match self.core.handle_event(self.now, event) {
             None => Ok(()),
-            Some(notice) => Err(format!("{event:?} is answered: {notice:?}")),
+            Some(notice) => Err(format!("{event:?} returns {notice:?}")),
         }
     }
 }

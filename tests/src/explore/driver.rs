@@ -40,7 +40,7 @@ impl World<'_> {
             }
         }
         let Some(action) = output else {
-            self.say(|| "the turn ends".to_owned());
+            self.say(|| "the iteration ends".to_owned());
             self.turn = false;
             return Ok(());
         };
@@ -48,7 +48,7 @@ impl World<'_> {
         match action {
             Action::Accept { listener, token } => self.accept(listener, token, choices),
             Action::Refuse { listener } => self.refuse(listener, choices),
-            Action::Connect { token } => Err(format!("{token:?}: nobody wants to connect")),
+            Action::Connect { token } => Err(format!("{token:?}: no connect was requested")),
             Action::Recv { token, into } => self.receive(token, into, choices),
             Action::Send { token, from } => self.send(token, from, choices),
             Action::Arm {
@@ -57,7 +57,7 @@ impl World<'_> {
             Action::Shutdown { token } => self.shutdown(token, choices),
             Action::Unsent { token } => self.unsent(token, choices),
             Action::ReceiveFrom { token } | Action::SendTo { token } => {
-                Err(format!("{token:?}: nobody has such a socket"))
+                Err(format!("{token:?}: there is no such socket"))
             }
             Action::Cancel { token } => Err(format!("{token:?}: nothing is in flight")),
             Action::Close { token, .. } => self.close(token, choices),
@@ -220,7 +220,7 @@ impl World<'_> {
                 ];
                 self.reacts(at, choices, &calls)
             }
-            Some(notice) => Err(format!("told {notice:?}")),
+            Some(notice) => Err(format!("notified {notice:?}")),
         }
     }
 
@@ -258,7 +258,7 @@ impl World<'_> {
                 self.sockets[at].waits_for_room = false;
                 self.reacts(at, choices, &[None, Some(Call::Commit), Some(Call::Finish)])
             }
-            Some(notice) => Err(format!("told {notice:?}")),
+            Some(notice) => Err(format!("notified {notice:?}")),
         }
     }
 
@@ -291,7 +291,7 @@ impl World<'_> {
     fn shutdown(&mut self, token: Token, choices: &mut Choices) -> Lawful {
         let socket = self.socket(token)?;
         if socket.shut || !socket.asked_to_finish {
-            return Err(format!("an end that nobody asked for: {socket:?}"));
+            return Err(format!("an unrequested FIN: {socket:?}"));
         }
         let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Reset)], choices);
         let done = outcome == Outcome::Complete(0);
@@ -348,7 +348,7 @@ impl World<'_> {
                     Err(format!("closed for {reason:?}: {socket:?}"))
                 }
             }
-            _ => Err(format!("closed, and told {notice:?}")),
+            _ => Err(format!("closed, and notified {notice:?}")),
         }
     }
 
@@ -416,7 +416,7 @@ impl World<'_> {
     fn silently(&mut self, token: Token, op: Op, outcome: Outcome, what: What) -> Lawful {
         match self.answer(token, op, outcome, what)? {
             None => Ok(()),
-            Some(notice) => Err(format!("told {notice:?}")),
+            Some(notice) => Err(format!("notified {notice:?}")),
         }
     }
 
@@ -454,7 +454,7 @@ impl World<'_> {
         }
         self.seen.saw(before, what, self.core.state(token));
         if let Some(notice) = notice {
-            self.say(|| format!("told: {notice:?}"));
+            self.say(|| format!("notified: {notice:?}"));
         }
         Ok(notice)
     }
@@ -473,7 +473,7 @@ impl World<'_> {
             .flatten();
         match socket {
             Some(socket) if socket.open && token == self.token(place(token)) => Ok(*socket),
-            _ => Err(format!("{token:?} is no connection")),
+            _ => Err(format!("{token:?} is not a connection")),
         }
     }
 }

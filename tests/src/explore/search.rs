@@ -338,7 +338,7 @@ impl<'t> Search<'t> {
                 let (states, place) = self.states(state);
                 let next = states.ways[place][way];
                 if *here == ON_THE_WAY {
-                    let what = ["everybody behaves", "nobody does anything"][way];
+                    let what = ["all behave", "only the driver acts"][way];
                     let what = format!("{what}, and it goes round for ever");
                     return Err(Wrong {
                         state,

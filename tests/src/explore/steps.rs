@@ -364,7 +364,7 @@ impl World<'_> {
 
     /// Time is set, and deadlines are acted on.
     fn begin_turn(&mut self) -> Lawful {
-        self.say(|| "a turn begins".to_owned());
+        self.say(|| "an iteration begins".to_owned());
         let mut deadlines = [None; CONNECTIONS];
         for at in self.places() {
             deadlines[at] = self.core.deadline(self.token(at));
@@ -483,6 +483,6 @@ fn expires(class: Class) -> What {
         Class::Idle => What::Idle,
         Class::Linger => What::Linger,
         Class::HalfClosed => What::HalfClosed,
-        Class::Connect => unreachable!("nobody connects"),
+        Class::Connect => unreachable!("there is no outbound connection"),
     }
 }

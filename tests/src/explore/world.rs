@@ -76,7 +76,7 @@ impl<'t> World<'t> {
             send: settings.room,
         };
         let mut core = Dispatcher::new(table, &config(&settings), windows).expect("a sound config");
-        core.listen(None).expect("a place for a listener");
+        core.listen(None).expect("a slot for a listener");
         Self {
             settings,
             core,
@@ -122,7 +122,7 @@ impl<'t> World<'t> {
 
     /// Names the connection in a slot.
     pub(super) fn token(&self, at: usize) -> Token {
-        self.core.token_of(u32::try_from(at).expect("a place"))
+        self.core.token_of(u32::try_from(at).expect("a slot"))
     }
 
     pub(super) fn tick(&mut self) {
@@ -154,7 +154,7 @@ impl<'t> World<'t> {
                 bytes[inspect::ACKNOWLEDGED] = 0;
             }
             bytes[SOURCE..].copy_from_slice(&socket.pack());
-            each.push((bytes, place)).expect("as many places");
+            each.push((bytes, place)).expect("as many slots");
         }
         each.sort_unstable();
         let mut order = [0; CONNECTIONS];
@@ -179,7 +179,7 @@ impl<'t> World<'t> {
         for (each, socket) in bytes[HEAD..].chunks_exact(EACH).zip(&mut self.sockets) {
             let (source, kernel) = each.split_at(SOURCE);
             let source = source.try_into().expect("as long");
-            image.connections.push(source).expect("as many places");
+            image.connections.push(source).expect("as many slots");
             *socket = Socket::unpack(kernel.try_into().expect("as long"));
         }
         self.core.put_back(&image);

@@ -137,7 +137,7 @@ pub(super) fn run(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Rep
         if number % BREATH == BREATH - 1 {
             wrong += link
                 .touch(&said)
-                .map_err(plan.error("waiting for an answer of"))?;
+                .map_err(plan.error("waiting for a reply of"))?;
             progress(Progress::Connected(number + 1));
         }
         links.push(link);

@@ -27,7 +27,7 @@ Loads an echo server, and compares every byte that comes back.
   --warm-up N        seconds before that [0.3]
   --sources N        addresses to connect from, 127.0.0.2 and on, up to 250;
                        0: as the kernel likes [0; churn, and from 20,000 connections: 250]
-  --pid PID          the server's process, for its CPU time [looked for]
+  --pid PID          the server's process, for its CPU time [searched for]
   --json FILE        write the results there, too
   --plot FILE.svg    draw the latencies there (needs --features bench)
   --help             print this
@@ -174,7 +174,7 @@ impl Given {
             "echo" => echo(size(small)?),
             "bulk" => echo(size(large)?),
             "churn" if self.in_flight.is_some() => {
-                Err("--in-flight: a visit of mode churn has one message".into())
+                Err("--in-flight: a connection of mode churn has one message".into())
             }
             "churn" => match size(small)? {
                 size if size > 65_536 => Err("--size: 65536 at most in mode churn".into()),

@@ -161,7 +161,7 @@ impl fmt::Display for Report {
                 row("server's CPU a message", format!("{micros:.2} µs"))?;
                 row("server's CPU", share(cpu, self.seconds))?;
             }
-            _ => row("server's CPU", "unknown; tell its --pid".into())?,
+            _ => row("server's CPU", "unknown; pass its --pid".into())?,
         }
         row("our CPU", share(self.our_cpu, self.seconds))?;
         if let Some(foreign) = self.foreign {
@@ -172,7 +172,7 @@ impl fmt::Display for Report {
             let why = "has no right of way here (SCHED_FIFO): its latency is partly ours";
             row("the small client", why.into())?;
         }
-        row("connections answered", self.answered.to_string())?;
+        row("connections served", self.answered.to_string())?;
         row("connections lost", self.lost.to_string())?;
         row("wrong bytes", self.wrong.to_string())
     }

@@ -22,7 +22,7 @@ Has happen again what `tidegate --record FILE` recorded, and compares: every act
 After a rotation give both files, the older first: FILE.1 FILE. Without the beginning, nothing can be replayed.
 
   --until N     stop before entry N
-  --explain     tell each step in words: what came in, which sets changed, what was asked and why
+  --explain     describe each step in words: what came in, which sets changed, what was issued and why
   --calls       take the handler's calls from the trace, as is done where payload was cut or hashed
   --to-test     print a test in which peers do on the simulated kernel what they did, shrunk if it breaks a law there
   --to-corpus OUT  write an input for the fuzz target sim there, in which they do much of it
@@ -30,7 +30,7 @@ After a rotation give both files, the older first: FILE.1 FILE. Without the begi
   --page OUT    write a page with the same picture there, for any browser
   --help        print this, and end
 
-Exit code: 0 the same, 1 a difference, 2 not replayed, 3 the same up to where the trace is damaged, cut off, or lacks entries.
+Exit code: 0 the same, 1 a difference, 2 not replayed, 3 the same up to where the trace is damaged, cut off, or without some entries.
 ";
 
 /// What to do.

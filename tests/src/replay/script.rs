@@ -74,7 +74,7 @@ impl Player {
             }
             Call::Lend(token) => {
                 if conn.lend(token, |other| self.go_on(other)).is_none() {
-                    self.reel.diverge(format!("{token:?} cannot be lent"));
+                    self.reel.diverge(format!("{token:?} cannot be borrowed"));
                 }
             }
             Call::SendTo { .. }
@@ -174,7 +174,7 @@ pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
             origin: Some(_), ..
         }
         | Call::Lend(_)
-        | Call::GiveBack { .. } => reel.diverge(format!("no visit for {call:?}")),
+        | Call::GiveBack { .. } => reel.diverge(format!("no service for {call:?}")),
     }
 }
 

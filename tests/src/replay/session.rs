@@ -202,7 +202,7 @@ impl Driver<'_> {
                 .session
                 .lend(token, |player, conn, _| player.play(conn));
             if visited.is_none() {
-                self.reel.diverge(format!("{token:?} cannot be lent"));
+                self.reel.diverge(format!("{token:?} cannot be borrowed"));
             }
         } else {
             let now = self.now;

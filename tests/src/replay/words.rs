@@ -142,21 +142,21 @@ pub fn words(entry: &Entry<'_>) -> String {
             format!("{at}: the kernel reports {directions:?}{closing}")
         }
         Entry::Event(Event::Ready { directions, .. }, _) => {
-            format!("{at}: ready for {directions:?} is noted; it gets its turn")
+            format!("{at}: ready for {directions:?} is recorded; it is scheduled")
         }
         Entry::Event(Event::Done { op, outcome, .. }, bytes) => {
             format!("{at}: {}{}", answer(*op, *outcome), shown(*bytes))
         }
         Entry::Received { transfer, bytes } => {
-            format!("served on the spot: {transfer:?} received{}", shown(*bytes))
+            format!("inline: {transfer:?} received{}", shown(*bytes))
         }
-        Entry::Sent(transfer) => format!("served on the spot: {transfer:?} sent"),
-        Entry::Turn => "a turn begins".into(),
+        Entry::Sent(transfer) => format!("inline: {transfer:?} sent"),
+        Entry::Turn => "an iteration begins".into(),
         Entry::Output(None) => "nothing more to do: the kernel is asked".into(),
         Entry::Output(Some(action)) => format!("{at}: {}", asked(*action)),
         Entry::Stop(by) => format!("stop, by {} ns", by.as_nanos()),
-        Entry::Told(notice) => format!("{at}: the handler is told: {}", told(*notice)),
-        Entry::Again => "the handler is told of what was left".into(),
+        Entry::Told(notice) => format!("{at}: the handler is notified: {}", told(*notice)),
+        Entry::Again => "the handler is notified of what was left".into(),
         Entry::Returned(0) => "the handler returns, nothing left".into(),
         Entry::Returned(left) => format!("the handler returns, {left} bytes left"),
         Entry::Call(call) => call_words(*call, &at),
@@ -180,7 +180,7 @@ fn call_words(call: Call, at: &str) -> String {
             let fits = if taken { "" } else { ", which does not fit" };
             format!("{at}: sends {len} bytes{fits}")
         }
-        Call::Space(_) => format!("{at}: takes all the room"),
+        Call::Space(_) => format!("{at}: takes all the capacity"),
         Call::Reserve { len, taken, .. } => {
             let fits = if taken { "" } else { ", and there are not" };
             format!("{at}: reserves {len} bytes{fits}")
@@ -254,7 +254,7 @@ fn answer(op: Op, outcome: Outcome) -> String {
             Outcome::Datagram {
                 len, from: None, ..
             },
-        ) => format!("{len} bytes from nobody"),
+        ) => format!("{len} bytes without a sender"),
         (_, Outcome::Failed(fault)) => format!("{op:?} failed: {fault}"),
     }
 }
@@ -269,7 +269,7 @@ fn asked(action: Action) -> String {
             )
         }
         Action::Refuse { .. } => "accept and reset one: the table is full".into(),
-        Action::Connect { .. } => "connect, or look what has come of it".into(),
+        Action::Connect { .. } => "connect, or check its result".into(),
         Action::Recv { into, .. } => {
             format!(
                 "receive up to {} bytes: wanted, ready, none in flight",
@@ -280,20 +280,18 @@ fn asked(action: Action) -> String {
             format!("send {} bytes: wanted, ready, none in flight", from.len)
         }
         Action::Arm { was, now, .. } if now.is_empty() => {
-            format!("withdraw {was:?} from the kernel's set: nobody wants it")
+            format!("remove {was:?} from the kernel's set: it is not wanted")
         }
         Action::Arm {
             was, now, trigger, ..
         } => {
-            format!(
-                "have the kernel tell of {now:?}, {trigger:?} (it told of {was:?}): awaited, and not armed"
-            )
+            format!("arm {now:?}, {trigger:?} (armed before: {was:?}): awaited, and not armed")
         }
         Action::ReceiveFrom { .. } => "receive a datagram: wanted, ready, none in flight".into(),
         Action::SendTo { .. } => "send the datagram that waits".into(),
-        Action::Shutdown { .. } => "send our end: all that was queued is gone".into(),
+        Action::Shutdown { .. } => "send FIN: all that was queued is sent".into(),
         Action::Unsent { .. } => "ask how much the peer has not acknowledged: it stalls".into(),
-        Action::Cancel { .. } => "have what is in flight answered: it closes".into(),
+        Action::Cancel { .. } => "cancel what is in flight: it closes".into(),
         Action::Close { reset: true, .. } => "close with a reset".into(),
         Action::Close { reset: false, .. } => "close: nothing is left to do".into(),
         Action::Rebuild => "rebuild the kernel's set: stale reports do not end".into(),

@@ -118,7 +118,7 @@ fn run(scene: &Scene, manner: Manner) -> (Faults, Result<(), String>) {
     let mut windows = Box::new(DatagramMemory::<RX, TX>::new());
     let world = scene.world(&mut memory, App::new(manner));
     let mut world = world.expect("a sound config");
-    let socket = world.add_datagrams(&mut windows).expect("a place");
+    let socket = world.add_datagrams(&mut windows).expect("a slot");
     let result = catch_unwind(AssertUnwindSafe(|| {
         post(&mut world, scene.setup.seed)?;
         world.settle().map_err(|broken| broken.to_string())?;

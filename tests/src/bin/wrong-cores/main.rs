@@ -188,7 +188,7 @@ fn apply(copy: &Path, core: &Wrong) -> Result<Vec<(PathBuf, String)>, String> {
         let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
         if text.matches(right).count() != 1 {
             return Err(format!(
-                "{}: this does not stand once in {file}, so the core has changed; mend the list: {right}",
+                "{}: this does not occur once in {file}, so the core has changed; mend the list: {right}",
                 core.name
             ));
         }
