@@ -1,6 +1,8 @@
 //! The program from its arguments to its exit code.
 
 mod arguments;
+#[cfg(not(debug_assertions))]
+mod backtrace;
 mod commands;
 mod control;
 mod counters;
