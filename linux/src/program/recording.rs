@@ -3,6 +3,7 @@
 //! is dropped and counted, there and in the file.
 
 use super::Failure;
+use super::arguments::number;
 use super::ring::Ring;
 use core::convert::Infallible;
 use core::ops::ControlFlow;
@@ -15,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
-use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, decode, encode};
+use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, encode};
 
 /// Bytes that may be queued: several times those of an iteration.
 pub(crate) const WAITING: usize = 1024 * 1024;
@@ -51,7 +52,7 @@ static QUEUE: Queue = Queue {
     emptied: Condvar::new(),
 };
 
-/// Entries on their way to the file, each behind its length.
+/// Entries on their way to the file, each behind its header.
 #[derive(Debug)]
 struct Queue {
     state: Mutex<State>,
@@ -119,7 +120,7 @@ pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
     builder.spawn(writing).map_err(no)?;
     Ok(Box::new(Recording {
         payload: record.payload,
-        entry: [0; LENGTH + ENTRY],
+        entry: [0; HEADER + ENTRY],
     }))
 }
 
@@ -145,21 +146,33 @@ pub(crate) fn flush(until: Instant) {
 /// The loop's end of it.
 pub(crate) struct Recording {
     payload: Payload,
-    entry: [u8; LENGTH + ENTRY],
+    entry: [u8; HEADER + ENTRY],
 }
 
-/// Bytes of a length.
-const LENGTH: usize = 4;
+/// Bytes of the header of an entry in the ring: its length, and how many entries it says are missing, 0 if it is not about
+/// that.
+const HEADER: usize = LENGTH + size_of::<u64>();
+const LENGTH: usize = size_of::<u32>();
 
 impl Recording {
-    /// An entry behind its length.
+    /// An entry behind its header.
     fn frame(&mut self, entry: &Entry<'_>) -> &[u8] {
-        let (length, space) = self.entry.split_at_mut(LENGTH);
-        // The buffer fits the longest entry.
-        let n = encode(entry, self.payload, space).map_or(0, <[u8]>::len);
-        length.copy_from_slice(&u32::try_from(n).unwrap_or(0).to_ne_bytes());
-        &self.entry[..LENGTH + n]
+        frame(entry, self.payload, &mut self.entry)
     }
+}
+
+/// Writes an entry behind its header. It is empty where it does not fit, which the longest does.
+fn frame<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> &'b [u8] {
+    let (header, space) = into.split_at_mut(HEADER);
+    let length = encode(entry, payload, space).map_or(0, <[u8]>::len);
+    let missing = if let Entry::Lost(missing) = entry {
+        *missing
+    } else {
+        0
+    };
+    header[..LENGTH].copy_from_slice(&number(length).to_ne_bytes());
+    header[LENGTH..].copy_from_slice(&missing.to_ne_bytes());
+    &into[..HEADER + length]
 }
 
 impl Sink for Recording {
@@ -186,7 +199,7 @@ impl Sink for Recording {
 impl Queue {
     /// Until something cannot be written, and never can be.
     fn write_for_ever(&self, writer: &mut Writer) -> ControlFlow<io::Error, Infallible> {
-        let mut chunk = Vec::with_capacity(AT_ONCE);
+        let mut chunk = Chunk::new();
         let mut state = self.lock();
         loop {
             // The count of missing entries is recorded as soon as it fits, even if no entry follows.
@@ -197,9 +210,9 @@ impl Queue {
                 state = waited.unwrap_or_else(PoisonError::into_inner);
             }
             chunk.clear();
-            while chunk.len() + ENTRY <= AT_ONCE && state.take(&mut chunk) {}
+            while chunk.bytes.len() + ENTRY <= AT_ONCE && state.take(&mut chunk) {}
             drop(state);
-            let written = writer.write(&chunk);
+            let written = writer.write(&chunk.bytes);
             state = self.lock();
             let Err(error) = written else {
                 continue;
@@ -250,12 +263,10 @@ impl Queue {
 impl State {
     /// Puts into the empty ring how many entries are missing; returns whether any are.
     fn record_lost(&mut self) -> bool {
-        let mut space = [0; 16];
+        let mut space = [0; HEADER + 16];
         // A number fits.
-        let entry =
-            encode(&Entry::Lost(self.unrecorded), Payload::Whole, &mut space).unwrap_or(&[]);
-        let length = u32::try_from(entry.len()).unwrap_or(0).to_ne_bytes();
-        let recorded = self.unrecorded > 0 && self.ring.offer(&length) && self.ring.offer(entry);
+        let lost = frame(&Entry::Lost(self.unrecorded), Payload::Whole, &mut space);
+        let recorded = self.unrecorded > 0 && self.ring.offer(lost);
         if recorded {
             self.unrecorded = 0;
         }
@@ -263,39 +274,60 @@ impl State {
     }
 
     /// Adds the next entry to `chunk`, if there is one.
-    fn take(&mut self, chunk: &mut Vec<u8>) -> bool {
-        let mut length = [0; LENGTH];
+    fn take(&mut self, chunk: &mut Chunk) -> bool {
         if self.ring.is_empty() {
             return false;
         }
+        let (mut length, mut missing) = ([0; LENGTH], [0; size_of::<u64>()]);
         self.ring.read(&mut length);
-        let start = chunk.len();
-        chunk.resize(start + u32::from_ne_bytes(length) as usize, 0);
-        self.ring.read(&mut chunk[start..]);
+        self.ring.read(&mut missing);
+        let start = chunk.bytes.len();
+        let end = start + u32::from_ne_bytes(length) as usize;
+        chunk.bytes.resize(end, 0);
+        self.ring.read(&mut chunk.bytes[start..]);
+        match u64::from_ne_bytes(missing) {
+            0 => chunk.entries += 1,
+            missing => chunk.missing += missing,
+        }
         true
     }
-}
 
-impl State {
     /// Counts what was in `chunk`, and what still waits, as lost.
-    fn lose(&mut self, chunk: &mut Vec<u8>) {
+    fn lose(&mut self, chunk: &mut Chunk) {
         loop {
-            let mut rest = chunk.as_slice();
-            while let Ok(Some((entry, more))) = decode(rest) {
-                if let Entry::Lost(before) = entry {
-                    // It recorded entries that are counted already.
-                    self.unrecorded += before;
-                } else {
-                    self.lost += 1;
-                    self.unrecorded += 1;
-                }
-                rest = more;
-            }
+            self.lost += chunk.entries;
+            // What it said to be missing is counted already.
+            self.unrecorded += chunk.entries + chunk.missing;
             chunk.clear();
             if !self.take(chunk) {
                 return;
             }
         }
+    }
+}
+
+/// Entries that are written at once.
+#[derive(Debug)]
+struct Chunk {
+    bytes: Vec<u8>,
+    /// How many, without those that say how many are missing.
+    entries: u64,
+    /// How many are missing before and among them, as it says itself.
+    missing: u64,
+}
+
+impl Chunk {
+    fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(AT_ONCE),
+            entries: 0,
+            missing: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        (self.entries, self.missing) = (0, 0);
     }
 }
 
@@ -409,6 +441,39 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_not_written_is_counted_once() {
+        // Too large for the stack of a test.
+        static STATE: Mutex<State> = Mutex::new(State {
+            ring: Ring::new(),
+            lost: 5,
+            unrecorded: 0,
+            stage: Stage::Busy,
+        });
+        let mut state = STATE.lock().expect("one test");
+        let mut space = [0; HEADER + 64];
+        let entries = [
+            Entry::Turn,
+            Entry::Lost(5),
+            Entry::Note("x"),
+            Entry::Output(None),
+        ];
+        for entry in &entries {
+            let framed = frame(entry, Payload::Whole, &mut space);
+            assert!(state.ring.offer(framed));
+        }
+        let mut chunk = Chunk::new();
+        assert!(state.take(&mut chunk) && state.take(&mut chunk));
+        let written: Vec<_> = (entries[..2].iter())
+            .flat_map(|entry| frame(entry, Payload::Whole, &mut space)[HEADER..].to_vec())
+            .collect();
+        assert_eq!(chunk.bytes, written, "no header reaches the file");
+        // Two entries are in the chunk, two wait in the ring.
+        state.lose(&mut chunk);
+        assert_eq!((state.lost, state.unrecorded), (8, 8));
+        assert!(chunk.bytes.is_empty() && state.ring.is_empty());
     }
 
     #[test]
