@@ -12,7 +12,7 @@ use super::values::{self, Bind};
 use core::time::Duration;
 use lexopt::{Arg, Parser};
 use log::LevelFilter;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use tidegate::backend::Kind;
 use tidegate::trace::Payload;
 use tidegate::{Address, Config, Listen, PerSource, Sources, Trigger};
@@ -341,18 +341,15 @@ fn log_to(text: &str) -> Result<LogTo, String> {
 }
 
 fn choice<T: Copy>(parser: &mut Parser, name: &str, choices: &[(&str, T)]) -> Result<T, Failure> {
-    value(parser, name, |text| {
-        let found = choices.iter().find(|(name, _)| *name == text);
-        let names = || {
-            choices
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        found
-            .map(|(_, choice)| *choice)
-            .ok_or_else(|| format!("must be one of {}", names()))
+    let value = parser.value().map_err(usage)?;
+    let found = choices.iter().find(|(name, _)| value == *name);
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        wrong(
+            name,
+            &value,
+            &format!("must be one of {}", names.join(", ")),
+        )
     })
 }
 
@@ -362,11 +359,15 @@ fn value<T>(
     read: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, Failure> {
     let value = parser.value().map_err(usage)?;
-    let text = value.to_str().ok_or_else(|| "must be UTF-8".to_owned());
-    text.and_then(read).map_err(|why| {
-        let shown = value.to_string_lossy();
-        Failure::Usage(format!("--{name} {}: {why}", one_line(&shown)))
-    })
+    match value.to_str().map(read) {
+        Some(read) => read.map_err(|why| wrong(name, &value, &why)),
+        None => Err(wrong(name, &value, "must be UTF-8")),
+    }
+}
+
+fn wrong(name: &str, value: &OsStr, why: &str) -> Failure {
+    let shown = value.to_string_lossy();
+    Failure::Usage(format!("--{name} {}: {why}", one_line(&shown)))
 }
 
 fn usage(error: lexopt::Error) -> Failure {
