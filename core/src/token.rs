@@ -1,5 +1,7 @@
 //! [`Token`]: the name of one incarnation of a slot.
 
+use core::fmt;
+
 /// Set in the index of a slot of the second, small table: listeners, watched descriptors and sockets of
 /// datagrams, which never take a connection's place.
 pub(crate) const LISTENER_BIT: u32 = 1 << 31;
@@ -63,9 +65,35 @@ impl Token {
         self.index & LISTENER_BIT != 0
     }
 
+    /// The name of no source, in the flight recorder and in a trace.
+    pub const NONE: Self = Self::new(u32::MAX, 0);
+
+    /// The name of a free timer, there: no source has the generation 0.
+    pub(crate) const fn free_timer(number: u32) -> Self {
+        Self::new(number & !LISTENER_BIT, 0)
+    }
+
     /// The index with the bit that tells the tables apart.
     pub(crate) const fn slot(self) -> u32 {
         self.index
+    }
+}
+
+impl fmt::Display for Token {
+    /// `#3` is the connection in slot 3 for the first time, `#3.2` for the second; `listener 0`; `-` is [`Token::NONE`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (index, generation) = (self.index(), self.generation);
+        let kind = match (self.is_listener(), generation) {
+            (true, 0) => return f.write_str("-"),
+            (false, 0) => "timer ",
+            (true, _) => "listener ",
+            (false, _) => "#",
+        };
+        write!(f, "{kind}{index}")?;
+        match generation {
+            0 | 1 => Ok(()),
+            _ => write!(f, ".{generation}"),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use tests::bounded::Watchdog;
 use tests::replay::{Tape, replay};
 use tests::{App, Case, Manner, State};
-use tidegate_core::trace::{Call, Entry, MAGIC, Payload, Sink, decode, encode};
+use tidegate_core::trace::{Entry, Input, MAGIC, Payload, Sink, decode, encode};
 use tidegate_core::{
     Action, Alarm, DatagramMemory, Directions, Event, Handler, Memory, Notice, Op, Outcome, Token,
 };
@@ -188,9 +188,9 @@ macro_rules! kinds {
 }
 
 kinds!(ENTRIES, entry of Entry, Entry<'_>:
-    Start Time Report Received Sent Event Turn Output Listen Reserve Limit Priority Watch Datagrams Stop Told Alarm Again Returned
-    Visited Call Note Lost);
-kinds!(CALLS, call of Call, Call:
+    Start Time Event Turn Output Told Alarm Again Returned Call Note Lost);
+kinds!(CALLS, call of Input, Input:
+    Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
     Send Space Reserve Commit SendTo SendOthers WantRoom ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
     CancelTimer Connect Lend GiveBack SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
 kinds!(ACTIONS, action of Action, Action:
@@ -202,10 +202,14 @@ kinds!(OPS, op of Op, Op: Accept Refuse Connect Recv Send Arm Shutdown Unsent Re
 kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram Failed);
 
 /// What no world can make, and why.
-const NEVER: [&str; 3] = [
+const NEVER: [&str; 7] = [
     // Written by the writer of a file, when its buffer is full.
     "entry Lost",
     // In the flight recorder alone.
+    "call Ready",
+    "call Done",
+    "call Handled",
+    "call Due",
     "call SendOthers",
     // A cancel has no completion: what it ended has.
     "op Cancel",
@@ -214,7 +218,7 @@ const NEVER: [&str; 3] = [
 fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
     seen.insert(entry(it));
     match it {
-        Entry::Call(it) => drop(seen.insert(call(it))),
+        Entry::Call(_, it, _) => drop(seen.insert(call(it))),
         Entry::Output(Some(it)) => drop(seen.insert(action(it))),
         Entry::Told(it) => drop(seen.insert(notice(it))),
         Entry::Alarm(it) => drop(seen.insert(alarm(it))),
@@ -231,21 +235,10 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
         }
         Entry::Start { .. }
         | Entry::Time(_)
-        | Entry::Report { .. }
-        | Entry::Received { .. }
-        | Entry::Sent(_)
         | Entry::Turn
         | Entry::Output(None)
-        | Entry::Listen { .. }
-        | Entry::Reserve { .. }
-        | Entry::Limit { .. }
-        | Entry::Priority { .. }
-        | Entry::Watch { .. }
-        | Entry::Datagrams { .. }
-        | Entry::Stop(_)
         | Entry::Again
         | Entry::Returned(_)
-        | Entry::Visited { .. }
         | Entry::Note(_)
         | Entry::Lost(_) => {}
     }

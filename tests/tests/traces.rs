@@ -1,7 +1,11 @@
 //! What the program recorded on another machine happens again on this one, whatever its width and byte order.
 
 use std::fs;
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use tests::bounded::Watchdog;
+use tests::net::{Client, reset, tcp};
+use tests::process::Program;
 use tests::replay::{Explainer, Tape, replay, replay_seen, to_corpus, to_test};
 use tidegate_core::{Dispatcher, Memory};
 
@@ -11,6 +15,76 @@ const TRACES: [(&str, usize, Option<&str>); 3] = [
     ("echo-edge.trace", 200, None),
     ("chat.trace", 200, Some("chat")),
 ];
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("traces")
+        .join(name)
+}
+
+/// The fuzz input that is made of the first trace.
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/sim/echo-trace")
+}
+
+/// Three clients that take turns, the last first: by then the server has found nothing of the others to receive. Then one
+/// says much, one ends, one resets.
+fn some_clients(program: &Program, chat: bool) {
+    let mut clients: [TcpStream; 3] = [(); 3].map(|()| tcp(program.address()));
+    let says = |clients: &mut [TcpStream; 3], who: usize, what: &[u8]| {
+        clients[who].say(what);
+        for (number, client) in clients.iter_mut().enumerate() {
+            if chat != (number == who) {
+                client.hear(what);
+            }
+        }
+    };
+    for n in 0..9 {
+        for who in [2, 1, 0] {
+            says(
+                &mut clients,
+                who,
+                format!("reading {n}: 230.4 V\n").as_bytes(),
+            );
+        }
+    }
+    let long = [&[b'x'; 3999], &b"\n"[..]].concat();
+    says(&mut clients, 2, &long);
+    let [mut first, second, third] = clients;
+    first.finish();
+    assert_eq!(first.rest(), b"");
+    reset(second);
+    drop(third);
+}
+
+/// After a change of the format: `TRACES=write cargo test -p tests --test traces written`.
+#[test]
+fn they_are_written_anew_where_that_is_asked_for() {
+    if std::env::var("TRACES").as_deref() != Ok("write") {
+        return;
+    }
+    let _bound = Watchdog::new();
+    for (name, _, service) in TRACES {
+        let path = file(name);
+        let place = path.to_str().expect("UTF-8");
+        let own: &[&str] = match service {
+            Some(service) => &["--service", service],
+            None => &[
+                "--service",
+                "echo",
+                "--trigger",
+                "edge",
+                "--record-payload",
+                "hash",
+            ],
+        };
+        let _ = fs::remove_file(&path);
+        let program = Program::start(&[&["--connections", "8", "--record", place], own].concat());
+        some_clients(&program, service == Some("chat"));
+        assert_eq!(program.stop().code, Some(0));
+    }
+    fs::write(corpus(), to_corpus(&tape("echo.trace"))).expect("a fuzz input");
+}
 
 #[test]
 fn what_was_recorded_elsewhere_happens_again() {
@@ -35,10 +109,7 @@ fn what_was_recorded_elsewhere_happens_again() {
 }
 
 fn tape(name: &str) -> Tape {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("traces")
-        .join(name);
-    Tape::read(&[fs::read(path).expect(name)]).expect(name)
+    Tape::read(&[fs::read(file(name)).expect(name)]).expect(name)
 }
 
 #[test]
@@ -80,9 +151,8 @@ fn what_the_peers_did_is_a_test_and_a_fuzz_input() {
         }
         tests::sim(&to_corpus(&tape));
     }
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/sim/echo-trace");
     assert_eq!(
-        fs::read(corpus).ok(),
+        fs::read(corpus()).ok(),
         Some(to_corpus(&tape("echo.trace"))),
         "it is in the corpus"
     );

@@ -43,7 +43,7 @@ use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timer::Timer;
 use crate::token::Token;
-use crate::trace::{Bytes, Entry, MARKS, Mark, Recorder};
+use crate::trace::{Detail, Entry, Input, KEPT, Recorder};
 use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
@@ -338,58 +338,42 @@ impl<'t> Dispatcher<'t> {
         }
     }
 
-    /// The tap: what passes it is recorded.
+    /// The tap for what goes in: kept by the flight recorder, and told to the full trace, if there is one.
     #[inline(always)]
-    pub(crate) fn record(&mut self, entry: &Entry<'_>) {
-        if MARKS != 0 || cfg!(feature = "trace") {
-            self.keep(entry);
-        }
-    }
-
-    /// The same, for the flight recorder alone.
-    #[inline(always)]
-    pub(crate) fn mark(&mut self, entry: &Entry<'_>) {
-        if MARKS != 0 {
-            self.m.recorder.push(Mark::of(entry));
+    pub(crate) fn record(&mut self, token: Token, input: Input, detail: Detail) {
+        if KEPT != 0 || cfg!(feature = "trace") {
+            self.record_call(token, input, detail);
         }
     }
 
     /// Out of line, as little of it as there can be in the loop.
     #[inline(never)]
-    fn keep(&mut self, entry: &Entry<'_>) {
-        self.m.recorder.keep(entry);
+    fn record_call(&mut self, token: Token, input: Input, detail: Detail) {
+        self.keep(token, input);
+        self.trace(|| Entry::Call(token, input, detail));
     }
 
-    /// The same of an event, which came now.
+    /// The same for the flight recorder alone.
     #[inline(always)]
-    pub(crate) fn record_event(&mut self, now: Instant, event: Event, bytes: &[u8]) {
-        if MARKS != 0 || cfg!(feature = "trace") {
-            self.keep_event(now, event, bytes);
-        }
+    pub(crate) fn keep(&mut self, token: Token, input: Input) {
+        self.m.recorder.push(self.m.now, token, input);
     }
 
-    #[inline(never)]
-    fn keep_event(&mut self, now: Instant, event: Event, bytes: &[u8]) {
-        self.advance_clock(now);
-        let entry = Entry::Event(event, Bytes::Whole(bytes));
-        self.m.recorder.keep(&entry);
-    }
-
-    /// What goes into a full trace only, if there is one.
+    /// The same for the full trace alone, and what comes out: a replay compares it.
     #[inline(always)]
-    pub(crate) fn tell<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
-        self.m.recorder.tell(entry);
+    pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
+        self.m.recorder.trace(entry);
     }
 
     /// Whether there is a full trace.
     #[inline(always)]
-    pub(crate) fn is_told(&self) -> bool {
-        self.m.recorder.is_told()
+    pub(crate) fn is_traced(&self) -> bool {
+        self.m.recorder.is_traced()
     }
 
     #[cfg(feature = "trace")]
-    pub(crate) fn tell_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
-        self.m.recorder.tell_to(sink);
+    pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
+        self.m.recorder.trace_to(sink);
     }
 }
 
@@ -400,6 +384,8 @@ impl Dispatcher<'_> {
     #[inline(always)]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.advance_clock(now);
+        let (token, input) = Input::of(&event);
+        self.keep(token, input);
         match event {
             Event::Ready {
                 token,

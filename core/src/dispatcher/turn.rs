@@ -10,7 +10,7 @@ use crate::slot::{Queued, State};
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
-use crate::trace::{Entry, Mark};
+use crate::trace::Entry;
 use defmt_or_log::{trace, warn};
 
 /// Turns in a row with a stale report after which the driver is asked to rebuild its readiness set. A registration that
@@ -24,8 +24,7 @@ impl Dispatcher<'_> {
         if now > self.m.now {
             let passed = now.nanos_since(self.m.now);
             self.m.now = now;
-            self.m.recorder.push(Mark::time(passed));
-            self.m.recorder.tell(|| Entry::Time(passed));
+            self.m.recorder.trace(|| Entry::Time(passed));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::output::Span;
 use crate::slot::{Cursors, HEARS_ON};
 use crate::time::Instant;
 use crate::token::Token;
-use crate::trace::{Call, Entry, hash};
+use crate::trace::{Detail, Entry, Input, hash};
 use core::fmt;
 use core::time::Duration;
 
@@ -86,14 +86,14 @@ impl<'a> Conn<'a> {
     /// request does not run; the time for an idle connection does. A reset of the peer ends it all the same, at once; what
     /// was received and not consumed by then is dropped.
     pub fn pause(&mut self) {
-        self.record(Call::Pause(self.token));
+        self.record(Input::Pause);
         self.all.machine.pause(self.token);
         self.resumed = false;
     }
 
     /// Receives again; if bytes are left, `readable` is called for them at the end of this visit, once.
     pub fn resume(&mut self) {
-        self.record(Call::Resume(self.token));
+        self.record(Input::Resume);
         self.all.machine.resume(self.token);
         self.resumed = true;
     }
@@ -111,13 +111,8 @@ impl Conn<'_> {
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.all.lent = 0;
         let sent = self.all.send_at(self.all.own, bytes, true);
-        let token = self.token;
-        self.tell(|| Call::Send {
-            token,
-            len: width(bytes.len()),
-            hash: hash(bytes),
-            taken: sent.is_ok(),
-        });
+        let (len, taken) = (width(bytes.len()), sent.is_ok());
+        self.trace(|| (Input::Send { len, taken }, Detail::Hash(hash(bytes))));
         sent
     }
 
@@ -131,8 +126,7 @@ impl Conn<'_> {
     /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
     /// queues what was put there, in the same visit and before anything else is sent on this connection.
     pub fn space(&mut self) -> &mut [u8] {
-        let token = self.token;
-        self.tell(|| Call::Space(token));
+        self.trace(|| (Input::Space, Detail::None));
         let span = self.all.make_space(self.all.own, u32::MAX);
         self.all.lent = span.len;
         self.all.sending.get_mut(self.all.own, span)
@@ -148,12 +142,8 @@ impl Conn<'_> {
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
         self.all.lent = 0;
         let checked = self.all.check_room(self.all.own, len, true);
-        let token = self.token;
-        self.tell(|| Call::Reserve {
-            token,
-            len: width(len),
-            taken: checked.is_ok(),
-        });
+        let (asked, taken) = (width(len), checked.is_ok());
+        self.trace(|| (Input::Reserve { len: asked, taken }, Detail::None));
         let len = checked?;
         let span = self.all.make_space(self.all.own, len);
         self.all.lent = span.len;
@@ -164,8 +154,8 @@ impl Conn<'_> {
     /// it.
     pub fn commit(&mut self, n: usize) {
         let n = width(n).min(core::mem::take(&mut self.all.lent));
-        if self.all.machine.is_told() {
-            self.tell_of_commit(n);
+        if self.all.machine.is_traced() {
+            self.trace_commit(n);
         }
         self.all.machine.commit_at(self.all.own, n);
     }
@@ -190,8 +180,7 @@ impl Conn<'_> {
     /// after a send that was answered with `Full`, bytes are received in the meantime.
     pub fn want_room(&mut self, n: usize) {
         let n = width(n).min(self.all.machine.windows().send);
-        let token = self.token;
-        self.record(Call::WantRoom { token, len: n });
+        self.record(Input::WantRoom(n));
         if n > self.all.machine.room_at(self.all.own) {
             self.all.machine.want_room_at(self.all.own, n | HEARS_ON);
         }
@@ -200,7 +189,7 @@ impl Conn<'_> {
     /// Sends what is queued, then our end (`SHUT_WR`), and goes on to receive: the peer's answer may still come. Nothing
     /// more can be sent. It is finished when the peer has finished, too, and all that came was consumed.
     pub fn shut_down(&mut self) {
-        self.record(Call::ShutDown(self.token));
+        self.record(Input::ShutDown);
         if self.info.is_none() {
             self.all.machine.shut_down_at(self.all.own);
         }
@@ -209,7 +198,7 @@ impl Conn<'_> {
     /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped. One that is
     /// not opened yet is given up.
     pub fn finish(&mut self) {
-        self.record(Call::Finish(self.token));
+        self.record(Input::Finish);
         self.resumed = false;
         if self.info.is_none() {
             self.all.machine.finish_at(self.all.own);
@@ -219,7 +208,7 @@ impl Conn<'_> {
     /// As [`finish`](Self::finish), because a message is longer than this application takes: the reason is
     /// [`Reason::TooLong`](crate::Reason::TooLong).
     pub fn too_long(&mut self) {
-        self.record(Call::TooLong(self.token));
+        self.record(Input::TooLong);
         self.resumed = false;
         if self.info.is_none() {
             self.all.machine.too_long_at(self.all.own);
@@ -228,7 +217,7 @@ impl Conn<'_> {
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self) {
-        self.record(Call::Abort(self.token));
+        self.record(Input::Abort);
         self.resumed = false;
         if self.info.is_none() {
             self.all.machine.abort_at(self.all.own);
@@ -282,7 +271,7 @@ impl Conn<'_> {
         if token == self.token || (self.lender != NOBODY && !back) {
             return None;
         }
-        self.record(Call::Lend(token));
+        self.all.record(token, Input::Lend);
         self.all.lent = 0;
         // What the visit of a connection is shown is consumed when that visit ends, once.
         let Cursors { at, end } = if back {
@@ -309,7 +298,7 @@ impl Conn<'_> {
         };
         let answer = visit(&mut other);
         let consumed = len.saturating_sub(width(other.data.len()));
-        self.record(Call::GiveBack { token, consumed });
+        self.all.record(token, Input::GiveBack(consumed));
         self.all.machine.consume_at(index, consumed);
         Some(answer)
     }
@@ -382,17 +371,21 @@ impl Conn<'_> {
 }
 
 impl Conn<'_> {
-    fn record(&mut self, call: Call) {
-        self.all.record(call);
+    fn record(&mut self, input: Input) {
+        self.all.record(self.token, input);
     }
 
     #[inline(always)]
-    fn tell(&mut self, call: impl FnOnce() -> Call) {
-        self.all.machine.tell(|| Entry::Call(call()));
+    fn trace(&mut self, call: impl FnOnce() -> (Input, Detail)) {
+        let token = self.token;
+        self.all.machine.trace(|| {
+            let (input, detail) = call();
+            Entry::Call(token, input, detail)
+        });
     }
 
     #[cold]
-    fn tell_of_commit(&mut self, len: u32) {
+    fn trace_commit(&mut self, len: u32) {
         let Connections {
             machine,
             sending,
@@ -401,15 +394,15 @@ impl Conn<'_> {
         } = &mut self.all;
         let at = machine.slots.at(*own).tx.end;
         let hash = hash(sending.get(*own, Span { at, len }));
-        let token = self.token;
-        machine.tell(|| Entry::Call(Call::Commit { token, len, hash }));
+        let entry = Entry::Call(self.token, Input::Commit(len), Detail::Hash(hash));
+        machine.trace(|| entry);
     }
 
     /// The handler is back.
     #[inline(always)]
-    pub(super) fn tell_of_return(&mut self) {
+    pub(super) fn trace_return(&mut self) {
         let left = self.data.len();
-        (self.all.machine).tell(|| Entry::Returned(width(left)));
+        (self.all.machine).trace(|| Entry::Returned(width(left)));
     }
 }
 

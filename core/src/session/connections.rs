@@ -14,7 +14,7 @@ use crate::output::Span;
 use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
-use crate::trace::{Call, Entry, hash};
+use crate::trace::{Detail, Entry, Input, hash, micros};
 use core::time::Duration;
 
 /// All connections of a session, each by its token, and the timers: what a handler is lent in calls that are about no
@@ -80,9 +80,13 @@ impl Connections<'_> {
             }
             None => Err(SendError::Closed),
         };
-        let told = self.machine.is_told();
-        let hash = if told { hash(bytes) } else { 0 };
-        self.record(sent_to(token, bytes.len(), hash, sent.is_ok()));
+        let hash = if self.machine.is_traced() {
+            hash(bytes)
+        } else {
+            0
+        };
+        let input = sent_to(bytes.len(), sent.is_ok());
+        self.machine.record(token, input, Detail::Hash(hash));
         sent
     }
 
@@ -96,22 +100,19 @@ impl Connections<'_> {
                 missed = missed.saturating_add(1);
             }
         }
-        self.mark(Call::SendOthers {
-            len: width(bytes.len()),
-            missed,
-        });
+        self.keep_sent(bytes.len(), missed);
         missed
     }
 
     /// Finishes a connection, as [`Conn::finish`](crate::Conn::finish) does.
     pub fn finish(&mut self, token: Token) {
-        self.record(Call::FinishOf(token));
+        self.record(token, Input::FinishOf);
         self.machine.finish(token);
     }
 
     /// Aborts a connection, as [`Conn::abort`](crate::Conn::abort) does.
     pub fn abort(&mut self, token: Token) {
-        self.record(Call::AbortOf(token));
+        self.record(token, Input::AbortOf);
         self.machine.abort(token);
     }
 
@@ -136,13 +137,13 @@ impl Connections<'_> {
 impl Connections<'_> {
     /// Watches a descriptor for other directions; for none, it is not told at all, of a hang-up neither.
     pub fn watch_for(&mut self, token: Token, directions: Directions) {
-        self.record(Call::WatchFor { token, directions });
+        self.record(token, Input::WatchFor(directions));
         self.machine.watch_for(token, directions);
     }
 
     /// Watches a descriptor no longer: nothing more is told of it, and the driver closes its own copy.
     pub fn unwatch(&mut self, token: Token) {
-        self.record(Call::Unwatch(token));
+        self.record(token, Input::Unwatch);
         self.machine.unwatch(token);
     }
 }
@@ -154,16 +155,14 @@ impl Connections<'_> {
     /// Sets the timer of a connection; a token that names no open one changes nothing.
     pub fn set_timer_of(&mut self, token: Token, after: Duration) {
         let nanos = nanos_of(after);
-        self.record(Call::SetTimer {
-            token,
-            after: nanos,
-        });
+        let micros = micros(nanos);
+        (self.machine).record(token, Input::SetTimer { micros }, Detail::Number(nanos));
         self.machine.set_timer(token, after);
     }
 
     /// Takes the timer of a connection away, if it is set.
     pub fn cancel_timer_of(&mut self, token: Token) {
-        self.record(Call::CancelTimer(token));
+        self.record(token, Input::CancelTimer);
         self.machine.cancel_timer(token);
     }
 
@@ -174,10 +173,8 @@ impl Connections<'_> {
     /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
     pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
         let nanos = nanos_of(after);
-        self.record(Call::SetFreeTimer {
-            timer,
-            after: nanos,
-        });
+        let (token, micros) = (Token::free_timer(timer), micros(nanos));
+        (self.machine).record(token, Input::SetFreeTimer { micros }, Detail::Number(nanos));
         self.machine.set_free_timer(timer, after)
     }
 
@@ -189,23 +186,21 @@ impl Connections<'_> {
     /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
     pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
         let nanos = nanos_of(period);
-        self.record(Call::SetInterval {
-            timer,
-            period: nanos,
-        });
+        let (token, micros) = (Token::free_timer(timer), micros(nanos));
+        (self.machine).record(token, Input::SetInterval { micros }, Detail::Number(nanos));
         self.machine.set_interval(timer, period)
     }
 
     /// Takes a free timer away, if it is set.
     pub fn cancel_timer(&mut self, timer: u32) {
-        self.record(Call::CancelFreeTimer(timer));
+        self.record(Token::free_timer(timer), Input::CancelFreeTimer);
         self.machine.cancel_free_timer(timer);
     }
 }
 
 impl Connections<'_> {
-    pub(super) fn record(&mut self, call: Call) {
-        self.machine.record(&Entry::Call(call));
+    pub(super) fn record(&mut self, token: Token, input: Input) {
+        self.machine.record(token, input, Detail::None);
     }
 
     /// Connects on behalf of a connection, or of nobody.
@@ -215,21 +210,27 @@ impl Connections<'_> {
         to: Destination,
     ) -> Result<Token, ConnectError> {
         let wanted = self.machine.connect(to, origin);
-        let token = wanted.ok();
-        self.record(Call::Connect { token, origin, to });
+        let token = wanted.unwrap_or(Token::NONE);
+        self.machine
+            .record(token, Input::Connect, Detail::To(origin, to));
         wanted
     }
 
     /// For the flight recorder alone.
-    pub(super) fn mark(&mut self, call: Call) {
-        self.machine.mark(&Entry::Call(call));
+    pub(super) fn keep_sent(&mut self, len: usize, missed: u32) {
+        let input = Input::SendOthers {
+            len: width(len),
+            missed: u16::try_from(missed).unwrap_or(u16::MAX),
+        };
+        self.machine.keep(Token::NONE, input);
     }
 
     /// One of all others, by its index; answers whether it took them.
     pub(super) fn send_to_another(&mut self, index: u32, bytes: &[u8]) -> bool {
         let taken = self.send_at(index, bytes, false).is_ok();
         let token = self.machine.token(index);
-        (self.machine).tell(|| Entry::Call(sent_to(token, bytes.len(), hash(bytes), taken)));
+        let input = sent_to(bytes.len(), taken);
+        (self.machine).trace(|| Entry::Call(token, input, Detail::Hash(hash(bytes))));
         taken
     }
 
@@ -331,12 +332,7 @@ impl Connections<'_> {
     }
 }
 
-fn sent_to(token: Token, len: usize, hash: u32, taken: bool) -> Call {
+fn sent_to(len: usize, taken: bool) -> Input {
     let len = width(len);
-    Call::SendTo {
-        token,
-        len,
-        hash,
-        taken,
-    }
+    Input::SendTo { len, taken }
 }

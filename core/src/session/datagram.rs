@@ -8,7 +8,7 @@ use crate::config::LISTENERS;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
-use crate::trace::{Call, Entry, hash};
+use crate::trace::{Detail, Entry, Input, hash};
 use core::fmt;
 use heapless::Vec;
 
@@ -196,12 +196,9 @@ impl<'m, H: Handler> Session<'m, H> {
     /// [`NoDatagrams`].
     pub fn add_datagrams(&mut self, receive: u32, send: u32) -> Result<Token, NoDatagrams> {
         let added = self.find_place(receive, send);
-        let token = added.ok();
-        self.machine.record(&Entry::Datagrams {
-            token,
-            receive,
-            send,
-        });
+        let token = added.unwrap_or(Token::NONE);
+        let input = Input::AddDatagrams { receive };
+        (self.machine).record(token, input, Detail::Number(send.into()));
         added
     }
 
@@ -273,11 +270,11 @@ impl<'m, H: Handler> Session<'m, H> {
                 all.arrived = arrived.as_ref();
                 self.handler.datagram(&mut all, token, datagram);
                 all.arrived = None;
-                all.machine.tell(|| Entry::Returned(0));
+                all.machine.trace(|| Entry::Returned(0));
             }
             Outcome::Failed(fault) => {
                 self.handler.datagram_failed(&mut all, token, fault);
-                all.machine.tell(|| Entry::Returned(0));
+                all.machine.trace(|| Entry::Returned(0));
             }
             Outcome::Datagram { .. }
             | Outcome::Complete(_)
@@ -288,7 +285,7 @@ impl<'m, H: Handler> Session<'m, H> {
         match all.machine.has_datagram_room(token) {
             Some(true) if waited => {
                 self.handler.datagram_room(&mut all, token);
-                all.machine.tell(|| Entry::Returned(0));
+                all.machine.trace(|| Entry::Returned(0));
             }
             Some(false) if waited => all.machine.want_datagram_room(token),
             Some(_) | None => {}
@@ -348,15 +345,16 @@ impl Connections<'_> {
             .filter(|(at, from, _)| (*at, *from) == (socket, to));
         let source = local.or(asked.map(|(_, _, local)| *local));
         let sent = self.queue_datagram(socket, source, to, bytes);
-        let told = self.machine.is_told();
-        self.record(Call::SendDatagram {
-            token: socket,
-            local,
-            to,
+        let input = Input::SendDatagram {
             len: width(bytes.len()),
-            hash: if told { hash(bytes) } else { 0 },
             taken: sent.is_ok(),
-        });
+        };
+        let hash = if self.machine.is_traced() {
+            hash(bytes)
+        } else {
+            0
+        };
+        (self.machine).record(socket, input, Detail::Datagram(local, to, hash));
         sent
     }
 
@@ -391,7 +389,7 @@ impl Connections<'_> {
 
     /// Closes a socket of datagrams: nothing more is told of it, and what waits to be sent is dropped.
     pub fn close_datagrams(&mut self, socket: Token) {
-        self.record(Call::CloseDatagrams(socket));
+        self.record(socket, Input::CloseDatagrams);
         self.machine.close_datagrams(socket);
     }
 }

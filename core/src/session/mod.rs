@@ -34,7 +34,7 @@ use crate::slot::{Cursors, UNTIL_SENT};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
-use crate::trace::{Call, Entry};
+use crate::trace::{Bytes, Detail, Entry, Input};
 use bytes::{NOBODY, Store};
 use core::fmt;
 use datagram::Lot;
@@ -130,29 +130,33 @@ impl<'m, H: Handler> Session<'m, H> {
     /// [`ListenersFull`].
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
         let added = self.machine.listen(per_source);
-        let token = added.ok();
-        self.machine.record(&Entry::Listen { token, per_source });
+        let input = Input::Listen {
+            limited: per_source.is_some(),
+            per_source: per_source.unwrap_or(0),
+        };
+        let token = added.unwrap_or(Token::NONE);
+        self.machine.record(token, input, Detail::None);
         added
     }
 
     /// Reserves slots for the connections of a listener; see [`Dispatcher::reserve_slots`].
     pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
-        self.machine.record(&Entry::Reserve { listener, slots });
+        let input = Input::ReserveSlots(slots);
+        self.machine.record(listener, input, Detail::None);
         self.machine.reserve_slots(listener, slots);
     }
 
     /// Limits how many connections a listener has at a time; see [`Dispatcher::limit_connections`].
     pub fn limit_connections(&mut self, listener: Token, connections: u32) {
-        self.machine.record(&Entry::Limit {
-            listener,
-            connections,
-        });
+        let input = Input::LimitConnections(connections);
+        self.machine.record(listener, input, Detail::None);
         self.machine.limit_connections(listener, connections);
     }
 
     /// Has a listener and its connections served before others; see [`Dispatcher::set_priority`].
     pub fn set_priority(&mut self, listener: Token, priority: bool) {
-        (self.machine).record(&Entry::Priority { listener, priority });
+        let input = Input::SetPriority(priority);
+        self.machine.record(listener, input, Detail::None);
         self.machine.set_priority(listener, priority);
     }
 
@@ -164,14 +168,16 @@ impl<'m, H: Handler> Session<'m, H> {
     pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
         let added = self.machine.watch(directions);
         self.tell_of_watched = Some(Self::tell_of_watched);
-        let token = added.ok();
-        self.machine.record(&Entry::Watch { token, directions });
+        let token = added.unwrap_or(Token::NONE);
+        let input = Input::Watch(directions);
+        self.machine.record(token, input, Detail::None);
         added
     }
 
     /// Stops in an orderly way until `by`, then at once; see [`Dispatcher::stop`].
     pub fn stop(&mut self, by: Instant) {
-        self.machine.record(&Entry::Stop(by));
+        let by_nanos = Detail::Number(by.as_nanos());
+        self.machine.record(Token::NONE, Input::Stop, by_nanos);
         self.machine.stop(by);
     }
 
@@ -219,7 +225,7 @@ impl<'m, H: Handler> Session<'m, H> {
         visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = self.machine.connection(token)?;
-        self.machine.record(&Entry::Call(Call::Lend(token)));
+        self.machine.record(token, Input::Lend, Detail::None);
         self.forget_last(index);
         self.visit(token, None, visit)
     }
@@ -228,14 +234,14 @@ impl<'m, H: Handler> Session<'m, H> {
     /// happened before is missing in a replay.
     #[cfg(feature = "trace")]
     pub fn record_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
-        self.machine.tell_to(sink);
+        self.machine.trace_to(sink);
         let (config, windows) = (self.config.clone(), self.machine.windows());
-        self.machine.tell(|| Entry::Start { config, windows });
+        self.machine.trace(|| Entry::Start { config, windows });
     }
 
     /// Puts a remark into the full trace, if there is one.
     pub fn note(&mut self, text: &str) {
-        self.machine.tell(|| Entry::Note(text));
+        self.machine.trace(|| Entry::Note(text));
     }
 
     /// Connects to `to`; see [`Conn::connect`], which a handler calls.
@@ -253,10 +259,8 @@ impl<H: Handler> Session<'_, H> {
     /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
     #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
-        if self.machine.is_told() {
-            self.tell_of_event(now, event);
-        } else {
-            self.machine.record_event(now, event, &[]);
+        if self.machine.is_traced() {
+            self.trace_event(now, event);
         }
         // The slot is freed before the application is told that it is gone; its last words are what is known now.
         let info = match event {
@@ -268,7 +272,7 @@ impl<H: Handler> Session<'_, H> {
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
-            self.machine.tell(|| Entry::Told(notice));
+            self.machine.trace(|| Entry::Told(notice));
             self.tell(notice, event, info.as_ref());
         }
     }
@@ -276,9 +280,9 @@ impl<H: Handler> Session<'_, H> {
     /// Begins a turn; see [`Dispatcher::handle_timeout`]. Tells the timers that are due, at most 64.
     #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.machine.is_told() {
+        if self.machine.is_traced() {
             self.machine.advance_clock(now);
-            self.machine.tell(|| Entry::Turn);
+            self.machine.trace(|| Entry::Turn);
         }
         self.machine.handle_timeout(now);
         while let Some(alarm) = self.machine.poll_timer() {
@@ -294,7 +298,7 @@ impl<H: Handler> Session<'_, H> {
             self.complete(outcome);
         }
         let output = self.machine.poll_output();
-        self.machine.tell(|| Entry::Output(output));
+        self.machine.trace(|| Entry::Output(output));
         output
     }
 
@@ -357,7 +361,7 @@ impl<H: Handler> Session<'_, H> {
 
     /// An event, with what it has brought, before the machine takes it in.
     #[cold]
-    fn tell_of_event(&mut self, now: Instant, event: Event) {
+    fn trace_event(&mut self, now: Instant, event: Event) {
         let mut arrived: &[u8] = &[];
         if let Event::Done { token, op, outcome } = event {
             if let (Op::Recv, Outcome::Complete(len) | Outcome::Drained(len)) = (op, outcome)
@@ -370,7 +374,8 @@ impl<H: Handler> Session<'_, H> {
                 arrived = arrivals.window(token, len);
             }
         }
-        self.machine.record_event(now, event, arrived);
+        self.machine.advance_clock(now);
+        (self.machine).trace(|| Entry::Event(event, Bytes::Whole(arrived)));
     }
 
     #[inline(always)]
@@ -418,12 +423,17 @@ impl<H: Handler> Session<'_, H> {
             Ok(directions) => handler.ready(&mut all, token, directions),
             Err(fault) => handler.unwatched(&mut all, token, fault),
         }
-        self.machine.tell(|| Entry::Returned(0));
+        self.machine.trace(|| Entry::Returned(0));
     }
 
     #[inline(never)]
     fn tell_alarm(&mut self, alarm: Alarm) {
-        self.machine.record(&Entry::Alarm(alarm));
+        self.machine.trace(|| Entry::Alarm(alarm));
+        let token = match alarm {
+            Alarm::Connection(token) => token,
+            Alarm::Free { timer, .. } => Token::free_timer(timer),
+        };
+        self.machine.keep(token, Input::Due);
         match alarm {
             Alarm::Connection(token) => {
                 self.tell_of(token, Told::Timer, None);
@@ -431,7 +441,7 @@ impl<H: Handler> Session<'_, H> {
             Alarm::Free { timer, periods } => {
                 let (handler, mut all) = self.handler_and_connections();
                 handler.tick(&mut all, timer, periods);
-                self.machine.tell(|| Entry::Returned(0));
+                self.machine.trace(|| Entry::Returned(0));
             }
         }
     }
@@ -510,11 +520,11 @@ impl<H: Handler> Session<'_, H> {
         let (answer, left) = self.call(token, gone, Span { at, len }, call)?;
         if gone.is_none() {
             let more = self.machine.slots.at(index).tx.len();
-            self.machine.record(&Entry::Visited {
-                token,
-                consumed: len.saturating_sub(left),
+            let input = Input::Handled {
+                consumed: u16::try_from(len.saturating_sub(left)).unwrap_or(u16::MAX),
                 queued: more.saturating_sub(queued),
-            });
+            };
+            self.machine.keep(token, input);
             self.put_in_order(index, len, left);
         }
         Some(answer)
@@ -548,11 +558,11 @@ impl<H: Handler> Session<'_, H> {
             lender: NOBODY,
         };
         let answer = call(&mut self.handler, &mut conn, state);
-        conn.tell_of_return();
+        conn.trace_return();
         if conn.resumed && !conn.data.is_empty() && gone.is_none() {
-            conn.all.machine.tell(|| Entry::Again);
+            conn.all.machine.trace(|| Entry::Again);
             again(&mut self.handler, &mut conn, state);
-            conn.tell_of_return();
+            conn.trace_return();
         }
         let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
         Some((answer, left))

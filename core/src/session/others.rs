@@ -1,11 +1,11 @@
 //! What the handler of one connection may know of the others, and do to them: for those that control a server.
 
-use super::conn::{Conn, width};
+use super::conn::Conn;
 use crate::dispatcher::calls::Info;
 use crate::slot::State;
 use crate::stats::Stats;
 use crate::token::Token;
-use crate::trace::{Call, Recorder};
+use crate::trace::{Input, Recorder};
 
 /// All connections.
 impl Conn<'_> {
@@ -32,7 +32,7 @@ impl Conn<'_> {
     pub fn abort_other(&mut self, token: Token) -> bool {
         match self.all.machine.connection(token) {
             Some(index) if index != self.all.own => {
-                self.all.record(Call::AbortOf(token));
+                self.all.record(token, Input::AbortOf);
                 self.all.machine.abort_at(index);
                 true
             }
@@ -53,8 +53,7 @@ impl Conn<'_> {
                 missed = missed.saturating_add(1);
             }
         }
-        let len = width(bytes.len());
-        self.all.mark(Call::SendOthers { len, missed });
+        self.all.keep_sent(bytes.len(), missed);
         missed
     }
 }

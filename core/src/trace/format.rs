@@ -11,7 +11,7 @@ use super::entry::{Entry, Payload, hash};
 use core::fmt;
 
 /// What every trace begins with, and the version of what follows.
-pub const MAGIC: &[u8; 16] = b"tidegate trace 2";
+pub const MAGIC: &[u8; 16] = b"tidegate trace 3";
 
 /// Bytes of a sum.
 const SUM: usize = 2;
@@ -26,6 +26,13 @@ fn sum(entry: &[u8]) -> [u8; SUM] {
 pub trait Sink {
     /// Takes one.
     fn take(&mut self, entry: &Entry<'_>);
+}
+
+/// Out of line: most sessions have no trace.
+#[cold]
+#[inline(never)]
+pub(super) fn take<'a>(sink: &mut dyn Sink, entry: impl FnOnce() -> Entry<'a>) {
+    sink.take(&entry());
 }
 
 /// Writes an entry to the front of `into`, with as much of its payload as is wanted; answers the bytes, `None` if there is
@@ -92,7 +99,7 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn limited(&self, payload: Payload) -> Self {
         let mut limited = self.clone();
-        if let Some(bytes) = limited.bytes_mut() {
+        if let Self::Event(_, bytes) = &mut limited {
             *bytes = payload.of(*bytes);
         }
         limited

@@ -4,9 +4,9 @@
 //! each call of the application and each answer passes it as an [`Entry`], so no driver needs to know, and a new event
 //! or call is a new entry. From there it goes into
 //!
-//! - the [`Recorder`], which is always on: the last few entries as [`Mark`]s of 8 bytes, in memory that is part of every
-//!   [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload; what was served by the express lane is one mark for
-//!   the whole visit. With the feature `small` there is none, and nothing is left of it.
+//! - the [`Recorder`], which is always on: the last few [`Input`]s as they are, with their time and their source, in memory that
+//!   is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload. Nothing is translated, and no text
+//!   made, before somebody reads it.
 //! - with the feature `trace`, a `Sink` that is given to `Session::record_to`: every entry, with the payload. The
 //!   bytes of an entry (`encode`, `decode`) are the same on every machine.
 //!
@@ -18,11 +18,12 @@
 mod entry;
 #[cfg(feature = "trace")]
 mod format;
-mod mark;
+mod input;
 mod recorder;
 
-pub use entry::{Bytes, Call, Entry, Payload, hash};
+pub use entry::{Bytes, Detail, Entry, Payload, hash};
 #[cfg(feature = "trace")]
 pub use format::{DecodeError, MAGIC, Sink, decode, encode};
-pub use mark::Mark;
-pub use recorder::{MARKS, Recorder};
+pub(crate) use input::micros;
+pub use input::{Came, Input, Kept};
+pub use recorder::{KEPT, Recorder};

@@ -1,20 +1,22 @@
-//! [`Recorder`]: the flight recorder, the last marks in a ring.
+//! [`Recorder`]: the flight recorder, the last inputs in a ring.
 
 use super::entry::Entry;
-use super::mark::Mark;
+use super::input::{Input, Kept};
+use crate::time::Instant;
+use crate::token::Token;
 use core::fmt;
 
-/// How many marks are kept: half a KiB of them.
-pub const MARKS: usize = 64;
+/// How many inputs are kept: 1.5 KiB of them.
+pub const KEPT: usize = 64;
 
-/// The last `K` [`Mark`]s. `K` is a power of two, or 0: then it keeps nothing and costs nothing.
+/// The last `K` inputs. `K` is a power of two, or 0: then it keeps nothing and costs nothing.
 ///
 /// A ring of its own, not `heapless::HistoryBuf`: that has no capacity of 0, and its `write` can panic as far as a linker
 /// can see, which the proof that no verb panics forbids.
-pub struct Recorder<const K: usize = MARKS> {
+pub struct Recorder<const K: usize = KEPT> {
     /// Where the next one goes.
-    next: usize,
-    marks: [Mark; K],
+    next: u32,
+    kept: [Option<Kept>; K],
     /// Where the full trace goes.
     #[cfg(feature = "trace")]
     sink: Option<&'static mut (dyn super::Sink + Send)>,
@@ -22,50 +24,43 @@ pub struct Recorder<const K: usize = MARKS> {
 
 impl<const K: usize> fmt::Debug for Recorder<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.marks()).finish()
+        f.debug_list().entries(self.kept()).finish()
     }
 }
 
 impl<const K: usize> Recorder<K> {
+    const MASK: usize = K.wrapping_sub(1);
+
     /// An empty one.
     pub(crate) const fn new() -> Self {
         const {
             assert!(
                 K == 0 || K.is_power_of_two(),
-                "the flight recorder keeps 0 marks, or a power of two"
+                "the flight recorder keeps 0 inputs, or a power of two"
             );
         }
         Self {
             next: 0,
-            marks: [Mark::NONE; K],
+            kept: [None; K],
             #[cfg(feature = "trace")]
             sink: None,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn push(&mut self, mark: Mark) {
-        if let Some(place) = self.marks.get_mut(self.next % K.max(1)) {
-            *place = mark;
+    pub(crate) fn push(&mut self, at: Instant, token: Token, input: Input) {
+        if let Some(place) = self.kept.get_mut(self.next as usize & Self::MASK) {
+            *place = Some(Kept { at, token, input });
             self.next = self.next.wrapping_add(1);
         }
     }
 
-    /// A mark of it, unless it has none, and all of it.
-    pub(crate) fn keep(&mut self, entry: &Entry<'_>) {
-        let mark = Mark::of(entry);
-        if mark != Mark::NONE {
-            self.push(mark);
-        }
-        self.tell(|| entry.clone());
-    }
-
-    /// Into the full trace alone, if there is one.
+    /// Into the full trace, if there is one.
     #[inline(always)]
-    pub(crate) fn tell<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
+    pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
         #[cfg(feature = "trace")]
         if let Some(sink) = &mut self.sink {
-            sink.take(&entry());
+            super::format::take(*sink, entry);
         }
         #[cfg(not(feature = "trace"))]
         let _ = entry;
@@ -73,7 +68,7 @@ impl<const K: usize> Recorder<K> {
 
     /// Whether there is a full trace.
     #[inline(always)]
-    pub(crate) const fn is_told(&self) -> bool {
+    pub(crate) const fn is_traced(&self) -> bool {
         #[cfg(feature = "trace")]
         return self.sink.is_some();
         #[cfg(not(feature = "trace"))]
@@ -81,15 +76,17 @@ impl<const K: usize> Recorder<K> {
     }
 
     #[cfg(feature = "trace")]
-    pub(crate) fn tell_to(&mut self, sink: &'static mut (dyn super::Sink + Send)) {
+    pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn super::Sink + Send)) {
         self.sink = Some(sink);
     }
 
     /// What is kept, the oldest first.
-    pub fn marks(&self) -> impl Iterator<Item = Mark> + '_ {
-        let (young, old) = self.marks.split_at(self.next % K.max(1));
-        let kept = old.iter().chain(young).copied();
-        kept.filter(|mark| *mark != Mark::NONE)
+    pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
+        let at = move |age| {
+            self.kept
+                .get((self.next as usize).wrapping_add(age) & Self::MASK)
+        };
+        (0..K).filter_map(move |age| *at(age)?)
     }
 }
 
@@ -98,23 +95,27 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn kept<const K: usize>(times: u64) -> Vec<Mark> {
+    fn kept<const K: usize>(times: u32) -> Vec<u32> {
         let mut recorder = Recorder::<K>::new();
-        (1..=times).for_each(|nanos| recorder.push(Mark::time(nanos)));
-        recorder.marks().collect()
-    }
-
-    fn times(from: u64, to: u64) -> Vec<Mark> {
-        (from..=to).map(Mark::time).collect()
+        recorder.next = u32::MAX - 5;
+        for n in 1..=times {
+            recorder.push(Instant::ZERO, Token::NONE, Input::Commit(n));
+        }
+        let number = |kept: Kept| match kept.input {
+            Input::Commit(n) => Some(n),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "none is put in")]
+            _ => None,
+        };
+        recorder.kept().filter_map(number).collect()
     }
 
     #[test]
     fn the_last_are_kept_in_order() {
         assert_eq!(kept::<4>(0), []);
-        assert_eq!(kept::<4>(3), times(1, 3));
-        assert_eq!(kept::<4>(4), times(1, 4));
-        assert_eq!(kept::<4>(9), times(6, 9));
-        assert_eq!(kept::<1>(2), times(2, 2));
+        assert_eq!(kept::<4>(3), [1, 2, 3]);
+        assert_eq!(kept::<4>(4), [1, 2, 3, 4]);
+        assert_eq!(kept::<4>(9), [6, 7, 8, 9]);
+        assert_eq!(kept::<1>(2), [2]);
     }
 
     #[test]

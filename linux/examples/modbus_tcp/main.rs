@@ -78,8 +78,8 @@ const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, REQUEST).offset(4);
 
 type ModbusMemory = Memory<32, 512, 2048, Skip>;
 
-// All there ever is: 92 KiB for the connections, 7 KiB of registers.
-const _: () = assert!(ModbusMemory::SIZE <= 93 * 1024 && size_of::<Device>() <= 7 * 1024);
+// All there ever is: 93 KiB for the connections, 1.5 KiB of them the flight recorder, 7 KiB of registers.
+const _: () = assert!(ModbusMemory::SIZE <= 94 * 1024 && size_of::<Device>() <= 7 * 1024);
 const _: () = assert!(FRAMES.max_frame() <= 512 && pdu::are_sound(OBJECTS));
 static MEMORY: ConstStaticCell<ModbusMemory> = ConstStaticCell::new(ModbusMemory::new());
 

@@ -5,14 +5,14 @@ use super::reserved::AnyServer;
 use core::fmt::Write;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
-use tidegate::trace::{MARKS, Recorder};
+use tidegate::trace::{KEPT, Recorder};
 use tidegate_core::heapless::String as Text;
 
-/// The longest line of a mark, its end included.
-const LINE: usize = 80;
+/// The longest line of an input, its end included.
+const LINE: usize = 112;
 
 /// All of them, and the end of a reply.
-pub(crate) type Lines = Text<{ (MARKS + 1) * LINE }>;
+pub(crate) type Lines = Text<{ (KEPT + 1) * LINE }>;
 
 /// The threads that were asked and have not printed, a bit each.
 static ASKED: AtomicU32 = AtomicU32::new(0);
@@ -33,17 +33,17 @@ pub(crate) fn print_if_asked(thread: u32, server: &AnyServer) {
 
 fn print(out: &Sink, thread: u32, server: &AnyServer) {
     let recorder = server.session().machine().recorder();
-    for mark in recorder.marks() {
-        out.line(format_args!("recorder: {thread}: {mark}"));
+    for kept in recorder.kept() {
+        out.line(format_args!("recorder: {thread}: {kept}"));
     }
 }
 
-/// A line for each mark.
+/// A line for each input.
 pub(crate) fn lines(recorder: &Recorder) -> Lines {
     let mut text = Lines::new();
-    for mark in recorder.marks() {
+    for kept in recorder.kept() {
         // The buffer fits the longest line: a test asserts that.
-        let _ = writeln!(text, "{mark}");
+        let _ = writeln!(text, "{kept}");
     }
     text
 }
@@ -79,16 +79,34 @@ impl Drop for Recorded<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate::trace::{Entry, Mark};
+    use tidegate::trace::{Input, Kept};
     use tidegate::{FaultKind, Token};
-    use tidegate_core::{Op, Outcome};
+    use tidegate_core::{Instant, Op, Outcome};
 
     #[test]
     fn the_longest_line_fits() {
         let token = Token::from_bits(u64::MAX);
         let fault = FaultKind::Shortage.with_code(u16::MAX);
-        let failed = Entry::done(token, Op::Shutdown, Outcome::Failed(fault));
-        let line = format!("{}\n", Mark::of(&failed));
-        assert!(line.len() <= LINE, "{line}");
+        let inputs = [
+            Input::done(Op::ReceiveFrom, &Outcome::Failed(fault)),
+            Input::done(Op::Shutdown, &Outcome::Drained(u32::MAX)),
+            Input::Handled {
+                consumed: u16::MAX,
+                queued: u32::MAX,
+            },
+            Input::Listen {
+                limited: true,
+                per_source: u32::MAX,
+            },
+            Input::SendDatagram {
+                len: u32::MAX,
+                taken: false,
+            },
+        ];
+        for input in inputs {
+            let at = Instant::NEVER;
+            let line = format!("{}\n", Kept { at, token, input });
+            assert!(line.len() <= LINE, "{line}");
+        }
     }
 }

@@ -429,6 +429,7 @@ fn create(path: &str) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_core::{Event, Op, Outcome, Token};
 
     #[test]
     fn a_payload_is_read() {
@@ -479,10 +480,12 @@ mod tests {
     #[test]
     fn the_longest_entry_fits() {
         let window = vec![0xff; super::super::reserved::ServerMemory::WINDOWS.receive as usize];
-        let entry = Entry::Received {
-            transfer: Ok(u32::MAX),
-            bytes: tidegate_core::trace::Bytes::Whole(&window),
-        };
+        let (token, op) = (Token::from_bits(u64::MAX), Op::Recv);
+        let outcome = Outcome::Complete(u32::MAX);
+        let entry = Entry::Event(
+            Event::Done { token, op, outcome },
+            tidegate_core::trace::Bytes::Whole(&window),
+        );
         assert!(encode(&entry, Payload::Whole, &mut [0; ENTRY]).is_some());
     }
 }

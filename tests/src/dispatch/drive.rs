@@ -23,8 +23,8 @@ struct Recorded<'d, 'a, W: World>(&'d mut Drive<'a, W>);
 impl<W: World> Drop for Recorded<'_, '_, W> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let marks = self.0.core().recorder().marks();
-            marks.for_each(|mark| eprintln!("recorder: {mark}"));
+            let inputs = self.0.core().recorder().kept();
+            inputs.for_each(|kept| eprintln!("recorder: {kept}"));
         }
     }
 }

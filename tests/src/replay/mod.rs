@@ -16,7 +16,7 @@ pub use picture::{Picture, Row, Slice};
 pub use scene::{to_corpus, to_test};
 pub use session::{Replayed, replay, replay_seen};
 pub use tape::{Divergence, Tape};
-pub use words::{Explainer, about, name, words};
+pub use words::{Explainer, about, words};
 
 /// The program's own services, and what they print to.
 #[path = "../../../linux/src/program/services.rs"]

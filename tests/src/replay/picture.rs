@@ -5,10 +5,10 @@
 //! order.
 
 use super::tape::Tape;
-use super::words::{about, name, words};
+use super::words::{about, words};
 use alloc::collections::BTreeMap;
 use serde_json::{Value, json};
-use tidegate_core::trace::{Call, Entry};
+use tidegate_core::trace::{Entry, Input};
 use tidegate_core::{Action, Event, Notice, Token};
 
 /// Nanoseconds between what happened at the same time.
@@ -81,7 +81,7 @@ impl Picture {
             let row = rows.entry(token).or_insert_with(|| {
                 order.push(token);
                 Drawn {
-                    name: name(token),
+                    name: token.to_string(),
                     ..Drawn::default()
                 }
             });
@@ -152,11 +152,11 @@ impl Drawn {
         } else if let Entry::Event(Event::Done { .. }, _) = entry {
             let (since, name) = self.asked.take().unwrap_or((time, "answered"));
             self.add(since, after, "operation", name, words(entry));
-        } else if let Entry::Report { .. } | Entry::Event(Event::Ready { .. }, _) = entry {
+        } else if let Entry::Event(Event::Ready { .. }, _) = entry {
             self.add(time, after, "operation", "report", words(entry));
-        } else if let Entry::Visited { .. } | Entry::Alarm(_) | Entry::Told(_) = entry {
+        } else if let Entry::Alarm(_) | Entry::Told(_) = entry {
             self.add(time, after, "call", "told", words(entry));
-        } else if let Entry::Call(_) = entry {
+        } else if let Entry::Call(..) = entry {
             self.add(time, after, "call", "call", words(entry));
         }
     }
@@ -195,15 +195,6 @@ impl Drawn {
 
 /// What a source is after an entry about it, if that is something else.
 fn becomes(entry: &Entry<'_>) -> Option<&'static str> {
-    if let Entry::Listen { .. } = entry {
-        return Some("listening");
-    }
-    if let Entry::Datagrams { .. } = entry {
-        return Some("datagrams");
-    }
-    if let Entry::Watch { .. } = entry {
-        return Some("watched");
-    }
     if let Entry::Told(notice) = entry {
         return match notice {
             Notice::Opened(_) => Some("open"),
@@ -218,20 +209,20 @@ fn becomes(entry: &Entry<'_>) -> Option<&'static str> {
     if let Entry::Output(Some(Action::Close { .. })) = entry {
         return Some("closing");
     }
-    let Entry::Call(call) = entry else {
+    let Entry::Call(_, input, _) = entry else {
         return None;
     };
-    if let Call::Connect { .. } = call {
-        return Some("connecting");
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most calls change nothing")]
+    match input {
+        Input::Listen { .. } => Some("listening"),
+        Input::AddDatagrams { .. } => Some("datagrams"),
+        Input::Watch(_) => Some("watched"),
+        Input::Connect => Some("connecting"),
+        Input::ShutDown => Some("half closed"),
+        Input::Abort | Input::AbortOf => Some("closing"),
+        Input::Finish | Input::FinishOf | Input::TooLong => Some("finishing"),
+        _ => None,
     }
-    if let Call::ShutDown(_) = call {
-        return Some("half closed");
-    }
-    if let Call::Abort(_) | Call::AbortOf(_) = call {
-        return Some("closing");
-    }
-    let finishes = matches!(call, Call::Finish(_) | Call::FinishOf(_) | Call::TooLong(_));
-    finishes.then_some("finishing")
 }
 
 fn operation(action: Action) -> &'static str {

@@ -48,7 +48,7 @@ impl Peers {
         }
         // Each connection's index in the list, and when it did something last.
         let mut known = BTreeMap::<Token, (usize, u64)>::new();
-        let (mut now, mut began, mut reported) = (0, false, None);
+        let (mut now, mut began) = (0, false);
         for entry in tape.entries() {
             if let Entry::Start { config, .. } = entry {
                 peers.trigger = config.trigger;
@@ -56,8 +56,6 @@ impl Peers {
                 // A damaged trace may hold any time, and any length.
                 now = u64::saturating_add(now, if began { *passed } else { 0 });
                 began = true;
-            } else if let Entry::Report { token, .. } = entry {
-                reported = Some(*token);
             }
             if let Entry::Event(
                 Event::Done {
@@ -72,7 +70,7 @@ impl Peers {
                 known.insert(*token, (peers.steps.len(), 0));
                 peers.steps.push(Vec::new());
             }
-            let Some((token, step)) = step(entry, &mut reported) else {
+            let Some((token, step)) = step(entry) else {
                 continue;
             };
             if let Some((place, last)) = known.get_mut(&token) {
@@ -107,16 +105,8 @@ impl Peers {
     }
 }
 
-/// The step of a peer that an entry implies. `reported`: the source of an event that takes the fast path.
-fn step(entry: &Entry<'_>, reported: &mut Option<Token>) -> Option<(Token, Step)> {
-    // What filled the window, or failed, completes by an event, too.
-    if let Entry::Received {
-        transfer: Ok(n @ 1..),
-        bytes,
-    } = entry
-    {
-        return Some((reported.take()?, Step::Send(all(*bytes, *n))));
-    }
+/// The step of a peer that an entry implies.
+fn step(entry: &Entry<'_>) -> Option<(Token, Step)> {
     let Entry::Event(Event::Done { token, op, outcome }, bytes) = entry else {
         return None;
     };

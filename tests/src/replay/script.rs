@@ -4,7 +4,7 @@
 use super::services::Service;
 use super::tape::Reel;
 use core::time::Duration;
-use tidegate_core::trace::{Call, Entry};
+use tidegate_core::trace::{Detail, Entry, Input};
 use tidegate_core::{Conn, Connections, Datagram, Directions, Fault, Handler, Reason, Token};
 
 /// What a trace has while a handler is called.
@@ -35,10 +35,10 @@ impl Player {
             } else if let Entry::Returned(left) = entry {
                 let data = conn.data().len();
                 return conn.consume(data.saturating_sub(left as usize));
-            } else if let Entry::Call(Call::GiveBack { consumed, .. }) = entry {
+            } else if let Entry::Call(_, Input::GiveBack(consumed), _) = entry {
                 return conn.consume(consumed as usize);
-            } else if let Entry::Call(call) = entry {
-                self.call(conn, call);
+            } else if let Entry::Call(token, input, detail) = entry {
+                self.call(conn, token, input, detail);
             } else {
                 return self.reel.diverge(AWAITED.into());
             }
@@ -46,52 +46,38 @@ impl Player {
     }
 
     /// Makes a call; the tap compares its result.
-    fn call(&self, conn: &mut Conn<'_>, call: Call) {
-        match call {
-            Call::Send { len, .. } => {
+    fn call(&self, conn: &mut Conn<'_>, token: Token, input: Input, detail: Detail) {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are of all connections"
+        )]
+        match (input, detail) {
+            (Input::Send { len, .. }, _) => {
                 let _ = conn.send(&nothing(len));
             }
-            Call::Space(_) => {
+            (Input::Space, _) => {
                 let _ = conn.space().len();
             }
-            Call::Reserve { len, .. } => {
+            (Input::Reserve { len, .. }, _) => {
                 let _ = conn.reserve(len as usize).map(|space| space.len());
             }
-            Call::Commit { len, .. } => conn.commit(len as usize),
-            Call::WantRoom { len, .. } => conn.want_room(len as usize),
-            Call::ShutDown(_) => conn.shut_down(),
-            Call::Finish(_) => conn.finish(),
-            Call::TooLong(_) => conn.too_long(),
-            Call::Abort(_) => conn.abort(),
-            Call::Pause(_) => conn.pause(),
-            Call::Resume(_) => conn.resume(),
-            Call::Connect {
-                to,
-                origin: Some(_),
-                ..
-            } => {
+            (Input::Commit(len), _) => conn.commit(len as usize),
+            (Input::WantRoom(len), _) => conn.want_room(len as usize),
+            (Input::ShutDown, _) => conn.shut_down(),
+            (Input::Finish, _) => conn.finish(),
+            (Input::TooLong, _) => conn.too_long(),
+            (Input::Abort, _) => conn.abort(),
+            (Input::Pause, _) => conn.pause(),
+            (Input::Resume, _) => conn.resume(),
+            (Input::Connect, Detail::To(Some(_), to)) => {
                 let _ = conn.connect(to);
             }
-            Call::Lend(token) => {
+            (Input::Lend, _) => {
                 if conn.lend(token, |other| self.go_on(other)).is_none() {
-                    self.reel.diverge(format!("{token:?} cannot be borrowed"));
+                    self.reel.diverge(format!("{token} cannot be borrowed"));
                 }
             }
-            Call::SendTo { .. }
-            | Call::SendOthers { .. }
-            | Call::FinishOf(_)
-            | Call::AbortOf(_)
-            | Call::SetTimer { .. }
-            | Call::CancelTimer(_)
-            | Call::GiveBack { .. }
-            | Call::SetFreeTimer { .. }
-            | Call::SetInterval { .. }
-            | Call::CancelFreeTimer(_)
-            | Call::WatchFor { .. }
-            | Call::Unwatch(_)
-            | Call::SendDatagram { .. }
-            | Call::CloseDatagrams(_)
-            | Call::Connect { origin: None, .. } => call_all(&self.reel, conn.all(), call),
+            _ => call_all(&self.reel, conn.all(), token, input, detail),
         }
     }
 
@@ -106,8 +92,8 @@ impl Player {
                 self.reel.skip();
             } else if let Entry::Returned(_) = entry {
                 return;
-            } else if let Entry::Call(call) = entry {
-                call_all(&self.reel, all, call);
+            } else if let Entry::Call(token, input, detail) = entry {
+                call_all(&self.reel, all, token, input, detail);
             } else {
                 return self.reel.diverge(AWAITED.into());
             }
@@ -115,66 +101,44 @@ impl Player {
     }
 }
 
-/// Makes a call that is about no connection in particular, or names it.
-pub(super) fn call_all(reel: &Reel, all: &mut Connections<'_>, call: Call) {
-    match call {
-        Call::SendTo { token, len, .. } => {
-            let _ = all.send_to(token, &nothing(len));
-        }
-        Call::Connect {
-            to, origin: None, ..
-        } => {
-            let _ = all.connect(to);
-        }
-        Call::FinishOf(token) => all.finish(token),
-        Call::AbortOf(token) => all.abort(token),
-        Call::SetTimer { token, after } => all.set_timer_of(token, Duration::from_nanos(after)),
-        Call::CancelTimer(token) => all.cancel_timer_of(token),
-        Call::SetFreeTimer { timer, after } => {
-            let _ = all.set_timer(timer, Duration::from_nanos(after));
-        }
-        Call::SetInterval { timer, period } => {
-            let _ = all.set_interval(timer, Duration::from_nanos(period));
-        }
-        Call::CancelFreeTimer(timer) => all.cancel_timer(timer),
-        Call::WatchFor { token, directions } => all.watch_for(token, directions),
-        Call::Unwatch(token) => all.unwatch(token),
-        Call::SendDatagram {
-            token,
-            local: None,
-            to,
-            len,
-            ..
-        } => {
+/// Makes a call that is about no connection in particular, or names it. A free timer is named by the index.
+pub(super) fn call_all(
+    reel: &Reel,
+    all: &mut Connections<'_>,
+    token: Token,
+    input: Input,
+    detail: Detail,
+) {
+    let length = Duration::from_nanos(match detail {
+        Detail::Number(nanos) => nanos,
+        Detail::None | Detail::Hash(_) | Detail::To(..) | Detail::Datagram(..) => 0,
+    });
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "no other is made of all connections"
+    )]
+    match (input, detail) {
+        (Input::SendTo { len, .. }, _) => drop(all.send_to(token, &nothing(len))),
+        (Input::Connect, Detail::To(None, to)) => drop(all.connect(to)),
+        (Input::FinishOf, _) => all.finish(token),
+        (Input::AbortOf, _) => all.abort(token),
+        (Input::SetTimer { .. }, _) => all.set_timer_of(token, length),
+        (Input::CancelTimer, _) => all.cancel_timer_of(token),
+        (Input::SetFreeTimer { .. }, _) => drop(all.set_timer(token.index(), length)),
+        (Input::SetInterval { .. }, _) => drop(all.set_interval(token.index(), length)),
+        (Input::CancelFreeTimer, _) => all.cancel_timer(token.index()),
+        (Input::WatchFor(directions), _) => all.watch_for(token, directions),
+        (Input::Unwatch, _) => all.unwatch(token),
+        (Input::SendDatagram { len, .. }, Detail::Datagram(None, to, _)) => {
             let _ = all.send_datagram(token, to, &nothing(len));
         }
-        Call::SendDatagram {
-            token,
-            local: Some(local),
-            to,
-            len,
-            ..
-        } => {
+        (Input::SendDatagram { len, .. }, Detail::Datagram(Some(local), to, _)) => {
             let _ = all.send_datagram_from(token, local, to, &nothing(len));
         }
-        Call::CloseDatagrams(token) => all.close_datagrams(token),
-        Call::Send { .. }
-        | Call::Space(_)
-        | Call::Reserve { .. }
-        | Call::Commit { .. }
-        | Call::SendOthers { .. }
-        | Call::WantRoom { .. }
-        | Call::ShutDown(_)
-        | Call::Finish(_)
-        | Call::TooLong(_)
-        | Call::Abort(_)
-        | Call::Pause(_)
-        | Call::Resume(_)
-        | Call::Connect {
-            origin: Some(_), ..
-        }
-        | Call::Lend(_)
-        | Call::GiveBack { .. } => reel.diverge(format!("no service for {call:?}")),
+        (Input::CloseDatagrams, _) => all.close_datagrams(token),
+        _ => reel.diverge(format!(
+            "no handler runs that could make this call: {input}"
+        )),
     }
 }
 

@@ -3,9 +3,9 @@
 use super::script::{Player, call_all};
 use super::services::{Service, ServiceName};
 use super::tape::{Divergence, Reel, Tape};
-use tidegate_core::trace::{Bytes, Call, Entry};
+use tidegate_core::trace::{Bytes, Detail, Entry, Input};
 use tidegate_core::{
-    DatagramMemory, Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Windows,
+    DatagramMemory, Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Token, Windows,
 };
 
 /// Bytes for the windows of all datagram sockets, in each direction.
@@ -141,35 +141,13 @@ impl Driver<'_> {
             Entry::Output(_) => {
                 let _ = self.session.poll_output(None);
             }
-            Entry::Listen { per_source, .. } => {
-                let _ = self.session.listen(per_source);
-            }
-            Entry::Priority { listener, priority } => {
-                self.session.set_priority(listener, priority);
-            }
-            Entry::Limit {
-                listener,
-                connections,
-            } => self.session.limit_connections(listener, connections),
-            Entry::Reserve { listener, slots } => self.session.reserve_slots(listener, slots),
-            Entry::Watch { directions, .. } => {
-                let _ = self.session.watch(directions);
-            }
-            Entry::Datagrams { receive, send, .. } => {
-                let _ = self.session.add_datagrams(receive, send);
-            }
-            Entry::Stop(by) => self.session.stop(by),
-            Entry::Call(call) => self.call(call),
+            Entry::Call(token, input, detail) => self.call(token, input, detail),
             Entry::Lost(n) => return Err(missing(n)),
             Entry::Start { .. }
-            | Entry::Report { .. }
-            | Entry::Received { .. }
-            | Entry::Sent(_)
             | Entry::Told(_)
             | Entry::Alarm(_)
             | Entry::Again
-            | Entry::Returned(_)
-            | Entry::Visited { .. } => self.reel.diverge("nothing".into()),
+            | Entry::Returned(_) => self.reel.diverge("nothing".into()),
         }
         Ok(())
     }
@@ -196,18 +174,42 @@ impl Driver<'_> {
     }
 
     /// A call between iterations.
-    fn call(&mut self, call: Call) {
-        if let Call::Lend(token) = call {
-            let visited = self
-                .session
-                .lend(token, |player, conn, _| player.play(conn));
-            if visited.is_none() {
-                self.reel.diverge(format!("{token:?} cannot be borrowed"));
+    fn call(&mut self, token: Token, input: Input, detail: Detail) {
+        let session = &mut self.session;
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are of all connections"
+        )]
+        match (input, detail) {
+            (
+                Input::Listen {
+                    limited,
+                    per_source,
+                },
+                _,
+            ) => {
+                let _ = session.listen(limited.then_some(per_source));
             }
-        } else {
-            let now = self.now;
-            let all = &mut self.session.connections(now);
-            self.reel.make_calls(|| call_all(&self.reel, all, call));
+            (Input::SetPriority(priority), _) => session.set_priority(token, priority),
+            (Input::LimitConnections(n), _) => session.limit_connections(token, n),
+            (Input::ReserveSlots(slots), _) => session.reserve_slots(token, slots),
+            (Input::Watch(directions), _) => {
+                let _ = session.watch(directions);
+            }
+            (Input::AddDatagrams { receive }, Detail::Number(send)) => {
+                let _ = session.add_datagrams(receive, u32::try_from(send).unwrap_or(u32::MAX));
+            }
+            (Input::Stop, Detail::Number(by)) => session.stop(Instant::from_nanos(by)),
+            (Input::Lend, _) => {
+                let visited = session.lend(token, |player, conn, _| player.play(conn));
+                if visited.is_none() {
+                    self.reel.diverge(format!("{token} cannot be borrowed"));
+                }
+            }
+            _ => {
+                let all = &mut session.connections(self.now);
+                (self.reel).make_calls(|| call_all(&self.reel, all, token, input, detail));
+            }
         }
     }
 }

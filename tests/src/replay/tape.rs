@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tidegate_core::trace::{Bytes, Call, Entry, MAGIC, Sink, decode};
+use tidegate_core::trace::{Bytes, Detail, Entry, MAGIC, Sink, decode};
 
 /// The entries of a trace.
 #[derive(Clone, Debug)]
@@ -76,8 +76,10 @@ impl Tape {
     /// Whether all that was received is in it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let mut all = self.entries.iter().filter_map(Entry::bytes);
-        all.all(|bytes| matches!(bytes, Bytes::Whole(_)))
+        let is_part = |entry: &Entry<'_>| {
+            matches!(entry, Entry::Event(_, Bytes::Cut(..) | Bytes::Hashed(..)))
+        };
+        !self.entries.iter().any(is_part)
     }
 
     /// What its notes say after this word.
@@ -236,23 +238,18 @@ impl Sink for Reel {
 
 /// Whether what there is of payload on both sides is the same.
 fn is_same(recorded: &Entry<'_>, entry: &Entry<'_>) -> bool {
-    match recorded.bytes() {
-        Some(Bytes::Cut(..) | Bytes::Hashed(..)) => true,
-        Some(Bytes::Whole(_)) | None => recorded == entry,
-    }
+    matches!(
+        recorded,
+        Entry::Event(_, Bytes::Cut(..) | Bytes::Hashed(..))
+    ) || recorded == entry
 }
 
 /// The same without bytes and what was made of them; how many there were stands elsewhere in it.
 fn without_payload<'e>(entry: &Entry<'e>) -> Entry<'e> {
     let mut entry = entry.clone();
-    if let Some(bytes) = entry.bytes_mut() {
+    if let Entry::Event(_, bytes) = &mut entry {
         *bytes = Bytes::NONE;
-    } else if let Entry::Call(
-        Call::Send { hash, .. }
-        | Call::SendTo { hash, .. }
-        | Call::Commit { hash, .. }
-        | Call::SendDatagram { hash, .. },
-    ) = &mut entry
+    } else if let Entry::Call(_, _, Detail::Hash(hash) | Detail::Datagram(_, _, hash)) = &mut entry
     {
         *hash = 0;
     }

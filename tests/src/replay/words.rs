@@ -3,33 +3,16 @@
 use alloc::collections::BTreeMap;
 use core::fmt::Write;
 use tidegate_core::inspect::STATES;
-use tidegate_core::trace::{Bytes, Call, Entry, Mark};
+use tidegate_core::trace::{Bytes, Detail, Entry, Input};
 use tidegate_core::{
     Action, Alarm, Dispatcher, Escaped, Event, Instant, Notice, Op, Outcome, Token,
 };
-
-/// The name: `#3` is the connection in slot 3 for the first time, `#3.2` for the second.
-#[must_use]
-pub fn name(token: Token) -> String {
-    let (index, generation) = (token.index(), token.generation());
-    let kind = if token.is_listener() {
-        "listener "
-    } else {
-        "#"
-    };
-    match generation {
-        1 => format!("{kind}{index}"),
-        _ => format!("{kind}{index}.{generation}"),
-    }
-}
 
 /// The source that an entry is about.
 #[must_use]
 pub fn about(entry: &Entry<'_>) -> Option<Token> {
     match entry {
-        Entry::Report { token, .. }
-        | Entry::Event(Event::Ready { token, .. } | Event::Done { token, .. }, _)
-        | Entry::Visited { token, .. }
+        Entry::Event(Event::Ready { token, .. } | Event::Done { token, .. }, _)
         | Entry::Told(
             Notice::Opened(token)
             | Notice::Readable(token)
@@ -40,20 +23,12 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
             | Notice::Datagram(token),
         )
         | Entry::Alarm(Alarm::Connection(token)) => Some(*token),
-        Entry::Reserve { listener, .. }
-        | Entry::Priority { listener, .. }
-        | Entry::Limit { listener, .. } => Some(*listener),
-        Entry::Listen { token, .. }
-        | Entry::Watch { token, .. }
-        | Entry::Datagrams { token, .. } => *token,
         Entry::Output(action) => action.and_then(aim),
-        Entry::Call(call) => target(*call),
+        // Nothing, and a free timer, have none.
+        Entry::Call(token, ..) => (token.generation() > 0).then_some(*token),
         Entry::Start { .. }
         | Entry::Time(_)
-        | Entry::Received { .. }
-        | Entry::Sent(_)
         | Entry::Turn
-        | Entry::Stop(_)
         | Entry::Alarm(Alarm::Free { .. })
         | Entry::Again
         | Entry::Returned(_)
@@ -80,38 +55,6 @@ fn aim(action: Action) -> Option<Token> {
     }
 }
 
-fn target(call: Call) -> Option<Token> {
-    match call {
-        Call::Send { token, .. }
-        | Call::Space(token)
-        | Call::Reserve { token, .. }
-        | Call::Commit { token, .. }
-        | Call::SendTo { token, .. }
-        | Call::WantRoom { token, .. }
-        | Call::ShutDown(token)
-        | Call::Finish(token)
-        | Call::FinishOf(token)
-        | Call::TooLong(token)
-        | Call::Abort(token)
-        | Call::AbortOf(token)
-        | Call::Pause(token)
-        | Call::Resume(token)
-        | Call::SetTimer { token, .. }
-        | Call::CancelTimer(token)
-        | Call::Lend(token)
-        | Call::GiveBack { token, .. }
-        | Call::WatchFor { token, .. }
-        | Call::Unwatch(token)
-        | Call::SendDatagram { token, .. }
-        | Call::CloseDatagrams(token) => Some(token),
-        Call::Connect { token, .. } => token,
-        Call::SendOthers { .. }
-        | Call::SetFreeTimer { .. }
-        | Call::SetInterval { .. }
-        | Call::CancelFreeTimer(_) => None,
-    }
-}
-
 /// A text of the trace, without what a terminal would obey: `{:?}` without its quotes, and all of it.
 fn printable(text: &str) -> String {
     text.escape_debug().collect()
@@ -120,7 +63,7 @@ fn printable(text: &str) -> String {
 /// An entry as a line.
 #[must_use]
 pub fn words(entry: &Entry<'_>) -> String {
-    let at = about(entry).map_or_else(String::new, name);
+    let at = about(entry).map_or_else(String::new, |token| token.to_string());
     match entry {
         Entry::Start { config, windows } => format!(
             "a session of {} connections, windows of {} and {} bytes, {:?}",
@@ -129,86 +72,52 @@ pub fn words(entry: &Entry<'_>) -> String {
             windows.send,
             config.trigger
         ),
-        Entry::Report {
-            directions,
-            closing,
-            ..
-        } => {
+        Entry::Event(
+            Event::Ready {
+                directions,
+                closing,
+                ..
+            },
+            _,
+        ) => {
             let closing = if *closing {
                 ", and the end or an error"
             } else {
                 ""
             };
-            format!("{at}: the kernel reports {directions:?}{closing}")
-        }
-        Entry::Event(Event::Ready { directions, .. }, _) => {
-            format!("{at}: ready for {directions:?} is recorded; it is scheduled")
+            format!("{at}: the kernel reports {directions:?}{closing}: it is scheduled")
         }
         Entry::Event(Event::Done { op, outcome, .. }, bytes) => {
             format!("{at}: {}{}", answer(*op, *outcome), shown(*bytes))
         }
-        Entry::Received { transfer, bytes } => {
-            format!("inline: {transfer:?} received{}", shown(*bytes))
-        }
-        Entry::Sent(transfer) => format!("inline: {transfer:?} sent"),
         Entry::Turn => "an iteration begins".into(),
         Entry::Output(None) => "nothing more to do: the kernel is asked".into(),
         Entry::Output(Some(action)) => format!("{at}: {}", asked(*action)),
-        Entry::Stop(by) => format!("stop, by {} ns", by.as_nanos()),
         Entry::Told(notice) => format!("{at}: the handler is notified: {}", told(*notice)),
         Entry::Again => "the handler is notified of what was left".into(),
         Entry::Returned(0) => "the handler returns, nothing left".into(),
         Entry::Returned(left) => format!("the handler returns, {left} bytes left"),
-        Entry::Call(call) => call_words(*call, &at),
+        Entry::Call(token, input, detail) => format!("{token}: {}", call(*input, *detail)),
+        Entry::Alarm(Alarm::Connection(_)) => format!("{at}: the timer is due"),
+        Entry::Alarm(Alarm::Free { timer, periods }) => {
+            format!("timer {timer} is due, {periods} periods")
+        }
+        Entry::Time(nanos) => {
+            let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            format!("+{seconds}.{nanos:09} s")
+        }
         Entry::Note(note) => format!("note: {}", printable(note)),
         Entry::Lost(n) => format!("{n} entries are missing"),
-        Entry::Time(_)
-        | Entry::Listen { .. }
-        | Entry::Reserve { .. }
-        | Entry::Limit { .. }
-        | Entry::Priority { .. }
-        | Entry::Watch { .. }
-        | Entry::Datagrams { .. }
-        | Entry::Alarm(_)
-        | Entry::Visited { .. } => Mark::of(entry).to_string(),
     }
 }
 
-fn call_words(call: Call, at: &str) -> String {
-    match call {
-        Call::Send { len, taken, .. } => {
-            let fits = if taken { "" } else { ", which does not fit" };
-            format!("{at}: sends {len} bytes{fits}")
-        }
-        Call::Space(_) => format!("{at}: takes all the capacity"),
-        Call::Reserve { len, taken, .. } => {
-            let fits = if taken { "" } else { ", and there are not" };
-            format!("{at}: reserves {len} bytes{fits}")
-        }
-        Call::Commit { len, .. } => format!("{at}: commits {len} bytes"),
-        Call::SendTo { .. }
-        | Call::SendOthers { .. }
-        | Call::WantRoom { .. }
-        | Call::ShutDown(_)
-        | Call::Finish(_)
-        | Call::FinishOf(_)
-        | Call::TooLong(_)
-        | Call::Abort(_)
-        | Call::AbortOf(_)
-        | Call::Pause(_)
-        | Call::Resume(_)
-        | Call::SetTimer { .. }
-        | Call::CancelTimer(_)
-        | Call::Connect { .. }
-        | Call::Lend(_)
-        | Call::GiveBack { .. }
-        | Call::SetFreeTimer { .. }
-        | Call::SetInterval { .. }
-        | Call::CancelFreeTimer(_)
-        | Call::WatchFor { .. }
-        | Call::Unwatch(_)
-        | Call::SendDatagram { .. }
-        | Call::CloseDatagrams(_) => Mark::of(&Entry::Call(call)).to_string(),
+/// A call, with what of its detail is for people.
+fn call(input: Input, detail: Detail) -> String {
+    match detail {
+        Detail::To(_, to) => format!("{input} {}", to.peer()),
+        Detail::Datagram(_, to, _) => format!("{input} to {to}"),
+        Detail::Number(n) => format!("{input} {n}"),
+        Detail::None | Detail::Hash(_) => input.to_string(),
     }
 }
 
@@ -265,7 +174,7 @@ fn asked(action: Action) -> String {
         Action::Accept { listener, .. } => {
             format!(
                 "accept from {}: it is ready, and this slot is free",
-                name(listener)
+                listener
             )
         }
         Action::Refuse { .. } => "accept and reset one: the table is full".into(),
@@ -337,7 +246,7 @@ impl Explainer {
             let before = self.known.insert(token, view.clone());
             if before.as_ref() != Some(&view) {
                 let before = before.map_or_else(String::new, |before| format!("{before} → "));
-                let _ = writeln!(text, "          {}: {before}{view}", name(token));
+                let _ = writeln!(text, "          {}: {before}{view}", token);
             }
         }
         text

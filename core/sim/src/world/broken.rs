@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use tidegate_core::trace::Mark;
+use tidegate_core::trace::Kept;
 
 /// Something happened that must not: a law of the crate broken, or no end where there has to be one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub struct Broken {
     seed: u64,
     round: u64,
     /// What went in last, by the flight recorder.
-    marks: Vec<Mark>,
+    inputs: Vec<Kept>,
 }
 
 impl Broken {
@@ -21,16 +21,16 @@ impl Broken {
             what,
             seed: 0,
             round: 0,
-            marks: Vec::new(),
+            inputs: Vec::new(),
         }
     }
 
     /// Where, and after what: the same seed leads there again.
-    pub(super) fn at(self, seed: u64, round: u64, marks: impl Iterator<Item = Mark>) -> Self {
+    pub(super) fn at(self, seed: u64, round: u64, inputs: impl Iterator<Item = Kept>) -> Self {
         Self {
             seed,
             round,
-            marks: marks.collect(),
+            inputs: inputs.collect(),
             ..self
         }
     }
@@ -42,13 +42,13 @@ impl fmt::Display for Broken {
             what,
             seed,
             round,
-            marks,
+            inputs,
         } = self;
         write!(f, "seed {seed}, round {round}: {what}")?;
-        if !marks.is_empty() {
+        if !inputs.is_empty() {
             f.write_str("\nthe last that went in:")?;
         }
-        marks.iter().try_for_each(|mark| write!(f, "\n  {mark}"))
+        inputs.iter().try_for_each(|kept| write!(f, "\n  {kept}"))
     }
 }
 
@@ -58,17 +58,23 @@ impl core::error::Error for Broken {}
 mod tests {
     use super::*;
     use alloc::string::ToString;
-    use tidegate_core::trace::Entry;
+    use tidegate_core::trace::Input;
+    use tidegate_core::{Instant, Token};
 
     #[test]
     fn what_went_in_last_is_told() {
         let broken = Broken::new("a law".into());
-        let marks = [1, 2].map(|nanos| Mark::of(&Entry::Time(nanos)));
-        let told = broken.at(3, 4, marks.into_iter()).to_string();
-        let marks = "\n  +0.000000001 s\n  +0.000000002 s";
+        let kept = |nanos, input| Kept {
+            at: Instant::from_nanos(nanos),
+            token: Token::NONE,
+            input,
+        };
+        let inputs = [kept(1, Input::Pause), kept(2, Input::Stop)];
+        let told = broken.at(3, 4, inputs.into_iter()).to_string();
+        let inputs = "\n  0.000000001 - Pause\n  0.000000002 - Stop";
         assert_eq!(
             told,
-            alloc::format!("seed 3, round 4: a law\nthe last that went in:{marks}")
+            alloc::format!("seed 3, round 4: a law\nthe last that went in:{inputs}")
         );
     }
 }

@@ -3,9 +3,12 @@
 use super::*;
 use alloc::string::ToString;
 
+/// Each input without its time.
 fn lines(world: &World) -> Vec<String> {
     let recorder = world.session.machine().recorder();
-    recorder.marks().map(|mark| mark.to_string()).collect()
+    let line = |kept: crate::trace::Kept| kept.to_string();
+    let without_time = |line: String| line.split_once(' ').map(|(_, rest)| rest.to_string());
+    recorder.kept().map(line).filter_map(without_time).collect()
 }
 
 #[test]
@@ -20,32 +23,37 @@ fn a_life_is_told() {
     world.later(after);
     world.finishes(who);
     let told = [
-        "listener 0 added",
-        // The clock of these tests begins somewhere.
-        "+1099.511627776 s",
-        "listener 0 ready: R",
-        "#0 accept: a peer",
-        "#0 told: 0 bytes consumed, 0 queued",
-        "#0 recv: would block",
-        "#0 ready: R",
-        "#0 recv: 5, then would block",
-        "#0 told: 5 bytes consumed, 5 queued",
-        "#0 send: 5",
-        "#0 lent",
-        "#0 set_timer: 3000 us",
-        "#0 told: 0 bytes consumed, 0 queued",
-        "+0.003000000 s",
-        "#0 timer told",
-        "#0 shut_down",
-        "#0 told: 0 bytes consumed, 0 queued",
-        "#0 shutdown: 0",
-        "#0 ready: R, closing",
-        "#0 recv: 0",
-        "#0 finish",
-        "#0 told: 0 bytes consumed, 0 queued",
-        "#0 close: 0",
+        "listener 0 Listen",
+        "listener 0 Ready: R",
+        "#0 Accept: a peer",
+        "#0 Handled: 0 bytes consumed, 0 queued",
+        "#0 Recv: would block",
+        "#0 Ready: R",
+        "#0 Recv: 5, then would block",
+        "#0 Handled: 5 bytes consumed, 5 queued",
+        "#0 Send: 5",
+        "#0 Lend",
+        "#0 SetTimer { micros: 3000 }",
+        "#0 Handled: 0 bytes consumed, 0 queued",
+        "#0 Due",
+        "#0 ShutDown",
+        "#0 Handled: 0 bytes consumed, 0 queued",
+        "#0 Shutdown: 0",
+        "#0 Ready: R, closing",
+        "#0 Recv: 0",
+        "#0 Finish",
+        "#0 Handled: 0 bytes consumed, 0 queued",
+        "#0 Close: 0",
     ];
     assert_eq!(lines(&world), told);
+    // The clock of these tests begins somewhere.
+    let begun = crate::Instant::from_nanos(1 << 40);
+    let times: Vec<_> = (world.session.machine().recorder().kept())
+        .map(|kept| kept.at.nanos_since(begun))
+        .collect();
+    let later = 3_000_000;
+    assert_eq!(times[..12], [0; 12]);
+    assert_eq!(times[12..], [later; 9]);
 }
 
 #[test]
@@ -56,6 +64,6 @@ fn only_the_last_are_kept() {
         world.says(who, b"hello");
     }
     let lines = lines(&world);
-    assert_eq!(lines.len(), crate::trace::MARKS);
-    assert_eq!(lines.last().map(String::as_str), Some("#0 send: 5"));
+    assert_eq!(lines.len(), crate::trace::KEPT);
+    assert_eq!(lines.last().map(String::as_str), Some("#0 Send: 5"));
 }

@@ -1,11 +1,11 @@
 //! The verbs of [`Session`], with a handler whose every decision comes from outside, and what [`Conn`] offers it.
 
 use core::time::Duration;
-use tidegate_core::trace::Mark;
+use tidegate_core::trace::Kept;
 use tidegate_core::{
     Action, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
-    Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Reason, SendError,
-    Session, Span, Stats, Token, Trigger,
+    Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Outcome, Reason,
+    SendError, Session, Span, Stats, Token, Trigger,
 };
 
 /// An application of which nothing is known.
@@ -170,8 +170,8 @@ pub fn session_looks<'s>(s: &'s mut Machine<'_>) -> (&'s Stats, Unknown) {
 }
 
 #[unsafe(no_mangle)]
-pub fn session_recorder(s: &Machine<'_>, each: fn(Mark)) {
-    s.machine().recorder().marks().for_each(each);
+pub fn session_recorder(s: &Machine<'_>, each: fn(Kept)) {
+    s.machine().recorder().kept().for_each(each);
 }
 
 #[unsafe(no_mangle)]

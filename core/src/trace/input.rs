@@ -1,0 +1,307 @@
+//! [`Input`]: what went in, in 8 bytes. [`Kept`]: that, with its time and its source.
+
+use crate::directions::Directions;
+use crate::event::{Event, FaultKind, Op, Outcome};
+use crate::time::Instant;
+use crate::token::Token;
+use core::fmt;
+
+/// What went in, without the source that it is of and without what 8 bytes have no room for: payload and addresses. Lengths
+/// are in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+#[expect(
+    missing_docs,
+    reason = "the fields are arguments and what came of the call"
+)]
+pub enum Input {
+    /// [`Event::Ready`].
+    Ready {
+        directions: Directions,
+        closing: bool,
+    },
+    /// [`Event::Done`], or the same given to [`Session::poll_output`](crate::Session::poll_output): `n` is the number of bytes, of a
+    /// failure the error number.
+    Done { op: Op, came: Came, n: u32 },
+    /// A handler has returned: what it consumed (65,535 at most) and queued. In the flight recorder only.
+    Handled { consumed: u16, queued: u32 },
+    /// [`Alarm`](crate::Alarm): the timer of a connection, or a free one, was due. In the flight recorder only.
+    Due,
+    /// [`Session::listen`](crate::Session::listen).
+    Listen { limited: bool, per_source: u32 },
+    /// [`Session::reserve_slots`](crate::Session::reserve_slots).
+    ReserveSlots(u32),
+    /// [`Session::limit_connections`](crate::Session::limit_connections).
+    LimitConnections(u32),
+    /// [`Session::set_priority`](crate::Session::set_priority).
+    SetPriority(bool),
+    /// [`Session::watch`](crate::Session::watch).
+    Watch(Directions),
+    /// [`Session::add_datagrams`](crate::Session::add_datagrams); [`Detail::Number`] is the send buffer.
+    AddDatagrams { receive: u32 },
+    /// [`Session::stop`](crate::Session::stop); [`Detail::Number`] is the time.
+    Stop,
+    /// [`Conn::send`](crate::Conn::send).
+    Send { len: u32, taken: bool },
+    /// [`Conn::space`](crate::Conn::space).
+    Space,
+    /// [`Conn::reserve`](crate::Conn::reserve).
+    Reserve { len: u32, taken: bool },
+    /// [`Conn::commit`](crate::Conn::commit).
+    Commit(u32),
+    /// [`Conn::send_to`](crate::Conn::send_to), and what [`Conn::send_others`](crate::Conn::send_others) did for each.
+    SendTo { len: u32, taken: bool },
+    /// [`Conn::send_others`](crate::Conn::send_others), with how many did not take it (65,535 at most). In the flight recorder only.
+    SendOthers { len: u32, missed: u16 },
+    /// [`Conn::want_room`](crate::Conn::want_room).
+    WantRoom(u32),
+    /// [`Conn::shut_down`](crate::Conn::shut_down).
+    ShutDown,
+    /// [`Conn::finish`](crate::Conn::finish).
+    Finish,
+    /// [`Connections::finish`](crate::Connections::finish).
+    FinishOf,
+    /// [`Conn::too_long`](crate::Conn::too_long).
+    TooLong,
+    /// [`Conn::abort`](crate::Conn::abort).
+    Abort,
+    /// [`Connections::abort`](crate::Connections::abort), [`Conn::abort_other`](crate::Conn::abort_other).
+    AbortOf,
+    /// [`Conn::pause`](crate::Conn::pause).
+    Pause,
+    /// [`Conn::resume`](crate::Conn::resume).
+    Resume,
+    /// [`Connections::set_timer_of`](crate::Connections::set_timer_of). [`Detail::Number`] is exact, here and below.
+    SetTimer { micros: u32 },
+    /// [`Connections::cancel_timer_of`](crate::Connections::cancel_timer_of).
+    CancelTimer,
+    /// [`Conn::connect`](crate::Conn::connect), for that connection; without one
+    /// [`Connections::connect`](crate::Connections::connect) or [`Session::connect`](crate::Session::connect). Of no token: it was refused.
+    Connect,
+    /// [`Conn::lend`](crate::Conn::lend): what follows is done with this one, until it is given back. Between turns
+    /// [`Session::lend`](crate::Session::lend), until [`Entry::Returned`](super::Entry::Returned).
+    Lend,
+    /// The end of that, with what was consumed.
+    GiveBack(u32),
+    /// [`Connections::set_timer`](crate::Connections::set_timer).
+    SetFreeTimer { micros: u32 },
+    /// [`Connections::set_interval`](crate::Connections::set_interval).
+    SetInterval { micros: u32 },
+    /// [`Connections::cancel_timer`](crate::Connections::cancel_timer).
+    CancelFreeTimer,
+    /// [`Connections::watch_for`](crate::Connections::watch_for).
+    WatchFor(Directions),
+    /// [`Connections::unwatch`](crate::Connections::unwatch).
+    Unwatch,
+    /// [`Connections::send_datagram`](crate::Connections::send_datagram), and
+    /// [`Connections::send_datagram_from`](crate::Connections::send_datagram_from), which names the local address.
+    SendDatagram { len: u32, taken: bool },
+    /// [`Connections::close_datagrams`](crate::Connections::close_datagrams).
+    CloseDatagrams,
+}
+
+/// Which [`Outcome`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "each is the outcome of the same name")]
+pub enum Came {
+    Complete,
+    Drained,
+    Accepted,
+    Datagram,
+    Failed(FaultKind),
+}
+
+impl Input {
+    /// What of an operation's completion fits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn done(op: Op, outcome: &Outcome) -> Self {
+        let (came, n) = match *outcome {
+            Outcome::Complete(n) => (Came::Complete, n),
+            Outcome::Drained(n) => (Came::Drained, n),
+            Outcome::Accepted(_) => (Came::Accepted, 0),
+            Outcome::Datagram { len, .. } => (Came::Datagram, len),
+            Outcome::Failed(fault) => (Came::Failed(fault.kind), fault.code as u32),
+        };
+        Self::Done { op, came, n }
+    }
+
+    /// The source of an event, and what of the event fits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(event: &Event) -> (Token, Self) {
+        match *event {
+            Event::Ready {
+                token,
+                directions,
+                closing,
+            } => (
+                token,
+                Self::Ready {
+                    directions,
+                    closing,
+                },
+            ),
+            Event::Done {
+                token,
+                op,
+                ref outcome,
+            } => (token, Self::done(op, outcome)),
+        }
+    }
+}
+
+/// Nanoseconds as microseconds, an hour or so at most.
+pub(crate) fn micros(nanos: u64) -> u32 {
+    u32::try_from(nanos / 1000).unwrap_or(u32::MAX)
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all else is a name and its numbers"
+        )]
+        match *self {
+            Self::Ready {
+                directions,
+                closing,
+            } => {
+                let closing = if closing { ", closing" } else { "" };
+                write!(f, "Ready: {directions:?}{closing}")
+            }
+            Self::Done { op, came, n } => match came {
+                Came::Complete | Came::Datagram => write!(f, "{op:?}: {n}"),
+                Came::Drained if n == 0 => write!(f, "{op:?}: would block"),
+                Came::Drained => write!(f, "{op:?}: {n}, then would block"),
+                Came::Accepted => write!(f, "{op:?}: a peer"),
+                Came::Failed(kind) => {
+                    let fault = kind.with_code(u16::try_from(n).unwrap_or(0));
+                    write!(f, "{op:?}: {fault}")
+                }
+            },
+            Self::Handled { consumed, queued } => {
+                write!(f, "Handled: {consumed} bytes consumed, {queued} queued")
+            }
+            Self::Listen { limited: false, .. } => f.write_str("Listen"),
+            _ => fmt::Debug::fmt(self, f),
+        }
+    }
+}
+
+/// An input with its source and its time: what the flight recorder keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// When it came, by the clock of the machine, which does not go back.
+    pub at: Instant,
+    /// The source; [`Token::NONE`] if it is of none.
+    pub token: Token,
+    /// What it was.
+    pub input: Input,
+}
+
+const _: () = assert!(size_of::<Option<Kept>>() == 24, "one is three words");
+
+impl fmt::Display for Kept {
+    /// `12.000345678 #5 Recv: 64`: the time in seconds, the source, the input.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, token, input } = self;
+        let nanos = at.as_nanos();
+        let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        write!(f, "{seconds}.{nanos:09} {token} {input}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use core::net::{Ipv4Addr, SocketAddr};
+
+    fn line(token: Token, input: Input) -> alloc::string::String {
+        let at = Instant::from_nanos(1_000_000_002);
+        format!("{}", Kept { at, token, input })
+    }
+
+    #[test]
+    fn each_is_a_line() {
+        let token = Token::from_bits(5 | 9 << 32);
+        let (first, listener) = (Token::new(5, 1), Token::from_bits(1 << 31 | 1 << 32));
+        let ready = |closing| {
+            let directions = Directions::READ;
+            Input::Ready {
+                directions,
+                closing,
+            }
+        };
+        let done = |op, outcome| Input::done(op, &outcome);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        let reset = FaultKind::Reset.with_code(104);
+        let (limited, per_source) = (true, 3);
+        for (token, input, told) in [
+            (token, ready(false), "#5.9 Ready: R"),
+            (first, ready(true), "#5 Ready: R, closing"),
+            (first, done(Op::Recv, Outcome::Complete(64)), "#5 Recv: 64"),
+            (
+                first,
+                done(Op::Recv, Outcome::Drained(0)),
+                "#5 Recv: would block",
+            ),
+            (
+                first,
+                done(Op::Send, Outcome::Drained(7)),
+                "#5 Send: 7, then would block",
+            ),
+            (
+                first,
+                done(Op::Accept, Outcome::Accepted(Some(peer))),
+                "#5 Accept: a peer",
+            ),
+            (
+                first,
+                done(Op::Close, Outcome::Failed(reset)),
+                "#5 Close: connection reset by peer (errno 104)",
+            ),
+            (
+                listener,
+                Input::Listen {
+                    limited,
+                    per_source,
+                },
+                "listener 0 Listen { limited: true, per_source: 3 }",
+            ),
+            (Token::NONE, Input::Stop, "- Stop"),
+            (
+                first,
+                Input::Handled {
+                    consumed: 5,
+                    queued: 70_000,
+                },
+                "#5 Handled: 5 bytes consumed, 70000 queued",
+            ),
+            (Token::free_timer(3), Input::Due, "timer 3 Due"),
+            (
+                Token::free_timer(3),
+                Input::SetInterval { micros: 1500 },
+                "timer 3 SetInterval { micros: 1500 }",
+            ),
+            (
+                first,
+                Input::SendTo {
+                    len: 9,
+                    taken: false,
+                },
+                "#5 SendTo { len: 9, taken: false }",
+            ),
+            (first, Input::Finish, "#5 Finish"),
+            (
+                listener,
+                Input::WatchFor(Directions::NONE),
+                "listener 0 WatchFor(-)",
+            ),
+        ] {
+            assert_eq!(line(token, input), format!("1.000000002 {told}"));
+        }
+    }
+}
