@@ -95,7 +95,7 @@ mod tests {
     const STALL: Option<Duration> = Some(Duration::from_secs(30));
 
     #[test]
-    fn whoever_answers_lives() {
+    fn a_peer_that_responds_lives() {
         let info = |probes, unacked, last_ack| Info {
             probes,
             unacked,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_old_kernel_does_not_tell_is_not_known() {
+    fn what_an_old_kernel_does_not_report_is_not_known() {
         let bytes: alloc::vec::Vec<u8> = (0..104).collect();
         let info = Info::of(&bytes).expect("all of it");
         let word = |at: u8| u32::from_ne_bytes([at, at + 1, at + 2, at + 3]);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_tells_of_a_peer_that_does_not_read() {
+    fn the_kernel_reports_a_peer_that_does_not_read() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let mut ours =
             TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_reached_itself_is_nobodys() {
+    fn a_socket_that_reached_itself_is_refused() {
         let socket = tcp();
         bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let own = getsockname(&socket).expect("an address");

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told() {
+    fn an_error_is_returned() {
         let file = std::fs::File::open("/dev/null").expect("a file");
         assert_eq!(Number::RCVLOWAT.set(&file, 1), Err(Errno::NOTSOCK));
         assert_eq!(Number::RCVLOWAT.get(&file), Err(Errno::NOTSOCK));

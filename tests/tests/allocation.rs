@@ -138,7 +138,7 @@ fn by_the_program() {
 
 #[test]
 #[ignore = "needs strace"]
-fn by_those_who_look_after_the_program() {
+fn by_operators_of_the_program() {
     let _bound = Watchdog::new();
     let folder = Folder::new("looked-after");
     let [trace, log, control, metrics] = ["t", "l", "c", "m"].map(|name| folder.path(name));

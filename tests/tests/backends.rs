@@ -55,7 +55,7 @@ fn a_trigger_that_a_backend_lacks() {
 }
 
 #[test]
-fn too_few_places_for_the_table() {
+fn too_few_entries_for_the_table() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
     let made = |connections| {

@@ -171,7 +171,7 @@ fn a_connection_costs_few_calls() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_shortage_does_not_spin() {
+fn resource_exhaustion_does_not_spin() {
     let _bound = Watchdog::new();
     for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
         // The first four accepts fail: pauses of 100, 200, 400 and 800 ms.
@@ -301,7 +301,7 @@ fn a_failing_close_is_not_repeated() {
 
 #[test]
 #[ignore = "needs strace"]
-fn one_that_cannot_be_registered_is_closed_and_nobody_else() {
+fn one_that_cannot_be_registered_is_closed_and_no_other() {
     let _bound = Watchdog::new();
     // The listener and the wish to stop are the first two.
     let inject = "inject=epoll_ctl:error=ENOSPC:when=3";

@@ -58,7 +58,7 @@ fn ended(server: &mut AnyServer<Caller>, n: u64) {
 }
 
 #[test]
-fn whoever_listens_is_reached() {
+fn every_listener_is_reached() {
     let _bound = Watchdog::new();
     let folder = Folder::new("connecting");
     for mode in MODES {
@@ -106,7 +106,7 @@ fn nowhere() -> (OwnedFd, Destination) {
 }
 
 #[test]
-fn a_refusal_is_told_once() {
+fn a_refusal_is_reported_once() {
     let _bound = Watchdog::new();
     let folder = Folder::new("refused");
     for mode in MODES {
@@ -161,7 +161,7 @@ fn a_full_queue_of_a_unix_listener_is_waited_for() {
 }
 
 #[test]
-fn who_does_not_answer_is_given_up() {
+fn a_peer_that_does_not_respond_is_given_up() {
     let _bound = Watchdog::new();
     // A queue that is full: a later connect gets no response.
     let inet = TcpListener::bind("127.0.0.1:0").expect("a listener");
@@ -226,7 +226,7 @@ impl Handler for Half {
 }
 
 #[test]
-fn a_half_that_is_shut_down_is_still_answered() {
+fn a_half_that_is_shut_down_still_gets_its_reply() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let running = tests::server::Running::start::<4, 1024, 1024>(
@@ -276,7 +276,7 @@ impl Handler for Liar {
 }
 
 #[test]
-fn whoever_says_that_he_connects_nothing_is_told_of_it_as_a_failure() {
+fn a_handler_without_destination_gets_a_failure() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let inet = TcpListener::bind("127.0.0.1:0").expect("a listener");

@@ -60,7 +60,7 @@ impl Controlled {
 }
 
 #[test]
-fn status_and_connections_tell_what_there_is() {
+fn status_and_connections_show_what_there_is() {
     let _bound = Watchdog::new();
     for backend in Kind::ALL.map(Kind::name) {
         let controlled = Controlled::start(&["--backend", backend]);
@@ -136,7 +136,7 @@ fn the_last_line_may_lack_its_end() {
 }
 
 #[test]
-fn it_answers_when_all_other_connections_are_taken() {
+fn it_responds_when_all_other_connections_are_taken() {
     let _bound = Watchdog::new();
     for backend in Kind::ALL.map(Kind::name) {
         let controlled = Controlled::start(&["--connections", "8", "--backend", backend]);
@@ -185,7 +185,7 @@ fn only_its_user_reaches_it_and_it_goes_with_the_program() {
 }
 
 #[test]
-fn who_is_dropped_is_reset_and_nobody_else() {
+fn a_dropped_connection_is_reset_and_no_other() {
     let _bound = Watchdog::new();
     let controlled = Controlled::start(&[]);
     let mut clients = [(); 3].map(|()| tcp(controlled.address()));
@@ -238,7 +238,7 @@ fn the_log_is_turned_up_and_down() {
 }
 
 #[test]
-fn a_drain_answers_what_has_arrived_and_ends() {
+fn a_drain_replies_to_what_has_arrived_and_ends() {
     let _bound = Watchdog::new();
     let mut controlled = Controlled::start(&["--drain", "500ms"]);
     let mut client = tcp(controlled.address());
@@ -252,7 +252,7 @@ fn a_drain_answers_what_has_arrived_and_ends() {
 }
 
 #[test]
-fn lines_may_come_in_any_pieces_and_what_is_wrong_is_told() {
+fn lines_may_come_in_any_pieces_and_errors_are_reported() {
     let _bound = Watchdog::new();
     let controlled = Controlled::start(&[]);
     let mut operator = unix(&controlled.path);
@@ -290,14 +290,14 @@ fn crowd(controlled: &Controlled) -> Vec<(String, std::net::TcpStream)> {
 }
 
 #[test]
-fn a_long_answer_is_whole_for_who_reads_slowly() {
+fn a_long_reply_is_whole_for_a_slow_reader() {
     let _bound = Watchdog::new();
     for backend in ["epoll", "uring"] {
-        a_long_answer_is_whole(backend);
+        a_long_reply_is_whole(backend);
     }
 }
 
-fn a_long_answer_is_whole(backend: &str) {
+fn a_long_reply_is_whole(backend: &str) {
     let controlled = Controlled::start(&["--connections", "1000", "--backend", backend]);
     let mut crowd = crowd(&controlled);
     let mut operator = unix(&controlled.path);
@@ -320,7 +320,7 @@ fn a_long_answer_is_whole(backend: &str) {
 }
 
 #[test]
-fn who_never_reads_holds_nobody_up() {
+fn a_peer_that_never_reads_delays_no_other() {
     let _bound = Watchdog::new();
     let controlled = Controlled::start(&["--connections", "1000"]);
     let mut crowd = crowd(&controlled);

@@ -71,7 +71,7 @@ fn the_last_line_may_lack_its_end() {
 }
 
 #[test]
-fn lines_are_answered_at_every_cut_and_what_is_wrong_is_counted() {
+fn lines_get_their_replies_at_every_cut_and_errors_are_counted() {
     let _bound = Watchdog::new();
     let control = Control::start();
     let mut client = unix(&control.path);
@@ -96,7 +96,7 @@ fn lines_are_answered_at_every_cut_and_what_is_wrong_is_counted() {
 }
 
 #[test]
-fn signals_and_timers_are_told() {
+fn signals_and_timers_are_notified() {
     let _bound = Watchdog::new();
     let control = Control::start();
     let mut operators = [unix(&control.path), unix(&control.path)];
@@ -149,7 +149,7 @@ impl<C: Client> Status for C {
 }
 
 #[test]
-fn an_operator_is_answered_when_all_other_places_are_taken() {
+fn an_operator_gets_a_reply_when_all_other_slots_are_taken() {
     let _bound = Watchdog::new();
     let control = Control::start_with(&["--full", "wait"]);
     let mut inside: Vec<_> = (0..14).map(|_| tcp(control.program.address())).collect();

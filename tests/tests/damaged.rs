@@ -64,7 +64,7 @@ fn any_damage_is_survived() {
 /// Whatever a disk or a line does to one bit, in values and payload, too: nothing of that entry, or behind it, is taken for what was
 /// recorded, and none of it for a difference.
 #[test]
-fn one_bit_that_is_another_is_told() {
+fn one_bit_that_is_another_is_reported() {
     let _bound = Watchdog::new();
     let folder = Folder::new("one-bit");
     let path = folder.path("t");

@@ -110,7 +110,7 @@ fn unix(at: Option<&str>) -> UnixDatagram {
 }
 
 #[test]
-fn over_ipv4_and_ipv6_an_answer_goes_to_the_sender() {
+fn over_ipv4_and_ipv6_a_reply_goes_to_the_sender() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (mut server, _) = post(mode);
@@ -144,7 +144,7 @@ fn over_ipv4_and_ipv6_an_answer_goes_to_the_sender() {
 }
 
 #[test]
-fn unix_senders_are_answered_by_their_name_if_they_have_one() {
+fn unix_senders_are_replied_to_by_their_name_if_they_have_one() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let folder = Folder::new("names");
@@ -212,7 +212,7 @@ fn of_unix_senders_the_last_few_are_known() {
 }
 
 #[test]
-fn what_is_longer_than_the_window_is_cut_and_told() {
+fn what_is_longer_than_the_window_is_truncated_and_reported() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (mut server, _) = post(mode);
@@ -240,7 +240,7 @@ fn what_is_longer_than_the_window_is_cut_and_told() {
 }
 
 #[test]
-fn what_the_network_says_is_told_and_ends_nothing() {
+fn a_network_error_is_reported_and_ends_nothing() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (mut server, _) = post(mode);
@@ -325,7 +325,7 @@ fn a_full_table_does_not_stop_datagrams() {
 }
 
 #[test]
-fn a_unix_receiver_that_does_not_read_is_a_shortage_and_no_spin() {
+fn a_unix_receiver_that_does_not_read_is_resource_exhaustion_and_no_spin() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let folder = Folder::new("deaf");
@@ -383,7 +383,7 @@ fn one_can_be_closed_and_a_stop_waits_for_none() {
 }
 
 #[test]
-fn one_that_somebody_else_has_bound_is_served_and_no_other_kind() {
+fn one_bound_elsewhere_is_served_and_no_other_kind() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (mut server, _) = post(mode);
@@ -406,7 +406,7 @@ fn one_that_somebody_else_has_bound_is_served_and_no_other_kind() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_with_its_reason() {
+fn what_cannot_be_opened_is_reported_with_its_reason() {
     let _bound = Watchdog::new();
     let (mut server, _) = post(MODES[0]);
     let (_, taken) = add(&mut server, &on_v4());

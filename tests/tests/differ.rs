@@ -18,7 +18,7 @@ fn wrong(mut limits: Limits) -> Kernel {
 }
 
 #[test]
-fn the_simulated_kernel_answers_as_the_real_one_does() {
+fn the_simulated_kernel_returns_what_the_real_one_does() {
     let _bound = Watchdog::new();
     let _plugs = without_gaps().expect("descriptors");
     let differ = Differ::new(Kernel::new).expect("sockets");

@@ -7,7 +7,7 @@ use tests::net::{Client, pattern, tcp};
 use tests::process::Program;
 
 #[test]
-fn what_has_arrived_is_answered() {
+fn what_has_arrived_gets_its_reply() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let mut program = Program::start(&mode.with(&["--service", "echo"]));
@@ -33,7 +33,7 @@ fn what_has_arrived_is_answered() {
 }
 
 #[test]
-fn who_waits_to_be_accepted_is_served() {
+fn a_connection_in_the_queue_is_served() {
     let _bound = Watchdog::new();
     for signal in [Signal::TERM, Signal::INT] {
         for mode in MODES {
@@ -61,7 +61,7 @@ fn who_waits_to_be_accepted_is_served() {
 
 /// A client that connected a moment ago may still send its first request: accepted already, or still in the queue.
 #[test]
-fn whoever_has_just_connected_is_answered() {
+fn a_new_client_gets_its_reply() {
     let _bound = Watchdog::new();
     for mode in MODES {
         for first_byte in ["60s", "off"] {
@@ -89,7 +89,7 @@ fn whoever_has_just_connected_is_answered() {
 }
 
 #[test]
-fn whoever_is_in_the_middle_of_a_line_says_the_rest() {
+fn a_client_in_the_middle_of_a_line_sends_the_rest() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let mut program = Program::start(&mode.with(&["--service", "chat"]));

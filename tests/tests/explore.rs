@@ -1,7 +1,7 @@
 //! Every order of events that a small world of one connection allows, through the real dispatcher: no law is broken,
 //! all comes to rest if all behave, and the states follow each other as documented.
 
-use tests::explore::{Limits, Settings, explore, images_tell_all};
+use tests::explore::{Limits, Settings, explore, images_hold_all};
 use tidegate_core::Trigger;
 
 /// More than the largest of these worlds has.
@@ -42,9 +42,9 @@ fn oneshot_closes() {
 
 /// What a state is compared by leaves out only what has no bearing on what comes next.
 #[test]
-fn images_tell_all_that_matters() {
+fn images_hold_all_that_matters() {
     for trigger in [Trigger::Level, Trigger::Edge, Trigger::Oneshot] {
-        let tried = images_tell_all(Settings::small(trigger), LIMITS, 97);
+        let tried = images_hold_all(Settings::small(trigger), LIMITS, 97);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
     }
 }

@@ -102,7 +102,7 @@ fn evict() {
 }
 
 #[test]
-fn evict_waits_while_nobody_is_idle() {
+fn evict_waits_while_none_is_idle() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let running = start(mode, FullTable::Evict);
@@ -132,7 +132,7 @@ fn evict_waits_while_nobody_is_idle() {
 
 /// An operator can connect.
 #[test]
-fn a_reserved_slot_answers_when_all_others_are_taken() {
+fn a_reserved_slot_serves_when_all_others_are_taken() {
     let _bound = Watchdog::new();
     for mode in MODES {
         for full in [FullTable::Wait, FullTable::Refuse, FullTable::Evict] {
@@ -171,7 +171,7 @@ fn a_reserved_slot_answers_when_all_others_are_taken() {
 
 /// An operator gets replies while all others have more to do than can be done.
 #[test]
-fn a_listener_with_priority_answers_among_those_who_never_rest() {
+fn a_listener_with_priority_replies_among_sources_that_never_rest() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let config = Config::default();
@@ -222,7 +222,7 @@ const REFUSAL: &[u8] = b"-ERR max number of clients reached\r\n";
 /// A peer that is refused receives the reason and then EOF, whether it has sent something by then or not, and is not
 /// reset.
 #[test]
-fn who_is_refused_is_told_why() {
+fn a_refusal_has_its_reason() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let config = Config {
@@ -256,7 +256,7 @@ fn who_is_refused_is_told_why() {
 
 /// So does one whose source is at its limit, whatever a full table does.
 #[test]
-fn who_is_refused_for_its_source_is_told_why() {
+fn a_refusal_for_the_source_has_its_reason() {
     let _bound = Watchdog::new();
     for mode in MODES {
         for full in [FullTable::Wait, FullTable::Refuse, FullTable::Evict] {
@@ -344,7 +344,7 @@ impl Handler for EndsAtQ {
 
 /// Clients that keep a connection on which the server has ended do not lock others out, and one that is only idle stays.
 #[test]
-fn half_closed_connections_make_room() {
+fn half_closed_connections_are_evicted() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let config = Config {

@@ -94,7 +94,7 @@ fn peers<const RX: usize, const TX: usize>(answer: usize) {
 }
 
 #[test]
-fn a_handler_that_asks_for_capacity_first_answers_everything() {
+fn a_handler_that_reserves_capacity_first_replies_to_everything() {
     peers::<16, 64>(64);
     peers::<16, 64>(33);
     peers::<64, 64>(64);

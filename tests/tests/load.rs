@@ -158,7 +158,7 @@ fn command(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn the_program_tells_all_as_text_and_as_json() {
+fn the_program_prints_all_as_text_and_as_json() {
     let _bound = Watchdog::new();
     let folder = Folder::new("load");
     let path = folder.path("result.json");
@@ -216,7 +216,7 @@ fn a_picture_is_drawn_or_it_is_said_why_not() {
 }
 
 #[test]
-fn the_program_fails_when_a_byte_is_wrong_or_nobody_is_there() {
+fn the_program_fails_when_a_byte_is_wrong_or_there_is_no_server() {
     let _bound = Watchdog::new();
     let to = spoiler(|_, piece| piece[0] ^= 1).to_string();
     let ended = command(&[&to, "--seconds", "0.2", "--connections", "1"]);

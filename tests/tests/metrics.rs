@@ -74,7 +74,7 @@ fn samples(page: &str) -> HashMap<&str, f64> {
 }
 
 #[test]
-fn counters_are_told_as_they_are() {
+fn counters_are_shown_as_they_are() {
     let _bound = Watchdog::new();
     for backend in Kind::ALL.map(Kind::name) {
         let arguments = ["--connections", "20", "--backend", backend];
@@ -122,7 +122,7 @@ fn every_thread_is_counted() {
 }
 
 #[test]
-fn other_requests_are_answered_as_http_says() {
+fn other_requests_get_the_responses_of_http() {
     let _bound = Watchdog::new();
     let (program, address) = start(&[]);
     let host = "Host: x\r\n";
@@ -248,7 +248,7 @@ fn a_body_behind_a_long_head_is_counted_from_its_beginning() {
 /// A client in the middle of a head when the program is stopped gets its response: also if what was in the window has
 /// moved.
 #[test]
-fn a_long_head_that_has_begun_is_answered_at_a_stop() {
+fn a_long_head_that_has_begun_gets_its_response_at_a_stop() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (mut program, address) = start(&mode.with(&[]));
@@ -370,7 +370,7 @@ fn metrics_have_a_socket_of_their_own_and_chat_does_not_reach_it() {
 }
 
 #[test]
-fn a_place_in_use_is_told() {
+fn an_address_in_use_is_reported() {
     let _bound = Watchdog::new();
     let (_program, address) = start(&[]);
     let mut command = Command::new(program());

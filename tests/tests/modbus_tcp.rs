@@ -42,7 +42,7 @@ fn conversation() -> (Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn requests_are_answered_at_every_cut_and_glued() {
+fn requests_get_their_replies_at_every_cut_and_glued() {
     let _bound = Watchdog::new();
     let (program, _) = start(&[]);
     let mut client = tcp(program.address());
@@ -124,7 +124,7 @@ fn one_register_too_many_is_an_exception_and_the_connection_goes_on() {
 }
 
 #[test]
-fn one_source_leaves_room_for_others() {
+fn one_source_leaves_slots_to_others() {
     let _bound = Watchdog::new();
     let (program, _) = start(&["--per-source", "2"]);
     let ask = frame(1, &[3, 0, 0, 0, 1]);

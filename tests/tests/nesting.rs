@@ -168,7 +168,7 @@ fn is_readable<H: Handler, B: Backend + AsFd>(server: &Server<'_, H, B>) -> bool
 }
 
 #[test]
-fn it_tells_when_it_is_due() {
+fn it_returns_when_it_is_due() {
     let _bound = Watchdog::new();
     let config = |trigger| Config {
         first_byte: Some(Duration::from_millis(80)),

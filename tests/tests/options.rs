@@ -80,7 +80,7 @@ fn complaint(ended: &Ended, code: i32) -> &str {
 }
 
 #[test]
-fn wrong_usage_is_told_with_the_value() {
+fn wrong_usage_is_reported_with_the_value() {
     let _bound = Watchdog::new();
     let long = format!("unix:/{}", "x".repeat(107));
     for (arguments, parts) in [
@@ -151,7 +151,7 @@ fn wrong_usage_is_told_with_the_value() {
 }
 
 #[test]
-fn what_the_system_does_not_let_is_told() {
+fn what_the_system_refuses_is_reported() {
     let _bound = Watchdog::new();
     let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = taken.local_addr().expect("an address").to_string();
@@ -275,7 +275,7 @@ fn help_lists_every_option_and_default() {
 }
 
 #[test]
-fn version_and_memory_are_told() {
+fn version_and_memory_are_printed() {
     let _bound = Watchdog::new();
     let version = format!("tidegate {}\n", env!("CARGO_PKG_VERSION"));
     for option in ["--version", "-V"] {

@@ -39,7 +39,7 @@ fn crowd<const N: usize>(mode: Mode, folder: &Folder) -> (AnyServer<Roll>, Vec<U
 }
 
 #[test]
-fn who_was_ready_first_is_served_first() {
+fn the_first_that_was_ready_is_served_first() {
     let _bound = Watchdog::new();
     // The others report in the order of their list: which was ready first is unknown.
     for mode in EPOLL {

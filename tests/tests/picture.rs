@@ -15,7 +15,7 @@ fn picture() -> Picture {
 }
 
 #[test]
-fn a_row_tells_what_a_connection_was_and_did() {
+fn a_row_shows_what_a_connection_was_and_did() {
     let picture = picture();
     let row = picture.rows.iter().find(|row| row.name == "#0");
     let row = row.expect("the first connection");
@@ -75,7 +75,7 @@ document.title = seen.join(' | ');
 
 #[test]
 #[ignore = "needs chromium"]
-fn a_browser_zooms_moves_filters_and_tells() {
+fn a_browser_zooms_moves_filters_and_explains() {
     let _bound = Watchdog::new();
     let folder = Folder::new("picture");
     let path = folder.path("trace.html");

@@ -141,7 +141,7 @@ fn the_way_back_is_tried_and_shut() {
 
 #[test]
 #[ignore = "needs setpriv, and root to give up"]
-fn who_is_not_root_cannot_become_another() {
+fn without_root_it_cannot_become_another() {
     let _bound = Watchdog::new();
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);

@@ -17,7 +17,7 @@ use tidegate_core::Memory;
 use tidegate_core::trace::Entry;
 
 #[test]
-fn a_full_file_makes_place_for_the_next() {
+fn a_full_file_is_replaced_by_the_next() {
     let _bound = Watchdog::new();
     let folder = Folder::new("record");
     let path = folder.path("t");
@@ -44,7 +44,7 @@ fn a_full_file_makes_place_for_the_next() {
 }
 
 #[test]
-fn a_file_that_takes_nothing_holds_nobody_up() {
+fn a_file_that_takes_nothing_delays_nothing() {
     let _bound = Watchdog::new();
     let folder = Folder::new("record-slow");
     let path = folder.path("t");
@@ -365,7 +365,7 @@ fn a_trace_of_before_is_set_aside_and_one_of_another_process_is_left_alone() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_is_refused_and_a_device_stays_what_it_is() {
+fn a_pipe_without_a_reader_is_refused_and_a_device_stays_what_it_is() {
     let _bound = Watchdog::new();
     let folder = Folder::new("record-pipe");
     let path = folder.path("t");

@@ -29,7 +29,7 @@ fn a_signal_prints_what_went_in_last() {
 }
 
 #[test]
-fn the_last_of_many_are_kept_and_the_control_socket_tells_them() {
+fn the_last_of_many_are_kept_and_the_control_socket_prints_them() {
     let _bound = Watchdog::new();
     let folder = Folder::new("recorder");
     let path = folder.path("c");

@@ -79,7 +79,7 @@ fn the_server_may_speak_first_and_finish_first() {
 }
 
 #[test]
-fn a_slow_end_holds_the_other_back_and_nobody_else() {
+fn a_slow_side_backpressures_the_other_and_no_third() {
     let _bound = Watchdog::new();
     let server = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let to = server.local_addr().expect("an address").to_string();
@@ -224,7 +224,7 @@ fn iperf3() {
 /// Clients that keep a connection whose server has ended (every pool does) do not lock others out, and one in use
 /// stays.
 #[test]
-fn half_closed_pairs_make_room() {
+fn half_closed_pairs_are_evicted() {
     let _bound = Watchdog::new();
     let server = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let relay = relay(
@@ -249,7 +249,7 @@ fn half_closed_pairs_make_room() {
 /// A client that has just connected when the relay is stopped gets its reply through it, from a real server, all of it:
 /// accepted by then, or still in the queue.
 #[test]
-fn whoever_has_just_connected_is_answered_through_it_at_a_stop() {
+fn a_new_client_gets_its_reply_through_it_at_a_stop() {
     let _bound = Watchdog::new();
     let echo = echo();
     let relay = relay(&["127.0.0.1:0"], &echo.address().to_string());

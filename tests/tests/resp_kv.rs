@@ -36,7 +36,7 @@ const SAID: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na\r\nb\r\n*2\r\n$3\r\n
 const HEARD: &[u8] = b"+OK\r\n$4\r\na\r\nb\r\n+PONG\r\n$0\r\n\r\n:1\r\n:2\r\n$-1\r\n";
 
 #[test]
-fn commands_are_answered_at_every_cut() {
+fn commands_get_their_replies_at_every_cut() {
     let _bound = Watchdog::new();
     let (program, _) = start();
     let mut client = tcp(program.address());
@@ -190,7 +190,7 @@ fn a_transaction_is_run_whole_whatever_waits_to_be_sent() {
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
 #[test]
-fn one_too_many_from_an_address_is_told_so_at_once() {
+fn one_too_many_from_an_address_is_refused_at_once() {
     let _bound = Watchdog::new();
     let program = Program::example("resp_kv", &["--per-source", "1"]);
     let mut kept = tcp(program.address());
@@ -201,7 +201,7 @@ fn one_too_many_from_an_address_is_told_so_at_once() {
 }
 
 #[test]
-fn a_client_too_many_is_told_so_at_once() {
+fn a_client_too_many_is_refused_at_once() {
     let _bound = Watchdog::new();
     let program = Program::example("resp_kv", &["--per-source", "off"]);
     let connect = || {
@@ -282,7 +282,7 @@ fn a_full_store_says_so_and_keeps_what_it_has() {
 }
 
 #[test]
-fn the_memory_of_a_key_that_expired_is_freed_though_nobody_asks_for_it() {
+fn the_memory_of_an_expired_key_is_freed_without_a_request() {
     let _bound = Watchdog::new();
     let (program, _) = start();
     let mut client = tcp(program.address());

@@ -143,7 +143,7 @@ fn a_subnegotiation_that_is_too_long_is_left_out_whole() {
 }
 
 #[test]
-fn what_is_escaped_comes_out_as_it_was_whatever_the_room() {
+fn what_is_escaped_comes_out_as_it_was_whatever_the_capacity() {
     let all: Vec<u8> = (0..=255).chain([255, 255, 0, 255]).collect();
     for room in 0..all.len() + 8 {
         let mut wire = Vec::new();
@@ -246,7 +246,7 @@ fn the_speed_is_set_or_asked_for() {
 }
 
 #[test]
-fn every_value_of_a_setting_is_set_and_every_other_is_answered_with_what_is_set() {
+fn every_value_of_a_setting_is_set_and_every_other_returns_what_is_set() {
     let parity = |serial: Serial<'_>| match serial.parity {
         Parity::None => 1,
         Parity::Odd => 2,
@@ -291,7 +291,7 @@ fn every_value_of_a_setting_is_set_and_every_other_is_answered_with_what_is_set(
 }
 
 #[test]
-fn controls_are_answered_by_what_is_so_then() {
+fn controls_return_what_is_set_then() {
     let flow = |flow| Serial { flow, ..NOW };
     for (value, expected) in [
         (1, Flow::None),
@@ -355,7 +355,7 @@ fn what_is_cut_or_unknown_is_no_command() {
 }
 
 #[test]
-fn what_changed_on_the_wires_is_told_to_who_asked_for_that() {
+fn a_change_of_the_wires_is_reported_to_a_client_that_asked_for_it() {
     let quiet = Modem::default();
     let there = Modem {
         cts: true,
@@ -447,7 +447,7 @@ fn a_client_sets_the_line_in_the_midst_of_its_data_and_the_next_finds_it_as_it_w
 }
 
 #[test]
-fn who_asks_hears_what_is_set_and_a_wire_that_is_not_there_is_no_error() {
+fn a_query_returns_what_is_set_and_a_missing_wire_is_no_error() {
     let _bound = Watchdog::new();
     let (_bridge, mut far, address) = port(&["--format", "7E2", "--speed", "300"]);
     let mut one = client(address);

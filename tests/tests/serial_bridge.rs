@@ -98,7 +98,7 @@ where
 }
 
 #[test]
-fn bytes_go_both_ways_at_once_whoever_is_slow() {
+fn bytes_go_both_ways_at_once_however_slow_a_side_is() {
     let _bound = Watchdog::new();
     let (mut far, path) = terminal();
     let bridge = bridge(&path);
@@ -110,7 +110,7 @@ fn bytes_go_both_ways_at_once_whoever_is_slow() {
 }
 
 #[test]
-fn who_comes_when_somebody_is_there_is_turned_away() {
+fn a_client_that_comes_while_another_is_served_is_refused() {
     let _bound = Watchdog::new();
     let (mut far, path) = terminal();
     let bridge = bridge(&path);
@@ -163,7 +163,7 @@ fn the_end_of_the_line_is_the_end_of_its_client_and_the_line_is_opened_again() {
 }
 
 #[test]
-fn after_a_clients_end_the_answer_of_the_device_still_comes() {
+fn after_a_clients_eof_the_reply_of_the_device_still_comes() {
     let _bound = Watchdog::new();
     let (mut far, path) = terminal();
     let bridge = bridge_with(&path, &["--half-close", "off"]);
@@ -238,7 +238,7 @@ fn what_the_driver_does_not_take_is_a_warning() {
 }
 
 #[test]
-fn what_is_wrong_with_the_line_is_told() {
+fn an_error_of_the_line_is_reported() {
     for (arguments, part) in [
         (&["--speed", "0", "--device", "/dev/ttyS0"][..], "hangs up"),
         (&["--format", "9N1"], "5 to 8"),
@@ -333,7 +333,7 @@ fn ser2net_at_the_other_end() {
 
 #[test]
 #[ignore = "needs socat and ser2net"]
-fn the_wire_is_cut_and_mended() {
+fn the_wire_is_cut_and_repaired() {
     let _bound = Watchdog::new();
     let folder = Folder::new("serial_bridge");
     let (one, other) = (folder.path("one"), folder.path("other"));
@@ -353,7 +353,7 @@ fn the_wire_is_cut_and_mended() {
 
 #[test]
 #[ignore = "needs socat and ser2net"]
-fn a_client_that_is_killed_makes_room_for_the_next() {
+fn a_client_that_is_killed_frees_its_slot() {
     let _bound = Watchdog::new();
     let (mut far, path) = terminal();
     let bridge = bridge(&path);

@@ -69,7 +69,7 @@ impl Manager {
 }
 
 #[test]
-fn it_is_told_of_service_counts_and_the_end() {
+fn it_is_notified_of_service_counts_and_the_end() {
     let _bound = Watchdog::new();
     let folder = Folder::new("told");
     let manager = Manager::new(&folder);
@@ -170,7 +170,7 @@ fn a_thread_that_hangs_starves_the_watchdog() {
 }
 
 #[test]
-fn a_manager_that_cannot_be_told_is_named_and_keeps_nobody() {
+fn a_manager_that_cannot_be_notified_is_named_and_delays_nothing() {
     let _bound = Watchdog::new();
     for (variable, value, part) in [
         (
@@ -204,7 +204,7 @@ fn a_manager_that_cannot_be_told_is_named_and_keeps_nobody() {
 }
 
 #[test]
-fn a_manager_that_comes_later_is_told_then() {
+fn a_manager_that_comes_later_is_notified_then() {
     let _bound = Watchdog::new();
     for arguments in [&[][..], &["--threads", "2"]] {
         let folder = Folder::new("later");

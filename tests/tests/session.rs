@@ -7,7 +7,7 @@ use tests::net::{Client, pattern, tcp};
 use tests::process::Program;
 
 #[test]
-fn print_tells_every_byte() {
+fn print_shows_every_byte() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let mut program = Program::start(&mode.with(&["--service", "print"]));
@@ -96,7 +96,7 @@ fn both_ways(mut client: TcpStream, bytes: &[u8]) {
 }
 
 #[test]
-fn discard_answers_nothing_and_chat_answers_the_others() {
+fn discard_sends_nothing_and_chat_sends_to_the_others() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let program = Program::start(&mode.with(&["--service", "discard"]));

@@ -122,7 +122,7 @@ fn others(kind: Kind, path: &str) -> OwnedFd {
 }
 
 #[test]
-fn what_another_serves_stays_and_it_is_said_who() {
+fn what_another_serves_stays_and_the_error_names_it() {
     let _bound = Watchdog::new();
     for kind in KINDS {
         for its in KINDS {

@@ -19,7 +19,7 @@ fn spinning(length: Duration) -> Config {
 }
 
 #[test]
-fn a_turn_does_not_sleep_after_an_event() {
+fn an_iteration_does_not_sleep_after_an_event() {
     let _bound = Watchdog::new();
     for mode in SLEEPING {
         let (mut server, address) =

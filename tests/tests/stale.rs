@@ -94,7 +94,7 @@ impl Handler for Obeys {
 
 /// A copy of the descriptor keeps the connection, and a registration that was not withdrawn, alive.
 #[test]
-fn a_copy_that_somebody_keeps_is_never_heard_of_again() {
+fn a_copy_that_another_process_keeps_is_never_reported_again() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
     for mode in MODES {

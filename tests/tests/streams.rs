@@ -156,7 +156,7 @@ fn a_full_pipe_holds_the_other_back_and_all_comes_in_order() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_any_more_ends_its_connection_alone() {
+fn a_pipe_without_a_reader_ends_its_connection_alone() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (reader, to) = pipe().expect("a pipe");
@@ -187,7 +187,7 @@ fn a_pipe_that_nobody_reads_any_more_ends_its_connection_alone() {
 }
 
 #[test]
-fn a_serial_line_talks_until_its_other_end_goes_and_can_be_opened_anew() {
+fn a_serial_line_talks_until_its_other_end_goes_and_can_be_opened_again() {
     let _bound = Watchdog::new();
     let folder = Folder::new("streams");
     for mode in MODES {
@@ -248,7 +248,7 @@ impl HearBack for File {
 }
 
 #[test]
-fn of_a_terminal_that_nobody_has_open_any_more_eio_is_the_end() {
+fn of_a_terminal_that_is_not_open_any_more_eio_is_eof() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (far, path) = terminal();
@@ -267,7 +267,7 @@ fn of_a_terminal_that_nobody_has_open_any_more_eio_is_the_end() {
 }
 
 #[test]
-fn a_hang_up_that_nobody_wants_to_hear_of_is_not_told_again_and_again() {
+fn an_unwanted_hang_up_is_not_reported_repeatedly() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (far, path) = terminal();

@@ -76,7 +76,7 @@ fn another_daemon_at_the_same_path_is_found() {
 }
 
 #[test]
-fn a_daemon_that_takes_nothing_stops_nobody() {
+fn a_daemon_that_takes_nothing_delays_nothing() {
     let _bound = Watchdog::new();
     let folder = Folder::new("stuck");
     let path = folder.path("log");
@@ -130,7 +130,7 @@ fn last_words_are_on_standard_error_too() {
 }
 
 #[test]
-fn a_log_that_comes_later_is_told_what_was_said_before() {
+fn a_log_that_comes_later_gets_the_earlier_lines() {
     let _bound = Watchdog::new();
     let folder = Folder::new("later");
     let path = folder.path("log");
@@ -157,7 +157,7 @@ fn a_log_that_comes_later_is_told_what_was_said_before() {
 }
 
 #[test]
-fn a_log_that_never_comes_keeps_nobody() {
+fn a_log_that_never_comes_delays_nothing() {
     let _bound = Watchdog::new();
     let folder = Folder::new("never");
     let log_to = format!("syslog:{}", folder.path("log"));

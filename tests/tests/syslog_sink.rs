@@ -140,7 +140,7 @@ fn the_oldest_go_first_and_are_counted() {
 }
 
 #[test]
-fn one_who_reads_too_slowly_is_told_what_went_and_holds_nobody_up() {
+fn a_reader_that_is_too_slow_learns_what_it_lost_and_delays_nothing() {
     let _bound = Watchdog::new();
     let sink = Sink::start();
     let unix = UnixDatagram::unbound().expect("a socket");
@@ -213,7 +213,7 @@ fn over_tcp_messages_are_counted_or_lines() {
 }
 
 #[test]
-fn a_full_table_takes_those_who_send_anew_and_none_loses_what_it_sent() {
+fn a_full_table_accepts_those_that_send_again_and_none_loses_what_it_sent() {
     let _bound = Watchdog::new();
     let sink = Sink::start();
     let mut senders = Vec::new();
@@ -227,7 +227,7 @@ fn a_full_table_takes_those_who_send_anew_and_none_loses_what_it_sent() {
 }
 
 #[test]
-fn one_who_looks_and_has_nothing_to_say_is_shown_all() {
+fn a_reader_that_sends_nothing_is_sent_all() {
     let _bound = Watchdog::new();
     let sink = Sink::start();
     let mut sender = tcp(sink.udp);
@@ -246,7 +246,7 @@ fn one_who_looks_and_has_nothing_to_say_is_shown_all() {
 }
 
 #[test]
-fn without_tcp_nobody_listens_there() {
+fn without_tcp_there_is_no_listener() {
     let _bound = Watchdog::new();
     let arguments = ["--show", "127.0.0.1:0", "--tcp", "off"];
     let program = Program::example("syslog_sink", &arguments);
@@ -310,7 +310,7 @@ fn logger_is_understood_in_either_format_over_each_socket() {
 
 #[test]
 #[ignore = "needs logger"]
-fn long_messages_of_logger_come_whole_or_are_told_to_be_cut() {
+fn long_messages_of_logger_come_whole_or_are_marked_as_truncated() {
     let _bound = Watchdog::new();
     let sink = Sink::start();
     let port = sink.udp.port().to_string();

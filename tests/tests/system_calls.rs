@@ -168,7 +168,7 @@ fn a_session_is_recorded() {
 }
 
 #[test]
-fn all_that_looks_after_the_service_works() {
+fn all_that_supervises_the_service_works() {
     let _bound = Watchdog::new();
     for backend in Kind::ALL.map(Kind::name) {
         let folder = Folder::new("confined");
@@ -219,7 +219,7 @@ fn all_that_looks_after_the_service_works() {
 }
 
 #[test]
-fn what_is_asked_or_wrong_is_told() {
+fn what_is_asked_or_wrong_is_printed() {
     let _bound = Watchdog::new();
     for (arguments, code) in [
         (&["--help"][..], 0),

@@ -49,7 +49,7 @@ impl Handler for Gaps {
 }
 
 #[test]
-fn a_gap_ends_a_frame_and_beats_are_counted() {
+fn a_gap_ends_a_frame_and_ticks_are_counted() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (mut server, address) =

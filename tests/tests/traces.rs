@@ -113,7 +113,7 @@ fn tape(name: &str) -> Tape {
 }
 
 #[test]
-fn each_step_is_told_in_words() {
+fn each_step_is_described_in_words() {
     let tape = tape("echo.trace");
     let (mut explainer, mut text) = (Explainer::default(), String::new());
     let mut memory = Box::new(Memory::<8, 4096, 16384, u32>::new());

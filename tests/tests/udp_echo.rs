@@ -42,7 +42,7 @@ fn asks(client: &UdpSocket, bytes: &[u8]) {
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[test]
-fn it_answers_from_the_address_that_was_asked() {
+fn it_replies_from_the_address_of_the_request() {
     let _bound = Watchdog::new();
     let (program, address) = start(&["0.0.0.0:0"]);
     for last in [1, 2, 77, 254] {
@@ -75,7 +75,7 @@ fn index() -> u32 {
 
 #[test]
 #[ignore = "needs root, iproute2"]
-fn it_answers_from_the_address_that_was_asked_in_both_families() {
+fn it_replies_from_the_address_of_the_request_in_both_families() {
     let _bound = Watchdog::new();
     let made = [
         "link add d0 type veth peer name d1",
@@ -115,7 +115,7 @@ fn it_answers_from_the_address_that_was_asked_in_both_families() {
 }
 
 #[test]
-fn what_icmp_says_of_an_answer_ends_nothing() {
+fn an_icmp_error_of_a_reply_ends_nothing() {
     let _bound = Watchdog::new();
     let peer = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let own = peer.local_addr().expect("an address");

@@ -49,7 +49,7 @@ impl Handler for Holds<'_> {
 
 /// Far more than all buffers hold is on its way to connections that take none of it.
 #[test]
-fn who_takes_nothing_takes_no_buffer_from_others() {
+fn a_connection_that_takes_nothing_takes_no_buffer_from_others() {
     const HELD: usize = 150;
     const EACH: usize = 50_000;
     let _bound = Watchdog::new();

@@ -51,7 +51,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
 }
 
 #[test]
-fn a_pipe_is_told_until_it_is_read_then_its_end() {
+fn a_pipe_is_reported_until_it_is_read_then_its_eof() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (from, to) = pipe();
@@ -84,7 +84,7 @@ fn a_pipe_is_told_until_it_is_read_then_its_end() {
 }
 
 #[test]
-fn room_is_told_as_long_as_there_is_some() {
+fn writability_is_reported_as_long_as_it_lasts() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (_from, to) = pipe();
@@ -108,7 +108,7 @@ fn room_is_told_as_long_as_there_is_some() {
 }
 
 #[test]
-fn one_that_nobody_reads_holds_up_nobody() {
+fn one_without_a_reader_delays_no_other() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (from, to) = pipe();
@@ -133,7 +133,7 @@ fn one_that_nobody_reads_holds_up_nobody() {
 }
 
 #[test]
-fn interest_in_nothing_is_not_told_of_the_end() {
+fn interest_in_nothing_is_not_notified_of_eof() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (from, to) = pipe();
@@ -256,7 +256,7 @@ fn a_mailbox_brings_every_value_in_order_and_gives_back_what_does_not_fit() {
 }
 
 #[test]
-fn a_child_is_told_when_it_ends_and_how() {
+fn the_end_of_a_child_is_notified_with_its_status() {
     let _bound = Watchdog::new();
     for mode in MODES {
         for (command, exit) in [("exit 7", Exit::Status(7)), ("kill -9 $$", Exit::Signal(9))] {

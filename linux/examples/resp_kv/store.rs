@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_down_sees_every_key_that_stays() {
+    fn a_scan_downwards_returns_every_key_that_stays() {
         let store = fresh_store!();
         for n in 0..100 {
             store.set(&[n], b"", Instant::NEVER, NOW).expect("space");

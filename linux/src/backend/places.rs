@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_so_is_mended_and_told() {
+    fn a_registration_that_differs_is_repaired_and_reported() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
         let mut places = Places::<{ OTHERS + 1 }>::new();
         let list = &mut places.lend().list;
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_one_source_is_refused_and_the_others_stay() {
+    fn without_an_entry_one_source_is_refused_and_the_others_stay() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
         let mut places = Places::<{ OTHERS + 2 }>::new();
         let list = &mut places.lend().list;

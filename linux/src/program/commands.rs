@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_value() {
+    fn an_error_is_reported_with_the_value() {
         for (line, part) in [
             ("", ": must be status, connections, "),
             ("Status", "Status: must be"),

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_that_cannot_be_met_is_told_with_the_remedy() {
+    fn a_limit_that_cannot_be_met_is_reported_with_the_remedy() {
         // No system has so many: `fs.nr_open` is below 2³¹.
         let Some(hard) = getrlimit(Resource::Nofile).maximum else {
             return;

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_read_and_shown() {
+    fn endpoints_are_parsed_and_shown() {
         assert_eq!(Endpoint::parse("127.0.0.1:8080"), host("127.0.0.1", 8080));
         assert_eq!(Endpoint::parse("localhost:0"), host("localhost", 0));
         assert_eq!(Endpoint::parse("[::1]:65535"), host("::1", 65535));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_is_looked_up_when_it_is_needed() {
+    fn an_interface_is_resolved_when_it_is_needed() {
         let endpoint = Endpoint::parse("[fe80::1%lo]:80").expect("an endpoint");
         let found = targets(&[endpoint]).expect("a target");
         let address = "[fe80::1%1]:80".parse().expect("an address");
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listens_twice_and_only_so_many_do() {
+    fn no_address_is_listened_at_twice_and_there_is_a_limit() {
         let endpoint = |text: &str| Endpoint::parse(text).expect(text);
         let twice = [
             endpoint("127.0.0.1:80"),

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_value() {
+    fn an_error_is_reported_with_the_value() {
         for (pid, count, named) in [
             ("7", "-1", "LISTEN_FDS -1"),
             ("7", "1025", "LISTEN_FDS 1025"),

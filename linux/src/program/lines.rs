@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_nobody_reads_stops_nobody() {
+    fn an_output_without_a_reader_delays_nothing() {
         let (read, write) = io::pipe().expect("a pipe");
         let sink = sink();
         sink.start(write).expect("a thread");

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_unknown_or_root_is_refused() {
+    fn an_unknown_user_or_root_is_refused() {
         for (text, part) in [
             ("no-such-user-here", "no such user"),
             ("root", "nothing would be given up"),

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_goes_once_a_round_and_first_at_some_time() {
+    fn each_goes_once_a_round_and_first_at_some_time() {
         let mut first = [false; 5];
         for round in 0..10 {
             let mut order = order(round, 5);

@@ -29,7 +29,7 @@ mod steps;
 mod table;
 mod world;
 
-pub use search::{explore, images_tell_all};
+pub use search::{explore, images_hold_all};
 pub use table::Seen;
 use tidegate_core::{FullTable, Trigger};
 

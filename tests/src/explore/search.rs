@@ -52,7 +52,7 @@ pub fn explore(settings: Settings, limits: Limits) -> Report {
 /// # Errors
 ///
 /// The way to where it matters, in words.
-pub fn images_tell_all(settings: Settings, limits: Limits, every: usize) -> Result<u64, String> {
+pub fn images_hold_all(settings: Settings, limits: Limits, every: usize) -> Result<u64, String> {
     assert_eq!(settings.connections, 1, "names would change");
     let mut tables = [world::table()];
     let mut search = Search::new(&mut tables, settings);

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_is_told() {
+    fn an_error_is_printed() {
         let bad = |wrong, lost, messages| Report {
             wrong,
             lost,

@@ -179,7 +179,7 @@ fn assert_steps(
 }
 
 #[test]
-fn who_is_told_what_and_what_is_left_on_the_real_kernel() {
+fn events_and_what_is_left_on_the_real_kernel() {
     let _bound = Watchdog::new();
     let output = explorer(&["--lesson", "all", "--kernel", "real", "--lines"]);
     let lines = lines(&output);

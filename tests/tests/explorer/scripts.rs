@@ -196,7 +196,7 @@ const WRONG: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn what_is_wrong_with_a_script_is_told_and_what_would_be_right() {
+fn an_error_of_a_script_is_reported_with_what_would_be_right() {
     let _bound = Watchdog::new();
     for (arguments, expected) in WRONG {
         let ended = run_with(Command::new(example("explorer")).args(*arguments), b"");

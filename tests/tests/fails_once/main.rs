@@ -165,7 +165,7 @@ fn each_call_fails_once_in_oneshot_mode() {
 }
 
 #[test]
-fn each_call_fails_once_where_answers_come_later() {
+fn each_call_fails_once_where_completions_come_later() {
     each(Interface::Completion);
 }
 
@@ -185,7 +185,7 @@ fn any_two_calls_fail_in_oneshot_mode() {
 }
 
 #[test]
-fn any_two_calls_fail_where_answers_come_later() {
+fn any_two_calls_fail_where_completions_come_later() {
     pairs(Interface::Completion);
 }
 

@@ -153,14 +153,14 @@ fn attack(arguments: &[&str]) {
 
 #[test]
 #[ignore = "needs slowhttptest"]
-fn slow_headers_hold_up_nobody_else() {
+fn slow_headers_delay_no_other() {
     let _bound = Watchdog::new();
     attack(&["-H", "-i", "2"]);
 }
 
 #[test]
 #[ignore = "needs slowhttptest"]
-fn slow_reading_holds_up_nobody_else() {
+fn slow_reading_delays_no_other() {
     let _bound = Watchdog::new();
     attack(&[
         "-X", "-w", "512", "-y", "1024", "-n", "2", "-z", "32", "-k", "3",

@@ -10,7 +10,7 @@ use tests::net::{Client, descriptors, pattern, tcp};
 use tests::process::{example, run_with};
 
 #[test]
-fn requests_are_answered_at_every_cut_and_in_pipelines() {
+fn requests_get_their_responses_at_every_cut_and_in_pipelines() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     let said =
@@ -151,7 +151,7 @@ fn what_is_no_request_is_refused_before_it_ends() {
 }
 
 #[test]
-fn methods_are_answered_as_http_says() {
+fn methods_get_the_responses_of_http() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     let mut client = tcp(site.program.address());
@@ -192,7 +192,7 @@ fn methods_are_answered_as_http_says() {
 
 /// `printf ... | nc -N`: the client's EOF does not end its responses.
 #[test]
-fn who_has_finished_gets_all_that_was_asked_for() {
+fn a_client_that_has_finished_gets_all_its_replies() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     let mut client = tcp(site.program.address());
@@ -299,7 +299,7 @@ fn a_full_table_may_say_so() {
 
 /// A client that keeps its connections must not ask again on one that is about to end (RFC 9112, section 9.6).
 #[test]
-fn what_is_answered_at_a_stop_is_the_last() {
+fn a_response_at_a_stop_is_the_last() {
     let _bound = Watchdog::new();
     for target in ["/", "/sub/a.txt", "/none", "/big.bin"] {
         let site = start(&[]);

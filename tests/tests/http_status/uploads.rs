@@ -25,7 +25,7 @@ fn upload(target: &str, bytes: usize, chunked: bool) -> Vec<u8> {
 }
 
 #[test]
-fn who_uploads_gets_the_response_after_all_was_sent() {
+fn an_upload_gets_its_response_after_all_was_sent() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     for chunked in [false, true] {
@@ -52,7 +52,7 @@ fn who_uploads_gets_the_response_after_all_was_sent() {
 /// The length of a body is unknown behind a head that was refused, or when a client sends it without waiting for the
 /// 100 that it expects.
 #[test]
-fn who_uploads_behind_a_head_that_is_refused_gets_the_response_too() {
+fn an_upload_behind_a_refused_head_gets_its_response_too() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(8001));
@@ -111,7 +111,7 @@ fn who_uploads_behind_a_head_that_is_refused_gets_the_response_too() {
 
 /// The content of a GET means nothing. It comes before the response is read, more of it than all windows hold.
 #[test]
-fn a_get_with_a_body_is_answered() {
+fn a_get_with_a_body_gets_its_response() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     let mut client = tcp(site.program.address());
@@ -126,7 +126,7 @@ fn a_get_with_a_body_is_answered() {
 }
 
 #[test]
-fn who_waits_to_be_asked_for_a_body_is_told_at_once() {
+fn a_client_that_expects_100_gets_its_response_at_once() {
     let _bound = Watchdog::new();
     let site = start(&[]);
     for (request, status, content) in [
@@ -195,7 +195,7 @@ fn chunks_that_are_none_end_the_connection() {
 
 /// The program's metrics are behind the same functions.
 #[test]
-fn an_upload_to_the_metrics_is_answered_too() {
+fn an_upload_to_the_metrics_gets_a_response_too() {
     let _bound = Watchdog::new();
     let program = Program::start(&["--metrics", "127.0.0.1:0"]);
     let output = program.output();

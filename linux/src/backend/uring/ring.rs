@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn every_submission_is_answered_once_and_with_its_word() {
+    fn every_submission_completes_once_and_with_its_word() {
         let Some(mut ring) = ring(8, 16) else { return };
         for round in 0..100u64 {
             for number in 0..13 {

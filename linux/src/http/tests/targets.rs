@@ -116,7 +116,7 @@ fn no_path_leads_out_whatever_it_is_made_of() {
 }
 
 #[test]
-fn a_shortage_is_no_fact_about_a_file() {
+fn resource_exhaustion_is_no_fact_about_a_file() {
     for (errno, status) in [
         (Errno::NOENT, Status::NotFound),
         (Errno::NOTDIR, Status::NotFound),

@@ -38,7 +38,7 @@ fn nothing_asked_for_is_the_defaults() {
 }
 
 #[test]
-fn a_backend_without_the_trigger_is_told() {
+fn a_backend_without_the_trigger_is_refused() {
     for kind in Kind::ALL {
         for (name, trigger) in TRIGGERS {
             let line = format!("--trigger {name} --backend {}", kind.name());
@@ -106,7 +106,7 @@ fn the_last_one_counts_and_off_is_understood() {
 }
 
 #[test]
-fn what_only_tells_something_is_known() {
+fn help_version_and_memory_are_known() {
     for line in ["--help", "-h", "--service echo --help", "--help nonsense"] {
         assert!(matches!(read(line), Ok(Command::Help)), "{line}");
     }
