@@ -252,7 +252,7 @@ impl fmt::Display for AddressFault {
                 "has a path that is too long or has a NUL in it; a socket's has at most 107 bytes"
             }
             Self::System(errno) => {
-                return write!(f, "cannot look up the network interface: errno {errno}");
+                return write!(f, "cannot resolve the network interface: errno {errno}");
             }
         })
     }

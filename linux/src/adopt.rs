@@ -29,9 +29,9 @@ pub enum AdoptError {
 impl fmt::Display for AdoptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoSocket => "it is no socket; pass a stream socket that listens",
+            Self::NoSocket => "it is not a socket; pass a stream socket that listens",
             Self::Family => "it is neither a TCP nor a Unix socket; pass one of these",
-            Self::Type => "it is no stream socket; pass one of type SOCK_STREAM (ListenStream=)",
+            Self::Type => "it is not a stream socket; pass one of type SOCK_STREAM (ListenStream=)",
             Self::NotListening => {
                 "it does not listen, or was shut down; call listen() on it before (Accept=no)"
             }
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(found.1, address);
         assert_eq!(found.0.limit(100), None, "it is on the loopback");
         assert_eq!(fcntl_getfd(&socket), Ok(FdFlags::CLOEXEC));
-        let refused = net::accept(&socket).expect_err("nobody there");
+        let refused = net::accept(&socket).expect_err("no connection");
         assert_eq!(refused, Errno::AGAIN, "it does not block");
         assert!(matches!(sockopt::tcp_nodelay(&socket), Ok(true)));
     }

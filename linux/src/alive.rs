@@ -20,13 +20,13 @@ struct Info {
 }
 
 /// No response can be expected in less than this: the minimum retransmission timeout (RFC 6298, section 2.4).
-const ANSWER: Duration = Duration::from_secs(1);
+const RESPONSE: Duration = Duration::from_secs(1);
 
 impl Info {
     /// Whether the peer lives: it has acknowledged something within the last `stall`, or everything that was asked of it.
     /// One probe may be on its way: when a window has been closed for long, they are two minutes apart.
     fn is_alive(self, stall: Option<Duration>) -> bool {
-        let recent = |stall: Duration| u128::from(self.last_ack) < stall.max(ANSWER).as_millis();
+        let recent = |stall: Duration| u128::from(self.last_ack) < stall.max(RESPONSE).as_millis();
         self.unacked == 0 && self.probes <= 1 || stall.is_some_and(recent)
     }
 
@@ -105,15 +105,15 @@ mod tests {
             (
                 info(0, 0, 600_000),
                 true,
-                "the last probe was answered long ago, and none sent since",
+                "the last response is long ago, and none sent since",
             ),
             (info(1, 0, 600_000), true, "one is on its way"),
-            (info(2, 0, 29_999), true, "it has answered in this stall"),
-            (info(2, 0, 30_000), false, "two were not answered"),
+            (info(2, 0, 29_999), true, "it has responded in this stall"),
+            (info(2, 0, 30_000), false, "two had no response"),
             (
                 info(0, 3, 29_999),
                 true,
-                "it acknowledges again what it has no room for",
+                "it acknowledges again what it has no capacity for",
             ),
             (info(0, 3, 30_000), false, "sent and never acknowledged"),
         ] {

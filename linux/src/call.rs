@@ -236,7 +236,7 @@ mod way {
         let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
         // SAFETY: the caller's promise.
         let done = unsafe { setsockopt(socket, level, name, value.as_ptr().cast(), len) };
-        answer(done as isize).map(drop)
+        returned(done as isize).map(drop)
     }
 
     #[cfg(any(feature = "std", feature = "use-libc", test))]
@@ -249,7 +249,7 @@ mod way {
     ) -> Result<(), Errno> {
         // SAFETY: the caller's promise.
         let done = unsafe { getsockopt(socket, level, name, into.as_mut_ptr().cast(), len) };
-        answer(done as isize).map(drop)
+        returned(done as isize).map(drop)
     }
 
     pub(super) unsafe fn send_message(
@@ -258,10 +258,10 @@ mod way {
         flags: c_int,
     ) -> Result<usize, Errno> {
         // SAFETY: the caller's promise.
-        answer(unsafe { sendmsg(socket, message, flags) })
+        returned(unsafe { sendmsg(socket, message, flags) })
     }
 
-    fn answer(done: isize) -> Result<usize, Errno> {
+    fn returned(done: isize) -> Result<usize, Errno> {
         usize::try_from(done).map_err(|_| {
             // SAFETY: it is this thread's own error number, which every C library of Linux has there.
             Errno::from_raw_os_error(unsafe { *__errno_location() })

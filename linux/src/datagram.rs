@@ -252,7 +252,7 @@ impl fmt::Display for DatagramsError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::Type => f.write_str(
-                "it is no socket of datagrams; pass one of type SOCK_DGRAM (ListenDatagram=)",
+                "it is not a datagram socket; pass one of type SOCK_DGRAM (ListenDatagram=)",
             ),
             Self::NoPlace(error) => error.fmt(f),
         }
@@ -331,11 +331,11 @@ impl Senders {
             return None;
         }
         self.came = self.came.wrapping_add(1);
-        let place = self.came as usize % SENDERS;
-        match self.names.get_mut(place) {
+        let index = self.came as usize % SENDERS;
+        match self.names.get_mut(index) {
             Some(old) => *old = name,
             None => {
-                while self.names.len() <= place {
+                while self.names.len() <= index {
                     // The name fits: it is as long as the vector.
                     let _ = self.names.push(name.clone());
                 }

@@ -43,7 +43,7 @@ impl fmt::Display for StartError {
             ),
             Self::Places { lent, needed } => write!(
                 f,
-                "the backend has {lent} places and needs {needed}: lend it more, or serve fewer connections"
+                "the backend has {lent} entries and needs {needed}: give it more, or serve fewer connections"
             ),
         }
     }
@@ -85,7 +85,7 @@ impl fmt::Display for CallError {
                 _ => "",
             },
             Errno::NOSPC => {
-                ": no place for another registration; raise the limit (fs.epoll.max_user_watches), or lend the backend more places"
+                ": no entry for another registration; raise the limit (fs.epoll.max_user_watches), or give the backend more entries"
             }
             _ => "",
         };

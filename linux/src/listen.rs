@@ -328,7 +328,9 @@ impl ListenError {
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = match self.errno {
-            Errno::ADDRINUSE => "address in use; choose another, or stop who listens there",
+            Errno::ADDRINUSE => {
+                "address in use; choose another, or stop the process that listens there"
+            }
             Errno::ADDRNOTAVAIL => {
                 "no interface of this machine has this address; choose one that it has, or 0.0.0.0 for all"
             }
@@ -343,13 +345,13 @@ impl fmt::Display for ListenError {
             }
             Errno::MFILE | Errno::NFILE => "too many open files; raise the limit (ulimit -n)",
             Errno::NOTSOCK => {
-                "a file that is no socket is there; choose another path, or remove it"
+                "a file that is not a socket is there; choose another path, or remove it"
             }
             Errno::STALE => {
                 "another file has come to the path just now; choose a folder that only this user may write to"
             }
             Errno::PERM => "not permitted; an owner is given by root only",
-            Errno::NOSPC => "no place for another listener",
+            Errno::NOSPC => "no slot for another listener",
             _ => "",
         };
         let number = self.errno.raw_os_error();

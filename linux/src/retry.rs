@@ -176,12 +176,12 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
         Some(due.since(clock::now()))
     }
 
-    /// Retries each that is due, and passes those that listen now, and those that never will, to `told`. Call it after
+    /// Retries each that is due, and passes those that listen now, and those that never will, to `notify`. Call it after
     /// each [`Server::turn`]. Of a server that is stopping none is tried, and none waits any longer.
     pub fn turn<'m, H: Handler, B: Backend>(
         &mut self,
         server: &mut Server<'m, H, B>,
-        mut told: impl FnMut(&mut Server<'m, H, B>, T, Result<Listening, ListenError>),
+        mut notify: impl FnMut(&mut Server<'m, H, B>, T, Result<Listening, ListenError>),
     ) {
         if self.waiting.is_empty() {
             return;
@@ -204,7 +204,7 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
                 }
                 result => {
                     let one = self.waiting.remove(at);
-                    told(server, one.what, result);
+                    notify(server, one.what, result);
                 }
             }
         }
@@ -218,11 +218,11 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
     pub fn run<H: Handler, B: Backend>(
         &mut self,
         server: &mut Server<'_, H, B>,
-        mut told: impl FnMut(T, Result<Listening, ListenError>),
+        mut notify: impl FnMut(T, Result<Listening, ListenError>),
     ) -> Result<(), CallError> {
         while !server.is_stopped() {
             server.turn(self.longest())?;
-            self.turn(server, |_, what, result| told(what, result));
+            self.turn(server, |_, what, result| notify(what, result));
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ fn fault(errno: Errno) -> Option<Fault> {
 
 /// Sends FIN.
 pub(crate) fn shut_down(socket: BorrowedFd<'_>) -> Outcome {
-    answer(net::shutdown(socket, Shutdown::Write))
+    outcome(net::shutdown(socket, Shutdown::Write))
 }
 
 /// Why a connection has failed, if it has (`SO_ERROR`, `socket(7)`, which clears it).
@@ -190,7 +190,7 @@ pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {
     Outcome::Complete(0)
 }
 
-fn answer(result: Result<(), Errno>) -> Outcome {
+fn outcome(result: Result<(), Errno>) -> Outcome {
     match result {
         Ok(()) => Outcome::Complete(0),
         Err(errno) => errno::transfer(errno),

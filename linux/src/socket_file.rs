@@ -230,16 +230,16 @@ impl Files {
         Self(Vec::new())
     }
 
-    pub(crate) fn add(&mut self, place: u32, file: Option<OwnFile>) {
+    pub(crate) fn add(&mut self, slot: u32, file: Option<OwnFile>) {
         if let Some(file) = file {
             // There is an entry for each listener.
-            let _ = self.0.push((place, file));
+            let _ = self.0.push((slot, file));
         }
     }
 
     /// Removes the file of a socket that is about to be closed, if it has one of ours.
-    pub(crate) fn remove(&mut self, place: u32, socket: &OwnedFd) {
-        if let Some(at) = self.0.iter().position(|(of, _)| *of == place) {
+    pub(crate) fn remove(&mut self, slot: u32, socket: &OwnedFd) {
+        if let Some(at) = self.0.iter().position(|(of, _)| *of == slot) {
             let (_, file) = self.0.swap_remove(at);
             file.remove(socket);
         }

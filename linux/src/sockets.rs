@@ -60,14 +60,14 @@ impl<'m> Sockets<'m> {
     }
 
     /// Whether there is a free slot for another stream.
-    pub(crate) fn has_room_for_stream(&self) -> bool {
+    pub(crate) fn has_slot_for_stream(&self) -> bool {
         self.streams.iter().any(Option::is_none)
     }
 
     /// Keeps a stream for its token.
     pub(crate) fn put_stream(&mut self, token: Token, stream: Stream) -> Result<(), Outcome> {
-        let mut places = self.streams.iter_mut();
-        let free = places.find(|place| place.is_none()).ok_or(NO_PLACE)?;
+        let mut slots = self.streams.iter_mut();
+        let free = slots.find(|slot| slot.is_none()).ok_or(NO_SLOT)?;
         *free = Some((token, stream));
         Ok(())
     }
@@ -91,9 +91,8 @@ impl<'m> Sockets<'m> {
 
     /// The same for a non-socket stream.
     pub(crate) fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
-        let is_of = |place: &&mut Option<(Token, Stream)>| {
-            place.as_ref().is_some_and(|(of, _)| *of == token)
-        };
+        let is_of =
+            |slot: &&mut Option<(Token, Stream)>| slot.as_ref().is_some_and(|(of, _)| *of == token);
         let (_, stream) = self.streams.iter_mut().find(is_of)?.take()?;
         Some(stream.into_closing())
     }
@@ -114,12 +113,12 @@ impl<'m> Sockets<'m> {
 
     /// Stores a descriptor in the slot of its token. Slots come into use in order.
     pub(crate) fn put(&mut self, token: Token, socket: OwnedFd) -> Result<(), Outcome> {
-        let place = token.index() as usize;
+        let slot = token.index() as usize;
         let list = self.list(token);
-        while list.len() <= place {
+        while list.len() <= slot {
             list.push(None).map_err(|_| NO_SOCKET)?;
         }
-        if let Some(kept) = list.get_mut(place) {
+        if let Some(kept) = list.get_mut(slot) {
             *kept = Some(socket);
         }
         Ok(())
@@ -127,9 +126,9 @@ impl<'m> Sockets<'m> {
 
     /// Closes every descriptor, those of listeners first, whose files are removed. Their memory is empty then.
     pub(crate) fn close_all(&mut self) {
-        for (place, socket) in (0..).zip(&mut self.listeners) {
+        for (slot, socket) in (0..).zip(&mut self.listeners) {
             if let Some(socket) = socket.take() {
-                self.files.remove(place, &socket);
+                self.files.remove(slot, &socket);
                 let _ = socket::close(socket, false);
             }
         }
@@ -157,5 +156,5 @@ impl<'m> Sockets<'m> {
 /// What cannot be: an action for a token without a descriptor.
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
 /// All slots for streams are taken, for now (`ENOSPC`).
-const NO_PLACE: Outcome = Outcome::Failed(FaultKind::Shortage.with_code(28));
+const NO_SLOT: Outcome = Outcome::Failed(FaultKind::Shortage.with_code(28));
 const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);

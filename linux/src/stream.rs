@@ -49,7 +49,7 @@ impl fmt::Display for AttachError {
             Self::Standard => {
                 "it is a standard stream, which is shared with others; open a descriptor of your own, such as /dev/tty"
             }
-            Self::Polled => "the terminal's VMIN is 0, so that silence looks like an end; set it to 1",
+            Self::Polled => "the terminal's VMIN is 0, so that silence looks like EOF; set it to 1",
             Self::Full => return write!(f, "{STREAMS} streams are attached already; close one"),
             Self::Connect(error) => return error.fmt(f),
             Self::System(error) => return error.fmt(f),

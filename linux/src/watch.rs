@@ -26,7 +26,7 @@ impl fmt::Display for WatchError {
             ),
             Self::Full => write!(
                 f,
-                "no place for another watched descriptor; there are {LISTENERS}, for listeners too"
+                "no slot for another watched descriptor; there are {LISTENERS}, for listeners too"
             ),
             Self::System(error) => error.fmt(f),
         }

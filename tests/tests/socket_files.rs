@@ -170,7 +170,7 @@ fn what_is_no_socket_stays() {
             let error = open(&mut fresh(), kind, path, PLAIN).expect_err("no socket");
             assert_eq!(error.errno, Errno::NOTSOCK, "{path}");
             assert!(
-                error.to_string().contains("a file that is no socket"),
+                error.to_string().contains("a file that is not a socket"),
                 "{error}"
             );
             assert!(found(path).is_some(), "{path}");

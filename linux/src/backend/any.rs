@@ -103,12 +103,12 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.end());
     }
 
-    fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError> {
-        each!(self, backend => backend.wait(until, glance))
+    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError> {
+        each!(self, backend => backend.wait(until, busy))
     }
 
-    fn report(&mut self, place: usize) -> Option<Event> {
-        each!(self, backend => backend.report(place))
+    fn report(&mut self, index: usize) -> Option<Event> {
+        each!(self, backend => backend.report(index))
     }
 
     unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {

@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 /// Events taken in one poll while work is queued, in level mode: every poll reports all that is ready again, so most of
 /// a large batch is known already. Measured on a prototype with bulk traffic: 0.53 of the CPU of a C loop with 8, 0.89
 /// with 256.
-const GLANCE: usize = 8;
+const BUSY_BATCH: usize = 8;
 
 /// An epoll set, and the events of the last poll.
 pub struct Epoll {
@@ -107,8 +107,8 @@ impl Backend for Epoll {
     }
 
     #[inline]
-    fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError> {
-        let batch = if glance { GLANCE } else { BATCH };
+    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError> {
+        let batch = if busy { BUSY_BATCH } else { BATCH };
         self.count = loop {
             let timeout = until.map(clock::timeout);
             match epoll::wait(&self.set, &mut self.events[..batch], timeout.as_ref()) {
@@ -121,8 +121,8 @@ impl Backend for Epoll {
     }
 
     #[inline]
-    fn report(&mut self, place: usize) -> Option<Event> {
-        let event = self.events[..self.count].get(place)?;
+    fn report(&mut self, index: usize) -> Option<Event> {
+        let event = self.events[..self.count].get(index)?;
         let (flags, data) = (event.flags, event.data);
         let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
         Some(Event::Ready {

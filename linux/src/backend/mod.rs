@@ -183,12 +183,12 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// Waits until something happens or it is `until`; a signal does not shorten the wait. Returns the number of
     /// entries to read with [`report`](Self::report).
     ///
-    /// `glance`: work is queued, and each poll reports all that is ready.
+    /// `busy`: work is queued, and each poll reports all that is ready.
     ///
     /// # Errors
     ///
     /// The call that failed: the process or the kernel is broken.
-    fn wait(&mut self, until: Option<Instant>, glance: bool) -> Result<usize, CallError>;
+    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError>;
 
     /// Whether something was begun of which the kernel learns only by the next [`wait`](Self::wait): then that is due now.
     #[inline(always)]
@@ -197,7 +197,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     }
 
     /// The event of this entry of the last wait, if it has one; call it once for each.
-    fn report(&mut self, place: usize) -> Option<Event>;
+    fn report(&mut self, index: usize) -> Option<Event>;
 
     /// Receives into `into`, which is not empty.
     #[inline(always)]

@@ -44,14 +44,14 @@ impl<const N: usize, const W: usize> Places<N, W> {
         }
     }
 
-    pub(super) fn lend(&mut self) -> Lent<'_> {
+    pub(super) fn lend(&mut self) -> Slices<'_> {
         let mut list = List {
             registered: self.registered.as_mut_view(),
             positions: self.positions.as_mut_view(),
         };
         list.clear();
         let [reads, writes] = &mut self.sets;
-        Lent {
+        Slices {
             list,
             polled: self.polled.as_mut_view(),
             sets: [reads.as_mut_view(), writes.as_mut_view()],
@@ -77,7 +77,7 @@ impl<const N: usize, const W: usize> fmt::Debug for Places<N, W> {
 pub(crate) const OTHERS: usize = LISTENERS + 1;
 
 /// The slices of [`Places`], whatever their sizes.
-pub(super) struct Lent<'m> {
+pub(super) struct Slices<'m> {
     pub(super) list: List<'m>,
     /// Beside the list: the same order.
     pub(super) polled: &'m mut VecView<Polled>,
@@ -117,7 +117,7 @@ impl Polled {
     }
 
     /// The events of the last wait.
-    pub(super) fn told(&self) -> PollFlags {
+    pub(super) fn revents(&self) -> PollFlags {
         // SAFETY: it was written as a `PollFd` by `new`; its descriptor is not used.
         unsafe { &*core::ptr::from_ref(self).cast::<PollFd<'_>>() }.revents()
     }
@@ -188,8 +188,8 @@ impl List<'_> {
         was: Directions,
         now: Directions,
     ) -> Result<(Change, bool), Errno> {
-        let place = place(token);
-        let known = self.position(place);
+        let index = index_of(token);
+        let known = self.position(index);
         let mended = known.is_none() != was.is_empty();
         let fresh = Registered {
             token,
@@ -199,19 +199,19 @@ impl List<'_> {
         let change = match known {
             None if now.is_empty() => Change::Nothing,
             None => {
-                while self.positions.len() <= place {
+                while self.positions.len() <= index {
                     self.positions.push(NOWHERE).map_err(|_| Errno::NOSPC)?;
                 }
                 let position = self.registered.len();
                 self.registered.push(fresh).map_err(|_| Errno::NOSPC)?;
-                self.note(place, position);
+                self.note(index, position);
                 Change::Added
             }
             Some(position) if now.is_empty() => {
                 self.registered.swap_remove(position);
-                self.note(place, usize::MAX);
+                self.note(index, usize::MAX);
                 if let Some(moved) = self.registered.get(position) {
-                    self.note(self::place(moved.token), position);
+                    self.note(index_of(moved.token), position);
                 }
                 Change::Removed(position)
             }
@@ -225,20 +225,20 @@ impl List<'_> {
         Ok((change, mended))
     }
 
-    fn position(&self, place: usize) -> Option<usize> {
-        let position = *self.positions.get(place)?;
+    fn position(&self, index: usize) -> Option<usize> {
+        let position = *self.positions.get(index)?;
         (position != NOWHERE).then_some(position as usize)
     }
 
-    fn note(&mut self, place: usize, position: usize) {
-        if let Some(noted) = self.positions.get_mut(place) {
+    fn note(&mut self, index: usize, position: usize) {
+        if let Some(noted) = self.positions.get_mut(index) {
             *noted = u32::try_from(position).unwrap_or(NOWHERE);
         }
     }
 }
 
 /// The permanent index of a token: the stop descriptor, listeners, connections.
-const fn place(token: Token) -> usize {
+const fn index_of(token: Token) -> usize {
     if token.to_bits() == Stop::TOKEN.to_bits() {
         0
     } else if token.is_listener() {
@@ -277,7 +277,7 @@ mod tests {
     fn whatever_is_registered_in_whatever_order_is_found_again() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
         let mut places = Places::<{ OTHERS + 4 }>::new();
-        let mut lent = places.lend();
+        let mut slices = places.lend();
         let tokens = [
             connection(0, 7),
             connection(1, 1),
@@ -296,7 +296,7 @@ mod tests {
             let now = [NONE, Directions::READ, Directions::WRITE, Directions::BOTH]
                 [number as usize / 1_048_576 % 4];
             let was = *model.get(&token.to_bits()).unwrap_or(&NONE);
-            let change = (lent.list.set(fd.as_fd(), token, was, now)).expect("a place");
+            let change = (slices.list.set(fd.as_fd(), token, was, now)).expect("an entry");
             let expected = (was.is_empty(), now.is_empty());
             assert!(
                 matches!(
@@ -313,7 +313,7 @@ mod tests {
             } else {
                 model.insert(token.to_bits(), now);
             }
-            assert_eq!(content(&lent.list), model);
+            assert_eq!(content(&slices.list), model);
         }
     }
 

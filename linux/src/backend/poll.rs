@@ -1,6 +1,6 @@
 //! `poll(2)`: the whole list at every wait, and through the whole list afterwards.
 
-use super::places::{Change, Lent, List, Places, Polled, Registered};
+use super::places::{Change, List, Places, Polled, Registered, Slices};
 use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::CallError;
@@ -32,7 +32,7 @@ impl fmt::Debug for Poll<'_> {
 impl<'m> Poll<'m> {
     /// Without a registration.
     pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
-        let Lent { list, polled, .. } = places.lend();
+        let Slices { list, polled, .. } = places.lend();
         polled.clear();
         Self {
             list,
@@ -91,7 +91,7 @@ impl Backend for Poll<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
         self.blind = false;
         loop {
             let timeout = until.map(clock::timeout);
@@ -114,12 +114,12 @@ impl Backend for Poll<'_> {
     }
 
     #[inline(never)]
-    fn report(&mut self, place: usize) -> Option<Event> {
-        let registered = self.list.get(place)?;
+    fn report(&mut self, index: usize) -> Option<Event> {
+        let registered = self.list.get(index)?;
         if self.blind {
             return ask(registered);
         }
-        event(registered.token, self.polled.get(place)?.told())
+        event(registered.token, self.polled.get(index)?.revents())
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {

@@ -1,7 +1,7 @@
 //! `select(2)`: sets of bits, filled before every wait and searched after it. 1,024 descriptors is the limit of the C
 //! library's `fd_set`; the kernel takes sets of any length.
 
-use super::places::{Lent, List, Places};
+use super::places::{List, Places, Slices};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::clock;
@@ -42,7 +42,7 @@ impl fmt::Debug for Select<'_> {
 impl<'m> Select<'m> {
     /// Without a registration.
     pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
-        let Lent { list, sets, .. } = places.lend();
+        let Slices { list, sets, .. } = places.lend();
         let [reads, writes] = sets;
         reads.clear();
         writes.clear();
@@ -117,7 +117,7 @@ impl Backend for Select<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
         self.blind = false;
         loop {
             let (bound, alone) = self.fill();
@@ -151,8 +151,8 @@ impl Backend for Select<'_> {
     }
 
     #[inline(never)]
-    fn report(&mut self, place: usize) -> Option<Event> {
-        let registered = self.list.get(place)?;
+    fn report(&mut self, index: usize) -> Option<Event> {
+        let registered = self.list.get(index)?;
         if self.blind || self.asks && is_alone(registered.directions) {
             return ask(registered);
         }

@@ -1,6 +1,6 @@
 //! No wait at all: every source is asked by itself, round and round. What is called polling where one asks by hand.
 
-use super::places::{Lent, List, Places};
+use super::places::{List, Places, Slices};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::error::CallError;
@@ -30,7 +30,7 @@ impl fmt::Debug for Spin<'_> {
 impl<'m> Spin<'m> {
     /// Without a registration.
     pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
-        let Lent { list, .. } = places.lend();
+        let Slices { list, .. } = places.lend();
         Self { list }
     }
 }
@@ -70,13 +70,13 @@ impl Backend for Spin<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, _until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, _until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
         Ok(self.list.len())
     }
 
     #[inline(never)]
-    fn report(&mut self, place: usize) -> Option<Event> {
-        ask(self.list.get(place)?)
+    fn report(&mut self, index: usize) -> Option<Event> {
+        ask(self.list.get(index)?)
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {

@@ -196,20 +196,20 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// As [`run`](Self::run).
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
         let machine = self.session.machine();
-        let glance = machine.has_work() && machine.trigger() == Trigger::Level;
+        let busy = machine.has_work() && machine.trigger() == Trigger::Level;
         let limit = longest.map(|longest| clock::now().plus(longest));
         let until = match (self.session.poll_timeout(), limit) {
             (Some(due), Some(limit)) => Some(due.min(limit)),
             (due, limit) => due.or(limit),
         };
         let until = self.spinning.until(machine.now(), until);
-        let places = self.backend.wait(until, glance)?;
+        let events = self.backend.wait(until, busy)?;
         let now = clock::now();
-        if places > 0 {
+        if events > 0 {
             self.spinning.happened(now);
         }
-        for place in 0..places {
-            match self.backend.report(place) {
+        for index in 0..events {
+            match self.backend.report(index) {
                 Some(Event::Ready { token, .. }) if token == Stop::TOKEN => {
                     self.take_stops();
                 }

@@ -45,9 +45,9 @@ impl<'s, H: Handler> SessionMut<'s, '_, H> {
     pub fn lend<R>(
         &mut self,
         token: Token,
-        visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+        f: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
-        self.0.lend(token, visit)
+        self.0.lend(token, f)
     }
 
     /// Records everything from now on: see [`Session::record_to`].

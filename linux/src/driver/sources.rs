@@ -189,7 +189,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         number: u32,
     ) -> Result<Token, AttachError> {
         let (stream, directions) = Stream::of(descriptor.into())?;
-        if !self.sockets.has_room_for_stream() {
+        if !self.sockets.has_slot_for_stream() {
             return Err(AttachError::Full);
         }
         self.will_connect();

@@ -287,7 +287,7 @@ impl<'d> RequestLine<'d> {
             return Ok(None);
         };
         let Some(rest) = after.strip_prefix(b" ").filter(|_| !method.is_empty()) else {
-            return Err(Refusal::bad("that is no request of HTTP/1.1"));
+            return Err(Refusal::bad("that is not a request of HTTP/1.1"));
         };
         let end = rest.iter().position(|&byte| byte <= b' ' || byte == 0x7f);
         if end.unwrap_or(rest.len()) > MAX_TARGET {
@@ -316,7 +316,7 @@ impl<'d> RequestLine<'d> {
             return Ok(None);
         }
         if major != b'1' {
-            let why = "only HTTP/1.1 and HTTP/1.0 are spoken here";
+            let why = "only HTTP/1.1 and HTTP/1.0 are supported";
             return Err(Refusal::new(Status::HttpVersionNotSupported, why));
         }
         let minor = u8::from(minor != b'0');

@@ -88,7 +88,7 @@ fn gather(
         Submission::ReceiveOnce => ring.receive(fd.0, socket, true),
         Submission::HangUp => ring.poll(fd.0, socket, bare::Operation::HangUp),
         Submission::Reset => ring.poll(fd.0, socket, bare::Operation::Reset),
-        Submission::Room => ring.poll(fd.0, socket, bare::Operation::Room),
+        Submission::Writable => ring.poll(fd.0, socket, bare::Operation::Writable),
         Submission::Send(len) => ring.send(fd.0, socket, pattern(fd, len)),
         Submission::Cancel(operation) => ring.cancel(fd.0, operation),
     }

@@ -21,7 +21,7 @@ pub enum Submission {
     /// The same, without asking for FIN, which Linux notifies all the same.
     Reset,
     /// A poll for free send capacity.
-    Room,
+    Writable,
     /// A send of so many bytes.
     Send(usize),
     /// The cancellation of one of the others.
@@ -34,7 +34,7 @@ impl Submission {
         match self {
             Self::Receive | Self::ReceiveOnce => bare::Operation::Receive,
             Self::HangUp | Self::Reset => bare::Operation::HangUp,
-            Self::Room => bare::Operation::Room,
+            Self::Writable => bare::Operation::Writable,
             Self::Send(_) => bare::Operation::Send,
             Self::Cancel(_) => bare::Operation::Cancel,
         }
@@ -44,7 +44,7 @@ impl Submission {
     const fn events(self) -> Option<EpollFlags> {
         match self {
             Self::HangUp | Self::Reset => Some(EpollFlags::from_bits(0x2018)),
-            Self::Room => Some(EpollFlags::from_bits(0x201c)),
+            Self::Writable => Some(EpollFlags::from_bits(0x201c)),
             Self::Receive | Self::ReceiveOnce | Self::Send(_) | Self::Cancel(_) => None,
         }
     }
@@ -53,7 +53,7 @@ impl Submission {
 /// What was in flight for a descriptor that is closed is cancelled in this order.
 pub(super) const CANCELLED: [bare::Operation; 3] = [
     bare::Operation::Receive,
-    bare::Operation::Room,
+    bare::Operation::Writable,
     bare::Operation::HangUp,
 ];
 
@@ -190,7 +190,7 @@ impl Ring {
                 flight.runs = state.intersects(EpollFlags::from_bits(0x201b));
                 self.flight.insert(key, flight);
             }
-            Submission::HangUp | Submission::Reset | Submission::Room => {
+            Submission::HangUp | Submission::Reset | Submission::Writable => {
                 if self.serve(kernel, fd, submission) {
                     self.flight.insert(key, flight);
                 }
@@ -212,7 +212,7 @@ impl Ring {
     /// Serves one operation; returns whether it is in flight still.
     fn serve(&mut self, kernel: &mut Kernel, fd: Fd, submission: Submission) -> bool {
         if let Some(events) = submission.events() {
-            let ends = submission != Submission::Room;
+            let ends = submission != Submission::Writable;
             let state = kernel.poll(fd).unwrap_or_default();
             // What the completion world asks, and what the poll itself returns.
             let ready = if ends {
@@ -313,7 +313,7 @@ fn draw_any(random: &mut Random, kernel: &mut Kernel) -> Operation {
         49..=56 => Operation::Submit(fd, Submission::ReceiveOnce),
         57..=62 => Operation::Submit(fd, Submission::HangUp),
         63..=64 => Operation::Submit(fd, Submission::Reset),
-        65..=66 => Operation::Submit(fd, Submission::Room),
+        65..=66 => Operation::Submit(fd, Submission::Writable),
         67..=70 => Operation::Submit(fd, Submission::Send(length(random))),
         71..=76 => {
             let what = random.pick(&CANCELLED).copied();

@@ -22,7 +22,7 @@ pub enum Operation {
     /// The same after FIN was received.
     Reset,
     /// A poll for free send capacity.
-    Room,
+    Writable,
     /// A send that does not wait.
     Send,
     /// The end of another operation.
@@ -85,7 +85,7 @@ impl BareRing {
         unsafe { self.ring.push(receive) }
     }
 
-    /// Gathers a poll: [`Operation::HangUp`], [`Operation::Reset`] or [`Operation::Room`].
+    /// Gathers a poll: [`Operation::HangUp`], [`Operation::Reset`] or [`Operation::Writable`].
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl BareRing {
         let events = match operation {
             Operation::HangUp => submission::FIN,
             Operation::Reset => 0,
-            Operation::Room => submission::OUT,
+            Operation::Writable => submission::OUT,
             Operation::Receive | Operation::Send | Operation::Cancel => return Err(Errno::INVAL),
         };
         let poll = submission::poll(name(index, operation), socket.as_raw_fd(), events);
@@ -146,7 +146,7 @@ impl BareRing {
             let mut received = 0;
             if let Some(number) = done.buffer() {
                 let mut chain = Chain::default();
-                let count = done.answer().unwrap_or(0);
+                let count = done.returned().unwrap_or(0);
                 self.buffers.append(&mut chain, number, count);
                 received = self.buffers.take(&mut chain, &mut bytes);
             }
@@ -158,12 +158,12 @@ impl BareRing {
                 operation: match request {
                     Request::Receive => Operation::Receive,
                     Request::HangUp => Operation::HangUp,
-                    Request::Room => Operation::Room,
+                    Request::Writable => Operation::Writable,
                     Request::Send => Operation::Send,
                     Request::Cancel => Operation::Cancel,
                     Request::Readable | Request::Stop => continue,
                 },
-                result: done.answer(),
+                result: done.returned(),
                 goes_on: done.goes_on(),
             };
             each(completed, bytes.get(..received).unwrap_or(&[]));
@@ -186,7 +186,7 @@ fn name(index: u32, operation: Operation) -> Name {
     let request = match operation {
         Operation::Receive => Request::Receive,
         Operation::HangUp | Operation::Reset => Request::HangUp,
-        Operation::Room => Request::Room,
+        Operation::Writable => Request::Writable,
         Operation::Send => Request::Send,
         Operation::Cancel => Request::Cancel,
     };

@@ -121,7 +121,7 @@ impl Buffers {
         for number in 1..=COUNT {
             if self
                 .filled
-                .get(place(number))
+                .get(entry_of(number))
                 .is_some_and(|filled| filled.end == 0)
             {
                 self.give(number);
@@ -132,15 +132,15 @@ impl Buffers {
 
     /// Returns one buffer to the kernel whose bytes are not needed.
     pub(super) fn give(&mut self, number: u16) {
-        if let Some(filled) = self.filled.get_mut(place(number)) {
+        if let Some(filled) = self.filled.get_mut(entry_of(number)) {
             filled.end = 0;
         }
         let Some(bytes) = self.bytes.get_mut(range(number, 0, SIZE as usize)) else {
             return;
         };
         let address = io_uring_ptr::new(bytes.as_mut_ptr().cast());
-        let place = usize::from(self.tail & (COUNT - 1));
-        let entry = self.given.at::<io_uring_buf>(0, place).as_ptr();
+        let index = usize::from(self.tail & (COUNT - 1));
+        let entry = self.given.at::<io_uring_buf>(0, index).as_ptr();
         // SAFETY: inside the mapping; the kernel has taken the earlier entry, as there are as many entries as buffers.
         // The reserved field, where the first entry has the tail, is not written.
         unsafe {
@@ -159,7 +159,7 @@ impl Buffers {
         if bytes == 0 {
             return self.give(number);
         }
-        let Some(filled) = self.filled.get_mut(place(number)) else {
+        let Some(filled) = self.filled.get_mut(entry_of(number)) else {
             return;
         };
         *filled = Filled {
@@ -167,7 +167,7 @@ impl Buffers {
             end: bytes,
             next: 0,
         };
-        match self.filled.get_mut(place(chain.last)) {
+        match self.filled.get_mut(entry_of(chain.last)) {
             Some(last) if !chain.is_empty() => last.next = number,
             Some(_) | None => chain.first = number,
         }
@@ -177,15 +177,15 @@ impl Buffers {
     /// Takes bytes from the front of a chain, as many as there are and fit; returns how many.
     pub(super) fn take(&mut self, chain: &mut Chain, into: &mut [u8]) -> usize {
         let mut taken = 0;
-        while let Some(room) = into.get_mut(taken..).filter(|room| !room.is_empty()) {
+        while let Some(rest) = into.get_mut(taken..).filter(|rest| !rest.is_empty()) {
             let number = chain.first;
-            let Some(filled) = self.filled.get_mut(place(number)) else {
+            let Some(filled) = self.filled.get_mut(entry_of(number)) else {
                 break;
             };
             let left = range(number, filled.at as usize, filled.end as usize);
             let bytes = self.bytes.get(left).unwrap_or(&[]);
-            let n = bytes.len().min(room.len());
-            room[..n].copy_from_slice(&bytes[..n]);
+            let n = bytes.len().min(rest.len());
+            rest[..n].copy_from_slice(&bytes[..n]);
             taken += n;
             if n < bytes.len() {
                 // Shorter than a buffer.
@@ -200,7 +200,7 @@ impl Buffers {
 
     /// Gives a whole chain back to the kernel.
     pub(super) fn drop_chain(&mut self, chain: &mut Chain) {
-        while let Some(filled) = self.filled.get(place(chain.first)) {
+        while let Some(filled) = self.filled.get(entry_of(chain.first)) {
             let number = core::mem::replace(&mut chain.first, filled.next);
             self.give(number);
         }
@@ -210,12 +210,12 @@ impl Buffers {
 /// Where the bytes of a buffer lie, from one of its bytes to another.
 fn range(number: u16, from: usize, to: usize) -> core::ops::Range<usize> {
     let size = SIZE as usize;
-    let start = place(number).saturating_mul(size);
+    let start = entry_of(number).saturating_mul(size);
     start.saturating_add(from)..start.saturating_add(to.min(size))
 }
 
 /// The entry of a buffer; that of number 0 is none.
-fn place(number: u16) -> usize {
+fn entry_of(number: u16) -> usize {
     usize::from(number).wrapping_sub(1)
 }
 
@@ -269,8 +269,8 @@ mod tests {
         buffers.drop_chain(&mut chain);
         assert!(chain.is_empty());
         assert_eq!(buffers.tail, 3);
-        let given = [0, 1, 2].map(|place| {
-            let entry = buffers.given.at::<io_uring_buf>(0, place);
+        let given = [0, 1, 2].map(|index| {
+            let entry = buffers.given.at::<io_uring_buf>(0, index);
             // SAFETY: inside the mapping, and written by `give`.
             unsafe { entry.as_ref() }.bid
         });

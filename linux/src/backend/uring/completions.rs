@@ -1,7 +1,7 @@
 //! What comes of submissions: completions become events, and what is still wanted is submitted again.
 
-use super::place::Watch;
 use super::ring::Completion;
+use super::slot::Watch;
 use super::submission::{self, Name, Request};
 use super::{Uring, known, readable};
 use crate::errno;
@@ -16,14 +16,14 @@ impl Uring {
         match request {
             Request::Receive => self.received(token, done),
             Request::Readable => {
-                let place = if token.is_listener() {
+                let slot = if token.is_listener() {
                     known(&mut self.listeners, token)?
                 } else {
-                    known(&mut self.places, token)?
+                    known(&mut self.slots, token)?
                 };
-                place.input = Watch::No;
+                slot.input = Watch::No;
                 self.reported = true;
-                let events = match done.answer() {
+                let events = match done.returned() {
                     Err(Errno::CANCELED) => return None,
                     Ok(events) => events,
                     Err(_) => submission::CLOSING,
@@ -31,10 +31,10 @@ impl Uring {
                 Some(Event::Ready {
                     token,
                     directions: Directions::READ,
-                    closing: place.stream && events & submission::CLOSING != 0,
+                    closing: slot.stream && events & submission::CLOSING != 0,
                 })
             }
-            Request::Room => self.has_room(token, done),
+            Request::Writable => self.became_writable(token, done),
             Request::HangUp => self.hung_up(token, done),
             Request::Send => Some(self.sent(token, done)),
             Request::Cancel => None,
@@ -48,37 +48,37 @@ impl Uring {
 
     /// Bytes lie in a buffer, or there will be none.
     fn received(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let Some(place) = known(&mut self.places, token) else {
+        let Some(slot) = known(&mut self.slots, token) else {
             // Of a connection that is closed.
             if let Some(number) = done.buffer() {
                 self.buffers.give(number);
             }
             return None;
         };
-        let answer = done.answer();
+        let returned = done.returned();
         if let Some(number) = done.buffer() {
-            (self.buffers).append(&mut place.chain, number, answer.unwrap_or(0));
+            (self.buffers).append(&mut slot.chain, number, returned.unwrap_or(0));
         }
         if !done.goes_on() {
-            place.input = Watch::No;
+            slot.input = Watch::No;
         }
-        match answer {
+        match returned {
             Ok(0) => {
-                place.ended = true;
+                slot.ended = true;
                 // A reset may still come. If that cannot be watched, it is found out when something is sent, or by deadline.
-                let _ = place.watch_reset(&mut self.ring);
+                let _ = slot.watch_reset(&mut self.ring);
             }
             Ok(_) => {}
             // It is wanted again by now. If it cannot be begun, the machine's next attempt finds out.
             Err(Errno::CANCELED)
-                if !place.wanted.contains(Directions::READ)
-                    || place.chain.is_empty() && place.watch_input(&mut self.ring).is_ok() =>
+                if !slot.wanted.contains(Directions::READ)
+                    || slot.chain.is_empty() && slot.watch_input(&mut self.ring).is_ok() =>
             {
                 return None;
             }
             // The machine's next attempt is a call.
             Err(Errno::CANCELED | Errno::NOBUFS | Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => place.errno = u16::try_from(errno.raw_os_error()).unwrap_or(0),
+            Err(errno) => slot.errno = u16::try_from(errno.raw_os_error()).unwrap_or(0),
         }
         Some(readable(token))
     }
@@ -86,31 +86,31 @@ impl Uring {
     /// The peer's FIN or a reset has arrived. The multishot receive, if there is one, may never complete with it: a
     /// one-shot receive replaces it.
     fn hung_up(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let place = known(&mut self.places, token)?;
-        let was = place.hang_up;
+        let slot = known(&mut self.slots, token)?;
+        let was = slot.hang_up;
         if !done.goes_on() {
-            place.hang_up = Watch::No;
+            slot.hang_up = Watch::No;
         }
-        let events = match done.answer() {
+        let events = match done.returned() {
             // It has reported a reset, and is begun again for a source that still waits for one: events are by level.
             Err(Errno::CANCELED)
-                if was == Watch::Cancelled && place.watch(&mut self.ring).is_ok() =>
+                if was == Watch::Cancelled && slot.watch(&mut self.ring).is_ok() =>
             {
                 return None;
             }
             // Of one that lives it was ended because completions are lost.
-            Err(Errno::CANCELED) if place.watch_end(&mut self.ring).is_ok() => return None,
+            Err(Errno::CANCELED) if slot.watch_end(&mut self.ring).is_ok() => return None,
             Ok(events) => events,
             Err(_) => submission::CLOSING,
         };
-        place.fin = true;
+        slot.fin = true;
         // A receive that is in flight after the first time completes once.
-        let left = if core::mem::replace(&mut place.hung_up, true) {
+        let left = if core::mem::replace(&mut slot.hung_up, true) {
             Ok(())
         } else {
-            place.leave_input(&mut self.ring)
+            slot.leave_input(&mut self.ring)
         };
-        let reads = place.wanted.contains(Directions::READ) && !place.ended;
+        let reads = slot.wanted.contains(Directions::READ) && !slot.ended;
         // Of a connection that reads, the receive completes with it.
         if reads && left.is_ok() {
             return None;
@@ -118,17 +118,17 @@ impl Uring {
         // One that does not is notified of a reset only, which may still come.
         let reset = events & submission::CLOSING != 0;
         if !reads && !reset {
-            let watched = if place.ended {
-                place.watch_reset(&mut self.ring)
+            let watched = if slot.ended {
+                slot.watch_reset(&mut self.ring)
             } else {
-                place.watch(&mut self.ring)
+                slot.watch(&mut self.ring)
             };
             if watched.is_ok() {
                 return None;
             }
         }
         if done.goes_on() {
-            let _ = place.leave_hang_up(&mut self.ring);
+            let _ = slot.leave_hang_up(&mut self.ring);
         }
         Some(Event::Ready {
             token,
@@ -138,29 +138,29 @@ impl Uring {
     }
 
     /// The socket is writable, or its peer is gone.
-    fn has_room(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let places = if token.is_listener() {
+    fn became_writable(&mut self, token: Token, done: Completion) -> Option<Event> {
+        let slots = if token.is_listener() {
             self.reported = true;
             &mut self.listeners[..]
         } else {
-            &mut self.places
+            &mut self.slots
         };
-        let place = known(places, token)?;
+        let slot = known(slots, token)?;
         if !done.goes_on() {
-            place.room = Watch::No;
+            slot.output = Watch::No;
         }
-        self.reported |= place.stream;
-        let events = match done.answer() {
+        self.reported |= slot.stream;
+        let events = match done.returned() {
             Err(Errno::CANCELED)
-                if !place.wanted.contains(Directions::WRITE)
-                    || place.watch_room(&mut self.ring).is_ok() =>
+                if !slot.wanted.contains(Directions::WRITE)
+                    || slot.watch_output(&mut self.ring).is_ok() =>
             {
                 return None;
             }
             // FIN, unasked, and no send capacity: the poll goes on, or a multishot one replaces it.
             Ok(submission::FIN) => {
-                place.fin = true;
-                if place.watch_room(&mut self.ring).is_ok() {
+                slot.fin = true;
+                if slot.watch_output(&mut self.ring).is_ok() {
                     return None;
                 }
                 0
@@ -170,7 +170,7 @@ impl Uring {
         };
         // A source that still waits when it has ended is notified again: events are by level.
         if done.goes_on() {
-            let _ = place.leave_room(&mut self.ring);
+            let _ = slot.leave_output(&mut self.ring);
         }
         Some(Event::Ready {
             token,
@@ -183,18 +183,18 @@ impl Uring {
     fn sent(&mut self, token: Token, done: Completion) -> Event {
         let mut asked = 0;
         let mut watched = Ok(());
-        if let Some(place) = known(&mut self.places, token) {
-            asked = core::mem::take(&mut place.sending);
-            place.send_ended = false;
-            let short = match done.answer() {
+        if let Some(slot) = known(&mut self.slots, token) {
+            asked = core::mem::take(&mut slot.sending);
+            slot.send_ended = false;
+            let short = match done.returned() {
                 Ok(n) => n < asked,
                 Err(errno) => errno == Errno::AGAIN,
             };
-            if short && place.wanted.contains(Directions::WRITE) {
-                watched = place.watch_room(&mut self.ring);
+            if short && slot.wanted.contains(Directions::WRITE) {
+                watched = slot.watch_output(&mut self.ring);
             }
         }
-        let outcome = match (done.answer(), watched) {
+        let outcome = match (done.returned(), watched) {
             (Ok(n), Ok(())) if n < asked => Outcome::Drained(n),
             (Ok(n), _) => Outcome::Complete(n),
             (Err(Errno::AGAIN), Err(errno)) | (Err(errno), _) => errno::transfer(errno),
@@ -213,17 +213,17 @@ impl Uring {
             self.stop_polled = unsafe { self.ring.push(poll) }.is_ok();
             self.reported |= !self.stop_polled;
         }
-        for place in &mut self.listeners {
-            if place.wanted.contains(Directions::READ) {
-                self.reported |= place.watch_input(&mut self.ring).is_err();
+        for slot in &mut self.listeners {
+            if slot.wanted.contains(Directions::READ) {
+                self.reported |= slot.watch_input(&mut self.ring).is_err();
             }
-            if place.wanted.contains(Directions::WRITE) {
-                self.reported |= place.watch_room(&mut self.ring).is_err();
+            if slot.wanted.contains(Directions::WRITE) {
+                self.reported |= slot.watch_output(&mut self.ring).is_err();
             }
         }
         for token in &self.streams {
-            if let Some(place) = known(&mut self.places, *token) {
-                self.reported |= place.watch(&mut self.ring).is_err();
+            if let Some(slot) = known(&mut self.slots, *token) {
+                self.reported |= slot.watch(&mut self.ring).is_err();
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What there is to do when the kernel is short of memory: wait, and find out what it has lost.
 
-use super::place::{Place, Watch};
+use super::slot::{Slot, Watch};
 use super::{Uring, readable};
 use crate::clock;
 use core::time::Duration;
@@ -31,8 +31,8 @@ impl Uring {
     /// sooner, but the first pause is made at least, as otherwise queued work would be a busy loop.
     pub(super) fn pause(&mut self, until: Option<Instant>) {
         let left = until.map_or(LONGEST, clock::left).max(FIRST);
-        let pause = self.shortage.min(left);
-        self.shortage = (self.shortage * 2).min(LONGEST);
+        let pause = self.exhaustion.min(left);
+        self.exhaustion = (self.exhaustion * 2).min(LONGEST);
         let time = Timespec {
             tv_sec: 0,
             tv_nsec: pause.subsec_nanos().into(),
@@ -43,7 +43,7 @@ impl Uring {
 
     /// There was no resource exhaustion.
     pub(super) const fn go_on(&mut self) {
-        self.shortage = FIRST;
+        self.exhaustion = FIRST;
     }
 
     /// While completions are lost: how many completions and lost operations can be reported without a call. `None` if none
@@ -74,8 +74,8 @@ impl Uring {
         if !handed_over || self.ring.cancel().is_err() {
             return false;
         }
-        self.places.iter_mut().for_each(Place::end);
-        self.listeners.iter_mut().for_each(Place::end);
+        self.slots.iter_mut().for_each(Slot::end);
+        self.listeners.iter_mut().for_each(Slot::end);
         self.stop_polled = false;
         self.reported = true;
         self.lost = Lost::Ending;
@@ -87,22 +87,22 @@ impl Uring {
         let Lost::From(mut at) = self.lost else {
             return None;
         };
-        let count = self.places.len();
+        let count = self.slots.len();
         loop {
-            let place = match at.checked_sub(count) {
-                None => self.places.get_mut(at),
+            let slot = match at.checked_sub(count) {
+                None => self.slots.get_mut(at),
                 Some(listener) => self.listeners.get_mut(listener),
             };
-            let Some(place) = place else {
+            let Some(slot) = slot else {
                 self.lost = Lost::Nothing;
                 return None;
             };
-            if place.hang_up == Watch::Ended {
+            if slot.hang_up == Watch::Ended {
                 // It checks the state of the socket when it is submitted, so that nothing is missed.
-                place.hang_up = Watch::No;
-                let _ = place.watch_end(&mut self.ring);
+                slot.hang_up = Watch::No;
+                let _ = slot.watch_end(&mut self.ring);
             }
-            if let Some(event) = of(place) {
+            if let Some(event) = of(slot) {
                 self.lost = Lost::From(at);
                 return Some(event);
             }
@@ -112,10 +112,10 @@ impl Uring {
 }
 
 /// What is lost of this source.
-fn of(place: &mut Place) -> Option<Event> {
-    let token = place.token();
-    if core::mem::take(&mut place.send_ended) {
-        place.sending = 0;
+fn of(slot: &mut Slot) -> Option<Event> {
+    let token = slot.token();
+    if core::mem::take(&mut slot.send_ended) {
+        slot.sending = 0;
         // How much of it was sent is lost, too, so that the connection cannot go on.
         return Some(Event::Done {
             token,
@@ -123,15 +123,15 @@ fn of(place: &mut Place) -> Option<Event> {
             outcome: Outcome::Failed(UNKNOWN),
         });
     }
-    if place.input == Watch::Ended {
-        place.input = Watch::No;
+    if slot.input == Watch::Ended {
+        slot.input = Watch::No;
         return Some(readable(token));
     }
-    let room = place.room == Watch::Ended;
-    if room {
-        place.room = Watch::No;
+    let output = slot.output == Watch::Ended;
+    if output {
+        slot.output = Watch::No;
     }
-    room.then_some(writable(token))
+    output.then_some(writable(token))
 }
 
 const fn writable(token: Token) -> Event {

@@ -21,8 +21,8 @@ mod buffers;
 mod completions;
 mod lost;
 mod mapping;
-mod place;
 mod ring;
+mod slot;
 mod submission;
 
 use super::{Accepted, Backend, Kind, OTHERS, sealed};
@@ -37,13 +37,13 @@ use core::fmt;
 use core::time::Duration;
 use lost::Lost;
 use mapping::Zeroed;
-use place::{Place, Watch};
 use ring::Ring;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::io_uring::IoringRegisterOp;
 use rustix::net::{self, Shutdown, SocketFlags};
+use slot::{Slot, Watch};
 use submission::{Name, Request};
 use tidegate_core::heapless::Vec;
 use tidegate_core::{Directions, Event, Instant, LISTENERS, Outcome, Token, Trigger};
@@ -63,9 +63,9 @@ pub struct Uring {
     ring: Ring,
     buffers: Buffers,
     /// By the index of a connection.
-    places: Zeroed<Place>,
+    slots: Zeroed<Slot>,
     /// By the index of a listener.
-    listeners: [Place; LISTENERS],
+    listeners: [Slot; LISTENERS],
     /// Connections that are no sockets.
     streams: Vec<Token, STREAMS>,
     /// The descriptor that ends a wait from outside.
@@ -75,7 +75,7 @@ pub struct Uring {
     /// Whether the stop is polled.
     stop_polled: bool,
     /// The next pause, should the kernel be short of memory.
-    shortage: Duration,
+    exhaustion: Duration,
     /// Whether completions are lost.
     lost: Lost,
     /// What another loop waits for, once it was asked for.
@@ -123,7 +123,7 @@ impl Drop for Uring {
 impl Uring {
     /// Bytes that it takes for each connection that there may be. Beside them it maps some 700 KiB: what the kernel
     /// receives into, and the two queues.
-    pub const CONNECTION: usize = size_of::<Place>();
+    pub const CONNECTION: usize = size_of::<Slot>();
 
     /// A ring for a server of at most so many connections. It belongs to the thread that makes it.
     ///
@@ -134,7 +134,7 @@ impl Uring {
     /// `E2BIG`: more than 2^24 connections.
     pub fn new(connections: u32) -> Result<Self, CallError> {
         let failed = CallError::of(SETUP);
-        if connections > Name::PLACES {
+        if connections > Name::SLOTS {
             return Err(failed(Errno::TOOBIG));
         }
         let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
@@ -143,13 +143,13 @@ impl Uring {
         let mut uring = Self {
             ring,
             buffers: Buffers::new().map_err(CallError::of("mmap"))?,
-            places: Zeroed::new(connections as usize).map_err(CallError::of("mmap"))?,
-            listeners: [Place::default(); LISTENERS],
+            slots: Zeroed::new(connections as usize).map_err(CallError::of("mmap"))?,
+            listeners: [Slot::default(); LISTENERS],
             streams: Vec::new(),
             stop: None,
             reported: false,
             stop_polled: false,
-            shortage: Duration::from_millis(1),
+            exhaustion: Duration::from_millis(1),
             lost: Lost::Nothing,
             counter: OnceCell::new(),
         };
@@ -161,17 +161,17 @@ impl Uring {
 }
 
 /// The slot of a token, for this token alone: the state of its last user is dropped.
-fn own<'a>(places: &'a mut [Place], token: Token, socket: BorrowedFd<'_>) -> Option<&'a mut Place> {
-    let place = places.get_mut(token.index() as usize)?;
-    if !place.is_of(token) {
-        *place = Place::of(token, socket);
+fn own<'a>(slots: &'a mut [Slot], token: Token, socket: BorrowedFd<'_>) -> Option<&'a mut Slot> {
+    let slot = slots.get_mut(token.index() as usize)?;
+    if !slot.is_of(token) {
+        *slot = Slot::of(token, socket);
     }
-    Some(place)
+    Some(slot)
 }
 
 /// The slot of a token that came back from the kernel, unless it belongs to another token now.
-fn known(places: &mut [Place], token: Token) -> Option<&mut Place> {
-    (places.get_mut(token.index() as usize)).filter(|place| place.is_of(token))
+fn known(slots: &mut [Slot], token: Token) -> Option<&mut Slot> {
+    (slots.get_mut(token.index() as usize)).filter(|slot| slot.is_of(token))
 }
 
 /// There is input, or a connection in a listener's queue.
@@ -191,7 +191,7 @@ impl Backend for Uring {
     }
 
     fn places(&self) -> usize {
-        self.places.len() + OTHERS
+        self.slots.len() + OTHERS
     }
 
     unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
@@ -208,15 +208,15 @@ impl Backend for Uring {
         now: Directions,
         _trigger: Trigger,
     ) -> Result<bool, Errno> {
-        let places = if token.is_listener() {
+        let slots = if token.is_listener() {
             &mut self.listeners[..]
         } else {
-            &mut self.places
+            &mut self.slots
         };
-        let place = own(places, token, socket).ok_or(Errno::NOSPC)?;
-        place.wanted = now;
-        let left = place.leave(&mut self.ring);
-        left.and(place.watch(&mut self.ring)).map(|()| false)
+        let slot = own(slots, token, socket).ok_or(Errno::NOSPC)?;
+        slot.wanted = now;
+        let left = slot.leave(&mut self.ring);
+        left.and(slot.watch(&mut self.ring)).map(|()| false)
     }
 
     unsafe fn arm_stream(
@@ -227,9 +227,9 @@ impl Backend for Uring {
         now: Directions,
         trigger: Trigger,
     ) -> Result<bool, Errno> {
-        let place = own(&mut self.places, token, stream).ok_or(Errno::NOSPC)?;
-        if !place.stream {
-            place.stream = true;
+        let slot = own(&mut self.slots, token, stream).ok_or(Errno::NOSPC)?;
+        if !slot.stream {
+            slot.stream = true;
             self.streams.push(token).map_err(|_| Errno::NOSPC)?;
         }
         // SAFETY: the caller's promise.
@@ -245,7 +245,7 @@ impl Backend for Uring {
         let _ = self.ring.cancel_all();
     }
 
-    fn wait(&mut self, until: Option<Instant>, _glance: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
         if self.reported {
             self.poll_again();
         }
@@ -281,7 +281,7 @@ impl Backend for Uring {
         self.ring.has_pending() || self.reported
     }
 
-    fn report(&mut self, _place: usize) -> Option<Event> {
+    fn report(&mut self, _index: usize) -> Option<Event> {
         match self.ring.next() {
             Some(done) => self.event(done),
             None => self.next_lost(),
@@ -290,31 +290,31 @@ impl Backend for Uring {
 
     #[inline]
     fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
-        let Some(place) = own(&mut self.places, token, socket) else {
+        let Some(slot) = own(&mut self.slots, token, socket) else {
             return socket::receive_outcome(socket, into);
         };
-        if !place.chain.is_empty() {
-            let n = self.buffers.take(&mut place.chain, into);
+        if !slot.chain.is_empty() {
+            let n = self.buffers.take(&mut slot.chain, into);
             let count = u32::try_from(n).unwrap_or(u32::MAX);
             // What is in flight will report more.
-            let drained = place.chain.is_empty() && place.input == Watch::Begun;
+            let drained = slot.chain.is_empty() && slot.input == Watch::Begun;
             return if drained {
                 Outcome::Drained(count)
             } else {
                 Outcome::Complete(count)
             };
         }
-        if place.ended {
+        if slot.ended {
             return Outcome::Complete(0);
         }
-        if place.errno != 0 {
-            let errno = Errno::from_raw_os_error(i32::from(place.errno));
+        if slot.errno != 0 {
+            let errno = Errno::from_raw_os_error(i32::from(slot.errno));
             return errno::transfer(errno);
         }
         // Nothing may be received ahead of what is under way.
-        if place.input != Watch::No {
-            if place.hung_up
-                && let Err(errno) = place.leave_input(&mut self.ring)
+        if slot.input != Watch::No {
+            if slot.hung_up
+                && let Err(errno) = slot.leave_input(&mut self.ring)
             {
                 return errno::transfer(errno);
             }
@@ -322,8 +322,8 @@ impl Backend for Uring {
         }
         let outcome = socket::receive_outcome(socket, into);
         if let Outcome::Drained(n) = outcome
-            && place.wanted.contains(Directions::READ)
-            && let Err(errno) = place.watch_input(&mut self.ring)
+            && slot.wanted.contains(Directions::READ)
+            && let Err(errno) = slot.watch_input(&mut self.ring)
         {
             return if n > 0 {
                 Outcome::Complete(n)
@@ -336,7 +336,7 @@ impl Backend for Uring {
 
     fn failure(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
         // A receive that was under way has taken the error.
-        let errno = known(&mut self.places, token).map_or(0, |place| place.errno);
+        let errno = known(&mut self.slots, token).map_or(0, |slot| slot.errno);
         if errno != 0 {
             let errno = Errno::from_raw_os_error(i32::from(errno));
             return Some(errno::transfer(errno));
@@ -351,7 +351,7 @@ impl Backend for Uring {
         socket: BorrowedFd<'_>,
         from: &[u8],
     ) -> Option<Outcome> {
-        let Some(place) = own(&mut self.places, token, socket) else {
+        let Some(slot) = own(&mut self.slots, token, socket) else {
             return Some(socket::send_outcome(socket, from));
         };
         let request = Request::Send;
@@ -361,7 +361,7 @@ impl Backend for Uring {
         // them, only inside `io_uring_enter`: the send does not wait, so it completes in the call that hands it over.
         match unsafe { self.ring.push(send) } {
             Ok(()) => {
-                place.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);
+                slot.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);
                 None
             }
             Err(errno) => Some(errno::transfer(errno)),
@@ -382,25 +382,25 @@ impl Backend for Uring {
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
-        let places = if token.is_listener() {
+        let slots = if token.is_listener() {
             &mut self.listeners[..]
         } else {
-            &mut self.places
+            &mut self.slots
         };
-        if let Some(place) = known(places, token) {
-            self.buffers.drop_chain(&mut place.chain);
-            let input = place.leave_input(&mut self.ring);
-            let room = place.leave_room(&mut self.ring);
-            let hang_up = place.leave_hang_up(&mut self.ring);
+        if let Some(slot) = known(slots, token) {
+            self.buffers.drop_chain(&mut slot.chain);
+            let input = slot.leave_input(&mut self.ring);
+            let output = slot.leave_output(&mut self.ring);
+            let hang_up = slot.leave_hang_up(&mut self.ring);
             // What is under way holds the socket: its end is seen to now, so that closing closes.
-            let left = input.and(room).and(hang_up);
-            if place.is_watched() && left.and(self.ring.hand_over()).is_err() {
+            let left = input.and(output).and(hang_up);
+            if slot.is_watched() && left.and(self.ring.hand_over()).is_err() {
                 let _ = net::shutdown(&socket, Shutdown::Both);
             }
-            if place.stream {
+            if slot.stream {
                 self.streams.retain(|stream| *stream != token);
             }
-            *place = Place::default();
+            *slot = Slot::default();
         }
         socket::close(socket, reset)
     }

@@ -30,7 +30,7 @@ pub(super) struct Completion {
 
 impl Completion {
     /// The number that was returned, or the error.
-    pub(super) fn answer(&self) -> Result<u32, Errno> {
+    pub(super) fn returned(&self) -> Result<u32, Errno> {
         u32::try_from(self.result).map_err(|_| Errno::from_raw_os_error(-self.result))
     }
 
@@ -115,11 +115,11 @@ impl Ring {
             dropped: false,
         };
         // The entry of a submission is its number, always.
-        for place in 0..ring.params.sq_entries {
+        for index in 0..ring.params.sq_entries {
             let array = ring.params.sq_off.array as usize;
-            let entry = ring.queues.at::<u32>(array, place as usize);
+            let entry = ring.queues.at::<u32>(array, index as usize);
             // SAFETY: inside the mapping, and the kernel knows of no submission yet.
-            unsafe { entry.write(place) };
+            unsafe { entry.write(index) };
         }
         Ok(ring)
     }
@@ -142,8 +142,8 @@ impl Ring {
                 return Err(Errno::NOMEM);
             }
         }
-        let place = self.tail & (self.params.sq_entries - 1);
-        let entry = self.entries.at::<io_uring_sqe>(0, place as usize);
+        let index = self.tail & (self.params.sq_entries - 1);
+        let entry = self.entries.at::<io_uring_sqe>(0, index as usize);
         // SAFETY: inside the mapping; the kernel has taken the earlier entry, as fewer than all entries are pending,
         // and reads no entry beyond the tail.
         unsafe { entry.write(submission) };
@@ -270,9 +270,9 @@ impl Ring {
         if self.ready() == 0 {
             return None;
         }
-        let place = self.head & (self.params.cq_entries - 1);
+        let index = self.head & (self.params.cq_entries - 1);
         let offset = self.params.cq_off.cqes as usize;
-        let entry: NonNull<[u64; 2]> = self.queues.at(offset, place as usize);
+        let entry: NonNull<[u64; 2]> = self.queues.at(offset, index as usize);
         // SAFETY: inside the mapping, written before the tail moved past it, and not written again before the head
         // does. The entry is 16 bytes without padding, its first 8 the word.
         let [data, rest] = unsafe { entry.read() };
@@ -393,7 +393,7 @@ mod tests {
         for round in 0..100u64 {
             for number in 0..13 {
                 // SAFETY: it points to nothing.
-                unsafe { ring.push(nop(round * 100 + number)) }.expect("room");
+                unsafe { ring.push(nop(round * 100 + number)) }.expect("capacity");
             }
             assert_eq!(ring.wait(None, 1), Ok(13), "eight went ahead");
             assert!(!ring.has_pending());
@@ -410,11 +410,11 @@ mod tests {
         let Some(mut ring) = ring(8, 16) else { return };
         for number in 0..50 {
             // SAFETY: it points to nothing.
-            unsafe { ring.push(nop(number)) }.expect("room");
+            unsafe { ring.push(nop(number)) }.expect("capacity");
         }
         let mut data = Vec::<u64, 64>::new();
         while data.len() < 50 {
-            ring.wait(Some(Duration::ZERO), 1).expect("a look");
+            ring.wait(Some(Duration::ZERO), 1).expect("a poll");
             data.extend(core::iter::from_fn(|| ring.next()).map(|c| c.data));
         }
         data.sort_unstable();
@@ -447,20 +447,20 @@ mod tests {
             ..io_uring_sqe::default()
         };
         // SAFETY: the word outlives its completion, which is waited for below.
-        unsafe { ring.push(read) }.expect("room");
+        unsafe { ring.push(read) }.expect("capacity");
         assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(0), "nothing to read");
         write(&counter, &5u64.to_ne_bytes()).expect("counted");
         assert_eq!(ring.wait(None, 1), Ok(1));
         let done = ring.next().expect("a completion");
-        assert_eq!((done.data, done.answer()), (7, Ok(8)));
+        assert_eq!((done.data, done.returned()), (7, Ok(8)));
         assert_eq!(u64::from_ne_bytes(word), 5);
         // SAFETY: as before; it is cancelled below.
-        unsafe { ring.push(read) }.expect("room");
+        unsafe { ring.push(read) }.expect("capacity");
         assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(0), "nothing to read");
         ring.cancel_all().expect("cancelled");
         assert_eq!(ring.wait(Some(Duration::ZERO), 1), Ok(1));
         let ended = ring.next().expect("a completion");
-        assert_eq!((ended.data, ended.answer()), (7, Err(Errno::CANCELED)));
+        assert_eq!((ended.data, ended.returned()), (7, Err(Errno::CANCELED)));
         assert_eq!(ring.cancel_all(), Ok(()), "there is nothing left");
     }
 }

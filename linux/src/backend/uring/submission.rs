@@ -28,7 +28,7 @@ pub(super) enum Request {
     /// A poll of a listener, or of a non-socket stream.
     Readable,
     /// A poll for writability.
-    Room,
+    Writable,
     /// A send.
     Send,
     /// The end of another.
@@ -48,7 +48,7 @@ pub(super) struct Name {
 
 impl Name {
     /// Indices must be below.
-    pub(super) const PLACES: u32 = 1 << REQUEST;
+    pub(super) const SLOTS: u32 = 1 << REQUEST;
 
     #[inline]
     pub(super) const fn to_bits(self) -> u64 {
@@ -61,7 +61,7 @@ impl Name {
         let request = match (bits & MASK) >> REQUEST {
             0 => Request::Receive,
             1 => Request::Readable,
-            2 => Request::Room,
+            2 => Request::Writable,
             3 => Request::Send,
             4 => Request::Cancel,
             5 => Request::Stop,
@@ -183,15 +183,15 @@ pub(super) fn cancel(name: Name) -> io_uring_sqe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Request::{Cancel, HangUp, Readable, Receive, Room, Send, Stop};
+    use Request::{Cancel, HangUp, Readable, Receive, Send, Stop, Writable};
 
     #[test]
     fn a_name_survives_the_kernel_word() {
         let listener = 1 << 31;
-        for index in [0, 1, 77, Name::PLACES - 1, listener, listener | 15] {
+        for index in [0, 1, 77, Name::SLOTS - 1, listener, listener | 15] {
             for generation in [0, 1, 5, u64::from(u32::MAX)] {
                 let token = Token::from_bits(generation << 32 | index as u64);
-                for request in [Receive, Readable, Room, Send, Cancel, Stop, HangUp] {
+                for request in [Receive, Readable, Writable, Send, Cancel, Stop, HangUp] {
                     let name = Name { token, request };
                     assert_eq!(Name::from_bits(name.to_bits()), Some(name));
                 }

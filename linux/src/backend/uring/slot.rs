@@ -1,4 +1,4 @@
-//! [`Place`]: what is in flight for one source.
+//! [`Slot`]: what is in flight for one source.
 
 use super::buffers::Chain;
 use super::mapping::Zeroable;
@@ -25,7 +25,7 @@ pub(super) enum Watch {
 
 /// One source. All zeros: free.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct Slot {
     /// The bits of its token; no token is 0.
     token: u64,
     socket: RawFd,
@@ -46,7 +46,7 @@ pub(super) struct Place {
     /// The receive of a connection, the poll of a listener or of a non-socket stream.
     pub(super) input: Watch,
     /// The poll for writability.
-    pub(super) room: Watch,
+    pub(super) output: Watch,
     /// The poll for the end of a connection, from the first receive that goes on until its completion. It stays while
     /// the connection is paused.
     pub(super) hang_up: Watch,
@@ -60,9 +60,9 @@ pub(super) struct Place {
 
 // SAFETY: integers and booleans, of which 0 is a value; `Chain`, two integers; `Directions`, one integer
 // (`repr(transparent)`); and `Watch`, whose representation is `u8` and whose variant `No` is 0. Padding may be anything.
-unsafe impl Zeroable for Place {}
+unsafe impl Zeroable for Slot {}
 
-impl Place {
+impl Slot {
     pub(super) fn of(token: Token, socket: BorrowedFd<'_>) -> Self {
         Self {
             token: token.to_bits(),
@@ -81,7 +81,7 @@ impl Place {
 
     /// Everything in flight was ended; what does not complete is lost.
     pub(super) fn end(&mut self) {
-        for watch in [&mut self.input, &mut self.room, &mut self.hang_up] {
+        for watch in [&mut self.input, &mut self.output, &mut self.hang_up] {
             if *watch != Watch::No {
                 *watch = Watch::Ended;
             }
@@ -91,7 +91,7 @@ impl Place {
 
     /// Whether anything is under way.
     pub(super) fn is_watched(&self) -> bool {
-        self.input != Watch::No || self.room != Watch::No || self.hang_up != Watch::No
+        self.input != Watch::No || self.output != Watch::No || self.hang_up != Watch::No
     }
 
     /// Begins what reports input, unless it is in flight. One that is being cancelled begins again when it has
@@ -130,11 +130,11 @@ impl Place {
     }
 
     /// Begins what reports writability, unless it is in flight.
-    pub(super) fn watch_room(&mut self, ring: &mut Ring) -> Result<(), Errno> {
-        if self.room != Watch::No {
+    pub(super) fn watch_output(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        if self.output != Watch::No {
             return Ok(());
         }
-        let (name, socket) = (self.name(Request::Room), self.socket);
+        let (name, socket) = (self.name(Request::Writable), self.socket);
         let poll = if self.fin {
             submission::poll_on(name, socket, submission::OUT)
         } else {
@@ -142,7 +142,7 @@ impl Place {
         };
         // SAFETY: it points to nothing.
         unsafe { ring.push(poll) }?;
-        self.room = Watch::Begun;
+        self.output = Watch::Begun;
         Ok(())
     }
 
@@ -155,8 +155,12 @@ impl Place {
         } else {
             Ok(())
         };
-        let room = wanted.contains(Directions::WRITE);
-        let room = if room { self.watch_room(ring) } else { Ok(()) };
+        let output = wanted.contains(Directions::WRITE);
+        let output = if output {
+            self.watch_output(ring)
+        } else {
+            Ok(())
+        };
         // One that is registered for neither direction is notified of its end.
         let alone = !wanted.is_empty() && (wanted & Directions::BOTH).is_empty();
         let end = if alone {
@@ -164,7 +168,7 @@ impl Place {
         } else {
             Ok(())
         };
-        input.and(room).and(end)
+        input.and(output).and(end)
     }
 
     /// Begins what reports a reset of a connection that receives nothing, unless it is under way: FIN, too, unless that was
@@ -203,9 +207,13 @@ impl Place {
         } else {
             self.leave_input(ring)
         };
-        let room = wanted.contains(Directions::WRITE);
-        let room = if room { Ok(()) } else { self.leave_room(ring) };
-        input.and(room)
+        let output = wanted.contains(Directions::WRITE);
+        let output = if output {
+            Ok(())
+        } else {
+            self.leave_output(ring)
+        };
+        input.and(output)
     }
 
     /// Ends what reports input.
@@ -215,9 +223,9 @@ impl Place {
     }
 
     /// Cancels what reports writability.
-    pub(super) fn leave_room(&mut self, ring: &mut Ring) -> Result<(), Errno> {
-        let name = self.name(Request::Room);
-        leave(&mut self.room, ring, name)
+    pub(super) fn leave_output(&mut self, ring: &mut Ring) -> Result<(), Errno> {
+        let name = self.name(Request::Writable);
+        leave(&mut self.output, ring, name)
     }
 
     /// Ends what reports the end of a connection.
