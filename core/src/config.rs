@@ -8,7 +8,7 @@ use core::time::Duration;
 /// slot.
 pub const LISTENERS: usize = 16;
 
-/// Timers that belong to no connection. Each connection has one of its own beside them.
+/// Timers that belong to no connection. Each connection has one of its own in addition.
 pub const TIMERS: usize = 16;
 
 /// An operation counts for at least this many bytes of the quantum, so that operations of one byte are bounded too.
@@ -32,13 +32,13 @@ pub enum Class {
     /// Output waits for the peer. Bytes that the kernel or the peer takes restart it, and so does a sign of life, within
     /// the length of `Idle`.
     WriteStall,
-    /// The system was short of memory: the operation is tried again when it passes. Fixed.
+    /// Resource exhaustion: the operation is retried when it passes. Fixed.
     Congestion,
     /// Nothing is going on. Any byte restarts it.
     Idle,
     /// FIN was sent, and the peer's is awaited. Nothing restarts it; resource exhaustion on the way may double it.
     Linger,
-    /// The application asked for an outbound connection, and the kernel has not connected it. Nothing restarts it;
+    /// The application requested an outbound connection, and the kernel has not connected it. Nothing restarts it;
     /// resource exhaustion on the way may double it.
     Connect,
     /// One side has sent FIN and the other has not, and nothing is queued: FIN was received and the application has not
@@ -134,7 +134,7 @@ pub struct Sources {
     /// Of a link-local (`fe80::/10`, RFC 4291) or unique local (`fc00::/7`, RFC 4193) address, 0 to 128. Default 128: a
     /// network of 64 bits is not a host there but all of them.
     pub local: u8,
-    /// A wider limit beside that of a source. `None` by default.
+    /// A wider limit in addition to that of a source. `None` by default.
     pub block: Option<Block>,
 }
 
@@ -194,7 +194,7 @@ pub struct Config {
     /// Bytes that one source may receive, and bytes that it may send, before the next is serviced. Default 16 KiB:
     /// measured, 64 KiB raises the rate of bulk traffic by a few percent and a small client's p99 by a quarter.
     pub quantum: u32,
-    /// Bytes moved, all sources together, after which the kernel is asked again what is ready. Default 16 KiB.
+    /// Bytes moved, all sources together, after which the kernel is polled again. Default 16 KiB.
     pub look: u32,
     /// How many sources that were just reported may go before one that is continuing, at least 1. Default 8.
     pub fresh_in_a_row: u32,
@@ -204,12 +204,11 @@ pub struct Config {
     pub first_byte: Option<Duration>,
     /// From the first byte of a message to its last one consumed. Default 30 s.
     pub request: Option<Duration>,
-    /// Without progress of queued output. Default 30 s. At its end the kernel is asked how much the peer has
-    /// acknowledged, and whether it lives. If it has acknowledged more than when that was asked last, the time runs
-    /// once more: a slow link lives, a dead one ends after one to two lengths. A peer that lives but takes nothing (it
-    /// responds to the kernel's window probes, or is on this machine) has until nothing has been taken for the length
-    /// of `idle`, and ends then with that class. So do non-socket streams: flow control may stop a serial line for
-    /// minutes.
+    /// Without progress of queued output. Default 30 s. At its end the kernel is queried for how much the peer has
+    /// acknowledged, and whether it lives. If it has acknowledged more than at the last query, the time runs once more:
+    /// a slow link lives, a dead one ends after one to two lengths. A peer that lives but takes nothing (it responds to
+    /// the kernel's window probes, or is on this machine) has until nothing has been taken for the length of `idle`,
+    /// and ends then with that class. So do non-socket streams: flow control may stop a serial line for minutes.
     pub write_stall: Option<Duration>,
     /// Without any byte in either direction; also for how long a peer that lives may take nothing of what is queued for it.
     /// Default 10 min.
@@ -370,9 +369,9 @@ impl Sources {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ConfigError {
-    /// More connections were asked for than the table has slots, or none.
+    /// More connections were requested than the table has slots, or none.
     Connections {
-        /// What was asked for.
+        /// The requested value.
         asked: u32,
         /// What the table has.
         slots: u32,
@@ -386,7 +385,7 @@ pub enum ConfigError {
     Prefix {
         /// The name of the prefix.
         name: &'static str,
-        /// What was asked for.
+        /// The requested value.
         bits: u8,
         /// The shortest that there is.
         least: u8,

@@ -27,7 +27,7 @@ pub enum Event {
         token: Token,
         /// Which action.
         op: Op,
-        /// What came of it.
+        /// The outcome.
         outcome: Outcome,
     },
 }
@@ -52,7 +52,7 @@ pub enum Op {
     Close,
 }
 
-/// What came of an action.
+/// The outcome of an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -61,8 +61,8 @@ pub enum Outcome {
     /// wait in the kernel. `Connect`: it is connected; of a device, the bits of what its driver ignored of the settings
     /// ([`Ignored`](crate::Ignored)). Elsewhere the number means nothing.
     Complete(u32),
-    /// So many bytes moved, fewer than asked for: another try now would probably block. 0: this try would have blocked;
-    /// `Connect`: the kernel is at it. `Unsent`: so many bytes wait in the kernel, of a peer that lives. `Shutdown`:
+    /// So many bytes moved, fewer than requested: another try now would probably block. 0: this try would have blocked;
+    /// `Connect`: it is in progress. `Unsent`: so many bytes wait in the kernel, of a peer that lives. `Shutdown`:
     /// there is no half-close, and nothing to wait for.
     Drained(u32),
     /// `Accept` only: a connection from this address, `None` if its family gives peers no address (Unix).
@@ -87,7 +87,7 @@ pub enum Outcome {
 pub type Transfer = Result<u32, Option<Fault>>;
 
 impl Outcome {
-    /// The outcome of a receive that asked for so many bytes. Fewer bytes have drained the source; none are EOF.
+    /// The outcome of a receive with a buffer of so many bytes. Fewer bytes have drained the source; none are EOF.
     #[inline]
     #[must_use]
     pub fn of_receive(transfer: Transfer, asked: u32) -> Self {
@@ -138,7 +138,7 @@ pub enum FaultKind {
     TimedOut,
     /// The network lost it (`EHOSTUNREACH`, `ENETDOWN`, …); on accept: that connection died, the next may live.
     Unreachable,
-    /// The system is short of something, for now (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`).
+    /// Resource exhaustion, for now (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`).
     Shortage,
     /// The source itself is invalid: a bug of the driver, or it was closed elsewhere (`EBADF`, `EINVAL`, `ENOTSOCK`).
     Invalid,
@@ -178,8 +178,8 @@ impl fmt::Display for Fault {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub struct Local {
-    /// The address: received, the one that was asked; of a datagram to a group or to all, one of the interface. To send, the
-    /// address that the receiver sees.
+    /// The address: received, the destination of the datagram; of one to a group or a broadcast address, one of the
+    /// interface. To send, the address that the receiver sees.
     #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     pub address: IpAddr,
     /// The index of the network interface. To send: 0 leaves it to the routes.

@@ -86,8 +86,8 @@ pub enum Action {
     },
     /// Shut the sending side down (`SHUT_WR`): the peer will read its end.
     ///
-    /// Of a stream that has no such end (a terminal, a pipe): `Drained` if nothing that was sent is on its way any more, so
-    /// that it can be closed at once; `Complete` if closing now could cut off what is: then that has the time of lingering.
+    /// Of a stream without half-close (a terminal, a pipe): `Drained` if all output has left, so that it can be closed
+    /// at once; `Complete` if closing now could cut it off: then it has the time of lingering.
     Shutdown {
         /// The connection.
         token: Token,
@@ -123,7 +123,7 @@ pub enum Action {
         /// The connection.
         token: Token,
     },
-    /// Close the descriptor. Whatever was armed has been withdrawn before.
+    /// Close the descriptor. Whatever was armed has been removed before.
     Close {
         /// The connection, listener or whatever it is.
         token: Token,
@@ -137,7 +137,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The operation that it asks for: the token and the [`Op`] that its completion carries. `None`: it has none
+    /// The operation of the action: the token and the [`Op`] that its completion carries. `None`: it has none
     /// ([`Rebuild`](Self::Rebuild)).
     #[inline]
     #[must_use]
@@ -212,8 +212,8 @@ pub enum Reason {
     Aborted,
     /// A deadline passed: the class names it.
     Deadline(Class),
-    /// A message was too long: the receive window was full, and the application took none of it with the whole send window
-    /// free and waiting for no capacity; or the application said so.
+    /// A message was too long: the receive window was full, and the application took none of it with the whole send
+    /// window free and waiting for no capacity; or the application reported it.
     TooLong,
     /// It was idle longest when the table was full, and the policy is to evict.
     Evicted,

@@ -14,13 +14,13 @@ pub struct Stats {
     pub accepted: u64,
     /// Outbound connections that were opened.
     pub connected: u64,
-    /// Outbound connections that came to an end before they were opened: refused, not reached, too late, given up.
+    /// Outbound connections that ended before they were opened: refused, unreachable, timed out, given up.
     pub connect_failures: u64,
     /// Refused because the table was full, under [`FullTable::Refuse`](crate::FullTable::Refuse).
     pub refused_full: u64,
     /// Refused because their source address had its share.
     pub refused_source: u64,
-    /// Accepts that brought no connection, for whatever reason.
+    /// Accepts that failed, for whatever reason.
     pub accept_failures: u64,
     /// Times that a listener or a datagram socket was paused for resource exhaustion.
     pub shortages: u64,

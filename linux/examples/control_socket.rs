@@ -95,7 +95,7 @@ fn main() -> Result<(), Failure> {
     server.watch(&signals.reload, Directions::READ)?;
     server.watch(&signals.status, Directions::READ)?;
     repeat(&mut server.connections(), every);
-    common::take_signals(&mut server)?; // SIGTERM may come as soon as it is said that it listens
+    common::take_signals(&mut server)?; // SIGTERM may come as soon as the address has been printed
     watch(|signal| signals.wake(signal))?;
 
     // Those by Unix sockets go first; the others are listened to as in every example.
@@ -113,7 +113,7 @@ fn main() -> Result<(), Failure> {
     common::serve(&mut server, &common)
 }
 
-/// What wakes the loop for each of the signals. An eventfd counts: none is lost, however late it is asked.
+/// What wakes the loop for each of the signals. An eventfd counts: none is lost, however late it is read.
 struct Woken {
     reload: Waker,
     status: Waker,

@@ -29,7 +29,7 @@ Forwards connections to another address, with the EOF of either side: 32 at a ti
 Try it: relay --to 127.0.0.1:80 & curl http://127.0.0.1:8080/
 ";
 
-/// Passes on between the two connections of each pair.
+/// Forwards between the two connections of each pair.
 struct Relay {
     to: Destination,
 }
@@ -51,7 +51,7 @@ impl Handler for Relay {
         match conn.connect(self.to) {
             Ok(token) => {
                 *other = Some(token);
-                // Nothing is received, not even an end, before it can be passed on.
+                // Nothing is received, not even EOF, before it can be forwarded.
                 conn.pause();
             }
             Err(error) => {
@@ -138,7 +138,7 @@ const _: () = assert!(RelayMemory::SIZE <= 2200 * 1024);
 static MEMORY: ConstStaticCell<RelayMemory> = ConstStaticCell::new(RelayMemory::new());
 
 fn main() -> Result<(), Failure> {
-    // A server may speak first, and a client may be silent for long. A connection whose other side has sent EOF is
+    // A server may send first, and a client may be silent for long. A connection whose other side has sent EOF is
     // evicted for a newcomer; one that is only silent is not.
     let config = Config {
         first_byte: None,

@@ -22,7 +22,7 @@ pub enum Address<'a> {
     /// TCP or UDP over IPv4 or IPv6. Port 0 lets the kernel choose one. An IPv6 address takes IPv6 only
     /// (`IPV6_V6ONLY`): for both, listen on both.
     Inet(SocketAddr),
-    /// A Unix socket at this path, at most 107 bytes. What becomes of a file that is there already is said by
+    /// A Unix socket at this path, at most 107 bytes. For a file that exists already see
     /// [`SocketFile`](crate::SocketFile).
     Unix(&'a str),
     /// A Unix socket of this name in the abstract namespace of Linux (`unix(7)`), at most 107 bytes, without the leading

@@ -1,4 +1,4 @@
-//! Whether the peer of a connection lives, though it takes nothing: asked when output has stalled.
+//! Whether the peer of a connection lives, though it takes nothing: checked when output has stalled.
 //!
 //! With its window closed, a peer acknowledges no data. It responds to the kernel's window probes all the same (RFC
 //! 9293, section 3.8.6.1), as long as it lives.
@@ -23,8 +23,8 @@ struct Info {
 const RESPONSE: Duration = Duration::from_secs(1);
 
 impl Info {
-    /// Whether the peer lives: it has acknowledged something within the last `stall`, or everything that was asked of it.
-    /// One probe may be on its way: when a window has been closed for long, they are two minutes apart.
+    /// Whether the peer lives: it has acknowledged something within the last `stall`, or responded to every probe. One
+    /// probe may be in flight: when a window has been closed for long, they are two minutes apart.
     fn is_alive(self, stall: Option<Duration>) -> bool {
         let recent = |stall: Duration| u128::from(self.last_ack) < stall.max(RESPONSE).as_millis();
         self.unacked == 0 && self.probes <= 1 || stall.is_some_and(recent)

@@ -41,7 +41,7 @@ pub(crate) unsafe fn get_option(
 ///
 /// # Safety
 ///
-/// `message` must point to a `struct msghdr`, and what that points to must be as it says.
+/// `message` must point to a valid `struct msghdr`.
 pub(crate) unsafe fn send_message(
     socket: c_int,
     message: *const c_void,

@@ -38,7 +38,7 @@ fn wait_for(until: Instant, now: Instant) -> Duration {
 /// How long it is until `until`, as calls want it that wait to the nanosecond.
 #[inline]
 pub(crate) fn left(until: Instant) -> Duration {
-    // What is queued is due since ever: the clock need not be asked.
+    // What is queued is due already: the clock need not be read.
     if until == Instant::ZERO {
         return Duration::ZERO;
     }

@@ -138,7 +138,7 @@ impl Registered {
         self.senders.send(socket, (to, local), bytes, &self.paths)
     }
 
-    /// A socket of this kind that is connected, or being connected, as the outcome says.
+    /// A socket of this kind that is connected, or being connected; the outcome tells which.
     pub(crate) fn begin(&self, to: Destination) -> Result<(OwnedFd, Outcome), Outcome> {
         let family = match to {
             Destination::Inet(SocketAddr::V4(_)) => AddressFamily::INET,

@@ -32,9 +32,9 @@ pub struct Datagrams<'a> {
     pub receive: u32,
     /// Bytes of the longest datagram that is sent. Default 512.
     pub send: u32,
-    /// What the kernel may hold of datagrams that came (`SO_RCVBUF`; it doubles the value, and each counts for more than its
-    /// bytes). What does not fit is lost: UDP says nothing of it, a Unix sender waits. `None` leaves it to the kernel
-    /// (`/proc/sys/net/core/rmem_default`), which is the default.
+    /// What the kernel may hold of datagrams that came (`SO_RCVBUF`; it doubles the value, and each counts for more
+    /// than its bytes). What does not fit is dropped: over UDP without notice, a Unix sender waits. `None` leaves it to
+    /// the kernel (`/proc/sys/net/core/rmem_default`), which is the default.
     pub receive_buffer: Option<u32>,
     /// The same for those on their way out (`SO_SNDBUF`).
     pub send_buffer: Option<u32>,
@@ -282,7 +282,7 @@ impl Senders {
         }
     }
 
-    /// Learns what kind of socket a token names.
+    /// Records what kind of socket a token names.
     pub(crate) fn learn(&mut self, token: Token, socket: &OwnedFd) {
         let bit = 1u32.unbounded_shl(token.index());
         self.internet &= !bit;

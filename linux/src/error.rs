@@ -19,7 +19,7 @@ pub enum StartError {
     Trigger {
         /// Which one it is.
         backend: Kind,
-        /// What [`Config::trigger`] asks for.
+        /// The value of [`Config::trigger`].
         trigger: Trigger,
     },
     /// The backend's memory has too few entries for what may be registered at a time.
@@ -105,7 +105,7 @@ impl fmt::Display for CallError {
 /// What a ring takes of the memory that a user without `CAP_IPC_LOCK` may lock, in KiB: both queues, and the ring of buffers.
 const RING_KIB: u64 = 80;
 
-/// Says what the limit of locked memory is, and what would do.
+/// Prints the limit of locked memory, and what would be sufficient.
 fn write_memlock(f: &mut fmt::Formatter<'_>, limit: Option<u64>) -> fmt::Result {
     match limit {
         Some(bytes) => write!(

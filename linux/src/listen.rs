@@ -103,14 +103,14 @@ pub struct Listen<'a> {
     /// connections out to them, and connections once dealt to one that closes are reset. For several servers in several
     /// threads; each of them sets it, the first one, too. Not for Unix sockets. Off by default.
     pub reuse_port: bool,
-    /// The most connections from one source ([`Config::sources`](tidegate_core::Config::sources) says what that is). By
+    /// The most connections from one source ([`Config::sources`](tidegate_core::Config::sources) defines a source). By
     /// default a quarter of the table, at least 2: **8 from one address in a table of 32**. A client beyond it receives
     /// the [`refusal`](Self::refusal), or a reset if there is none. On a listener that only this machine can reach
     /// there is no limit by default, so the limit is not seen on loopback: to see it there, set [`PerSource::AtMost`].
     pub per_source: PerSource,
     /// The most connections of this listener at a time; `None`, the default: as many as there are slots. With that many
-    /// the table is full for it, and [`Config::full`](tidegate_core::Config::full) says what happens. For a listener
-    /// that is not part of the service, such as that of metrics, so that its clients leave the service its slots.
+    /// the table is full for it, and [`Config::full`](tidegate_core::Config::full) decides. For a listener that is not
+    /// part of the service, such as that of metrics, so that its clients leave the service its slots.
     pub at_most: Option<u32>,
     /// What is sent to a connection before it is closed because its source has as many as it may have
     /// ([`per_source`](Self::per_source)), or because the table is full, under
@@ -242,8 +242,8 @@ impl<'a> Listen<'a> {
     }
 }
 
-/// The user timeout that was asked for, raised to the write stall: within that the machine decides whether a peer lives,
-/// and knows more than the kernel. None if output may stall for ever.
+/// The requested user timeout, raised to the write stall: within that the machine decides whether a peer lives, and
+/// knows more than the kernel. None if output may stall for ever.
 pub(crate) fn user_timeout(
     asked: Option<Duration>,
     write_stall: Option<Duration>,

@@ -54,7 +54,7 @@ pub(crate) struct Received {
     pub(crate) len: usize,
     pub(crate) from: Option<SocketAddrAny>,
     pub(crate) local: Option<Local>,
-    /// How many were dropped at this socket so far; 0 also if the kernel does not say.
+    /// How many were dropped at this socket so far; 0 also if the kernel does not report it.
     pub(crate) lost: u32,
 }
 
@@ -252,8 +252,8 @@ fn send_with(socket: c_int, name: &[u8], control: &[u8], bytes: &[u8]) -> Result
         control_len: control.len(),
         flags: 0,
     };
-    // SAFETY: the kernel reads the message and what it points to during the call, each of the length that is said, and
-    // writes nothing. Ancillary data of another form than it knows is an error.
+    // SAFETY: the kernel reads the message and what it points to during the call, each of the given length, and writes
+    // nothing. Ancillary data of an unknown form is an error.
     unsafe { call::send_message(socket, ptr::from_ref(&message).cast(), FLAGS) }
 }
 

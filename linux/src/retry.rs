@@ -22,7 +22,7 @@ pub type Listening = (Token, Option<SocketAddr>);
 
 /// What can be opened at an address: a [`Listen`] or a [`Datagrams`].
 pub trait Source {
-    /// Opens it at `address`, with all else that it says.
+    /// Opens it at `address`, with all its other options.
     ///
     /// # Errors
     ///

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Early at boot, on a kernel that knows this flag or not.
+    /// Early at boot, on a kernel with or without this flag.
     fn early(insecure: Result<usize, Errno>) -> u64 {
         seed_of(|word, flags| match flags {
             GetRandomFlags::INSECURE => {

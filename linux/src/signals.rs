@@ -33,8 +33,8 @@ use signal_hook::iterator::Signals;
 use std::sync::Barrier;
 use std::{io, thread};
 
-/// What was asked for. Each of these signals would kill the process, without a drain and with its socket files left behind,
-/// if it were not taken (`signal(7)`).
+/// The requested operation. Each of these signals would kill the process, without a drain and with its socket files
+/// left behind, if it were not taken (`signal(7)`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
     /// SIGTERM or SIGINT: end. [`StopHandle::stop`](crate::StopHandle::stop) drains at the first and ends at the second.

@@ -177,7 +177,8 @@ pub(crate) fn not_sent(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
     not_sent.map(|n| u32::try_from(n).unwrap_or(0))
 }
 
-/// Closes, once, whatever it says: the descriptor is gone even then (`close(2)`, section "Dealing with error returns").
+/// Closes, once, whatever it returns: the descriptor is gone even then (`close(2)`, section "Dealing with error
+/// returns").
 pub(crate) fn close(socket: OwnedFd, reset: bool) -> Outcome {
     if reset {
         // Without this it is an orderly end: less than was wished, and no reason to keep the descriptor.

@@ -1,6 +1,7 @@
 //! [`StopHandle`]: how a signal handler or another thread reaches the loop.
 //!
-//! An `eventfd(2)` in the readiness set. Its counter says how often each thing was asked for, so nothing else is shared.
+//! An `eventfd(2)` in the readiness set. Its counter holds the number of requests of each kind, so nothing else is
+//! shared.
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +14,7 @@ const STOP: u64 = 1;
 /// One wake-up, in the counter: above any number of wishes to stop.
 const WAKE: u64 = 1 << 32;
 
-/// Asks a [`Server`](crate::Server) to stop, from anywhere in the process.
+/// Stops a [`Server`](crate::Server), from anywhere in the process.
 ///
 /// Every call is one `write(2)`, which a signal handler may do, too. Calls that come together are not lost.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// Asks to stop: once, in an orderly way, within the time for it; a second time, at once.
+    /// Requests a stop: once, in an orderly way, within the time for it; a second time, at once.
     pub fn stop(&self) {
         self.add(STOP);
     }
@@ -61,7 +62,7 @@ impl Stop {
         })
     }
 
-    /// How often it was asked to stop since this was asked last.
+    /// How many stops were requested since the last call.
     pub(crate) fn take(&self) -> u64 {
         let mut word = [0; 8];
         match io::retry_on_intr(|| io::read(&self.counter, &mut word)) {

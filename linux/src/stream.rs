@@ -158,7 +158,7 @@ impl Stream {
     }
 }
 
-/// What hangs on the kind of a stream.
+/// What depends on the kind of a stream.
 trait Device: fmt::Debug {
     fn is_terminal(&self) -> bool {
         false

@@ -1,4 +1,4 @@
-//! [`Framed`]: a framing brought to connections.
+//! [`Framed`]: a framing applied to connections.
 
 use super::{Decoded, Decoder, EncodeError, Encoder, FrameError};
 use crate::session::{Conn, SendError};
@@ -112,7 +112,7 @@ impl<F: Decoder> Framed<F> {
                     conn.consume(frame);
                     return Some(Err(error));
                 }
-                // A decoder that skips nothing would be asked for ever.
+                // A decoder that skips nothing would loop for ever.
                 Decoded::Skipped(0) | Decoded::Incomplete => {
                     if let Some(due) = self.framing.due(progress) {
                         conn.set_timer(due.since(conn.now()));

@@ -128,7 +128,7 @@ impl Encoder for IdleGap {
     }
 }
 
-/// What was heard since the last gap, and when.
+/// What was received since the last gap, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Gap {
     /// When a byte came last.

@@ -86,7 +86,8 @@ impl LengthPrefix {
         }
     }
 
-    /// How many more bytes follow the length than it says. Less than 0 if it counts itself, or what is in front of it.
+    /// How many more bytes follow the length than its value. Less than 0 if it counts itself, or what is in front of
+    /// it.
     #[must_use]
     pub const fn adjustment(self, bytes: i32) -> Self {
         Self {

@@ -3,7 +3,7 @@
 //! A [`Decoder`] finds the first message in what a connection has received and not consumed; an [`Encoder`] writes one
 //! message as a frame. Both are plain values without bytes of their own, one for a whole handler. What a decoder
 //! remembers of an incomplete message is its `Progress`, a few bytes that are part of the state of each connection, so
-//! that a byte is examined once however the stream is cut. [`Framed`] brings both to a [`Conn`](crate::Conn):
+//! that a byte is examined once however the stream is cut. [`Framed`] applies both to a [`Conn`](crate::Conn):
 //!
 //! ```
 //! use tidegate_core::framing::{Framed, Lines, OnError, Scan};
@@ -47,7 +47,8 @@
 //! Messages are slices of the receive window, without a copy, and an incomplete one stays there. So the longest message
 //! is the lesser of the framing's own limit and what fits into the window with its frame. A message beyond the first is
 //! an [`FrameError::TooLong`]; one beyond the second fills the window, which closes the connection with
-//! [`Reason::TooLong`](crate::Reason::TooLong) whatever was asked for. That the window is large enough can be asserted:
+//! [`Reason::TooLong`](crate::Reason::TooLong) whatever the framing's limit is. That the window is large enough can be
+//! asserted:
 //!
 //! ```
 //! # use tidegate_core::framing::Lines;

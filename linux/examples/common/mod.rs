@@ -375,7 +375,7 @@ impl log::Log for Stderr {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        // If none hears it, the service goes on all the same.
+        // If stderr is closed, the service goes on.
         let _ = writeln!(io::stderr(), "{}", record.args());
     }
 
@@ -425,7 +425,7 @@ fn complain(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Says what is wrong with the command line, and ends.
+/// Prints what is wrong with the command line, and ends.
 fn wrong(why: impl Display) -> ! {
     complain(format_args!("{why}"));
     process::exit(2)

@@ -66,14 +66,14 @@ impl fmt::Display for Which {
     }
 }
 
-/// A script, and what came of it.
+/// A script, and its result.
 pub(crate) struct Shown {
     pub(crate) lesson: Option<&'static Lesson>,
     pub(crate) script: Script,
     pub(crate) runs: Vec<Run>,
 }
 
-/// What came of it under one way, on each kernel.
+/// Its result under one way, on each kernel.
 pub(crate) struct Run {
     pub(crate) way: Way,
     pub(crate) outcomes: Vec<(Which, Outcome)>,
@@ -100,7 +100,7 @@ impl Run {
     }
 }
 
-/// What is asked for.
+/// The options.
 struct Options {
     lessons: Vec<&'static Lesson>,
     scripts: Vec<Script>,
@@ -210,7 +210,7 @@ fn ways(text: &str) -> Result<Vec<Way>, String> {
     text.split(',').map(one).collect()
 }
 
-/// Runs and shows all that was asked for; returns whether the kernels agreed.
+/// Runs and shows all that was requested; returns whether the kernels agreed.
 fn show(options: &Options) -> Result<bool, Box<dyn Error>> {
     let mut shown = Vec::new();
     for lesson in &options.lessons {

@@ -1,4 +1,4 @@
-//! [`Program`]: the server that a script writes, taken at its word. It does what the steps say, and nothing else.
+//! [`Program`]: the server that a script writes, taken literally. It does what the steps say, and nothing else.
 
 use super::run::{Log, Player};
 use super::script::{Script, Verb};

@@ -1,5 +1,5 @@
-//! This machine's kernel as a [`System`]: TCP over the loopback. After each call it waits, for a bounded time, until what
-//! was sent has arrived, so that what a lesson shows does not hang on how fast the machine is.
+//! This machine's kernel as a [`System`]: TCP over loopback. After each call it waits, for a bounded time, until what
+//! was sent has arrived, so that what a lesson shows does not depend on the speed of the machine.
 
 use super::system::{Change, SysResult, System};
 use alloc::collections::{BTreeMap, VecDeque};

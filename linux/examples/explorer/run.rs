@@ -14,7 +14,7 @@ use tidegate_sim::{EpollFlags, Errno, Report};
 const ROUNDS: usize = 3;
 /// Rounds in a row with events and no progress, after which there will be none.
 const IDLE: usize = 3;
-/// Different things that are said of what a server does, before it is cut short.
+/// Different lines in the log of a server, before it is cut short.
 const SAID: usize = 12;
 
 /// A script run under one way on one kernel. Two kernels that do the same give the same.
@@ -33,7 +33,7 @@ pub(crate) struct Row {
     pub(crate) library: Cell,
 }
 
-/// What a server heard and did in a step, and what it had not taken after it.
+/// The log of a server for a step, and what was left unread after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Cell {
     pub(crate) said: String,
@@ -43,7 +43,7 @@ pub(crate) struct Cell {
 /// How it ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct End {
-    /// What it heard and did after the last step.
+    /// Its log after the last step.
     pub(crate) said: String,
     pub(crate) verdict: Verdict,
     pub(crate) why: String,
@@ -85,7 +85,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What a server has heard and done in one step.
+/// The log of a server for one step.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     said: Vec<String>,
@@ -123,7 +123,7 @@ impl Log {
             .extend(reports.iter().map(|report| report.flags));
     }
 
-    /// All of it; the same thing many times over is said once, with the number, and there is an end to it.
+    /// The whole log; a repeated line is printed once, with its count, and there is a limit.
     fn text(&self) -> String {
         let mut text = Vec::new();
         let mut left = self.said.len();

@@ -225,7 +225,7 @@ impl Script {
         pieces.all(|piece| piece == first).then_some(first)
     }
 
-    /// Whether what it says can happen; `numbers` are those of its steps as they were written.
+    /// Whether the script is possible; `numbers` are those of its steps as they were written.
     fn check(&self, numbers: &[usize]) -> Result<(), Wrong> {
         if !self
             .steps

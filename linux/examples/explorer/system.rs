@@ -37,7 +37,7 @@ pub(crate) trait System {
     /// Sends the end.
     fn finish(&mut self, fd: Fd) -> SysResult<()>;
 
-    /// Closes, with a reset if asked for.
+    /// Closes, with a reset if requested.
     fn close(&mut self, fd: Fd, reset: bool) -> SysResult<()>;
 
     /// A new epoll set.

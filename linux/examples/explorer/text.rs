@@ -8,7 +8,7 @@ use core::fmt::Write;
 /// Columns of a terminal.
 const WIDTH: u16 = 120;
 
-/// A script and what came of it, as a table for each way.
+/// A script and its result, as a table for each way.
 pub(crate) fn tables(shown: &Shown) -> String {
     let mut text = String::new();
     if let Some(lesson) = shown.lesson {
@@ -87,9 +87,9 @@ fn filled(text: &str) -> String {
     filled
 }
 
-/// The same as lines of fields, with tabs between them: the lesson, the kernel, the way, the number of the step (or `end`), the
-/// step; then of the program and of the library what it said and what was left (at the end: the verdict, and why). What they
-/// say when they go on after the last step has the number `then`.
+/// The same as lines of fields, with tabs between them: the lesson, the kernel, the way, the number of the step (or
+/// `end`), the step; then for the program and for the library its log and what was left (at the end: the verdict, and
+/// why). The log after the last step has the number `then`.
 pub(crate) fn lines(shown: &Shown) -> String {
     let mut text = String::new();
     let name = shown.lesson.map_or("script", |lesson| lesson.name);

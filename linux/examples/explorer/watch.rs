@@ -26,7 +26,7 @@ impl Way {
         Self::Epoll(Trigger::Oneshot),
     ];
 
-    /// Those of epoll, which a script is run under if nothing else is asked for.
+    /// Those of epoll, the default for a script.
     pub(crate) const EPOLL: &[Self] = &[
         Self::Epoll(Trigger::Level),
         Self::Epoll(Trigger::Edge),

@@ -138,7 +138,7 @@ impl<S: System> World<S> {
         self.clients.get(client).and_then(|client| client.number)
     }
 
-    /// Whether these bytes are the first that a client said.
+    /// Whether these bytes are the first that a client sent.
     pub(crate) fn has_said(&self, number: usize, bytes: &[u8]) -> bool {
         let sent = self.clients.get(number).map_or(0, |client| client.sent);
         let said = alphabet(number).iter().cycle().take(sent);
@@ -239,7 +239,7 @@ impl Concat for Vec<EpollFlags> {
     }
 }
 
-/// What a client says: neighbours say different things.
+/// What a client sends: neighbours send different letters.
 const fn alphabet(client: usize) -> &'static [u8] {
     match client % 3 {
         0 => b"abcdefghijklmnopqrstuvwxyz",

@@ -1,14 +1,14 @@
 //! A status page, and files of a folder, over HTTP/1.1. `cargo run -p linux --example http_status -- --help`
 //!
-//! What HTTP says is in the library ([`tidegate::http`]); this is what a server does with it. Four things make small web
+//! The protocol is in the library ([`tidegate::http`]); this is what a server does with it. Four things make small web
 //! servers fall over, and none of them needs a thread here:
 //!
 //! - A client that sends its request a byte at a time. The head must have come whole within ten seconds and 8 KB; until
 //!   then it waits in the receive window of its connection.
-//! - A client that asks for a large file and does not read. A file is read as the client takes it: only into the free part
-//!   of the send window ([`Conn::reserve`]). If there is none, `writable` goes on when there is.
-//! - A client that asks again before it has its response. Its requests wait in the receive window until the response
-//!   before is on its way.
+//! - A client that requests a large file and does not read. A file is read as the client takes it: only into the free
+//!   part of the send window ([`Conn::reserve`]). If there is none, `writable` goes on when there is.
+//! - A client that sends another request before it has its response. Its requests wait in the receive window until the
+//!   previous response is queued.
 //! - A client that sends megabytes that are not wanted. The response is queued at once, and the upload read and
 //!   discarded, within bounds: a connection that is closed with unread input is reset, and the reset destroys the
 //!   response.
@@ -157,7 +157,7 @@ impl Handler for Site {
         }
     }
 
-    /// A client that has no more to say may still want its responses: `printf ... | nc -N`.
+    /// A client that has sent FIN may still want its responses: `printf ... | nc -N`.
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         state.ended = true;
         self.readable(conn, state);
@@ -383,7 +383,7 @@ impl Site {
         send(conn, &response, content(method, text.as_bytes()));
     }
 
-    /// Says what is wrong with a head. Where the next begins is not known: this response is the last.
+    /// Responds with what is wrong with a head. Where the next begins is not known: this response is the last.
     fn refuse(&mut self, conn: &mut Conn<'_>, state: &mut State, refusal: &Refusal) {
         self.errors += 1;
         (state.last, state.unframed) = (true, true);
@@ -472,7 +472,7 @@ fn give_up(conn: &mut Conn<'_>, state: &mut State) {
     state.body = None;
     match state.file.take() {
         None => conn.finish(),
-        // Its head has said how long the content is: the client must see that it is not.
+        // Its head contains the length: the client must see that the content is shorter.
         Some(_) => conn.abort(),
     }
 }
@@ -493,7 +493,7 @@ fn send_file(conn: &mut Conn<'_>, state: &mut State) -> bool {
                 conn.commit(n);
                 *rest -= n as u64;
             }
-            // It has become shorter than it was said to be: the client must see that.
+            // It has become shorter than its head promised: the client must see that.
             Ok(_) | Err(_) => {
                 state.file = None;
                 conn.abort();

@@ -1,13 +1,13 @@
 //! A Modbus/TCP slave with registers of its own. `cargo run -p linux --example modbus_tcp -- --help`
 //!
-//! A Modbus master sends a request, and waits for the response; or it sends several at once; or a network cuts one in the
-//! middle. A server in C that takes one `read()` for one request works on the bench and fails in the field. Here the
-//! length in each request's head says where it ends ([`LengthPrefix`]), whatever `read()` brought.
+//! A Modbus master sends a request, and waits for the response; or it sends several at once; or a network cuts one in
+//! the middle. A server in C that takes one `read()` for one request works on the bench and fails in the field. Here
+//! the length in each request's head marks its end ([`LengthPrefix`]), whatever `read()` returned.
 //!
-//! What a request asks for is carried out in `pdu.rs`, which knows nothing of connections.
+//! A request is executed in `pdu.rs`, which has no knowledge of connections.
 //!
-//! Masters that are never switched off pile up connections that they have forgotten. A limit for each source leaves slots
-//! for the others, silence for a minute ends a connection, and of a full table the one that is idle longest goes.
+//! Masters that are never switched off pile up idle connections. A limit for each source leaves slots for the others,
+//! silence for a minute ends a connection, and of a full table the one that is idle longest goes.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -40,7 +40,7 @@ error. It is the only device at its address, so it responds for every unit.
 Try it: mbpoll -m tcp -p 1502 -a 1 -r 1 -c 4 -1 127.0.0.1
 ";
 
-/// How many registers there are if nothing else is asked for.
+/// The default numbers of registers.
 const SIZES: Sizes = Sizes {
     coils: 64,
     discrete_inputs: 64,
@@ -48,7 +48,7 @@ const SIZES: Sizes = Sizes {
     holding_registers: 256,
 };
 
-/// What it says of itself.
+/// The device identification.
 const OBJECTS: &[Object] = &[
     (0x00, "tidegate"),                         // vendor
     (0x01, "modbus_tcp"),                       // product code
@@ -71,8 +71,8 @@ const OBJECTS: &[Object] = &[
 const HEAD: usize = 7;
 const FRAME: usize = HEAD + PDU;
 
-/// Bytes of the longest request that is read: functions 16 and 23 can say of more registers than they may write, up to
-/// a byte count of 255. The exception reports it; closing the connection would not.
+/// Bytes of the longest request that is read: functions 16 and 23 can name more registers than they may write, up to a
+/// byte count of 255. The exception reports it; closing the connection would not.
 const REQUEST: usize = HEAD + 10 + 255;
 const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, REQUEST).offset(4);
 
@@ -101,7 +101,7 @@ fn main() -> Result<(), Failure> {
     common::serve(&mut server, &common)
 }
 
-/// Reads an option that says how many of something there are. Returns whether there is one of this name.
+/// Reads an option that sets a number of registers. Returns whether there is one of this name.
 fn set(sizes: &mut Sizes, name: &str, parser: &mut Parser) -> Result<bool, lexopt::Error> {
     let (size, least, most) = match name {
         "coils" => (&mut sizes.coils, 1, COILS),

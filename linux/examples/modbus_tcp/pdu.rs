@@ -1,4 +1,4 @@
-//! What a request asks for, and the response: functions, registers, exceptions; nothing of how they travel.
+//! Requests and responses: functions, registers, exceptions; not their transport.
 //!
 //! Sections are those of the *MODBUS Application Protocol Specification* V1.1b3. (The crate `rmodbus` has neither function
 //! 22, 23 nor 43, refuses 122 and 123 registers of function 16, and believes the lengths within a request.)
@@ -8,7 +8,7 @@ use heapless::Vec;
 /// Bytes of the longest request or response without its head (section 4.1).
 pub(crate) const PDU: usize = 253;
 
-/// The most that can be asked for at once (sections 6.1 to 6.17).
+/// The most that one request can read (sections 6.1 to 6.17).
 const READ_BITS: u16 = 2000;
 const WRITE_BITS: u16 = 1968;
 const READ_REGISTERS: u16 = 125;
@@ -55,7 +55,7 @@ pub(crate) struct Device {
     objects: &'static [Object],
 }
 
-/// Something that the device says of itself: its number and its text (section 6.21).
+/// An object of the device identification: its number and its text (section 6.21).
 pub(crate) type Object = (u8, &'static str);
 
 /// The last basic object and the last regular one; those beyond are the device's own.
@@ -75,7 +75,7 @@ impl Device {
         }
     }
 
-    /// Carries a request out, whole or not at all, and returns the response: what was asked for, or an exception.
+    /// Executes a request, whole or not at all, and returns the response: data or an exception.
     pub(crate) fn respond(&mut self, request: &[u8]) -> Response {
         let (function, data) = request
             .split_first()
@@ -166,8 +166,8 @@ impl Device {
         &mut self.holding_registers[..self.sizes.holding_registers]
     }
 
-    /// What the device says of itself (section 6.21): all objects of a category from one on, as many as fit, and where to
-    /// go on; or one.
+    /// Device identification (section 6.21): all objects of a category from one on, as many as fit, and where to go on;
+    /// or one.
     fn identify(&self, code: u8, object: u8, response: &mut Response) -> Result<(), Exception> {
         let last = match code {
             1 => BASIC,
@@ -183,7 +183,7 @@ impl Device {
             // "If the Object Id does not match any known object, the server responds as if object 0 were pointed out."
             false => 0,
         };
-        // Objects of every category, and one alone can be asked for.
+        // Objects of every category, and individual access.
         let conformity = 0x83;
         push(response, &[14, code, conformity, 0, 0, 0]);
         let wanted = self
@@ -220,7 +220,7 @@ pub(crate) const fn are_sound(objects: &[Object]) -> bool {
     true
 }
 
-/// Puts bytes behind a response, which has space for all that a request can ask for.
+/// Appends bytes to a response, which has capacity for every request.
 fn push(response: &mut Response, bytes: &[u8]) {
     let fits = response.extend_from_slice(bytes);
     debug_assert!(fits.is_ok());
@@ -234,7 +234,7 @@ fn count(number: [u8; 2], most: u16) -> Result<usize, Exception> {
     }
 }
 
-/// Whether so many bytes follow as the request says, and as what is written takes.
+/// Whether the byte count of the request matches its length and its quantity.
 fn agrees(said: u8, values: &[u8], bytes: usize) -> Result<(), Exception> {
     match usize::from(said) == bytes && values.len() == bytes {
         true => Ok(()),

@@ -84,7 +84,7 @@ pub(crate) fn client(call: &mut Call<'_>) -> Done {
     }
 }
 
-/// What libraries say of themselves when they connect.
+/// The attributes that libraries set when they connect.
 fn set_library(call: &mut Call<'_>) -> Done {
     let (what, text) = (call.words.at(2), call.words.at(3));
     if is(what, "LIB-NAME") {

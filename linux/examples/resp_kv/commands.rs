@@ -52,7 +52,7 @@ impl Call<'_> {
 /// Why a command is refused; it changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// As redis says it.
+    /// A reply in redis' words.
     Plain(&'static str),
     /// The wrong number of arguments for a command, or for `command|subcommand`.
     Arguments(&'static str, Option<&'static str>),

@@ -174,7 +174,7 @@ pub(crate) fn info(call: &mut Call<'_>) -> Done {
     Ok(())
 }
 
-/// Whether INFO is asked for this section: by its name, or for all.
+/// Whether INFO includes this section: by its name, or as part of all.
 fn is_wanted(words: Arguments<'_>, section: &str) -> bool {
     let mut asked = words.from(1);
     let all = ["all", "default", "everything"];
@@ -278,7 +278,7 @@ pub(crate) fn command(call: &mut Call<'_>) -> Done {
     Ok(())
 }
 
-/// What COMMAND says of one, in the form of redis 7: ten elements, the last four of them empty here.
+/// The COMMAND entry of one, in the form of redis 7: ten elements, the last four of them empty here.
 fn describe(known: &Command, call: &mut Call<'_>) {
     let reply = &mut call.reply;
     reply.array(10);
@@ -292,7 +292,7 @@ fn describe(known: &Command, call: &mut Call<'_>) {
     }
 }
 
-/// Settings that clients ask for, as they are here.
+/// Settings that clients query, as they are here.
 const SETTINGS: [(&str, &str); 7] = [
     ("appendonly", "no"),
     ("databases", "1"),

@@ -1,8 +1,8 @@
 //! A key-value store of fixed size that redis' clients talk to. `cargo run -p linux --example resp_kv -- --help`
 //!
 //! With sockets in C, the hard part of such a server is that `read()` returns any piece of the stream: half a command,
-//! or three and a half. Here a [`Decoder`] (`protocol.rs`) says where the first command ends in what has come so far;
-//! what has no end yet stays where it is until there is more. Nothing is copied, and no command is parsed twice.
+//! or three and a half. Here a [`Decoder`] (`protocol.rs`) finds the end of the first command in what has come so far;
+//! an incomplete command stays where it is until there is more. Nothing is copied, and no command is parsed twice.
 //!
 //! The other hard part is a client that sends and does not read. Before a command is taken there must be free capacity
 //! for its reply ([`Conn::reserve`]); if there is none, the client is backpressured until it has read.
@@ -176,7 +176,7 @@ impl Kv {
         }
         let length = call.reply.len().filter(|_| empty || !exec);
         let Some(length) = length else {
-            // It is asked again once all that is queued is sent: registers for `writable`.
+            // `writable` is called once all that is queued is sent.
             let _ = conn.reserve(SEND);
             return false;
         };
@@ -222,7 +222,7 @@ impl Kv {
             let Ok(words) = self.words.split(rest.get(message).unwrap_or(&[])) else {
                 break;
             };
-            // Each of those that follow can say at least that its reply is too long.
+            // Each of those that follow has capacity for the error that its reply is too long.
             let end = space.len().saturating_sub(left * TOO_LONG);
             let resp3 = self.service.client(client).resp3;
             let mut call = Call {

@@ -2,7 +2,7 @@
 //!
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>: `*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`, or an inline
 //! command, which is a line of words. Errors have the names that Redis 7 gives them (`networking.c`); the connection is
-//! closed after each, because nothing says where the next command begins.
+//! closed after each, because the start of the next command is unknown.
 
 use core::{fmt, str};
 use heapless::{String, Vec};
@@ -28,7 +28,7 @@ pub(crate) enum ProtocolError {
     MultibulkLength,
     /// More arguments than a command has here.
     TooManyArguments,
-    /// The header of an argument holds no number or a negative one, or the argument does not end where it says.
+    /// The header of an argument holds no number or a negative one, or the argument does not end at its length.
     BulkLength,
     /// The argument would make the command longer than it can be here.
     TooLong,

@@ -75,7 +75,7 @@ pub(crate) struct Service {
     pub(crate) commands: u64,
     /// Commands that may have changed something.
     pub(crate) writes: u64,
-    /// Replies that say what was wrong.
+    /// Error replies.
     pub(crate) errors: u64,
     /// The first time that was seen.
     started: Option<Instant>,

@@ -23,24 +23,24 @@ const POLL: u32 = 2;
 /// How often that is: what changes for a shorter time is not seen.
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
-/// The timer that throws away what a client that was cut off has left in the kernel.
+/// The timer that discards what a client that was cut off has left in the kernel.
 const STALE: u32 = 3;
 
 /// How long that is given to get on the line: if the line is held, it must not come out of it minutes later.
 const STALE_AFTER: Duration = Duration::from_secs(5);
 
-/// A break that a telnet client asks for without saying how long.
+/// The default length of a break from a telnet client.
 const BREAK: Duration = Duration::from_millis(250);
 
 /// Free send capacity of a telnet client before its input is parsed: enough for the reply to one command.
 pub(crate) const REPLY_MAX: usize = 64;
 
-/// What the command line says of clients.
+/// The command line's rules for clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// A new client replaces the old one.
     pub(crate) take_over: bool,
-    /// How long both may be silent after a client's end; `None`: for ever.
+    /// How long both may be silent after a client's EOF; `None`: no limit.
     pub(crate) half_close: Option<Duration>,
     /// A break of this length is sent when a client comes.
     pub(crate) break_for: Option<Duration>,
@@ -49,7 +49,7 @@ pub(crate) struct Rules {
 /// The client that is served.
 struct Client {
     token: Token,
-    /// It speaks telnet: RFC 2217.
+    /// It uses telnet: RFC 2217.
     port: Option<Port>,
     /// It has sent its end.
     ended: bool,
@@ -148,7 +148,7 @@ impl Handler for Bridge {
             .and_then(|line| conn.lend(line, |line| is_busy(line)));
         match self.rules.half_close {
             Some(silence) if is_busy(conn) || line == Some(true) => conn.set_timer(silence),
-            // What the kernel has for the line, a slow one sends for minutes: that is asked first.
+            // A slow line takes minutes to send what the kernel has queued: that is checked first.
             Some(_) => self.jobs.push_back(Job::new(Work::Rest)),
             None => conn.finish(),
         }
@@ -224,7 +224,7 @@ impl Bridge {
         });
         self.let_go(conn);
         if !waits {
-            // It is cut off: what it said and is not on the line yet is not to be mixed with what the new one says.
+            // It is cut off: its data that is not on the line yet must not mix with the new client's.
             let purge = Work::Purge {
                 input: false,
                 output: true,
@@ -309,7 +309,7 @@ impl Bridge {
             Some(port) if comes_from_line => port.say(from, to),
             Some(_) => self.obey(from, to),
         }
-        // What was said since the client's end puts off the end of both.
+        // Data after the client's EOF postpones the end of both.
         if before > from.data().len()
             && let Some(client) = &self.client
             && client.ended
@@ -320,8 +320,8 @@ impl Bridge {
         }
     }
 
-    /// Passes on what a telnet client says to the line, and does what it commands: each command when what was said before it
-    /// is passed on, and nothing after it before it is done.
+    /// Forwards a telnet client's data to the line, and executes its commands: each command when the data before it is
+    /// forwarded, and nothing after it before it is done.
     fn obey(&mut self, from: &mut Conn<'_>, line: Token) {
         loop {
             let client = self.client.as_mut();
@@ -366,7 +366,7 @@ impl Bridge {
         }
     }
 
-    /// Whether the line is still to be cleared of the last client: what the next one says comes after that.
+    /// Whether the line is still to be cleared of the last client: the next one's data comes after that.
     pub(crate) fn is_clearing(&self) -> bool {
         self.jobs.iter().any(Job::clears)
     }
@@ -396,7 +396,7 @@ impl Bridge {
         }
     }
 
-    /// The kernel has sent all that the client said, or has not yet: then it is asked again later.
+    /// The kernel has sent all of the client's data, or has not yet: then it is checked again later.
     pub(crate) fn rest(&mut self, conn: &mut Conn<'_>, unsent: bool) {
         match self.rules.half_close {
             Some(silence) if unsent => conn.set_timer(silence),
@@ -415,19 +415,19 @@ impl Bridge {
         client.ended.then_some(client.token)
     }
 
-    /// The client and its port, if it speaks telnet.
+    /// The client and its port, if it uses telnet.
     pub(crate) fn port(&mut self) -> Option<(Token, &mut Port)> {
         let client = self.client.as_mut()?;
         Some((client.token, client.port.as_mut()?))
     }
 }
 
-/// Whether it has something to say that is not passed on yet, or something to send.
+/// Whether it has data that is not forwarded yet, or something to send.
 fn is_busy(conn: &Conn<'_>) -> bool {
     !conn.data().is_empty() || conn.room() < super::SEND
 }
 
-/// What to do about a line that cannot be opened, where the number alone does not say it.
+/// A remedy for a line that cannot be opened, where the error number alone does not suggest it.
 fn hint(reason: Reason) -> &'static str {
     // ERANGE and ENOTTY.
     let [speed, device] = [34, 25].map(|code| Reason::Failed(FaultKind::Invalid.with_code(code)));

@@ -7,7 +7,7 @@
 //! - One client at a time. A line has one wire for each direction: data of two clients would mix on it, and a reply
 //!   would be for neither. A second client is reset at once, or takes over: an option.
 //! - A client's EOF is not the end of the device's reply: both may be silent for a while before the client is closed.
-//! - A client is there only while the line is. Were it kept waiting for a line that is gone, what it said would come out of
+//! - A client is there only while the line is. Were it kept waiting for a line that is gone, its data would come out of
 //!   the line when that is back, minutes later, at a machine. So the end of the line is the client's end, too.
 //! - Nothing is buffered beyond the two windows. What one side cannot take stays in the window of the other, which is
 //!   paused: a client is then held by TCP's flow control, a line by its own, if it has any.

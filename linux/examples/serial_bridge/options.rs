@@ -39,7 +39,7 @@ yields to the next client. A setting that the driver does not take is a warning 
 Try it: socat PTY,link=/tmp/line,raw,echo=0 - & serial_bridge --device /tmp/line & nc 127.0.0.1 8080
 ";
 
-/// What the command line says.
+/// The options of the command line.
 pub(crate) struct Options {
     pub(crate) device: String,
     /// Without its path.
@@ -52,7 +52,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn read() -> Result<Self, Failure> {
-        // Both may be silent for long. Whether a client is still there is asked by keepalives.
+        // Both may be silent for long. Keepalive detects whether a client is still there.
         let config = Config {
             first_byte: None,
             idle: None,
@@ -85,7 +85,7 @@ impl Options {
         if !given.rfc2217.is_empty() && !std::env::args_os().any(listens) {
             common.listen.clear();
         }
-        // Of the client alone too little is known: what it said may still be on its way to the line.
+        // Of the client alone too little is known: its data may still be on the way to the line.
         given.rules.half_close = common.config.half_closed.take();
         let device = given.device;
         let device = device.ok_or("--device is missing; --help lists the options")?;

@@ -1,4 +1,4 @@
-//! What is known of a telnet client: its telnet, and what it wants to hear of the port.
+//! The state of a telnet client: its telnet, and the notifications that it wants.
 
 use super::bridge::REPLY_MAX;
 use super::rfc2217::{
@@ -9,7 +9,7 @@ use super::telnet::{self, AYT, BRK, Event, Options, Parser};
 use super::work::{Job, Work};
 use tidegate::{Conn, Counts, Modem, Serial, Token};
 
-/// What is to be done about what a client said.
+/// What is to be done about a client's data.
 pub(crate) enum Heard<'a> {
     /// Bytes for the line.
     Data(&'a [u8]),
@@ -19,7 +19,7 @@ pub(crate) enum Heard<'a> {
     Do(Job),
     /// A break of the usual length.
     Break,
-    /// It wants to hear the line again.
+    /// It resumes the line's data.
     Resume,
     Nothing,
 }
@@ -140,7 +140,7 @@ impl Port {
         reply.map_or(Heard::Nothing, |reply| Heard::Say(reply.bytes()))
     }
 
-    /// Passes on what the line said.
+    /// Forwards the line's data.
     pub(crate) fn say(&self, line: &mut Conn<'_>, client: Token) {
         let data = line.data();
         if self.suspended {
@@ -149,7 +149,7 @@ impl Port {
         let taken = line.lend(client, |client| {
             let capacity = client.room().saturating_sub(REPLY_MAX);
             let taken = telnet::escape(data, capacity, |piece| {
-                // It fits: that was asked.
+                // It fits: that was checked.
                 let _ = client.send(piece);
             });
             if taken < data.len() {

@@ -16,17 +16,17 @@ pub(crate) enum Command {
     Signature {
         asked: bool,
     },
-    /// Bits per second; 0 asks.
+    /// Bits per second; 0 queries.
     Speed(u32),
-    /// Data bits; 0 asks.
+    /// Data bits; 0 queries.
     Bits(u8),
     Parity(u8),
     Stop(u8),
     Control(u8),
-    /// Which changes it wants to hear of.
+    /// The changes that it wants to be notified of.
     LineMask(u8),
     ModemMask(u8),
-    /// It wants to hear how the lines are now.
+    /// Query of the state of the line.
     AskLine,
     AskModem,
     /// It wants no more data for now, or again.
@@ -86,9 +86,9 @@ pub(crate) enum Step {
         output: bool,
         reply: Reply,
     },
-    /// What the client wants to hear of has changed.
+    /// A change of the client's notifications.
     Notify(Notify, Option<Reply>),
-    /// Nothing is to be done or said.
+    /// Nothing is to be done or sent.
     Nothing,
 }
 
@@ -157,7 +157,7 @@ pub(crate) struct Switched {
     pub(crate) broken: bool,
 }
 
-/// What `command` asks for, of a line that is set to `now`.
+/// The step that `command` requires, of a line that is set to `now`.
 pub(crate) fn step(command: Command, now: &Serial<'static>, wires: Switched) -> Step {
     match command {
         Command::Signature { asked: true } => Step::Reply(Reply::Signature),
@@ -313,7 +313,7 @@ const fn value_of_flow(flow: Flow) -> u8 {
     }
 }
 
-/// `NOTIFY-MODEMSTATE`: the wires as they are, and which have changed. `None`: none has that the client asked for.
+/// `NOTIFY-MODEMSTATE`: the wires as they are, and which have changed. `None`: none that the client asked for.
 pub(crate) fn modem_changed(before: Option<Modem>, now: Modem, mask: u8) -> Option<Reply> {
     let old = before.unwrap_or(now);
     let mut value = modem_value(now);
@@ -342,13 +342,13 @@ fn modem_value(now: Modem) -> u8 {
     u8::from(now.cd) << 7 | u8::from(now.ri) << 6 | u8::from(now.dsr) << 5 | u8::from(now.cts) << 4
 }
 
-/// `NOTIFY-LINESTATE`: what went wrong on the line since it was asked last. `None`: nothing that the client asked for.
+/// `NOTIFY-LINESTATE`: the errors on the line since the last notification. `None`: nothing that the client asked for.
 pub(crate) fn line_changed(before: Counts, now: Counts, mask: u8) -> Option<Reply> {
     let value = line_value(before, now) & mask;
     (value != 0).then_some(Reply::Byte(NOTIFY_LINE, value))
 }
 
-/// The same, asked for: whatever there is.
+/// The same on request: whatever there is.
 pub(crate) fn line_now(before: Counts, now: Counts) -> Reply {
     Reply::Byte(NOTIFY_LINE, line_value(before, now))
 }

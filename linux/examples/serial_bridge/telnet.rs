@@ -41,7 +41,7 @@ pub(crate) enum Event<'d, 's> {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Data,
-    /// After a CR, without `BINARY`: a NUL behind it says that it is alone.
+    /// After a CR, without `BINARY`: a NUL behind it marks it as a bare CR.
     Return,
     Command,
     Option(u8),
@@ -180,13 +180,13 @@ pub(crate) fn escape(data: &[u8], mut capacity: usize, mut send: impl FnMut(&[u8
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Side {
     Off,
-    /// We have asked for it.
+    /// Requested by us.
     Asked,
     On,
 }
 
-/// The options that are on, at our side and at the peer's (RFC 1143, without its queue: what we ask for once we want for
-/// ever).
+/// The options that are on, at our side and at the peer's (RFC 1143, without its queue: an option that was requested
+/// once is never withdrawn).
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Our side of each option, by [`index_of`].
@@ -206,7 +206,8 @@ const fn index_of(option: u8) -> Option<usize> {
 }
 
 impl Options {
-    /// What is said first: the peer types without an echo of its own, eight bits both ways, and speaks of the port.
+    /// The first bytes to a client: it types without an echo of its own, eight bits both ways, and uses the port
+    /// option.
     pub(crate) const OFFER: [u8; 18] = [
         IAC, WILL, BINARY, IAC, DO, BINARY, IAC, WILL, ECHO, IAC, WILL, SGA, IAC, DO, SGA, IAC, DO,
         COM_PORT,
@@ -225,13 +226,13 @@ impl Options {
         matches!(self.theirs, [Side::On, ..])
     }
 
-    /// Whether the peer speaks of the port.
+    /// Whether the peer uses the port option.
     pub(crate) fn has_port(&self) -> bool {
         matches!(self.theirs, [.., Side::On]) || matches!(self.ours, [.., Side::On])
     }
 
-    /// Takes in what the peer says of an option. Returns what we say to that, if anything: never to what was ours, so that
-    /// it comes to an end.
+    /// Handles the peer's negotiation of an option. Returns the reply, if there is one: never to a reply of ours, so
+    /// that it terminates.
     pub(crate) fn hear(&mut self, verb: u8, option: u8) -> Option<[u8; 3]> {
         let asked = matches!(verb, WILL | DO);
         let theirs = matches!(verb, WILL | WONT);
@@ -241,7 +242,7 @@ impl Options {
         } else {
             &mut self.ours
         };
-        // The peer does not echo what it hears from us.
+        // The peer does not echo what it receives.
         let known = index_of(option).filter(|_| !(theirs && option == ECHO));
         let side = known.and_then(|index| sides.get_mut(index));
         let Some(side) = side else {

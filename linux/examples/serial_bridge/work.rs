@@ -118,7 +118,7 @@ pub(crate) fn iterate(
     Ok(())
 }
 
-/// What came of it.
+/// The result.
 enum Done {
     Well(Ignored),
     Seen(Modem, Counts),
@@ -155,7 +155,7 @@ fn work(line: &Line<'_>, work: Work) -> Done {
     }
 }
 
-/// Wires that are not there count as on: what waits for them would wait for ever.
+/// Missing wires count as on: otherwise a wait for them would never end.
 fn poll(line: &Line<'_>) -> Done {
     let modem = line.modem().unwrap_or(Modem {
         cts: true,

@@ -1,8 +1,9 @@
-//! Where a message ends in a stream (RFC 6587): after as many bytes as a number in front of it says, or with its line.
+//! The end of a message in a stream (RFC 6587): after as many bytes as the number in front of it, or at the end of its
+//! line.
 //!
-//! Which of the two it is, each message says itself, as for rsyslog: `27 <34>…` begins with a length and a space, and what
-//! follows begins with `<`; anything else is a line. A line ends with LF, CR LF or NUL (section 3.4.2), or with the stream.
-//! Empty lines, as some senders put behind counted messages, are none.
+//! Each message shows which of the two it is, as for rsyslog: `27 <34>…` begins with a length and a space, and what
+//! follows begins with `<`; anything else is a line. A line ends with LF, CR LF or NUL (section 3.4.2), or with the
+//! stream. Empty lines, as some senders put behind counted messages, are none.
 
 use core::ops::Range;
 use tidegate::Instant;

@@ -5,7 +5,7 @@
 //! server in C that reads datagrams until `EAGAIN` has no time for anything else while they come fast; here a few are
 //! received, and then other sources are serviced.
 //!
-//! At each UDP port that listens, messages come over TCP, too; where one ends in the stream says `framing.rs`.
+//! At each UDP port that listens, messages come over TCP, too; `framing.rs` finds their ends in the stream.
 //!
 //! The messages are kept as lines in a ring of a fixed size: when it is full, the oldest go, and are counted. A
 //! connection to `--show` is sent all of them. A reader that is slower than the messages misses some: it gets a line
@@ -70,7 +70,7 @@ fn main() -> Result<(), Failure> {
     let config = Config {
         // An idle reader, or the sender that has been silent longest, is evicted for the next one.
         full: FullTable::Evict,
-        // A sender that has nothing to say is well. One that is gone is found by keepalive.
+        // A silent sender is well. One that is gone is found by keepalive.
         first_byte: None,
         idle: None,
         ..Config::default()
@@ -179,7 +179,7 @@ impl Handler for Sink {
                     self.note(message, Some(conn.peer()), progress.cut);
                 }
             }
-            // There is nothing that it could say.
+            // Its data is ignored.
             State::Looks(_) => conn.consume(usize::MAX),
         }
     }

@@ -134,7 +134,7 @@ impl Backend for Epoll {
     }
 }
 
-/// What to ask the kernel for. `HUP` and `ERR` come unasked.
+/// The interest to register. `HUP` and `ERR` come unasked.
 ///
 /// In edge mode RDHUP and PRI are always requested: they indicate that a short read is not the last one.
 fn interest(directions: Directions, trigger: Trigger) -> EventFlags {

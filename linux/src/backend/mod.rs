@@ -40,7 +40,7 @@ pub enum Kind {
     Poll,
     /// `select(2)`: as sets of bits.
     Select,
-    /// No waiting: every source is asked by itself, round and round.
+    /// No waiting: every source is polled by itself, round and round.
     Spin,
     /// `io_uring(7)`: the kernel performs the operations, and returns their completions.
     Uring,
@@ -135,9 +135,9 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     ///
     /// # Safety
     ///
-    /// The descriptor stays open until it is withdrawn by a call with `now` empty, or given to [`close`](Self::close), or
-    /// until [`end`](Self::end) was called or the backend is dropped: what is registered is its number, and the next wait
-    /// would ask about whatever has that number by then.
+    /// The descriptor stays open until it is removed by a call with `now` empty, or given to [`close`](Self::close), or
+    /// until [`end`](Self::end) was called or the backend is dropped: what is registered is its number, and the next
+    /// wait would poll whatever has that number by then.
     unsafe fn arm(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -168,8 +168,8 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         unsafe { self.arm(stream, token, was, now, trigger) }
     }
 
-    /// Forgets every registration but the one of `stop`, even those that cannot be withdrawn any more. If the system
-    /// does not let it, everything stays as it is.
+    /// Forgets every registration but the one of `stop`, even those that cannot be removed any more. If the system
+    /// refuses, everything stays as it is.
     ///
     /// # Safety
     ///

@@ -79,7 +79,7 @@ pub(crate) const OTHERS: usize = LISTENERS + 1;
 /// The slices of [`Places`], whatever their sizes.
 pub(super) struct Slices<'m> {
     pub(super) list: List<'m>,
-    /// Beside the list: the same order.
+    /// Parallel to the list: the same order.
     pub(super) polled: &'m mut VecView<Polled>,
     /// To read, to write.
     pub(super) sets: [&'m mut VecView<FdSetElement>; 2],
@@ -141,7 +141,7 @@ pub(super) struct List<'m> {
 
 const NOWHERE: u32 = u32::MAX;
 
-/// What became of a registration, for what is kept beside the list.
+/// What became of a registration, for the arrays parallel to the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Change {
     /// It was appended.

@@ -123,15 +123,15 @@ impl Backend for Poll<'_> {
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
-        // It has been withdrawn; were it not, the next wait would ask about a number that is another's by then.
+        // It has been removed; were it not, the next wait would poll a number that is another's by then.
         let none = Directions::NONE;
-        // SAFETY: it is open, and withdrawn.
+        // SAFETY: it is open, and removed.
         let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
         socket::close(socket, reset)
     }
 }
 
-/// Asks about one source, without waiting.
+/// Polls one source, without waiting.
 pub(super) fn ask(registered: &Registered) -> Option<Event> {
     // SAFETY: the caller of `Backend::arm` promises that a registered descriptor stays open until it is removed.
     let fd = unsafe { BorrowedFd::borrow_raw(registered.fd) };
@@ -139,13 +139,13 @@ pub(super) fn ask(registered: &Registered) -> Option<Event> {
         fd,
         interest(registered.directions),
     )];
-    // Whatever goes wrong, it is asked again.
+    // Whatever goes wrong, it is polled again.
     let found = poll(&mut asked, Some(&Timespec::default()));
     found.ok().filter(|found| *found > 0)?;
     event(registered.token, asked[0].revents())
 }
 
-/// What to ask the kernel for. `HUP`, `ERR` and `NVAL` come unasked.
+/// The interest to register. `HUP`, `ERR` and `NVAL` come unasked.
 fn interest(directions: Directions) -> PollFlags {
     let mut flags = PollFlags::empty();
     if directions.contains(Directions::READ) {

@@ -26,7 +26,7 @@ pub struct Select<'m> {
     writes: &'m mut VecView<FdSetElement>,
     /// The last wait failed: each descriptor is to be polled by itself.
     blind: bool,
-    /// When those that are registered for a hang-up alone are asked about next, and whether they are after this wait.
+    /// When those that are registered for a hang-up alone are polled next, and whether they are after this wait.
     due: Instant,
     asks: bool,
 }
@@ -133,7 +133,7 @@ impl Backend for Select<'_> {
             }
             let timeout = until.map(clock::timeout);
             let (reads, writes) = (&mut *self.reads, &mut *self.writes);
-            // SAFETY: each descriptor is withdrawn before it is closed, so all in the sets are open.
+            // SAFETY: each descriptor is removed before it is closed, so all in the sets are open.
             let found = unsafe { select(bound, Some(reads), Some(writes), None, timeout.as_ref()) };
             match found {
                 Ok(0) if !self.asks => return Ok(0),
@@ -167,15 +167,15 @@ impl Backend for Select<'_> {
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
-        // It has been withdrawn; were it not, the next wait would ask about a number that is another's by then.
+        // It has been removed; were it not, the next wait would poll a number that is another's by then.
         let none = Directions::NONE;
-        // SAFETY: it is open, and withdrawn.
+        // SAFETY: it is open, and removed.
         let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
         socket::close(socket, reset)
     }
 }
 
-/// How often those are asked about one by one that are registered for a hang-up alone: `select` reports none.
+/// The period at which those are polled one by one that are registered for a hang-up alone: `select` reports none.
 const ASK: Duration = Duration::from_secs(1);
 
 /// Whether what is registered is a hang-up alone.

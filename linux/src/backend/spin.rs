@@ -1,4 +1,4 @@
-//! No wait at all: every source is asked by itself, round and round. What is called polling where one asks by hand.
+//! No wait at all: every source is polled by itself, round and round. This is busy polling.
 
 use super::places::{List, Places, Slices};
 use super::poll::ask;
@@ -80,9 +80,9 @@ impl Backend for Spin<'_> {
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
-        // It has been withdrawn; were it not, the next wait would ask about a number that is another's by then.
+        // It has been removed; were it not, the next wait would poll a number that is another's by then.
         let none = Directions::NONE;
-        // SAFETY: it is open, and withdrawn.
+        // SAFETY: it is open, and removed.
         let _ = unsafe { self.arm(socket.as_fd(), token, none, none, Trigger::Level) };
         socket::close(socket, reset)
     }

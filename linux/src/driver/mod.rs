@@ -42,7 +42,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     lines: Lines,
     /// What carries out what is about datagrams, from the first socket of them on.
     on_datagrams: Option<fn(&mut Self, &Action) -> Outcome>,
-    /// What connects, where a connection may be asked for: [`Handler::CONNECTS`].
+    /// Performs connects, if the handler may make some: [`Handler::CONNECTS`].
     on_connect: Option<fn(&mut Self, &Action) -> Outcome>,
     /// Performs actions on non-socket streams; set with the first of them.
     on_stream: Option<fn(&mut Self, &Action) -> Outcome>,
@@ -151,7 +151,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.stop.handle().map_err(CallError::of("fcntl"))
     }
 
-    /// Asks to stop, as [`StopHandle::stop`] does.
+    /// Requests a stop, as [`StopHandle::stop`] does.
     pub fn stop(&mut self) {
         self.stops = self.stops.saturating_add(1);
         let now = clock::now();
@@ -169,7 +169,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.is_stopped()
     }
 
-    /// Whether it was asked to stop.
+    /// Whether a stop was requested.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
         self.stops > 0
@@ -217,7 +217,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
                 None => {}
             }
         }
-        // After the reports: what came before a deadline counts, even if we were held up.
+        // After the events: what came before a deadline counts, even if the loop was delayed.
         self.session.handle_timeout(now);
         let mut completed = None;
         while let Some(action) = self.session.poll_output(completed) {
@@ -256,7 +256,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     }
 }
 
-/// Whether a backend can do what it will be asked for.
+/// Whether a backend supports what is required.
 fn check(backend: &impl Backend, trigger: Trigger, connections: u32) -> Result<(), StartError> {
     let kind = backend.kind();
     if !kind.has(trigger) {

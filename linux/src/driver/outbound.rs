@@ -52,7 +52,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         }
     }
 
-    /// Opens one, unless it was brought.
+    /// Opens one, unless it was attached.
     fn open_stream(&mut self, token: Token, number: u32) -> Outcome {
         if self.sockets.stream(token).is_some() {
             return Outcome::Complete(0);

@@ -1,4 +1,4 @@
-//! Actions become system calls, and what these say becomes events.
+//! Actions become system calls, and their results become completions.
 
 use super::Server;
 use crate::backend::{Accepted, Backend};
@@ -112,7 +112,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         };
         let socket = self.sockets.take(token)?;
         Some(match refused_by {
-            // The backend knows nothing of it yet.
+            // The backend has no registration of it yet.
             Some(listener) => (self.refuse)(socket, self.refusal(listener)),
             None => self.backend.close(token, socket, reset),
         })
@@ -143,7 +143,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         Some(unsafe { self.backend.send(token, socket, from) })
     }
 
-    /// What is asked of a stream that is no socket.
+    /// Performs an action on a non-socket stream.
     #[cold]
     #[inline(never)]
     fn of_stream(&mut self, action: &Action) -> Outcome {

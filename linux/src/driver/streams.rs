@@ -9,7 +9,7 @@ use rustix::fd::AsFd;
 use tidegate_core::{Action, Directions, Handler, Outcome, Span, Token, Trigger};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Carries out what is asked of a stream.
+    /// Performs an action on a stream.
     pub(super) fn carry_stream(&mut self, action: &Action) -> Outcome {
         let stream = |token| self.sockets.stream(token);
         match *action {

@@ -108,7 +108,7 @@ impl<'d, 'f> Head<'d, 'f> {
     /// protocol) is refused as soon as that is clear. Line ends may be LF alone; an empty line in front is skipped
     /// (RFC 9112, section 2.2). Minor versions above 1 count as 1 (RFC 9110, section 2.5).
     ///
-    /// Work: each byte of the head once, at most [`MAX_HEAD`] and what one receive brings.
+    /// Work: each byte of the head once, at most [`MAX_HEAD`] and the length of one receive.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl<'d, 'f> Head<'d, 'f> {
         self.expects_continue
     }
 
-    /// Whether it asks about the server itself: `OPTIONS *`.
+    /// Whether its target is the server itself: `OPTIONS *`.
     #[must_use]
     pub const fn asks_server(&self) -> bool {
         matches!(self.target, Target::Server)
@@ -261,8 +261,8 @@ const fn fields_refused(error: httparse::Error) -> Refusal {
     }
 }
 
-/// `method SP target SP version`, in bytes (RFC 9112, section 3). Done here, because `httparse` takes no version but 1.0 and
-/// 1.1, says nothing of a long target, and has no use for the rest.
+/// `method SP target SP version`, in bytes (RFC 9112, section 3). Done here, because `httparse` takes no version but
+/// 1.0 and 1.1, does not report a long target, and has no use for the rest.
 struct RequestLine<'d> {
     method: &'d [u8],
     target: &'d [u8],

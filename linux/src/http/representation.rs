@@ -29,7 +29,7 @@ pub enum Condition {
     Failed,
 }
 
-/// The part of the content that a request asks for (RFC 9110, section 14).
+/// The part of the content that a request selects (RFC 9110, section 14).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
     /// All of it: 200.
@@ -128,8 +128,8 @@ impl Representation {
         }
     }
 
-    /// The part that a GET asks for. Several ranges at once, units other than bytes and what is malformed are ignored, as
-    /// is a range whose `If-Range` is not what the content is now.
+    /// The part that a GET selects. Several ranges at once, units other than bytes and what is malformed are ignored,
+    /// as is a range whose `If-Range` is not what the content is now.
     #[must_use]
     pub fn part(&self, head: &Head<'_, '_>) -> Part {
         let Some(range) = head.value("range") else {

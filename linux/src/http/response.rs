@@ -45,7 +45,7 @@ pub enum ContentRange {
         /// Bytes of the whole.
         length: u64,
     },
-    /// No range that was asked for is within these bytes.
+    /// No requested range is within these bytes.
     Unsatisfied {
         /// Bytes of the whole.
         length: u64,

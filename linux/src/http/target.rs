@@ -1,4 +1,4 @@
-//! What a request asks for: the forms of a target, and the path in it.
+//! The target of a request: its forms, and the path in it.
 
 use super::Status;
 use super::authority;

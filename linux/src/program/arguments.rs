@@ -17,7 +17,7 @@ use tidegate::backend::Kind;
 use tidegate::trace::Payload;
 use tidegate::{Address, Config, Listen, PerSource, Sources, Trigger};
 
-/// The address if none is asked for.
+/// The default address.
 pub(crate) const LISTEN: &str = "127.0.0.1:8080";
 
 /// Permissions of a socket file: whatever may enter its folder may connect, as over loopback (systemd's `SocketMode=`).
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     pub(crate) bind: Bind,
     /// The recording; off while there is no path.
     pub(crate) record: Record,
-    /// An option that says how to record.
+    /// An option for the recording.
     pub(crate) of_record: Option<&'static str>,
     pub(crate) log: LevelFilter,
     pub(crate) log_to: LogTo,
@@ -74,8 +74,8 @@ impl Default for Options {
             connections: 1024,
             threads: 1,
             per_source: listen.per_source,
-            // A path of 100 ms at 5 MB/s needs half a MiB on its way, and what is on a small device is not ours to say. A peer that
-            // does not read gets less than 64 KiB of it from the kernel.
+            // A path of 100 ms at 5 MB/s needs half a MiB in flight, and the size for a small device is not ours to
+            // choose. A peer that does not read gets less than 64 KiB of it from the kernel.
             receive_buffer: None,
             send_buffer: None,
             user_timeout: listen.user_timeout,
@@ -154,7 +154,7 @@ fn alone(mut parser: Parser, command: Command) -> Result<Command, Failure> {
 }
 
 impl Options {
-    /// Where to listen beside the sockets that were passed to the program, if there are any.
+    /// Where to listen in addition to the sockets that were passed to the program, if there are any.
     pub(crate) fn endpoints(&self, passed: bool) -> Vec<Endpoint> {
         if self.listen.is_empty() && !passed {
             return Endpoint::parse(LISTEN).into_iter().collect();

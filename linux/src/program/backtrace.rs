@@ -1,5 +1,5 @@
-//! No backtraces where there are no symbols: what reads them from an executable is a fifth of this program, and finds none in
-//! one that is stripped. A panic still says what happened, and in which line.
+//! No backtraces where there are no symbols: what reads them from an executable is a fifth of this program, and finds
+//! none in one that is stripped. A panic still prints its message, and its line.
 
 use core::ffi::{c_int, c_void};
 

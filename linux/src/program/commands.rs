@@ -1,4 +1,4 @@
-//! What can be asked of the control socket: lines, read into [`Command`]s.
+//! The commands of the control socket: lines, parsed into [`Command`]s.
 
 use super::arguments::LEVELS;
 use core::fmt;

@@ -20,7 +20,7 @@ const OK: &str = "ok\n";
 /// Connections that are found in one pass, to be dropped.
 const TOGETHER: usize = 64;
 
-/// Obeys.
+/// Executes commands.
 #[derive(Debug)]
 pub(crate) struct Control {
     began: Instant,
@@ -147,7 +147,7 @@ fn has_capacity(conn: &mut Conn<'_>) -> Result<(), SendError> {
 
 fn say(conn: &mut Conn<'_>, what: impl Display) -> Result<(), SendError> {
     let mut text = Text::<PIECE>::new();
-    // Far more than a line of what was asked and what is said of it.
+    // Far more than a command and its reply.
     let _ = writeln!(text, "{what}");
     conn.send(text.as_bytes())
 }
@@ -201,7 +201,7 @@ fn piece(conn: &Conn<'_>, first: u32, text: &mut Text<PIECE>) -> Option<u32> {
     None
 }
 
-/// Closes the connections of a target, but for the one that asks; returns how many.
+/// Closes the connections of a target, except the operator's; returns how many.
 fn drop_all(conn: &mut Conn<'_>, target: Target) -> usize {
     let (own, mut first, mut dropped) = (conn.token(), 0, 0);
     loop {

@@ -54,17 +54,17 @@ pub(crate) fn expect(threads: u32) {
     RUNNING.store((1 << threads) - 1, Ordering::Release);
 }
 
-/// Asks every thread that runs; each shall be woken then.
+/// Requests the counters of every running thread; each shall be woken then.
 pub(crate) fn ask() {
     ASKED.fetch_or(RUNNING.load(Ordering::Acquire), Ordering::Release);
 }
 
-/// Whether this thread was asked.
+/// Whether this thread's counters were requested.
 pub(crate) fn is_asked(thread: u32) -> bool {
     ASKED.load(Ordering::Relaxed) & (1 << thread) != 0
 }
 
-/// Publishes the counters of this thread. The last that was asked prints the total.
+/// Publishes the counters of this thread. The last one prints the total.
 pub(crate) fn publish(thread: u32, server: &AnyServer, up: Duration) {
     let mut published = published();
     if let Some(entry) = published.get_mut(thread as usize) {
@@ -76,7 +76,7 @@ pub(crate) fn publish(thread: u32, server: &AnyServer, up: Duration) {
     }
 }
 
-/// Keeps what this thread has counted where others can ask.
+/// Stores this thread's counters where others can read them.
 pub(crate) fn keep(thread: u32, server: &AnyServer) {
     if let Some(entry) = published().get_mut(thread as usize) {
         *entry = Counters::of(server);
@@ -94,7 +94,7 @@ pub(crate) fn end(thread: u32, server: &AnyServer, up: Duration) {
     publish(thread, server, up);
 }
 
-/// What all have counted, with what the first, which asks, has counted now.
+/// What all have counted, with the current counters of the first thread, which calls this.
 pub(crate) fn with_own(stats: &Stats) -> Counters {
     let published = published();
     let (own, others) = published.split_at(published.len().min(1));

@@ -55,7 +55,7 @@ impl Where {
 }
 
 impl Endpoint {
-    /// Reads one; the error says what would be right. Names of hosts and of interfaces are resolved by [`targets`].
+    /// Parses one; the error names what would be right. Names of hosts and of interfaces are resolved by [`targets`].
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match Address::parse(text) {
             Ok(Address::Unix(path)) => Ok(Self::Unix(path.into())),
@@ -127,7 +127,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Every listener that was asked for, in order, none twice.
+/// Every requested listener, in order, none twice.
 pub(crate) fn targets(endpoints: &[Endpoint]) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::new();
     for endpoint in endpoints {
@@ -135,7 +135,7 @@ pub(crate) fn targets(endpoints: &[Endpoint]) -> Result<Vec<Target>, Failure> {
         let one_of_several = found.len() > 1;
         let first = targets.len();
         for endpoint in found {
-            // Any free port, asked for twice, is two ports.
+            // Any free port, requested twice, is two ports.
             let others = if endpoint.is_any_port() {
                 &targets[first..]
             } else {

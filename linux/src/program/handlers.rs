@@ -5,7 +5,7 @@ use super::metrics::Metrics;
 use super::services::Service;
 use tidegate::{Conn, Handler, Reason};
 
-/// The service that was asked for, and the metrics and control handlers.
+/// The selected service, and the metrics and control handlers.
 #[derive(Debug)]
 pub(crate) struct Handlers {
     pub(crate) service: Service,

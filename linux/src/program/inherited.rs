@@ -61,7 +61,7 @@ pub(crate) fn take() -> Result<Vec<Inherited>, Failure> {
     let numbers = numbers(pid.as_deref(), count.as_deref(), std::process::id());
     let numbers = numbers.map_err(Failure::System)?;
     let take_one = |number| {
-        // SAFETY: it is borrowed for one call, which only asks whether it is open.
+        // SAFETY: it is borrowed for one call, which only checks whether it is open.
         let there = fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) });
         if there.is_err() {
             let count = count.as_deref().unwrap_or_default();

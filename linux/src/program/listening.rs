@@ -56,12 +56,12 @@ pub(crate) struct Opened {
     count: AtomicUsize,
     /// Whether some wait for their address.
     waiting: AtomicBool,
-    /// How many connections one address may have, if that was not asked for.
+    /// The default limit of connections from one address.
     source_limit: Option<u32>,
 }
 
 impl Opened {
-    /// Says where it listens.
+    /// Prints where it listens.
     pub(crate) fn announce(&self) {
         for other in &self.others {
             OUTPUT.line(format_args!("{other}"));
@@ -146,7 +146,7 @@ impl<'o> Plan<'o> {
         }
     }
 
-    /// How many connections one address may have there, if that was not asked for.
+    /// The default limit of connections from one address there.
     fn source_limit(&self, address: SocketAddr) -> Option<u32> {
         let options = self.options;
         let listen = Listen {

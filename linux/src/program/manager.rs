@@ -35,8 +35,8 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// The one that the environment names, if any. One that cannot be is a warning, as `sd_notify(3)` says: a server that can
-    /// serve does.
+    /// The one that the environment names, if any. An unusable one is a warning, as `sd_notify(3)` recommends: the
+    /// server serves all the same.
     pub(crate) fn find() -> Option<Self> {
         let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let name = variable("NOTIFY_SOCKET")?;
@@ -106,7 +106,7 @@ impl Manager {
         self.knows.load(Ordering::Relaxed)
     }
 
-    /// We were asked to open everything again (SIGHUP), and are done with it (`Type=notify-reload`).
+    /// Reports the end of a reload (SIGHUP, `Type=notify-reload`).
     pub(crate) fn reloaded(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
@@ -115,7 +115,7 @@ impl Manager {
         let _ = sent.and_then(|()| self.send(format_args!("READY=1")));
     }
 
-    /// How many we serve. If it does not fit now, the next one will say more.
+    /// Sends the counts. If it does not fit now, the next one will hold newer ones.
     pub(crate) fn status(&self, counters: &Counters, connections: u32, stopping: bool) {
         let status = Status::of(counters, connections, stopping);
         let stops = if stopping { "STOPPING=1\n" } else { "" };

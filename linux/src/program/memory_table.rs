@@ -14,7 +14,7 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
 use tidegate::backend::{Kind, Uring};
 
-/// The table for what the options ask for.
+/// The table for these options.
 pub(crate) fn text(options: &Options) -> Result<String, Failure> {
     let no = |why: String| Failure::System(format!("cannot measure: {why}"));
     // A server as it will be, so that the pages of one are there.
@@ -47,8 +47,8 @@ struct Buffers {
     send: u64,
 }
 
-/// Asks a socket that is set as listeners are, and so as the connections that they accept. Of a buffer that the kernel
-/// tunes it is the most that it may become (`tcp(7)`, `tcp_rmem`, `tcp_wmem`).
+/// Queries a socket that is set as listeners are, and so as the connections that they accept. Of a buffer that the
+/// kernel tunes it is the most that it may become (`tcp(7)`, `tcp_rmem`, `tcp_wmem`).
 fn socket_buffers(options: &Options) -> Result<Buffers, Errno> {
     let socket = net::socket_with(
         AddressFamily::INET,

@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
     heads: &'static mut Heads,
 }
 
-/// What the page needs beside the counters.
+/// What the page needs in addition to the counters.
 #[derive(Debug)]
 struct Site {
     /// In all threads.
@@ -39,7 +39,8 @@ struct Site {
     began: Cell<Began>,
 }
 
-/// When the program began, by the wall clock as it is now: a device without a clock boots in 1970 and learns the time later.
+/// When the program began, by the wall clock as it is now: a device without a clock boots in 1970 and sets the time
+/// later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Began {
     /// Seconds that the machine had been up, suspended or not (`CLOCK_BOOTTIME`).
@@ -48,7 +49,7 @@ struct Began {
     reported: u64,
 }
 
-/// Seconds by which the clock may differ from what it said before. Smaller differences are of rounding, and change nothing.
+/// Seconds by which the clock may differ from its last value. Smaller differences are of rounding, and change nothing.
 const STEP: u64 = 2;
 
 impl Began {
@@ -101,7 +102,7 @@ impl Site {
         page
     }
 
-    /// The response to a request, and its content: the page, or what to say instead.
+    /// The response to a request, and its content: the page, or an error.
     fn respond(
         &self,
         conn: &Conn<'_>,
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_later_takes_the_start_along() {
         let mut began = Began::after(30);
-        // Booted in 1970, and asked after 10 s.
+        // Booted in 1970, and queried after 10 s.
         assert_eq!(began.at(40, 40), 30);
         // A difference of a second, from rounding or a slewed clock, is not reported.
         assert_eq!([began.at(52, 50), began.at(58, 60)], [30, 30]);

@@ -70,7 +70,7 @@ fn say(text: &str) {
 /// Why the program gives up: one line, with the value and what would be right.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Failure {
-    /// The command line cannot be obeyed by this program, wherever it runs. Exit code 2.
+    /// The command line is wrong for this program, on any machine. Exit code 2.
     Usage(String),
     /// The system does not let it. Exit code 1.
     System(String),

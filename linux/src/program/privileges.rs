@@ -116,7 +116,7 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Reads it; the error says what would be right.
+    /// Parses it; the error names what would be right.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (user, group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -193,7 +193,7 @@ impl Account {
     }
 }
 
-/// As the C library says it: the texts of nix would be a third of this program's own.
+/// The C library's text: the texts of nix would be a third of this program's own.
 fn shown(errno: Errno) -> io::Error {
     errno.into()
 }

@@ -32,7 +32,7 @@ pub(crate) struct Pulse<'m> {
     /// A manager that could not be notified of readiness: when to retry. In the first thread only.
     retry: Option<Instant>,
     backoff: Backoff,
-    /// How often it was asked so far to open everything again.
+    /// How many reloads were requested so far.
     reloads: u32,
 }
 

@@ -17,12 +17,12 @@ pub(crate) type Lines = Text<{ (KEPT + 1) * LINE }>;
 /// The threads that were asked and have not printed, a bit each.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
-/// Asks every loop; each shall be woken then.
+/// Requests the flight recorders of all loops; each shall be woken then.
 pub(crate) fn ask() {
     ASKED.store(u32::MAX, Ordering::Release);
 }
 
-/// Prints what the recorder of this thread has kept, if it was asked.
+/// Prints this thread's flight recorder, if it was requested.
 pub(crate) fn print_if_asked(thread: u32, server: &AnyServer) {
     let bit = 1 << thread;
     if ASKED.load(Ordering::Relaxed) & bit != 0 {

@@ -21,7 +21,7 @@ use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, encode};
 /// Bytes that may be queued: several times those of an iteration.
 pub(crate) const WAITING: usize = 1024 * 1024;
 
-/// Bytes of the longest entry: a whole receive window and what is said of it.
+/// Bytes of the longest entry: a whole receive window and its header.
 const ENTRY: usize = 8192;
 
 /// Bytes written at once.
@@ -149,8 +149,7 @@ pub(crate) struct Recording {
     entry: [u8; HEADER + ENTRY],
 }
 
-/// Bytes of the header of an entry in the ring: its length, and how many entries it says are missing, 0 if it is not about
-/// that.
+/// Bytes of the header of an entry in the ring: its length, and the number of missing entries, 0 for a regular entry.
 const HEADER: usize = LENGTH + size_of::<u64>();
 const LENGTH: usize = size_of::<u32>();
 
@@ -296,7 +295,7 @@ impl State {
     fn lose(&mut self, chunk: &mut Chunk) {
         loop {
             self.lost += chunk.entries;
-            // What it said to be missing is counted already.
+            // The entries that it recorded as missing are counted already.
             self.unrecorded += chunk.entries + chunk.missing;
             chunk.clear();
             if !self.take(chunk) {
@@ -310,9 +309,9 @@ impl State {
 #[derive(Debug)]
 struct Chunk {
     bytes: Vec<u8>,
-    /// How many, without those that say how many are missing.
+    /// How many, without those that record missing entries.
     entries: u64,
-    /// How many are missing before and among them, as it says itself.
+    /// How many are missing before and among them, as recorded.
     missing: u64,
 }
 
@@ -365,7 +364,7 @@ impl Writer {
                 let taken_back = self.file.set_len(good).is_ok()
                     && self.file.seek(SeekFrom::Start(good)).is_ok();
                 if error.kind() == ErrorKind::FileTooLarge || !taken_back {
-                    // RLIMIT_FSIZE is less than what was asked for.
+                    // RLIMIT_FSIZE is less than the requested size.
                     self.size = self.written;
                 }
             }

@@ -24,7 +24,7 @@ pub(crate) fn summary(out: &Sink, counters: &Counters, up: Duration) {
     ));
 }
 
-/// What the summary says of a service that passes lines on.
+/// The summary of a service that forwards lines.
 struct Undelivered(Option<u64>);
 
 impl fmt::Display for Undelivered {
@@ -58,7 +58,7 @@ pub(crate) fn statistics(out: &Sink, each_thread: &[Counters], all: &Counters, u
     });
 }
 
-/// Says the name and the value of every counter, that of the log's lines last.
+/// Prints the name and the value of every counter, that of the log's lines last.
 pub(crate) fn each(
     counters: &Counters,
     up: Duration,

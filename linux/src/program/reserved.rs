@@ -44,7 +44,7 @@ const OTHERS: usize = Places::<0>::OTHERS;
 /// The words that hold a bit for each descriptor.
 const DESCRIPTORS: usize = (CONNECTIONS + 1024).div_ceil(usize::BITS as usize);
 
-/// A server of this program, whatever asks the kernel.
+/// A server of this program, over any backend.
 pub(crate) type AnyServer = Server<'static, Handlers, AnyBackend<'static>>;
 
 /// Makes the server of a thread, in the memory that is reserved for it: to be called once for each, from 0.
@@ -68,7 +68,7 @@ fn in_memory<const N: usize, const P: usize>(
     Server::with_backend(memory, &options.config, handlers, backend)
 }
 
-/// The backend that was asked for. Where the kernel or a sandbox refuses io_uring it is epoll, and is said so.
+/// The selected backend. Where the kernel or a sandbox refuses io_uring it is epoll, with a warning.
 fn backend<const P: usize>(
     kind: Kind,
     places: &'static mut Places<P, DESCRIPTORS>,

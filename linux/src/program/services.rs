@@ -22,7 +22,7 @@ impl ServiceName {
     ];
 }
 
-/// The service that was asked for: one type, and so one copy of the loop around it.
+/// The selected service: one type, and so one copy of the loop around it.
 #[derive(Debug)]
 pub(crate) enum Service {
     Print(Print),
@@ -71,7 +71,7 @@ macro_rules! of_each {
 }
 
 impl Handler for Service {
-    /// Lines said, which only the chat counts.
+    /// Lines received, which only the chat counts.
     type State = u32;
 
     fn opened(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
@@ -154,7 +154,7 @@ impl Handler for Echo {
     }
 }
 
-/// Throws away what comes in, as a handler that does nothing does.
+/// Discards what comes in, as a handler that does nothing does.
 #[derive(Debug)]
 pub(crate) struct Discard;
 
@@ -171,7 +171,7 @@ pub(crate) struct Chat {
 }
 
 impl Handler for Chat {
-    /// Lines said.
+    /// Lines received.
     type State = u32;
 
     /// All complete lines are sent in one piece: the table is walked once a service, not once a line, of which a

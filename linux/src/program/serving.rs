@@ -114,7 +114,7 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
 }
 
 impl Orders<'_> {
-    /// Gives up what is needed no more, and says that we serve, and where.
+    /// Gives up privileges, reports readiness, and prints the addresses.
     fn get_ready(&self, account: Option<&Account>) -> Result<(), Failure> {
         account.map_or(Ok(()), Account::assume)?;
         self.opened.announce();
@@ -191,7 +191,7 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
     run(thread, &mut server, orders, &mut listeners)
 }
 
-/// Records what the server does from now on, if that is asked for.
+/// Records what the server does from now on, if that was requested.
 fn record(server: &mut AnyServer, options: &Options) -> Result<(), Failure> {
     if !options.record.path.is_empty() {
         let recording = recording::start(&options.record)?;
@@ -205,7 +205,7 @@ fn record(server: &mut AnyServer, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has signals passed on to it.
+/// Forwards signals to it.
 fn reach(server: &AnyServer) -> Result<(), Failure> {
     let handle = server.stop_handle();
     signals::reach(handle.map_err(|error| cannot("start", error))?);
@@ -217,7 +217,7 @@ fn reach(server: &AnyServer) -> Result<(), Failure> {
 struct Listeners<'t> {
     /// Of the first thread: those that wait for their address.
     waiting: Waiting<'t>,
-    /// Of another: how many of the addresses of all it knows.
+    /// For another thread: how many of all addresses it has.
     known: usize,
     /// How often they were all tried at once (SIGHUP).
     reloads: u32,

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, passed on to every loop.
+//! SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, forwarded to every loop.
 
 use super::reserved::THREADS;
 use super::{Failure, counters, lines, recorder};
@@ -10,7 +10,7 @@ use tidegate_core::heapless::Vec;
 
 static STOPS: AtomicU32 = AtomicU32::new(0);
 
-/// How often it was asked to open everything again.
+/// How many reloads were requested.
 static RELOADS: AtomicU32 = AtomicU32::new(0);
 
 /// The loops.
@@ -33,7 +33,7 @@ pub(crate) fn watch() -> Result<(), Failure> {
     watched.map_err(|error| Failure::System(format!("cannot watch for signals: {error}")))
 }
 
-/// How often it was asked so far to open everything again (SIGHUP).
+/// How many reloads were requested so far (SIGHUP).
 pub(crate) fn reloads() -> u32 {
     RELOADS.load(Ordering::Acquire)
 }

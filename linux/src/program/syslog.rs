@@ -1,6 +1,6 @@
 //! [`Syslog`]: log lines as messages for the system's log (`syslog(3)`, RFC 3164), each one datagram.
 //!
-//! By hand, as the crate syslog brings a calendar: the log daemon adds the time.
+//! By hand, as the crate syslog has a calendar: the log daemon adds the time.
 
 use super::lines::Output;
 use std::fs::File;
@@ -29,7 +29,7 @@ pub(crate) struct Syslog {
 }
 
 impl Syslog {
-    /// Opens the way to the log at `path`. If it is not there yet, that is said on `errors`; lines wait until it is.
+    /// Connects to the log at `path`. If it does not exist yet, that is printed on `errors`; lines wait until it does.
     pub(crate) fn open(path: &str, mut errors: File) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         let there = UnixDatagram::unbound().and_then(|probe| probe.connect(path));
@@ -109,7 +109,7 @@ const LEVELS: [(&[u8], u32); 5] = [
 /// How severe it is if the program gives up: critical.
 const FINAL: u32 = 2;
 
-/// How severe a line is, and what it says beside the name of the program.
+/// The severity of a line, and its text without the name of the program.
 fn parts(line: &[u8]) -> (u32, &[u8]) {
     let text = line.strip_prefix(b"tidegate: ").unwrap_or(line);
     let level = LEVELS.iter().find(|(name, _)| text.starts_with(name));

@@ -146,7 +146,7 @@ pub(super) fn rs485(line: BorrowedFd<'_>) -> io::Result<Rs485Flags> {
 }
 
 pub(super) fn set_rs485(line: BorrowedFd<'_>, flags: Rs485Flags) -> io::Result<()> {
-    // The kernel writes what its driver has made of it to where the argument lies: it is asked for that by itself.
+    // The kernel writes what its driver has made of it to the argument: it is read by another call.
     let mut flags = flags;
     // SAFETY: TIOCSRS485 reads one `struct serial_rs485`, which has this layout, and writes one there, which may have any
     // bits; `flags` is ours alone, and lives on.

@@ -1,4 +1,4 @@
-//! [`Line`]: a serial line that is open, to be set and asked. What sets it at its opening does so later, too.
+//! [`Line`]: an open serial line, to set and query. What sets it at its opening does so later, too.
 
 use super::calls::{self, Rs485Flags};
 use super::settings::{self, WrongSpeed};
@@ -58,7 +58,7 @@ pub struct Counts {
 pub enum LineError {
     /// The driver makes a speed that is more than 3 % off.
     Speed {
-        /// What was asked for, in bits per second.
+        /// The requested speed, in bits per second.
         asked: u32,
         /// What it makes.
         made: u32,
@@ -178,7 +178,7 @@ impl<'a> Line<'a> {
         calls::unsent(self.descriptor).map_err(CallError::of("TIOCOUTQ"))
     }
 
-    /// Throws away what the kernel has received and not given us (`input`), and what we gave it and it has not sent
+    /// Discards what the kernel has received and not returned yet (`input`), and what it was given and has not sent
     /// (`output`). What lies in the buffers of the connection stays.
     ///
     /// # Errors
@@ -247,7 +247,7 @@ fn set(line: BorrowedFd<'_>, serial: &Serial<'_>) -> Result<Ignored, Unset> {
     Ok(ignored)
 }
 
-/// Switches RS-485 on or off. Returns whether the driver has taken it as it was asked for.
+/// Switches RS-485 on or off. Returns whether the driver has taken it as requested.
 fn set_rs485(line: BorrowedFd<'_>, wanted: Option<Rs485>) -> bool {
     let Some(wanted) = wanted else {
         // Only what a former program has switched on is switched off.

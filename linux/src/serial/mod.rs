@@ -22,9 +22,9 @@ const PATH_MAX: usize = 127;
 /// (nothing is interpreted, `cfmakeraw(3)`), and without regard to the modem's lines (`CLOCAL`, `termios(3)`). All of its
 /// settings are set, so that nothing of a former program stays, a break or RS-485 neither.
 ///
-/// A driver may take less than it is asked for. A speed within 3 % is taken (UARTs divide a clock); one that is farther off
-/// fails with `ERANGE`. Whatever else it does not take is a warning: [`Info::ignored`](tidegate_core::Info::ignored) names
-/// it, and so does the log.
+/// A driver may take less than was requested. A speed within 3 % is taken (UARTs divide a clock); one that is farther
+/// off fails with `ERANGE`. Whatever else it does not take is a warning:
+/// [`Info::ignored`](tidegate_core::Info::ignored) names it, and so does the log.
 ///
 /// What closes it is the end of the device: a USB adapter that is pulled, the other end of a pseudo-terminal that is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -110,7 +110,7 @@ pub(super) fn compare(wanted: &Termios, taken: &Termios) -> Result<Ignored, Wron
         | Ignored::RAW.when(!raw))
 }
 
-/// Whether a speed is within 3 % of the one that was asked for: then ten bits come through.
+/// Whether a speed is within 3 % of the requested one: then ten bits come through.
 fn is_near(speed: u32, asked: u32) -> bool {
     u64::from(speed.abs_diff(asked)) * 100 <= u64::from(asked) * 3
 }
@@ -129,7 +129,7 @@ mod tests {
         tcgetattr(&master).expect("settings")
     }
 
-    /// The same with what `serial` says.
+    /// The same with the settings of `serial`.
     fn set_to(serial: &Serial<'_>) -> Termios {
         let mut termios = fresh();
         set(serial, &mut termios).expect("settable");
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_speed_within_three_percent_is_taken_whatever_made_it() {
-        // What CP2104, FTDI, i.MX, 16550 and PL011 make of what they are asked for, and the bound to either side.
+        // What CP2104, FTDI, i.MX, 16550 and PL011 make of the requested speeds, and the bound to either side.
         for (asked, made, fits) in [
             (115_200, 115_384, true),
             (115_200, 115_200, true),

@@ -1,6 +1,6 @@
 //! The echo server of the README as a static program without std, libc and allocator: 127.0.0.1:8080, 64 connections.
 //!
-//! How it is linked stands in `.cargo/config.toml` beside it, so it is built from its own folder:
+//! The linker options are in `.cargo/config.toml` beside it, so it is built from its own folder:
 //!
 //! ```text
 //! cd linux/examples/bare && cargo build --release

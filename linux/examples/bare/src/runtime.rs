@@ -33,7 +33,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 /// As in C.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
-    // SAFETY: the caller says that `n` bytes may be read and written.
+    // SAFETY: the caller guarantees that `n` bytes may be read and written.
     unsafe {
         asm!("rep movsb", inout("rcx") n => _, inout("rdi") to => _, inout("rsi") from => _,
             options(nostack, preserves_flags));
@@ -49,7 +49,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
     if to.addr().wrapping_sub(from.addr()) >= n {
-        // SAFETY: the caller says that `n` bytes may be read and written; a copy upwards reads none that it has written.
+        // SAFETY: the caller guarantees that `n` bytes may be read and written; a copy upwards reads none that it has
+        // written.
         return unsafe { memcpy(to, from, n) };
     }
     // SAFETY: the same, from the last byte down; the direction flag is cleared again.
@@ -68,7 +69,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 
 /// As in C.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut u8 {
-    // SAFETY: the caller says that `n` bytes may be written.
+    // SAFETY: the caller guarantees that `n` bytes may be written.
     unsafe {
         asm!("rep stosb", inout("rcx") n => _, inout("rdi") to => _, in("eax") byte,
             options(nostack, preserves_flags));
@@ -85,7 +86,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut u8 {
 unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
     let mut at = 0;
     while at < n {
-        // SAFETY: the caller says that `n` bytes may be read.
+        // SAFETY: the caller guarantees that `n` bytes may be read.
         let (x, y) = unsafe { (a.add(at).read_volatile(), b.add(at).read_volatile()) };
         if x != y {
             return 1;
@@ -103,7 +104,7 @@ unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut n = 0;
-    // SAFETY: the caller says that a zero follows.
+    // SAFETY: the caller guarantees that a zero follows.
     while unsafe { text.add(n).read_volatile() } != 0 {
         n += 1;
     }

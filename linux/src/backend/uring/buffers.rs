@@ -94,7 +94,8 @@ impl Buffers {
         group.ring_addr = io_uring_ptr::new(self.given.at::<io_uring_buf>(0, 0).as_ptr().cast());
         group.ring_entries = u32::from(COUNT);
         group.bgid = GROUP;
-        // SAFETY: the structure lives until the call returns, the ring of buffers as long as the ring, says the caller.
+        // SAFETY: the structure lives until the call returns; the caller guarantees that the ring of buffers lives as
+        // long as the ring.
         unsafe { ring.register(IoringRegisterOp::RegisterPbufRing, from_ref(&group), 1) }
     }
 

@@ -1,4 +1,4 @@
-//! What comes of submissions: completions become events, and what is still wanted is submitted again.
+//! Completions of submissions become events, and what is still wanted is submitted again.
 
 use super::ring::Completion;
 use super::slot::Watch;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tidegate_core::{Directions, Event, Op, Outcome, Token};
 
 impl Uring {
-    /// What came of a submission, for the machine.
+    /// The event of a completion, for the machine.
     pub(super) fn event(&mut self, done: Completion) -> Option<Event> {
         let Name { token, request } = Name::from_bits(done.data)?;
         match request {

@@ -1,4 +1,4 @@
-//! What there is to do when the kernel is short of memory: wait, and find out what it has lost.
+//! Resource exhaustion in the kernel: wait, and find out which completions it has lost.
 
 use super::slot::{Slot, Watch};
 use super::{Uring, readable};

@@ -20,7 +20,7 @@ impl Mapping {
     /// Memory of our own, zeros; pages that are never touched are never there.
     pub(super) fn anonymous(bytes: usize) -> Result<Self, Errno> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: no address is asked for, so nothing that is mapped is replaced.
+        // SAFETY: no address is requested, so nothing that is mapped is replaced.
         let at = unsafe { mmap_anonymous(null_mut(), bytes, access, MapFlags::PRIVATE) }?;
         Self::new(at, bytes)
     }
@@ -29,7 +29,7 @@ impl Mapping {
     pub(super) fn of_ring(ring: BorrowedFd<'_>, bytes: usize, part: u64) -> Result<Self, Errno> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::SHARED | MapFlags::POPULATE;
-        // SAFETY: no address is asked for, so nothing that is mapped is replaced.
+        // SAFETY: no address is requested, so nothing that is mapped is replaced.
         let at = unsafe { mmap(null_mut(), bytes, access, flags, ring, part) }?;
         Self::new(at, bytes)
     }

@@ -1,10 +1,10 @@
 //! `io_uring(7)`, Linux 6.1 or later: receives and sends that are done when they are reported.
 //!
 //! - *Receives*: one submission for each connection goes on for as long as the connection wants bytes (multishot). As
-//!   it can miss a reset, a poll for the end stands beside it; after that has completed, receives are completed once.
-//!   The kernel receives into [`Buffers`] that all share; an [`Action::Recv`] completes at once from there. When no
-//!   buffer is free the kernel returns `ENOBUFS`, and that receive is made as a call: no connection waits for the
-//!   buffers of another.
+//!   it can miss a reset, a poll for the end accompanies it; after that has completed, receives are one-shot. The
+//!   kernel receives into [`Buffers`] that all share; an [`Action::Recv`] completes at once from there. When no buffer
+//!   is free the kernel returns `ENOBUFS`, and that receive is made as a call: no connection waits for the buffers of
+//!   another.
 //! - *Sends*: gathered in an iteration and submitted, all of them, by the call that begins the next one. None of them
 //!   blocks: one that would completes as would-block, and a poll waits for writability.
 //! - Listeners, watched descriptors, datagram sockets, and non-socket streams are polled, and each readiness event is
@@ -74,11 +74,11 @@ pub struct Uring {
     reported: bool,
     /// Whether the stop is polled.
     stop_polled: bool,
-    /// The next pause, should the kernel be short of memory.
+    /// The next pause for resource exhaustion.
     exhaustion: Duration,
     /// Whether completions are lost.
     lost: Lost,
-    /// What another loop waits for, once it was asked for.
+    /// What another loop waits for, once it was requested.
     counter: OnceCell<Result<OwnedFd, Errno>>,
 }
 
@@ -115,14 +115,14 @@ impl AsFd for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        // A server has done so already; a ring that never came to one has nothing in flight.
+        // A server has done so already; a ring without a server has nothing in flight.
         self.end();
     }
 }
 
 impl Uring {
-    /// Bytes that it takes for each connection that there may be. Beside them it maps some 700 KiB: what the kernel
-    /// receives into, and the two queues.
+    /// Bytes that it takes for each connection that there may be. In addition it maps some 700 KiB: the receive
+    /// buffers, and the two queues.
     pub const CONNECTION: usize = size_of::<Slot>();
 
     /// A ring for a server of at most so many connections. It belongs to the thread that makes it.
@@ -130,7 +130,7 @@ impl Uring {
     /// # Errors
     ///
     /// The kernel has no io_uring (`ENOSYS`), is older than Linux 6.1 (`EINVAL`), does not allow it here (`EPERM`:
-    /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or is short of something (`ENOMEM`, `EMFILE`).
+    /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or its resources are exhausted (`ENOMEM`, `EMFILE`).
     /// `E2BIG`: more than 2^24 connections.
     pub fn new(connections: u32) -> Result<Self, CallError> {
         let failed = CallError::of(SETUP);
@@ -356,9 +356,10 @@ impl Backend for Uring {
         };
         let request = Request::Send;
         let send = submission::send(Name { token, request }, socket, from);
-        // SAFETY: the memory stays allocated until the send's completion, says the caller, or until the ring forgets what
-        // was only gathered (`cancel_all`, in `end` and when we are dropped). The kernel learns of the bytes, and reads
-        // them, only inside `io_uring_enter`: the send does not wait, so it completes in the call that hands it over.
+        // SAFETY: the caller guarantees that the memory stays allocated until the send's completion, or until the ring
+        // forgets what was only gathered (`cancel_all`, in `end` and when we are dropped). The kernel learns of the
+        // bytes, and reads them, only inside `io_uring_enter`: the send does not wait, so it completes in the call that
+        // submits it.
         match unsafe { self.ring.push(send) } {
             Ok(()) => {
                 slot.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);

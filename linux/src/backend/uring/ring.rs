@@ -18,7 +18,7 @@ use rustix::io_uring::{
 };
 use rustix::time::Timespec;
 
-/// What came of a submission.
+/// The completion of a submission.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Completion {
     /// The word that the submission carried.
@@ -166,14 +166,14 @@ impl Ring {
         self.enter(0, None)
     }
 
-    /// Submits what was gathered and waits for a completion, at most `longest`; `None`: for ever. Returns how many
+    /// Submits what was gathered and waits for a completion, at most `longest`; `None`: no limit. Returns how many
     /// there are to be read: none if the time passed, a signal came, or the kernel took only submissions. If more are
     /// due than one call returns, it is called again until there are `enough`.
     ///
     /// # Errors
     ///
-    /// Those of `io_uring_enter(2)` but `ETIME`, `EINTR` and `EBUSY`. `ENOMEM`, `EAGAIN`: the kernel is short of memory, so
-    /// nothing was handed over and nothing can be read; it is to be called again, but not at once. `EBADR`: it was, and
+    /// Those of `io_uring_enter(2)` but `ETIME`, `EINTR` and `EBUSY`. `ENOMEM`, `EAGAIN`: the kernel is short of
+    /// memory, so nothing was submitted and nothing can be read; call it again, but not at once. `EBADR`: it was, and
     /// completions are lost.
     pub(super) fn wait(&mut self, longest: Option<Duration>, enough: u32) -> Result<u32, Errno> {
         // With completions to read there is no reason to wait.
@@ -186,7 +186,7 @@ impl Ring {
             return Err(Errno::BADR);
         }
         let mut ready = self.ready();
-        // One call posts a few only, in the order in which they came to be (`IO_LOCAL_TW_DEFAULT_MAX`, 20).
+        // One call posts a few only, in the order of completion (`IO_LOCAL_TW_DEFAULT_MAX`, 20).
         while ready < enough && self.has_work() {
             self.enter_unless_short(0, None)?;
             let before = core::mem::replace(&mut ready, self.ready());
@@ -288,7 +288,8 @@ impl Ring {
         })
     }
 
-    /// Ends everything that was handed over, and sees to it that it has ended; what was only gathered is forgotten.
+    /// Cancels everything that was submitted, and makes sure that it has completed; what was only gathered is
+    /// forgotten.
     pub(super) fn cancel_all(&mut self) -> Result<(), Errno> {
         // The tail covers only the entries that it has taken.
         self.tail = self.tail.wrapping_sub(self.pending);

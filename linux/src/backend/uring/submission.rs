@@ -20,7 +20,7 @@ pub(super) const FIN: u32 = 0x800;
 /// `POLLERR | POLLHUP`, which come unasked.
 pub(super) const CLOSING: u32 = 0x8 | 0x10;
 
-/// What was asked for.
+/// The operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Request {
     /// A receive that goes on.
@@ -84,9 +84,10 @@ const MASK: u64 = 0x7f << REQUEST;
 /// A receive into provided buffers that goes on until it is cancelled, fails, or finds no buffer (multishot). It waits
 /// first: the socket was found empty.
 ///
-/// If bytes and a reset behind them are there when it is submitted, it completes with the bytes, and never with the reset: the
-/// one wake-up is used up when the bytes are found. Before Linux commit a68ed2df (2026) that is so also if they come while it
-/// waits; of a Unix stream it is so of a plain end, too. So it needs a [`Request::HangUp`] beside it.
+/// If bytes and a reset behind them are there when it is submitted, it completes with the bytes, and never with the
+/// reset: the one wake-up is used up when the bytes are found. Before Linux commit a68ed2df (2026) that is so also if
+/// they come while it waits; of a Unix stream it is so of a plain end, too. So it needs a [`Request::HangUp`] in
+/// addition.
 pub(super) fn receive(name: Name, socket: RawFd) -> io_uring_sqe {
     receive_with(name, socket, IoringRecvFlags::MULTISHOT)
 }

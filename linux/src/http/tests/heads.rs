@@ -334,7 +334,7 @@ fn refused_heads() {
     ] {
         at_every_cut(head.as_bytes(), Made::Refused(status));
     }
-    // Found by fuzzing: too long is said first, so that it does not depend on what has come.
+    // Found by fuzzing: "too long" is checked first, so that the result does not depend on how much has arrived.
     let long = [
         "A".repeat(60) + "\0",
         format!("GET /{}\0", "a".repeat(8000)),
