@@ -98,7 +98,7 @@ impl Attempts {
         self.0 |= FLUSHED;
     }
 
-    /// The send is answered.
+    /// The send has completed.
     pub(crate) const fn flushed(&mut self) {
         self.0 &= !FLUSHED;
     }

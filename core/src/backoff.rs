@@ -3,8 +3,8 @@
 use crate::time::nanos_of;
 use core::time::Duration;
 
-/// Waits that double from the shortest to the longest, each shortened by chance by up to a half, so that those who lost
-/// the same peer do not all come back at the same moment.
+/// Waits that double from the shortest to the longest, each shortened at random by up to a half, so that clients that
+/// lost the same peer do not all come back at the same moment.
 ///
 /// It has no clock and no source of chance: both are the caller's.
 ///

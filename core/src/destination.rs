@@ -11,14 +11,14 @@ use core::net::SocketAddr;
 pub enum Destination {
     /// TCP to this address. The flow label of an IPv6 address is not kept.
     Inet(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] SocketAddr),
-    /// What was registered with the driver under this number: something whose name does not fit in here, such as the
-    /// path of a Unix socket.
+    /// What was registered with the driver under this number: a destination whose name does not fit in here, such as
+    /// the path of a Unix socket.
     Registered(u32),
-    /// A stream that is no socket: a serial line, a pipe. The driver opens it, or was given it.
+    /// A non-socket stream: a serial line, a pipe. The driver opens it, or was given it.
     ///
-    /// It has no end of its own to send. One that cannot receive counts as one whose peer has finished: nothing is received,
-    /// nothing is told of that, and it is closed when it is finished. One that cannot send counts as one whose end we have
-    /// sent ([`Conn::shut_down`](crate::Conn::shut_down)): it ends with its peer.
+    /// Non-socket streams have no half-close. A write-only stream behaves as if the peer had already sent EOF, without
+    /// a notice of it: it is closed when it is finished. A read-only stream behaves as if
+    /// [`Conn::shut_down`](crate::Conn::shut_down) had been called: it ends with its peer.
     Stream {
         /// What its driver and its application know it by: [`Peer::Stream`].
         number: u32,
@@ -28,7 +28,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Who is at the other end then.
+    /// The peer of such a connection.
     #[must_use]
     pub const fn peer(self) -> Peer {
         match self {

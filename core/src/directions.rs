@@ -70,7 +70,7 @@ pub fn issue(wanted: Directions, ready: Directions, in_flight: Directions) -> Di
     (wanted & ready) - in_flight
 }
 
-/// What the kernel must tell us about: `wanted − ready − in_flight`.
+/// What is to be armed in the kernel: `wanted − ready − in_flight`.
 #[must_use]
 pub fn awaited(wanted: Directions, ready: Directions, in_flight: Directions) -> Directions {
     wanted - ready - in_flight
@@ -81,7 +81,7 @@ pub fn awaited(wanted: Directions, ready: Directions, in_flight: Directions) -> 
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Trigger {
-    /// At every wait, as long as it lasts. Interest that is no longer wanted is withdrawn when such a report comes.
+    /// At every wait, as long as it lasts. Interest that is no longer wanted is disarmed when an event for it comes.
     #[default]
     Level,
     /// Once for each change (`EPOLLET`). Both directions are armed once and stay armed.
@@ -94,7 +94,7 @@ impl Trigger {
     /// What to arm, if anything has to be: the new interest, or `None` when what is armed will do.
     ///
     /// `wanted` and `awaited` are the sets of the two equations, `armed` is what the kernel will report, and `unwanted`
-    /// tells that it reported something that nobody wanted.
+    /// is set if it reported a direction that is not wanted.
     ///
     /// Level arms all that is wanted, so that a direction which is being worked on needs no second call. Edge arms both
     /// once. Oneshot arms only what is awaited: anything that is ready would fire at once.
@@ -227,7 +227,7 @@ mod tests {
                             for unwanted in [false, true] {
                                 let awaited = awaited(wanted, ready, in_flight);
                                 let now = trigger.rearm(wanted, awaited, armed, unwanted);
-                                // Nobody can lose an edge: what is awaited is armed afterwards, whatever was before.
+                                // No edge can be lost: what is awaited is armed afterwards, whatever was before.
                                 assert!(now.unwrap_or(armed).contains(awaited));
                                 if armed.contains(awaited) && !unwanted {
                                     assert_eq!(now, None, "armed without need");

@@ -288,7 +288,7 @@ pub const fn arm(errno: Errno) -> Outcome {
     )
 }
 
-/// Would-block (`EAGAIN`, which is `EWOULDBLOCK` on every Linux) is no failure.
+/// Would-block (`EAGAIN`, which is `EWOULDBLOCK` on every Linux) is not a failure.
 const fn of_call(errno: Errno, kind: FaultKind) -> Outcome {
     match errno {
         Errno::AGAIN => Outcome::Drained(0),

@@ -9,50 +9,50 @@ pub(crate) struct Flags(u16);
 
 impl Flags {
     pub(crate) const NONE: Self = Self(0);
-    /// The peer's end, a hang-up, an error or an urgent mark has been reported since it was opened.
+    /// FIN, a hang-up, an error or an urgent mark has been reported since it was opened.
     pub(crate) const CLOSING: Self = Self(1);
-    /// The peer's end has been read; while lingering, also that we will not wait for it any longer.
+    /// FIN has been received; while lingering, also that it is no longer awaited.
     pub(crate) const ENDED: Self = Self(1 << 1);
     /// The application wants no more bytes for now.
     pub(crate) const PAUSED: Self = Self(1 << 2);
-    /// `Opened` was told, so `Closed` is owed. It is owed, too, of an outbound connection that did not come to that.
-    pub(crate) const TOLD: Self = Self(1 << 3);
-    /// Of a source that is no connection: it is no listener either. The same bit: of neither anybody is told that it was
+    /// `Opened` was notified, so `Closed` must follow. It must follow, too, for an outbound connection that was never
     /// opened.
+    pub(crate) const TOLD: Self = Self(1 << 3);
+    /// Of a source that is not a connection: nor is it a listener. The same bit: neither kind has an `Opened`.
     pub(crate) const WATCHED: Self = Self::TOLD;
     /// A byte has been received; or none is expected first, because we connected.
     pub(crate) const SPOKEN: Self = Self(1 << 4);
-    /// Of a source that is no connection: a socket of datagrams. The same bit, which no other such source has.
+    /// Of a source that is not a connection: a datagram socket. The same bit, which no other such source has.
     pub(crate) const DATAGRAMS: Self = Self::SPOKEN;
-    /// The last report named a direction that nobody wanted.
+    /// The last readiness event had a direction that is not wanted.
     pub(crate) const UNWANTED: Self = Self(1 << 5);
-    /// An operation failed for want of memory, or moved nothing although the kernel had notified readiness twice; its
-    /// direction rests until the deadline passes.
+    /// An operation failed for resource exhaustion, or moved nothing although the kernel had notified readiness twice;
+    /// its direction rests until the deadline passes.
     pub(crate) const CONGESTED: Self = Self(1 << 6);
     /// Something was received since the deadline was last settled.
     pub(crate) const HEARD: Self = Self(1 << 7);
     /// The kernel or the peer has taken output since the deadline was last settled.
     pub(crate) const TAKEN: Self = Self(1 << 8);
-    /// Of a socket of datagrams: one waits to be sent. The same bit, which no other such source has.
+    /// Of a datagram socket: a datagram waits to be sent. The same bit, which no other such source has.
     pub(crate) const LOADED: Self = Self::TAKEN;
     /// The application consumed something since the deadline was last settled.
     pub(crate) const CONSUMED: Self = Self(1 << 9);
     /// `Unsent` is to be asked.
     pub(crate) const PROBE: Self = Self(1 << 10);
-    /// An operation that is no transfer (`Connect`, `Unsent`, `Shutdown`, `Refuse`) is in flight.
+    /// An operation that is not a transfer (`Connect`, `Unsent`, `Shutdown`, `Refuse`) is in flight.
     pub(crate) const CALLED: Self = Self(1 << 11);
-    /// Our end has been sent, or is being sent.
+    /// FIN has been sent, or is being sent.
     pub(crate) const SHUT: Self = Self(1 << 12);
     /// `Cancel` has been issued.
     pub(crate) const CANCELLED: Self = Self(1 << 13);
     /// `Close` has been issued.
     pub(crate) const CLOSED: Self = Self(1 << 14);
-    /// Of a connection that is not being closed: a hang-up or an error may have been reported that no transfer has told of.
-    /// The same bit, which only one that is being closed has.
+    /// Of a connection that is not being closed: a hang-up or an error may have been reported that no transfer has
+    /// returned. The same bit, which only one that is being closed has.
     pub(crate) const SUSPECT: Self = Self::CANCELLED;
-    /// Of a connection that is not being closed: whether it has failed is asked, or was asked and it had not; then there is
-    /// no more to learn from a hang-up by level. The same bit as of `Close`, and of one that is being closed the question
-    /// while `CALLED`.
+    /// Of a connection that is not being closed: the query whether it has failed is in flight, or was negative; then
+    /// nothing more can be learned from a hang-up by level. The same bit as for `Close`, and that of one that is being
+    /// closed the query while `CALLED`.
     pub(crate) const CHECKED: Self = Self::CLOSED;
     /// `Close` is to reset.
     pub(crate) const RESET: Self = Self(1 << 15);

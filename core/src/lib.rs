@@ -8,60 +8,63 @@
 //! Each source (a listener or a connection) has three small sets of [`Directions`]:
 //!
 //! - `ready`: the kernel said so, or it is new, and no attempt since has shown otherwise;
-//! - `in_flight`: an operation was handed to the driver and has not been answered;
-//! - `armed`: what the kernel has been asked to tell.
+//! - `in_flight`: an operation was issued to the driver and has not completed;
+//! - `armed`: what the kernel has been asked to report.
 //!
-//! What is `wanted` is never stored. It is read off the state and the buffers: room to receive → READ; bytes to send →
-//! WRITE; a free slot in the table → a listener wants READ; not connected yet → WRITE. Then:
+//! What is `wanted` is never stored. It is derived from the state and the buffers: free receive capacity → READ; bytes
+//! to send → WRITE; a free slot in the table → a listener wants READ; not connected yet → WRITE. Then:
 //!
 //! ```text
 //! issue   = wanted ∩ ready − in_flight      hand these operations to the driver
-//! awaited = wanted − ready − in_flight      the kernel must tell us about these
+//! awaited = wanted − ready − in_flight      to be armed in the kernel
 //! ```
 //!
-//! An attempt that would block takes its direction out of `ready`, a report puts it back, and arming is needed when
-//! `awaited ⊄ armed`. Backpressure, a full table, a paused reader, an empty send queue are all just an empty `wanted`.
-//! Level, edge and one-shot differ only in what is armed ([`Trigger::rearm`]); a completion driver is one for which
-//! everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`]. Such a driver reports a
-//! listener as ready after each accept: the machine takes an accept or a few for the answer to one report.
+//! An attempt that would block takes its direction out of `ready`, a readiness event puts it back, and arming is needed
+//! when `awaited ⊄ armed`. Backpressure, a full table, a paused reader, an empty send queue are all just an empty
+//! `wanted`. Level, edge and one-shot differ only in what is armed ([`Trigger::rearm`]); a completion driver is one for
+//! which everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`]. Such a driver
+//! reports a listener as ready after each accept: the machine issues one accept or a few for each event.
 //!
 //! # The loop
 //!
 //! A driver repeats, for ever:
 //!
-//! 1. Ask the kernel what is ready, and sleep until [`poll_timeout`](Dispatcher::poll_timeout) at most: not at all if
+//! 1. Poll the kernel, and sleep until [`poll_timeout`](Dispatcher::poll_timeout) at most: not at all if
 //!    that has passed.
-//! 2. Tell each report: [`handle_event`](Dispatcher::handle_event) with [`Event::Ready`].
-//! 3. Tell the time: [`handle_timeout`](Dispatcher::handle_timeout). A turn begins, and what came in time is known. If the
-//!    application uses timers: fetch those that are due, [`poll_timer`](Dispatcher::poll_timer), until it answers `None`.
-//! 4. Until [`poll_output`](Dispatcher::poll_output) answers `None`: carry the [`Action`] out, and tell what came of it:
-//!    [`handle_event`](Dispatcher::handle_event) with [`Event::Done`]. The answer may be a [`Notice`] for the application.
+//! 2. Pass each readiness event: [`handle_event`](Dispatcher::handle_event) with [`Event::Ready`].
+//! 3. Set the time: [`handle_timeout`](Dispatcher::handle_timeout). An iteration begins, and what came in time is
+//!    known. If the application uses timers: fetch those that are due, [`poll_timer`](Dispatcher::poll_timer), until it
+//!    returns `None`.
+//! 4. Until [`poll_output`](Dispatcher::poll_output) returns `None`: perform the [`Action`], and pass its completion:
+//!    [`handle_event`](Dispatcher::handle_event) with [`Event::Done`]. That may return a [`Notice`] for the
+//!    application.
 //!
 //! That is all a driver does. A [`Session`] adds the bytes and the application's [`Handler`] to a [`Dispatcher`], equally
 //! pure; its driver has the same loop and takes no notices.
 //!
-//! An application may have timers, of each connection and free ones, and have descriptors of its own watched beside the
-//! listeners: see [`Connections`]. No timer is told early or left out, and none is told of a connection that closes.
+//! An application may have timers, of each connection and free ones, and have descriptors of its own watched in
+//! addition to the listeners: see [`Connections`]. No timer fires early or is left out, and none fires for a connection
+//! that closes.
 //!
 //! # The laws
 //!
-//! 1. One [`Action`] that asks for an answer, one [`Event::Done`].
-//! 2. A [`Span`] that was handed out is not named again, moved or reused before its answer.
+//! 1. One [`Action`] that requires a completion, one [`Event::Done`].
+//! 2. A [`Span`] that was handed out is not named again, moved or reused before its completion.
 //! 3. At most one operation is in flight for each direction of a source.
-//! 4. One `Opened` and one `Closed` for each connection that was told; nothing about a token after its `Closed`. A
-//!    connection that is refused, by the table or by the limit of its source, is told to nobody but the [`Stats`]. Of an
-//!    outbound connection that came to nothing there is one `Closed` alone.
-//! 5. A slot is freed once, after `Close` is answered; its generation rises; an old token changes nothing.
+//! 4. One `Opened` and one `Closed` for each connection that was notified; nothing about a token after its `Closed`. A
+//!    connection that is refused, by the table or by the limit of its source, shows only in the [`Stats`]. Of an
+//!    outbound connection that failed there is one `Closed` alone.
+//! 5. A slot is freed once, after `Close` has completed; its generation rises; an old token changes nothing.
 //! 6. Each call does a bounded amount of work, stated where it is more than a few steps; there is no recursion.
 //! 7. Any sequence of calls is legal; a wrong one is dropped and counted.
 //! 8. No lost wake-up: an operation that is wanted and possible is queued here, armed in the kernel, or waits for a
 //!    deadline that is armed.
 //! 9. No spin: of a source, at most two events in a row without progress. After the first, which may be spurious, it is
-//!    asked about again; after the second its direction is withdrawn and rests until a deadline, each time longer. Accepts and
+//!    polled again; after the second its direction is disarmed and rests until a deadline, each time longer. Accepts and
 //!    datagrams have more attempts: [`Config::accept_failures`].
 //! 10. A ready source is served within a number of outputs that [`poll_output`](Dispatcher::poll_output) states.
-//! 11. Every connection that is not being closed has exactly one deadline, unless the [`Class`] that its state decides is
-//!     switched off, or it stands in a run queue and is given one at the end of its visit. Every state has an exit.
+//! 11. Every connection that is not being closed has exactly one deadline, unless the [`Class`] that its state decides
+//!     is switched off, or it is in a run queue and gets one at the end of its service. Every state has an exit.
 //! 12. Bytes come in order, none lost, none twice, none of another connection.
 //!
 //! # Driven by hand
@@ -79,7 +82,7 @@
 //! let now = Instant::from_nanos(1);
 //! let done = |token, op, outcome| Event::Done { token, op, outcome };
 //!
-//! // A listener with a free slot behind it wants to read, so the kernel must tell.
+//! // A listener with a free slot behind it wants to read, so it is armed.
 //! machine.handle_timeout(now);
 //! assert_eq!(
 //!     machine.poll_output(),
@@ -92,19 +95,19 @@
 //! );
 //! assert_eq!(machine.poll_output(), None);
 //!
-//! // It tells. A slot is reserved, then one connection is accepted.
-//! let report = |token| Event::Ready { token, directions: Directions::READ, closing: false };
-//! machine.handle_event(now, report(listener));
+//! // It is ready. A slot is reserved, then one connection is accepted.
+//! let ready = |token| Event::Ready { token, directions: Directions::READ, closing: false };
+//! machine.handle_event(now, ready(listener));
 //! let Some(Action::Accept { token, .. }) = machine.poll_output() else { panic!() };
 //! let peer: SocketAddr = "192.0.2.1:51234".parse()?;
-//! let answer = done(token, Op::Accept, Outcome::Accepted(Some(peer)));
-//! assert_eq!(machine.handle_event(now, answer), Some(Notice::Opened(token)));
+//! let completion = done(token, Op::Accept, Outcome::Accepted(Some(peer)));
+//! assert_eq!(machine.handle_event(now, completion), Some(Notice::Opened(token)));
 //!
-//! // It is new, so it is taken as ready. Five bytes come, fewer than asked: the socket is drained.
+//! // It is new, so it is taken as ready. Five bytes come, fewer than the span holds: the socket is drained.
 //! let into = Span { at: 0, len: 64 };
 //! assert_eq!(machine.poll_output(), Some(Action::Recv { token, into }));
-//! let answer = done(token, Op::Recv, Outcome::Drained(5));
-//! assert_eq!(machine.handle_event(now, answer), Some(Notice::Readable(token)));
+//! let completion = done(token, Op::Recv, Outcome::Drained(5));
+//! assert_eq!(machine.handle_event(now, completion), Some(Notice::Readable(token)));
 //!
 //! // The application takes the five bytes, and puts as many into the send window.
 //! machine.consume(token, 5);
@@ -113,7 +116,7 @@
 //! assert_eq!(machine.poll_output(), Some(Action::Send { token, from }));
 //! machine.handle_event(now, done(token, Op::Send, Outcome::Complete(5)));
 //!
-//! // Nothing is left but to be told of more.
+//! // Nothing is left but to wait for more.
 //! assert!(matches!(machine.poll_output(), Some(Action::Arm { now: Directions::READ, .. })));
 //! assert_eq!(machine.poll_output(), None);
 //!
@@ -121,24 +124,24 @@
 //! machine.handle_timeout(now);
 //! machine.handle_event(now, Event::Ready { token, directions: Directions::READ, closing: true });
 //! assert!(matches!(machine.poll_output(), Some(Action::Recv { .. })));
-//! let answer = done(token, Op::Recv, Outcome::Complete(0));
-//! assert_eq!(machine.handle_event(now, answer), Some(Notice::Ended(token)));
+//! let completion = done(token, Op::Recv, Outcome::Complete(0));
+//! assert_eq!(machine.handle_event(now, completion), Some(Notice::Ended(token)));
 //! machine.finish(token);
 //! assert!(matches!(machine.poll_output(), Some(Action::Arm { now: Directions::NONE, .. })));
 //! assert_eq!(machine.poll_output(), Some(Action::Close { token, reset: false }));
-//! let answer = done(token, Op::Close, Outcome::Complete(0));
+//! let completion = done(token, Op::Close, Outcome::Complete(0));
 //! let closed = Notice::Closed(token, Reason::PeerFinished);
-//! assert_eq!(machine.handle_event(now, answer), Some(closed));
+//! assert_eq!(machine.handle_event(now, completion), Some(closed));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Outbound connections
 //!
-//! [`Conn::connect`] and [`Session::connect`] take a place of the table and answer its [`Token`]. The driver is asked to
-//! [connect](Action::Connect), and again when room to send is reported: then it reads the socket's error, once. At once or
-//! later, the application hears the same: `opened`, or `closed` with the reason. A shortage (no port, no memory, the full
-//! queue of a Unix listener) is waited out, up to [`Config::connect`]. How long to wait before another try is the
-//! application's affair; [`Backoff`] counts it out.
+//! [`Conn::connect`] and [`Session::connect`] take a slot of the table and return its [`Token`]. The driver is asked to
+//! [connect](Action::Connect), and again when writability is reported: then it reads the socket's error, once. At once
+//! or later, the application gets the same notice: `opened`, or `closed` with the reason. Resource exhaustion (no port,
+//! no memory, the full queue of a Unix listener) is waited out, up to [`Config::connect`]. How long to wait before
+//! another try is the application's decision; [`Backoff`] computes it.
 //!
 //! Two connections work together with [`Conn::lend`], [`Conn::want_room`], [`Conn::pause`] and [`Conn::shut_down`]: the
 //! example `relay` of the Linux library is a page of it.

@@ -28,7 +28,7 @@ pub(crate) trait Linked {
     fn link(&mut self, index: u32) -> &mut Link;
 }
 
-/// The slots, seen by their place in the free list or a run queue.
+/// The slots, linked by the free list or a run queue.
 pub(crate) struct Run<'a, 't>(pub(crate) &'a mut Slots<'t>);
 
 impl Linked for Run<'_, '_> {
@@ -38,7 +38,7 @@ impl Linked for Run<'_, '_> {
     }
 }
 
-/// The slots, seen by their place in the queue of a deadline class.
+/// The slots, linked by the queue of a deadline class.
 pub(crate) struct Timer<'a, 't>(pub(crate) &'a mut Slots<'t>);
 
 impl Linked for Timer<'_, '_> {
@@ -144,7 +144,7 @@ impl Queue {
     }
 }
 
-/// A queue in two parts: who goes first, in order, then the others, in order.
+/// A queue in two parts: sources with priority, in order, then the others, in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parted {
     all: Queue,

@@ -23,11 +23,11 @@ pub(crate) struct Record {
     pub(crate) stalled_at: u32,
     /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
     pub(crate) acknowledged: u32,
-    /// Of an IPv6 address; of a stream that is no socket, the bits of [`Ignored`].
+    /// Of an IPv6 address; of a non-socket stream, the bits of [`Ignored`].
     scope: u32,
     /// IPv4 in the first four bytes; of a peer without an address, its number.
     address: [u8; 16],
-    /// Of a stream that is no socket, the bits of its directions.
+    /// Of a non-socket stream, the bits of its directions.
     port: u16,
     family: Family,
     /// Index of the listener that accepted it; [`OUTBOUND`]: none did.
@@ -99,7 +99,7 @@ impl Record {
         record
     }
 
-    /// A connection that is to be made, for another one or for nobody. It is opened at no time yet.
+    /// An outbound connection that is to be made, for another one or for none. It is opened at no time yet.
     pub(crate) fn connecting(to: Destination, origin: Option<Token>) -> Self {
         let mut record = Self::open(to.peer(), OUTBOUND, Instant::NEVER);
         if let Destination::Stream { directions, .. } = to {
@@ -153,7 +153,7 @@ impl Record {
         }
     }
 
-    /// What it can do: both, unless it is a stream that is no socket.
+    /// What it can do: both, unless it is a non-socket stream.
     pub(crate) const fn directions(&self) -> Directions {
         match self.family {
             Family::Stream => Directions::of_bits(self.port as u32),
@@ -169,7 +169,7 @@ impl Record {
         }
     }
 
-    /// Keeps them, if it is a stream that is no socket.
+    /// Keeps them, if it is a non-socket stream.
     pub(crate) const fn set_ignored(&mut self, ignored: Ignored) {
         if matches!(self.family, Family::Stream) {
             self.scope = ignored.bits();
@@ -185,7 +185,7 @@ impl Record {
         [a, b, c, d]
     }
 
-    /// Who is at the other end.
+    /// The peer's address.
     pub(crate) fn peer(&self) -> Peer {
         match self.family {
             Family::Unix => Peer::Unix(u32::from_ne_bytes(self.four())),
@@ -205,7 +205,7 @@ impl Record {
         matches!(self.family, Family::V4 | Family::V6)
     }
 
-    /// Whose connections are counted: nothing for Unix peers, nor for peers that we connect to.
+    /// The source address under whose limit it counts: none for Unix peers and outbound connections.
     pub(crate) fn source(&self) -> Option<SocketAddr> {
         match self.peer() {
             Peer::Unix(_) | Peer::Registered(_) | Peer::Stream(_) => None,

@@ -1,4 +1,4 @@
-//! [`Slot`]: what the machine has to know of a source at every turn, in one cache line.
+//! [`Slot`]: the state of a source that every iteration needs, in one cache line.
 //!
 //! ```text
 //!              Accept           Accepted
@@ -30,27 +30,27 @@ use crate::token::Token;
 /// Where a source is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
-    /// Nobody's.
+    /// Free.
     Free,
-    /// Taken for an `Accept` that has not been answered.
+    /// Taken for an `Accept` that has not completed.
     Reserved,
     /// Asked for by the application; the kernel has not connected it yet.
     Connecting,
     /// Bytes go both ways.
     Open,
-    /// What is queued is sent, then our end; bytes still come in. With the peer's end it is finished.
+    /// What is queued is sent, then FIN; bytes still come in. With the peer's FIN it is finished.
     HalfClosed,
-    /// What is queued is sent, then our end.
+    /// What is queued is sent, then FIN.
     Finishing,
-    /// Our end is sent; what arrives is thrown away until the peer's end.
+    /// FIN is sent; what arrives is discarded until the peer's FIN.
     Lingering,
     /// Every operation in flight is joined, then the descriptor closed.
     Closing,
     /// A listener that accepts.
     Listening,
-    /// A descriptor of the application's, whose readiness it is told of.
+    /// A descriptor of the application's, which is notified of its readiness.
     Watching,
-    /// A socket of datagrams.
+    /// A datagram socket.
     Datagrams,
     /// Used up: its next generation would repeat an old token.
     Retired,
@@ -91,11 +91,11 @@ pub(crate) enum Queued {
     Continuing,
 }
 
-/// A source, as far as every turn needs it.
+/// A source, as far as every iteration needs it.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Slot {
-    /// When the deadline of `class` passes; of a source that is no connection, until when it is paused.
+    /// When the deadline of `class` passes; of a source that is not a connection, until when it is paused.
     pub(crate) deadline: Instant,
     /// In the free list, or in a run queue.
     pub(crate) run: Link,
@@ -106,9 +106,9 @@ pub(crate) struct Slot {
     /// The application's bytes that the kernel has not taken.
     pub(crate) tx: Cursors,
     pub(crate) generation: u32,
-    /// The room that is waited for, in the bits of [`ROOM`]; 0: nobody waits for room. Nothing is received until it is
-    /// there, but with [`HEARS_ON`]. Of a descriptor that is watched, the bits of the directions; of a socket of datagrams,
-    /// not 0: the application waits until the one that waits to be sent is gone.
+    /// The free send capacity that the application waits for, in the bits of [`ROOM`]; 0 if none. Receiving is
+    /// suspended while it is set, unless [`HEARS_ON`]. Of a watched descriptor, the bits of the directions; of a
+    /// datagram socket, not 0 while the application waits until the queued datagram is sent.
     pub(crate) wants: u32,
     /// While lingering, what was thrown away, in units of `OPERATION_MIN`; of a listener, failures in a row.
     pub(crate) tally: u16,
@@ -117,11 +117,11 @@ pub(crate) struct Slot {
     pub(crate) state: State,
     /// The kernel said so, or it is new, and no attempt since has shown otherwise.
     pub(crate) ready: Directions,
-    /// Handed to the driver and not answered.
+    /// Issued to the driver and not completed.
     pub(crate) in_flight: Directions,
-    /// What the kernel has been asked to tell, and has not told yet if the trigger is one-shot.
+    /// What the kernel has been asked to report, and has not reported yet if the trigger is one-shot.
     pub(crate) armed: Directions,
-    /// What the kernel's set holds, told or not: the same as `armed` but for one-shot.
+    /// What the kernel's set holds, reported or not: the same as `armed` but for one-shot.
     pub(crate) registered: Directions,
     pub(crate) class: Option<Class>,
     pub(crate) queued: Queued,
@@ -130,14 +130,14 @@ pub(crate) struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
 
-/// In what a slot wants: bytes go on to be received while it waits for room.
+/// In what a slot wants: receiving goes on while it waits for capacity.
 pub(crate) const HEARS_ON: u32 = 1 << 31;
 
-/// In what a slot wants: how many bytes of room. A window is smaller.
+/// In what a slot wants: how many bytes of capacity. A window is smaller.
 pub(crate) const ROOM: u32 = HEARS_ON - 1;
 
 /// What a slot wants whose handler left data while output was queued: to be called again when all output has been sent.
-/// Bytes are received in the meantime; the peer's end waits.
+/// Bytes are received in the meantime; the peer's FIN is held.
 pub(crate) const UNTIL_SENT: u32 = HEARS_ON;
 
 impl Slot {
@@ -190,7 +190,7 @@ impl Slot {
         let output = Directions::WRITE.when(!self.tx.is_empty());
         let wanted = match self.state {
             State::Open | State::HalfClosed => {
-                // An application that waits for room is not given more: nothing is lost when the peer's end comes.
+                // An application that waits for capacity gets no more data: nothing is lost when EOF comes.
                 let hears = !self.flags.has(Flags::ENDED.or(Flags::PAUSED))
                     && !self.is_held_back()
                     && self.rx.end < windows.receive;
@@ -201,7 +201,7 @@ impl Slot {
             State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),
             State::Listening => Directions::READ.when(admits),
             State::Watching => Directions::of_bits(self.wants),
-            // What comes waits in the kernel until the answer to what came before is out.
+            // What comes waits in the kernel until the reply to the previous datagram is sent.
             State::Datagrams => match self.flags.has(Flags::LOADED) {
                 _ if self.flags.has(Flags::PAUSED) => Directions::NONE,
                 true => Directions::WRITE,
@@ -245,7 +245,7 @@ impl Slot {
         }
     }
 
-    /// Whether nothing is received because there is no room for the answer.
+    /// Whether receiving is suspended because there is no capacity for the reply.
     #[inline]
     pub(crate) const fn is_held_back(&self) -> bool {
         self.wants != 0 && self.wants & HEARS_ON == 0
@@ -262,7 +262,7 @@ impl Slot {
         self.wants > 0 && self.room(windows, false) >= wanted
     }
 
-    /// Whether the handler left data while output was queued, and is called again before the peer's end is told.
+    /// Whether the handler left data while output was queued, and is called again before EOF is notified.
     pub(crate) const fn keeps_end_waiting(&self) -> bool {
         self.wants == UNTIL_SENT && !self.rx.is_empty()
     }
@@ -341,7 +341,7 @@ impl Slot {
             || matches!(self.state, State::Open) && self.flags.has(Flags::ENDED)
     }
 
-    /// Whether the peer has sent FIN, we have not, and nothing is queued whose send would tell that it is gone.
+    /// Whether FIN was received and not sent, and nothing is queued whose send would show that the peer is gone.
     pub(crate) const fn may_have_hung_up(&self) -> bool {
         matches!(self.state, State::Open) && self.flags.has(Flags::ENDED) && self.tx.is_empty()
     }

@@ -1,13 +1,13 @@
-//! [`Spinning`]: whether the next look at the kernel may sleep.
+//! [`Spinning`]: whether the next poll of the kernel may sleep.
 
 use crate::time::{Instant, nanos_of};
 use core::time::Duration;
 
-/// Bounded spinning: for a while after the last event, a driver looks again without sleeping. It is for drivers, which
-/// alone know when they look.
+/// Bounded spinning: for a while after the last event, a driver polls again without sleeping. It is for drivers, which
+/// alone know when they poll.
 ///
-/// Waking a thread that sleeps costs the kernel some 5 µs or more, and the CPU its deeper states; an answer that comes
-/// soon is had sooner by looking. Until it comes, and for the whole length when none does, a core is busy.
+/// Waking a sleeping thread costs the kernel some 5 µs or more, and the CPU its deeper states; a reply that comes soon
+/// is noticed sooner by polling. Until it comes, and for the whole length when none does, a core is busy.
 ///
 /// ```
 /// use tidegate_core::{Instant, Spinning};
@@ -40,7 +40,7 @@ impl Spinning {
         }
     }
 
-    /// A look at `now` brought an event.
+    /// A poll at `now` returned an event.
     #[inline]
     pub fn happened(&mut self, now: Instant) {
         if self.length > 0 {
@@ -48,9 +48,9 @@ impl Spinning {
         }
     }
 
-    /// Until when the next look may sleep: as `due` says, or no longer than `now`, which is when the last one ended.
+    /// Until when the next poll may sleep: until `due`, or no longer than `now`, which is when the last one ended.
     ///
-    /// What is due is never put off: a look that does not sleep ends before it.
+    /// What is due is never delayed: a poll that does not sleep ends before it.
     #[inline]
     #[must_use]
     pub fn until(&self, now: Instant, due: Option<Instant>) -> Option<Instant> {
@@ -66,7 +66,7 @@ mod tests {
         Instant::from_nanos(nanos)
     }
 
-    /// How many of the looks after an event at 1,000 do not sleep, if each takes 10 ns and brings nothing.
+    /// How many of the polls after an event at 1,000 do not sleep, if each takes 10 ns and returns nothing.
     fn looks_without_sleep(length: Option<Duration>, due: Option<Instant>) -> u32 {
         let mut spinning = Spinning::new(length);
         spinning.happened(at(1000));

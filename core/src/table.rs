@@ -9,9 +9,9 @@ use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};
 
-/// Places for `N` connections and [`LISTENERS`] listeners: all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
+/// Slots for `N` connections and [`LISTENERS`] listeners: all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
 ///
-/// It can be made at compile time and is then all zeros, so that it lies in `.bss`; a place that was never used costs no
+/// It can be made at compile time and is then all zeros, so that it lies in `.bss`; a slot that was never used costs no
 /// page. `N` is at least 1 and below 2³¹.
 #[derive(Debug)]
 pub struct Table<const N: usize> {
@@ -22,7 +22,7 @@ pub struct Table<const N: usize> {
     /// The same of blocks of sources, touched only if they are limited.
     blocks: [u64; N],
     timers: [Timer; N],
-    /// Written before it is lent; until then it is no bytes, so that the table is all zeros.
+    /// Written before it is borrowed; until then it has no bytes, so that the table is all zeros.
     control: MaybeUninit<Control>,
 }
 
@@ -59,7 +59,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Forgets whatever it held and lends its parts.
+    /// Resets it and borrows its parts.
     pub(crate) fn parts(&mut self, machine: Machine) -> Parts<'_> {
         // A page that is only read is none of the process's.
         if !self.slots.is_empty() {
@@ -95,7 +95,7 @@ impl<const N: usize> Default for Table<N> {
     }
 }
 
-/// A table, lent by its parts.
+/// The borrowed parts of a table.
 pub(crate) struct Parts<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,

@@ -1,8 +1,8 @@
 //! [`Heap`]: timers of any length, the one that is due first at the top.
 //!
 //! A binary min-heap without an allocation: the timers are numbered, each has one entry in an array, and an entry holds
-//! two things that have nothing to do with each other: when the timer of that number is due, and which timer stands at
-//! that place of the heap. All zeros is an empty heap, so a table whose timers are not used has no page of them.
+//! two unrelated things: when the timer of that number is due, and which timer is at that position of the heap. All
+//! zeros is an empty heap, so a table whose timers are not used has no page of them.
 //!
 //! The deadlines of connections do not stand here: within one of their classes all lengths are equal, which a queue does
 //! better.
@@ -18,7 +18,7 @@ pub(crate) struct Timer {
     turn: u64,
     /// Where in the heap it stands, plus one; 0: it is not set.
     place: u32,
-    /// The number of the timer that stands at this place of the heap.
+    /// The number of the timer at this position of the heap.
     member: u32,
 }
 
@@ -44,7 +44,7 @@ impl Len {
     }
 }
 
-/// A timer that is set, and what decides when its turn comes.
+/// A timer that is set, with its order in the heap.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Due {
     pub(crate) at: Instant,
@@ -79,7 +79,7 @@ pub(crate) fn due(timers: &[Timer], timer: u32) -> Option<Due> {
 
 /// Work: the logarithm of the number of timers that are set.
 impl Heap<'_> {
-    /// Sets a timer, or sets it anew. `turn` rises with each call.
+    /// Sets a timer, or sets it again. `turn` rises with each call.
     pub(crate) fn set(&mut self, timer: u32, at: Instant, turn: u64) {
         let Some(entry) = self.timers.get_mut(timer as usize) else {
             return;
@@ -115,7 +115,7 @@ impl Heap<'_> {
         }
     }
 
-    /// Moves the timer at a place to where it belongs.
+    /// Moves the timer at a position to where it belongs.
     fn sift(&mut self, place: u32) {
         let mut place = place;
         while let Some(above) = place.checked_sub(1).map(|below| below / 2)

@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-/// Set in the index of a slot of the second, small table: listeners, watched descriptors and sockets of
-/// datagrams, which never take a connection's place.
+/// Set in the index of a slot of the second, small table: listeners, watched descriptors and datagram sockets, which
+/// never take a connection's slot.
 pub(crate) const LISTENER_BIT: u32 = 1 << 31;
 
 /// Names a particular incarnation of a slot: its index and its generation, in the 64-bit word that `epoll` carries back.
 ///
-/// A generation rises each time its slot is freed, so a token that outlived its connection is equal to no live one: what
-/// it brings is dropped and counted. A slot whose 32-bit generation would wrap is retired instead, so no value repeats.
+/// A generation rises each time its slot is freed, so a stale token equals no live one: an event with it is dropped and
+/// counted. A slot whose 32-bit generation would wrap is retired instead, so no value repeats.
 ///
 /// Tokens never leave the process; they are not secrets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -44,8 +44,8 @@ impl Token {
         }
     }
 
-    /// The place in its table: `0..N` for a connection, `0..`[`LISTENERS`](crate::LISTENERS) for a listener, a watched
-    /// descriptor or a socket of datagrams.
+    /// The index in its table: `0..N` for a connection, `0..`[`LISTENERS`](crate::LISTENERS) for a listener, a watched
+    /// descriptor or a datagram socket.
     ///
     /// Two live connections never share one, so a driver may keep its descriptors in an array by it.
     #[must_use]
@@ -59,7 +59,7 @@ impl Token {
         self.generation
     }
 
-    /// Whether this names a listener, a watched descriptor or a socket of datagrams rather than a connection.
+    /// Whether this names a listener, a watched descriptor or a datagram socket rather than a connection.
     #[must_use]
     pub const fn is_listener(self) -> bool {
         self.index & LISTENER_BIT != 0
@@ -73,7 +73,7 @@ impl Token {
         Self::new(number & !LISTENER_BIT, 0)
     }
 
-    /// The index with the bit that tells the tables apart.
+    /// The index with the bit that selects the table.
     pub(crate) const fn slot(self) -> u32 {
         self.index
     }
