@@ -75,6 +75,7 @@
 //! | `udp_echo` | a reply leaves from the address of the request, on every backend; groups; what the kernel drops is counted |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 //! | `watch` | watched descriptors, wake-ups and children are notified, on every backend |
+//! | `wrong_kernels` | each of 22 wrong simulated kernels is told from the real one |
 
 extern crate alloc;
 
@@ -86,6 +87,8 @@ pub mod bench;
 pub mod bounded;
 #[cfg(feature = "kernel")]
 pub mod clients;
+#[cfg(feature = "kernel")]
+pub mod copied;
 #[cfg(feature = "kernel")]
 pub mod differ;
 mod dispatch;

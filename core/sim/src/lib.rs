@@ -24,15 +24,6 @@ mod faults;
 mod flags;
 mod kernel;
 mod random;
-#[cfg_attr(
-    not(feature = "wrong-kernels"),
-    expect(
-        dead_code,
-        unreachable_pub,
-        reason = "no build without the feature can choose one"
-    )
-)]
-mod variant;
 mod world;
 
 pub use faults::{Call, Fault, Faults, Taken};
@@ -40,6 +31,4 @@ pub use flags::EpollFlags;
 pub use kernel::{Family, Fd, Kernel, Letter, Limits, Received, Report, Route, Shutdown, asked};
 pub use random::Random;
 pub use tidegate_core::errno::Errno;
-#[cfg(feature = "wrong-kernels")]
-pub use variant::Variant;
 pub use world::{Broken, End, Interface, Peer, PeerId, Scene, Script, Setup, Told, World};

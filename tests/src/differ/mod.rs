@@ -137,13 +137,13 @@ impl Differ {
         self.refused
     }
 
-    /// Makes the calls of each history that matters most for io_uring; `tell` is called with what diverged. Returns how
-    /// many there are: none where io_uring is refused.
+    /// Makes the calls of each history that matters most for io_uring, until `most` have diverged; `tell` is called with
+    /// each that has. Returns how many were made: none where io_uring is refused.
     ///
     /// # Errors
     ///
     /// The system does not let us make sockets.
-    pub fn histories(&self, mut tell: impl FnMut(&Divergence)) -> io::Result<usize> {
+    pub fn histories(&self, most: usize, mut tell: impl FnMut(&Divergence)) -> io::Result<usize> {
         let Some((buffer, limits)) = self.limits.first().filter(|_| self.refused.is_none()) else {
             return Ok(0);
         };
@@ -155,19 +155,18 @@ impl Differ {
             limits,
             make: &self.make,
         };
-        let histories = ring::histories();
-        let count = histories.len();
-        for history in histories {
+        let (mut made, mut diverged) = (0, 0);
+        for history in ring::histories() {
+            if diverged >= most {
+                break;
+            }
+            made += 1;
             if let Some((length, difference)) = session.replay(&history, PATIENCE.0)? {
+                diverged += 1;
                 tell(&session.divergence(history, length, difference)?);
             }
         }
-        Ok(count)
-    }
-
-    /// Another way to make the simulated kernel.
-    pub fn replace(&mut self, make: impl Fn(Limits) -> Kernel + 'static) {
-        self.make = Box::new(make);
+        Ok(made)
     }
 
     /// Runs sessions until `operations` have agreed, or `most` sessions have not; `tell` is called with what diverged.

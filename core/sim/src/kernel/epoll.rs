@@ -3,7 +3,6 @@
 use super::set::Item;
 use super::{Call, Errno, Fd, Kernel, Kind, Set};
 use crate::flags::EpollFlags;
-use crate::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -16,8 +15,6 @@ pub struct Report {
     pub data: u64,
 }
 
-/// Bits that are never reported: how to report.
-const HOW: EpollFlags = EpollFlags::from_bits(0xf << 28);
 /// Bits that are always asked for.
 const UNASKED: EpollFlags = EpollFlags::from_bits(0x18);
 /// What may stand beside `EXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`): `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP`, `ET`, itself.
@@ -70,7 +67,7 @@ impl Kernel {
             return Err(Errno::EXIST);
         }
         let item = Item {
-            mask: mask | self.unasked(),
+            mask: mask | UNASKED,
             data,
             queued: false,
             fired: false,
@@ -82,9 +79,7 @@ impl Kernel {
             let at = if exclusive { 0 } else { file.watchers.len() };
             file.watchers.insert(at, (set, key.0));
         }
-        if self.wrong() != Some(Variant::AddDoesNotQueue) {
-            self.queue_if_ready(set, key);
-        }
+        self.queue_if_ready(set, key);
         Ok(())
     }
 
@@ -113,18 +108,15 @@ impl Kernel {
         if mask.contains(EpollFlags::EXCLUSIVE) {
             return Err(Errno::INVAL);
         }
-        let (unasked, wrong) = (self.unasked(), self.wrong());
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         let item = entry.items.get_mut(&key).ok_or(Errno::NOENT)?;
         if item.mask.contains(EpollFlags::EXCLUSIVE) {
             return Err(Errno::INVAL);
         }
-        item.mask = mask | unasked;
+        item.mask = mask | UNASKED;
         item.data = data;
-        item.fired &= wrong == Some(Variant::ModifyDoesNotArm);
-        if wrong != Some(Variant::ModifyDoesNotQueue) {
-            self.queue_if_ready(set, key);
-        }
+        item.fired = false;
+        self.queue_if_ready(set, key);
         Ok(())
     }
 
@@ -146,9 +138,8 @@ impl Kernel {
     }
 
     fn withdraw(&mut self, set: u32, key: (u32, u32)) -> Result<(), Errno> {
-        let leaves_queued = self.wrong() == Some(Variant::DeleteLeavesQueued);
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
-        entry.remove(key, leaves_queued).ok_or(Errno::NOENT)?;
+        entry.remove(key).ok_or(Errno::NOENT)?;
         if let Some(file) = self.files.get_mut(key.1) {
             file.watchers.retain(|watcher| *watcher != (set, key.0));
         }
@@ -167,7 +158,6 @@ impl Kernel {
         let at = self.file_of(set)?;
         self.set_mut(at).ok_or(Errno::INVAL)?;
         self.failing(Call::EpollWait, at)?;
-        let wrong = self.wrong();
         let mut reports = Vec::new();
         let mut back = VecDeque::new();
         while reports.len() < most {
@@ -182,16 +172,8 @@ impl Kernel {
             let Item {
                 mask, data, fired, ..
             } = *item;
-            let kept = wrong == Some(Variant::OneshotKeepsHangUp);
-            let mask = match (fired, kept) {
-                (false, _) => mask,
-                (true, true) => UNASKED,
-                (true, false) => EpollFlags::NONE,
-            };
-            let flags = match wrong {
-                Some(Variant::NoSecondLook) => mask - HOW - UNASKED,
-                _ => self.poll_file(key.1) & mask,
-            };
+            let mask = if fired { EpollFlags::NONE } else { mask };
+            let flags = self.poll_file(key.1) & mask;
             if flags.is_empty() {
                 continue;
             }
@@ -203,23 +185,13 @@ impl Kernel {
                 item.fired = true;
                 continue;
             }
-            let again = !mask.contains(EpollFlags::ET) || wrong == Some(Variant::EdgeAsLevel);
-            if again && !fired && wrong != Some(Variant::LevelNotQueuedAgain) {
+            if !mask.contains(EpollFlags::ET) {
                 item.queued = true;
                 back.push_back(key);
             }
         }
         if let Some(set) = self.set_mut(at) {
-            match wrong {
-                Some(Variant::LevelToHead) => {
-                    back.into_iter().for_each(|key| set.ready.push_front(key));
-                }
-                Some(Variant::UnsentToTail) => {
-                    back.append(&mut set.ready);
-                    set.ready = back;
-                }
-                _ => set.ready.append(&mut back),
-            }
+            set.ready.append(&mut back);
         }
         Ok(reports)
     }
@@ -239,7 +211,6 @@ impl Kernel {
     /// exclusively, the latest last. Of these, too, all are told: Linux stops at the first set in which somebody waits, and
     /// here nobody waits in a call. `what` is empty if anything may have changed.
     pub(super) fn wake(&mut self, at: u32, what: EpollFlags) {
-        let wrong = self.wrong();
         self.wake_multishot(at, what);
         let count = self.files.get(at).map_or(0, |file| file.watchers.len());
         for number in (0..count).rev() {
@@ -250,7 +221,7 @@ impl Kernel {
             if let Some(&(set, fd)) = watcher
                 && let Some(set) = self.set_mut(set)
             {
-                set.wake((fd, at), what, wrong);
+                set.wake((fd, at), what);
             }
         }
     }
@@ -278,13 +249,6 @@ impl Kernel {
             Ok((at, file))
         } else {
             Err(Errno::INVAL)
-        }
-    }
-
-    fn unasked(&self) -> EpollFlags {
-        match self.wrong() {
-            Some(Variant::HangUpOnRequest) => EpollFlags::NONE,
-            _ => UNASKED,
         }
     }
 }

@@ -18,7 +18,6 @@ pub use socket::Family;
 
 use super::faults::{Call, Fault, Faults};
 use super::flags::EpollFlags;
-use super::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -92,8 +91,6 @@ pub struct Kernel {
     short: bool,
     /// What goes wrong.
     pub faults: Faults,
-    #[cfg(feature = "wrong-kernels")]
-    wrong: Option<Variant>,
 }
 
 /// What descriptors refer to (an open file description).
@@ -139,28 +136,7 @@ impl Kernel {
             routes: Vec::new(),
             short: false,
             faults: Faults::none(),
-            #[cfg(feature = "wrong-kernels")]
-            wrong: None,
         }
-    }
-
-    /// The same, but wrong.
-    #[cfg(feature = "wrong-kernels")]
-    #[must_use]
-    pub const fn with_variant(mut self, variant: Variant) -> Self {
-        self.wrong = Some(variant);
-        self
-    }
-
-    #[cfg(feature = "wrong-kernels")]
-    const fn wrong(&self) -> Option<Variant> {
-        self.wrong
-    }
-
-    #[cfg(not(feature = "wrong-kernels"))]
-    #[expect(clippy::unused_self, reason = "with the feature it is asked")]
-    const fn wrong(&self) -> Option<Variant> {
-        None
     }
 
     /// The open descriptors, lowest first.
@@ -295,9 +271,8 @@ impl Kernel {
     }
 
     fn poll_file(&mut self, file: u32) -> EpollFlags {
-        let wrong = self.wrong();
         match self.files.get_mut(file).map(|file| &mut file.kind) {
-            Some(Kind::Socket(socket)) => socket.poll(&self.limits, wrong),
+            Some(Kind::Socket(socket)) => socket.poll(&self.limits),
             Some(Kind::Listener(listener)) => {
                 EpollFlags::IN.when(!listener.queue.is_empty())
                     | EpollFlags::HUP.when(listener.stopped)
@@ -316,14 +291,13 @@ impl Kernel {
         if file.references > 0 {
             return;
         }
-        let leaves_queued = self.wrong() == Some(Variant::CloseLeavesQueued);
         let watchers = self
             .files
             .get_mut(at)
             .map(|file| core::mem::take(&mut file.watchers));
         for (set, fd) in watchers.into_iter().flatten() {
             if let Some(set) = self.set_mut(set) {
-                set.remove((fd, at), leaves_queued);
+                set.remove((fd, at));
             }
         }
         match self.files.remove(at).map(|file| file.kind) {

@@ -4,7 +4,6 @@
 use super::socket::{Socket, State};
 use super::{Errno, Fd, Kernel};
 use crate::flags::EpollFlags;
-use crate::variant::Variant;
 
 /// What ends a connection, for a poll.
 const END: EpollFlags = EpollFlags::from_bits(0x2018); // RDHUP, HUP, ERR
@@ -50,10 +49,9 @@ impl Kernel {
         }
         let received = self.recv(fd, into);
         let merges = self.limits.merged_wake_ups;
-        let keeps = self.wrong() == Some(Variant::MultishotKeepsReset);
         if let Some(socket) = self.socket_mut(at) {
             match received {
-                Ok(1..) => socket.multishot = socket.left_after_bytes(merges, keeps),
+                Ok(1..) => socket.multishot = socket.left_after_bytes(merges),
                 // What has come since, an injected one among it, is not used up.
                 Err(Errno::AGAIN) => {
                     let now = socket.multishot.unwrap_or(0);
@@ -84,15 +82,7 @@ impl Kernel {
     ///
     /// As [`recv`](Self::recv).
     pub fn recv_once(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
-        let misses = self.wrong() == Some(Variant::ReceiveOnceMissesReset);
-        let at = self.stream(fd)?;
-        if misses
-            && self
-                .socket(at)
-                .is_some_and(|socket| socket.forgotten && socket.unread == 0)
-        {
-            return Err(Errno::AGAIN);
-        }
+        self.stream(fd)?;
         self.recv(fd, into)
     }
 
@@ -102,10 +92,10 @@ impl Kernel {
     ///
     /// `BADF`, `NOTSOCK`.
     pub fn has_hung_up(&mut self, fd: Fd) -> Result<bool, Errno> {
-        let (at, limits, wrong) = (self.stream(fd)?, self.limits.clone(), self.wrong());
+        let (at, limits) = (self.stream(fd)?, self.limits.clone());
         let polled = self.socket_mut(at).map(|socket| {
             // A connection that is being made has no end.
-            socket.state != State::Connecting && socket.poll(&limits, wrong).intersects(END)
+            socket.state != State::Connecting && socket.poll(&limits).intersects(END)
         });
         Ok(polled.unwrap_or(false))
     }
@@ -115,7 +105,6 @@ impl Kernel {
         if let Some(socket) = self.socket_mut(at)
             && (what.is_empty() || what.intersects(RECEIVE))
         {
-            socket.forgotten = false;
             if let Some(wake_ups) = &mut socket.multishot {
                 *wake_ups = wake_ups.saturating_add(1);
             }
@@ -125,17 +114,16 @@ impl Kernel {
 
 impl Socket {
     /// The wake-ups that a multishot receive has left after one attempt that has received bytes.
-    fn left_after_bytes(&mut self, merges: bool, keeps: bool) -> Option<u32> {
+    fn left_after_bytes(&self, merges: bool) -> Option<u32> {
         let wake_ups = self.multishot?;
         // The kernel knows that there is more: bytes, or FIN (`tcp_inq_hint`).
         if self.holds_bytes() || self.ended {
             return Some(wake_ups);
         }
         let ended = self.receive_shut;
-        if ended && (keeps || wake_ups > 1 && !merges) {
+        if ended && wake_ups > 1 && !merges {
             return Some(1);
         }
-        self.forgotten = self.error.is_some();
         Some(0)
     }
 }

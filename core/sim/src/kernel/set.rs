@@ -1,7 +1,6 @@
 //! [`Set`]: an epoll set: its items, and the one list of those that may be ready.
 
 use crate::flags::EpollFlags;
-use crate::variant::Variant;
 use alloc::collections::{BTreeMap, VecDeque};
 
 /// What an item is known by: the descriptor and the file it meant when it was registered. Both, so that a descriptor that
@@ -36,27 +35,20 @@ impl Set {
     }
 
     /// Something has changed about a file: `ep_poll_callback`. `what` is empty if anything may have.
-    pub(super) fn wake(&mut self, key: Key, what: EpollFlags, wrong: Option<Variant>) {
+    pub(super) fn wake(&mut self, key: Key, what: EpollFlags) {
         let Some(item) = self.items.get(&key) else {
             return;
         };
-        let asked = match wrong {
-            Some(Variant::WakeIgnoresInterest) => true,
-            Some(Variant::StateChangeIsFiltered) if what.is_empty() => {
-                item.mask.intersects(EpollFlags::IN)
-            }
-            _ => what.is_empty() || item.mask.intersects(what),
-        };
-        let silent = item.fired && wrong != Some(Variant::OneshotKeepsHangUp);
-        if asked && !silent {
+        let asked = what.is_empty() || item.mask.intersects(what);
+        if asked && !item.fired {
             self.queue(key);
         }
     }
 
     /// Forgets an item, also if it is queued.
-    pub(super) fn remove(&mut self, key: Key, leaves_queued: bool) -> Option<Item> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<Item> {
         let item = self.items.remove(&key)?;
-        if item.queued && !leaves_queued {
+        if item.queued {
             self.ready.retain(|other| *other != key);
         }
         Some(item)

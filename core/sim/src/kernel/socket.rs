@@ -2,7 +2,6 @@
 
 use super::Limits;
 use crate::flags::EpollFlags;
-use crate::variant::Variant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -88,8 +87,6 @@ pub(super) struct Socket {
     /// Wake-ups that the multishot receive in flight has not used up; `None`: none is in flight. One that was submitted when
     /// there was something to receive begins with one.
     pub(super) multishot: Option<u32>,
-    /// A multishot receive has received the last bytes and used up the wake-up for the reset behind them.
-    pub(super) forgotten: bool,
 }
 
 impl Socket {
@@ -113,7 +110,6 @@ impl Socket {
             silent: false,
             error: None,
             multishot: None,
-            forgotten: false,
         }
     }
 
@@ -137,19 +133,12 @@ impl Socket {
     }
 
     /// What is true of it now: `unix_poll`, `tcp_poll`. To look for room and find none is to ask for it.
-    pub(super) fn poll(&mut self, limits: &Limits, wrong: Option<Variant>) -> EpollFlags {
-        let input = match wrong {
-            Some(Variant::EndWithoutInput) => EpollFlags::NONE,
-            _ => EpollFlags::IN,
-        };
-        let both = match wrong {
-            Some(Variant::HangUpOnHalfClose) => self.receive_shut || self.send_shut,
-            _ => self.receive_shut && self.send_shut,
-        };
+    pub(super) fn poll(&mut self, limits: &Limits) -> EpollFlags {
+        let both = self.receive_shut && self.send_shut;
         let apart = matches!(self.state, State::Fresh | State::Closed);
         let mut bits = EpollFlags::ERR.when(self.error.is_some())
             | EpollFlags::HUP.when(both || apart)
-            | (EpollFlags::RDHUP | input).when(self.receive_shut);
+            | (EpollFlags::RDHUP | EpollFlags::IN).when(self.receive_shut);
         if self.state == State::Connecting {
             return bits;
         }

@@ -2,7 +2,6 @@
 
 use super::{Call, Errno, Family, Fault, Fd, Kernel, Kind, Shutdown, Socket, State};
 use crate::flags::EpollFlags;
-use crate::variant::Variant;
 
 /// The key of a wake-up for new bytes.
 const INPUT: EpollFlags = EpollFlags::from_bits(0x3);
@@ -114,9 +113,7 @@ impl Kernel {
         let (family, peer) = (socket.family, socket.peer);
         match family {
             Family::Unix => {
-                if self.wrong() != Some(Variant::ShutdownWakesOneSide) {
-                    self.wake(at, EpollFlags::NONE);
-                }
+                self.wake(at, EpollFlags::NONE);
                 if let Some(peer) = peer
                     && let Some(socket) = self.socket_mut(peer)
                 {
@@ -377,7 +374,6 @@ impl Kernel {
         let Some(writer) = writer else {
             return;
         };
-        let wrong = self.wrong();
         let limits = &self.limits;
         let Some(Kind::Socket(socket)) = self.files.get_mut(writer).map(|file| &mut file.kind)
         else {
@@ -385,17 +381,14 @@ impl Kernel {
         };
         socket.charged = socket.charged.saturating_sub(freed);
         let tells = match socket.family {
-            Family::Unix => {
-                (freed > 0 || wrong == Some(Variant::WriteEdgeOnPartialRead))
-                    && socket.is_writable(limits, 1)
-            }
+            Family::Unix => freed > 0 && socket.is_writable(limits, 1),
             Family::Tcp | Family::Terminal => {
                 let tells = socket.no_space && socket.is_writable(limits, 0);
                 socket.no_space &= !tells;
                 tells
             }
         };
-        if tells && wrong != Some(Variant::NoWriteEdge) {
+        if tells {
             self.wake(writer, EpollFlags::OUT);
         }
     }
@@ -454,8 +447,7 @@ impl Kernel {
         let unread = socket.unread > 0 || socket.urgent.is_some();
         match socket.family {
             Family::Unix => {
-                let reset =
-                    (unread || socket.resets) && self.wrong() != Some(Variant::NoErrorOnReset);
+                let reset = unread || socket.resets;
                 if let Some(other) = self.socket_mut(peer) {
                     other.receive_shut = true;
                     other.send_shut = true;

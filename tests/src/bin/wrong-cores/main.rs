@@ -14,7 +14,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
-use std::{fs, io, thread};
+use std::{fs, thread};
+use tests::copied;
 
 /// Kinds of tests, from the smallest to the largest: rules one by one, the fuzz target's inputs, sessions in simulation,
 /// every order of events of a small world, the real kernel.
@@ -37,16 +38,6 @@ const KERNEL: [&str; 11] = [
 
 /// A layer that takes longer than this hangs: the longest takes a minute with the right core.
 const PATIENCE: Duration = Duration::from_secs(400);
-
-/// What of the project the tests need.
-const SOURCES: [&str; 6] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "README.md",
-    "core",
-    "linux",
-    "tests",
-];
 
 /// What a layer said of a core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,13 +99,12 @@ fn arguments() -> Result<(Option<String>, Vec<&'static str>), String> {
 
 /// Puts each core before each layer; whether all of them were caught.
 fn run(only: Option<&str>, layers: &[&str]) -> Result<bool, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let place = root.join("target/wrong-cores");
+    let place = copied::root().join("target/wrong-cores");
     let copy = place.join("sources");
     let cores: Vec<&Wrong> = (CORES.iter())
         .filter(|core| only.is_none_or(|name| name == core.name))
         .collect();
-    copy_sources(&root, &copy).map_err(|error| format!("copying the sources: {error}"))?;
+    copied::sources(&copy).map_err(|error| format!("copying the sources: {error}"))?;
     for layer in layers {
         let right = judge(&copy, &place, layer)?;
         if right != Verdict::Passed {
@@ -150,34 +140,6 @@ fn cell(verdict: Verdict) -> String {
         Verdict::Hung => "hung",
     };
     format!("{text:<10}")
-}
-
-/// The sources as they are, beside what was built from them last time.
-fn copy_sources(root: &Path, copy: &Path) -> io::Result<()> {
-    fs::create_dir_all(copy)?;
-    for name in SOURCES {
-        copy_into(&root.join(name), &copy.join(name))?;
-    }
-    copy_into(&root.join("fuzz/corpus"), &copy.join("fuzz/corpus"))
-}
-
-/// Copies what differs, so that what does not is not built again.
-fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
-    if from.is_dir() {
-        fs::create_dir_all(to)?;
-        for entry in fs::read_dir(from)? {
-            let name = entry?.file_name();
-            if name != "target" {
-                copy_into(&from.join(&name), &to.join(&name))?;
-            }
-        }
-        return Ok(());
-    }
-    let text = fs::read(from)?;
-    if fs::read(to).is_ok_and(|known| known == text) {
-        return Ok(());
-    }
-    fs::write(to, text)
 }
 
 /// Makes the right core wrong; returns the former text of the changed files.

@@ -1,5 +1,8 @@
 //! Compares the simulated kernel with the real one. `--help` lists the options.
 
+mod matrix;
+mod wrong;
+
 use core::fmt;
 use core::str::FromStr;
 use lexopt::{Arg, Parser};
@@ -15,21 +18,20 @@ Usage: differ [OPTIONS]
 
   --operations N  how many calls (default 1000000)
   --seed N        which ones (default 1)
-  --matrix        holds 22 deliberately wrong models against this kernel, each until it diverges
-                  (needs `--features wrong-kernels`; the last line is `caught: N of 22`; of 20 without io_uring)
+  --divergences N at how many sessions that diverge to stop (default 10)
+  --matrix        holds 22 deliberately wrong models against this kernel, each until it diverges; they are built from a
+                  copy of the sources (the last line is `caught: N of 22`; of 20 without io_uring)
   --help          this text
 
-The last line is `divergences: 0`, and the exit code 0, if there are none. Of sessions that diverge, at most ten, the
+The last line is `divergences: 0`, and the exit code 0, if there are none. Of each session that diverges, the
 shortest list of calls found that shows it is printed.
 ";
-
-/// Divergences that are enough.
-const ENOUGH: usize = 10;
 
 #[derive(Clone, Copy)]
 struct Options {
     operations: u64,
     seed: u64,
+    divergences: usize,
 }
 
 enum Command {
@@ -64,12 +66,14 @@ fn arguments(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut options = Options {
         operations: 1_000_000,
         seed: 1,
+        divergences: 10,
     };
     let mut matrix = false;
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("operations") => options.operations = number(&mut parser, "--operations")?,
             Arg::Long("seed") => options.seed = number(&mut parser, "--seed")?,
+            Arg::Long("divergences") => options.divergences = number(&mut parser, "--divergences")?,
             Arg::Long("matrix") => matrix = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
@@ -95,16 +99,16 @@ fn number<T: FromStr<Err: fmt::Display>>(
 fn compare(options: Options) -> rustix::io::Result<ExitCode> {
     let _plugs = without_gaps()?;
     let differ = Differ::new(Kernel::new)?;
-    let Options { operations, seed } = options;
     let tell = |divergence: &_| println!("{divergence}");
     let mut of_histories = 0;
-    let histories = differ.histories(|divergence| {
+    let histories = differ.histories(options.divergences, |divergence| {
         of_histories += 1;
         println!("{divergence}");
     })?;
     say_if_refused(&differ);
     println!("histories of io_uring: {histories}");
-    let (made, divergences) = differ.run(seed, operations, ENOUGH, tell)?;
+    let most = options.divergences.saturating_sub(of_histories);
+    let (made, divergences) = differ.run(options.seed, options.operations, most, tell)?;
     let divergences = divergences + of_histories;
     println!("operations: {made}");
     println!("divergences: {divergences}");
@@ -121,56 +125,16 @@ fn say_if_refused(differ: &Differ) {
     }
 }
 
-/// Each wrong model, and after how many operations this kernel shows that it is.
-#[cfg(feature = "wrong-kernels")]
+/// Each wrong kernel, and after how many operations this one shows that it is.
 fn matrix(options: Options) -> rustix::io::Result<ExitCode> {
-    use core::cell::Cell;
-    use tests::differ::Divergence;
-    use tidegate_sim::Variant;
-
-    let _plugs = without_gaps()?;
-    let mut differ = Differ::new(Kernel::new)?;
+    let differ = Differ::new(Kernel::new)?;
     say_if_refused(&differ);
-    let (mut caught, mut tried) = (0, 0);
-    for variant in Variant::ALL {
-        if differ.refused().is_some() && Variant::OF_RING.contains(&variant) {
-            println!("{variant:?}: not tried, it needs io_uring");
-            continue;
+    Ok(match matrix::run(options, differ.refused().is_none()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(wrong) => {
+            eprintln!("differ: {wrong}");
+            ExitCode::FAILURE
         }
-        tried += 1;
-        differ.replace(move |limits| Kernel::new(limits).with_variant(variant));
-        let shortest = Cell::new(usize::MAX);
-        let note = |divergence: &Divergence| {
-            shortest.set(shortest.get().min(divergence.operations().len()));
-        };
-        if Variant::OF_RING.contains(&variant) {
-            differ.histories(note)?;
-        }
-        if shortest.get() < usize::MAX {
-            caught += 1;
-            let shortest = shortest.get();
-            println!("{variant:?}: caught by a history, shown by {shortest}");
-            continue;
-        }
-        let (made, divergences) = differ.run(options.seed, options.operations, 1, note)?;
-        let shortest = shortest.get();
-        if divergences > 0 {
-            caught += 1;
-            println!("{variant:?}: caught after {made} operations, shown by {shortest}");
-        } else {
-            println!("{variant:?}: not caught in {made} operations");
-        }
-    }
-    println!("caught: {caught} of {tried}");
-    Ok(if caught == tried {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
     })
-}
-
-#[cfg(not(feature = "wrong-kernels"))]
-fn matrix(_: Options) -> rustix::io::Result<ExitCode> {
-    eprintln!("differ: --matrix needs a build with `--features wrong-kernels`");
-    Ok(ExitCode::from(2))
 }
