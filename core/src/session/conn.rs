@@ -1,4 +1,4 @@
-//! [`Conn`]: what a handler is lent for one visit.
+//! [`Conn`]: what a handler borrows for one service.
 
 use super::bytes::{NOBODY, Store};
 use super::connections::Connections;
@@ -19,7 +19,8 @@ use core::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SendError {
-    /// There is room for `room` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all would fit.
+    /// The free send capacity is `room` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all
+    /// would fit.
     Full {
         /// Bytes that would fit.
         room: usize,
@@ -50,23 +51,23 @@ impl fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-/// One connection, lent to its handler for one visit.
+/// One connection, borrowed by its handler for one service.
 #[derive(Debug)]
 pub struct Conn<'a> {
     pub(super) all: Connections<'a>,
     /// Where the data of every connection lies.
     pub(super) received: &'a Store<'a>,
-    /// What was received and not consumed; what is gone from its front is consumed when the visit ends.
+    /// What was received and not consumed; what is taken from its front is consumed when the service ends.
     pub(super) data: &'a [u8],
     pub(super) token: Token,
     pub(super) info: Option<&'a Info>,
     /// `resume` was called, and nothing after it that makes it vain.
     pub(super) resumed: bool,
-    /// The connection in whose visit this one is lent; [`NOBODY`]: it is its own visit.
+    /// The connection during whose service this one is borrowed; [`NOBODY`] if it is being serviced itself.
     pub(super) lender: u32,
 }
 
-/// Receiving. The bytes of a visit stay where they are until it ends, so a slice of them outlives any call.
+/// Receiving. The bytes stay where they are until the service ends, so a slice of them outlives any call.
 impl<'a> Conn<'a> {
     /// What was received and not consumed, in order and in one piece.
     #[inline]
@@ -82,16 +83,16 @@ impl<'a> Conn<'a> {
         self.data = self.data.get(n..).unwrap_or(&[]);
     }
 
-    /// Receives no more: the peer is held back. What is received stays, no `readable` is called, and the time for a
-    /// request does not run; the time for an idle connection does. A reset of the peer ends it all the same, at once; what
-    /// was received and not consumed by then is dropped.
+    /// Suspends receiving: the peer is backpressured. What is received stays, no `readable` is called, and the time for
+    /// a request does not run; the time for an idle connection does. A reset of the peer ends it all the same, at once;
+    /// what was received and not consumed by then is dropped.
     pub fn pause(&mut self) {
         self.record(Input::Pause);
         self.all.machine.pause(self.token);
         self.resumed = false;
     }
 
-    /// Receives again; if bytes are left, `readable` is called for them at the end of this visit, once.
+    /// Resumes receiving; if bytes are left, `readable` is called for them at the end of this service, once.
     pub fn resume(&mut self) {
         self.record(Input::Resume);
         self.all.machine.resume(self.token);
@@ -99,14 +100,14 @@ impl<'a> Conn<'a> {
     }
 }
 
-/// Sending. What is taken is sent, in order, once the visit ends.
+/// Sending. What is queued is sent, in order, once the service ends.
 impl Conn<'_> {
     /// Queues all of `bytes`, or none.
     ///
     /// # Errors
     ///
-    /// [`SendError`]; after `Full`, `writable` is called once there is room for as many bytes, and nothing is received
-    /// until then.
+    /// [`SendError`]; after `Full`, `writable` is called once there is send capacity for as many bytes, and nothing is
+    /// received until then.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.all.lent = 0;
@@ -124,7 +125,7 @@ impl Conn<'_> {
     }
 
     /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
-    /// queues what was put there, in the same visit and before anything else is sent on this connection.
+    /// queues what was put there, in the same service and before anything else is sent on this connection.
     pub fn space(&mut self) -> &mut [u8] {
         self.trace(|| (Input::Space, Detail::None));
         let span = self.all.make_space(self.all.own, u32::MAX);
@@ -132,9 +133,9 @@ impl Conn<'_> {
         self.all.sending.get_mut(self.all.own, span)
     }
 
-    /// The first `len` bytes of the [`space`](Self::space), so that what is filled in piece by piece is sent whole or not
-    /// at all: ask for the most that it can be, fill, and [`commit`](Self::commit) what it was. A handler that asks
-    /// before it takes a request from the data never has to give up an answer half way.
+    /// The first `len` bytes of the [`space`](Self::space), so that what is filled in piece by piece is sent whole or
+    /// not at all: reserve the most that it can be, fill, and [`commit`](Self::commit) the actual length. A handler
+    /// that reserves capacity before it takes a request from the data never has to give up a reply half way.
     ///
     /// # Errors
     ///
@@ -160,8 +161,8 @@ impl Conn<'_> {
         self.all.machine.commit_at(self.all.own, n);
     }
 
-    /// Queues `bytes` on another connection, or none of them. Its handler is not called for it; if they do not fit,
-    /// nobody is told when they would.
+    /// Queues `bytes` on another connection, or none of them. No handler method is called for that connection; if they
+    /// do not fit, there is no notice when they would.
     ///
     /// # Errors
     ///
@@ -170,14 +171,14 @@ impl Conn<'_> {
         self.all.send_to(token, bytes)
     }
 
-    /// Queues `bytes` on every other open connection where they fit, and tells on how many they did not. Work: each
-    /// place of the table that was ever used.
+    /// Queues `bytes` on every other open connection where they fit, and returns on how many they did not. Work: each
+    /// slot of the table that was ever used.
     pub fn send_others(&mut self, bytes: &[u8]) -> u32 {
         self.all.send_all(bytes)
     }
 
-    /// Has `writable` called once there is room for `n` bytes, at most the whole window, if there is not now. Unlike
-    /// after a send that was answered with `Full`, bytes are received in the meantime.
+    /// Has `writable` called once there is send capacity for `n` bytes, at most the whole window, if there is not now.
+    /// Unlike after a send that returned `Full`, bytes are received in the meantime.
     pub fn want_room(&mut self, n: usize) {
         let n = width(n).min(self.all.machine.windows().send);
         self.record(Input::WantRoom(n));
@@ -186,8 +187,8 @@ impl Conn<'_> {
         }
     }
 
-    /// Sends what is queued, then our end (`SHUT_WR`), and goes on to receive: the peer's answer may still come. Nothing
-    /// more can be sent. It is finished when the peer has finished, too, and all that came was consumed.
+    /// Sends what is queued, then FIN (`SHUT_WR`), and goes on to receive: the peer's reply may still come. Nothing
+    /// more can be sent. It is finished when the peer has sent FIN, too, and all that came was consumed.
     pub fn shut_down(&mut self) {
         self.record(Input::ShutDown);
         if self.info.is_none() {
@@ -195,8 +196,8 @@ impl Conn<'_> {
         }
     }
 
-    /// Sends what is queued, then our end, and waits for the peer's. Data that was not consumed is dropped. One that is
-    /// not opened yet is given up.
+    /// Sends what is queued, then FIN, and waits for the peer's. Data that was not consumed is dropped. One that is not
+    /// opened yet is given up.
     pub fn finish(&mut self) {
         self.record(Input::Finish);
         self.resumed = false;
@@ -225,12 +226,12 @@ impl Conn<'_> {
     }
 }
 
-/// Its timer, for what the deadlines of the [`Config`](crate::Config) do not know of: a gap that ends a frame, an answer that
-/// is given later, a greeting that must come in time.
+/// Its timer, for what the deadlines of the [`Config`](crate::Config) do not cover: a gap that ends a frame, a reply
+/// that is given later, a greeting that must come in time.
 impl<'a> Conn<'a> {
-    /// Has [`Handler::timer`](crate::Handler::timer) called once, `after` the time of this turn and never earlier. There is
-    /// one for each connection: it replaces what was set before. Bytes do not move it, and it is gone when the connection
-    /// closes. Of one that is not opened yet, none is set.
+    /// Has [`Handler::timer`](crate::Handler::timer) called once, `after` the time of this iteration and never earlier.
+    /// There is one for each connection: it replaces what was set before. Bytes do not move it, and it is gone when the
+    /// connection closes. Of one that is not opened yet, none is set.
     pub fn set_timer(&mut self, after: Duration) {
         self.all.set_timer_of(self.token, after);
     }
@@ -248,23 +249,23 @@ impl<'a> Conn<'a> {
 
 /// Other connections.
 impl Conn<'_> {
-    /// Connects to `to`. The connection takes a place of the table at once, and has a name: the answer. What comes of it
-    /// is told once, by a later call: `opened` and in the end `closed`, or only `closed`, with the reason why it was not
-    /// connected, in [`Config::connect`](crate::Config::connect) at the latest. Its [`Info`] tells that it is outbound,
-    /// and for whom it was made: this connection.
+    /// Connects to `to`. The connection takes a slot of the table at once, and has a name: the returned token. Its
+    /// result is notified once, by a later call: `opened` and in the end `closed`, or only `closed`, with the reason
+    /// why it was not connected, in [`Config::connect`](crate::Config::connect) at the latest. Its [`Info`] marks it as
+    /// outbound, and names the connection that it was made for: this one.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: then nothing is told.
+    /// [`ConnectError`]: then there is no notice.
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
         self.all.connect_for(Some(self.token), to)
     }
 
-    /// Lends another live connection in the midst of this visit, opened or not; `None` if the token names none, or this
-    /// one. Its handler is not called for it, nor for data that is left there when it resumes. That one can lend this one
-    /// in its turn, without its data, and no third.
+    /// Runs `visit` with access to another live connection, opened or not. Returns `None` if `token` is stale or names
+    /// this connection. No handler method is called for the other connection, even if `visit` resumes it. It can borrow
+    /// this one in turn, without its data, and no third.
     ///
-    /// [`space`](Self::space) that was lent and not committed is given back first.
+    /// [`space`](Self::space) that was borrowed and not committed is released first.
     pub fn lend<R>(&mut self, token: Token, visit: impl FnOnce(&mut Conn<'_>) -> R) -> Option<R> {
         let index = self.all.machine.connection(token)?;
         let back = index == self.lender;
@@ -273,7 +274,7 @@ impl Conn<'_> {
         }
         self.all.record(token, Input::Lend);
         self.all.lent = 0;
-        // What the visit of a connection is shown is consumed when that visit ends, once.
+        // What a connection is shown in its service is consumed when that service ends, once.
         let Cursors { at, end } = if back {
             Cursors::EMPTY
         } else {
@@ -304,9 +305,10 @@ impl Conn<'_> {
     }
 }
 
-/// Who and when.
+/// Identity and time.
 impl Conn<'_> {
-    /// The name of this connection, to find it again: [`send_to`](Self::send_to), [`Session::lend`](crate::Session::lend).
+    /// The name of this connection, to find it again: [`send_to`](Self::send_to),
+    /// [`Session::lend`](crate::Session::lend).
     #[must_use]
     pub const fn token(&self) -> Token {
         self.token
@@ -321,7 +323,7 @@ impl Conn<'_> {
         }
     }
 
-    /// Who is at the other end.
+    /// The peer.
     #[must_use]
     pub fn peer(&self) -> Peer {
         self.info().peer
@@ -345,13 +347,14 @@ impl Conn<'_> {
         self.all.machine.now().since(self.info().opened_at)
     }
 
-    /// Whether all is to end ([`Session::stop`](super::Session::stop)): what is answered now is the last, where a protocol says so.
+    /// Whether a stop was requested ([`Session::stop`](super::Session::stop)): a reply now should be the last, where
+    /// the protocol can express that.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.all.machine.is_stopping()
     }
 
-    /// The time of this turn.
+    /// The time of this iteration.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.all.machine.now()

@@ -1,4 +1,4 @@
-//! [`DatagramMemory`]: the windows of sockets of datagrams. [`Datagram`]: what came.
+//! [`DatagramMemory`]: the windows of datagram sockets. [`Datagram`]: one that was received.
 
 use super::bytes::copy;
 use super::conn::{SendError, width};
@@ -12,8 +12,8 @@ use crate::trace::{Detail, Entry, Input, hash};
 use core::fmt;
 use heapless::Vec;
 
-/// Windows of sockets of datagrams: `RX` bytes for what they receive and `TX` bytes for what they send, of which each
-/// socket gets a part of its own. Lent to a [`Session`] that has such sockets; one without them needs none.
+/// Windows of datagram sockets: `RX` bytes to receive and `TX` bytes to send, of which each socket gets a region of its
+/// own. Borrowed by a [`Session`] that has such sockets; one without them needs none.
 ///
 /// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`.
 #[derive(Debug)]
@@ -54,13 +54,13 @@ impl<const RX: usize, const TX: usize> Default for DatagramMemory<RX, TX> {
     }
 }
 
-/// A socket of datagrams has no place.
+/// There is no capacity for a datagram socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NoDatagrams {
-    /// Every place for a source that is no connection is taken.
+    /// Every slot for a source that is not a connection is taken.
     Full(ListenersFull),
-    /// The [`DatagramMemory`] that was lent has not so many bytes left, or none was lent.
+    /// The borrowed [`DatagramMemory`] has not so many bytes left, or there is none.
     Memory,
 }
 
@@ -84,8 +84,8 @@ pub struct Datagram<'a> {
     pub data: &'a [u8],
     /// How many bytes it had.
     pub len: usize,
-    /// Who sent it: an answer goes there ([`Connections::send_datagram`]). `None`: nobody that can be answered, an unbound
-    /// Unix socket.
+    /// The sender: a reply goes there ([`Connections::send_datagram`]). `None` if it cannot be replied to, as an
+    /// unbound Unix socket.
     pub from: Option<Peer>,
     /// Which address of this machine it was sent to, and at which interface it was received. `None` for Unix sockets, and where
     /// the driver does not know.
@@ -113,7 +113,7 @@ struct Part {
     owner: Token,
     at: u32,
     len: u32,
-    /// What waits to be sent: to whom, from which address, and how many bytes.
+    /// The queued datagram: its receiver, its source address, and its length in bytes.
     queued: Option<(Peer, Option<Local>, u32)>,
 }
 
@@ -124,7 +124,7 @@ impl Part {
 }
 
 impl Lot<[u8]> {
-    /// Room for a window of `len` bytes: the number of a part whose owner is gone, or of the one behind the last.
+    /// Capacity for a window of `len` bytes: the number of a region whose owner is gone, or of the one behind the last.
     fn find(&self, len: u32, is_gone: impl Fn(Token) -> bool) -> Option<usize> {
         let old = (self.parts.iter()).position(|part| part.len >= len && is_gone(part.owner));
         old.or_else(|| {
@@ -145,7 +145,7 @@ impl Lot<[u8]> {
                     len,
                     queued: None,
                 };
-                // There was room when it was found.
+                // The capacity was found before.
                 let _ = self.parts.push(part);
             }
         }
@@ -173,9 +173,9 @@ impl Lot<[u8]> {
     }
 }
 
-/// Sockets of datagrams.
+/// Datagram sockets.
 impl<'m, H: Handler> Session<'m, H> {
-    /// Lends the windows of all sockets of datagrams, before the first is added. It is done once: another is not used.
+    /// Borrows the windows of all datagram sockets, before the first is added. It is done once: another is not used.
     pub fn lend_datagrams<const RX: usize, const TX: usize>(
         &mut self,
         memory: &'m mut DatagramMemory<RX, TX>,
@@ -188,7 +188,7 @@ impl<'m, H: Handler> Session<'m, H> {
         }
     }
 
-    /// Adds a socket of datagrams of at most `receive` and `send` bytes; see
+    /// Adds a datagram socket of at most `receive` and `send` bytes; see
     /// [`Dispatcher::add_datagrams`](crate::Dispatcher::add_datagrams).
     ///
     /// # Errors
@@ -216,8 +216,8 @@ impl<'m, H: Handler> Session<'m, H> {
         Ok(token)
     }
 
-    /// Where to receive a datagram: the answer to [`Action::ReceiveFrom`](crate::Action::ReceiveFrom). Empty if the token
-    /// names nothing that is.
+    /// Where to receive a datagram, for [`Action::ReceiveFrom`](crate::Action::ReceiveFrom). Empty if the token is
+    /// stale.
     pub fn datagram_into(&mut self, token: Token) -> &mut [u8] {
         match &mut self.arrivals {
             Some(arrivals) => arrivals.window_mut(token),
@@ -225,8 +225,8 @@ impl<'m, H: Handler> Session<'m, H> {
         }
     }
 
-    /// What to send, to whom, and from which address of this machine if that matters: the answer to
-    /// [`Action::SendTo`](crate::Action::SendTo). `None` if nothing waits.
+    /// The bytes to send, the receiver, and the source address of this machine if that matters, for
+    /// [`Action::SendTo`](crate::Action::SendTo). `None` if nothing is queued.
     #[must_use]
     pub fn datagram_from(&self, token: Token) -> Option<(Peer, Option<Local>, &[u8])> {
         let departures = self.departures.as_ref()?;
@@ -234,7 +234,7 @@ impl<'m, H: Handler> Session<'m, H> {
         Some((to, local, departures.window(token, len)))
     }
 
-    /// What an answer brought is told.
+    /// Notifies the handler of a completion.
     fn tell_datagram(&mut self, token: Token, op: Op, outcome: Outcome) {
         let waited = op == Op::SendTo && self.machine.take_datagram_wish(token);
         let arrived = match outcome {
@@ -281,7 +281,7 @@ impl<'m, H: Handler> Session<'m, H> {
             | Outcome::Drained(_)
             | Outcome::Accepted(_) => {}
         }
-        // Told of the failure, the application may have sent the next: then it waits for that.
+        // When it was notified of the failure, the application may have sent the next: then it waits for that.
         match all.machine.has_datagram_room(token) {
             Some(true) if waited => {
                 self.handler.datagram_room(&mut all, token);
@@ -295,14 +295,14 @@ impl<'m, H: Handler> Session<'m, H> {
 
 /// Datagrams, by the token of their socket. What the token of one that is gone names is nothing, and changes nothing.
 impl Connections<'_> {
-    /// Sends a datagram to `to`: to who sent one, to an address, or to a destination that was registered. It is out once
-    /// this call of the handler has returned, as a rule; if the kernel has no room, it waits for that, and no other can be
-    /// sent from there, and none is received. If it comes to nothing,
-    /// [`Handler::datagram_failed`](crate::Handler::datagram_failed) tells.
+    /// Sends a datagram to `to`: to the sender of one, to an address, or to a registered destination. It is sent once
+    /// this call of the handler has returned, as a rule; if the kernel's buffer is full, it waits for that, and no
+    /// other can be sent from there, and none is received. If it fails,
+    /// [`Handler::datagram_failed`](crate::Handler::datagram_failed) is called.
     ///
-    /// An answer goes out from the address that was asked: what [`Handler::datagram`](crate::Handler::datagram) sends to the
-    /// sender of the datagram that it is told of, through the same socket, has [`Datagram::local`] as its source. For an
-    /// answer that is sent later, keep that and use [`send_datagram_from`](Self::send_datagram_from).
+    /// A reply leaves from the address of the request: what [`Handler::datagram`](crate::Handler::datagram) sends to
+    /// the sender of its datagram, through the same socket, has [`Datagram::local`] as its source. For a later reply,
+    /// keep that and use [`send_datagram_from`](Self::send_datagram_from).
     ///
     /// # Errors
     ///
@@ -317,8 +317,8 @@ impl Connections<'_> {
         self.send_datagram_by(socket, None, to, bytes)
     }
 
-    /// The same from this address of the machine, if the socket is not bound to one; [`Local::answering`] leaves the choice of
-    /// the interface to the routes. An address that the machine does not have is told as a failure.
+    /// The same from this address of the machine, if the socket is not bound to one; [`Local::answering`] leaves the
+    /// choice of the interface to the routes. An address that the machine does not have is notified as a failure.
     ///
     /// # Errors
     ///
@@ -387,7 +387,7 @@ impl Connections<'_> {
         Ok(())
     }
 
-    /// Closes a socket of datagrams: nothing more is told of it, and what waits to be sent is dropped.
+    /// Closes a datagram socket: no more notices of it, and what is queued is dropped.
     pub fn close_datagrams(&mut self, socket: Token) {
         self.record(socket, Input::CloseDatagrams);
         self.machine.close_datagrams(socket);

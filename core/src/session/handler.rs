@@ -8,13 +8,13 @@ use crate::event::Fault;
 use crate::output::Reason;
 use crate::token::Token;
 
-/// What an application does with its connections. Each method is lent one connection for one visit; nothing it does can
-/// block, and what it asks for happens after it returns.
+/// What an application does with its connections. Each method borrows one connection for one service; nothing it does
+/// can block, and what it requests happens after it returns.
 ///
 /// # Examples
 ///
-/// An echo server. What does not fit into the send window stays in the receive window, the peer is held back, and
-/// `writable` (which calls `readable` unless it is written) goes on when there is room.
+/// An echo server. What does not fit into the send window stays in the receive window, the peer is backpressured, and
+/// `writable` (which calls `readable` unless it is overridden) goes on when there is capacity.
 ///
 /// ```
 /// use tidegate_core::{Conn, Handler};
@@ -53,9 +53,9 @@ pub trait Handler {
     /// The application's own state of one connection, `()` if it needs none. A new default one for each connection.
     type State: Default;
 
-    /// Whether it makes connections itself ([`Conn::connect`], [`Connections::connect`]). `true` by default. A server whose
-    /// handler never does may say `false` here, and is not linked with what connects; each connection that it would make all
-    /// the same is told as one that failed ([`FaultKind::Invalid`](crate::FaultKind::Invalid)).
+    /// Whether it makes connections itself ([`Conn::connect`], [`Connections::connect`]). `true` by default. A server
+    /// whose handler never does may set `false` here, and does not link the code that connects; each connection that it
+    /// would make all the same is notified as a failure ([`FaultKind::Invalid`](crate::FaultKind::Invalid)).
     const CONNECTS: bool = true;
 
     /// A connection was accepted, or one of ours is connected. Does nothing by default.
@@ -66,19 +66,20 @@ pub trait Handler {
     /// Bytes were received: [`Conn::data`] has them, after those that were not consumed before. Called again only after
     /// more bytes, after [`Conn::resume`], and by `writable`. Throws them away by default.
     ///
-    /// Data may be left: an incomplete message, or one whose answer lacks send capacity, whether that was found by
-    /// [`Conn::room`] or by a send that was answered with `Full`. What is left while output is queued is shown again once
-    /// all output was sent, and only then is the peer's end told. A receive window that is full although the handler was
-    /// shown all of it with the whole send window free, waits for no capacity and has not [paused](Conn::pause) can never
-    /// be emptied: the connection is closed with [`Reason::TooLong`].
+    /// Data may be left: an incomplete message, or one whose reply lacks send capacity, whether that was found by
+    /// [`Conn::room`] or by a send that returned `Full`. What is left while output is queued is shown again once all
+    /// output was sent, and only then is EOF notified. A receive window that is full although the handler was shown all
+    /// of it with the whole send window free, waits for no capacity and has not [paused](Conn::pause) can never be
+    /// emptied: the connection is closed with [`Reason::TooLong`].
     fn readable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = state;
         conn.consume(conn.data().len());
     }
 
-    /// There is send capacity again: called once after a send was answered with `Full`, when that would fit; or after a
-    /// visit that ended with data left while output was queued: with no capacity at all, as soon as there is some, else
-    /// when all output was sent. Nothing is received in between, but in the last case. Calls `readable` by default.
+    /// There is send capacity again: called once after a send that returned `Full`, when that would fit; or after a
+    /// service that ended with data left while output was queued: with no capacity at all, as soon as there is some,
+    /// else when all output was sent. Nothing is received in between, except in the last case. Calls `readable` by
+    /// default.
     fn writable(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         self.readable(conn, state);
     }
@@ -97,27 +98,28 @@ pub trait Handler {
         self.readable(conn, state);
     }
 
-    /// It is gone. `conn` still tells who it was; nothing can be sent to it, only to others. Of one that we wanted to
-    /// connect and could not, this is all that is told. Does nothing by default.
+    /// It is gone. `conn` is a final snapshot; nothing can be sent to it, only to others. For an outbound connection
+    /// that failed, this is the only notice. Does nothing by default.
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut Self::State, reason: Reason) {
         let _ = (conn, state, reason);
     }
 
     /// The free timer of this number is due, set by [`Connections::set_timer`] or [`Connections::set_interval`].
-    /// `periods`: how many have passed since it was set or told last; 1, unless the loop was held up. Does nothing by
+    /// `periods`: how many have passed since it was set or fired last; 1, unless the loop was delayed. Does nothing by
     /// default.
     fn tick(&mut self, connections: &mut Connections<'_>, timer: u32, periods: u64) {
         let _ = (connections, timer, periods);
     }
 
-    /// A watched descriptor is ready in these directions; after a hang-up or an error in all that it is watched for. Called
-    /// once for each look at the kernel, and again for what is left: read it until it would block, or
+    /// A watched descriptor is ready in these directions; after a hang-up or an error in all that it is watched for.
+    /// Called once for each poll of the kernel, and again for what is left: read it until it would block, or
     /// [`unwatch`](Connections::unwatch) it. Does nothing by default.
     fn ready(&mut self, connections: &mut Connections<'_>, token: Token, directions: Directions) {
         let _ = (connections, token, directions);
     }
 
-    /// A datagram came to this socket. An answer goes to who sent it, by [`Connections::send_datagram`]. Drops it by default.
+    /// A datagram came to this socket. A reply goes to its sender, by [`Connections::send_datagram`]. Drops it by
+    /// default.
     fn datagram(
         &mut self,
         connections: &mut Connections<'_>,
@@ -127,15 +129,15 @@ pub trait Handler {
         let _ = (connections, socket, datagram);
     }
 
-    /// The datagram that was in the way of another is gone: called once after a send that was answered with `Full`. Does
-    /// nothing by default.
+    /// The queued datagram that another waited for is gone: called once after a send that returned `Full`. Does nothing
+    /// by default.
     fn datagram_room(&mut self, connections: &mut Connections<'_>, socket: Token) {
         let _ = (connections, socket);
     }
 
-    /// A socket of datagrams had an error for us: what the network said of one that was sent before
-    /// ([`FaultKind::Refused`](crate::FaultKind::Refused): nobody listens there), or why the last one is not sent. It goes
-    /// on, unless it is [`Invalid`](crate::FaultKind::Invalid). Does nothing by default.
+    /// A datagram socket had an error: a network error of an earlier datagram
+    /// ([`FaultKind::Refused`](crate::FaultKind::Refused): there is no listener), or why the last one is not sent. It
+    /// goes on, unless it is [`Invalid`](crate::FaultKind::Invalid). Does nothing by default.
     fn datagram_failed(&mut self, connections: &mut Connections<'_>, socket: Token, fault: Fault) {
         let _ = (connections, socket, fault);
     }

@@ -1,9 +1,9 @@
 //! The traits of the crate [`embedded_io`] for a [`Conn`], so that crates of the embedded world run on it.
 //!
-//! A visit never waits. So where those traits say "blocks", there is an error, [`WouldBlock`](IoError::WouldBlock), and
-//! the visit is to be ended: the handler is called again when there is more data, or room. Code that cannot stop in the
-//! middle is given a whole message ([`framing`](crate::framing)) and room for its answer ([`Conn::reserve`]), and meets
-//! none.
+//! A handler never waits. So where those traits say "blocks", there is an error, [`WouldBlock`](IoError::WouldBlock),
+//! and the handler is to return: it is called again when there is more data, or capacity. Code that cannot stop in the
+//! middle gets a whole message ([`framing`](crate::framing)) and capacity for its reply ([`Conn::reserve`]), and never
+//! meets it.
 
 use super::{Conn, SendError};
 use core::fmt;
@@ -13,7 +13,7 @@ use embedded_io::{BufRead, Error, ErrorKind, ErrorType, Read, ReadReady, Write, 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum IoError {
-    /// No data is left, or no room. End the visit; [`readable`](crate::Handler::readable) or
+    /// No data is left, or no capacity. Return from the handler; [`readable`](crate::Handler::readable) or
     /// [`writable`](crate::Handler::writable) is called when there is.
     WouldBlock,
     /// The connection is finished, aborted or gone.
@@ -46,7 +46,7 @@ impl ErrorType for Conn<'_> {
     type Error = IoError;
 }
 
-/// Reads and consumes. The end of the peer is told to [`ended`](crate::Handler::ended), never by `Ok(0)`.
+/// Reads and consumes. EOF calls [`ended`](crate::Handler::ended), and is never `Ok(0)`.
 impl Read for Conn<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoError> {
         let data = self.fill_buf()?;
@@ -76,13 +76,13 @@ impl ReadReady for Conn<'_> {
     }
 }
 
-/// Queues as much as there is room for. What is queued goes out when the visit ends, so `flush` does nothing.
+/// Queues as much as there is capacity for. What is queued is sent when the service ends, so `flush` does nothing.
 impl Write for Conn<'_> {
     fn write(&mut self, buf: &[u8]) -> Result<usize, IoError> {
         if buf.is_empty() {
             return Ok(0);
         }
-        // Less than all only if there is some room, or else `Full` asks to be told.
+        // Less than all only if there is some capacity; otherwise `Full` requests the notice.
         let n = buf.len().min(self.room().max(1));
         match self.send(buf.get(..n).unwrap_or(buf)) {
             Ok(()) => Ok(n),

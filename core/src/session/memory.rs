@@ -5,8 +5,8 @@ use crate::config::Windows;
 use crate::table::Table;
 use heapless::{Vec, VecView};
 
-/// Places for `N` connections, each with a window of `RX` bytes to receive and one of `TX` bytes to send, and the
-/// application's own state `S` for each. Nothing is allocated beyond it.
+/// Slots for `N` connections, each with a receive window of `RX` bytes, a send window of `TX` bytes and the
+/// application's own state `S`. Nothing is allocated beyond it.
 ///
 /// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`: what was never used costs no page.
 /// `static_cell::ConstStaticCell` gives such a static out safely. Its size can be asserted:
@@ -38,7 +38,7 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     /// Bytes of it for the application's states.
     pub const STATES: usize = size_of::<Vec<S, N>>();
 
-    /// Bytes of it that a connection touches which never had anything left over: its place in the table, and its state.
+    /// Bytes of it that a connection touches which never had anything left over: its slot in the table, and its state.
     pub const CONNECTION: usize = Table::<N>::CONNECTION + size_of::<S>();
 
     /// Bytes of it that a connection touches in addition where blocks of addresses are limited

@@ -27,8 +27,8 @@ impl Conn<'_> {
         self.all.machine.info(token)
     }
 
-    /// Closes another connection at once, as [`abort`](Self::abort) does this one; answers whether the token names one. Its
-    /// handler is told in its turn.
+    /// Closes another connection at once, as [`abort`](Self::abort) does this one; returns whether the token names one.
+    /// Its handler method is called in its own service.
     pub fn abort_other(&mut self, token: Token) -> bool {
         match self.all.machine.connection(token) {
             Some(index) if index != self.all.own => {

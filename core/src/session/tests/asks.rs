@@ -1,4 +1,4 @@
-//! What a handler and a driver may ask, and the methods of a handler that nobody wrote.
+//! What a handler and a driver may query, and the default methods of a handler.
 
 use super::*;
 use alloc::format;

@@ -1,4 +1,4 @@
-//! Outbound connections as a handler sees them, and two connections in one visit.
+//! Outbound connections as a handler sees them, and two connections in one service.
 
 use super::*;
 use crate::config::Class;
@@ -9,7 +9,7 @@ use crate::session::SendError;
 const TO: Destination = Destination::Registered(0);
 const REFUSED: Fault = FaultKind::Refused.with_code(111);
 
-/// Passes on what was received to `to`, as far as there is room, and holds the rest back until there is more.
+/// Forwards what was received to `to`, as far as its send capacity goes, and keeps the rest until there is more.
 fn pump(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
@@ -26,7 +26,7 @@ fn pump(from: &mut Conn<'_>, to: Token) {
     }
 }
 
-/// Connects for whoever comes, and passes on both ways.
+/// Connects for each accepted connection, and forwards both ways.
 fn relay() -> App {
     App {
         opened: |app, conn, _| match conn.origin() {
@@ -94,7 +94,7 @@ fn a_failure_is_told_once_with_a_fresh_state() {
             assert_eq!(conn.send(b"x"), Err(SendError::Closed));
             if app.infos.len() < 5 {
                 app.other = conn.connect(TO).ok();
-                // It may have the place of the one that is gone, which must not be mistaken for it.
+                // It may have the slot of the one that is gone, which must not be mistaken for it.
                 conn.finish();
                 conn.abort();
                 conn.shut_down();
@@ -115,7 +115,7 @@ fn a_failure_is_told_once_with_a_fresh_state() {
         assert!(info.outbound);
         assert_eq!(info.peer, Peer::Registered(0));
     }
-    // A place that was used before.
+    // A slot that was used before.
     world.connects = Outcome::Complete(0);
     let used = world.connect();
     world.lend(used, |_, conn, _| conn.abort());

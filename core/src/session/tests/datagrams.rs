@@ -1,4 +1,4 @@
-//! Sockets of datagrams in a session: their windows, who is told, and what waits to be sent.
+//! Datagram sockets in a session: their windows, the notices, and what waits to be sent.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -22,16 +22,16 @@ use alloc::vec::Vec;
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
-/// Answers what has a sender, and notes everything.
+/// Replies to what has a sender, and records everything.
 #[derive(Default)]
 struct App {
     heard: Vec<(Vec<u8>, usize, Option<Peer>)>,
     failed: Vec<Fault>,
     rooms: usize,
     locals: Vec<Option<Local>>,
-    /// Whom to send to instead of the sender.
+    /// The receiver, instead of the sender.
     forwards: Option<Peer>,
-    /// More answers than one.
+    /// More replies than one.
     twice: bool,
 }
 
@@ -66,7 +66,7 @@ impl Handler for App {
     }
 }
 
-/// A session with a kernel that has these datagrams for everybody, and takes what is sent as `takes` says.
+/// A session with a kernel that has these datagrams for every socket, and takes what is sent as `takes` says.
 struct Bench {
     session: Session<'static, App>,
     coming: VecDeque<(&'static [u8], Option<Peer>)>,
@@ -250,7 +250,7 @@ fn failures_are_told_and_who_waited_is_told_of_room_then_too() {
     bench.comes(token, b"ask", Some(Peer::Unix(1)));
     bench.takes = Outcome::Failed(fault);
     bench.reports(token, Directions::WRITE);
-    // The answer, and what was sent when there was room.
+    // The reply, and what was sent when there was capacity.
     assert_eq!(bench.app().failed, [fault, fault]);
     assert_eq!(bench.app().rooms, 1);
     assert_eq!(bench.sent, []);
@@ -277,7 +277,7 @@ fn an_answer_leaves_from_the_address_that_was_asked() {
         });
         assert_eq!(bench.sources.last(), Some(&source));
     }
-    // What is sent later, to somebody else, or from elsewhere, has the address that is named, or none.
+    // What is sent later, to another receiver, or from elsewhere, has the address that is named, or none.
     let mut all = bench.session.connections(NOW);
     assert_eq!(all.send_datagram(token, Peer::Unix(1), b"late"), Ok(()));
     bench.run();
@@ -289,7 +289,7 @@ fn an_answer_leaves_from_the_address_that_was_asked() {
     assert_eq!(sent, Ok(()));
     bench.run();
     assert_eq!(bench.sources[bench.sources.len() - 2..], [Some(ASKED); 2]);
-    // One that is told of a datagram and sends to others does not send in the name of that address.
+    // One that is notified of a datagram and sends to others does not send in the name of that address.
     bench.local = Some(ASKED);
     bench.session.handler_mut().forwards = Some(Peer::Unix(9));
     bench.comes(token, b"pass", Some(Peer::Unix(1)));

@@ -29,7 +29,7 @@ impl Handler for Reader {
 
 const WINDOW: usize = 8;
 
-/// One connection whose peer sends these pieces and then its end.
+/// One connection whose peer sends these pieces and then FIN.
 fn read(max: usize, on_error: OnError, pieces: &[&[u8]]) -> Reader {
     let memory = Box::leak(Box::new(Memory::<1, WINDOW, 8, Scan>::new()));
     let reader = Reader {

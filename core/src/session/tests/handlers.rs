@@ -1,4 +1,4 @@
-//! What a handler is told, and what it may do when.
+//! The notices of a handler, and what it may do when.
 
 use super::*;
 use crate::ignored::Ignored;
@@ -86,7 +86,7 @@ fn nothing_is_received_while_the_handler_waits_for_room() {
     assert_eq!(world.fars[a].heard[TX..], *b"abc");
 }
 
-/// The echo of the documentation never sees a `Full`: it asks for the room before.
+/// The echo of the documentation never sees a `Full`: it checks the capacity first.
 #[test]
 fn an_echo_loses_nothing_to_a_peer_that_reads_late_and_has_finished() {
     let all: Vec<u8> = (0..=255).collect();

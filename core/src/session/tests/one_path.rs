@@ -25,12 +25,12 @@ impl Handler for Whim {
             5 => drop(conn.send_others(b"!")),
             6 => conn.consume(conn.data().len()),
             9 | 10 => {
-                // The others' bytes take the area that this one's answer was put into.
+                // The others' bytes take the scratch buffer that this one's reply was put into.
                 echo(conn);
                 conn.send_others(b"and to the others");
             }
             8 => {
-                // More than fits: it waits for room, with nothing left to read.
+                // More than fits: it waits for capacity, with nothing left to read.
                 while conn.send(&[7; 8]).is_ok() {}
                 conn.consume(conn.data().len());
             }
@@ -197,8 +197,8 @@ const POLICIES: [FullTable; 4] = [
     FullTable::EvictHalfClosed,
 ];
 
-/// A random story, told to a session whose operations complete inline, and to one whose operations complete by events.
-/// Returns how many transfers there were.
+/// A random story for a session whose operations complete inline, and one whose operations complete by events. Returns
+/// how many transfers there were.
 fn twins<const N: usize>(seed: u64, trigger: Trigger, full: FullTable) -> u32 {
     let (mut memory, mut other) = (
         Memory::<N, RX, TX, u32>::new(),

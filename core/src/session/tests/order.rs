@@ -1,4 +1,5 @@
-//! Bytes in order, none lost, none twice, none of another connection: whatever the driver, whatever order it answers in.
+//! Bytes in order, none lost, none twice, none of another connection: whatever the driver, whatever the order of its
+//! completions.
 
 use super::*;
 use crate::directions::Trigger;
@@ -20,24 +21,24 @@ impl Random {
 const PEERS: usize = 4;
 const BYTES: usize = 400;
 
-/// What a peer says: no two say the same, and no place looks like another.
+/// What a peer sends: no two send the same, and no position looks like another.
 fn speech(who: usize) -> Vec<u8> {
     let bytes = (0..BYTES).map(|at| (at * 7 + at / 64 + who * 61) % 251);
     bytes.map(|n| u8::try_from(n).expect("below 251")).collect()
 }
 
-/// An operation that was handed over and is not answered.
+/// An operation that was issued and has not completed.
 struct Pending {
     action: Action,
     /// Of a send: what its span held when it was handed over.
     bytes: Vec<u8>,
     /// And where they lay.
     lay: *const u8,
-    /// Of a receive that was carried out at once: the answer that is kept back.
+    /// Of a receive that was performed at once: the completion that is kept back.
     kept: Option<Event>,
 }
 
-/// A driver that carries operations out when it likes, and answers in any order.
+/// A driver that performs operations when it likes, and completes them in any order.
 struct Late {
     pending: Vec<Pending>,
     random: Random,
@@ -97,7 +98,7 @@ impl Late {
     }
 }
 
-/// Peers that say all of their speech, hear in bits, and finish; until everybody is gone.
+/// Peers that send all of their speech, receive in bits, and finish; until all are gone.
 fn talk(world: &mut World, random: &mut Random, mut step: impl FnMut(&mut World)) {
     let speeches: Vec<Vec<u8>> = (0..PEERS).map(speech).collect();
     let mut said = [0; PEERS];
@@ -128,7 +129,7 @@ fn talk(world: &mut World, random: &mut Random, mut step: impl FnMut(&mut World)
             }
             _ => {}
         }
-        // What was told in vain twice rests for a while.
+        // What was spurious twice rests for a while.
         world.now = world.now.plus(Duration::from_micros(100));
         step(world);
         laws::assert_laws(world.session.machine());
@@ -203,7 +204,7 @@ fn every_byte_comes_back_in_order_from_a_driver_that_answers_later_in_any_order(
     }
 }
 
-/// Everybody says all at once to everybody: what is refused is refused whole.
+/// Each sends all at once to all: what is refused is refused whole.
 #[test]
 fn lines_for_others_arrive_whole_and_in_order_or_not_at_all() {
     for seed in 0..20 {

@@ -12,7 +12,7 @@ impl World {
     }
 }
 
-/// What is told at the next due time, reached without a detour.
+/// The notices at the next due time, reached without a detour.
 fn to_next(world: &mut World) -> Duration {
     let due = world.session.poll_timeout().expect("something is due");
     let length = due.since(world.now);
@@ -188,7 +188,7 @@ fn there_are_so_many_free_ones() {
 #[test]
 fn it_is_counted_from_the_time_that_is_told_with_the_loan() {
     let mut world = World::new::<1>(App::echo());
-    // The last turn was long ago.
+    // The last iteration was long ago.
     world.now = world.now.plus(SECOND * 100);
     world.all().set_timer(0, SECOND).expect("a timer");
     world.later(SECOND - NANO);

@@ -1,8 +1,9 @@
-//! Where the bytes lie: windows, the shared areas in front of them, and that nobody sees a byte of another.
+//! Where the bytes lie: windows, the shared scratch buffers in front of them, and that no connection sees a byte of
+//! another.
 
 use super::*;
 
-/// A handler that takes away only what it is told to: the first byte of the data says how many.
+/// A handler that consumes only what the first byte of the data says.
 fn takes() -> App {
     App {
         readable: |_, conn, _| {
