@@ -6,7 +6,7 @@ use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::process::{Folder, run_with, runnable};
 use tests::replay::{Explainer, Picture, Tape, replay_seen, to_corpus};
-use tidegate_core::trace::{Entry, MAGIC, Payload, encode};
+use tidegate_core::trace::{Entry, MAGIC, Payload, decode, encode};
 use tidegate_core::{Dispatcher, Memory};
 use tidegate_sim::Random;
 
@@ -121,13 +121,7 @@ fn a_trace_that_is_cut_off_has_an_exit_code_of_its_own() {
             let cut = whole.len() * left / 41;
             fs::write(&path, &whole[..cut]).expect("a file");
             let (code, said, errors) = replay(&[&path], &[]);
-            // Between two iterations nothing shows that there was more.
-            let flaw = Tape::read(&[whole[..cut].to_vec()]).expect("a trace").flaw;
-            let expected = if flaw.is_some() { 3 } else { 0 };
-            assert!(
-                code == Some(expected) || code == Some(3),
-                "{name}: {said} {errors}"
-            );
+            assert_eq!(code, Some(3), "{name}: {said} {errors}");
             assert!(said.contains(" entries the same, "), "{name}: {said}");
             assert!(!said.contains("differs"), "{name}: {said}");
         }
@@ -137,6 +131,69 @@ fn a_trace_that_is_cut_off_has_an_exit_code_of_its_own() {
         let (code, _, errors) = replay(&[&path, &path], &["--page", &page]);
         assert_eq!(code, Some(3), "{name}: {errors}");
         assert!(errors.contains("ends early: file 1, byte "), "{errors}");
+    }
+}
+
+#[test]
+fn a_cut_between_two_entries_is_told_and_so_is_what_follows_the_end() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("damaged-between");
+    let (path, older) = (folder.path("t"), folder.path("t.1"));
+    for name in ["echo.trace", "echo-edge.trace", "chat.trace"] {
+        let whole = file(name);
+        let all = Tape::read(core::slice::from_ref(&whole)).expect("a trace");
+        assert_eq!(all.flaw, None, "{name}");
+        let mut rest = &whole[MAGIC.len()..];
+        let mut entries = 0;
+        while let Some((_, more)) = decode(rest).expect("an entry") {
+            let cut = whole.len() - rest.len();
+            let tape = Tape::read(&[whole[..cut].to_vec()]).expect("a trace");
+            assert_eq!(tape.entries(), &all.entries()[..entries], "{name}: {cut}");
+            let flaw = tape.flaw.expect("a flaw");
+            assert!(
+                flaw.contains("the end of the recording is missing"),
+                "{flaw}"
+            );
+            if entries == all.entries().len() / 2 || more.is_empty() {
+                fs::write(&path, &whole[..cut]).expect("a file");
+                let (code, said, errors) = replay(&[&path], &[]);
+                assert_eq!(code, Some(3), "{name}, {cut} bytes: {said} {errors}");
+            }
+            (rest, entries) = (more, entries + 1);
+        }
+        assert_eq!(entries, all.entries().len() + 1, "the end is one");
+        // The trace of the run before is no part of this one.
+        fs::write(&path, &whole).expect("a file");
+        fs::write(&older, &whole).expect("a file");
+        let (code, said, errors) = replay(&[&older, &path], &[]);
+        assert_eq!(code, Some(3), "{name}: {said} {errors}");
+        assert!(
+            errors.contains("the recording ends, and more follows"),
+            "{errors}"
+        );
+        assert!(
+            said.starts_with(&format!("{0} of {0} ", all.entries().len())),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_trace_of_another_version_is_refused_with_a_line_that_says_so() {
+    let _bound = Watchdog::new();
+    let folder = Folder::new("damaged-version");
+    let path = folder.path("t");
+    let whole = file("echo.trace");
+    for (version, shown) in [(b'2', "2"), (b'4', "4"), (0x1b, "\\x1b")] {
+        let mut other = whole.clone();
+        other[MAGIC.len() - 1] = version;
+        fs::write(&path, &other).expect("a file");
+        let (code, said, errors) = replay(&[&path], &["--explain"]);
+        assert_eq!((code, said.as_str()), (Some(2), ""), "{errors}");
+        let line = format!(
+            "replay: a trace of version {shown}, and this program reads version 3: use the replay that was built with what recorded it\n"
+        );
+        assert_eq!(errors, line);
     }
 }
 

@@ -69,6 +69,7 @@ fn record<H: Handler<State = State>>(
     if let Err(broken) = drive(&mut world, socket) {
         panic!("{broken}\n{case:?}");
     }
+    recording.push(&Entry::End);
     let mut file = MAGIC.to_vec();
     file.append(&mut recording.0.lock().expect("no panic"));
     let tape = Tape::read(&[file]).expect("a trace");
@@ -188,7 +189,7 @@ macro_rules! kinds {
 }
 
 kinds!(ENTRIES, entry of Entry, Entry<'_>:
-    Start Time Event Turn Output Told Alarm Again Returned Call Note Lost);
+    Start Time Event Turn Output Told Alarm Again Returned Call Note Lost End);
 kinds!(CALLS, call of Input, Input:
     Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
     Send Space Reserve Commit SendTo SendOthers WantRoom ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
@@ -202,9 +203,11 @@ kinds!(OPS, op of Op, Op: Accept Refuse Connect Recv Send Arm Shutdown Unsent Re
 kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram Failed);
 
 /// What no world can make, and why.
-const NEVER: [&str; 7] = [
+const NEVER: [&str; 8] = [
     // Written by the writer of a file, when its buffer is full.
     "entry Lost",
+    // Taken off when the tape is read.
+    "entry End",
     // In the flight recorder alone.
     "call Ready",
     "call Done",
@@ -233,14 +236,15 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
                 seen.extend([op(of), outcome(it)]);
             }
         }
-        Entry::Start { .. }
+        Entry::Start(..)
         | Entry::Time(_)
         | Entry::Turn
         | Entry::Output(None)
         | Entry::Again
         | Entry::Returned(_)
         | Entry::Note(_)
-        | Entry::Lost(_) => {}
+        | Entry::Lost(_)
+        | Entry::End => {}
     }
 }
 

@@ -384,15 +384,23 @@ impl Dispatcher<'_> {
     #[inline(always)]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.advance_clock(now);
-        let (token, input) = Input::of(&event);
-        self.keep(token, input);
         match event {
             Event::Ready {
                 token,
                 directions,
                 closing,
-            } => self.ready(token, directions, closing),
-            Event::Done { token, op, outcome } => self.done(token, op, outcome),
+            } => {
+                let input = Input::Ready {
+                    directions,
+                    closing,
+                };
+                self.keep(token, input);
+                self.ready(token, directions, closing)
+            }
+            Event::Done { token, op, outcome } => {
+                self.keep(token, Input::done(op, &outcome));
+                self.done(token, op, outcome)
+            }
         }
     }
 

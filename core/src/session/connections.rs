@@ -14,7 +14,7 @@ use crate::output::Span;
 use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
-use crate::trace::{Detail, Entry, Input, hash, micros};
+use crate::trace::{Detail, Entry, Input, hash};
 use core::time::Duration;
 
 /// All connections of a session, each by its token, and the timers: what a handler is lent in calls that are about no
@@ -330,6 +330,11 @@ impl Connections<'_> {
             self.sending.take(index, slot.send_span());
         }
     }
+}
+
+/// Nanoseconds as microseconds, for the flight recorder: an hour or so at most.
+fn micros(nanos: u64) -> u32 {
+    u32::try_from(nanos / 1000).unwrap_or(u32::MAX)
 }
 
 fn sent_to(len: usize, taken: bool) -> Input {

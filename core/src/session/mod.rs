@@ -236,7 +236,7 @@ impl<'m, H: Handler> Session<'m, H> {
     pub fn record_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
         self.machine.trace_to(sink);
         let (config, windows) = (self.config.clone(), self.machine.windows());
-        self.machine.trace(|| Entry::Start { config, windows });
+        self.machine.trace(|| Entry::Start(config, windows));
     }
 
     /// Puts a remark into the full trace, if there is one.

@@ -12,12 +12,7 @@ use crate::token::Token;
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Entry<'a> {
     /// The first of every trace: what the session was made with.
-    Start {
-        /// How it is set.
-        config: Config,
-        /// The sizes of its windows.
-        windows: Windows,
-    },
+    Start(Config, Windows),
     /// The clock went on by so many nanoseconds: what follows came then.
     Time(u64),
     /// In: the driver told what happened.
@@ -43,6 +38,8 @@ pub enum Entry<'a> {
     Note(&'a str),
     /// So many entries are missing here: there was no room for them. Nothing after it can be replayed.
     Lost(u64),
+    /// The last: the recording was ended. Where it is not there, more was to come: the trace was cut off.
+    End,
 }
 
 /// Bytes that were received, or what is kept of them.
@@ -55,11 +52,6 @@ pub enum Bytes<'a> {
     Cut(&'a [u8], u32),
     /// How many, and their [`hash`].
     Hashed(u32, u32),
-}
-
-impl Bytes<'_> {
-    /// None.
-    pub const NONE: Self = Bytes::Whole(&[]);
 }
 
 /// How much of what is received is kept.

@@ -4,8 +4,8 @@
 //! [postcard](https://postcard.jamesmunns.com/wire-format): the number of the variant, then the fields in their order, without
 //! names. Numbers above 8 bits are variable-length (seven bits a byte, the lowest first), so neither the width nor the
 //! byte order of a machine can be seen; bytes and text have their length in front. Two bytes follow each entry, the sum of those
-//! before: what a disk or a line has changed is no entry any more. The version is in the magic: it rises with each change of
-//! [`Entry`] or of what is in it.
+//! before: what a disk or a line has changed is no entry any more. The last entry of a recording is [`Entry::End`].
+//! The version is in the magic: it rises with each change of [`Entry`] or of what is in it.
 
 use super::entry::{Entry, Payload, hash};
 use core::fmt;
@@ -22,7 +22,7 @@ fn sum(entry: &[u8]) -> [u8; SUM] {
     [a ^ c, b ^ d]
 }
 
-/// Whatever takes the entries of a trace. It must not block.
+/// Takes the entries of a trace. It must not block.
 pub trait Sink {
     /// Takes one.
     fn take(&mut self, entry: &Entry<'_>);
@@ -35,19 +35,22 @@ pub(super) fn take<'a>(sink: &mut dyn Sink, entry: impl FnOnce() -> Entry<'a>) {
     sink.take(&entry());
 }
 
-/// Writes an entry to the front of `into`, with as much of its payload as is wanted; answers the bytes, `None` if there is
-/// no room for them.
+/// Writes an entry to the front of `into`, with as much of its payload as is wanted. Returns the bytes; `None` if they do
+/// not fit.
 pub fn encode<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> Option<&'b [u8]> {
+    let mut entry = entry.clone();
+    if let Entry::Event(_, bytes) = &mut entry {
+        *bytes = payload.of(*bytes);
+    }
     let space = into.len().checked_sub(SUM)?;
-    let space = into.get_mut(..space)?;
-    let encoded = postcard::to_slice(&entry.limited(payload), space).ok()?;
+    let encoded = postcard::to_slice(&entry, into.get_mut(..space)?).ok()?;
     let (len, sum) = (encoded.len(), sum(encoded));
     let all = into.get_mut(..len.checked_add(SUM)?)?;
     all.get_mut(len..)?.copy_from_slice(&sum);
     Some(all)
 }
 
-/// Reads the first entry of `bytes`; answers what follows it, too. `Ok(None)` at the end.
+/// Reads the first entry of `bytes`. Returns it and what follows it; `Ok(None)` if `bytes` is empty.
 ///
 /// # Errors
 ///
@@ -56,52 +59,33 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let (entry, behind) = match postcard::take_from_bytes(bytes) {
-        Ok(read) => read,
-        Err(postcard::Error::DeserializeUnexpectedEnd) => return Err(DecodeError::Cut),
-        Err(_) => return Err(DecodeError::Unknown),
-    };
-    let Some((found, rest)) = behind.split_at_checked(SUM) else {
-        return Err(DecodeError::Cut);
-    };
-    let len = bytes.len().saturating_sub(behind.len());
-    match bytes.get(..len).map(sum) {
-        Some(sum) if sum == found => Ok(Some((entry, rest))),
-        Some(_) | None => Err(DecodeError::Damaged),
+    let cut = postcard::Error::DeserializeUnexpectedEnd;
+    let (entry, behind) = postcard::take_from_bytes(bytes).map_err(|error| {
+        if error == cut {
+            CUT
+        } else {
+            DecodeError("no entry of this version")
+        }
+    })?;
+    let (found, rest) = behind.split_at_checked(SUM).ok_or(CUT)?;
+    let encoded = bytes.get(..bytes.len().saturating_sub(behind.len()));
+    if encoded.is_none_or(|encoded| sum(encoded) != found) {
+        return Err(DecodeError("an entry is damaged"));
     }
+    Ok(Some((entry, rest)))
 }
 
-/// What is no entry.
+/// The bytes are no entry: cut off because the writer was stopped, of another version, or not what was written. Which of them,
+/// its text says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DecodeError {
-    /// The last entry is not there to its end: whoever wrote it was stopped.
-    Cut,
-    /// It is of another version, or no trace.
-    Unknown,
-    /// It is not what was written.
-    Damaged,
-}
+pub struct DecodeError(&'static str);
+
+const CUT: DecodeError = DecodeError("the last entry is cut off");
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cut => "the last entry is cut off",
-            Self::Unknown => "no entry of this version",
-            Self::Damaged => "an entry is damaged",
-        })
+        f.write_str(self.0)
     }
 }
 
 impl core::error::Error for DecodeError {}
-
-impl<'a> Entry<'a> {
-    /// With no more of its payload than this.
-    #[must_use]
-    pub fn limited(&self, payload: Payload) -> Self {
-        let mut limited = self.clone();
-        if let Self::Event(_, bytes) = &mut limited {
-            *bytes = payload.of(*bytes);
-        }
-        limited
-    }
-}

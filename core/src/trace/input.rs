@@ -1,7 +1,7 @@
 //! [`Input`]: what went in, in 8 bytes. [`Kept`]: that, with its time and its source.
 
 use crate::directions::Directions;
-use crate::event::{Event, FaultKind, Op, Outcome};
+use crate::event::{FaultKind, Op, Outcome};
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
@@ -10,17 +10,14 @@ use core::fmt;
 /// are in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
-#[expect(
-    missing_docs,
-    reason = "the fields are arguments and what came of the call"
-)]
+#[expect(missing_docs, reason = "fields are arguments and results")]
 pub enum Input {
-    /// [`Event::Ready`].
+    /// [`Event::Ready`](crate::Event::Ready).
     Ready {
         directions: Directions,
         closing: bool,
     },
-    /// [`Event::Done`], or the same given to [`Session::poll_output`](crate::Session::poll_output): `n` is the number of bytes, of a
+    /// [`Event::Done`](crate::Event::Done), or the same given to [`Session::poll_output`](crate::Session::poll_output): `n` is the number of bytes, of a
     /// failure the error number.
     Done { op: Op, came: Came, n: u32 },
     /// A handler has returned: what it consumed (65,535 at most) and queued. In the flight recorder only.
@@ -126,66 +123,23 @@ impl Input {
         };
         Self::Done { op, came, n }
     }
-
-    /// The source of an event, and what of the event fits.
-    #[inline(always)]
-    #[must_use]
-    pub const fn of(event: &Event) -> (Token, Self) {
-        match *event {
-            Event::Ready {
-                token,
-                directions,
-                closing,
-            } => (
-                token,
-                Self::Ready {
-                    directions,
-                    closing,
-                },
-            ),
-            Event::Done {
-                token,
-                op,
-                ref outcome,
-            } => (token, Self::done(op, outcome)),
-        }
-    }
-}
-
-/// Nanoseconds as microseconds, an hour or so at most.
-pub(crate) fn micros(nanos: u64) -> u32 {
-    u32::try_from(nanos / 1000).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Input {
+    /// What came of an operation in words, `Recv: 64, then would block`; all else is a name and its numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "all else is a name and its numbers"
-        )]
-        match *self {
-            Self::Ready {
-                directions,
-                closing,
-            } => {
-                let closing = if closing { ", closing" } else { "" };
-                write!(f, "Ready: {directions:?}{closing}")
+        let Self::Done { op, came, n } = *self else {
+            return fmt::Debug::fmt(self, f);
+        };
+        match came {
+            Came::Complete | Came::Datagram => write!(f, "{op:?}: {n}"),
+            Came::Drained if n == 0 => write!(f, "{op:?}: would block"),
+            Came::Drained => write!(f, "{op:?}: {n}, then would block"),
+            Came::Accepted => write!(f, "{op:?}: a peer"),
+            Came::Failed(kind) => {
+                let fault = kind.with_code(u16::try_from(n).unwrap_or(0));
+                write!(f, "{op:?}: {fault}")
             }
-            Self::Done { op, came, n } => match came {
-                Came::Complete | Came::Datagram => write!(f, "{op:?}: {n}"),
-                Came::Drained if n == 0 => write!(f, "{op:?}: would block"),
-                Came::Drained => write!(f, "{op:?}: {n}, then would block"),
-                Came::Accepted => write!(f, "{op:?}: a peer"),
-                Came::Failed(kind) => {
-                    let fault = kind.with_code(u16::try_from(n).unwrap_or(0));
-                    write!(f, "{op:?}: {fault}")
-                }
-            },
-            Self::Handled { consumed, queued } => {
-                write!(f, "Handled: {consumed} bytes consumed, {queued} queued")
-            }
-            Self::Listen { limited: false, .. } => f.write_str("Listen"),
-            _ => fmt::Debug::fmt(self, f),
         }
     }
 }
@@ -240,8 +194,16 @@ mod tests {
         let reset = FaultKind::Reset.with_code(104);
         let (limited, per_source) = (true, 3);
         for (token, input, told) in [
-            (token, ready(false), "#5.9 Ready: R"),
-            (first, ready(true), "#5 Ready: R, closing"),
+            (
+                token,
+                ready(false),
+                "#5.9 Ready { directions: R, closing: false }",
+            ),
+            (
+                first,
+                ready(true),
+                "#5 Ready { directions: R, closing: true }",
+            ),
             (first, done(Op::Recv, Outcome::Complete(64)), "#5 Recv: 64"),
             (
                 first,
@@ -278,7 +240,7 @@ mod tests {
                     consumed: 5,
                     queued: 70_000,
                 },
-                "#5 Handled: 5 bytes consumed, 70000 queued",
+                "#5 Handled { consumed: 5, queued: 70000 }",
             ),
             (Token::free_timer(3), Input::Due, "timer 3 Due"),
             (

@@ -46,6 +46,7 @@ static QUEUE: Queue = Queue {
         ring: Ring::new(),
         lost: 0,
         unrecorded: 0,
+        ends: false,
         stage: Stage::Off,
     }),
     filled: Condvar::new(),
@@ -67,6 +68,8 @@ struct State {
     lost: u64,
     /// Those of them that the file does not record yet.
     unrecorded: u64,
+    /// Nothing more comes, and the file does not say so yet.
+    ends: bool,
     stage: Stage,
 }
 
@@ -130,9 +133,14 @@ pub(crate) fn lost() -> Option<u64> {
     (state.stage != Stage::Off).then_some(state.lost)
 }
 
-/// Waits until everything is written, at most until `until`.
-pub(crate) fn flush(until: Instant) {
+/// Ends the recording and waits until everything is written, at most until `until`.
+pub(crate) fn finish(until: Instant) {
     let mut state = QUEUE.lock();
+    state.ends = true;
+    if state.stage == Stage::Idle {
+        state.stage = Stage::Busy;
+        QUEUE.filled.notify_one();
+    }
     while state.stage == Stage::Busy {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -201,8 +209,8 @@ impl Queue {
         let mut chunk = Chunk::new();
         let mut state = self.lock();
         loop {
-            // The count of missing entries is recorded as soon as it fits, even if no entry follows.
-            while state.ring.is_empty() && !state.record_lost() {
+            // The count of missing entries is recorded as soon as it fits, even if no entry follows; the end after it.
+            while state.ring.is_empty() && !state.record_lost() && !state.record_end() {
                 state.stage = Stage::Idle;
                 self.emptied.notify_all();
                 let waited = self.filled.wait(state);
@@ -270,6 +278,15 @@ impl State {
             self.unrecorded = 0;
         }
         recorded
+    }
+
+    /// Puts the end into the empty ring; returns whether there is one to record.
+    fn record_end(&mut self) -> bool {
+        let mut space = [0; HEADER + 16];
+        core::mem::take(&mut self.ends)
+            && self
+                .ring
+                .offer(frame(&Entry::End, Payload::Whole, &mut space))
     }
 
     /// Adds the next entry to `chunk`, if there is one.
@@ -450,6 +467,7 @@ mod tests {
             ring: Ring::new(),
             lost: 5,
             unrecorded: 0,
+            ends: false,
             stage: Stage::Busy,
         });
         let mut state = STATE.lock().expect("one test");

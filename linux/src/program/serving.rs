@@ -295,7 +295,7 @@ fn say_goodbye(began: Instant) {
         let dropped = OUTPUT.dropped();
         log::warn!("standard output did not take everything: {dropped} lines dropped");
     }
-    recording::flush(output_end);
+    recording::finish(output_end);
     if let Some(lost @ 1..) = recording::lost() {
         log::warn!("--record: {lost} entries found no room and are missing");
     }

@@ -117,7 +117,7 @@ fn made_of_it(tape: &Tape, options: &Options) -> Result<bool, String> {
     write(options.chrome.as_ref(), || picture().chrome().into_bytes())?;
     write(options.page.as_ref(), || picture().page().into_bytes())?;
     let peers_matter = options.to_test || options.to_corpus.is_some();
-    if peers_matter && !matches!(tape.entries(), [Entry::Start { .. }, ..]) {
+    if peers_matter && !matches!(tape.entries(), [Entry::Start(..), ..]) {
         return Err("its beginning is missing: no test or fuzz input can be made of it".into());
     }
     write(options.to_corpus.as_ref(), || to_corpus(tape))?;
@@ -155,7 +155,7 @@ fn run(options: &Options) -> Result<End, String> {
         return Ok(whole);
     }
     let connections = match tape.entries() {
-        [Entry::Start { config, .. }, ..] => config.connections,
+        [Entry::Start(config, _), ..] => config.connections,
         _ => None,
     };
     let (until, calls) = (options.until, options.calls);

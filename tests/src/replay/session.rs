@@ -51,7 +51,7 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
     scripted: bool,
     see: &mut dyn FnMut(&[Entry<'static>], &Dispatcher<'_>),
 ) -> Result<Replayed, String> {
-    let Some(Entry::Start { config, windows }) = tape.entries().first() else {
+    let Some(Entry::Start(config, windows)) = tape.entries().first() else {
         return Err(
             "its beginning is missing: only what is recorded from the start can be replayed".into(),
         );
@@ -143,7 +143,8 @@ impl Driver<'_> {
             }
             Entry::Call(token, input, detail) => self.call(token, input, detail),
             Entry::Lost(n) => return Err(missing(n)),
-            Entry::Start { .. }
+            Entry::Start(..)
+            | Entry::End
             | Entry::Told(_)
             | Entry::Alarm(_)
             | Entry::Again

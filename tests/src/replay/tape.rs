@@ -31,32 +31,38 @@ impl Tape {
                 return Err("a file is empty: nothing was recorded".into());
             }
             let Some(mut rest) = file.strip_prefix(MAGIC) else {
-                let begins = tidegate_core::Escaped(&file[..file.len().min(MAGIC.len())]);
-                let magic = tidegate_core::Escaped(MAGIC);
-                return Err(format!(
-                    "begins with \"{begins}\", a trace of this version with \"{magic}\""
-                ));
+                return Err(not_ours(file));
+            };
+            let at = |rest: &[u8]| {
+                let byte = file.len() - rest.len();
+                match files.len() {
+                    1 => format!("byte {byte}"),
+                    _ => format!("file {}, byte {byte}", number + 1),
+                }
             };
             loop {
                 match decode(rest) {
+                    // What follows an end, a damaged or a cut-off entry does not follow what is here.
+                    Ok(Some((Entry::End, more))) => {
+                        let last = more.is_empty() && number + 1 == files.len();
+                        tape.flaw = (!last)
+                            .then(|| format!("{}: the recording ends, and more follows", at(more)));
+                        return Ok(tape);
+                    }
                     Ok(Some((entry, more))) => {
                         tape.entries.push(entry);
                         rest = more;
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        let at = file.len() - rest.len();
-                        let which = match files.len() {
-                            1 => String::new(),
-                            _ => format!("file {}, ", number + 1),
-                        };
-                        tape.flaw = Some(format!("{which}byte {at}: {error}"));
-                        // What a further file holds does not follow what is here.
+                        tape.flaw = Some(format!("{}: {error}", at(rest)));
                         return Ok(tape);
                     }
                 }
             }
         }
+        let last = "the end of the recording is missing: it was cut off, or goes on";
+        tape.flaw = Some(last.into());
         Ok(tape)
     }
 
@@ -90,6 +96,25 @@ impl Tape {
             };
             note.strip_prefix(word)?.strip_prefix(' ')
         })
+    }
+}
+
+/// What a file is that is no trace of this version.
+fn not_ours(file: &[u8]) -> String {
+    let (words, version) = MAGIC.split_at(MAGIC.len() - 1);
+    let version = tidegate_core::Escaped(version);
+    match file.strip_prefix(words) {
+        Some([other, ..]) => {
+            let other = tidegate_core::Escaped(core::slice::from_ref(other));
+            format!(
+                "a trace of version {other}, and this program reads version {version}: use the replay that was built with what recorded it"
+            )
+        }
+        Some([]) | None => {
+            let begins = tidegate_core::Escaped(&file[..file.len().min(MAGIC.len())]);
+            let magic = tidegate_core::Escaped(MAGIC);
+            format!("begins with \"{begins}\", a trace of this version with \"{magic}\"")
+        }
     }
 }
 
@@ -248,7 +273,7 @@ fn is_same(recorded: &Entry<'_>, entry: &Entry<'_>) -> bool {
 fn without_payload<'e>(entry: &Entry<'e>) -> Entry<'e> {
     let mut entry = entry.clone();
     if let Entry::Event(_, bytes) = &mut entry {
-        *bytes = Bytes::NONE;
+        *bytes = Bytes::Whole(&[]);
     } else if let Entry::Call(_, _, Detail::Hash(hash) | Detail::Datagram(_, _, hash)) = &mut entry
     {
         *hash = 0;

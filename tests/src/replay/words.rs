@@ -26,14 +26,15 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
         Entry::Output(action) => action.and_then(aim),
         // Nothing, and a free timer, have none.
         Entry::Call(token, ..) => (token.generation() > 0).then_some(*token),
-        Entry::Start { .. }
+        Entry::Start(..)
         | Entry::Time(_)
         | Entry::Turn
         | Entry::Alarm(Alarm::Free { .. })
         | Entry::Again
         | Entry::Returned(_)
         | Entry::Note(_)
-        | Entry::Lost(_) => None,
+        | Entry::Lost(_)
+        | Entry::End => None,
     }
 }
 
@@ -65,7 +66,7 @@ fn printable(text: &str) -> String {
 pub fn words(entry: &Entry<'_>) -> String {
     let at = about(entry).map_or_else(String::new, |token| token.to_string());
     match entry {
-        Entry::Start { config, windows } => format!(
+        Entry::Start(config, windows) => format!(
             "a session of {} connections, windows of {} and {} bytes, {:?}",
             config.connections.map_or("all".into(), |n| n.to_string()),
             windows.receive,
@@ -108,6 +109,7 @@ pub fn words(entry: &Entry<'_>) -> String {
         }
         Entry::Note(note) => format!("note: {}", printable(note)),
         Entry::Lost(n) => format!("{n} entries are missing"),
+        Entry::End => "the end of the recording".into(),
     }
 }
 

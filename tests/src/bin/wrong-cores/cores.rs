@@ -1,4 +1,4 @@
-//! Twenty-one wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
+//! Twenty-two wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
 //! of the sources, so that nothing that is built from the sources themselves can contain one.
 
 /// A wrong core.
@@ -9,7 +9,7 @@ pub(crate) struct Wrong {
     pub(crate) changes: &'static [(&'static str, &'static str, &'static str)],
 }
 
-pub(crate) const CORES: [Wrong; 21] = [
+pub(crate) const CORES: [Wrong; 22] = [
     Wrong {
         name: "no generation check",
         changes: &[
@@ -219,6 +219,14 @@ pub(crate) const CORES: [Wrong; 21] = [
             "dispatcher/answer.rs",
             "if edge || attempts.doubted().contains(direction) {",
             "if false {",
+        )],
+    },
+    Wrong {
+        name: "a trace entry left out",
+        changes: &[(
+            "session/conn.rs",
+            "        self.record(Input::Finish);\n",
+            "",
         )],
     },
 ];

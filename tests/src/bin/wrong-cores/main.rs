@@ -1,8 +1,8 @@
-//! The test of the tests: twenty-one wrong cores, and which layers of tests find each out.
+//! The test of the tests: twenty-two wrong cores, and which layers of tests find each out.
 //!
 //! `cargo run --release -p tests --bin wrong-cores [-- --only NAME] [--layers unit,fuzz,…]`. Each wrong core is built in a
 //! copy of the sources under `target/wrong-cores` and put before each layer of tests; a test that fails or does not end
-//! catches it. The last line is `caught: N of 21`: by at least two layers each.
+//! catches it. The last line is `caught: N of 22`: by at least two layers each.
 
 mod cores;
 
@@ -18,8 +18,8 @@ use std::{fs, thread};
 use tests::copied;
 
 /// Kinds of tests, from the smallest to the largest: rules one by one, the fuzz target's inputs, sessions in simulation,
-/// every order of events of a small world, the real kernel.
-const LAYERS: [&str; 5] = ["unit", "fuzz", "sim", "explore", "kernel"];
+/// every order of events of a small world, what was recorded replayed, the real kernel.
+const LAYERS: [&str; 6] = ["unit", "fuzz", "sim", "explore", "replay", "kernel"];
 
 /// The tests with the real kernel that are about what the core decides.
 const KERNEL: [&str; 11] = [
@@ -214,6 +214,7 @@ fn cargo(copy: &Path, place: &Path, layer: &str) -> Command {
             }
             &mut cargo
         }
+        "replay" => cargo.args(["-p", "tests", "--test", "traces", "--test", "replay_worlds"]),
         other => cargo.args(["-p", "tests", "--test", other]),
     };
     cargo
