@@ -23,7 +23,7 @@ pub struct Churn {
     pub before: u64,
     /// And after.
     pub after: u64,
-    /// Bytes of private memory that the process has asked the system for, before and after.
+    /// Bytes of private memory that the process has mapped, before and after.
     pub asked: [u64; 2],
     /// Descriptors, before and after.
     pub descriptors: [usize; 2],
@@ -82,7 +82,7 @@ impl Churn {
     ///
     /// # Errors
     ///
-    /// Says what.
+    /// Returns what is wrong.
     pub fn judge(&self) -> Result<(), String> {
         let all = self.count + WARM_UP;
         let wrong = [

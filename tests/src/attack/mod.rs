@@ -171,7 +171,7 @@ impl Attack {
     ///
     /// # Errors
     ///
-    /// Says what.
+    /// Returns what is wrong.
     pub fn judge(&self, report: &Report) -> Result<(), String> {
         // Where more sources come than fit, a newcomer that is slow with its first byte may be the one that has been
         // idle longest.

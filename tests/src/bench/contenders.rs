@@ -134,7 +134,7 @@ impl Contender {
         }
     }
 
-    /// The same of our program, but that it passes on what a client says to the others.
+    /// The same of our program, but forwarding what a client sends to the others.
     pub(super) fn chatting(&self) -> Self {
         let mut one = self.clone();
         for argument in &mut one.arguments {
@@ -142,7 +142,7 @@ impl Contender {
                 *argument = "chat".into();
             }
         }
-        // Listeners, which say nothing, are waited for at a stop.
+        // Silent listeners are waited for at a stop.
         one.arguments.extend(["--drain", "1s"].map(OsString::from));
         one
     }
@@ -191,7 +191,7 @@ const EPOLL: &str = include_str!("c/epoll.c");
 const LIBEVENT: &str = include_str!("c/libevent.c");
 const LIBUV: &str = include_str!("c/libuv.c");
 
-/// Compiles a server in C into a folder beside us, and returns its path.
+/// Compiles a server in C into a folder next to ours, and returns its path.
 fn compiled(name: &str, source: &str, library: &str) -> Result<PathBuf, String> {
     let us = env::current_exe().map_err(|error| error.to_string())?;
     let folder = us.parent().unwrap_or(Path::new(".")).join("peers");

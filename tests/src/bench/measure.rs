@@ -47,7 +47,7 @@ impl Effort {
     };
 }
 
-/// What one load said.
+/// The result of one load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     /// Microseconds of the server's CPU for each message.
@@ -62,7 +62,7 @@ pub(super) struct Sample {
     noisy: bool,
 }
 
-/// What the rounds say of one contender: a sample or nothing for each.
+/// The results of one contender: a sample or nothing for each round.
 pub(super) type Samples = Vec<Option<Sample>>;
 
 /// The contenders, and the warnings to print.
@@ -151,7 +151,7 @@ impl Bench {
         }
     }
 
-    /// What tables say of how they came about.
+    /// The tables' note on how they were measured.
     pub(super) fn pace(&self, rounds: usize) -> String {
         let seconds = self.effort.window.as_secs_f64();
         format!(

@@ -1,4 +1,4 @@
-//! CPU of a message and its latency, beside the peers.
+//! CPU of a message and its latency, compared with the peers.
 
 use super::contenders::{Contender, DEFAULT, Kind};
 use super::measure::{Bench, Effort, Part, Sample, Samples, each, is_noisy, spread};
@@ -81,7 +81,7 @@ struct Results {
 }
 
 impl Results {
-    /// CPU of a message, beside that of the base.
+    /// CPU of a message, relative to the base.
     fn ratio(&self, scenario: usize, number: usize) -> Option<Spread> {
         let all = &self.samples[scenario];
         Spread::of_ratios(&each(&all[number], |s| s.cpu), &each(&all[0], |s| s.cpu))

@@ -1,4 +1,4 @@
-//! The bench: our program in its modes beside other libraries, under the load generator, in rounds.
+//! The bench: our program in its modes and other libraries, under the load generator, in rounds.
 //!
 //! | module | does |
 //! | --- | --- |

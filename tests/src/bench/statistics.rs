@@ -1,4 +1,4 @@
-//! What several rounds say together.
+//! Statistics over several rounds.
 
 /// The median, and between what all values lie.
 #[derive(Clone, Copy, PartialEq, Debug)]

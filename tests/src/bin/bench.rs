@@ -1,4 +1,4 @@
-//! Measures our program beside others. Built for release.
+//! Measures our program and others. Built for release.
 
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;

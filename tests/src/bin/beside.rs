@@ -1,4 +1,4 @@
-//! Measures the examples beside the programs that usually do their job, under the same clients, and prints a table.
+//! Measures the examples and the programs that usually do their job, under the same clients, and prints a table.
 
 use core::time::Duration;
 use lexopt::Arg::{Long, Short, Value};
@@ -61,7 +61,7 @@ impl Site {
     }
 }
 
-/// An example, the usual program for the same job, and what is asked of both.
+/// An example, the usual program for the same job, and the task of both.
 struct Job {
     example: &'static str,
     options: fn(&Site) -> Vec<String>,
@@ -210,7 +210,7 @@ fn run(name: &str, options: &[String]) -> Result<String> {
     }
 }
 
-/// What one round says of a server.
+/// The result of one round for a server.
 struct Sample {
     /// CPU for each of what was done, and how many of it a second.
     cpu: Duration,

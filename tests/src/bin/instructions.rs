@@ -170,7 +170,7 @@ fn counted(program: &PathBuf, arguments: &[&str], rounds: usize) -> Result<u64, 
     number.ok_or_else(|| format!("callgrind said nothing of instructions: {text}"))
 }
 
-/// Where it says that it listens, on either of its outputs.
+/// The address that it prints, on either of its outputs.
 fn listening(server: &mut Child) -> Result<SocketAddr, String> {
     let out = server.stdout.take().ok_or("no output")?;
     let err = server.stderr.take().ok_or("no output")?;

@@ -1,4 +1,4 @@
-//! mio: edge-triggered, each report followed to the end, as its documentation asks.
+//! mio: edge-triggered, each event followed to the end, as its documentation requires.
 
 use super::{After, BUFFER, Rest};
 use mio::event::Event;

@@ -237,7 +237,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Else the list is out of date, and the long run would be the first to say so.
+    /// Otherwise the list is out of date, and only the long run would find out.
     #[test]
     fn every_change_fits_the_sources_once() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
