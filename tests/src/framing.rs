@@ -88,7 +88,7 @@ fn same_at_every_cut<F: Decoder + Debug>(
     whole
 }
 
-/// Messages that came can be sent and come again, unless they cannot be sent, which is said.
+/// Messages that came can be sent and come again, unless they cannot be sent, which is an error.
 fn again<F: Decoder + Encoder + Debug>(framing: &F, messages: &[Vec<u8>], most: usize) {
     let (mut stream, mut sent) = (Vec::new(), Found::new());
     for message in messages {

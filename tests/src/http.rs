@@ -1,4 +1,4 @@
-//! What a client of HTTP/1.1 makes of a response, strictly: for the tests of all that speaks it.
+//! A strict HTTP/1.1 client's view of a response: for the tests of all servers.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};

@@ -2,14 +2,14 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line says it whole. All but `explore`, `fails_once`, `fuzz_replay`, `shrink`, `text` and `traces` talk to the real kernel, over
-//! loopback, on ports that it chooses; the program among them is built by the first test that asks for it
-//! ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or `redis-cli`, are ignored unless asked for,
-//! as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
+//! Each file in `tests/` keeps one; its first line states it. All but `explore`, `fails_once`, `fuzz_replay`, `shrink`,
+//! `text` and `traces` talk to the real kernel, over loopback, on ports that it chooses; the program among them is
+//! built by the first test that needs it ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or
+//! `redis-cli`, are ignored by default, as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
 //!
 //! | file | promise |
 //! | --- | --- |
-//! | `addresses` | an address is written in one way everywhere: link-local ones with their interface, abstract names, and what is wrong is said |
+//! | `addresses` | an address is written in one way everywhere: link-local ones with their interface, abstract names, and errors are reported |
 //! | `allocation` | nothing is allocated after the start |
 //! | `attacks` | whatever attackers do, others are served, and memory and descriptors stay as they are |
 //! | `backends` | what a backend cannot do is refused at the start; a source that does not fit one costs no other connection |
@@ -25,19 +25,19 @@
 //! | `differ` | the simulated kernel returns what the real one does, operations of io_uring included |
 //! | `drain` | on SIGTERM requests that have arrived get their replies; a second one ends at once |
 //! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
-//! | `explorer` | the lessons of the example end on this kernel as they say, and the library loses nothing in any |
+//! | `explorer` | the lessons of the example end on this kernel as documented, and the library loses nothing in any |
 //! | `fails_once` | whatever any one call returns, and whatever any two do, no other connection is affected |
 //! | `fin` | bytes that come together with FIN get their reply before EOF |
-//! | `full` | a full table waits, refuses or evicts, as asked |
+//! | `full` | a full table waits, refuses or evicts, as configured |
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
-//! | `http_status` | the example is a web server to browsers, benchmarks and attackers; requests, files, ranges and uploads are treated as RFC 9110 and 9112 say |
+//! | `http_status` | the example is a web server to browsers, benchmarks and attackers; requests, files, ranges and uploads are treated as RFC 9110 and 9112 require |
 //! | `inherited` | accepted connections have the options and flags of their listener |
 //! | `inject` | whatever a system call returns, no other connection is affected, nothing spins, and service resumes |
 //! | `linger` | a long reply arrives whole even if the client's input was left unread |
 //! | `load` | the load generator finds no fault with a good server, and finds out one that changes, loses or keeps back bytes |
 //! | `metrics` | the counters are served as metrics beside the service, in the format of Prometheus |
-//! | `modbus_clients` | masters that others wrote ask the example for all that they can |
+//! | `modbus_clients` | masters that others wrote use every function of the example |
 //! | `modbus_tcp` | the example is a slave to masters that others wrote |
 //! | `nesting` | a server serves from within another loop |
 //! | `options` | every option works; an error is one line, with an exit code |

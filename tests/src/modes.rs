@@ -7,7 +7,7 @@ use tidegate::backend::{Kind, Uring};
 /// A backend, and a trigger that it has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Mode {
-    /// How the kernel is asked.
+    /// The backend that polls the kernel.
     pub backend: Kind,
     /// How it reports.
     pub trigger: Trigger,
@@ -48,7 +48,7 @@ const fn level(backend: Kind) -> Mode {
 }
 
 impl Mode {
-    /// Arguments of the program: `others`, and what asks for this mode. Where io_uring is refused, epoll stands in.
+    /// Arguments of the program: `others`, and the options of this mode. Where io_uring is refused, epoll stands in.
     #[must_use]
     pub fn with<'a>(self, others: &[&'a str]) -> Vec<&'a str> {
         let refused = self.backend == Kind::Uring && Uring::new(1).is_err();

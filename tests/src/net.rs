@@ -1,4 +1,4 @@
-//! Clients, and what `/proc` knows of descriptors.
+//! Clients, and what `/proc` shows of descriptors.
 
 use crate::bounded::SOON;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -38,7 +38,7 @@ pub trait Client: Read + Write {
         assert!(heard == expected, "another reply than expected");
     }
 
-    /// Says and hears the same.
+    /// Sends bytes and receives the same.
     fn echo(&mut self, bytes: &[u8]) {
         self.say(bytes);
         self.hear(bytes);
@@ -279,7 +279,7 @@ pub fn resident(process: Pid) -> u64 {
         * 1024
 }
 
-/// Bytes of private writable memory that a process has asked the system for, used or not.
+/// Bytes of private writable memory that a process has mapped, used or not.
 ///
 /// # Panics
 ///

@@ -29,8 +29,8 @@ pub fn kill_all() {
     }
 }
 
-/// The program, built the first time that a test asks for it: a test of another package has no path to it. Cargo
-/// reports where it lies, so that any target folder, profile and runner will do.
+/// The program, built the first time that a test needs it: a test of another package has no path to it. Cargo reports
+/// where it lies, so that any target folder, profile and runner will do.
 ///
 /// # Panics
 ///
@@ -40,7 +40,7 @@ pub fn program() -> &'static Path {
     PROGRAM.get_or_init(|| build("--bin", "tidegate"))
 }
 
-/// An example of the library, built the first time that a test asks for it.
+/// An example of the library, built the first time that a test needs it.
 ///
 /// # Panics
 ///
@@ -104,7 +104,7 @@ pub fn runnable(path: &str) -> PathBuf {
     }
 }
 
-/// A script beside the program that runs it by `runner`, an emulator with its options: for a machine whose kernel
+/// A script next to the program that runs it by `runner`, an emulator with its options: for a machine whose kernel
 /// cannot run the program.
 fn wrapper(program: &Path, runner: &str) -> PathBuf {
     let script = program.with_extension("sh");
@@ -120,7 +120,7 @@ fn wrapper(program: &Path, runner: &str) -> PathBuf {
     script
 }
 
-/// What a process said until it ended.
+/// The output of a process until it ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// Its exit code; `None` if a signal killed it.
@@ -225,8 +225,8 @@ impl Program {
         process
     }
 
-    /// Asks a traced program to stop, waits for its end, and returns the calls that `trace` recorded of its threads,
-    /// each as `(thread, call)`: the first thread is the loop's.
+    /// Stops a traced program, waits for its end, and returns the calls that `trace` recorded of its threads, each as
+    /// `(thread, call)`: the first thread is the loop's.
     ///
     /// # Panics
     ///
@@ -268,7 +268,7 @@ impl Program {
         calls
     }
 
-    /// Starts any command, and collects what it says.
+    /// Starts any command, and collects its output.
     ///
     /// # Panics
     ///
@@ -316,7 +316,7 @@ impl Program {
         self.pid
     }
 
-    /// What it has said so far.
+    /// Its output so far.
     #[must_use]
     pub fn output(&self) -> String {
         read(&self.output)
@@ -386,7 +386,7 @@ impl Program {
         self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
-    /// Asks it for its statistics.
+    /// Requests its statistics.
     ///
     /// # Panics
     ///
@@ -443,7 +443,7 @@ impl Program {
         }
     }
 
-    /// Asks it to stop, and waits for its end.
+    /// Stops it, and waits for its end.
     #[must_use]
     pub fn stop(self) -> Ended {
         self.signal(Signal::TERM);

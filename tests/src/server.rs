@@ -249,7 +249,7 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         self.stats()
     }
 
-    /// Asks it to stop, waits until it has, and returns the last counters.
+    /// Stops it, waits until it has, and returns the last counters.
     ///
     /// # Panics
     ///

@@ -6,7 +6,7 @@ use tidegate_core::{
     Token, Windows,
 };
 
-/// Takes the bytes as words that come back from a kernel: each survives the way to a token and back, and brought to a
+/// Takes the bytes as words that come back from a kernel: each survives the way to a token and back, and passed to a
 /// machine with a listener and a connection it changes nothing unless it is the name of one of them.
 ///
 /// # Panics
@@ -70,7 +70,7 @@ fn answer(machine: &mut Dispatcher<'_>, token: Token, op: Op, outcome: Outcome) 
     machine.handle_event(Instant::ZERO, Event::Done { token, op, outcome });
 }
 
-/// Everything that can be said of a token: two reports that count as stale, and calls that count as nothing.
+/// Every input with a token: two events that count as stale, and calls that count as nothing.
 fn bring(machine: &mut Dispatcher<'_>, now: Instant, token: Token) {
     let report = Event::Ready {
         token,

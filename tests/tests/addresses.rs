@@ -11,7 +11,7 @@ use tests::namespace::in_namespace;
 use tests::net::unix;
 use tests::process::{Ended, Folder, Program, example, run};
 
-/// Those that listen for connections, and what they need beside an address.
+/// Those that listen for connections, and what they need in addition to an address.
 const EXAMPLES: [(&str, &[&str]); 5] = [
     ("http_status", &[]),
     ("resp_kv", &[]),

@@ -13,7 +13,7 @@ use tests::process::{Folder, Program};
 use tests::server::{Echo, memory, server};
 use tidegate::Config;
 
-/// Counts what the present thread asks for.
+/// Counts the allocations of the present thread.
 struct Counting;
 
 thread_local! {
@@ -24,7 +24,7 @@ fn count() {
     ASKED.with(|asked| asked.set(asked.get() + 1));
 }
 
-// SAFETY: everything is passed on to the system's allocator as it is.
+// SAFETY: everything is forwarded to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

@@ -9,7 +9,7 @@ use tests::namespace::{in_namespace, ip};
 use tests::net::{Client, tcp, unix};
 use tests::process::{Folder, Program, example, program, run};
 
-/// The program and the examples that listen at an address, each with what it needs beside.
+/// The program and the examples that listen at an address, each with what else it needs.
 const ALL: [(&str, &[&str]); 7] = [
     ("tidegate", &["--service", "echo"]),
     ("http_status", &[]),
@@ -36,7 +36,7 @@ fn an_address_that_is_not_there_is_waited_for_or_not() {
     let _bound = Watchdog::new();
     for (name, more) in ALL {
         let mut waits = spawn(name, &[&["--listen", NOWHERE], more]);
-        // Beside one that is there, too.
+        // In addition to one that exists.
         let second = match name {
             "syslog_sink" => "listening on ",
             _ => "listening on 127.0.0.1:",
@@ -195,7 +195,7 @@ fn sighup_ends_nothing() {
             program.wait_for("stats: log_lines_dropped ");
         }
         assert!(!program.has_ended(), "{name}: {}", program.errors());
-        // The end is orderly, so it lived until then. One that had said nothing yet would be waited for.
+        // The end is orderly, so it lived until then. A client that had sent nothing yet would be waited for.
         drop(client);
         assert_eq!(program.stop().code, Some(0), "{name}");
         assert!(std::fs::symlink_metadata(&path).is_err(), "{name}");

@@ -34,7 +34,7 @@ fn burst(length: usize, talkers: usize) {
             threads.push(thread::spawn(move || {
                 socket.say(line.repeat(lines).as_bytes());
                 socket.finish();
-                // What the others say.
+                // What the others send.
                 socket.rest()
             }));
         }

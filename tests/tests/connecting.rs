@@ -253,7 +253,7 @@ fn a_half_that_is_shut_down_still_gets_its_reply() {
     }
 }
 
-/// Connects for each connection that says something, though it says that it never does.
+/// Connects for each connection that sends something, though `CONNECTS` is false.
 struct Liar {
     to: Destination,
     told: Option<Reason>,

@@ -230,7 +230,7 @@ fn the_log_is_turned_up_and_down() {
         controlled.program.errors().contains("tidegate: debug: ")
     });
     assert_eq!(controlled.ask("log off"), ["ok"]);
-    // What was said before comes before.
+    // Earlier lines come first.
     assert_eq!(controlled.status()["log_lines_dropped"], 0);
     let ended = controlled.program.stop();
     assert_eq!(ended.code, Some(0));

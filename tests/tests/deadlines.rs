@@ -173,7 +173,7 @@ fn reading_later_is_no_silence() {
         let running = Running::start::<4, 64, 65_536>(mode, memory(), &config, handler);
         let mut pauses = tcp(running.address());
         pauses.say(b"F");
-        // The kernel takes no more, and is asked again and again whether it lives.
+        // The kernel takes no more, and is queried repeatedly whether it lives.
         assert_eq!(ended.recv_timeout(SHORT * 2).ok(), None, "{mode}");
         for _ in 0..200 {
             pauses.hear(&[0; 10_000]);

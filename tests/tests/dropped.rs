@@ -1,4 +1,4 @@
-//! A server that is dropped, however it came to that, leaves no descriptor open and no peer in the dark.
+//! A server that is dropped, in whatever state, leaves no descriptor open and no peer without an end.
 
 use core::mem::ManuallyDrop;
 use core::panic::AssertUnwindSafe;

@@ -63,7 +63,7 @@ fn line(talker: u8, length: usize) -> Vec<u8> {
     line
 }
 
-/// `talkers` say lines of this length, some 40 windows of them; three listen, and one of three more never reads.
+/// `talkers` send lines of this length, some 40 windows of them; three listen, and one of three more never reads.
 fn burst<const RX: usize, const TX: usize>(length: usize, talkers: u8) {
     let lines = (40 * RX.max(TX) / length).min(2000);
     for interface in Interface::ALL {

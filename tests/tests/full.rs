@@ -238,7 +238,7 @@ fn a_refusal_has_its_reason() {
         let running = Running::listen(mode, memory, &config, Echo, &listen);
         let mut kept = tcp(running.address());
         kept.echo(b"mine");
-        // What has been said before it is accepted: nothing, a request, more than is discarded in one piece.
+        // What has been sent before it is accepted: nothing, a request, more than is discarded in one piece.
         for (n, said) in (1..).zip([0, 20, 5000]) {
             // Connected between two iterations: the server accepts only after both.
             let address = running.address();

@@ -112,7 +112,7 @@ fn generated(seed: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Plays an input; if it breaks a law, says which it was.
+/// Plays an input; if it breaks a law, prints which it was.
 fn play(target: Target, bytes: &[u8], name: &str) {
     let played = catch_unwind(AssertUnwindSafe(|| target(bytes)));
     if let Err(law) = played {

@@ -45,7 +45,7 @@ fn the_client_first() {
     }
 }
 
-/// An echo that says good-bye at the first `q`.
+/// An echo that finishes at the first `q`.
 struct UntilQ;
 
 impl Handler for UntilQ {

@@ -60,7 +60,7 @@ fn its_patience_has_a_bound() {
         client.say(&pattern(3, 10_000));
         running.stats_when("it is closed", |stats| stats.open == 0);
 
-        // One that says nothing and stays, by the deadline.
+        // One that sends nothing and stays, by the deadline.
         let config = Config {
             linger: Some(Duration::from_millis(100)),
             ..Config::default()

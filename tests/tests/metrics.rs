@@ -1,4 +1,4 @@
-//! The counters are served as metrics beside the service, in the format of Prometheus, over HTTP.
+//! The counters are served as metrics next to the service, in the format of Prometheus, over HTTP.
 
 use core::net::SocketAddr;
 use rustix::process::Signal;
@@ -41,7 +41,7 @@ fn get(address: SocketAddr) -> String {
     response.text().to_owned()
 }
 
-/// The samples of a page, whose every line must be as the format says.
+/// The samples of a page, whose every line must conform to the format.
 fn samples(page: &str) -> HashMap<&str, f64> {
     let mut samples = HashMap::new();
     let mut kind = None;

@@ -1,4 +1,4 @@
-//! Masters that others wrote ask the example `modbus_tcp` for all that they can, up to the maximum of each function.
+//! Masters that others wrote use every function of the example `modbus_tcp`, up to its maximum.
 
 use std::process::Command;
 use tests::bounded::Watchdog;
@@ -134,7 +134,7 @@ fn pymodbus_of_debian() {
     is_content(python);
 }
 
-/// libmodbus knows the maximum of each function, and asks for no more.
+/// libmodbus knows the maximum of each function, and requests no more.
 const LIBMODBUS: &str = r#"
 #include <errno.h>
 #include <modbus.h>

@@ -70,7 +70,7 @@ fn what_does_not_agree_is_refused_and_what_is_no_modbus_ends() {
         (&[3, 0, 0, 0, 0][..], 3),             // no registers
         (&[3, 0, 0, 0, 126], 3),               // more than a reply holds
         (&[3, 1, 0, 0, 1], 2),                 // beyond the last
-        (&[16, 0, 0, 0, 2, 4, 1, 2], 3),       // says four bytes, has two
+        (&[16, 0, 0, 0, 2, 4, 1, 2], 3),       // a byte count of four, with two bytes
         (&[16, 0, 0, 0, 1, 4, 1, 2, 3, 4], 3), // one register in four bytes
         (&[15, 0, 0, 0, 9, 1, 0xff], 3),       // nine coils in a byte
         (&[16, 0, 0, 0, 120, 255, 1, 2], 3),   // more than it has

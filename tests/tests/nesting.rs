@@ -86,7 +86,7 @@ fn in_poll() {
     }
 }
 
-/// A wait that io_uring has ended early, in this thread, is as good as one that brought nothing.
+/// A wait that io_uring has ended early, in this thread, is as good as one without events.
 fn interrupted_or<T>(waited: Result<T, Errno>) {
     if let Err(errno) = waited {
         assert_eq!(errno, Errno::INTR);

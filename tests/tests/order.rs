@@ -47,7 +47,7 @@ fn the_first_that_was_ready_is_served_first() {
         let (mut server, mut clients) = crowd::<8>(mode, &folder);
         turn_until(&mut server, "all are there", |stats| stats.accepted == 8);
         for _ in 0..4 {
-            // What was reported of their connecting is forgotten.
+            // The events of their connecting are forgotten.
             server.turn(Some(Duration::ZERO)).expect("a wait");
         }
         let order = [5, 2, 7, 0, 3, 6, 1, 4];

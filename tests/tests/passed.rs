@@ -168,7 +168,7 @@ impl Handler for Leaves {
     }
 }
 
-/// With the listener's SO_LINGER of 20 s a close would hold up the loop for as long.
+/// With the listener's SO_LINGER of 20 s a close would block the loop for as long.
 #[test]
 fn closing_what_is_not_read_takes_no_time() {
     let _bound = Watchdog::new();

@@ -9,7 +9,7 @@ use tests::process::{Program, program};
 /// A user that owns nothing, by number: `nobody` has it nearly everywhere.
 const NOBODY: &str = "65534:65533";
 
-/// What each thread of a process says of itself, by name.
+/// The name of each thread of a process.
 fn threads(program: &Program) -> Vec<String> {
     let folder = format!("/proc/{}/task", program.pid().as_raw_pid());
     let tasks = fs::read_dir(folder).expect("a process");

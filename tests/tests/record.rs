@@ -250,7 +250,7 @@ fn into_file(program: &Path, path: &str) -> (Child, u16) {
     (child, port)
 }
 
-/// Ends it; returns what it said on standard error.
+/// Ends it; returns its standard error.
 fn ends_in_order(child: Child) -> String {
     rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal");
     let ended = child.wait_with_output().expect("its end");

@@ -46,7 +46,7 @@ fn bytes_and_ends_go_both_ways() {
                         sends.finish();
                     }
                 });
-                // The end is passed on by itself: what is on its way back still comes.
+                // FIN is forwarded by itself: what is still in flight the other way still comes.
                 assert!(client.rest() == said);
                 sender.join().expect("sent");
             })
@@ -120,7 +120,7 @@ fn a_slow_side_backpressures_the_other_and_no_third() {
     assert!(all.chunks(said.len()).all(|chunk| said.starts_with(chunk)));
 }
 
-/// One says something to the other.
+/// One sends something to the other.
 trait EchoThrough {
     fn echo_through(&mut self, far: &mut Self);
 }
@@ -282,7 +282,7 @@ fn a_new_client_gets_its_reply_through_it_at_a_stop() {
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
 }
 
-/// Passes on what comes, a connection made for each that comes: for all modes, which the example has not.
+/// Forwards what comes, with an outbound connection for each: for all modes, which the example has not.
 struct Relays(SocketAddr);
 
 impl Handler for Relays {

@@ -122,7 +122,8 @@ fn the_first_difference_is_shown_with_both_sides() {
     let _bound = Watchdog::new();
     let tape = record(&["--service", "echo"], some_clients);
     let mut entries = tape.entries().to_vec();
-    // The first was waited for: without it nothing is received. A hang-up makes both directions ready, whatever else it says.
+    // The first was waited for: without it nothing is received. A hang-up makes both directions ready, whatever else is
+    // reported.
     let is_ready = |entry: &Entry<'_>| matches!(entry, Entry::Event(Event::Ready { token, closing: false, .. }, _) if !token.is_listener());
     let at = entries
         .iter()

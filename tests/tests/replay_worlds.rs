@@ -99,7 +99,7 @@ fn input(random: &mut Random) -> Vec<u8> {
     (0..len).map(|_| byte()).collect()
 }
 
-/// Letters come, and the network has something to say, while a world goes on.
+/// Datagrams come, and network errors, while a world goes on.
 fn goes_on<H: Handler<State = State>>(
     world: &mut World<'_, H>,
     rounds: u32,

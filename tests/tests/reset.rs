@@ -118,7 +118,7 @@ fn behind_bytes() {
     }
 }
 
-/// The same of a connection that is paused meanwhile: it is learnt at once, or when the connection reads again.
+/// The same of a connection that is paused meanwhile: it is noticed at once, or when the connection reads again.
 #[test]
 fn behind_bytes_while_it_is_paused() {
     let _bound = Watchdog::new();

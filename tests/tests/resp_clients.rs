@@ -1,5 +1,5 @@
-//! The clients of today that redis has connect to the example `resp_kv` as they do by default, and say what they always say;
-//! and redis itself replies the same.
+//! The clients of today that redis has connect to the example `resp_kv` with their default settings and commands; and
+//! redis itself replies the same.
 
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -124,7 +124,7 @@ fn node_redis() {
     is_content(node(NODE_REDIS));
 }
 
-/// It waits with everything until INFO says that nothing is being loaded.
+/// It waits with everything until INFO reports that nothing is being loaded.
 const IOREDIS: &str = r#"
 const Redis = require("ioredis");
 const assert = require("assert/strict");
@@ -199,7 +199,7 @@ fn redis_cli_inserts_a_mass_and_talks_either_version() {
     assert_eq!(program.stop().code, Some(0));
 }
 
-/// What is said on one connection each: redis 7 replies to it as the example does, byte by byte.
+/// The commands of one connection each: redis 7 replies to them as the example does, byte by byte.
 const CONVERSATIONS: &[&str] = &[
     "MULTI|COMMAND COUNT x|CLIENT SETNAME|CONFIG GET|CLIENT FOO|PING|EXEC",
     "SET k v EX 1 EX 100 GET GET NX NX|TTL k|SET k v KEEPTTL KEEPTTL|TTL k|SET k v EX 1 PX 1",
@@ -279,7 +279,7 @@ fn redis_itself_replies_the_same() {
     };
     for said in CONVERSATIONS {
         let (theirs, mut ours) = (hear(&theirs, said), hear(&ours, said));
-        // We say what our limit is, and that we close.
+        // Our reply names the limit, and that we close.
         if let Some((reply, _)) = ours.split_once("; closed") {
             let named = reply
                 .split_once(": at most")

@@ -163,7 +163,7 @@ fn what_is_escaped_comes_out_as_it_was_whatever_the_capacity() {
 fn options_are_agreed_upon_and_an_end_comes_to_it() {
     let mut options = Options::offered();
     assert!(!options.receives_binary() && !options.has_port());
-    // What pyserial says.
+    // pyserial's negotiation.
     for (verb, option, reply) in [
         (DO, ECHO, None),
         (WILL, SGA, None),
@@ -401,7 +401,7 @@ fn port(arguments: &[&str]) -> (Program, File, SocketAddr) {
     (bridge, far, address.parse().expect("an address"))
 }
 
-/// A client of it that has heard the offer.
+/// A client of it that has received the offer.
 fn client(address: SocketAddr) -> TcpStream {
     let mut client = tcp(address);
     client.hear(&Options::OFFER);

@@ -61,7 +61,7 @@ fn has_input(of: &impl AsFd) -> bool {
     poll(&mut asked, Some(&Timespec::default())).expect("an answer") > 0
 }
 
-/// Waits until it has said that so often.
+/// Waits until it has printed that so often.
 fn said(bridge: &Program, part: &str, times: usize) {
     until(part, || {
         let output = bridge.output();
@@ -69,7 +69,7 @@ fn said(bridge: &Program, part: &str, times: usize) {
     });
 }
 
-/// Both say `len` bytes at once, and hear what the other said; `slow` hears it in small pieces.
+/// Both send `len` bytes at once, and receive those of the other; `slow` receives them in small pieces.
 fn exchange<A, B>(near: &A, far: &B, len: usize, slow: impl Fn(usize) + Sync)
 where
     for<'a> &'a A: Read + Write,

@@ -215,7 +215,7 @@ fn a_manager_that_comes_later_is_notified_then() {
         hears.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
         let late = Manager { hears, path: gone };
         late.hear("READY=1");
-        // It knows: SIGHUP is a reload to it.
+        // It is ready: SIGHUP is a reload to it.
         program.signal(Signal::HUP);
         let told = late.hear("RELOADING=1");
         assert!(told.contains("\nMONOTONIC_USEC="), "{told}");
@@ -274,7 +274,7 @@ fn sockets_that_are_passed_are_served() {
         let info = fs::read_to_string(info).expect("a descriptor");
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
         let flags = u32::from_str_radix(flags.expect("flags").trim(), 8).expect("octal");
-        // Of another Linux than x86 and Arm these may be other bits; the program's own tests ask by name.
+        // On another Linux than x86 and Arm these may be other bits; the program's own tests use the names.
         assert_eq!(flags & 0o2_004_000, 0o2_004_000, "O_CLOEXEC, O_NONBLOCK");
     }
     assert_eq!(program.stop().code, Some(0));

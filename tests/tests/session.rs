@@ -1,4 +1,4 @@
-//! A session is the same byte for byte, however the kernel is asked, and whether it reports by level, by edge or once.
+//! A session is the same byte for byte, whatever the backend, and whether it reports by level, by edge or once.
 
 use std::net::TcpStream;
 use tests::bounded::Watchdog;
@@ -83,7 +83,7 @@ fn echo_sends_back_every_byte() {
     }
 }
 
-/// Says all of it in one thread while another hears it, then hears the end.
+/// Sends all of it in one thread while another receives it, then EOF.
 fn both_ways(mut client: TcpStream, bytes: &[u8]) {
     let mut says = client.try_clone().expect("a descriptor");
     std::thread::scope(|scope| {

@@ -117,7 +117,7 @@ fn fill(conn: &mut Conn<'_>) {
     while conn.send(&[7; 500]).is_ok() {}
 }
 
-/// FIN is a state that stays, so a readiness that is not asked for (io_uring notifies RDHUP unasked) must not be awaited again.
+/// FIN is a state that stays, so an unrequested readiness (io_uring notifies RDHUP unasked) must not be awaited again.
 #[test]
 fn a_half_closed_connection_wakes_nothing() {
     let _bound = Watchdog::new();

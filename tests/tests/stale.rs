@@ -92,7 +92,7 @@ impl Handler for Obeys {
     }
 }
 
-/// A copy of the descriptor keeps the connection, and a registration that was not withdrawn, alive.
+/// A copy of the descriptor keeps the connection, and a registration that was not removed, alive.
 #[test]
 fn a_copy_that_another_process_keeps_is_never_reported_again() {
     let _bound = Watchdog::new();

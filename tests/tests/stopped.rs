@@ -30,7 +30,7 @@ fn echoes(program: &Program) -> Vec<Heard> {
         .into()
 }
 
-/// Request: the second half of a line, which another hears.
+/// Request: the second half of a line, which another receives.
 fn line(program: &mut Program) -> Vec<Heard> {
     let mut says = tcp(program.address());
     let hears = tcp(program.address());

@@ -333,7 +333,7 @@ fn what_hangs_up_both_ways_is_closed_though_its_handler_does_nothing() {
         let socket = folder.path(&format!("{mode}"));
         let unix = tidegate::Listen::on(tidegate::Address::Unix(&socket));
         server.listen(&unix).expect("listening");
-        // A serial line that is pulled, with something said before and without.
+        // A serial line that is unplugged, with something sent before and without.
         for said in [&b""[..], b"the last words"] {
             let (mut far, path) = terminal();
             let line = server.serial(&Serial::at(&path)).expect("a line");
@@ -400,7 +400,7 @@ fn what_has_only_sent_its_end_can_still_be_sent_to() {
             server.turn(Some(Duration::ZERO)).expect("a wait");
             server.session().handler().ended == 1
         });
-        // Whatever is to be asked is asked by then.
+        // Every query is made by then.
         until("nothing is queued", || {
             server.turn(Some(Duration::ZERO)).expect("a wait");
             !server.session().machine().has_work()

@@ -56,7 +56,7 @@ fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Program {
     program
 }
 
-/// It was stopped as asked, not killed.
+/// It was stopped on request, not killed.
 fn ended_well(ended: &Ended) {
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! What `docs/text.md` points to exists: every file, every name that it says is in one, every lesson; and no lesson is left out.
+//! What `docs/text.md` points to exists: every file, every name in it, every lesson; and no lesson is left out.
 
 extern crate alloc;
 
@@ -17,7 +17,7 @@ fn page() -> (PathBuf, String) {
     (docs, page)
 }
 
-/// The links of the page: what they say, and where they lead.
+/// The links of the page: their texts, and their targets.
 fn links(page: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     for (at, _) in page.match_indices("](") {

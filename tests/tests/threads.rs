@@ -65,7 +65,7 @@ fn the_connections_are_shared_out() {
         "--full",
         "refuse",
     ]);
-    // One that is refused may learn it in any call.
+    // One that is refused may get the error in any call.
     let clients: Vec<_> = (0..64)
         .map(|_| TcpStream::connect(program.address()))
         .collect();

@@ -27,8 +27,8 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/sim/echo-trace")
 }
 
-/// Three clients that take turns, the last first: by then the server has found nothing of the others to receive. Then one
-/// says much, one ends, one resets.
+/// Three clients that alternate, the last first: by then the server has found nothing of the others to receive. Then
+/// one sends much, one ends, one resets.
 fn some_clients(program: &Program, chat: bool) {
     let mut clients: [TcpStream; 3] = [(); 3].map(|()| tcp(program.address()));
     let says = |clients: &mut [TcpStream; 3], who: usize, what: &[u8]| {

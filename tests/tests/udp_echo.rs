@@ -350,7 +350,7 @@ fn groups_are_joined_and_left() {
                 assert_eq!(server.leave(token, &group), Ok(()), "{mode}");
                 assert!(server.leave(token, &group).is_err(), "{mode}: left");
                 says(b"nobody").expect("sent");
-                // What was sent before it has been delivered, or thrown away: a queue in the kernel, of this processor.
+                // What was sent before it has been delivered, or dropped: a queue in the kernel, of this processor.
                 let bystander = UdpSocket::bind((from_ip, 0)).expect("a port");
                 bystander.set_read_timeout(Some(SOON)).expect("SO_RCVTIMEO");
                 let mark = bystander.local_addr().expect("its address");

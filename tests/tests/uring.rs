@@ -47,7 +47,7 @@ impl Handler for Holds<'_> {
     }
 }
 
-/// Far more than all buffers hold is on its way to connections that take none of it.
+/// Far more than all buffers hold is sent to connections that take none of it.
 #[test]
 fn a_connection_that_takes_nothing_takes_no_buffer_from_others() {
     const HELD: usize = 150;

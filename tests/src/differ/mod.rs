@@ -249,7 +249,7 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// What is said of a list that diverges after `length` operations.
+    /// The report on a list that diverges after `length` operations.
     fn divergence(
         &self,
         mut operations: Vec<Operation>,

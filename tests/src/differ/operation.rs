@@ -159,7 +159,7 @@ fn mask(random: &mut Random) -> EpollFlags {
     mask |= EpollFlags::ET.when(random.one_in(2));
     mask |= EpollFlags::ONESHOT.when(random.one_in(4));
     if random.one_in(8) {
-        // Mostly with what may stand beside it.
+        // Mostly with what may be combined with it.
         let whole = random.one_in(4);
         let beside = EpollFlags::IN | EpollFlags::OUT | EpollFlags::ET;
         mask = if whole { mask } else { mask & beside } | EpollFlags::EXCLUSIVE;

@@ -114,7 +114,7 @@ impl Real {
                     "unread({number}): real {real:?}, simulated {simulated:?}"
                 ));
             }
-            // What has arrived is acknowledged when there is something to send, or 40 ms later, unless it is asked for
+            // What has arrived is acknowledged when there is something to send, or 40 ms later, unless it is requested
             // now. The acknowledgement of an end is a change of state, and wakes. What is closed has no peer and waits
             // for nothing.
             if state.contains(EpollFlags::HUP) && net::getpeername(fd).is_err() {
@@ -274,8 +274,8 @@ impl Drop for Real {
     }
 }
 
-/// What this kernel charges for writes on a Unix stream with a send buffer of about `buffer` bytes. It counts the memory,
-/// which depends on how it was built, so it is asked: each length is written once.
+/// What this kernel charges for writes on a Unix stream with a send buffer of about `buffer` bytes. It counts the
+/// memory, which depends on how it was built, so it is measured: each length is written once.
 ///
 /// # Errors
 ///

@@ -214,7 +214,7 @@ impl Ring {
         if let Some(events) = submission.events() {
             let ends = submission != Submission::Writable;
             let state = kernel.poll(fd).unwrap_or_default();
-            // What the completion world asks, and what the poll itself returns.
+            // What the completion world queries, and what the poll itself returns.
             let ready = if ends {
                 kernel.has_hung_up(fd) == Ok(true)
             } else {
@@ -324,8 +324,9 @@ fn draw_any(random: &mut Random, kernel: &mut Kernel) -> Operation {
     }
 }
 
-/// The histories that matter most: bytes or none, then FIN or a reset, before or after a receive of either kind was submitted
-/// and had waited, with a poll that was cancelled meanwhile or not, and what a second receive and a poll learn after it.
+/// The histories that matter most: bytes or none, then FIN or a reset, before or after a receive of either kind was
+/// submitted and had waited, with a poll that was cancelled meanwhile or not, and what a second receive and a poll
+/// return after it.
 pub(super) fn histories() -> Vec<Vec<Operation>> {
     let mut all = Vec::new();
     let (client, server) = (Fd(RING.0 + 1), Fd(RING.0 + 2));

@@ -354,7 +354,7 @@ impl Shared<'_> {
         }
     }
 
-    /// To any connection that was ever heard of.
+    /// To any connection that was ever known.
     fn send_to(&mut self, face: &mut dyn Face) {
         let which = self.input.byte();
         let bytes = self.bytes(usize::from(which >> 4));

@@ -143,7 +143,7 @@ impl<W: World> Drive<'_, W> {
                 !socket.finished || connection.ended,
                 "an EOF that is not received: {token:?}"
             );
-            // Without readiness a hang-up is learnt by receiving only.
+            // Without readiness a hang-up is noticed by receiving only.
             let learns = connection.receives() || !self.plan.completions;
             assert!(
                 !socket.reset || !learns,

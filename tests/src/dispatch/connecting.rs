@@ -41,7 +41,7 @@ impl Connection {
 }
 
 impl Model {
-    /// The application asked for an outbound connection.
+    /// The application requested an outbound connection.
     pub(super) fn connects(
         &mut self,
         to: Destination,

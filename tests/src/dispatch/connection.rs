@@ -68,11 +68,11 @@ pub(super) struct Connection {
     pub(super) finished_at: Instant,
     pub(super) times: Times,
     pub(super) settled: Times,
-    /// When output had made progress last, as `Unsent` was asked.
+    /// When output had made progress last, when `Unsent` was issued.
     pub(super) probed: Instant,
-    /// A hang-up was reported since it was asked whether it has failed.
+    /// A hang-up was reported since the query whether it has failed.
     pub(super) hung_up: bool,
-    /// That is what `Unsent` asks.
+    /// That is what `Unsent` queries.
     pub(super) checks: bool,
     /// The peer lives, by the completion of `Unsent`, though it takes nothing: how long it may take nothing is what
     /// counts then.

@@ -32,7 +32,7 @@ pub(super) struct Socket {
     ended: bool,
     /// Something ran short since it was last seen at work.
     pauses: bool,
-    /// Attempts in a row that came to nothing.
+    /// Attempts in a row without success.
     vain: u16,
 }
 
@@ -335,7 +335,7 @@ impl<W: World> Drive<'_, W> {
         self.kernel.letters.insert(token, Letters::default());
     }
 
-    /// A kernel may write as soon as it is asked; and what is to be sent is what was queued.
+    /// A kernel may write as soon as it is called; and what is to be sent is what was queued.
     pub(super) fn write_datagram(&mut self, token: Token) {
         if let Some(into) = self.world.datagram_into(token) {
             assert_eq!(into.len(), RX, "{token:?}");

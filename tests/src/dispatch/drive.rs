@@ -1,4 +1,4 @@
-//! [`Drive`]: a driver. It asks the kernel, carries actions out, at once or later, and shows the model all of it.
+//! [`Drive`]: a driver. It polls the kernel, performs actions, at once or later, and shows the model all of it.
 
 use super::app::Shared;
 use super::input::{Plan, moved};
@@ -272,7 +272,7 @@ impl<W: World> Drive<'_, W> {
         }
     }
 
-    /// What comes of it in this kernel; `None`: nothing yet, it is a completion.
+    /// The result in this kernel; `None`: it completes later.
     pub(super) fn honest(&mut self, action: Action) -> Option<Outcome> {
         let (token, _) = asked(action)?;
         let waits = |of: Token| self.plan.completions && !self.cancelled.contains(&of);

@@ -217,7 +217,8 @@ impl Kernel {
         }
     }
 
-    /// A receive of up to `len` bytes. A completion never says that it drained, and waits if there is nothing.
+    /// A receive of up to `len` bytes. A completion driver never reports that it drained, and waits if there is
+    /// nothing.
     pub(super) fn receive(&self, token: Token, len: u32, completion: bool) -> Option<Outcome> {
         let socket = self.sockets.get(&token)?;
         if socket.reset {

@@ -251,7 +251,7 @@ impl Model {
         let sent = connection.pending().is_empty();
         match reason {
             Reason::PeerFinished => {
-                // Or it receives no more, which was asked for after its end.
+                // Or it receives no more, which was requested after its end.
                 let refused = |fault: &Fault| fault.kind == FaultKind::Refused;
                 let hung_up = connection.faults.iter().any(refused);
                 let ours = connection.finished || connection.half || hung_up;

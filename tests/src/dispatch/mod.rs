@@ -1,8 +1,9 @@
 //! [`dispatch`]: any sequence of calls into the core, with every law checked after each.
 //!
-//! The input is a [`Plan`](input::Plan) of nine bytes, then steps of one byte each (see [`steps`]) with their arguments,
-//! then a closing phase without input: an honest driver, peers that behave, and a clock that goes to `poll_timeout`. In
-//! it the laws of liveness are checked: no wake-up was lost, nothing spins, and after `stop` all is closed in time.
+//! The input is a [`Plan`](input::Plan) of nine bytes, then steps of one byte each (see [`steps`]) with their
+//! arguments, then a closing phase without input: an honest driver, well-behaved peers, and a clock that goes to
+//! `poll_timeout`. In it the laws of liveness are checked: no wake-up was lost, nothing spins, and after `stop` all is
+//! closed in time.
 //!
 //! Three parties know nothing of each other: the [`Kernel`](kernel::Kernel) and its peers, the [`App`](app::App), and the
 //! [`Model`](model::Model), which learns from what goes in and comes out and from nothing else.

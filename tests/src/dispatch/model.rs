@@ -85,7 +85,7 @@ pub(super) struct Model {
     pub(super) stop_at: Option<Instant>,
     /// No source was queued since the iteration began: every end that was decided has shown.
     pub(super) shown: bool,
-    /// When it was first asked to stop.
+    /// When it was first stopped.
     pub(super) stopped_at: Option<Instant>,
     pub(super) bare: bool,
     pub(super) per_source: Option<u32>,
@@ -127,7 +127,7 @@ impl Model {
         }
     }
 
-    /// The machine is asked to stop by this time.
+    /// The machine is to stop by this time.
     pub(super) fn stops(&mut self, by: Instant) {
         self.stopped_at.get_or_insert(self.now);
         self.stop_at = Some(self.stop_at.map_or(by, |earlier| earlier.min(by)));

@@ -335,7 +335,7 @@ impl<W: World> Drive<'_, W> {
         self.model().connects(to, None, answer);
     }
 
-    /// A driver may read bytes that it was not asked for.
+    /// A driver may read bytes without an action.
     fn look_at_bytes(&mut self) {
         let token = self.any_token();
         let flying = self

@@ -1,4 +1,4 @@
-//! The application's timers: what it does with them, and what the model knows of them.
+//! The application's timers: what it does with them, and what the model expects of them.
 
 use super::app::{App, Face, Shared};
 use super::connection::Stage;
@@ -96,7 +96,7 @@ pub(super) struct Set {
     period: u64,
 }
 
-/// What is known of the timers beside those of the connections.
+/// What is expected of the free timers.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     free: [Option<Set>; TIMERS],

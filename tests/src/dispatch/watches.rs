@@ -162,7 +162,7 @@ impl<W: World> Drive<'_, W> {
         self.kernel.lines.insert(token, Directions::NONE);
     }
 
-    /// What is watched for comes no more. What is not may go on for ever, and must not be heard of.
+    /// What is watched for comes no more. An unwanted condition may last for ever, and must not be reported.
     pub(super) fn calm_watches(&mut self) {
         for (token, ready) in &mut self.kernel.lines {
             if let Some(watch) = self.shared.borrow_mut().model.watch(*token) {

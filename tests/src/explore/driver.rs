@@ -372,7 +372,7 @@ impl World<'_> {
         FAULTS.into_iter().take(most).map(failed)
     }
 
-    /// What may come of a transfer over `len` bytes.
+    /// The possible outcomes of a transfer over `len` bytes.
     fn transfer(&mut self, honest: Outcome, len: u32, choices: &mut Choices) -> Outcome {
         let mut outcomes = Outcomes::new();
         outcomes.add(honest);
@@ -386,7 +386,7 @@ impl World<'_> {
         self.one_of(&outcomes.0, choices)
     }
 
-    /// What comes of an action: the first is what should. In a round only one goes wrong.
+    /// The outcome of an action: the first is the right one. In a round only one goes wrong.
     fn one_of<T: Copy>(&mut self, outcomes: &[T], choices: &mut Choices) -> T {
         let open = if self.failed { 1 } else { outcomes.len() };
         let chosen = choices.choose(open);
@@ -506,7 +506,7 @@ fn went_wrong(outcome: Outcome) -> What {
     }
 }
 
-/// What may come of an action; first what is true.
+/// The possible outcomes of an action; first the true one.
 struct Outcomes(heapless::Vec<Outcome, 16>);
 
 impl Outcomes {

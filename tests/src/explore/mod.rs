@@ -68,9 +68,9 @@ pub struct Settings {
     pub between: bool,
     /// Peers and applications act while work is queued, too.
     pub hasty: bool,
-    /// The application goes on calling when it has nothing more to say.
+    /// The application goes on calling after `finish`.
     pub rude: bool,
-    /// Peers act within a service, too. All that can come of it comes of acts before and after it and of faults.
+    /// Peers act within a service, too. All effects are also reached by acts before and after it and by faults.
     pub racing: bool,
     /// Some peers are Unix peers.
     pub unix: bool,

@@ -19,7 +19,7 @@ enum Step {
     /// What a wait reports.
     Report(usize),
     ReportListener,
-    /// A report of what the kernel has not to say.
+    /// An event that the kernel has no reason for.
     Spurious(usize, Directions, bool),
     SpuriousListener,
     /// An iteration begins.
@@ -406,7 +406,7 @@ impl World<'_> {
         let token = self.token(at);
         let before = self.core.state(token);
         let socket = &mut self.sockets[at];
-        // What it calls after it has said its last word is not in the table.
+        // A call after `finish` is not in the table.
         let rude = socket.aborted || socket.asked_to_finish && call != Call::Abort;
         let what = match call {
             Call::Commit => {

@@ -53,7 +53,7 @@ fn config(settings: &Settings) -> Config {
         fresh_in_a_row: 1,
         first_byte: one,
         request: one,
-        // A connection that is short of memory tries again before it gives up.
+        // A connection that waits for memory tries again before it gives up.
         write_stall: if settings.long_waits { two } else { one },
         idle: one,
         half_closed: one,

@@ -240,7 +240,7 @@ impl Clients<'_> {
             while link.part >= self.size {
                 link.part -= self.size;
                 let Some(sent) = link.on_the_way.pop_front() else {
-                    // More than was ever said.
+                    // More than was ever sent.
                     self.window.wrong += self.size as u64;
                     continue;
                 };
@@ -250,7 +250,7 @@ impl Clients<'_> {
                 link.owed += self.size;
             }
             link.push(&self.said)?;
-            // Less than asked for is all there is; the end is reported apart.
+            // Fewer than the buffer holds are all there is; EOF is reported apart.
             if n < self.buffer.len() && !flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR) {
                 return Ok(());
             }

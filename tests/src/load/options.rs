@@ -35,7 +35,7 @@ Loads an echo server, and compares every byte that comes back.
 Exit code: 0 every byte was right, 1 something was lost or wrong, 2 wrong usage.
 ";
 
-/// What was asked for.
+/// The options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The load.
@@ -62,7 +62,7 @@ struct Given {
     plot: Option<PathBuf>,
 }
 
-/// Takes the arguments, the first of which is the name of the program; `None` if help was asked for.
+/// Takes the arguments, the first of which is the name of the program; `None` if help was requested.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What is said: one stream of bytes that repeats after a prime number of them, so that a byte that was lost, changed,
+//! What is sent: one stream of bytes that repeats after a prime number of them, so that a byte that was lost, changed,
 //! repeated or of another connection shows.
 
 use crate::net::pattern;
@@ -24,7 +24,7 @@ impl Stream {
         &self.0[at.0..][..len.min(PIECE)]
     }
 
-    /// How many of `bytes`, at most [`PIECE`], are not what is said from a position on.
+    /// How many of `bytes`, at most [`PIECE`], are not those of the stream from a position on.
     pub(super) fn wrong(&self, at: Position, bytes: &[u8]) -> u64 {
         let expected = self.from(at, bytes.len());
         if bytes == expected {

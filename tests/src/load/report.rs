@@ -1,11 +1,11 @@
-//! What came of it: as text and as JSON.
+//! The results: as text and as JSON.
 
 use super::Traffic;
 use core::fmt;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-/// What came of a load.
+/// The results of a load.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What clients did.
@@ -78,7 +78,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Says what.
+    /// Returns what is wrong.
     pub fn judge(&self) -> Result<(), String> {
         let Self {
             wrong,

@@ -1,4 +1,4 @@
-//! The program `replay`: its arguments and what it says.
+//! The program `replay`: its arguments and output.
 
 use super::{Explainer, Picture, Replayed, Tape, replay_seen, to_corpus, to_test};
 use lexopt::{Arg, Parser, ValueExt};
@@ -49,7 +49,7 @@ struct Options {
 /// How a replay ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
-    /// The same, to the end of the trace or to where it was asked to stop.
+    /// The same, to the end of the trace or to the requested stop.
     Same,
     /// Something was not as it is recorded.
     Different,

@@ -1,5 +1,5 @@
-//! What peers did in a trace, for the simulated kernel: as a test, shrunk if it breaks a law there, and as an input of the
-//! fuzz target `sim`. What the real kernel did beside that is not in it: for that there is the replay.
+//! What peers did in a trace, for the simulated kernel: as a test, shrunk if it breaks a law there, and as an input of
+//! the fuzz target `sim`. What the real kernel did in addition is not in it: for that there is the replay.
 
 use super::tape::Tape;
 use crate::sim::{App, Manner, State};

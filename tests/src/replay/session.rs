@@ -11,7 +11,7 @@ use tidegate_core::{
 /// Bytes for the windows of all datagram sockets, in each direction.
 const DATAGRAMS: usize = 256 * 1024;
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Clone, Debug)]
 pub struct Replayed {
     /// How many entries were the same.

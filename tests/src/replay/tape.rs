@@ -88,7 +88,7 @@ impl Tape {
         !self.entries.iter().any(is_part)
     }
 
-    /// What its notes say after this word.
+    /// The rest of its notes that begin with this word.
     pub fn notes<'t>(&'t self, word: &'t str) -> impl Iterator<Item = &'static str> + 't {
         self.entries.iter().filter_map(move |entry| {
             let Entry::Note(note) = entry else {
@@ -186,7 +186,7 @@ impl Reel {
         self.lock().over
     }
 
-    /// Takes an entry that nothing comes of.
+    /// Takes an entry without an effect.
     pub(super) fn skip(&self) {
         self.lock().at += 1;
     }

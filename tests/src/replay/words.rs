@@ -1,4 +1,4 @@
-//! Entries in words: what came in, what was asked and why, and which sets changed.
+//! Entries in words: inputs, outputs and their reasons, and which sets changed.
 
 use alloc::collections::BTreeMap;
 use core::fmt::Write;
@@ -56,7 +56,7 @@ fn aim(action: Action) -> Option<Token> {
     }
 }
 
-/// A text of the trace, without what a terminal would obey: `{:?}` without its quotes, and all of it.
+/// A text of the trace, without control characters for a terminal: `{:?}` without its quotes, and all of it.
 fn printable(text: &str) -> String {
     text.escape_debug().collect()
 }

@@ -78,7 +78,7 @@ impl App {
         }
     }
 
-    /// Connects to where nothing comes of it.
+    /// Connects to an address that never succeeds.
     fn connect_nowhere(&mut self, conn: &mut Conn<'_>) -> Option<Token> {
         let to = *self.random.pick(&NOWHERE)?;
         let token = conn.connect(Destination::Inet(to)).ok()?;

@@ -1,8 +1,8 @@
 //! [`sim`]: a session with any peers, any faults and any handler over the simulated kernel, and it comes to its end.
 //!
-//! The input is a [`Case`](input::Case): a setup, a behaviour of the handler, and up to six scripts. The laws that can be
-//! seen from outside are checked after every round; when faults stop and peers behave, all has to be quiet in bounded
-//! time, and after `stop` nothing is left but the set. What fails is reduced and printed as a test.
+//! The input is a [`Case`](input::Case): a setup, a behaviour of the handler, and up to six scripts. The laws that can
+//! be seen from outside are checked after every round; when faults stop and peers behave, all has to be quiet in
+//! bounded time, and after `stop` nothing is left but the set. What fails is reduced and printed as a test.
 
 mod app;
 mod input;

@@ -1,5 +1,5 @@
-//! The lessons of the example `explorer` end on this kernel as they say, the simulated kernel does the same, and whatever a
-//! script says, the library loses nothing.
+//! The lessons of the example `explorer` end on this kernel as documented, the simulated kernel does the same, and
+//! whatever the script, the library loses nothing.
 
 mod page;
 mod scripts;
@@ -24,7 +24,7 @@ struct Line<'a> {
     /// The number of a step, `then` or `end`.
     number: &'a str,
     step: &'a str,
-    /// What the program said, and what was left; at the end the verdict, and why.
+    /// The program's log, and what was left; at the end the verdict, and why.
     program: [&'a str; 2],
     library: [&'a str; 2],
 }

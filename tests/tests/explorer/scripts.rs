@@ -121,7 +121,7 @@ fn what_is_to_be_thought_of_a_program() {
     }
 }
 
-/// What is wrong, and what is said of it.
+/// Errors, and their messages.
 const WRONG: &[(&[&str], &str)] = &[
     (
         &["client: send 6; server: raed 3"],

@@ -9,7 +9,7 @@ use scenario::{Fate, Outcome, SPEAKER, run};
 use tidegate_core::{Class, FaultKind, Peer, Reason, Trigger};
 use tidegate_sim::{Call, Errno, Fault, Faults, Interface, Random, Taken};
 
-/// Pairs of faults on each interface, unless `PAIRS` in the environment says otherwise.
+/// Pairs of faults on each interface, unless `PAIRS` in the environment is set.
 const PAIRS: u64 = 400;
 /// Second faults that are tried with a first one.
 const SECONDS: u64 = 8;

@@ -10,7 +10,7 @@ use tidegate_sim::{
 const PLACES: usize = 6;
 /// Bytes of the long reply: more than the windows and the kernel hold together.
 const LONG: usize = 5000;
-/// What the speaker says to the others.
+/// What the sender sends to the others.
 const SAID: &[u8] = b"say hello\n";
 /// When the session is stopped.
 const STOP: Duration = Duration::from_secs(40);
@@ -78,7 +78,7 @@ pub(super) struct Fate {
 }
 
 impl Fate {
-    /// It, if the speaker had said nothing.
+    /// It, without the sender's message.
     pub(super) fn without_what_is_said(&self) -> Self {
         let mut fate = self.clone();
         let mut windows = fate.received.windows(SAID.len());
@@ -129,7 +129,7 @@ fn scripts() -> Vec<Script> {
             .send(b"ee\n")
             .wait(s(39) + ms(399))
             .send(b"echo last\n"),
-        // Is read slowly, and so is asked how much it has acknowledged.
+        // Is read slowly, so its acknowledged bytes are queried.
         new()
             .wait(s(6))
             .stall()
@@ -138,9 +138,9 @@ fn scripts() -> Vec<Script> {
             .resume()
             .expect(LONG)
             .finish(),
-        // Speaks.
+        // Sends.
         new().wait(s(5)).send(SAID).wait(s(3)).finish(),
-        // Never speaks: a deadline passes.
+        // Never sends: a deadline passes.
         new(),
         new().send(b"echo half a li").wait(s(1)).reset(),
         // Is in the middle of a long reply when the session stops.

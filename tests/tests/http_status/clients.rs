@@ -167,8 +167,8 @@ fn slow_reading_delays_no_other() {
     ]);
 }
 
-/// With the head that it really sends, what a page brings with it is loaded and run: a module script with the type it must
-/// have, after a query, and text in UTF-8 that is not said to be.
+/// With the head that it really sends, the parts of a page are loaded and run: a module script with the type it must
+/// have, after a query, and text in UTF-8 without a declaration.
 #[test]
 #[ignore = "needs chromium"]
 fn a_browser_runs_a_page_of_modules() {

@@ -20,7 +20,7 @@ struct Site {
     folder: Folder,
 }
 
-/// A site with a file of 1 MB and one in a folder; beside it one that is not to be had.
+/// A site with a file of 1 MB and one in a folder; and one that cannot be read.
 fn start(arguments: &[&str]) -> Site {
     let folder = Folder::new("site");
     fs::create_dir_all(folder.path("root/sub")).expect("a folder");

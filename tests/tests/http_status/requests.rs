@@ -48,7 +48,7 @@ fn requests_get_their_responses_at_every_cut_and_in_pipelines() {
     hear(&mut client);
     client.say(&said.repeat(50));
     (0..50).for_each(|_| hear(&mut client));
-    // What is asked behind a large file waits for it.
+    // A request behind a large file waits for it.
     let big = "GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\nGET /sub/a.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     client.say(big.as_bytes());
     let big = Response::read(&mut client, false);
@@ -144,7 +144,7 @@ fn what_is_no_request_is_refused_before_it_ends() {
     ] {
         let mut client = tcp(site.program.address());
         client.say(said);
-        // The client says no more, and has not finished.
+        // The client sends no more, and has not finished.
         assert_eq!(Response::read(&mut client, false).status, 400, "{said:?}");
     }
     assert_eq!(site.program.stop().code, Some(0));
@@ -297,7 +297,8 @@ fn a_full_table_may_say_so() {
     }
 }
 
-/// A client that keeps its connections must not ask again on one that is about to end (RFC 9112, section 9.6).
+/// A client that keeps its connections must not send another request on one that is about to end (RFC 9112, section
+/// 9.6).
 #[test]
 fn a_response_at_a_stop_is_the_last() {
     let _bound = Watchdog::new();

@@ -147,7 +147,8 @@ fn a_client_that_expects_100_gets_its_response_at_once() {
     assert_eq!(site.program.stop().code, Some(0));
 }
 
-/// Whether they come with the head, or while the response is on its way, or later: the response arrives, whole, and is the last.
+/// Whether they come with the head, or before the response has arrived, or later: the response arrives, whole, and is
+/// the last.
 #[test]
 fn chunks_that_are_none_end_the_connection() {
     let _bound = Watchdog::new();

@@ -43,7 +43,7 @@ pub(crate) enum Fate {
 /// What leads to the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum By {
-    /// Clients that connect, say something, hear it and close.
+    /// Clients that connect, send something, receive it and close.
     Talking,
     /// One client more than the table has slots.
     Crowding,
@@ -67,9 +67,9 @@ pub(crate) struct Row {
     pub(crate) when: When,
     pub(crate) by: By,
     pub(crate) fate: Fate,
-    /// Of the program, beside `--service echo`.
+    /// Options of the program, in addition to `--service echo`.
     pub(crate) arguments: &'static [&'static str],
-    /// What the call that is struck says: makes sure that it is the one that is meant.
+    /// A part of the call that is struck: makes sure that it is the intended one.
     pub(crate) says: &'static str,
 }
 

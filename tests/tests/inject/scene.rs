@@ -99,7 +99,7 @@ impl<'r> Scene<'r> {
         panic!("never struck");
     }
 
-    /// One client says something, hears it, and is gone; the fault ends in the middle if it would not by itself.
+    /// One client sends something, receives it, and is gone; the fault ends in the middle if it would not by itself.
     fn visit(&mut self, mut client: TcpStream, message: &[u8]) -> Fate {
         let fate = match self.row.fate {
             Fate::Served | Fate::Lost => self.talk_in_pieces(&mut client, message),
@@ -233,7 +233,7 @@ impl<'r> Scene<'r> {
         self.settle();
     }
 
-    /// Asks for the statistics until it has struck often enough.
+    /// Requests the statistics until it has struck often enough.
     fn ask(&mut self) {
         let mut asked = 0;
         // Read once a round: the log may be behind.
@@ -271,7 +271,7 @@ impl<'r> Scene<'r> {
             });
         }
         self.end_fault();
-        // What was asked during the fault may come only now.
+        // What was requested during the fault may come only now.
         until("nothing is open by its own account", || {
             let statistics = self.program.statistics();
             let of = |name: &str| statistics[name];
@@ -338,7 +338,7 @@ impl<'r> Scene<'r> {
     }
 }
 
-/// Says everything and the end, and compares what comes back until the end.
+/// Sends everything and FIN, and compares what comes back until EOF.
 fn talk_at_once(client: &mut TcpStream, message: &[u8]) -> io::Result<Fate> {
     client.write_all(message)?;
     client.finish();

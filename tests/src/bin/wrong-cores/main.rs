@@ -39,7 +39,7 @@ const KERNEL: [&str; 11] = [
 /// A layer that takes longer than this hangs: the longest takes a minute with the right core.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// What a layer said of a core.
+/// The verdict of a layer on a core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
     Passed,
