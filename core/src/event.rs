@@ -83,6 +83,42 @@ pub enum Outcome {
     Failed(Fault),
 }
 
+/// What a transfer that completed inline came to: an [`Outcome`] without an address, small enough for a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Completion {
+    /// [`Outcome::Complete`].
+    Complete(u32),
+    /// [`Outcome::Drained`].
+    Drained(u32),
+    /// [`Outcome::Failed`].
+    Failed(Fault),
+}
+
+impl From<Completion> for Outcome {
+    #[inline]
+    fn from(completion: Completion) -> Self {
+        match completion {
+            Completion::Complete(n) => Self::Complete(n),
+            Completion::Drained(n) => Self::Drained(n),
+            Completion::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+impl Outcome {
+    /// It without an address; `None` if it has one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn completion(self) -> Option<Completion> {
+        match self {
+            Self::Complete(n) => Some(Completion::Complete(n)),
+            Self::Drained(n) => Some(Completion::Drained(n)),
+            Self::Failed(fault) => Some(Completion::Failed(fault)),
+            Self::Accepted(_) | Self::Datagram { .. } => None,
+        }
+    }
+}
+
 /// What a transfer came to that was made at once: bytes moved, or why none were; `None`: it would have blocked.
 pub type Transfer = Result<u32, Option<Fault>>;
 

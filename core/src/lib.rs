@@ -72,7 +72,7 @@
 //! ```
 //! use core::net::SocketAddr;
 //! use tidegate_core::{
-//!     Action, Config, Directions, Dispatcher, Event, Instant, Notice, Op, Outcome, Reason, Span, Table, Trigger, Windows,
+//!     Action, Config, Directions, Dispatcher, Completion, Event, Instant, Notice, Op, Outcome, Reason, Span, Table, Trigger, Windows,
 //! };
 //!
 //! let mut table = Table::<4>::new();
@@ -210,7 +210,7 @@ pub use dispatcher::{Dispatcher, Round, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
-pub use event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer, Transfer};
+pub use event::{Completion, Event, Fault, FaultKind, Local, Op, Outcome, Peer, Transfer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
 pub use heapless;
 pub use ignored::Ignored;

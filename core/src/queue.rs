@@ -96,7 +96,8 @@ impl Queue {
             members.link(self.tail).next = index;
         }
         self.tail = index;
-        self.len = self.len.saturating_add(1);
+        // Fewer than 2³¹ slots have room for the bit that tells the tables apart.
+        self.len = self.len.wrapping_add(1);
     }
 
     /// Puts a member, which stands in no queue of this kind, behind another; [`NONE`]: at the head.
@@ -139,7 +140,14 @@ impl Queue {
     /// Takes the first member.
     pub(crate) fn pop(&mut self, members: &mut impl Linked) -> Option<u32> {
         let first = self.head()?;
-        self.remove(members, first);
+        let next = core::mem::replace(members.link(first), Link::NONE).next;
+        self.head = next;
+        if next == NONE {
+            self.tail = NONE;
+        } else {
+            members.link(next).prev = NONE;
+        }
+        self.len = self.len.wrapping_sub(1);
         Some(first)
     }
 }

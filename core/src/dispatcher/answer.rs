@@ -3,7 +3,7 @@
 use super::Dispatcher;
 use crate::config::{Class, OPERATION_MIN};
 use crate::directions::{Directions, Trigger};
-use crate::event::{Fault, FaultKind, Op, Outcome};
+use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
 use crate::output::{Notice, Reason};
 use crate::slot::{Cursors, State};
@@ -12,12 +12,24 @@ use crate::token::Token;
 use defmt_or_log::{debug, error};
 
 impl Dispatcher<'_> {
-    /// Transfers come first and alone: they are what most answers are to.
-    #[inline(always)]
+    /// A completion that comes as an event: if its token names what was asked, it is that of the operation.
     pub(super) fn done(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
+        let transfers = |direction| {
+            let slot = self.slots.at(token.slot());
+            slot.generation == token.generation()
+                && slot.in_flight.contains(direction)
+                && !token.is_listener()
+        };
         match op {
-            Op::Recv => self.received(token, outcome),
-            Op::Send => self.sent(token, outcome),
+            Op::Recv if transfers(Directions::READ) => match outcome.completion() {
+                Some(completion) => self.received(token.slot(), completion),
+                None => self.impossible_transfer(token.slot(), Directions::READ),
+            },
+            Op::Send if transfers(Directions::WRITE) => match outcome.completion() {
+                Some(completion) => self.sent(token.slot(), completion),
+                None => self.impossible_transfer(token.slot(), Directions::WRITE),
+            },
+            Op::Recv | Op::Send => self.unasked(token, op),
             Op::Accept
             | Op::Refuse
             | Op::Connect
@@ -31,9 +43,9 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The answer to anything but a transfer.
+    /// The completion of anything but a transfer.
     #[inline(never)]
-    fn called(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
+    pub(crate) fn called(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
         let index = token.slot();
         let slot = self.slots.at(index);
         let flags = slot.flags;
@@ -93,53 +105,44 @@ impl Dispatcher<'_> {
         None
     }
 
-    /// Bytes came, or the end, or neither.
+    /// A receive that is in flight completes: bytes came, or the end, or neither.
     #[inline]
-    fn received(&mut self, token: Token, outcome: Outcome) -> Option<Notice> {
+    pub(crate) fn received(&mut self, index: u32, completion: Completion) -> Option<Notice> {
         let windows = self.m.windows;
-        let index = token.slot();
         let slot = self.slots.at_mut(index);
-        if slot.generation != token.generation()
-            || !slot.in_flight.contains(Directions::READ)
-            || token.is_listener()
-        {
-            return self.unasked(token, Op::Recv);
-        }
+        debug_assert!(slot.in_flight.contains(Directions::READ));
         slot.in_flight -= Directions::READ;
-        let (n, short) = match outcome {
-            Outcome::Complete(n) => (n, false),
-            Outcome::Drained(n) => (n, true),
-            Outcome::Failed(fault) => return self.faulted(index, Directions::READ, fault),
-            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
-                return self.impossible(index, Op::Recv);
-            }
+        let (n, short) = match completion {
+            Completion::Complete(n) => (n, false),
+            Completion::Drained(n) => (n, true),
+            Completion::Failed(fault) => return self.faulted(index, Directions::READ, fault),
         };
         let record = self.records.at_mut(index);
         // A short read has drained a TCP socket, unless more than data was reported: then the end or bytes behind an
         // urgent mark may follow, of which edge mode would never tell (epoll(7) Q9). Would-block is always true.
-        if short {
-            let certain = n == 0
+        if short
+            && (n == 0
                 || (!slot.flags.has(Flags::CLOSING)
-                    && (self.m.trigger != Trigger::Edge || record.is_tcp()));
-            slot.ready -= Directions::READ.when(certain);
+                    && (self.m.trigger != Trigger::Edge || record.is_tcp())))
+        {
+            slot.ready -= Directions::READ;
         }
-        if n > 0 {
-            slot.attempts.moved(Directions::READ);
-        }
-        if !slot.hears() || n == 0 {
+        if n == 0 || !slot.hears() {
             return self.received_else(index, n, short);
         }
-        if n > windows.receive.saturating_sub(slot.rx.end) {
+        if n > windows.receive.wrapping_sub(slot.rx.end) {
             return self.impossible(index, Op::Recv);
         }
-        slot.rx.end = slot.rx.end.saturating_add(n);
+        slot.attempts.moved(Directions::READ);
+        slot.rx.end = slot.rx.end.wrapping_add(n);
         slot.flags.set(Flags::SPOKEN.or(Flags::HEARD));
-        // What comes while paused is told when it resumes.
-        let told = !slot.flags.has(Flags::PAUSED);
+        let token = Token::new(index, slot.generation);
+        // What comes while paused is notified when it resumes.
+        let notified = !slot.flags.has(Flags::PAUSED);
         add(&mut record.bytes_in, n);
         add(&mut self.m.stats.bytes_in, n);
         self.spend(index, Directions::READ, n);
-        told.then_some(Notice::Readable(token))
+        notified.then_some(Notice::Readable(token))
     }
 
     /// No bytes for the application.
@@ -148,6 +151,9 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         if n > windows.receive {
             return self.impossible(index, Op::Recv);
+        }
+        if n > 0 {
+            self.slots.at_mut(index).attempts.moved(Directions::READ);
         }
         if n == 0 && short {
             self.moved_nothing(index, Directions::READ);
@@ -179,30 +185,20 @@ impl Dispatcher<'_> {
         (ended && open).then_some(Notice::Ended(token))
     }
 
-    /// The kernel took bytes, or none.
-    #[inline(always)]
-    fn sent(&mut self, token: Token, outcome: Outcome) -> Option<Notice> {
-        let windows = self.m.windows;
-        let index = token.slot();
+    /// A send that is in flight completes: the kernel took bytes, or none.
+    #[inline]
+    pub(crate) fn sent(&mut self, index: u32, completion: Completion) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
-        if slot.generation != token.generation()
-            || !slot.in_flight.contains(Directions::WRITE)
-            || token.is_listener()
-        {
-            return self.unasked(token, Op::Send);
-        }
+        debug_assert!(slot.in_flight.contains(Directions::WRITE));
         slot.in_flight -= Directions::WRITE;
         if slot.attempts.is_flushed() {
-            self.flushed(index, outcome);
+            self.flushed(index, completion);
         }
         let slot = self.slots.at_mut(index);
-        let (n, short) = match outcome {
-            Outcome::Complete(n) => (n, n == 0),
-            Outcome::Drained(n) => (n, true),
-            Outcome::Failed(fault) => return self.faulted(index, Directions::WRITE, fault),
-            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
-                return self.impossible(index, Op::Send);
-            }
+        let (n, short) = match completion {
+            Completion::Complete(n) => (n, n == 0),
+            Completion::Drained(n) => (n, true),
+            Completion::Failed(fault) => return self.faulted(index, Directions::WRITE, fault),
         };
         if n > slot.tx.len() {
             return self.impossible(index, Op::Send);
@@ -212,26 +208,45 @@ impl Dispatcher<'_> {
         if short && (n == 0 || self.m.trigger != Trigger::Edge) {
             slot.ready -= Directions::WRITE;
         }
-        if n > 0 {
-            slot.tx.advance(n);
-            if slot.tx.is_empty() {
-                slot.tx = Cursors::EMPTY;
-            }
-            slot.attempts.moved(Directions::WRITE);
-            slot.flags.set(Flags::TAKEN);
-            slot.forget_question();
-            add(&mut self.records.at_mut(index).bytes_out, n);
-            add(&mut self.m.stats.bytes_out, n);
-        }
-        let fits = slot.has_wanted_room(windows);
-        if fits {
-            slot.wants = 0;
-        }
         if n == 0 {
-            self.moved_nothing(index, Directions::WRITE);
+            return self.sent_nothing(index);
         }
+        slot.tx.at = slot.tx.at.wrapping_add(n);
+        if slot.tx.is_empty() {
+            slot.tx = Cursors::EMPTY;
+        }
+        slot.attempts.moved(Directions::WRITE);
+        slot.flags.set(Flags::TAKEN);
+        slot.forget_question();
+        let notice = if slot.wants == 0 {
+            None
+        } else {
+            self.fits(index)
+        };
+        add(&mut self.records.at_mut(index).bytes_out, n);
+        add(&mut self.m.stats.bytes_out, n);
         self.spend(index, Directions::WRITE, n);
-        fits.then_some(Notice::Writable(token))
+        notice
+    }
+
+    /// Whether what waits for send capacity has it now.
+    fn fits(&mut self, index: u32) -> Option<Notice> {
+        let windows = self.m.windows;
+        let slot = self.slots.at_mut(index);
+        if !slot.has_wanted_room(windows) {
+            return None;
+        }
+        slot.wants = 0;
+        Some(Notice::Writable(Token::new(index, slot.generation)))
+    }
+
+    /// The kernel took nothing.
+    #[inline(never)]
+    fn sent_nothing(&mut self, index: u32) -> Option<Notice> {
+        let notice = self.fits(index);
+        self.moved_nothing(index, Directions::WRITE);
+        self.spend(index, Directions::WRITE, 0);
+        notice
     }
 
     /// An operation failed: try again, wait for memory, or end the connection.
@@ -299,6 +314,23 @@ impl Dispatcher<'_> {
         if slot.armed.contains(direction) {
             slot.flags.set(Flags::UNWANTED);
         }
+    }
+
+    /// A transfer cannot come to what an accept or a datagram does.
+    #[cold]
+    fn impossible_transfer(&mut self, index: u32, direction: Directions) -> Option<Notice> {
+        let slot = self.slots.at_mut(index);
+        slot.in_flight -= direction;
+        let flushed = direction == Directions::WRITE && slot.attempts.is_flushed();
+        if flushed {
+            self.flushed(index, Completion::Drained(0));
+        }
+        let op = if direction == Directions::READ {
+            Op::Recv
+        } else {
+            Op::Send
+        };
+        self.impossible(index, op)
     }
 
     /// Sixteen interruptions use a quantum up.

@@ -246,15 +246,18 @@ impl Dispatcher<'_> {
     /// `n` bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
     #[inline]
     pub(crate) fn queued_at(&mut self, index: u32, n: u32) {
-        self.touch(index);
         let slot = self.slots.at(index);
-        if slot.tx.len() == n && !slot.attempts.doubted().is_empty() {
+        let (tx, doubted) = (slot.tx, !slot.attempts.doubted().is_empty());
+        if doubted && tx.len() == n {
             // What it has waited for so far was no output.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
         }
-        let fills = self.m.visit.index != index && self.m.visit.index != NONE;
+        if self.m.visit.index == index {
+            return;
+        }
+        self.touch(index);
         // What is being sent does not move, so what counts is where the bytes end.
-        if fills && self.slots.at(index).tx.end > self.m.yielding.threshold() {
+        if self.m.visit.index != NONE && tx.end > self.m.yielding.threshold() {
             self.fill(index);
         }
     }
@@ -336,12 +339,6 @@ impl Dispatcher<'_> {
     pub(crate) fn resume_at(&mut self, index: u32) {
         self.slots.at_mut(index).flags.clear(Flags::PAUSED);
         self.touch(index);
-    }
-
-    /// Whether an operation in this direction is in flight, so that its bytes must stay where they are.
-    #[inline]
-    pub(crate) fn is_in_flight(&self, index: u32, direction: Directions) -> bool {
-        self.slots.at(index).in_flight.contains(direction)
     }
 
     /// Bytes that can be queued, if what is queued may move.

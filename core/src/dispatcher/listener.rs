@@ -161,7 +161,11 @@ impl Dispatcher<'_> {
     pub(super) fn accept(&mut self, index: u32) -> Option<Action> {
         let admits = self.admits(index);
         let slot = self.slots.at(index);
-        if !admits && !slot.flags.has(Flags::PAUSED) {
+        // As long as nobody waits there, and it is armed, the kernel tells when somebody does.
+        let waits = slot.ready.contains(Directions::READ)
+            || slot.flags.has(Flags::UNWANTED)
+            || !slot.armed.contains(Directions::READ);
+        if !admits && !slot.flags.has(Flags::PAUSED) && waits {
             self.m.starved = true;
             self.warn_full(index);
         }

@@ -33,7 +33,7 @@ mod yielding;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, Windows};
 use crate::directions::{Directions, Trigger};
-use crate::event::{Event, Op};
+use crate::event::{Completion, Event, Op};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
 use crate::queue::{NONE, Parted, Queue};
@@ -85,7 +85,7 @@ pub(crate) struct Machine {
     others_next: bool,
     served: Served,
     visit: Visit,
-    issued: Option<(Token, Op)>,
+    issued: Issued,
     yielding: Yielding,
     turn: Turn,
     /// Turns so far, modulo 2³².
@@ -164,6 +164,21 @@ impl Visit {
     }
 }
 
+/// The operation that was handed to the driver last, until it completes or the next is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Issued {
+    /// [`NONE`]: there is none.
+    index: u32,
+    op: Op,
+}
+
+impl Issued {
+    const NOTHING: Self = Self {
+        index: NONE,
+        op: Op::Cancel,
+    };
+}
+
 /// What has been done since the kernel was last asked.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
@@ -232,7 +247,7 @@ impl Machine {
             others_next: false,
             served: Served::NOBODY,
             visit: Visit::NOBODY,
-            issued: None,
+            issued: Issued::NOTHING,
             yielding: Yielding::new(windows),
             turn: Turn::FIRST,
             turns: 0,
@@ -428,12 +443,7 @@ impl Dispatcher<'_> {
     /// connections, one send of each such connection comes in between. Work: one visit of each queued source.
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
-        let output = self.next();
-        self.m.issued = output.and_then(|action| action.operation());
-        output
-    }
-
-    fn next(&mut self) -> Option<Action> {
+        self.m.issued = Issued::NOTHING;
         if self.m.rebuild {
             return Some(self.rebuild());
         }
@@ -475,10 +485,46 @@ impl Dispatcher<'_> {
 
 /// What a driver or an application may ask.
 impl Dispatcher<'_> {
-    /// The operation that [`poll_output`](Self::poll_output) has returned last, once.
+    /// The operation that [`poll_output`](Self::poll_output) has returned last, once: the index of its source, and which.
     #[inline]
-    pub(crate) const fn take_issued(&mut self) -> Option<(Token, Op)> {
-        self.m.issued.take()
+    pub(crate) const fn take_issued(&mut self) -> Option<(u32, Op)> {
+        let Issued { index, op } = core::mem::replace(&mut self.m.issued, Issued::NOTHING);
+        if index == NONE {
+            None
+        } else {
+            Some((index, op))
+        }
+    }
+
+    /// The transfer that was handed out last completes inline.
+    #[inline(always)]
+    pub(crate) fn complete_transfer(
+        &mut self,
+        index: u32,
+        op: Op,
+        completion: Completion,
+    ) -> Option<Notice> {
+        let (token, in_flight) = {
+            let slot = self.slots.at(index);
+            (Token::new(index, slot.generation), slot.in_flight)
+        };
+        self.keep(token, Input::completed(op, completion));
+        match op {
+            Op::Recv if in_flight.contains(Directions::READ) => self.received(index, completion),
+            Op::Send if in_flight.contains(Directions::WRITE) => self.sent(index, completion),
+            Op::Accept
+            | Op::Refuse
+            | Op::Connect
+            | Op::Recv
+            | Op::Send
+            | Op::Arm
+            | Op::Shutdown
+            | Op::Unsent
+            | Op::ReceiveFrom
+            | Op::SendTo
+            | Op::Cancel
+            | Op::Close => self.done(token, op, completion.into()),
+        }
     }
 
     /// A completion of nothing.

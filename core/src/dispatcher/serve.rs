@@ -1,8 +1,9 @@
 //! Outputs, derived from a slot's bits when they are pulled.
 
-use super::{Dispatcher, Visit};
+use super::{Dispatcher, Issued, Visit};
 use crate::config::{Class, Windows};
 use crate::directions::Directions;
+use crate::event::Op;
 use crate::flags::Flags;
 use crate::output::{Action, Reason};
 use crate::slot::State;
@@ -48,11 +49,19 @@ impl Dispatcher<'_> {
                     .m
                     .yielding
                     .bounded(slot.receive_span(windows), slot.rx.len());
+                self.m.issued = Issued {
+                    index,
+                    op: Op::Recv,
+                };
                 return Some(Action::Recv { token, into });
             }
             if sends {
                 slot.in_flight |= Directions::WRITE;
                 let from = slot.send_span();
+                self.m.issued = Issued {
+                    index,
+                    op: Op::Send,
+                };
                 return Some(Action::Send { token, from });
             }
             return self.next_step(index);
@@ -70,7 +79,7 @@ impl Dispatcher<'_> {
             && slot.tx.is_empty()
             && slot.armed.covers(slot.awaited(slot.interest(wanted)))
             && self.m.stop_at.is_none()
-            && !self.m.starved
+            && !(self.m.starved && self.m.full.evicts())
             && self.m.timers.is_recent(slot.deadline, self.m.now)
         {
             slot.flags
@@ -99,8 +108,14 @@ impl Dispatcher<'_> {
             State::Closing => self.close(index),
             State::Free | State::Reserved | State::Retired => None,
         };
-        if action.is_none() {
-            self.leave(index);
+        match action.and_then(|action| action.operation()) {
+            Some((token, op)) => {
+                self.m.issued = Issued {
+                    index: token.slot(),
+                    op,
+                };
+            }
+            None => self.leave(index),
         }
         action
     }

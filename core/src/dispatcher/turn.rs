@@ -258,25 +258,24 @@ impl Dispatcher<'_> {
     #[inline]
     pub(super) fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
         let units = units(bytes);
-        let turn = &mut self.m.turn;
-        let visit = &mut self.m.visit;
+        let (turn, visit) = (&mut self.m.turn, &mut self.m.visit);
         if visit.index != index {
             turn.moved = turn.moved.saturating_add(units);
             return self.touch(index);
         }
-        if direction == Directions::READ {
-            turn.moved = turn.moved.saturating_add(units);
-            visit.received = visit.received.saturating_add(units);
+        // Neither overflows: a visit ends at its quantum, and a turn soon after its budget.
+        let counted = if direction == Directions::READ {
+            visit.received = visit.received.wrapping_add(units);
+            units
         } else {
-            let answers = visit.received > 0;
-            let counted = if answers {
+            visit.sent = visit.sent.wrapping_add(units);
+            if visit.received > 0 {
                 bytes / OPERATION_MIN
             } else {
                 units
-            };
-            turn.moved = turn.moved.saturating_add(counted);
-            visit.sent = visit.sent.saturating_add(units);
-        }
+            }
+        };
+        turn.moved = turn.moved.wrapping_add(counted);
     }
 
     /// Puts a slot that nobody uses any more back, with its next generation.

@@ -15,10 +15,10 @@
 //! A peer that does not read holds nobody up: one attempt is made for it. What a handler adds to what was received needs
 //! capacity beyond that: with the default windows, three bytes for each that was received are lossless.
 
-use super::Dispatcher;
+use super::{Dispatcher, Issued};
 use crate::config::Windows;
 use crate::directions::Directions;
-use crate::event::Outcome;
+use crate::event::{Completion, Op};
 use crate::output::{Action, Span};
 use crate::slot::State;
 use crate::token::Token;
@@ -160,6 +160,10 @@ impl Dispatcher<'_> {
                 slot.in_flight |= Directions::WRITE;
                 let token = Token::new(index, slot.generation);
                 let from = slot.send_span();
+                self.m.issued = Issued {
+                    index,
+                    op: Op::Send,
+                };
                 self.flushes(index);
                 return Some(Action::Send { token, from });
             }
@@ -181,10 +185,10 @@ impl Dispatcher<'_> {
     /// too.
     #[cold]
     #[inline(never)]
-    pub(super) fn flushed(&mut self, index: u32, outcome: Outcome) {
-        let n = match outcome {
-            Outcome::Complete(n) | Outcome::Drained(n) => n,
-            Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Datagram { .. } => 0,
+    pub(super) fn flushed(&mut self, index: u32, completion: Completion) {
+        let n = match completion {
+            Completion::Complete(n) | Completion::Drained(n) => n,
+            Completion::Failed(_) => 0,
         };
         let slot = self.slots.at_mut(index);
         slot.attempts.flushed();

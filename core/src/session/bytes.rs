@@ -85,24 +85,12 @@ impl<'a> Store<'a> {
         self.area.owner.0.wrapping_sub(1)
     }
 
-    /// The area, if it is this connection's.
-    #[inline]
-    pub(super) fn own_mut(&mut self, index: u32) -> Option<&mut [u8]> {
-        (self.owner() == index).then_some(&mut self.area.bytes)
-    }
-
     /// Gives the area to a connection whose window is empty. `left` is what its owner still needs.
     #[inline]
     pub(super) fn take(&mut self, index: u32, left: Span) {
         if left.len > 0 {
             self.write_back(left);
         }
-        self.area.owner = Owner::of(index);
-    }
-
-    /// Gives the area, which nobody has, to a connection whose window is empty.
-    #[inline]
-    pub(super) const fn take_free(&mut self, index: u32) {
         self.area.owner = Owner::of(index);
     }
 
@@ -132,14 +120,14 @@ impl<'a> Store<'a> {
         } else {
             window(self.size, index).and_then(|range| self.windows.get(range))
         };
-        let range = span.at as usize..span.at.saturating_add(span.len) as usize;
+        let range = span.at as usize..span.at.wrapping_add(span.len) as usize;
         all.and_then(|all| all.get(range)).unwrap_or(&[])
     }
 
     /// The same, to be written to.
     #[inline]
     pub(super) fn get_mut(&mut self, index: u32, span: Span) -> &mut [u8] {
-        let range = span.at as usize..span.at.saturating_add(span.len) as usize;
+        let range = span.at as usize..span.at.wrapping_add(span.len) as usize;
         self.all_mut(index).get_mut(range).unwrap_or(&mut [])
     }
 

@@ -234,38 +234,31 @@ impl Connections<'_> {
         taken
     }
 
-    /// Straight into the shared area, if it is free or the connection's own and there is room at the end.
+    /// Queues all of `bytes`, or none. `notify`: if there is not the capacity now, `Writable` comes when there is.
     #[inline]
     pub(super) fn send_at(
         &mut self,
         index: u32,
         bytes: &[u8],
-        tell: bool,
+        notify: bool,
     ) -> Result<(), SendError> {
-        let slot = self.machine.slots.at_mut(index);
-        if slot.state == State::Open {
-            if self.sending.owner() == NOBODY && slot.tx.is_empty() {
-                self.sending.take_free(index);
-            }
-            if let Some(space) = self.sending.own_mut(index)
-                && let Some(space) = space.get_mut(slot.tx.end as usize..)
-                && let Some(space) = space.get_mut(..bytes.len())
-            {
-                copy(space, bytes);
-                slot.tx.end = slot.tx.end.wrapping_add(width(bytes.len()));
-                self.machine.queued_at(index, width(bytes.len()));
-                return Ok(());
-            }
+        let len = width(bytes.len());
+        let window = self.machine.windows().send;
+        let mut slot = self.machine.slots.at_mut(index);
+        if slot.state != State::Open || window.wrapping_sub(slot.tx.end) < len {
+            // Not behind what is queued: in front of it, or not at all.
+            self.check_room(index, bytes.len(), notify)?;
+            self.move_to_front(index);
+            slot = self.machine.slots.at_mut(index);
         }
-        self.send_anywhere(index, bytes, tell)
-    }
-
-    #[inline(never)]
-    fn send_anywhere(&mut self, index: u32, bytes: &[u8], tell: bool) -> Result<(), SendError> {
-        let len = self.check_room(index, bytes.len(), tell)?;
-        let span = self.make_space(index, len);
-        copy(self.sending.get_mut(index, span), bytes);
-        self.machine.commit_at(index, len);
+        if slot.tx.is_empty() && self.sending.owner() != index {
+            self.take_area(index);
+            slot = self.machine.slots.at_mut(index);
+        }
+        let at = slot.tx.end;
+        slot.tx.end = at.wrapping_add(len);
+        copy(self.sending.get_mut(index, Span { at, len }), bytes);
+        self.machine.queued_at(index, len);
         Ok(())
     }
 
@@ -299,31 +292,46 @@ impl Connections<'_> {
 
     /// Makes room for at least `len` bytes, or as many as there can be, behind what is queued, and tells where.
     pub(super) fn make_space(&mut self, index: u32, len: u32) -> Span {
-        let window = self.machine.windows().send;
-        let sending = self.machine.is_in_flight(index, Directions::WRITE);
+        let windows = self.machine.windows();
         let queued = self.machine.slots.at(index).tx;
-        if !sending {
-            if queued.is_empty() {
-                self.take_area(index);
-            } else if queued.at > 0 && window.saturating_sub(queued.end) < len {
-                let span = self.machine.slots.at(index).send_span();
-                self.sending.move_to_front(index, span);
-                self.machine.slots.at_mut(index).tx = Cursors {
-                    at: 0,
-                    end: span.len,
-                };
-            }
+        if queued.is_empty() {
+            self.take_area(index);
+        } else if queued.at > 0 && windows.send.saturating_sub(queued.end) < len {
+            self.move_to_front(index);
         }
         let slot = self.machine.slots.at(index);
         Span {
             at: slot.tx.end,
-            len: slot.room(self.machine.windows(), true).min(len),
+            len: slot.room(windows, true).min(len),
+        }
+    }
+
+    /// Moves what is queued to the front of its buffer, unless it is being sent.
+    #[inline(never)]
+    fn move_to_front(&mut self, index: u32) {
+        let slot = self.machine.slots.at_mut(index);
+        if !slot.in_flight.contains(Directions::WRITE) && !slot.tx.is_empty() {
+            let span = slot.send_span();
+            slot.tx = Cursors {
+                at: 0,
+                end: span.len,
+            };
+            self.sending.move_to_front(index, span);
         }
     }
 
     /// Gives the send area to a connection with nothing queued, unless its owner is sending from it or filling it.
     #[inline]
     fn take_area(&mut self, index: u32) {
+        if self.sending.owner() == NOBODY {
+            self.sending.take(index, Span { at: 0, len: 0 });
+        } else {
+            self.take_area_from_its_owner(index);
+        }
+    }
+
+    #[inline(never)]
+    fn take_area_from_its_owner(&mut self, index: u32) {
         let slot = self.machine.slots.at(self.sending.owner());
         let lent = self.lent > 0 && self.sending.owner() == self.own;
         if !lent && !slot.in_flight.contains(Directions::WRITE) {

@@ -27,9 +27,9 @@ use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::dispatcher::connect::ConnectError;
 use crate::dispatcher::listener::ListenersFull;
-use crate::event::{Event, Fault, Op, Outcome};
+use crate::event::{Completion, Event, Fault, Op, Outcome};
 use crate::flags::Flags;
-use crate::output::{Action, Alarm, Notice, Reason, Span};
+use crate::output::{Action, Alarm, Notice, Span};
 use crate::slot::{Cursors, UNTIL_SENT};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -78,7 +78,6 @@ enum Told {
     Writable,
     Opened,
     Ended,
-    Closed(Reason),
     Timer,
 }
 
@@ -227,7 +226,7 @@ impl<'m, H: Handler> Session<'m, H> {
         let index = self.machine.connection(token)?;
         self.machine.record(token, Input::Lend, Detail::None);
         self.forget_last(index);
-        self.visit(token, None, visit)
+        self.visit(token, visit)
     }
 
     /// Records everything from now on: see [`trace`](crate::trace). To be called first, before anything is added: what has
@@ -259,6 +258,19 @@ impl<H: Handler> Session<'_, H> {
     /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
     #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
+        match event {
+            // What is ready is served in its turn; only of what is watched the handler is told now.
+            Event::Ready { .. } if !self.machine.is_traced() => {
+                if let Some(notice) = self.machine.handle_event(now, event) {
+                    self.tell(notice, None, None);
+                }
+            }
+            Event::Ready { .. } | Event::Done { .. } => self.take_in(now, event),
+        }
+    }
+
+    #[inline(never)]
+    fn take_in(&mut self, now: Instant, event: Event) {
         if self.machine.is_traced() {
             self.trace_event(now, event);
         }
@@ -273,7 +285,7 @@ impl<H: Handler> Session<'_, H> {
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
             self.machine.trace(|| Entry::Told(notice));
-            self.tell(notice, event, info.as_ref());
+            self.tell(notice, Some(event), info.as_ref());
         }
     }
 
@@ -290,12 +302,12 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// What to do next; see [`Dispatcher::poll_output`]. `completed` is the outcome of the action that it returned last, if that is
-    /// known already: `None` if there was none, or if it comes later, as an [`Event::Done`].
+    /// What to do next; see [`Dispatcher::poll_output`]. `completed` is what the action that it returned last has come to, if that
+    /// is known already: `None` if there was none, or if it comes later, as an [`Event::Done`].
     #[inline]
-    pub fn poll_output(&mut self, completed: Option<Outcome>) -> Option<Action> {
-        if let Some(outcome) = completed {
-            self.complete(outcome);
+    pub fn poll_output(&mut self, completed: Option<Completion>) -> Option<Action> {
+        if let Some(completion) = completed {
+            self.complete(completion);
         }
         let output = self.machine.poll_output();
         self.machine.trace(|| Entry::Output(output));
@@ -349,14 +361,32 @@ impl<H: Handler> Session<'_, H> {
 }
 
 impl<H: Handler> Session<'_, H> {
-    /// Takes in the outcome of the action that was returned last.
+    /// Takes in what the action that was returned last has come to.
     #[inline]
-    fn complete(&mut self, outcome: Outcome) {
-        let now = self.machine.now();
-        match self.machine.take_issued() {
-            Some((token, op)) => self.handle_event(now, Event::Done { token, op, outcome }),
-            None => self.machine.count_unasked(),
+    fn complete(&mut self, completion: Completion) {
+        let Some((index, op)) = self.machine.take_issued() else {
+            return self.machine.count_unasked();
+        };
+        if self.machine.is_traced() || !matches!(op, Op::Recv | Op::Send) {
+            return self.complete_by_event(index, op, completion);
         }
+        let notice = self.machine.complete_transfer(index, op, completion);
+        if op == Op::Send && self.machine.slots.at(index).tx.is_empty() {
+            self.sending.release(index);
+        }
+        match notice {
+            None => {}
+            Some(Notice::Readable(token)) => self.tell_of(token, Told::Readable),
+            Some(notice) => self.tell(notice, None, None),
+        }
+    }
+
+    /// Anything but a transfer is as frequent as connections are.
+    #[inline(never)]
+    fn complete_by_event(&mut self, index: u32, op: Op, completion: Completion) {
+        let token = self.machine.token(index);
+        let outcome = completion.into();
+        self.take_in(self.machine.now(), Event::Done { token, op, outcome });
     }
 
     /// An event, with what it has brought, before the machine takes it in.
@@ -378,24 +408,29 @@ impl<H: Handler> Session<'_, H> {
         (self.machine).trace(|| Entry::Event(event, Bytes::Whole(arrived)));
     }
 
-    #[inline(always)]
-    fn tell(&mut self, notice: Notice, event: Event, info: Option<&Info>) {
+    #[inline(never)]
+    fn tell(&mut self, notice: Notice, event: Option<Event>, info: Option<&Info>) {
         match notice {
-            Notice::Readable(token) => self.tell_of(token, Told::Readable, None),
-            Notice::Writable(token) => self.tell_of(token, Told::Writable, None),
+            Notice::Readable(token) => self.tell_of(token, Told::Readable),
+            Notice::Writable(token) => self.tell_of(token, Told::Writable),
             Notice::Opened(token) => {
                 self.renew_state(token.index());
-                self.tell_of(token, Told::Opened, None);
+                self.tell_of(token, Told::Opened);
             }
-            Notice::Ended(token) => self.tell_of(token, Told::Ended, None),
-            Notice::Closed(token, reason) => self.tell_of(token, Told::Closed(reason), info),
+            Notice::Ended(token) => self.tell_of(token, Told::Ended),
+            Notice::Closed(token, reason) => {
+                let data = Span { at: 0, len: 0 };
+                self.call(token, info, data, |handler, conn, state| {
+                    handler.closed(conn, state, reason);
+                });
+            }
             Notice::Watched(token, told) => {
                 if let Some(tell) = self.tell_of_watched {
                     tell(self, token, told);
                 }
             }
             Notice::Datagram(token) => {
-                if let (Event::Done { op, outcome, .. }, Some(tell)) =
+                if let (Some(Event::Done { op, outcome, .. }), Some(tell)) =
                     (event, self.tell_of_datagram)
                 {
                     tell(self, token, op, outcome);
@@ -404,15 +439,14 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// A visit of a connection.
-    #[inline]
-    fn tell_of(&mut self, token: Token, told: Told, gone: Option<&Info>) {
-        self.visit(token, gone, |handler, conn, state| match told {
+    /// Has the handler service a connection. There is one copy of it, whatever is notified.
+    #[inline(never)]
+    fn tell_of(&mut self, token: Token, told: Told) {
+        self.visit(token, |handler, conn, state| match told {
             Told::Readable => handler.readable(conn, state),
             Told::Writable => handler.writable(conn, state),
             Told::Opened => handler.opened(conn, state),
             Told::Ended => handler.ended(conn, state),
-            Told::Closed(reason) => handler.closed(conn, state, reason),
             Told::Timer => handler.timer(conn, state),
         });
     }
@@ -436,7 +470,7 @@ impl<H: Handler> Session<'_, H> {
         self.machine.keep(token, Input::Due);
         match alarm {
             Alarm::Connection(token) => {
-                self.tell_of(token, Told::Timer, None);
+                self.tell_of(token, Told::Timer);
             }
             Alarm::Free { timer, periods } => {
                 let (handler, mut all) = self.handler_and_connections();
@@ -490,14 +524,19 @@ impl<H: Handler> Session<'_, H> {
     fn claim(&mut self, index: u32) {
         let owner = self.received.owner();
         if owner == NOBODY {
-            self.received.take_free(index);
+            self.received.take(index, Span { at: 0, len: 0 });
         } else if owner != index {
-            let other = self.machine.slots.at(owner);
-            if !other.in_flight.contains(Directions::READ) {
-                let Cursors { at, end } = other.rx;
-                let len = end.saturating_sub(at);
-                self.received.take(index, Span { at, len });
-            }
+            self.claim_from(owner, index);
+        }
+    }
+
+    #[inline(never)]
+    fn claim_from(&mut self, owner: u32, index: u32) {
+        let other = self.machine.slots.at(owner);
+        if !other.in_flight.contains(Directions::READ) {
+            let Cursors { at, end } = other.rx;
+            let len = end.saturating_sub(at);
+            self.received.take(index, Span { at, len });
         }
     }
 
@@ -506,26 +545,36 @@ impl<H: Handler> Session<'_, H> {
     fn visit<R>(
         &mut self,
         token: Token,
-        gone: Option<&Info>,
         call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = token.index();
         let slot = self.machine.slots.at(index);
-        let queued = slot.tx.len();
-        let Cursors { at, end } = match gone {
-            Some(_) => Cursors::EMPTY,
-            None => slot.rx,
+        let queued = slot.tx.end.wrapping_sub(slot.tx.at);
+        let Cursors { at, end } = slot.rx;
+        let len = end.wrapping_sub(at);
+        let (answer, left) = self.call(token, None, Span { at, len }, call)?;
+        let consumed = len.wrapping_sub(left);
+        let slot = self.machine.slots.at_mut(index);
+        let more = slot.tx.end.wrapping_sub(slot.tx.at);
+        if consumed > 0 {
+            slot.flags.set(Flags::CONSUMED);
+            slot.rx.at = slot.rx.at.wrapping_add(consumed);
+        }
+        let received = !slot.in_flight.contains(Directions::READ);
+        if slot.rx.is_empty() && received {
+            slot.rx = Cursors::EMPTY;
+            self.received.release(index);
+        }
+        let input = Input::Handled {
+            consumed: u16::try_from(consumed).unwrap_or(u16::MAX),
+            queued: more.saturating_sub(queued),
         };
-        let len = end.saturating_sub(at);
-        let (answer, left) = self.call(token, gone, Span { at, len }, call)?;
-        if gone.is_none() {
-            let more = self.machine.slots.at(index).tx.len();
-            let input = Input::Handled {
-                consumed: u16::try_from(len.saturating_sub(left)).unwrap_or(u16::MAX),
-                queued: more.saturating_sub(queued),
-            };
-            self.machine.keep(token, input);
-            self.put_in_order(index, len, left);
+        self.machine.keep(token, input);
+        if consumed > 0 {
+            self.machine.touch(index);
+        }
+        if left > 0 {
+            self.keep_left(index);
         }
         Some(answer)
     }
@@ -566,15 +615,6 @@ impl<H: Handler> Session<'_, H> {
         }
         let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
         Some((answer, left))
-    }
-
-    /// After a visit that was shown `len` bytes and left so many of them.
-    #[inline(always)]
-    fn put_in_order(&mut self, index: u32, len: u32, left: u32) {
-        self.machine.consume_at(index, len.saturating_sub(left));
-        if left > 0 {
-            self.keep_left(index);
-        }
     }
 
     /// Data was left in the window. If that has come to its end, the data is moved to the front, unless bytes are on

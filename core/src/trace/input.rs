@@ -1,7 +1,7 @@
 //! [`Input`]: what went in, in 8 bytes. [`Kept`]: that, with its time and its source.
 
 use crate::directions::Directions;
-use crate::event::{FaultKind, Op, Outcome};
+use crate::event::{Completion, FaultKind, Op, Outcome};
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
@@ -120,6 +120,17 @@ impl Input {
             Outcome::Accepted(_) => (Came::Accepted, 0),
             Outcome::Datagram { len, .. } => (Came::Datagram, len),
             Outcome::Failed(fault) => (Came::Failed(fault.kind), fault.code as u32),
+        };
+        Self::Done { op, came, n }
+    }
+
+    /// The same of one that completed inline.
+    #[inline(always)]
+    pub(crate) const fn completed(op: Op, completion: Completion) -> Self {
+        let (came, n) = match completion {
+            Completion::Complete(n) => (Came::Complete, n),
+            Completion::Drained(n) => (Came::Drained, n),
+            Completion::Failed(fault) => (Came::Failed(fault.kind), fault.code as u32),
         };
         Self::Done { op, came, n }
     }

@@ -8,20 +8,22 @@ use crate::socket;
 use crate::sockets::NO_SOCKET;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use tidegate_core::{Action, Directions, Event, Handler, Op, Outcome, Span, Token, Trigger};
+use tidegate_core::{
+    Action, Completion, Directions, Event, Handler, Op, Outcome, Span, Token, Trigger,
+};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Carries an action out. Returns its outcome; `None` if it has none, or if that comes later, as an event.
+    /// Performs an action. Returns what a transfer came to; `None` if that comes later, or came as an event.
     #[inline(always)]
-    pub(super) fn perform(&mut self, action: &Action) -> Option<Outcome> {
+    pub(super) fn perform(&mut self, action: &Action) -> Option<Completion> {
         match *action {
             Action::Recv { token, into } => {
                 let received = self.receive(token, into);
-                Some(received.unwrap_or_else(|| self.of_stream(action)))
+                (received.unwrap_or_else(|| self.of_stream(action))).completion()
             }
             Action::Send { token, from } => {
                 let sent = self.send(token, from);
-                sent.unwrap_or_else(|| Some(self.of_stream(action)))
+                (sent.unwrap_or_else(|| Some(self.of_stream(action))))?.completion()
             }
             Action::Accept { .. }
             | Action::Refuse { .. }
@@ -33,15 +35,18 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             | Action::ReceiveFrom { .. }
             | Action::SendTo { .. }
             | Action::Cancel { .. }
-            | Action::Rebuild => self.call(action),
+            | Action::Rebuild => {
+                self.call(action);
+                None
+            }
         }
     }
 
-    /// Carries out anything but a transfer.
+    /// Performs anything but a transfer.
     #[inline(never)]
-    fn call(&mut self, action: &Action) -> Option<Outcome> {
+    fn call(&mut self, action: &Action) {
         let outcome = match *action {
-            Action::Accept { listener, token } => return self.accept_as(listener, token),
+            Action::Accept { listener, token } => Some(self.accept_as(listener, token)),
             Action::Refuse { listener } => Some(self.refuse_one(listener)),
             Action::Connect { .. } => {
                 let connect = self.on_connect;
@@ -62,11 +67,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 Some(carry_out.map_or(NO_SOCKET, |carry_out| carry_out(self, action)))
             }
             // What is in flight completes by the next wait at the latest.
-            Action::Cancel { .. } => return None,
-            Action::Rebuild => {
-                self.rebuild();
-                return None;
-            }
+            Action::Cancel { .. } => return,
+            Action::Rebuild => return self.rebuild(),
             // A transfer on a socket is not carried out here.
             Action::Recv { .. } | Action::Send { .. } => None,
         };
@@ -74,20 +76,26 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
         // A registration completes only if it fails.
         let registered = matches!(action, Action::Arm { .. }) && outcome == REGISTERED;
-        (!registered).then_some(outcome)
+        if let Some((token, op)) = action.operation()
+            && !registered
+        {
+            // A connection may have been accepted after this iteration began, and its deadlines are not early: it is opened
+            // at the time of its accept.
+            let now = match outcome {
+                Outcome::Accepted(_) => clock::now(),
+                Outcome::Complete(_)
+                | Outcome::Drained(_)
+                | Outcome::Datagram { .. }
+                | Outcome::Failed(_) => self.session.machine().now(),
+            };
+            self.session.handle_event(now, done(token, op, outcome));
+        }
     }
 
-    /// Accepts a connection. It may have connected after this iteration began, and its deadlines are not early: it is opened at
-    /// the time of its accept.
-    fn accept_as(&mut self, listener: Token, token: Token) -> Option<Outcome> {
+    fn accept_as(&mut self, listener: Token, token: Token) -> Outcome {
         match self.accept(listener) {
-            Ok((socket, peer)) => {
-                let outcome = self.sockets.keep(token, socket, peer);
-                let accepted = done(token, Op::Accept, outcome);
-                self.session.handle_event(clock::now(), accepted);
-                None
-            }
-            Err(outcome) => Some(outcome),
+            Ok((socket, peer)) => self.sockets.keep(token, socket, peer),
+            Err(outcome) => outcome,
         }
     }
 

@@ -107,23 +107,27 @@ impl World {
         black_box(self.session.poll_timeout());
     }
 
-    fn carry_out(&mut self, action: Action) -> Option<Outcome> {
+    fn carry_out(&mut self, action: Action) -> Option<Completion> {
         match action {
             Action::Accept { token, .. } => {
                 self.tokens.push(token);
                 let peer = SocketAddr::from(([192, 0, 2, 1], 1024));
-                Some(Outcome::Accepted(Some(peer)))
+                let (op, outcome) = (Op::Accept, Outcome::Accepted(Some(peer)));
+                let now = self.session.machine().now();
+                self.session
+                    .handle_event(now, Event::Done { token, op, outcome });
+                None
             }
             Action::Recv { token, into } => {
                 let window = self.session.receive_into(token, into);
                 let message = MESSAGE.min(into.len);
                 window[..message as usize].fill(7);
-                Some(Outcome::of_receive(Ok(message), into.len))
+                Outcome::of_receive(Ok(message), into.len).completion()
             }
             Action::Send { token, from } => {
                 let sent = black_box(self.session.send_from(token, from)).len();
                 let sent = u32::try_from(sent).unwrap_or(MESSAGE);
-                Some(Outcome::of_send(Ok(sent), from.len))
+                Outcome::of_send(Ok(sent), from.len).completion()
             }
             Action::Arm { .. } => None,
             Action::Refuse { .. }

@@ -12,8 +12,8 @@ use tidegate_core::Action;
 use tidegate_core::Instant;
 use tidegate_core::Token;
 use tidegate_core::errno::{self, Errno};
+use tidegate_core::{Completion, Event, Outcome};
 use tidegate_core::{Directions, Trigger};
-use tidegate_core::{Event, Outcome};
 use tidegate_core::{Handler, Session};
 
 /// Which kind of kernel interface a session is run on.
@@ -270,7 +270,7 @@ impl Driver {
         kernel: &mut Kernel,
         now: Instant,
         action: Action,
-    ) -> Result<Option<Outcome>, Broken> {
+    ) -> Result<Option<Completion>, Broken> {
         let completes = self.interface == Interface::Completion;
         match action {
             Action::Arm {
@@ -344,11 +344,13 @@ impl Driver {
         now: Instant,
         action: Action,
         outcome: Outcome,
-    ) -> Result<Option<Outcome>, Broken> {
+    ) -> Result<Option<Completion>, Broken> {
         self.inline = !self.inline;
-        if self.inline {
+        if self.inline
+            && let Some(completion) = outcome.completion()
+        {
             let _ = write!(self.digest, "{action:?}{outcome:?}");
-            return Ok(Some(outcome));
+            return Ok(Some(completion));
         }
         self.answer(session, now, action, outcome)?;
         Ok(None)

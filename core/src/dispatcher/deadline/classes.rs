@@ -100,6 +100,9 @@ pub(in crate::dispatcher) struct Timers {
     half_closed: Timed,
     /// Connections whose deadline is [`LATE`].
     pub(super) late: u32,
+    /// No deadline passes before this, and if `is_exact`, one does then; [`Instant::NEVER`]: there is none.
+    first: Instant,
+    is_exact: bool,
 }
 
 impl Timers {
@@ -121,6 +124,8 @@ impl Timers {
             connect: Timed::new(config, Class::Connect),
             half_closed: Timed::new(config, Class::HalfClosed),
             late: 0,
+            first: Instant::NEVER,
+            is_exact: true,
         }
     }
 
@@ -128,6 +133,37 @@ impl Timers {
     #[inline]
     pub(in crate::dispatcher) const fn has_late(&self) -> bool {
         self.late > 0
+    }
+
+    /// Whether some deadline may have passed.
+    #[inline]
+    pub(super) fn may_have_passed(&self, now: Instant) -> bool {
+        self.first <= now
+    }
+
+    /// When the first deadline passes, if that is known; [`Instant::NEVER`]: there is none.
+    #[inline]
+    pub(super) const fn known_first(&self) -> Option<Instant> {
+        if self.is_exact {
+            Some(self.first)
+        } else {
+            None
+        }
+    }
+
+    pub(super) const fn know_first(&mut self, first: Instant) {
+        self.first = first;
+        self.is_exact = true;
+    }
+
+    /// Another deadline is there, of a class that is on.
+    pub(super) fn add(&mut self, due: Instant) {
+        self.first = self.first.min(due);
+    }
+
+    /// The first deadline of a class has gone.
+    pub(super) const fn forget_first(&mut self) {
+        self.is_exact = false;
     }
 
     /// Whether an idle deadline was set less than a granule ago, so that activity need not move it.
@@ -211,6 +247,8 @@ impl Timers {
             *self.queue_mut(class, step) = Queue::EMPTY;
         }
         self.late = 0;
+        self.first = Instant::ZERO;
+        self.is_exact = false;
     }
 
     pub(in crate::dispatcher) fn count_late(&mut self, slot: &Slot) {

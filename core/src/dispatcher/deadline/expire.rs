@@ -9,6 +9,7 @@ use crate::flags::Flags;
 use crate::output::Reason;
 use crate::queue::NONE;
 use crate::slot::{Queued, State};
+use crate::time::Instant;
 
 /// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
 const EXPIRIES: u32 = 64;
@@ -21,6 +22,23 @@ impl Dispatcher<'_> {
     /// Acts on what has passed.
     pub(in crate::dispatcher) fn expire(&mut self) {
         let now = self.m.now;
+        if self.m.timers.may_have_passed(now) {
+            self.judge_passed(now);
+        }
+        if self.m.timers.known_first().is_none() {
+            let first = self.first_deadline();
+            self.m.timers.know_first(first);
+        }
+        if self.m.paused > 0 {
+            self.wake_listeners(now);
+        }
+        if self.m.stop_at.is_some_and(|by| by <= now) && !self.m.stop_over {
+            self.end_stop();
+        }
+    }
+
+    fn judge_passed(&mut self, now: Instant) {
+        self.m.timers.forget_first();
         let mut left = EXPIRIES;
         for &(class, step) in &QUEUES {
             if !self.m.timers.of(class).is_on() {
@@ -36,12 +54,6 @@ impl Dispatcher<'_> {
                 head = (slot.timer.next != NONE).then_some(slot.timer.next);
                 self.judge(index, class);
             }
-        }
-        if self.m.paused > 0 {
-            self.wake_listeners(now);
-        }
-        if self.m.stop_at.is_some_and(|by| by <= now) && !self.m.stop_over {
-            self.end_stop();
         }
     }
 
@@ -59,6 +71,8 @@ impl Dispatcher<'_> {
         let wanted = slot.wanted(windows, false) & awaited(class);
         if slot.deadline != LATE && !wanted.is_empty() {
             slot.deadline = LATE;
+            self.m.timers.forget_first();
+            let slot = self.slots.at_mut(index);
             // What is tried without a notification says nothing about the kernel's.
             slot.attempts.disclaim(wanted - slot.ready);
             slot.ready |= wanted;

@@ -272,8 +272,11 @@ impl Dispatcher<'_> {
         while prev != NONE && self.slots.at(prev).deadline > due {
             prev = self.slots.at(prev).timer.prev;
         }
-        let queue = &mut self.m.timers.step_mut(class, step).queue;
-        queue.insert(&mut Timer(&mut self.slots), index, prev);
+        let timed = self.m.timers.step_mut(class, step);
+        timed.queue.insert(&mut Timer(&mut self.slots), index, prev);
+        if self.m.timers.of(class).is_on() {
+            self.m.timers.add(due);
+        }
     }
 
     /// Takes the deadline away.
@@ -283,7 +286,11 @@ impl Dispatcher<'_> {
         if let Some(class) = slot.class.take() {
             self.m.timers.late = self.m.timers.late.saturating_sub(late.into());
             let queue = &mut self.m.timers.step_mut(class, slot.attempts.step()).queue;
+            let was_first = queue.head() == Some(index);
             queue.remove(&mut Timer(&mut self.slots), index);
+            if was_first {
+                self.m.timers.forget_first();
+            }
         }
     }
 
@@ -292,16 +299,26 @@ impl Dispatcher<'_> {
         self.m.timers.step(class, step).queue.head()
     }
 
-    /// When the next deadline passes.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let mut first = None;
+    /// When the first deadline of a connection passes; [`Instant::NEVER`]: there is none.
+    pub(super) fn first_deadline(&self) -> Instant {
+        let mut first = Instant::NEVER;
         for &(class, step) in &QUEUES {
             if self.m.timers.of(class).is_on()
                 && let Some(index) = self.head(class, step)
             {
-                first = sooner(first, Some(self.slots.at(index).deadline));
+                first = first.min(self.slots.at(index).deadline);
             }
         }
+        first
+    }
+
+    /// When the next deadline passes.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let first = match self.m.timers.known_first() {
+            Some(first) => first,
+            None => self.first_deadline(),
+        };
+        let first = Some(first).filter(|first| *first < Instant::NEVER);
         let pause = if self.m.paused > 0 {
             self.first_pause()
         } else {

@@ -162,9 +162,8 @@ impl<'m, H: Handler> Twin<'m, H> {
                 | Action::ReceiveFrom { .. }
                 | Action::SendTo { .. } => continue,
             };
-            if self.inline {
-                completed = Some(outcome);
-            } else {
+            completed = outcome.completion().filter(|_| self.inline);
+            if completed.is_none() {
                 let (token, op) = action.operation().unwrap();
                 self.session
                     .handle_event(now, Event::Done { token, op, outcome });

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use tidegate_core::trace::Kept;
 use tidegate_core::{
-    Action, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
+    Action, Completion, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
     Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Outcome, Reason,
     SendError, Session, Span, Stats, Token, Trigger,
 };
@@ -121,7 +121,7 @@ pub fn session_handle_timeout(s: &mut Machine<'_>, now: Instant) {
 }
 
 #[unsafe(no_mangle)]
-pub fn session_poll_output(s: &mut Machine<'_>, completed: Option<Outcome>) -> Option<Action> {
+pub fn session_poll_output(s: &mut Machine<'_>, completed: Option<Completion>) -> Option<Action> {
     s.poll_output(completed)
 }
 
