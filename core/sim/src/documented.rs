@@ -19,7 +19,7 @@ pub(super) const fn documented(call: Call) -> &'static [Errno] {
     }
 }
 
-/// `accept(2)`, with the errors of the network and of protocols that it tells of.
+/// `accept(2)`, with the errors of the network and of protocols that it lists.
 const ACCEPT: &[Errno] = &[
     Errno::AGAIN,
     Errno::BADF,
@@ -104,7 +104,7 @@ const CLOSE: &[Errno] = &[
     Errno::DQUOT,
 ];
 
-/// `epoll_ctl(2)`, which tells of which operation each error is.
+/// `epoll_ctl(2)`, which lists the operation of each error.
 const EPOLL_ADD: &[Errno] = &[
     Errno::BADF,
     Errno::EXIST,

@@ -43,8 +43,8 @@ impl Call {
         Self::Connect,
     ];
 
-    /// Errors after which the same call, made later, can succeed: interruptions, false would-block, shortages, and on
-    /// accept the death of the connection that was next.
+    /// Errors after which the same call, made later, can succeed: interruptions, false would-block, resource
+    /// exhaustion, and on accept the death of the connection that was next.
     #[must_use]
     pub const fn passing(self) -> &'static [Errno] {
         match self {
@@ -79,7 +79,7 @@ impl Call {
             | Self::EpollDelete => &[],
             Self::Close => &[Errno::INTR, Errno::IO, Errno::NOSPC, Errno::DQUOT],
             Self::EpollWait => &[Errno::INTR],
-            // A shortage is one only until the kernel is at it.
+            // Resource exhaustion can pass only until the connect is in progress.
             Self::Connect => &[Errno::INTR],
         }
     }
@@ -125,8 +125,8 @@ impl Call {
 /// Something that goes wrong at one call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Fault {
-    /// The call does nothing and fails with this; a `Close` closes all the same. After `AGAIN` the kernel wakes who waits
-    /// for the direction, as if what was there had come an instant later.
+    /// The call does nothing and fails with this; a `Close` closes all the same. After `AGAIN` the kernel wakes the
+    /// waiters for the direction, as if what was there had come an instant later.
     Errno(Errno),
     /// A transfer moves this many bytes at most, at least one; what is left counts as having come an instant later.
     Short(u32),
@@ -139,7 +139,7 @@ pub struct Taken {
     pub number: u64,
     /// The call.
     pub call: Call,
-    /// What it was told.
+    /// The injected fault.
     pub fault: Fault,
     /// The peer of the socket it was about; none if that is a listener or a set.
     pub peer: Option<SocketAddr>,

@@ -14,7 +14,7 @@ impl EpollFlags {
     pub const IN: Self = Self(0x001);
     /// An urgent mark is ahead.
     pub const PRI: Self = Self(0x002);
-    /// There is room to send.
+    /// Writable.
     pub const OUT: Self = Self(0x004);
     /// An error is kept; reported unasked.
     pub const ERR: Self = Self(0x008);
@@ -22,8 +22,8 @@ impl EpollFlags {
     pub const HUP: Self = Self(0x010);
     /// The peer has shut its sending side, or we our receiving side.
     pub const RDHUP: Self = Self(0x2000);
-    /// Interest only: of those who wait in several sets, wake one (`EPOLLEXCLUSIVE`). It is asked with the registration, beside
-    /// `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP` and `ET` only, and cannot be modified.
+    /// Interest only: of several sets that wait, wake one (`EPOLLEXCLUSIVE`). It is set at registration, with `IN`,
+    /// `OUT`, `ERR`, `HUP`, `WAKEUP` and `ET` only, and cannot be modified.
     pub const EXCLUSIVE: Self = Self(1 << 28);
     /// Interest only: keep the system awake meanwhile (`EPOLLWAKEUP`); nothing here sleeps.
     pub const WAKEUP: Self = Self(1 << 29);

@@ -17,24 +17,25 @@ use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
 use core::time::Duration;
 
-/// All connections of a session, each by its token, and the timers: what a handler is lent in calls that are about no
-/// connection, and what every [`Conn`](crate::Conn) lends by [`Conn::all`](crate::Conn::all).
+/// All connections of a session, each by its token, and the timers: what a handler borrows in calls that are not about
+/// a connection, and what every [`Conn`](crate::Conn) lends by [`Conn::all`](crate::Conn::all).
 #[derive(Debug)]
 pub struct Connections<'a> {
     pub(super) machine: Dispatcher<'a>,
     pub(super) sending: Store<'a>,
     /// Where datagrams wait to be sent.
     pub(super) departures: Option<&'a mut Lot<[u8]>>,
-    /// The datagram that its handler is being told of: at which socket, from whom, and where it was received.
+    /// The datagram that the handler is being notified of: its socket, its sender, and where it was received.
     pub(super) arrived: Option<&'a (Token, Peer, Local)>,
-    /// The connection that is being visited; [`NOBODY`] is, between visits.
+    /// The connection that is being serviced; [`NOBODY`] between services.
     pub(super) own: u32,
-    /// Bytes of its space that were lent and not committed: until then nobody else may take the area.
+    /// Bytes of its spare capacity that were borrowed and not committed: until then no other may take the scratch
+    /// buffer.
     pub(super) lent: u32,
 }
 
 impl<'a> Connections<'a> {
-    /// All of them, in nobody's visit.
+    /// All of them, outside any service.
     pub(super) fn of(
         machine: Dispatcher<'a>,
         sending: Store<'a>,
@@ -64,8 +65,8 @@ impl Connections<'_> {
         self.machine.info(token)
     }
 
-    /// Queues `bytes` on a connection, or none of them. Its handler is not called for it; if they do not fit, nobody is
-    /// told when they would.
+    /// Queues `bytes` on a connection, or none of them. No handler method is called for that connection; if they do not
+    /// fit, there is no notice when they would.
     ///
     /// # Errors
     ///
@@ -90,8 +91,8 @@ impl Connections<'_> {
         sent
     }
 
-    /// Queues `bytes` on every open connection where they fit, but for the one that is being visited, and tells on how
-    /// many they did not. Work: each place of the table that was ever used.
+    /// Queues `bytes` on every open connection where they fit, except the one that is being serviced, and returns on
+    /// how many they did not. Work: each slot of the table that was ever used.
     pub fn send_all(&mut self, bytes: &[u8]) -> u32 {
         let mut missed = 0u32;
         for index in 0..self.machine.slots.used() {
@@ -116,17 +117,17 @@ impl Connections<'_> {
         self.machine.abort(token);
     }
 
-    /// Connects to `to` on nobody's behalf, for instance when the time has come to try again; see
+    /// Connects to `to` without an originating connection, for instance when it is time to retry; see
     /// [`Conn::connect`](crate::Conn::connect).
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: then nothing is told.
+    /// [`ConnectError`]: then there is no notice.
     pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
         self.connect_for(None, to)
     }
 
-    /// The time of this turn.
+    /// The time of this iteration.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.machine.now()
@@ -135,22 +136,22 @@ impl Connections<'_> {
 
 /// Watched descriptors. What the token of one that is gone names is nothing, and changes nothing.
 impl Connections<'_> {
-    /// Watches a descriptor for other directions; for none, it is not told at all, of a hang-up neither.
+    /// Changes the interest in a descriptor; with none, it has no events at all, not even a hang-up.
     pub fn watch_for(&mut self, token: Token, directions: Directions) {
         self.record(token, Input::WatchFor(directions));
         self.machine.watch_for(token, directions);
     }
 
-    /// Watches a descriptor no longer: nothing more is told of it, and the driver closes its own copy.
+    /// Stops watching a descriptor: no more events, and the driver closes its own copy.
     pub fn unwatch(&mut self, token: Token) {
         self.record(token, Input::Unwatch);
         self.machine.unwatch(token);
     }
 }
 
-/// Timers: see [`Conn::set_timer`](crate::Conn::set_timer) for those of connections. The free ones are numbered from 0 to
-/// [`TIMERS`](crate::TIMERS); what each is for, the application decides. They are counted from [`now`](Self::now), told by
-/// [`Handler::tick`](crate::Handler::tick), and never told early.
+/// Timers: see [`Conn::set_timer`](crate::Conn::set_timer) for those of connections. The free ones are numbered from 0
+/// to [`TIMERS`](crate::TIMERS); what each is for, the application decides. They are counted from [`now`](Self::now),
+/// fire by [`Handler::tick`](crate::Handler::tick), and never early.
 impl Connections<'_> {
     /// Sets the timer of a connection; a token that names no open one changes nothing.
     pub fn set_timer_of(&mut self, token: Token, after: Duration) {
@@ -203,7 +204,7 @@ impl Connections<'_> {
         self.machine.record(token, input, Detail::None);
     }
 
-    /// Connects on behalf of a connection, or of nobody.
+    /// Connects on behalf of a connection, or of none.
     pub(super) fn connect_for(
         &mut self,
         origin: Option<Token>,
@@ -225,7 +226,7 @@ impl Connections<'_> {
         self.machine.keep(Token::NONE, input);
     }
 
-    /// One of all others, by its index; answers whether it took them.
+    /// One of all others, by its index; returns whether it took them.
     pub(super) fn send_to_another(&mut self, index: u32, bytes: &[u8]) -> bool {
         let taken = self.send_at(index, bytes, false).is_ok();
         let token = self.machine.token(index);
@@ -262,7 +263,8 @@ impl Connections<'_> {
         Ok(())
     }
 
-    /// Whether so many bytes can be queued; if they only cannot now, and it is to be told, `Writable` comes when they can.
+    /// Whether so many bytes can be queued; if they only cannot now, and a notice is wanted, `Writable` comes when they
+    /// can.
     pub(super) fn check_room(
         &mut self,
         index: u32,
@@ -290,7 +292,8 @@ impl Connections<'_> {
         Ok(len)
     }
 
-    /// Makes room for at least `len` bytes, or as many as there can be, behind what is queued, and tells where.
+    /// Makes spare capacity of at least `len` bytes, or as many as there can be, behind what is queued, and returns
+    /// where it lies.
     pub(super) fn make_space(&mut self, index: u32, len: u32) -> Span {
         let windows = self.machine.windows();
         let queued = self.machine.slots.at(index).tx;

@@ -15,28 +15,28 @@ pub enum Entry<'a> {
     Start(Config, Windows),
     /// The clock went on by so many nanoseconds: what follows came then.
     Time(u64),
-    /// In: the driver told what happened.
+    /// In: the driver passed an event.
     Event(
         Event,
         #[cfg_attr(feature = "trace", serde(borrow))] Bytes<'a>,
     ),
-    /// In: a turn began, [`Session::handle_timeout`](crate::Session::handle_timeout).
+    /// In: an iteration began, [`Session::handle_timeout`](crate::Session::handle_timeout).
     Turn,
-    /// Out: what was to be done next; `None`: nothing more in this turn.
+    /// Out: what was to be done next; `None`: nothing more in this iteration.
     Output(Option<Action>),
-    /// Out: the application was told. Its calls follow, up to [`Entry::Returned`].
+    /// Out: the application was notified. Its calls follow, up to [`Entry::Returned`].
     Told(Notice),
-    /// Out: a timer was told. The same follows.
+    /// Out: a timer fired. The same follows.
     Alarm(Alarm),
     /// Out: `readable` was called for what had been left, after [`Input::Resume`]. The same follows.
     Again,
     /// The handler came back, with so many bytes left of what it was shown.
     Returned(u32),
-    /// In: the application did something, in a call of its handler or between turns.
+    /// In: the application did something, in a call of its handler or between iterations.
     Call(Token, Input, Detail),
-    /// What whoever records wants to say.
+    /// A note of the recording program.
     Note(&'a str),
-    /// So many entries are missing here: there was no room for them. Nothing after it can be replayed.
+    /// So many entries are missing here: they did not fit. Nothing after it can be replayed.
     Lost(u64),
     /// The last: the recording was ended. Where it is not there, more was to come: the trace was cut off.
     End,
@@ -90,7 +90,7 @@ pub fn hash(bytes: &[u8]) -> u32 {
     })
 }
 
-/// What of a call has no room in an [`Input`].
+/// What of a call does not fit an [`Input`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Detail {
@@ -102,6 +102,6 @@ pub enum Detail {
     Number(u64),
     /// Where to connect to, and for which connection.
     To(Option<Token>, Destination),
-    /// From where and to whom a datagram was sent, and the [`hash`] of its bytes.
+    /// The source and the receiver of a datagram that was sent, and the [`hash`] of its bytes.
     Datagram(Option<Local>, Peer, u32),
 }

@@ -6,8 +6,7 @@ use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
 
-/// What went in, without the source that it is of and without what 8 bytes have no room for: payload and addresses. Lengths
-/// are in bytes.
+/// What went in, without its source and without what does not fit 8 bytes: payload and addresses. Lengths are in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[expect(missing_docs, reason = "fields are arguments and results")]
@@ -75,7 +74,7 @@ pub enum Input {
     /// [`Conn::connect`](crate::Conn::connect), for that connection; without one
     /// [`Connections::connect`](crate::Connections::connect) or [`Session::connect`](crate::Session::connect). Of no token: it was refused.
     Connect,
-    /// [`Conn::lend`](crate::Conn::lend): what follows is done with this one, until it is given back. Between turns
+    /// [`Conn::lend`](crate::Conn::lend): what follows is done with this one, until it is released. Between iterations
     /// [`Session::lend`](crate::Session::lend), until [`Entry::Returned`](super::Entry::Returned).
     Lend,
     /// The end of that, with what was consumed.

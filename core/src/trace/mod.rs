@@ -1,12 +1,12 @@
 //! What went into the machine and what came out of it, as a list of [`Entry`]s: the flight recorder, and the full trace.
 //!
-//! Because the machine is pure, what went in is the whole story. There is one tap, in the session: each verb of the driver,
-//! each call of the application and each answer passes it as an [`Entry`], so no driver needs to know, and a new event
-//! or call is a new entry. From there it goes into
+//! Because the machine is pure, what went in is the whole story. There is one tap, in the session: each verb of the
+//! driver, each call of the application and each completion passes it as an [`Entry`], so no driver needs to know, and
+//! a new event or call is a new entry. From there it goes into
 //!
-//! - the [`Recorder`], which is always on: the last few [`Input`]s as they are, with their time and their source, in memory that
-//!   is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload. Nothing is translated, and no text
-//!   made, before somebody reads it.
+//! - the [`Recorder`], which is always on: the last few [`Input`]s as they are, with their time and their source, in
+//!   memory that is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload. Nothing is
+//!   translated, and no text made, before it is read.
 //! - with the feature `trace`, a `Sink` that is given to `Session::record_to`: every entry, with the payload. The
 //!   bytes of an entry (`encode`, `decode`) are the same on every machine.
 //!

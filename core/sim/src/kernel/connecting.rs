@@ -9,8 +9,8 @@ use core::net::{IpAddr, SocketAddr};
 /// What becomes of packets to an address from which nothing comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Route {
-    /// They are lost: a TCP connect is never answered. Linux gives it up (`ETIMEDOUT`) when it has sent its SYN often enough,
-    /// for two minutes and more (`tcp_syn_retries` in `tcp(7)`); a kernel without a clock never does.
+    /// They are lost: a TCP connect gets no response. Linux gives it up (`ETIMEDOUT`) when it has sent its SYN often
+    /// enough, for two minutes and more (`tcp_syn_retries` in `tcp(7)`); a kernel without a clock never does.
     Lost,
     /// They wait for the hardware address of a host that is not there: a TCP connect goes on until that is given up, and then fails
     /// (`EHOSTUNREACH`). Linux asks three times, a second apart (`mcast_solicit` in `arp(7)`); here it is given up by
@@ -62,8 +62,9 @@ impl Kernel {
         self.describe(file)
     }
 
-    /// Connects to the listener at `port`. A Unix stream is connected at once, a device opened. TCP answers `INPROGRESS`, and is then
-    /// connected, refused (nobody listens), or waits while the listener's queue is full.
+    /// Connects to the listener at `port`. A Unix stream is connected at once, a device opened. TCP returns
+    /// `INPROGRESS`, and is then connected, refused (there is no listener), or waits while the listener's queue is
+    /// full.
     ///
     /// # Errors
     ///
@@ -147,8 +148,8 @@ impl Kernel {
         }
     }
 
-    /// What has become of a connect: its error, which is cleared (`SO_ERROR`), or that it goes on (`getpeername` has
-    /// nobody to name).
+    /// The result of a connect: its error, which is cleared (`SO_ERROR`), or that it is in progress (`getpeername`
+    /// fails).
     ///
     /// # Errors
     ///
@@ -216,7 +217,7 @@ impl Kernel {
         }
     }
 
-    /// Takes a connection out of a listener's queue, and tells its peer's address if it has one.
+    /// Takes a connection out of a listener's queue, and returns its peer's address if it has one.
     ///
     /// # Errors
     ///
@@ -238,7 +239,8 @@ impl Kernel {
             return Err(Errno::INVAL);
         }
         let child = listener.queue.pop_front().ok_or(Errno::AGAIN)?;
-        // Whoever has knocked longest takes the place (on Linux when it knocks again, a second later or more).
+        // The longest waiting connect takes the slot of the queue (on Linux when it sends another SYN, a second later
+        // or more).
         if let Some(next) = listener.knocking.pop_front() {
             self.join(next, at);
             self.wake(next, EpollFlags::NONE);

@@ -1,4 +1,4 @@
-//! Sockets of datagrams: what came waits in a queue, and what was sent leaves when the network takes it.
+//! Datagram sockets: what came waits in a queue, and what was sent leaves when the network takes it.
 
 use super::{Call, Errno, Fault, Fd, Kernel, Kind};
 use crate::flags::EpollFlags;
@@ -12,7 +12,7 @@ const QUEUE: usize = 8;
 /// Datagrams on their way out; a send beyond would block.
 const ROOM: usize = 2;
 
-/// A datagram, and who sent it or is to have it.
+/// A datagram, with its sender or its receiver.
 pub type Letter = (SocketAddr, Vec<u8>);
 
 /// A datagram as a receive brings it.
@@ -20,7 +20,7 @@ pub type Letter = (SocketAddr, Vec<u8>);
 pub struct Received {
     /// Its whole length.
     pub len: usize,
-    /// Who sent it.
+    /// The sender.
     pub from: SocketAddr,
     /// Which address of the machine it was sent to.
     pub local: Local,
@@ -58,7 +58,7 @@ impl Post {
 }
 
 impl Kernel {
-    /// A socket of datagrams.
+    /// A datagram socket.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Kernel {
         self.describe(file)
     }
 
-    /// A datagram comes from outside; tells whether there was room for it.
+    /// A datagram comes from outside; returns whether it fits.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Kernel {
         Ok(fits)
     }
 
-    /// The network says that nobody listens where one was sent.
+    /// An ICMP error: there is no listener where one was sent.
     ///
     /// # Errors
     ///

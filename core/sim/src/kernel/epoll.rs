@@ -6,7 +6,7 @@ use crate::flags::EpollFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// What a wait tells of one item.
+/// The event of one item in a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Report {
     /// What is true, of what was asked for; `ERR` and `HUP` come unasked.
@@ -36,8 +36,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`; `INVAL` if `set` is no set, or `fd` is one (sets in sets are not modelled), or something stands beside
-    /// [`EXCLUSIVE`](EpollFlags::EXCLUSIVE) that must not; `EXIST`; injected ones. What an injected error says is true:
+    /// `BADF`; `INVAL` if `set` is not a set, or `fd` is one (sets in sets are not modelled), or a flag is combined
+    /// with [`EXCLUSIVE`](EpollFlags::EXCLUSIVE) that must not be; `EXIST`; injected ones. An injected error is true:
     /// after `EXIST` it is registered.
     pub fn epoll_add(&mut self, set: Fd, fd: Fd, mask: EpollFlags, data: u64) -> Result<(), Errno> {
         let (set, file) = self.set_and_file(set, fd)?;
@@ -146,11 +146,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// Tells what is ready, at most `most` items, in the order of the ready list (`epoll_wait(2)` with a time-out of 0).
+    /// Returns what is ready, at most `most` items, in the order of the ready list (`epoll_wait(2)` with a time-out of
+    /// 0).
     ///
     /// # Errors
     ///
-    /// `BADF`; `INVAL` if `set` is no set or `most` is 0; injected ones.
+    /// `BADF`; `INVAL` if `set` is not a set or `most` is 0; injected ones.
     pub fn epoll_wait(&mut self, set: Fd, most: usize) -> Result<Vec<Report>, Errno> {
         if most == 0 {
             return Err(Errno::INVAL);
@@ -207,9 +208,9 @@ impl Kernel {
         items.map(|(&(fd, _), item)| (Fd(fd), item.mask - UNASKED, item.data))
     }
 
-    /// Something has happened to a file: those who watch it are told, the latest first, and after them those who watch it
-    /// exclusively, the latest last. Of these, too, all are told: Linux stops at the first set in which somebody waits, and
-    /// here nobody waits in a call. `what` is empty if anything may have changed.
+    /// Something has happened to a file: its watchers are notified, the latest first, and after them the exclusive
+    /// ones, the latest last. Of these, too, all are notified: Linux stops at the first set with a waiter, and here no
+    /// caller waits. `what` is empty if anything may have changed.
     pub(super) fn wake(&mut self, at: u32, what: EpollFlags) {
         self.wake_multishot(at, what);
         let count = self.files.get(at).map_or(0, |file| file.watchers.len());

@@ -77,7 +77,7 @@ pub enum Shutdown {
 
 /// A simulated kernel: descriptors, streams, listeners and epoll sets, held against Linux by the program `differ`.
 ///
-/// It is a value: it blocks nowhere, has no clock and no thread, and the same calls give the same answers. Nothing is
+/// It is a value: it blocks nowhere, has no clock and no thread, and the same calls return the same results. Nothing is
 /// delayed: what one end sends the other can read at once.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -98,8 +98,8 @@ pub struct Kernel {
 struct File {
     /// Descriptors; 0 while it waits to be accepted.
     references: u32,
-    /// Items in epoll sets: the file of the set, and the descriptor that was registered. In this order, but exclusive ones in
-    /// front and in the opposite order: the last is told first.
+    /// Items in epoll sets: the file of the set, and the descriptor that was registered. In this order, but exclusive
+    /// ones in front and in the opposite order: the last is notified first.
     watchers: Vec<(u32, u32)>,
     kind: Kind,
 }
@@ -183,8 +183,8 @@ impl Kernel {
         self.describe(file)
     }
 
-    /// Gives a descriptor up. With the last one of a file, its items leave their epoll sets and the other end is told:
-    /// an end, or a reset if there was unread input.
+    /// Closes a descriptor. With the last one of a file, its items leave their epoll sets and the peer is notified:
+    /// FIN, or a reset if there was unread input.
     ///
     /// # Errors
     ///
@@ -200,7 +200,7 @@ impl Kernel {
         }
     }
 
-    /// What is true of a descriptor now, as `poll(2)` tells.
+    /// The readiness of a descriptor now, as `poll(2)` reports it.
     ///
     /// # Errors
     ///

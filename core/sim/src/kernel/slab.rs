@@ -10,7 +10,7 @@ impl<T> Slab<T> {
         Self(Vec::new())
     }
 
-    /// Puts a value at the lowest free number, and tells which.
+    /// Puts a value at the lowest free number, and returns that.
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let free = self.0.iter().position(Option::is_none);
         let at = free.unwrap_or(self.0.len());

@@ -10,13 +10,13 @@ use tidegate_core::errno::Errno;
 /// The kinds of streams.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Family {
-    /// Unix streams: each write is kept apart and frees its room when it has been read whole.
+    /// Unix streams: each write is kept apart and frees its buffer when it has been read whole.
     Unix,
     /// TCP: bytes are bytes; an end of its own, resets, an urgent mark.
     Tcp,
-    /// Pseudo-terminals in raw mode, which are no sockets: no end but the hang-up, after which everything fails with `EIO`
-    /// (`pty(7)`). Listening is plugging a device in, connecting is opening it, accepting tells that it was. Not held
-    /// against Linux by `differ`: there, bytes take their time on the way.
+    /// Pseudo-terminals in raw mode, which are non-socket streams: no EOF but the hang-up, after which everything fails
+    /// with `EIO` (`pty(7)`). Listening is plugging a device in, connecting is opening it, accepting returns that it
+    /// was. Not compared with Linux by `differ`: there, bytes take their time in between.
     Terminal,
 }
 
@@ -24,7 +24,7 @@ pub enum Family {
 pub(super) enum State {
     /// Not connected yet.
     Fresh,
-    /// A TCP connect waits for a place in the listener's queue, or is never answered.
+    /// A TCP connect waits for a slot of the listener's queue, or gets no response.
     Connecting,
     Established,
     /// TCP: both ends were sent and read, or it was reset.
@@ -75,13 +75,13 @@ pub(super) struct Socket {
     pub(super) charged: usize,
     pub(super) receive_shut: bool,
     pub(super) send_shut: bool,
-    /// TCP: the peer's end has come.
+    /// TCP: FIN was received.
     pub(super) ended: bool,
-    /// TCP: a write or a poll has found no room, so the next room is told.
+    /// TCP: a write or a poll has found the buffer full, so the next free capacity is notified.
     pub(super) no_space: bool,
     /// `SO_LINGER` of zero seconds: closing resets.
     pub(super) resets: bool,
-    /// Its machine is gone: nothing that is sent to it is answered.
+    /// Its machine is gone: there is no response to what is sent to it.
     pub(super) silent: bool,
     pub(super) error: Option<Errno>,
     /// Wake-ups that the multishot receive in flight has not used up; `None`: none is in flight. One that was submitted when
@@ -120,8 +120,8 @@ impl Socket {
         socket
     }
 
-    /// Room for more output: a quarter of the limit taken at most on a Unix stream (`unix_writable`), two thirds on TCP
-    /// (`sk_stream_is_writeable`). `extra` is what is being freed right now and still counted.
+    /// Whether it is writable: a quarter of the limit taken at most on a Unix stream (`unix_writable`), two thirds on
+    /// TCP (`sk_stream_is_writeable`). `extra` is what is being freed right now and still counted.
     pub(super) const fn is_writable(&self, limits: &Limits, extra: usize) -> bool {
         match self.family {
             Family::Unix => (self.charged + 1 + extra) * 4 <= limits.unix_buffer,
@@ -132,7 +132,8 @@ impl Socket {
         }
     }
 
-    /// What is true of it now: `unix_poll`, `tcp_poll`. To look for room and find none is to ask for it.
+    /// What is true of it now: `unix_poll`, `tcp_poll`. A poll for writability that finds the buffer full requests the
+    /// notification.
     pub(super) fn poll(&mut self, limits: &Limits) -> EpollFlags {
         let both = self.receive_shut && self.send_shut;
         let apart = matches!(self.state, State::Fresh | State::Closed);
@@ -155,8 +156,8 @@ impl Socket {
         bits
     }
 
-    /// Takes up to `into.len()` bytes out of the queue; answers how many, and the charges of chunks that are used up.
-    /// A transfer ends at the urgent mark, and the next one begins behind it.
+    /// Takes up to `into.len()` bytes out of the queue; returns how many, and the charges of chunks that are used up. A
+    /// transfer ends at the urgent mark, and the next one begins behind it.
     pub(super) fn take(&mut self, into: &mut [u8]) -> (usize, usize) {
         let (mut moved, mut freed) = (0, 0);
         self.urgent = self.urgent.filter(|urgent| urgent.ahead > 0);

@@ -7,8 +7,8 @@ use crate::flags::EpollFlags;
 const INPUT: EpollFlags = EpollFlags::from_bits(0x3);
 
 impl Kernel {
-    /// Receives; 0 bytes are the peer's end. Into no room there is nothing to receive: 0 of what lies there, which stays,
-    /// and otherwise what any receive answers. Of a terminal it is always 0, as of `read(2)`.
+    /// Receives; 0 bytes are EOF. With an empty buffer nothing is received: 0 if bytes are queued, which stay, and
+    /// otherwise what any receive returns. Of a terminal it is always 0, as of `read(2)`.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl Kernel {
         }
     }
 
-    /// Sends as much as there is room for.
+    /// Sends as much as fits.
     ///
     /// # Errors
     ///
@@ -158,8 +158,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether TCP has used up its memory (`tcp_mem` in tcp(7), or the limit of a control group): each send would block, and
-    /// sockets are polled as writable all the same, because their own buffers have room.
+    /// Whether TCP has used up its memory (`tcp_mem` in tcp(7), or the limit of a control group): each send would
+    /// block, and sockets are polled as writable all the same, because their own buffers have capacity.
     pub const fn set_short_of_memory(&mut self, short: bool) {
         self.short = short;
     }
@@ -181,7 +181,7 @@ impl Kernel {
         })
     }
 
-    /// Whether the other end is known to live (`TCP_INFO`): it acknowledges, or answers the probes of its closed window.
+    /// Whether the peer is known to live (`TCP_INFO`): it acknowledges, or responds to the probes of its closed window.
     /// On this machine it does.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl Kernel {
         Ok(family != Family::Tcp || !silent.is_some_and(|peer| peer.silent))
     }
 
-    /// The machine of this end of a TCP connection is gone from now on, and nobody is told of it.
+    /// The machine of this end of a TCP connection is gone from now on, without notice.
     ///
     /// # Errors
     ///
@@ -243,8 +243,8 @@ impl Kernel {
         self.socket(at)?.peer
     }
 
-    /// How many bytes this transfer may move. After a fault that is told as would-block or as a short count, whoever
-    /// waits is woken: what is there counts as having come just afterwards.
+    /// How many bytes this transfer may move. After a fault that is reported as would-block or as a short count, the
+    /// waiters are woken: what is there counts as having come just afterwards.
     fn most(&mut self, at: u32, call: Call, len: usize, key: EpollFlags) -> Result<usize, Errno> {
         match self.fault(call, at) {
             None => Ok(len),
@@ -323,7 +323,7 @@ impl Kernel {
             return Err(Errno::AGAIN);
         }
         let Some(peer) = socket.peer else {
-            // Nobody is there any more: the answer is a reset.
+            // The peer is gone: the response is a reset.
             self.reset(at);
             return Ok(taken.len());
         };
@@ -393,7 +393,7 @@ impl Kernel {
         }
     }
 
-    /// TCP: our end goes to the peer. When both ends have gone both ways, the connection is over on both sides.
+    /// TCP: FIN goes to the peer. When both have sent and received FIN, the connection is over on both sides.
     fn send_end(&mut self, at: u32) {
         let (ended, peer) = match self.socket(at) {
             Some(socket) => (socket.ended, socket.peer),

@@ -215,7 +215,7 @@ fn a_fired_one_shot_item_is_silent_even_about_a_hang_up() {
     assert_eq!(kernel.all(set), [(2, Flags::HUP)], "unasked");
 }
 
-/// Rule 6: room.
+/// Rule 6: writability.
 #[test]
 fn a_unix_writer_hears_of_room_when_a_write_is_read_whole() {
     let (mut kernel, set, one, other) = unix();
@@ -320,7 +320,7 @@ fn tcp_ends_come_after_the_data_and_a_late_send_is_reset() {
     );
 }
 
-/// Rule 7: room.
+/// Rule 7: writability.
 #[test]
 fn a_tcp_writer_hears_of_room_when_a_third_is_free_and_it_had_found_none() {
     let (mut kernel, set, client, server) = tcp();
@@ -346,7 +346,7 @@ fn a_tcp_writer_hears_of_room_when_a_third_is_free_and_it_had_found_none() {
     assert_eq!(kernel.all(set), [], "nobody had found it full");
 }
 
-/// Rule 7: each segment is told again in edge mode, with all that is true.
+/// Rule 7: each segment is reported again in edge mode, with all that is true.
 #[test]
 fn every_segment_is_an_edge() {
     let (mut kernel, set, client, server) = tcp();

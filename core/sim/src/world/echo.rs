@@ -1,4 +1,4 @@
-//! [`Echo`]: somebody to connect to, who sends back what comes.
+//! [`Echo`]: a server to connect to, which sends back what comes.
 
 use crate::kernel::{Family, Fd, Kernel};
 use crate::random::Random;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tidegate_core::errno::Errno;
 
-/// Bytes that one connection holds back at most before it reads no more.
+/// Bytes that one connection buffers at most before it reads no more.
 const HELD: usize = 300;
 
 /// Listens by TCP and by Unix, has a serial line plugged in, and sends back on each connection what came there; after the
@@ -62,7 +62,7 @@ impl Echo {
         bytes.is_empty() || self.guests.iter().any(begins)
     }
 
-    /// Does what it can, or some of it unless `all`; tells whether it did anything.
+    /// Does what it can, or some of it unless `all`; returns whether it did anything.
     pub(super) fn act(&mut self, kernel: &mut Kernel, random: &mut Random, all: bool) -> bool {
         let mut acted = false;
         for listener in self.listeners {

@@ -55,7 +55,7 @@ const SPARE: Duration = Duration::from_secs(600);
 /// What a world is like. The same setup, scripts and handler give the same run.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Decides what is left to chance: who acts when, the order of completions, jumps of the clock.
+    /// Decides what is left to chance: which peers act when, the order of completions, jumps of the clock.
     pub seed: u64,
     /// Which kind of kernel interface. Its trigger replaces that of `config`.
     pub interface: Interface,
@@ -63,9 +63,9 @@ pub struct Setup {
     pub config: Config,
     /// Connections from one address, for [`Session::listen`].
     pub per_source: Option<u32>,
-    /// Whether those who come go before those to whom the handler connects, for [`Session::set_priority`].
+    /// Whether accepted connections go before outbound ones, for [`Session::set_priority`].
     pub priority: bool,
-    /// Places that are kept for those who come, for [`Session::reserve_slots`].
+    /// Slots that are reserved for accepted connections, for [`Session::reserve_slots`].
     pub reserved: u32,
     /// How many of them there may be at a time, for [`Session::limit_connections`].
     pub at_most: Option<u32>,
@@ -75,14 +75,15 @@ pub struct Setup {
     pub backlog: usize,
     /// What goes wrong in the session's calls. Those of the peers do not.
     pub faults: Faults,
-    /// Whether, in a readiness world, false reports are told now and then, and reports of connections that are gone.
+    /// Whether, in a readiness world, false events come now and then, and events of connections that are gone.
     pub noise: bool,
     /// Whether the clock goes back now and then.
     pub clock_jumps: bool,
-    /// Whether somebody listens at [`World::ECHO`] and at the registered destination of the same number as its port, and
-    /// sends back what comes. A Unix queue there is short. Nobody else listens anywhere, but the session itself: other connects are refused, but for
-    /// those to [`World::UNANSWERED`], [`World::UNREACHABLE`] and [`World::ABSENT`]. The stream
-    /// of that number is a serial line to the same, which is pulled out now and then; one of another number is not there.
+    /// Whether there is a listener at [`World::ECHO`] and at the registered destination of the same number as its port,
+    /// which sends back what comes. A Unix queue there is short. There is no other listener, but the session itself:
+    /// other connects are refused, but for those to [`World::UNANSWERED`], [`World::UNREACHABLE`] and
+    /// [`World::ABSENT`]. The stream of that number is a serial line to the same, which is unplugged now and then; one
+    /// of another number does not exist.
     pub echo: bool,
 }
 
@@ -108,13 +109,13 @@ impl Default for Setup {
 
 /// A session with your handler on a simulated kernel, and its peers.
 ///
-/// Nothing is real and nothing waits: when nobody can do anything, the clock jumps to the next time at which somebody can.
-/// After every round the laws that can be seen from outside are checked; the first one that is broken ends the run with
-/// [`Broken`], which tells the seed.
+/// Nothing is real and nothing waits: when no party can act, the clock jumps to the next time at which one can. After
+/// every round the laws that can be seen from outside are checked; the first one that is broken ends the run with
+/// [`Broken`], which has the seed.
 ///
 /// # Examples
 ///
-/// A protocol of one's own, lines answered in capitals, tried against one-byte segments, a stall, a reset and a full
+/// A protocol of one's own, lines returned in capitals, tried against one-byte segments, a stall, a reset and a full
 /// table, on every kind of kernel interface.
 ///
 /// ```
@@ -165,7 +166,7 @@ pub struct World<'m, H: Handler> {
     driver: Driver,
     peers: Vec<Peer>,
     echo: Option<Echo>,
-    /// The network at a socket of datagrams.
+    /// The network at a datagram socket.
     post: Option<Post>,
     random: Random,
     setup: Setup,
@@ -177,9 +178,9 @@ pub struct World<'m, H: Handler> {
     short: bool,
     /// Something may be going on.
     busy: bool,
-    /// Nothing was done in the last round, so chance leaves nobody out in the next.
+    /// Nothing was done in the last round, so chance leaves no party out in the next.
     all: bool,
-    /// How much of what the handler was told has been compared with what was sent.
+    /// How much of the handler's notices has been compared with what was sent.
     compared: Vec<usize>,
 }
 
@@ -193,19 +194,19 @@ impl<H: Handler> fmt::Debug for World<'_, H> {
     }
 }
 
-/// Which peer: the answer of [`World::add`].
+/// Names a peer: returned by [`World::add`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PeerId(usize);
 
 impl<'m, H: Handler> World<'m, H> {
-    /// Where somebody listens, with [`Setup::echo`].
+    /// The address of the echo, with [`Setup::echo`].
     pub const ECHO: SocketAddr = Echo::ADDRESS;
 
-    /// A session in `memory` that listens, and nobody there yet.
+    /// A session in `memory` that listens, without peers yet.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] tells which value cannot work.
+    /// [`ConfigError`] names the value that cannot work.
     ///
     /// # Panics
     ///
@@ -222,7 +223,7 @@ impl<'m, H: Handler> World<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] tells which value cannot work.
+    /// [`ConfigError`] names the value that cannot work.
     ///
     /// # Panics
     ///
@@ -310,7 +311,7 @@ impl<'m, H: Handler> World<'m, H> {
         self.peers.iter()
     }
 
-    /// What the handler was told, one entry for each connection, in the order of opening.
+    /// The notices of the handler, one entry for each connection, in the order of opening.
     #[must_use]
     pub fn told(&self) -> &[Told] {
         &self.session.handler().told
@@ -322,13 +323,14 @@ impl<'m, H: Handler> World<'m, H> {
         &self.session.handler().handler
     }
 
-    /// All connections and the timers, as a program has them between turns. In a world that settles no interval may be set.
+    /// All connections and the timers, as a program has them between iterations. In a world that settles no interval
+    /// may be set.
     pub fn connections(&mut self) -> Connections<'_> {
         self.busy = true;
         self.session.connections(self.now)
     }
 
-    /// Lends a live connection, its state and the handler between turns; see [`Session::lend`].
+    /// Borrows a live connection, its state and the handler between iterations; see [`Session::lend`].
     pub fn lend<R>(
         &mut self,
         token: Token,
@@ -359,7 +361,7 @@ impl<'m, H: Handler> World<'m, H> {
         self.now
     }
 
-    /// A hash of every action and every answer so far: equal for equal runs.
+    /// A hash of every action and every completion so far: equal for equal runs.
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.driver.digest.0
@@ -447,7 +449,7 @@ impl<H: Handler> World<'_, H> {
         self.check_post(true).map_err(|broken| self.broken(broken))
     }
 
-    /// One round: some peers act, the session has a turn, the laws are checked.
+    /// One round: some peers act, the session has an iteration, the laws are checked.
     ///
     /// # Errors
     ///
@@ -472,7 +474,7 @@ impl<H: Handler> World<'_, H> {
         self.kernel.set_short_of_memory(false);
         let turn = turn.map_err(|broken| self.broken(broken))?;
         self.check().map_err(|broken| self.broken(broken))?;
-        // A connect may have begun in this very turn.
+        // A connect may have begun in this very iteration.
         let active = acted | turn | self.resolves();
         self.busy = active || !all;
         self.all = !active;

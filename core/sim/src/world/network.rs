@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use tidegate_core::Handler;
 
-/// Of RFC 5737: documentation, nobody's.
+/// Of RFC 5737: documentation, assigned to no host.
 const UNANSWERED: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 const UNREACHABLE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 /// On the network of the peers.
@@ -16,9 +16,9 @@ const PORT: u16 = 7;
 const RESOLVING: Duration = Duration::from_secs(3);
 
 impl<H: Handler> World<'_, H> {
-    /// An address that answers nothing, as behind a firewall that drops packets or on a host that is off: a connect goes on
-    /// until the session's deadline for it ends it ([`Config::connect`](tidegate_core::Config::connect)). Any other port of it is
-    /// the same.
+    /// An address without responses, as behind a firewall that drops packets or on a host that is off: a connect goes
+    /// on until the session's deadline for it ends it ([`Config::connect`](tidegate_core::Config::connect)). Any other
+    /// port of it is the same.
     pub const UNANSWERED: SocketAddr = SocketAddr::new(UNANSWERED, PORT);
 
     /// An address to which there is no route, as while an interface is down: a connect fails at once (`ENETUNREACH`). Any

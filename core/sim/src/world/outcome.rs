@@ -4,7 +4,7 @@ use crate::kernel::{Fd, Kernel};
 use tidegate_core::Outcome;
 use tidegate_core::errno::{self, Errno};
 
-/// So many bytes moved; `short` if fewer than asked tells something.
+/// So many bytes moved; `short` if fewer than requested is significant.
 pub(super) fn moved(n: usize, asked: usize, short: bool) -> Outcome {
     let count = u32::try_from(n).unwrap_or(u32::MAX);
     if short && n < asked {

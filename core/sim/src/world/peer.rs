@@ -42,14 +42,14 @@ impl Script {
         self
     }
 
-    /// Sends these bytes, as fast as there is room for them.
+    /// Sends these bytes, as fast as they fit.
     #[must_use]
     pub fn send(self, bytes: &[u8]) -> Self {
         self.then(Step::Send(bytes.to_vec()))
     }
 
-    /// Sends one urgent byte, which is no part of the stream. Waits until an earlier one was passed: overtaken, it would
-    /// become part of it.
+    /// Sends one urgent byte, which is not part of the stream. Waits until an earlier one was passed: overtaken, it
+    /// would become part of it.
     #[must_use]
     pub fn send_urgent(self, byte: u8) -> Self {
         self.then(Step::Urgent(byte))
@@ -85,7 +85,7 @@ impl Script {
         self.then(Step::Reading(true))
     }
 
-    /// Is gone from here on, and nobody is told: neither does it read or send, nor does its kernel answer.
+    /// Is gone from here on, without notice: neither does it read or send, nor does its kernel respond.
     #[must_use]
     pub fn vanish(self) -> Self {
         self.then(Step::Vanish)
@@ -232,7 +232,7 @@ impl Peer {
         self.script.steps.push(Step::Finish);
     }
 
-    /// Does something, if it can; tells whether it did.
+    /// Does something, if it can; returns whether it did.
     pub(super) fn act(&mut self, kernel: &mut Kernel, port: u16, now: Instant) -> bool {
         if self.end != End::Open {
             return false;
@@ -352,7 +352,7 @@ impl Peer {
             .is_ok_and(|bits| bits.contains(EpollFlags::RDHUP))
     }
 
-    /// Nobody takes its bytes any more. What there is to read it still reads.
+    /// Its bytes are not taken any more. What there is to read it still reads.
     fn refused(&mut self, kernel: &mut Kernel, errno: Errno) -> bool {
         self.finished = true;
         self.script.steps.clear();

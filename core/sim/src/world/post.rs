@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use tidegate_core::Token;
 use tidegate_core::{DatagramMemory, NoDatagrams};
 
-/// The network at a socket of datagrams.
+/// The network at a datagram socket.
 #[derive(Debug)]
 pub(super) struct Post {
     token: Token,
@@ -19,16 +19,16 @@ pub(super) struct Post {
     /// All that came and was not lost before the socket, and all that was sent.
     came: Vec<Letter>,
     sent: Vec<Letter>,
-    /// Who was answered from an address that was not asked.
+    /// The sender whose reply came from another address than its request went to.
     wrong: Option<SocketAddr>,
     /// How many were sent from no address in particular.
     unnamed: usize,
 }
 
-/// Datagrams. What comes is told in order, once and with its sender, unless the queue of the socket was full; of what is
-/// longer than the window the end is lost.
+/// Datagrams. Each that comes is notified in order, once and with its sender, unless the queue of the socket was full;
+/// one that is longer than the window is truncated.
 impl<'m, H: Handler> World<'m, H> {
-    /// Adds a socket of datagrams, with these windows. A world has one at most.
+    /// Adds a datagram socket, with these windows. A world has one at most.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl<'m, H: Handler> World<'m, H> {
         Ok(token)
     }
 
-    /// A datagram comes; tells whether it did: it is lost where the queue is full or there is no such socket.
+    /// A datagram comes; returns whether it did: it is lost where the queue is full or there is no such socket.
     pub fn send_datagram(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
         self.busy = true;
         let Some(post) = self.open_post() else {
@@ -76,7 +76,7 @@ impl<'m, H: Handler> World<'m, H> {
         came
     }
 
-    /// The network says that nobody listens where the session has sent a datagram.
+    /// An ICMP error: there is no listener where the session has sent a datagram.
     pub fn refuse_datagram(&mut self) {
         self.busy = true;
         if let Some(post) = self.open_post() {
@@ -85,13 +85,13 @@ impl<'m, H: Handler> World<'m, H> {
         }
     }
 
-    /// What the session has sent, and to whom.
+    /// What the session has sent, and the receivers.
     #[must_use]
     pub fn datagrams_sent(&self) -> &[Letter] {
         self.post.as_ref().map_or(&[], |post| &post.sent)
     }
 
-    /// How many of these left from no address in particular: no answer did that was sent when its question was told.
+    /// How many of these left without a given source address: no reply did that was sent when its request was notified.
     #[must_use]
     pub fn datagrams_unnamed(&self) -> usize {
         self.post.as_ref().map_or(0, |post| post.unnamed)
@@ -102,7 +102,7 @@ impl<'m, H: Handler> World<'m, H> {
         (self.post.as_ref()).filter(|post| self.driver.socket(post.token).is_ok())
     }
 
-    /// The network takes what was sent, now or later; tells whether it did.
+    /// The network takes what was sent, now or later; returns whether it did.
     pub(super) fn post_acts(&mut self, all: bool) -> bool {
         let Some(socket) = self.open_post().map(|post| post.socket) else {
             return false;
@@ -125,7 +125,7 @@ impl<'m, H: Handler> World<'m, H> {
         acted
     }
 
-    /// What was told is what came, from the first on. `all`: and nothing is left of it.
+    /// The notices are what came, from the first on. `all`: and nothing is left of it.
     pub(super) fn check_post(&self, all: bool) -> Result<(), Broken> {
         let Some(post) = &self.post else {
             return Ok(());

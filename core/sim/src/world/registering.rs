@@ -12,7 +12,7 @@ use tidegate_core::{Directions, Trigger};
 use tidegate_core::{Handler, Session};
 
 impl Driver {
-    /// As the Linux driver does. Only after a fault that was put in is there anything to mend.
+    /// As the Linux driver does. Only after an injected fault is there anything to repair.
     pub(super) fn arm(
         &mut self,
         kernel: &mut Kernel,

@@ -90,11 +90,11 @@ impl Scene {
         steps + self.setup.faults.named().len()
     }
 
-    /// The smallest scene found that still fails: peers, steps and faults are left out, bytes and times made fewer, settings
-    /// brought back to their defaults, as long as `fails` answers with the faults of the world it ran
+    /// The smallest scene found that still fails: peers, steps and faults are left out, bytes and times made fewer,
+    /// settings reset to their defaults, as long as `fails` returns the faults of the world it ran
     /// ([`Kernel::faults`](crate::Kernel::faults)); `None` is a run that did not fail. Work: some thousand runs.
     ///
-    /// It is answered unchanged if it does not fail.
+    /// It is returned unchanged if it does not fail.
     #[must_use]
     pub fn shrink(self, fails: impl FnMut(&Self) -> Option<Faults>) -> Self {
         Shrinker::new(self, fails).shrink()

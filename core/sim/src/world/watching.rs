@@ -9,8 +9,8 @@ use tidegate_core::Token;
 /// Watched descriptors.
 impl<H: Handler> World<'_, H> {
     /// Has the session watch a descriptor: one that can be written to at any time, and has nothing to read until
-    /// [`make_readable`](Self::make_readable). Nobody ever reads it, so whoever is told has to
-    /// [watch for something else](tidegate_core::Connections::watch_for), or [no longer](tidegate_core::Connections::unwatch).
+    /// [`make_readable`](Self::make_readable). It is never read, so a handler that is notified has to [watch for
+    /// something else](tidegate_core::Connections::watch_for), or [no longer](tidegate_core::Connections::unwatch).
     ///
     /// # Errors
     ///

@@ -28,7 +28,7 @@ const TX: usize = 32;
 
 type Call = fn(&mut App, &mut Conn<'_>, &mut u32);
 
-/// A handler of four functions, and what it was told.
+/// A handler of four functions, and its notices.
 struct App {
     opened: Call,
     readable: Call,
@@ -38,10 +38,10 @@ struct App {
     timer: Call,
     tick: fn(&mut App, &mut Connections<'_>, u32),
     log: Vec<String>,
-    /// The free timers that were told, and how many periods each time.
+    /// The free timers that fired, and how many periods each time.
     ticks: Vec<(u32, u64)>,
     infos: Vec<(Info, Reason)>,
-    /// Whom to send to.
+    /// The receiver.
     other: Option<Token>,
 }
 
@@ -149,7 +149,7 @@ struct World {
     session: Session<'static, App>,
     listener: Token,
     now: Instant,
-    /// Everybody who ever connected, by the index of the slot last.
+    /// Every peer that ever connected, by the index of the slot last.
     fars: Vec<Far>,
     waiting: usize,
     /// What comes of connecting.
@@ -182,7 +182,7 @@ impl World {
         self.session.handler_mut()
     }
 
-    /// Somebody connects; the name is a place in `fars`.
+    /// A peer connects; the name is an index in `fars`.
     fn connect(&mut self) -> usize {
         self.waiting += 1;
         self.ready(self.listener, Directions::READ);
@@ -244,7 +244,7 @@ impl World {
         laws::assert_laws(self.session.machine());
     }
 
-    /// Turns until there is nothing to do, each action answered at once.
+    /// Iterations until there is nothing to do, each action completed at once.
     fn run(&mut self) {
         for _ in 0..1000 {
             self.session.handle_timeout(self.now);
@@ -265,7 +265,7 @@ impl World {
         self.run();
     }
 
-    /// Does what an action asks for, and tells the answer.
+    /// Performs an action, and passes its completion.
     fn carry_out(&mut self, action: Action) -> Option<Event> {
         let (token, op, outcome) = match action {
             Action::Accept { token, .. } => (token, Op::Accept, self.accept(token)),
@@ -279,7 +279,7 @@ impl World {
             }
             Action::Unsent { token } => (token, Op::Unsent, Outcome::Complete(0)),
             Action::Close { token, .. } => {
-                // Of one that was not connected there is no other end.
+                // One that was not connected has no other end.
                 if let Some(far) = self.fars.iter_mut().find(|far| far.token == Some(token)) {
                     far.gone = true;
                 }

@@ -1,4 +1,4 @@
-//! Receives into no room.
+//! Receives with an empty buffer.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn a_receive_into_no_room_takes_nothing_and_tells_what_is_there() {
     assert_eq!(kernel.poll(server), Ok(Flags::OUT | Flags::PRI));
     assert_eq!(kernel.received(server, 9), Err(Errno::AGAIN));
     assert_eq!(kernel.recv(server, &mut []), Err(Errno::AGAIN), "passed");
-    // What is kept for the socket is told, once.
+    // The stored error of the socket is returned, once.
     let (mut kernel, _, client, server) = tcp();
     kernel.reset_on_close(client).unwrap();
     kernel.close(client).unwrap();

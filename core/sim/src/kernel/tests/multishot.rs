@@ -52,7 +52,7 @@ fn wake_ups_that_come_while_it_waits_are_merged_or_not() {
     }
 }
 
-/// A wake-up in the midst of an attempt in vain is one for the next.
+/// A wake-up during a spurious attempt is one for the next.
 #[test]
 fn an_injected_fault_leaves_its_wake_up() {
     let (mut kernel, _, client, server) = tcp();

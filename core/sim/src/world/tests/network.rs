@@ -6,7 +6,7 @@ use tidegate_core::Destination;
 use tidegate_core::Instant;
 use tidegate_core::{Fault as Cause, FaultKind};
 
-/// Notes what is told of connects, and when.
+/// Records the notices of connects, and when.
 #[derive(Default)]
 struct Notes(Vec<(Token, Reason, Instant)>);
 
@@ -21,8 +21,9 @@ impl Handler for Notes {
     }
 }
 
-/// What a connect to `to` comes to, told once, `after` the connect or within so many rounds of that, and its place is free: on each
-/// interface, three times in a table of two places (a pending accept holds one), also if the call is interrupted.
+/// The result of a connect to `to`, notified once, `after` the connect or within so many rounds of that, and its slot
+/// is free: on each interface, three times in a table of two slots (a pending accept holds one), also if the call is
+/// interrupted.
 fn ends(to: SocketAddr, expected: Reason, after: Duration, rounds: u32) {
     let interrupted = Faults::at(0, Call::Connect, Fault::Errno(Errno::INTR));
     for interface in Interface::ALL {
