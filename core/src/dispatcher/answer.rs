@@ -1,4 +1,4 @@
-//! Answers to actions: one for each, whatever order they come in.
+//! Completions of actions: one for each, whatever order they come in.
 
 use super::Dispatcher;
 use crate::config::{Class, OPERATION_MIN};
@@ -87,13 +87,13 @@ impl Dispatcher<'_> {
             Op::Shutdown => self.shut(index, outcome),
             Op::Unsent => self.measured(index, outcome),
             Op::Arm => return self.arm_failed(index, outcome),
-            // What could not be cancelled is answered in its own time.
+            // What could not be cancelled completes in its own time.
             Op::Cancel | Op::Recv | Op::Send => {}
         }
         None
     }
 
-    /// An answer to nothing: its token is of the past, or nobody asked.
+    /// An unrequested completion: its token is stale, or no such operation is in flight.
     #[cold]
     fn unasked(&mut self, token: Token, op: Op) -> Option<Notice> {
         if self.find(token).is_none() {
@@ -118,8 +118,8 @@ impl Dispatcher<'_> {
             Completion::Failed(fault) => return self.faulted(index, Directions::READ, fault),
         };
         let record = self.records.at_mut(index);
-        // A short read has drained a TCP socket, unless more than data was reported: then the end or bytes behind an
-        // urgent mark may follow, of which edge mode would never tell (epoll(7) Q9). Would-block is always true.
+        // A short read has drained a TCP socket, unless more than data was reported: then EOF or bytes behind an urgent
+        // mark may follow, which edge mode would never report (epoll(7) Q9). Would-block is always true.
         if short
             && (n == 0
                 || (!slot.flags.has(Flags::CLOSING)
@@ -169,7 +169,7 @@ impl Dispatcher<'_> {
         let ended = n == 0 && !short && !later;
         if ended {
             slot.flags.set(Flags::ENDED);
-            // It may have hung up both ways, which only asking tells where no send is due.
+            // It may have hung up both ways, which only a query shows where no send is due.
             if slot.may_have_hung_up() {
                 slot.ask_about_end();
             }
@@ -204,7 +204,7 @@ impl Dispatcher<'_> {
             return self.impossible(index, Op::Send);
         }
         // Unlike a short read, a short send proves nothing in edge mode: only a send that would block makes the kernel
-        // tell when there is room.
+        // report writability.
         if short && (n == 0 || self.m.trigger != Trigger::Edge) {
             slot.ready -= Directions::WRITE;
         }
@@ -268,12 +268,12 @@ impl Dispatcher<'_> {
     }
 
     /// An attempt moved nothing. Where the kernel has notified readiness and means it, that cannot be: no other process
-    /// sends or receives there. Linux does it all the same when TCP has used up its memory (`tcp_mem` in tcp(7), or the limit
-    /// of a control group): it notifies that there is room, for each wait anew, and lets every send block. One such
+    /// sends or receives there. Linux does it all the same when TCP has used up its memory (`tcp_mem` in tcp(7), or the
+    /// limit of a control group): it notifies writability again in each wait, and lets every send block. One such
     /// notification may be spurious, and costs nothing. At the second in a row the direction waits as after `ENOBUFS`.
     ///
-    /// In edge mode there is no second one, and none when there is memory again: a send that is refused waits at once. A
-    /// receive and a connect wait for the next edge.
+    /// In edge mode there is no second one, and none when there is memory again: a send that is refused waits at once.
+    /// A receive and a connect wait for the next edge.
     #[inline(never)]
     pub(super) fn moved_nothing(&mut self, index: u32, direction: Directions) {
         let edge = self.m.trigger == Trigger::Edge;
@@ -290,7 +290,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// An operation failed for want of memory: nobody says when there is some, so it is tried again after a while.
+    /// An operation failed for resource exhaustion: there is no notification when it passes, so it is retried after a
+    /// while.
     fn waits_for_memory(&mut self, index: u32, direction: Directions) {
         self.slots.at_mut(index).attempts.disclaim(direction);
         self.rests(index, direction);
@@ -305,7 +306,7 @@ impl Dispatcher<'_> {
         }
         let slot = self.slots.at_mut(index);
         if slot.class.is_none() && slot.attempts.doubted().is_empty() {
-            // Its first visit, which may come long after it was opened.
+            // Its first service, which may come long after it was opened.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
         }
         let slot = self.slots.at_mut(index);
@@ -343,7 +344,7 @@ impl Dispatcher<'_> {
         self.spend(index, direction, cost);
     }
 
-    /// An answer that cannot be, for instance more bytes than were asked for: which bytes came is unknown, so the
+    /// An impossible completion, for instance of more bytes than were requested: which bytes came is unknown, so the
     /// connection ends.
     #[cold]
     pub(super) fn impossible(&mut self, index: u32, op: Op) -> Option<Notice> {
@@ -355,18 +356,18 @@ impl Dispatcher<'_> {
         None
     }
 
-    /// Our end is sent: what the peer still sends is thrown away.
+    /// FIN is sent: what the peer still sends is discarded.
     fn shut(&mut self, index: u32, outcome: Outcome) {
         let slot = self.slots.at_mut(index);
         slot.flags.clear(Flags::CALLED);
         if slot.state == State::HalfClosed
             && let Outcome::Failed(fault) = outcome
         {
-            // Nobody would ever learn of our end.
+            // The peer would never learn of our FIN.
             self.begin_close(index, Reason::Failed(fault));
         } else if slot.state == State::Finishing {
             if let Outcome::Failed(_) | Outcome::Drained(_) = outcome {
-                // Nobody is there any more (ENOTCONN), or would notice an end: nothing to wait for.
+                // The peer is gone (ENOTCONN), or would not notice EOF: nothing to wait for.
                 let reason = slot.reason.unwrap_or(Reason::Finished);
                 self.begin_close(index, reason);
             } else {
@@ -376,7 +377,7 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
-    /// Our end is sent, and the application has finished.
+    /// FIN is sent, and the application has finished.
     pub(super) fn linger(&mut self, index: u32) {
         let slot = self.slots.at_mut(index);
         slot.state = State::Lingering;
@@ -385,7 +386,7 @@ impl Dispatcher<'_> {
         slot.ready |= Directions::READ;
     }
 
-    /// It is gone: the last that is ever told about this token.
+    /// It is gone: the last notice of this token.
     fn closed(&mut self, index: u32) -> Option<Notice> {
         if index & crate::token::LISTENER_BIT != 0 {
             self.release(index);

@@ -3,18 +3,18 @@
 /// How many accepts one report is good for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burst {
-    /// The turn in which it was last accepted from.
+    /// The iteration in which it was last accepted from.
     turn: u32,
     /// Accepts for each report now.
     size: u16,
-    /// Of those, how many are left in that turn.
+    /// Of those, how many are left in that iteration.
     left: u16,
-    /// Turns with an accept before more than one is tried again.
+    /// Iterations with an accept before more than one is tried again.
     rest: u16,
 }
 
 impl Burst {
-    /// Turns with single accepts after one that was tried in vain: an extra call in nine at most.
+    /// Iterations with single accepts after one that would block: an extra call in nine at most.
     const REST: u16 = 8;
 
     pub(super) const ONE: Self = Self {
@@ -44,7 +44,7 @@ impl Burst {
         self.left > 0
     }
 
-    /// An accept found nobody: whether it was one more than the report was good for.
+    /// An accept found no connection: whether it was one more than the event was good for.
     pub(super) const fn vain(&mut self, turn: u32) -> bool {
         let more = self.turn == turn && self.left < self.size;
         *self = Self {

@@ -15,7 +15,7 @@ use crate::token::{LISTENER_BIT, Token};
 /// A connection, as its application may know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Info {
-    /// Who is at the other end.
+    /// The peer.
     pub peer: Peer,
     /// The index of the listener that accepted it, [`Token::index`]; `u32::MAX`, which none has, if we connected it.
     pub listener: u32,
@@ -53,8 +53,7 @@ impl Info {
     }
 }
 
-/// Calls by token. A token that names no live connection changes nothing; where there is an answer, it is `None`, empty
-/// or 0.
+/// Calls by token. A stale token changes nothing; a result is then `None`, empty or 0.
 impl Dispatcher<'_> {
     /// What is known of a live connection.
     #[must_use]
@@ -111,7 +110,7 @@ impl Dispatcher<'_> {
         self.compact_at(index)
     }
 
-    /// Where bytes to be sent may be put: the end of the send window. The whole room, if nothing is queued.
+    /// Where bytes to be sent may be put: the end of the send window. The whole capacity, if nothing is queued.
     #[must_use]
     pub fn space(&self, token: Token) -> Span {
         let Some(index) = self.connection(token) else {
@@ -131,7 +130,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Receives nothing until `n` bytes fit into the send window, at most all of it, and tells `Writable` then.
+    /// Receives nothing until `n` bytes fit into the send window, at most all of it, and notifies `Writable` then.
     pub fn want_room(&mut self, token: Token, n: u32) {
         let n = n.min(self.m.windows.send);
         if let Some(index) = self.connection(token)
@@ -141,7 +140,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Sends what is queued, then our end, and goes on to receive. It is finished when the peer has finished, too, and all
+    /// Sends what is queued, then FIN, and goes on to receive. It is finished when the peer has sent FIN, too, and all
     /// that came was consumed.
     pub fn shut_down(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
@@ -149,7 +148,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Sends what is queued, then our end, then waits for the peer's. One that is not connected yet is given up.
+    /// Sends what is queued, then FIN, then waits for the peer's. One that is not connected yet is given up.
     pub fn finish(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
             self.finish_at(index);
@@ -170,7 +169,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Receives no more until [`resume`](Self::resume): the peer is held back by the window of its connection.
+    /// Suspends receiving until [`resume`](Self::resume): the window of its connection backpressures the peer.
     pub fn pause(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
             self.slots.at_mut(index).flags.set(Flags::PAUSED);
@@ -186,19 +185,19 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The slot of a live connection, opened or not; one that was refused is none, because nobody was told of it.
+    /// The slot of a live connection, opened or not; one that was refused is none, because it was never notified.
     pub(crate) fn connection(&self, token: Token) -> Option<u32> {
         let index = self.find(token)?;
         (index & LISTENER_BIT == 0 && self.is_known(index)).then_some(index)
     }
 
-    /// Whether it is a live connection that the application knows of: it was told, or asked for it itself.
+    /// Whether it is a live connection that the application knows: it was notified, or requested it itself.
     pub(crate) fn is_known(&self, index: u32) -> bool {
         let slot = self.slots.at(index);
         slot.is_live() && (slot.flags.has(Flags::TOLD) || self.records.at(index).is_outbound())
     }
 
-    /// Whether a known connection was opened: `Opened` was told.
+    /// Whether a known connection was opened: `Opened` was notified.
     pub(crate) fn was_opened(&self, index: u32) -> bool {
         self.slots.at(index).flags.has(Flags::TOLD)
     }
@@ -262,7 +261,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Tells `Writable` once there is room for `n` bytes; nothing is received until then.
+    /// Notifies `Writable` once there is send capacity for `n` bytes; nothing is received until then.
     pub(crate) fn want_room_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);
         if slot.state == State::Open {
@@ -309,7 +308,7 @@ impl Dispatcher<'_> {
             .directions()
             .contains(Directions::WRITE);
         if slot.hears() && !sends {
-            // No peer waits for an end of ours.
+            // The peer does not wait for our FIN.
             return self.begin_close(index, reason);
         }
         if slot.hears() {
@@ -317,11 +316,12 @@ impl Dispatcher<'_> {
             slot.reason = Some(reason);
             slot.wants = 0;
             let shut = slot.flags.has(Flags::SHUT) && !slot.flags.has(Flags::CALLED);
-            // Only the peer's end is missing.
+            // Only the peer's FIN is missing.
             if shut && !slot.flags.has(Flags::ENDED) {
                 self.linger(index);
             }
-            // The wait for the peer's end begins here, though the connection may not have been served since its accept.
+            // The wait for the peer's FIN begins here, though the connection may not have been serviced since its
+            // accept.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
             self.touch(index);
             self.leave_pair(index);

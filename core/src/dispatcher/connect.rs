@@ -20,14 +20,14 @@ use defmt_or_log::{debug, warn};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ConnectError {
-    /// Every place of the table is taken, or reserved for a listener. It is the same table as that of accepted
-    /// connections, and nobody is evicted.
+    /// Every slot of the table is taken, or reserved for a listener. It is the same table as that of accepted
+    /// connections, and none is evicted.
     Full {
         /// How many there are.
         connections: u32,
     },
-    /// The server is stopping, and the connection for which it would be made, if there is one, was opened more than 10 s ago, or
-    /// has been answered.
+    /// The server is stopping, and the connection for which it would be made, if there is one, was opened more than 10
+    /// s ago, or has had its reply.
     Stopping,
 }
 
@@ -45,8 +45,8 @@ impl fmt::Display for ConnectError {
 
 impl core::error::Error for ConnectError {}
 
-/// What is done about connections that are being made. Reached by these pointers alone, so that it is linked only with who
-/// connects.
+/// The functions for outbound connections. Reached by these pointers alone, so that only a program that connects links
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
@@ -61,12 +61,12 @@ pub(super) const VERBS: Verbs = Verbs {
 };
 
 impl Dispatcher<'_> {
-    /// Takes a slot for a connection to `to`, on behalf of the connection `origin` if there is one. What comes of it is
-    /// told once: `Opened`, and `Closed` when it ends; or `Closed` alone. Until then nothing can be sent to it.
+    /// Takes a slot for a connection to `to`, on behalf of the connection `origin` if there is one. Its result is
+    /// notified once: `Opened`, and `Closed` when it ends; or `Closed` alone. Until then nothing can be sent to it.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: nothing was begun, and nothing will be told.
+    /// [`ConnectError`]: nothing was begun, and there will be no notice.
     pub fn connect(
         &mut self,
         to: Destination,
@@ -89,8 +89,8 @@ impl Dispatcher<'_> {
         if let Some(origin) = origin {
             self.pair(origin, token);
         }
-        // In the visit in which its slot came free it has had its turn: whoever connects again and again in vain waits
-        // for the others each time.
+        // In the service in which its slot came free it has been serviced: an application that repeatedly connects
+        // without success waits for the others each time.
         if self.m.visit.index == index {
             self.m.visit = Visit::NOBODY;
         }
@@ -110,7 +110,7 @@ impl Dispatcher<'_> {
         (self.m.outbound?.next)(self, index)
     }
 
-    /// The answer to `Connect`.
+    /// The completion of `Connect`.
     pub(super) fn connected(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         (self.m.outbound?.done)(self, index, outcome)
     }
@@ -149,7 +149,7 @@ impl Dispatcher<'_> {
                 self.spend(index, Directions::WRITE, 0);
             }
             Outcome::Failed(fault) => {
-                // Once the kernel is at it, a shortage is what came of it.
+                // Once the connect is in progress, resource exhaustion is its result.
                 let begun = !slot.registered.is_empty();
                 self.spend_on_fault(index, Directions::WRITE, fault);
                 match fault.kind {
@@ -184,7 +184,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         slot.state = State::Open;
         slot.attempts = Attempts::NONE;
-        // Who connects speaks first, as a rule: no first byte is expected.
+        // An outbound connection sends first, as a rule: no first byte is expected.
         slot.flags.set(Flags::TOLD.or(Flags::SPOKEN));
         slot.ready = Directions::BOTH;
         // What goes one way is as what goes both when the other way is at its end.

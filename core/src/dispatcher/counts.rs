@@ -26,7 +26,7 @@ struct Entry(u64);
 impl Entry {
     const FREE: Self = Self(0);
 
-    /// More connections than 24 bits tell are as good as this many.
+    /// More connections than 24 bits hold are as good as this many.
     fn new(key: Key, count: u32) -> Self {
         let count = u64::from(count).min(u64::MAX >> HASH);
         Self(count << HASH | key.0)
@@ -131,7 +131,7 @@ impl Words<'_> {
         }
     }
 
-    /// The first place that a key may have: the hash, scaled to the table.
+    /// The first entry that a key may have: the hash, scaled to the table.
     fn home(&self, Key(hash): Key) -> usize {
         let scaled = (u128::from(hash) * self.0.len() as u128) >> HASH;
         usize::try_from(scaled).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Sockets of datagrams: received one at a time, told as they come, and at most one waits to be sent.
+//! Datagram sockets: received one at a time, notified as they come, and at most one is queued to be sent.
 //!
 //! They stand in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
 
@@ -13,15 +13,16 @@ use crate::stats::bump;
 use crate::token::{LISTENER_BIT, Token};
 use defmt_or_log::error;
 
-/// The most datagrams that are received for one report. As many as that are only tried if they come look after look, so
-/// that one that comes alone costs no try in vain.
+/// The most datagrams that are received for one readiness event. As many as that are only tried if they come in poll
+/// after poll, so that one that comes alone costs no spurious try.
 const BURST: u16 = 16;
 
-/// Sends of one datagram that would block, after which the socket pauses: the first finds no room, the others follow
-/// notifications that there is some.
+/// Sends of one datagram that would block, after which the socket pauses: the first finds the buffer full, the others
+/// follow notifications of writability.
 const SENDS: u16 = 3;
 
-/// What is done about sockets of datagrams. Reached by these pointers alone, so that it is linked only with who adds one.
+/// The functions for datagram sockets. Reached by these pointers alone, so that only a program that adds one links
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
@@ -37,7 +38,7 @@ const VERBS: Verbs = Verbs {
 };
 
 impl Slot {
-    /// Whether it is a socket of datagrams with an operation in flight in this direction.
+    /// Whether it is a datagram socket with an operation in flight in this direction.
     pub(super) fn is_of_datagrams_with(&self, direction: Directions, token: Token) -> bool {
         token.is_listener()
             && self.flags.has(Flags::DATAGRAMS)
@@ -45,16 +46,16 @@ impl Slot {
     }
 }
 
-/// While one waits to be sent nothing is received: what comes waits in the kernel, up to what that holds. An error of the
-/// socket is told and ends nothing; it is closed only if it is no socket any more. A shortage while receiving holds it back
-/// for a while, as it does a listener.
+/// While one is queued to be sent nothing is received: what comes waits in the kernel, up to its buffer. An error of
+/// the socket is notified and ends nothing; it is closed only if its descriptor is not a socket any more. Resource
+/// exhaustion while receiving suspends it for a while, as it does a listener.
 impl Dispatcher<'_> {
-    /// Adds a socket of datagrams. A stop does not end it. A driver for which everything is always ready reports it as it
-    /// reports a listener: [`Action::ReceiveFrom`] is tried for a report, and answered at once or when one has come.
+    /// Adds a datagram socket. A stop does not end it. A driver for which everything is always ready reports it as it
+    /// reports a listener: [`Action::ReceiveFrom`] is tried for an event, and completes at once or when one has come.
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) places are taken, by listeners too.
+    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) slots are taken, by listeners too.
     pub fn add_datagrams(&mut self) -> Result<Token, ListenersFull> {
         let nobody = Listener::new(self.m.pause_min);
         let index = self.take_place(nobody).ok_or(ListenersFull)?;
@@ -67,7 +68,7 @@ impl Dispatcher<'_> {
         Ok(self.token(index))
     }
 
-    /// Whether a datagram can be queued: the token names a socket of datagrams, and none waits there to be sent. `None`: it
+    /// Whether a datagram can be queued: the token names a datagram socket, and none is queued there. `None` if it
     /// names none.
     #[must_use]
     pub fn has_datagram_room(&self, token: Token) -> Option<bool> {
@@ -75,8 +76,8 @@ impl Dispatcher<'_> {
         Some(!self.slots.at(index).flags.has(Flags::LOADED))
     }
 
-    /// Has the datagram sent that the application put where [`Action::SendTo`] finds it. One at a time; a token that names
-    /// no socket of datagrams changes nothing.
+    /// Has the datagram sent that the application put where [`Action::SendTo`] finds it. One at a time; a token that
+    /// does not name a datagram socket changes nothing.
     pub fn queue_datagram(&mut self, token: Token) {
         if let Some(index) = self.find_datagrams(token) {
             let slot = self.slots.at_mut(index);
@@ -86,7 +87,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Has [`Notice::Datagram`] told when the one that waits is gone; if none waits, nothing is told.
+    /// Has [`Notice::Datagram`] notified when the queued one is gone; if none is queued, there is no notice.
     pub fn want_datagram_room(&mut self, token: Token) {
         if let Some(index) = self.find_datagrams(token) {
             let slot = self.slots.at_mut(index);
@@ -94,8 +95,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Ends it: nothing more is told, what waits is dropped, and the driver closes it. A token that names no socket of
-    /// datagrams changes nothing.
+    /// Ends it: no more notices, what is queued is dropped, and the driver closes it. A token that does not name a
+    /// datagram socket changes nothing.
     pub fn close_datagrams(&mut self, token: Token) {
         if let Some(index) = self.find_datagrams(token) {
             self.slots.at_mut(index).state = State::Closing;
@@ -108,8 +109,9 @@ impl Dispatcher<'_> {
         self.find(token).is_none()
     }
 
-    /// Whether the application waited until the one that was sent is gone, [`want_datagram_room`](Self::want_datagram_room);
-    /// it waits no longer. To be asked when [`Notice::Datagram`] is told after a send.
+    /// Whether the application waited until the one that was sent is gone,
+    /// [`want_datagram_room`](Self::want_datagram_room); it waits no longer. Call it when [`Notice::Datagram`] comes
+    /// after a send.
     pub fn take_datagram_wish(&mut self, token: Token) -> bool {
         let wish = self
             .find_datagrams(token)
@@ -127,7 +129,7 @@ impl Dispatcher<'_> {
         (self.m.datagrams?.next)(self, index)
     }
 
-    /// The answer to one of them.
+    /// The completion of one of them.
     pub(super) fn datagram_done(&mut self, index: u32, op: Op, outcome: Outcome) -> Option<Notice> {
         (self.m.datagrams?.done)(self, index, op, outcome)
     }
@@ -148,7 +150,7 @@ impl Dispatcher<'_> {
         None
     }
 
-    /// The answer to `ReceiveFrom`.
+    /// The completion of `ReceiveFrom`.
     fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let (turn, pause) = (self.m.turns, self.m.pause_min);
         let slot = self.slots.at_mut(index);
@@ -175,7 +177,7 @@ impl Dispatcher<'_> {
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
-                // One that was tried on suspicion is no failure.
+                // A speculative one is not a failure.
                 let tried = listener.is_some_and(|listener| listener.burst.vain(turn));
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
                 let failures = self.m.accept_failures;
@@ -192,7 +194,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The answer to `SendTo`.
+    /// The completion of `SendTo`.
     fn datagram_went(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
         slot.in_flight -= Directions::WRITE;
@@ -235,7 +237,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// An error is told, and the next report tries again. What was to be sent is given up.
+    /// An error is notified, and the next event tries again. What was to be sent is given up.
     fn datagram_failed(
         &mut self,
         index: u32,
@@ -270,7 +272,7 @@ impl Dispatcher<'_> {
         Some(Notice::Datagram(self.token(index)))
     }
 
-    /// An answer that cannot be.
+    /// An impossible completion.
     #[cold]
     fn impossible_datagram(&mut self, index: u32) {
         let token = self.token(index);

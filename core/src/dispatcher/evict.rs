@@ -1,4 +1,4 @@
-//! Eviction: which connection is to make room for another.
+//! Eviction: which connection is closed for another.
 
 use super::Dispatcher;
 use crate::config::{Class, FullTable};
@@ -7,15 +7,15 @@ use crate::slot::{Queued, State};
 use crate::time::Instant;
 use crate::token::LISTENER_BIT;
 
-/// Connections looked at to find one that is idle.
+/// Connections examined to find one that is idle.
 const LOOKS: u32 = 16;
 
 impl Dispatcher<'_> {
-    /// The connection that is to make room for another: first an accepted one on which we have ended and the peer has not,
-    /// then, as the policy has it, the one that has been half-closed or idle longest; a connection that has received
-    /// nothing yet counts as idle. One that waits for its turn is not idle any more, though its deadline does not know;
-    /// past [`LOOKS`] of those none is looked for. What is reserved from the listener that asks stays; to a listener that
-    /// has its most, only its own connections make room.
+    /// The connection that is to be closed for another: first an accepted one on which FIN was sent and not received,
+    /// then, by the policy, the one that has been half-closed or idle longest; a connection that has received nothing
+    /// yet counts as idle. One that is queued is not idle any more, though its deadline is not updated; past [`LOOKS`]
+    /// of those none is searched for. What is reserved from the requesting listener stays; for a listener at its limit,
+    /// only its own connections are closed.
     pub(super) fn victim(&self, listener: u32) -> Option<u32> {
         let ended = |index: u32| {
             let accepted = !self.records.at(index).is_outbound();
@@ -38,8 +38,8 @@ impl Dispatcher<'_> {
         longest.map(|(_, index)| index)
     }
 
-    /// Of the half-closed, the connection of this kind that has been without progress longest, and since when. A peer that
-    /// has not spoken is in the class of that, half-closed or not.
+    /// Of the half-closed, the connection of this kind that has been without progress longest, and since when. A peer
+    /// that has not sent is in the class of that, half-closed or not.
     fn longest_half_closed(
         &self,
         listener: u32,

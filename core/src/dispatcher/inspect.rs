@@ -6,17 +6,18 @@
 //! - times are counted from now, in milliseconds; one that has passed is 0, and a wait beyond every limit is as good as one
 //!   just beyond it;
 //! - generations: an image that is put back has the generation [`GENERATION`] in every slot, so that one less is stale;
-//! - statistics, serial numbers, what was logged, and how many turns in a row had a stale report;
+//! - statistics, serial numbers, what was logged, and how many iterations in a row had a stale event;
 //! - the peer's address: every connection that has one has [`PEER`];
 //! - which fault it was that closed a connection, and all else about it once it is being closed but for what is in flight
 //!   and registered; what was received and left by an application that has finished;
 //! - which of the free slots is which;
-//! - what a free list or a queue looks like inside: a source tells its place in it. So the connections of an image may be
-//!   put into any order: they change names, and nothing else.
+//! - the inside of a free list or a queue: a source has its position in it. So the connections of an image may be put
+//!   into any order: they change names, and nothing else.
 //!
-//! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15 bytes, one listener without priority, at most [`CONNECTIONS`] connections, a quantum and a look
-//! of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class
-//! switched off, no stop, no timer, nothing outbound.
+//! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15
+//! bytes, one listener without priority, at most [`CONNECTIONS`] connections, a quantum and a poll interval of at most
+//! 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
+//! no stop, no timer, nothing outbound.
 
 use super::connect;
 use super::deadline::LATE;
@@ -45,8 +46,8 @@ pub const CONNECTIONS: usize = 4;
 pub const MACHINE: usize = 6;
 /// Bytes of an image for each source.
 pub const SOURCE: usize = 18;
-/// Where in the bytes of a source stands how much was sent since the peer's acknowledgements were asked for: it matters
-/// only if the question is answered.
+/// The offset in the bytes of a source of how much was sent since the query of the peer's acknowledgements: it matters
+/// only if the query completes.
 pub const ACKNOWLEDGED: usize = 16;
 /// The generation of every slot of a machine that was put back.
 pub const GENERATION: u32 = 2;
@@ -96,14 +97,14 @@ pub struct Image {
     pub connections: Vec<[u8; SOURCE], CONNECTIONS>,
 }
 
-/// Where in the bytes of a source its places in its run queue (low half) and in its class (high half) stand.
+/// The offset in the bytes of a source of its positions in its run queue (low half) and in its class (high half).
 const PLACES: usize = 9;
 /// Where in the bytes of a source stands what attempts have come to.
 const ATTEMPTS: usize = 17;
 
 /// Images.
 impl Dispatcher<'_> {
-    /// What this machine holds. `turn`: a turn goes on, so what was done in it counts.
+    /// What this machine holds. `turn`: an iteration is in progress, so what was done in it counts.
     #[must_use]
     pub fn image(&self, turn: bool) -> Image {
         let mut image = Image {
@@ -124,7 +125,7 @@ impl Dispatcher<'_> {
         image
     }
 
-    /// Makes this machine one that holds what the image tells, in a table of the same size with the same configuration.
+    /// Makes this machine one that holds what the image holds, in a table of the same size with the same configuration.
     pub fn put_back(&mut self, image: &Image) {
         self.m.now = NOW;
         self.m.timers.empty();
@@ -177,7 +178,7 @@ impl Dispatcher<'_> {
         [slot.ready, slot.in_flight, slot.armed]
     }
 
-    /// The state of a source, alive or not, as its place among [`STATES`].
+    /// The state of a source, alive or not, as its index in [`STATES`].
     #[must_use]
     pub fn state(&self, token: Token) -> usize {
         let state = self.slots.at(token.slot()).state;
@@ -197,14 +198,14 @@ impl Dispatcher<'_> {
         self.token(place)
     }
 
-    /// The connection that is being visited.
+    /// The connection that is being serviced.
     #[must_use]
     pub fn visited(&self) -> Option<Token> {
         let index = self.m.visit.index;
         (index & LISTENER_BIT == 0).then(|| self.token(index))
     }
 
-    /// Tells each member of a queue its place in it, in the byte for places, so many bits up.
+    /// Writes the position of each member of a queue into its byte for positions, so many bits up.
     fn number(&self, image: &mut Image, queue: &Queue, up: u32) {
         let mut next = queue.head().unwrap_or(NONE);
         for place in 0..=15u8 {
@@ -252,7 +253,7 @@ impl Dispatcher<'_> {
         } else {
             (0, 0)
         };
-        // Who continues waits in one turn for what was done in another.
+        // A continuing source waits in one iteration for what was done in another.
         let fresh = if self.has_outputs() {
             fresh.min(m.fresh_in_a_row)
         } else {
@@ -346,7 +347,7 @@ impl Dispatcher<'_> {
     fn put_waits(&self, index: u32, bytes: &mut [u8; SOURCE]) {
         let (slot, record, now) = (self.slots.at(index), self.records.at(index), self.m.now);
         let beyond = self.m.timers.beyond_every_wait();
-        // From these classes every way to another begins the wait anew.
+        // From these classes every transition to another restarts the wait.
         let begins_anew = matches!(
             slot.class,
             Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed)
@@ -508,7 +509,7 @@ impl Dispatcher<'_> {
 /// The run queues, the classes, and the longer waits for memory.
 const QUEUES: usize = 2 + Class::ALL.len() + Attempts::LAST_STEP as usize;
 
-/// For each queue, the run queues first, then the classes, who stands at which place in it.
+/// For each queue, the run queues first, then the classes, the source at each position.
 struct Places([[u32; CONNECTIONS + 1]; QUEUES]);
 
 impl Places {

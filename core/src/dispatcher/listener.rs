@@ -27,7 +27,7 @@ pub(crate) struct Listener {
     pub(super) reserved: u32,
     /// It and its connections go first.
     pub(super) priority: bool,
-    /// Slots that are taken for its connections, and for those of whoever had its place before.
+    /// Slots that are taken for its connections, and for those of an earlier listener in its slot.
     pub(super) held: u32,
     /// How long the next pause lasts, in nanoseconds.
     pub(super) pause: u64,
@@ -51,7 +51,7 @@ impl Listener {
     }
 }
 
-/// Every place for a listener, a watched descriptor or a socket of datagrams is taken: there are [`LISTENERS`].
+/// Every slot for a listener, a watched descriptor or a datagram socket is taken: there are [`LISTENERS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenersFull;
@@ -68,12 +68,12 @@ impl fmt::Display for ListenersFull {
 impl core::error::Error for ListenersFull {}
 
 impl Dispatcher<'_> {
-    /// Adds a listener, from each of whose sources at most `per_source` connections are taken (`None`: no limit). What one
-    /// source is, [`Config::sources`](crate::Config::sources) says. Unix peers have none.
+    /// Adds a listener, from each of whose sources at most `per_source` connections are taken (`None`: no limit).
+    /// [`Config::sources`](crate::Config::sources) defines a source. Unix peers have none.
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all [`LISTENERS`] places are taken.
+    /// [`ListenersFull`] when all [`LISTENERS`] slots are taken.
     #[inline]
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
         let listener = Listener {
@@ -98,7 +98,7 @@ impl Dispatcher<'_> {
         Ok(self.token(index))
     }
 
-    /// A place that is free in the second table.
+    /// A free slot of the second table.
     pub(super) fn take_place(&mut self, listener: Listener) -> Option<u32> {
         let used = self.places();
         let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
@@ -128,7 +128,7 @@ impl Dispatcher<'_> {
         self.m.listening
     }
 
-    /// Whether a listener that is ready may take a connection, or do what the policy says when there is no slot.
+    /// Whether a listener that is ready may take a connection, or apply the policy when there is no slot.
     pub(super) fn admits(&self, index: u32) -> bool {
         if self.slots.at(index).flags.has(Flags::PAUSED) {
             return false;
@@ -161,7 +161,7 @@ impl Dispatcher<'_> {
     pub(super) fn accept(&mut self, index: u32) -> Option<Action> {
         let admits = self.admits(index);
         let slot = self.slots.at(index);
-        // As long as nobody waits there, and it is armed, the kernel tells when somebody does.
+        // As long as its queue is empty, and it is armed, the kernel reports the next connection.
         let waits = slot.ready.contains(Directions::READ)
             || slot.flags.has(Flags::UNWANTED)
             || !slot.armed.contains(Directions::READ);
@@ -267,7 +267,7 @@ impl Dispatcher<'_> {
         Some(index)
     }
 
-    /// The answer to `Accept`, on the slot that was reserved.
+    /// The completion of `Accept`, on the slot that was reserved.
     pub(super) fn accepted(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let place = self.records.at(index).listener;
         let listener = LISTENER_BIT | u32::from(place);
@@ -321,7 +321,7 @@ impl Dispatcher<'_> {
         Some(Notice::Opened(token))
     }
 
-    /// The answer to `Refuse`.
+    /// The completion of `Refuse`.
     pub(super) fn refused(&mut self, index: u32, outcome: Outcome) {
         self.slots.at_mut(index).flags.clear(Flags::CALLED);
         if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
@@ -330,7 +330,7 @@ impl Dispatcher<'_> {
         self.tried(index, outcome);
     }
 
-    /// What an accept tells about its listener. One accept for each report, as a rule: the next look reports again if
+    /// What an accept shows about its listener. One accept for each event, as a rule: the next poll reports again if
     /// there is more. While stopping, the queue is emptied in one go.
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
@@ -358,7 +358,7 @@ impl Dispatcher<'_> {
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
-                // One that was tried on suspicion is no failure.
+                // A speculative one is not a failure.
                 let tried = listener.is_some_and(|listener| listener.burst.vain(self.m.turns));
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
             }
@@ -403,7 +403,8 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
-    /// Leaves a listener, or a socket of datagrams, alone for a while: until its deadline, twice as long each time, or until a slot is freed.
+    /// Suspends a listener, or a datagram socket, for a while: until its deadline, twice as long each time, or until a
+    /// slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
         let Some(listener) = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize) else {
             return;
@@ -426,14 +427,14 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
-    /// A slot that was reserved is free again: a listener that found none gets its turn. No descriptor came free with it,
-    /// so pauses go on.
+    /// A slot that was reserved is free again: a listener that found none is scheduled. No descriptor came free with
+    /// it, so pauses go on.
     fn give_back(&mut self, index: u32) {
         self.release(index);
         self.wake_starved();
     }
 
-    /// Gives listeners their turn that found no slot.
+    /// Schedules listeners that found no slot.
     pub(super) fn wake_starved(&mut self) {
         if self.m.starved {
             self.m.starved = false;
@@ -441,7 +442,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// A descriptor and a slot are free again: whoever waited for them tries at once.
+    /// A descriptor and a slot are free again: those that waited for them try at once.
     pub(super) fn slot_freed(&mut self) {
         if self.m.starved || self.m.paused > 0 {
             self.m.starved = false;
@@ -449,7 +450,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Ends the pauses that are due `by` this time, and gives every listener that is not paused its turn.
+    /// Ends the pauses that are due `by` this time, and schedules every listener that is not paused.
     pub(super) fn wake_listeners(&mut self, by: Instant) {
         for index in self.places() {
             let slot = self.slots.at_mut(index);
@@ -478,7 +479,7 @@ impl Dispatcher<'_> {
             .min()
     }
 
-    /// The indices of all places for listeners that were ever used.
+    /// The indices of all slots for listeners that were ever used.
     pub(super) fn places(&self) -> core::ops::Range<u32> {
         let used = u32::try_from(self.slots.others.places.len()).unwrap_or(0);
         LISTENER_BIT..LISTENER_BIT | used

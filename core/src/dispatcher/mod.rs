@@ -1,9 +1,10 @@
 //! [`Dispatcher`]: the four verbs.
 //!
-//! `turn` takes reports in and decides who is served, `serve` derives
-//! outputs, `answer` takes answers in, `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time,
-//! `timer` keeps the application's, `watch` its descriptors, `datagram` its sockets of datagrams, `rounds` tells when everybody was served, `source` counts
-//! the connections of one source in `counts`, `calls` is the application's side. `laws` and `inspect` are for those who test it.
+//! `turn` takes events in and decides which source is serviced, `serve` derives outputs, `answer` takes completions in,
+//! `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time, `timer` keeps the
+//! application's, `watch` its descriptors, `datagram` its datagram sockets, `rounds` detects when all have been
+//! serviced, `source` counts the connections of one source in `counts`, `calls` is the application's side. `laws` and
+//! `inspect` are for tests of it.
 
 mod answer;
 mod burst;
@@ -78,24 +79,25 @@ pub(crate) struct Machine {
     timers: Timers,
     alarms: Alarms,
     free: Queue,
-    /// Those that were just reported. Who has priority goes first.
+    /// Those that were just reported ready. Sources with priority go first.
     fresh: Parted,
     continuing: Queue,
-    /// Who goes first was served last while others of the fresh were waiting, and still are: one of them is next.
+    /// A source with priority was serviced last while others of the fresh were waiting, and still are: one of them is
+    /// next.
     others_next: bool,
     served: Served,
     visit: Visit,
     issued: Issued,
     yielding: Yielding,
     turn: Turn,
-    /// Turns so far, modulo 2³².
+    /// Iterations so far, modulo 2³².
     turns: u32,
 
     /// Slots that are taken, reserved ones too.
     taken: u32,
     /// Some listener would accept if a slot were free.
     starved: bool,
-    /// A connection is being closed to make place.
+    /// A connection is being closed for another.
     evicting: bool,
     /// Listeners that wait for their pause to end.
     paused: u32,
@@ -106,13 +108,13 @@ pub(crate) struct Machine {
     reserved: u32,
     /// Listeners that have priority.
     priorities: u32,
-    /// What is done about sockets of datagrams, from the first of them on.
+    /// The functions for datagram sockets, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
     /// The same of listeners that are preferred.
     preferred: Option<&'static preferred::Verbs>,
     /// The same of sources that are limited.
     sources_of: Option<&'static source::Verbs>,
-    /// What finds a connection that is to make room, where one may be closed for that.
+    /// The function that finds a connection to evict, if the policy needs one.
     victim: Option<fn(&Dispatcher<'_>, u32) -> Option<u32>>,
     /// The same of watched descriptors.
     watched: Option<&'static watch::Verbs>,
@@ -122,11 +124,11 @@ pub(crate) struct Machine {
     unix_peers: u32,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
     stop_at: Option<Instant>,
-    /// That time has come: who waits for a last turn.
+    /// That time has come: the sources that wait for a last service.
     last_round: Option<Round>,
     /// And they have had it.
     stop_over: bool,
-    /// A stale report came in this turn, and in how many turns in a row before it.
+    /// A stale event came in this iteration, and in how many iterations in a row before it.
     stale_now: bool,
     stale_turns: u8,
     rebuild: bool,
@@ -147,7 +149,8 @@ struct Visit {
     /// What it has received and sent, in units of [`OPERATION_MIN`].
     received: u32,
     sent: u32,
-    /// Its handler has filled the send buffer of another connection past the threshold: it receives no more in this visit.
+    /// Its handler has filled the send buffer of another connection past the threshold: it receives no more in this
+    /// service.
     yields: bool,
 }
 
@@ -185,11 +188,11 @@ struct Turn {
     /// In units of [`OPERATION_MIN`], all sources together.
     moved: u32,
     served: u32,
-    /// How many that were just reported have gone before one that is continuing, in earlier turns, too.
+    /// How many that were just reported have gone before one that is continuing, in earlier iterations, too.
     fresh: u32,
-    /// How many that were continuing when the turn began have not been served.
+    /// How many that were continuing when the iteration began have not been serviced.
     left: u32,
-    /// There was nothing more to do: what is done next is done in another turn.
+    /// There was nothing more to do: what is done next is done in another iteration.
     over: bool,
 }
 
@@ -291,8 +294,8 @@ const fn units(bytes: u32) -> u32 {
 
 /// The machine: what happened goes in as a value, what to do comes out as a value.
 ///
-/// It works on a lent [`Table`], so there is one copy of its code whatever `N` is. Any order of calls is legal; the loop
-/// of the [crate documentation](crate) is the one that makes sense.
+/// It works on a borrowed [`Table`], so there is one copy of its code whatever `N` is. Any order of calls is legal; the
+/// loop of the [crate documentation](crate) is the one that makes sense.
 #[derive(Debug)]
 pub struct Dispatcher<'t> {
     pub(crate) slots: Slots<'t>,
@@ -308,7 +311,7 @@ impl<'t> Dispatcher<'t> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] tells which value cannot work, and what would.
+    /// [`ConfigError`] names the value that cannot work, and what would.
     pub fn new<const N: usize>(
         table: &'t mut Table<N>,
         config: &Config,
@@ -336,12 +339,12 @@ impl<'t> Dispatcher<'t> {
         Ok(made)
     }
 
-    /// The connection that is to make room for another of this listener, if one may be closed for that.
+    /// The connection that is to be closed for another of this listener, if one may be.
     fn to_evict(&self, listener: u32) -> Option<u32> {
         (self.m.victim?)(self, listener)
     }
 
-    /// The same machine, lent for a shorter time.
+    /// The same machine, borrowed for a shorter time.
     pub(crate) fn reborrow(&mut self) -> Dispatcher<'_> {
         Dispatcher {
             slots: self.slots.reborrow(),
@@ -353,7 +356,7 @@ impl<'t> Dispatcher<'t> {
         }
     }
 
-    /// The tap for what goes in: kept by the flight recorder, and told to the full trace, if there is one.
+    /// The tap for what goes in: kept by the flight recorder, and recorded in the full trace, if there is one.
     #[inline(always)]
     pub(crate) fn record(&mut self, token: Token, input: Input, detail: Detail) {
         if KEPT != 0 || cfg!(feature = "trace") {
@@ -419,8 +422,9 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Begins a turn, unless one goes on: takes the time in, acts on deadlines that have passed, at most 64 of them, and
-    /// lets [`poll_timer`](Self::poll_timer) and [`poll_output`](Self::poll_output) answer again.
+    /// Begins an iteration, unless one is in progress: takes the time in, acts on deadlines that have passed, at most
+    /// 64 of them, and lets [`poll_timer`](Self::poll_timer) and [`poll_output`](Self::poll_output) return values
+    /// again.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
         self.begin_turn();
@@ -434,13 +438,15 @@ impl Dispatcher<'_> {
     /// What to do next, or `None`: it is time to ask the kernel what is ready, for [`poll_timeout`](Self::poll_timeout)
     /// at most.
     ///
-    /// A source that was just reported is served within `(Q + Q / K + 2) × V` outputs, where `Q` is the number of such
-    /// sources ahead of it, at most `N + 16`, `K` is [`Config::fresh_in_a_row`] and `V = 2 × quantum / 256 + 4` bounds the
-    /// outputs of one visit. Where a listener has [priority](Self::set_priority) it is twice that, `Q` being the number
-    /// of those ahead of it that have priority as it has, or have none as it has none. One that has used up its quantum is served within `(C + 1) × (K + 1) × V` outputs of the
-    /// turns that follow, where `C` is the number of such sources ahead of it. A turn ends after [`Config::look`] bytes, or when each source that was queued at its
-    /// beginning, and each that became ready in it, has been served once. Where handlers fill the send buffers of other
-    /// connections, one send of each such connection comes in between. Work: one visit of each queued source.
+    /// A source that was just reported is serviced within `(Q + Q / K + 2) × V` outputs, where `Q` is the number of
+    /// such sources ahead of it, at most `N + 16`, `K` is [`Config::fresh_in_a_row`] and `V = 2 × quantum / 256 + 4`
+    /// bounds the outputs of one service. Where a listener has [priority](Self::set_priority) it is twice that, `Q`
+    /// being the number of those ahead of it that have priority as it has, or have none as it has none. One that has
+    /// used up its quantum is serviced within `(C + 1) × (K + 1) × V` outputs of the iterations that follow, where `C`
+    /// is the number of such sources ahead of it. An iteration ends after [`Config::look`] bytes, or when each source
+    /// that was queued at its beginning, and each that became ready in it, has been serviced once. Where handlers fill
+    /// the send buffers of other connections, one send of each such connection comes in between. Work: one service of
+    /// each queued source.
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
         self.m.issued = Issued::NOTHING;
@@ -533,7 +539,8 @@ impl Dispatcher<'_> {
         bump(&mut self.m.stats.unasked);
     }
 
-    /// Whether sources wait for their turn, or deadlines that have passed are to be judged, so that the next look at the kernel must not sleep.
+    /// Whether sources are queued, or deadlines that have passed are to be judged, so that the next poll must not
+    /// sleep.
     #[inline]
     #[must_use]
     pub fn has_work(&self) -> bool {
@@ -551,7 +558,7 @@ impl Dispatcher<'_> {
             || self.m.rebuild
     }
 
-    /// The latest time that was told.
+    /// The latest time that was set.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.m.now
@@ -591,7 +598,7 @@ impl Dispatcher<'_> {
             .map(|(token, slot)| (token, slot.registered, self.trigger_of(token.slot())))
     }
 
-    /// The live connections, of which the application was told and `Closed` was not; those that it asked for, too,
+    /// The live connections, of which the application was notified and `Closed` was not; those that it requested, too,
     /// opened or not.
     pub fn connections(&self) -> impl Iterator<Item = Token> + '_ {
         (0..self.slots.used())

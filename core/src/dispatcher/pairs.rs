@@ -1,11 +1,11 @@
-//! Pairs at a stop: an accepted connection, and the last one that was made for it. What is asked by way of a relay is answered by
-//! way of it, so neither is ended as idle while the first exchange is under way.
+//! Pairs at a stop: an accepted connection, and the last one that was made for it. A request by way of a relay gets its
+//! reply by way of it, so neither is ended as idle while the first exchange is in progress.
 
 use super::Dispatcher;
 use crate::slot::State;
 use crate::token::Token;
 
-/// What is done about pairs. Reached by these pointers alone, so that it is linked only with who connects.
+/// The functions for pairs. Reached by these pointers alone, so that only a program that connects links them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     keep: fn(&mut Dispatcher<'_>),
@@ -20,8 +20,8 @@ pub(super) const VERBS: Verbs = Verbs {
 };
 
 impl Dispatcher<'_> {
-    /// A stop begins: only pairs whose first exchange is under way are spared from here on. Work: every connection, if one was
-    /// ever made.
+    /// A stop begins: only pairs whose first exchange is in progress are spared from here on. Work: every connection,
+    /// if one was ever made.
     pub(super) fn keep_unanswered_pairs(&mut self) {
         if let Some(verbs) = self.m.outbound {
             (verbs.pairs.keep)(self);

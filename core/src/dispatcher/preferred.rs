@@ -5,8 +5,8 @@ use crate::queue::Run;
 use crate::slot::{Queued, State};
 use crate::token::{LISTENER_BIT, Token};
 
-/// What is done about listeners that are preferred. Reached by these pointers alone, so that it is linked only with who prefers
-/// one.
+/// The functions for preferred listeners. Reached by these pointers alone, so that only a program that prefers one
+/// links them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     touch: fn(&mut Dispatcher<'_>, u32) -> bool,
@@ -24,7 +24,7 @@ const VERBS: Verbs = Verbs {
 };
 
 impl Dispatcher<'_> {
-    /// Gives a source its turn before others, if it has priority.
+    /// Schedules a source before others, if it has priority.
     #[cold]
     pub(super) fn touch_first(&mut self, index: u32) -> bool {
         (self.m.preferred).is_some_and(|verbs| (verbs.touch)(self, index))
@@ -66,11 +66,11 @@ impl Dispatcher<'_> {
     }
 }
 
-/// Listeners that must be answered at the limit.
+/// Listeners that must respond at the limit.
 impl Dispatcher<'_> {
     /// Reserves slots for the connections of this listener: the others find the table full when no more than these are
-    /// free, and do not evict who has one. So who comes to see what is wrong is let in when all else is taken. If more are
-    /// reserved than there are, the other listeners get none. A token that names no listener changes nothing.
+    /// free, and do not evict their owners. So an operator can connect when all else is taken. If more are reserved
+    /// than there are, the other listeners get none. A token that does not name a listener changes nothing.
     pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
         let Some(index) = self.find(listener) else {
             return;
@@ -80,10 +80,10 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Has this listener take at most so many connections at a time, `u32::MAX`: as many as there are slots. With that many
-    /// the table is full for it, and [`Config::full`](crate::Config::full) says what happens; if that is to evict, one of
-    /// its own connections. So whoever reaches a listener that is no part of the service does not take the service's slots.
-    /// A token that names no listener changes nothing. Work: each listener.
+    /// Has this listener take at most so many connections at a time, `u32::MAX`: as many as there are slots. With that
+    /// many the table is full for it, and [`Config::full`](crate::Config::full) decides; if that is to evict, one of
+    /// its own connections. So the clients of a listener that is not part of the service do not take the service's
+    /// slots. A token that does not name a listener changes nothing. Work: each listener.
     pub fn limit_connections(&mut self, listener: Token, connections: u32) {
         let Some(index) = self.find(listener) else {
             return;
@@ -109,10 +109,10 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Has this listener and its connections served before others that are ready, so that who comes to see what is wrong is
-    /// answered however busy the others are. Of two that are served in a row, one is another while any waits: the others
-    /// wait at most twice as long for it. One of them that has used up its quantum goes on behind the others, as everybody
-    /// does. A token that names no listener changes nothing.
+    /// Has this listener and its connections serviced before others that are ready, so that an operator gets a reply
+    /// however busy the others are. Of two that are serviced in a row, one is another while any waits: the others wait
+    /// at most twice as long for it. One of them that has used up its quantum goes on behind the others, as all do. A
+    /// token that does not name a listener changes nothing.
     pub fn set_priority(&mut self, listener: Token, priority: bool) {
         let Some(index) = self.find(listener) else {
             return;
@@ -122,7 +122,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Who waits already stays where it is.
+    /// A source that is queued already stays where it is.
     fn change_priority(&mut self, index: u32, priority: bool) {
         let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         if let Some(listener) = listener

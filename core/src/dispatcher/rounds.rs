@@ -1,4 +1,4 @@
-//! [`Round`]: whether everybody who waited has had a turn. A watchdog is fed by that, and by nothing less.
+//! [`Round`]: whether each source that waited has been serviced. A watchdog is fed by that, and by nothing less.
 
 use super::Dispatcher;
 
@@ -19,7 +19,7 @@ impl Served {
     };
 }
 
-/// Who waited for a turn at some moment, from [`Dispatcher::round`].
+/// The sources that were queued at some moment, from [`Dispatcher::round`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Round {
     /// What must have been served.
@@ -28,7 +28,7 @@ pub struct Round {
 
 /// Rounds.
 impl Dispatcher<'_> {
-    /// Begins a round: of all the sources that wait for their turn now.
+    /// Begins a round: of all the sources that are queued now.
     #[must_use]
     pub fn round(&self) -> Round {
         let (served, fresh) = (self.m.served, &self.m.fresh);
@@ -40,8 +40,9 @@ impl Dispatcher<'_> {
         Round { goal }
     }
 
-    /// Whether each source that waited when this round began has been served since, or has gone. To be asked at least once
-    /// in 2³¹ visits. However many sources become ready meanwhile, it comes to be so, as each queue is served in order.
+    /// Whether each source that was queued when this round began has been serviced since, or has gone. Call it at least
+    /// once in 2³¹ services. However many sources become ready meanwhile, it becomes true, as each queue is serviced in
+    /// order.
     #[must_use]
     pub fn is_round_over(&self, round: Round) -> bool {
         let (Round { goal }, served) = (round, self.m.served);

@@ -14,7 +14,7 @@ use defmt_or_log::warn;
 const FRESH: u64 = 10_000_000_000;
 
 impl Dispatcher<'_> {
-    /// What the driver shall do for this source next; `None`: its visit is over.
+    /// What the driver shall do for this source next; `None`: its service is over.
     #[inline]
     pub(super) fn next_output(&mut self, index: u32) -> Option<Action> {
         let windows = self.m.windows;
@@ -42,7 +42,7 @@ impl Dispatcher<'_> {
                 && !self.m.visit.yields;
             let token = Token::new(index, slot.generation);
             // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
-            // is room for the answer, and a send takes all of it.
+            // is capacity for the reply, and a send takes all of it.
             if receives && (!sends || slot.room(windows, false) > 0) {
                 slot.in_flight |= Directions::READ;
                 let into = self
@@ -66,7 +66,7 @@ impl Dispatcher<'_> {
             }
             return self.next_step(index);
         }
-        // Most visits end here: all that was there is received and answered, and the kernel will tell of more.
+        // Most services end here: all that was there is received and replied to, and the kernel will report more.
         let special = Flags::PROBE
             .or(Flags::SUSPECT)
             .or(Flags::UNWANTED)
@@ -90,7 +90,7 @@ impl Dispatcher<'_> {
         self.next_step(index)
     }
 
-    /// What a source needs when nothing moves: an accept, a call, the next step of its end, or to be told of something.
+    /// What a source needs when nothing moves: an accept, a call, the next step of its end, or a notice.
     #[inline(never)]
     fn next_step(&mut self, index: u32) -> Option<Action> {
         self.progress(index);
@@ -120,7 +120,7 @@ impl Dispatcher<'_> {
         action
     }
 
-    /// Takes the steps of a state that need nobody's help.
+    /// Takes the steps of a state that need no completion.
     fn progress(&mut self, index: u32) {
         let windows = self.m.windows;
         let slot = self.slots.at(index);
@@ -201,7 +201,7 @@ impl Dispatcher<'_> {
         self.m.now.nanos_since(self.records.at(index).opened_at) < FRESH
     }
 
-    /// After the peer's end nothing is gained by sending ours and waiting: closing does both.
+    /// After the peer's FIN nothing is gained by sending ours and waiting: closing does both.
     fn finish_early(&mut self, index: u32) {
         let slot = self.slots.at(index);
         if slot.flags.has(Flags::ENDED)
@@ -223,7 +223,7 @@ impl Dispatcher<'_> {
         let token = Token::new(index, slot.generation);
         if slot.flags.has(Flags::PROBE) {
             slot.flags.clear(Flags::PROBE);
-            // Output may have made progress in this very visit.
+            // Output may have made progress in this very service.
             let stalls = slot.flags.has(Flags::STALLS)
                 && matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
                 && !slot.tx.is_empty()
@@ -243,7 +243,7 @@ impl Dispatcher<'_> {
             && slot.wanted(windows, false).is_empty()
             && !slot.flags.has(Flags::CONGESTED)
         {
-            // No transfer is due that would tell.
+            // No transfer is due that would return it.
             slot.flags.clear(Flags::SUSPECT);
             slot.flags.set(Flags::CALLED.or(Flags::CHECKED));
             return Some(Action::Unsent { token });

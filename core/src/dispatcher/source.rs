@@ -14,7 +14,8 @@ enum Crowded {
     Block,
 }
 
-/// What is done about sources. Reached by these pointers alone, so that it is linked only with who limits one.
+/// The functions for the limits of sources. Reached by these pointers alone, so that only a program that limits one
+/// links them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     is_full: fn(&mut Dispatcher<'_>, u32, Option<u32>) -> bool,
@@ -28,7 +29,7 @@ const VERBS: Verbs = Verbs {
     forget: |machine, index| machine.remove_source(index),
 };
 
-/// Nothing is counted before somebody limits it.
+/// Nothing is counted before there is a limit.
 impl Dispatcher<'_> {
     /// The connections of each source are counted from now on: those that are there already, too.
     pub(super) fn count_sources(&mut self) {
@@ -42,7 +43,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Whether the source of this record, or its block, has as many connections as it may have. Says so in the log.
+    /// Whether the source of this record, or its block, has as many connections as it may have. Logs it.
     pub(super) fn source_is_full(&mut self, index: u32, limit: Option<u32>) -> bool {
         (self.m.sources_of).is_some_and(|verbs| (verbs.is_full)(self, index, limit))
     }

@@ -1,4 +1,4 @@
-//! The orderly end: what has come is received and answered, then everything is finished, and closed at the time.
+//! The orderly end: what has come is received and replied to, then everything is finished, and closed at the time.
 
 use super::Dispatcher;
 use crate::directions::Directions;
@@ -9,12 +9,12 @@ use defmt_or_log::info;
 
 impl Dispatcher<'_> {
     /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
-    /// arrived, answered and finished. One that was made a moment ago and has said nothing is not idle, and neither is one in
-    /// the middle of a message: they are left open, to say it and be answered, within `by` and the deadlines that they
-    /// have. If another connection was made for such a one, or for one that was opened less than 10 s ago and was not answered
-    /// yet, both are left open until either ends: the answer comes by way of the other. What is not connected yet is given up otherwise;
-    /// what is left at `by` is closed as it is. Repeated, the earlier time counts.
-    /// Work: every connection is touched.
+    /// arrived, gets its replies and is finished. One that was made a moment ago and has sent nothing is not idle, and
+    /// neither is one in the middle of a message: they are left open, to send it and get the reply, within `by` and the
+    /// deadlines that they have. If another connection was made for such a one, or for one that was opened less than 10
+    /// s ago and had no reply yet, both are left open until either ends: the reply comes by way of the other. What is
+    /// not connected yet is given up otherwise; what is left at `by` is closed as it is. Repeated, the earlier time
+    /// counts. Work: every connection is touched.
     pub fn stop(&mut self, by: Instant) {
         if self.m.stop_at.is_none() {
             info!("stopping: {} connections open", self.m.stats.open);
@@ -54,8 +54,8 @@ impl Dispatcher<'_> {
         self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0
     }
 
-    /// The time to stop is over. What has come by then is received and answered first: each connection gets one more
-    /// turn, and then what is left is closed.
+    /// The time to stop is over. What has come by then is received and replied to first: each connection is serviced
+    /// once more, and then what is left is closed.
     pub(super) fn end_stop(&mut self) {
         match self.m.last_round {
             None => {
@@ -85,7 +85,8 @@ impl Dispatcher<'_> {
                 self.touch(index);
             }
         }
-        // What answers are on their way to ends when they come; an accept that still succeeds is closed at once.
+        // Connections with operations in flight end when those complete; an accept that still succeeds is closed at
+        // once.
         self.m.stop_over = true;
     }
 }

@@ -1,7 +1,7 @@
 //! Timers: one for each connection, and [`TIMERS`] free ones, which are about none.
 //!
-//! They are exact: none is told early, and none is left out. A periodic one that was held up tells how many periods have
-//! passed, and goes on in the old beat. There are no ticks: [`poll_timeout`](Dispatcher::poll_timeout) knows the next.
+//! They are exact: none fires early, and none is left out. A periodic one that was delayed reports how many periods
+//! have passed, and keeps its phase. There are no ticks: [`poll_timeout`](Dispatcher::poll_timeout) knows the next.
 
 use super::Dispatcher;
 use crate::config::TIMERS;
@@ -13,8 +13,8 @@ use crate::token::Token;
 use core::fmt;
 use core::time::Duration;
 
-/// Timers told in one turn. One that is set while they are told waits for the next turn, even if it is due at once: so a
-/// handler that sets a timer of no length in its timer does not keep the connections waiting.
+/// Timers fired in one iteration. One that is set while they fire waits for the next iteration, even if it is due at
+/// once: so a handler that sets a timer of no length in its timer does not keep the connections waiting.
 const TOLD: u32 = 64;
 
 /// There is no such timer: there are [`TIMERS`], numbered from 0.
@@ -31,7 +31,8 @@ impl fmt::Display for NoTimer {
 
 impl core::error::Error for NoTimer {}
 
-/// What is done about timers once one is set. Reached by these pointers alone, so that it is linked only with who sets one.
+/// The functions for timers once one is set. Reached by these pointers alone, so that only a program that sets one
+/// links them.
 #[derive(Clone, Copy, Debug)]
 struct Verbs {
     poll: fn(&mut Dispatcher<'_>) -> Option<Alarm>,
@@ -54,11 +55,11 @@ pub(super) struct Alarms {
     connections: Len,
     free: [Timer; TIMERS],
     free_len: Len,
-    /// The length of a period in nanoseconds; 0: told once.
+    /// The length of a period in nanoseconds; 0: one-shot.
     periods: [u64; TIMERS],
     /// How many were ever set.
     turn: u64,
-    /// Those that were set before this turn began may be told in it, so many of them.
+    /// Those that were set before this iteration began may fire in it, so many of them.
     before: u64,
     left: u32,
 }
@@ -89,17 +90,17 @@ impl Alarms {
         }
     }
 
-    /// A turn begins: those that are set may be told.
+    /// An iteration begins: those that are set may fire.
     pub(super) const fn begin_turn(&mut self) {
         self.before = self.turn;
         self.left = TOLD;
     }
 }
 
-/// Timers of connections. A token that names no open connection changes nothing. Lengths are counted from the time of this
-/// turn, [`now`](Dispatcher::now). Work: the logarithm of the number of timers that are set.
+/// Timers of connections. A token that names no open connection changes nothing. Lengths are counted from the time of
+/// this iteration, [`now`](Dispatcher::now). Work: the logarithm of the number of timers that are set.
 impl Dispatcher<'_> {
-    /// Answers [`Alarm::Connection`] once `after` has passed, once. It replaces what was set before; what happens on the
+    /// Fires [`Alarm::Connection`] once `after` has passed, once. It replaces what was set before; what happens on the
     /// connection does not move it; when the connection closes it is gone.
     pub fn set_timer(&mut self, token: Token, after: Duration) {
         if let Some(index) = self.connection(token)
@@ -145,7 +146,7 @@ impl Dispatcher<'_> {
 
 /// Free timers, numbered from 0: the application gives them their meaning. They outlive every connection, and a stop.
 impl Dispatcher<'_> {
-    /// Answers [`Alarm::Free`] once `after` has passed, once. It replaces what was set before under this number.
+    /// Fires [`Alarm::Free`] once `after` has passed, once. It replaces what was set before under this number.
     ///
     /// # Errors
     ///
@@ -154,7 +155,7 @@ impl Dispatcher<'_> {
         self.start_free_timer(timer, nanos_of(after), 0)
     }
 
-    /// Answers [`Alarm::Free`] each time that `period` has passed, from now on. When it is told late, it says how many
+    /// Fires [`Alarm::Free`] each time that `period` has passed, from now on. When it is late, it reports how many
     /// periods have passed, and the next one is due when it would have been anyway. A period of zero counts as 1 ns.
     ///
     /// # Errors
@@ -188,10 +189,9 @@ impl Dispatcher<'_> {
 }
 
 impl Dispatcher<'_> {
-    /// The next timer that is due; `None`: no more in this turn. To be called
-    /// after [`handle_timeout`](Self::handle_timeout) until it answers `None`, which it does after 64 at most; what is
-    /// not fetched is told in a later turn. They come in the order in which they are due, and those that are due together
-    /// in the order in which they were set.
+    /// The next timer that is due; `None`: no more in this turn. Call it after [`handle_timeout`](Self::handle_timeout)
+    /// until it returns `None`, which it does after 64 at most; what is not fetched fires in a later iteration. They
+    /// come in the order in which they are due, and those that are due together in the order in which they were set.
     #[inline]
     pub fn poll_timer(&mut self) -> Option<Alarm> {
         (self.m.alarms.verbs?.poll)(self)
@@ -199,7 +199,7 @@ impl Dispatcher<'_> {
 
     fn poll_set_timer(&mut self) -> Option<Alarm> {
         let (connection, free) = self.first_timers();
-        // Between equals the turn decides, and no two have the same.
+        // Between equals the order of setting decides, and no two have the same.
         let of_free = match (connection, free) {
             (Some(connection), Some(free)) => free < connection,
             (None, Some(_)) => true,

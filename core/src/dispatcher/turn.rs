@@ -1,4 +1,4 @@
-//! Whose turn it is: reports in, run queues, when a turn and a visit end, and slots that come free.
+//! Scheduling: events in, run queues, the end of an iteration and of a service, and slots that come free.
 
 use super::{Dispatcher, Turn, Visit, units};
 use crate::config::OPERATION_MIN;
@@ -13,9 +13,9 @@ use crate::token::{LISTENER_BIT, Token};
 use crate::trace::Entry;
 use defmt_or_log::{trace, warn};
 
-/// Turns in a row with a stale report after which the driver is asked to rebuild its readiness set. A registration that
-/// outlived its descriptor reports at every wait and cannot be removed; eight turns are more than any event that was
-/// merely late.
+/// Iterations in a row with a stale event after which the driver is asked to rebuild its readiness set. A registration
+/// that outlived its descriptor reports at every wait and cannot be removed; eight iterations are more than any event
+/// that was merely late.
 const STALE_TURNS: u8 = 8;
 
 impl Dispatcher<'_> {
@@ -28,7 +28,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// What is done now is done in a new turn, if the last one is over.
+    /// What is done now is done in a new iteration, if the last one is over.
     #[inline(always)]
     pub(super) fn begin_turn(&mut self) {
         if self.m.turn.over {
@@ -50,7 +50,7 @@ impl Dispatcher<'_> {
         Token::new(index, self.slots.at(index).generation)
     }
 
-    /// How a source is reported: what is no connection, always by level.
+    /// The trigger of a source: what is not a connection, always level.
     #[inline(always)]
     pub(super) const fn trigger_of(&self, index: u32) -> Trigger {
         if index & LISTENER_BIT == 0 {
@@ -60,7 +60,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// A report: the sets take it in, and the source gets its turn.
+    /// A readiness event: the sets take it in, and the source is scheduled.
     #[inline(always)]
     pub(super) fn ready(
         &mut self,
@@ -139,7 +139,7 @@ impl Dispatcher<'_> {
         Action::Rebuild
     }
 
-    /// Gives a source its turn, unless it has it or waits for it.
+    /// Schedules a source, unless it is being serviced or queued.
     #[inline]
     pub(crate) fn touch(&mut self, index: u32) {
         if self.m.visit.index == index {
@@ -170,7 +170,7 @@ impl Dispatcher<'_> {
         self.m.continuing.push(&mut Run(&mut self.slots), index);
     }
 
-    /// The next source, unless the turn is over.
+    /// The next source, unless the iteration is over.
     #[inline]
     pub(super) fn pick(&mut self) -> Option<u32> {
         let turn = &mut self.m.turn;
@@ -205,8 +205,8 @@ impl Dispatcher<'_> {
         Some(index)
     }
 
-    /// There is nothing more to do in this turn. How many that are fresh have gone before one that continues is counted on
-    /// in the next, as one turn may be used up by fewer than a row of them.
+    /// There is nothing more to do in this iteration. The count of fresh sources that have gone before one that
+    /// continues is kept for the next, as one iteration may be used up by fewer than a row of them.
     #[inline]
     pub(super) fn end_turn(&mut self) {
         self.m.turn.over = true;
@@ -215,7 +215,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Ends a visit: what is left to do waits behind the others, and the deadline is that of the new state.
+    /// Ends a service: what is left to do waits behind the others, and the deadline is that of the new state.
     pub(super) fn leave(&mut self, index: u32) {
         self.m.visit = Visit::NOBODY;
         let windows = self.m.windows;
@@ -237,7 +237,7 @@ impl Dispatcher<'_> {
                 }
             }
             State::Listening => {
-                // With an accept in flight, its answer gives the next turn.
+                // With an accept in flight, its completion schedules it.
                 let issue = slot.issue(Directions::READ);
                 if !issue.is_empty() && self.admits(index) {
                     self.touch_last(index);
@@ -252,9 +252,9 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Counts an operation against the turn, and against the visit if it is of the source that is being served; if it
-    /// is not, that source gets its turn. To the turn, a send after a receive of the same visit counts by its bytes alone:
-    /// a small question and its answer are one small thing, and with 64 of them a look at the kernel is due.
+    /// Charges an operation to the iteration's budget and, if `index` is the source being serviced, to its quantum;
+    /// otherwise schedules `index`. To the iteration, a send after a receive of the same service counts by its bytes
+    /// alone: a small request and its reply are one small exchange, and with 64 of them a poll of the kernel is due.
     #[inline]
     pub(super) fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
         let units = units(bytes);
@@ -263,7 +263,7 @@ impl Dispatcher<'_> {
             turn.moved = turn.moved.saturating_add(units);
             return self.touch(index);
         }
-        // Neither overflows: a visit ends at its quantum, and a turn soon after its budget.
+        // Neither overflows: a service ends at its quantum, and an iteration soon after its budget.
         let counted = if direction == Directions::READ {
             visit.received = visit.received.wrapping_add(units);
             units
@@ -278,7 +278,7 @@ impl Dispatcher<'_> {
         turn.moved = turn.moved.wrapping_add(counted);
     }
 
-    /// Puts a slot that nobody uses any more back, with its next generation.
+    /// Frees a slot, with its next generation.
     pub(super) fn release(&mut self, index: u32) {
         self.drop_from_queues(index);
         if index & LISTENER_BIT != 0 {

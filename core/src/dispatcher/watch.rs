@@ -10,7 +10,8 @@ use crate::output::Notice;
 use crate::slot::State;
 use crate::token::{LISTENER_BIT, Token};
 
-/// What is done about watched descriptors. Reached by these pointers alone, so that it is linked only with who watches one.
+/// The functions for watched descriptors. Reached by these pointers alone, so that only a program that watches one
+/// links them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     ready: fn(&mut Dispatcher<'_>, Token, Directions, bool) -> Option<Notice>,
@@ -22,17 +23,17 @@ const VERBS: Verbs = Verbs {
     failed: |machine, index, fault| machine.is_not_armed(index, fault),
 };
 
-/// Watching is always by level: each look at the kernel tells again what the application left.
+/// Watching is always by level: each poll of the kernel reports again what the application left.
 ///
-/// What is told is the answer to the report, so one that nobody does anything about costs one call for each look, and holds
-/// nobody up; a look is taken after each turn, however many of them are ready.
+/// The event itself returns the notice, so one that the application ignores costs one call for each poll, and delays no
+/// source; the kernel is polled after each iteration, however many of them are ready.
 impl Dispatcher<'_> {
-    /// Watches a descriptor for these directions, [`Notice::Watched`] tells of them. The driver, which has the
-    /// descriptor, is asked to arm it in the next turn. A stop does not end it.
+    /// Watches a descriptor for these directions; [`Notice::Watched`] reports them. The driver, which has the
+    /// descriptor, is asked to arm it in the next iteration. A stop does not end it.
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) places are taken, by listeners too.
+    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) slots are taken, by listeners too.
     pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
         let nobody = Listener::new(self.m.pause_min);
         let index = self.take_place(nobody).ok_or(ListenersFull)?;
@@ -45,8 +46,8 @@ impl Dispatcher<'_> {
         Ok(self.token(index))
     }
 
-    /// Watches for other directions; for none, it is not told at all, of a hang-up neither. A token that names no watched
-    /// descriptor changes nothing.
+    /// Changes the interest; with none, it has no events at all, not even a hang-up. A token that does not name a
+    /// watched descriptor changes nothing.
     pub fn watch_for(&mut self, token: Token, directions: Directions) {
         if let Some(index) = self.find_watched(token) {
             self.slots.at_mut(index).wants = directions.bits();
@@ -54,7 +55,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Ends it: nothing more is told, and the driver closes the descriptor. A token that names no watched descriptor
+    /// Ends it: no more notices, and the driver closes the descriptor. A token that does not name a watched descriptor
     /// changes nothing.
     pub fn unwatch(&mut self, token: Token) {
         if let Some(index) = self.find_watched(token) {
@@ -92,7 +93,7 @@ impl Dispatcher<'_> {
         (self.m.watched?.failed)(self, index, fault)
     }
 
-    /// A hang-up or an error makes every direction ready, so that the application's own call tells the truth.
+    /// A hang-up or an error makes every direction ready, so that the application's own call decides.
     fn is_ready(&mut self, token: Token, directions: Directions, closing: bool) -> Option<Notice> {
         let index = token.slot();
         let slot = self.slots.at_mut(index);

@@ -1,19 +1,19 @@
-//! [`Yielding`]: whoever fills the send buffer of another connection yields to it, so that a peer that reads all the time
-//! loses nothing that the kernel would take.
+//! [`Yielding`]: a source that fills the send buffer of another connection yields to it, so that a peer that reads all
+//! the time loses nothing that the kernel would take.
 //!
 //! What a handler queues on other connections comes from what its own has received, at most a receive window at a time. So
 //! before any source receives, each send buffer must have as much free capacity as that, if the kernel takes what is in it:
 //!
-//! - a connection whose buffer is filled past the threshold by another source's handler is sent from before anything else
-//!   is done, once;
-//! - the source whose handler has filled it receives no more in this visit: it goes on in the next turn;
-//! - where that send is answered later, the turn is over: the next look at the kernel brings the answer, unless the kernel
-//!   does not take it;
+//! - a connection whose buffer is filled past the threshold by another source's handler is sent from before anything
+//!   else is done, once;
+//! - the source whose handler has filled it receives no more in this service: it goes on in the next iteration;
+//! - where that send completes later, the iteration is over: the next poll of the kernel brings the completion, unless
+//!   the kernel does not take it;
 //! - if the receive window is the larger, a receive is bounded to the send window, once a handler has filled a buffer: no
 //!   more can be passed on than fits there.
 //!
-//! A peer that does not read holds nobody up: one attempt is made for it. What a handler adds to what was received needs
-//! capacity beyond that: with the default windows, three bytes for each that was received are lossless.
+//! A peer that does not read delays no other: one attempt is made for it. What a handler adds to what was received
+//! needs capacity beyond that: with the default windows, three bytes for each that was received are lossless.
 
 use super::{Dispatcher, Issued};
 use crate::config::Windows;
@@ -36,7 +36,7 @@ pub(super) struct Yielding {
     /// Filled connections have indices from `from` to `to`, without that; so none if they are equal.
     from: u32,
     to: u32,
-    /// Sends of filled connections that are in flight, and the turn in which the last of them was handed out.
+    /// Sends of filled connections that are in flight, and the iteration in which the last of them was issued.
     flushed: u32,
     turn: u32,
 }
@@ -56,7 +56,8 @@ impl Yielding {
         }
     }
 
-    /// Whether nothing is served in this turn any more: a send of a filled connection is answered by the next look.
+    /// Whether nothing is serviced in this iteration any more: a send of a filled connection completes in the next
+    /// poll.
     #[inline]
     pub(super) const fn waits_for_look(&self, turn: u32) -> bool {
         self.flushed > 0 && self.turn == turn
@@ -124,11 +125,11 @@ impl Yielding {
 }
 
 impl Dispatcher<'_> {
-    /// The handler of the visited source has filled the send buffer of another connection past the threshold.
+    /// The handler of the serviced source has filled the send buffer of another connection past the threshold.
     #[cold]
     #[inline(never)]
     pub(super) fn fill(&mut self, index: u32) {
-        // What was just accepted is greeted in the visit of its listener, which receives nothing to pass on.
+        // What was just accepted is greeted in the service of its listener, which receives nothing to forward.
         if self.slots.at(self.m.visit.index).state == State::Listening {
             return;
         }
@@ -181,8 +182,7 @@ impl Dispatcher<'_> {
         self.m.yielding.turn = self.m.turns;
     }
 
-    /// The send of a filled connection is answered. What was queued behind it may fill the buffer,
-    /// too.
+    /// The send of a filled connection has completed. What was queued behind it may fill the buffer, too.
     #[cold]
     #[inline(never)]
     pub(super) fn flushed(&mut self, index: u32, completion: Completion) {

@@ -9,17 +9,17 @@
 //!            └─────┴─────┴─────┴─────┘     anything back is never touched
 //! ```
 //!
-//! The area is a write-back cache of one window: the bytes that are being worked on stay in the cache of the CPU, and a
-//! connection that never has anything left over costs no page. Offsets are the same in both, so nobody outside this
-//! file knows where bytes lie.
+//! The shared scratch buffer is a write-back cache of one window: the bytes that are being worked on stay in the cache
+//! of the CPU, and a connection that never has anything left over costs no page. Offsets are the same in both, so only
+//! this file knows where bytes lie.
 
 use crate::output::Span;
 
 /// No connection has this index.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// The area, and whose bytes it holds. They begin with a cache line: four bytes past one, where every store crosses into
-/// the next, copying 16 KiB from one area to the other took 6.5 µs instead of 0.3.
+/// The scratch buffer, and the connection whose bytes it holds. They begin with a cache line: four bytes past one,
+/// where every store crosses into the next, copying 16 KiB from one buffer to the other took 6.5 µs instead of 0.3.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Area<B: ?Sized> {
@@ -27,7 +27,7 @@ pub(super) struct Area<B: ?Sized> {
     bytes: B,
 }
 
-/// The index of the connection that has the area, plus one; 0: nobody has it. A cache line for itself.
+/// The index of the connection that has the scratch buffer, plus one; 0 if it is free. A cache line for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(64))]
 struct Owner(u32);
@@ -48,7 +48,7 @@ impl<const SIZE: usize> Area<[u8; SIZE]> {
     };
 }
 
-/// The bytes of one direction, lent.
+/// The bytes of one direction, borrowed.
 #[derive(Debug)]
 pub(super) struct Store<'a> {
     size: u32,
@@ -79,13 +79,13 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whose bytes the area holds; an index that no connection has, if it is nobody's.
+    /// The owner of the scratch buffer; an index that no connection has, if it is free.
     #[inline]
     pub(super) const fn owner(&self) -> u32 {
         self.area.owner.0.wrapping_sub(1)
     }
 
-    /// Gives the area to a connection whose window is empty. `left` is what its owner still needs.
+    /// Assigns the scratch buffer to a connection whose window is empty. `left` is what its owner still needs.
     #[inline]
     pub(super) fn take(&mut self, index: u32, left: Span) {
         if left.len > 0 {
@@ -94,8 +94,8 @@ impl<'a> Store<'a> {
         self.area.owner = Owner::of(index);
     }
 
-    /// A connection needs nothing of the area any more, if it has it: another may have taken it in the same visit, and
-    /// have bytes in it.
+    /// A connection releases the scratch buffer, if it has it: another may have taken it in the same service, and have
+    /// bytes in it.
     #[inline]
     pub(super) const fn release(&mut self, index: u32) {
         if self.owner() == index {

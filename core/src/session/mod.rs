@@ -41,16 +41,16 @@ use datagram::Lot;
 use heapless::VecView;
 use memory::Lent;
 
-/// A [`Dispatcher`], the bytes of its connections, and the [`Handler`] that is told.
+/// A [`Dispatcher`], the bytes of its connections, and the [`Handler`].
 pub struct Session<'m, H: Handler> {
     machine: Dispatcher<'m>,
     received: Store<'m>,
     sending: Store<'m>,
     states: &'m mut VecView<H::State>,
-    /// The windows of sockets of datagrams, if there are any.
+    /// The windows of datagram sockets, if there are any.
     arrivals: Option<&'m mut Lot<[u8]>>,
     departures: Option<&'m mut Lot<[u8]>>,
-    /// What tells of them; linked only with who adds one.
+    /// Notifies the handler of datagrams; linked only with a program that adds a datagram socket.
     tell_of_datagram: Option<fn(&mut Self, Token, Op, Outcome)>,
     /// The same of watched descriptors.
     tell_of_watched: Option<fn(&mut Self, Token, Watched)>,
@@ -68,10 +68,10 @@ impl<H: Handler> fmt::Debug for Session<'_, H> {
     }
 }
 
-/// What is told of a watched descriptor: in which directions it is ready, or why it is watched no longer.
+/// The notice of a watched descriptor: the directions in which it is ready, or why it is watched no longer.
 type Watched = Result<Directions, Fault>;
 
-/// What a handler is told of a connection.
+/// The notice of a connection to its handler.
 #[derive(Clone, Copy, Debug)]
 enum Told {
     Readable,
@@ -94,7 +94,7 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] tells which value cannot work, and what would.
+    /// [`ConfigError`] names the value that cannot work, and what would.
     pub fn new<const N: usize, const RX: usize, const TX: usize>(
         memory: &'m mut Memory<N, RX, TX, H::State>,
         config: &Config,
@@ -186,7 +186,7 @@ impl<'m, H: Handler> Session<'m, H> {
         self.machine.is_stopped()
     }
 
-    /// The machine, to look at.
+    /// The machine, for reading.
     #[must_use]
     pub const fn machine(&self) -> &Dispatcher<'m> {
         &self.machine
@@ -209,15 +209,15 @@ impl<'m, H: Handler> Session<'m, H> {
         &mut self.handler
     }
 
-    /// Lends all connections and the timers between turns. `now` is what timers are counted from: the last turn may be
+    /// Borrows all connections and the timers between iterations. Timers count from `now`: the last iteration may be
     /// long ago, or there was none yet.
     pub fn connections(&mut self, now: Instant) -> Connections<'_> {
         self.machine.advance_clock(now);
         self.handler_and_connections().1
     }
 
-    /// Lends a live connection, its state and the handler between turns; `None` if the token names none. Its time is the
-    /// one that was told last.
+    /// Borrows a live connection, its state and the handler between iterations; `None` if the token is stale. Its time
+    /// is the one that was set last.
     pub fn lend<R>(
         &mut self,
         token: Token,
@@ -255,11 +255,12 @@ impl<'m, H: Handler> Session<'m, H> {
 
 /// The driver's side: the verbs of the dispatcher, and where the bytes are.
 impl<H: Handler> Session<'_, H> {
-    /// Takes in what happened and tells the handler: see [`Dispatcher::handle_event`]. At most two calls of the handler.
+    /// Takes in what happened and notifies the handler: see [`Dispatcher::handle_event`]. At most two calls of the
+    /// handler.
     #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
         match event {
-            // What is ready is served in its turn; only of what is watched the handler is told now.
+            // What is ready is scheduled; only for a watched descriptor the handler is notified now.
             Event::Ready { .. } if !self.machine.is_traced() => {
                 if let Some(notice) = self.machine.handle_event(now, event) {
                     self.tell(notice, None, None);
@@ -274,7 +275,7 @@ impl<H: Handler> Session<'_, H> {
         if self.machine.is_traced() {
             self.trace_event(now, event);
         }
-        // The slot is freed before the application is told that it is gone; its last words are what is known now.
+        // The slot is freed before the application is notified; the final snapshot is what is known now.
         let info = match event {
             Event::Done {
                 token,
@@ -289,7 +290,7 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// Begins a turn; see [`Dispatcher::handle_timeout`]. Tells the timers that are due, at most 64.
+    /// Begins an iteration; see [`Dispatcher::handle_timeout`]. Fires the timers that are due, at most 64.
     #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.machine.is_traced() {
@@ -314,13 +315,13 @@ impl<H: Handler> Session<'_, H> {
         output
     }
 
-    /// When to look again; see [`Dispatcher::poll_timeout`].
+    /// When to poll again; see [`Dispatcher::poll_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.machine.poll_timeout()
     }
 
-    /// Where to connect to: the answer to [`Action::Connect`]. `None` if the token names nothing that is.
+    /// Where to connect to, for [`Action::Connect`]. `None` if the token is stale.
     #[must_use]
     pub fn destination(&self, token: Token) -> Option<Destination> {
         self.machine.destination(token)
@@ -328,7 +329,7 @@ impl<H: Handler> Session<'_, H> {
 
     /// Where to receive into: the bytes of a [`Action::Recv`]. Empty if the token names nothing live.
     ///
-    /// They stay there until the action is answered. To be called once for each action.
+    /// They stay there until the action completes. Call it once for each action.
     #[inline]
     pub fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
         let index = token.slot();
@@ -496,8 +497,8 @@ impl<H: Handler> Session<'_, H> {
         self.machine.info(token)
     }
 
-    /// A connection has a state of its own from its opening on; before that it is a default one at every visit, whatever
-    /// the last connection of the slot has left.
+    /// A connection has a state of its own from its opening on; before that it is a default one in every service,
+    /// whatever the last connection of the slot has left.
     fn forget_last(&mut self, index: u32) {
         if !self.machine.was_opened(index) {
             self.renew_state(index);
@@ -519,7 +520,7 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// Gives the receive area to a connection whose window is empty, unless bytes are on their way into it.
+    /// Assigns the receive scratch buffer to a connection whose window is empty, unless a receive into it is in flight.
     #[inline(always)]
     fn claim(&mut self, index: u32) {
         let owner = self.received.owner();
@@ -540,7 +541,7 @@ impl<H: Handler> Session<'_, H> {
         }
     }
 
-    /// Lends a connection to `call`, then puts its window in order.
+    /// Passes a connection to `call`, then puts its window in order.
     #[inline(always)]
     fn visit<R>(
         &mut self,
@@ -579,7 +580,7 @@ impl<H: Handler> Session<'_, H> {
         Some(answer)
     }
 
-    /// Lends a connection with this data to `call`, which is also told how much of it is left.
+    /// Passes a connection with this data to `call`, and how much of it is left.
     #[inline(always)]
     fn call<R>(
         &mut self,
@@ -617,9 +618,10 @@ impl<H: Handler> Session<'_, H> {
         Some((answer, left))
     }
 
-    /// Data was left in the window. If that has come to its end, the data is moved to the front, unless bytes are on
-    /// their way in. A handler that leaves data while output is queued may lack send capacity, whether it tried to send or
-    /// not: it is called again when all of that output has been sent. Without any capacity nothing is received until then.
+    /// Data was left in the window. If the window is full to its end, the data is moved to the front, unless a receive
+    /// is in flight. A handler that leaves data while output is queued may lack send capacity, whether it tried to send
+    /// or not: it is called again when all of that output has been sent. Without any capacity nothing is received until
+    /// then.
     fn keep_left(&mut self, index: u32) {
         let slot = self.machine.slots.at(index);
         if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
@@ -636,7 +638,7 @@ impl<H: Handler> Session<'_, H> {
     }
 }
 
-/// What was left while reading was paused is told when it is resumed.
+/// What was left while reading was paused is notified when it is resumed.
 #[cold]
 fn again<H: Handler>(handler: &mut H, conn: &mut Conn<'_>, state: &mut H::State) {
     handler.readable(conn, state);

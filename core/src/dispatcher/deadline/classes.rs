@@ -39,8 +39,8 @@ pub(super) const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
     queues
 };
 
-/// What stands for the length of a class that is switched off: its queue is kept in order all the same, because who has
-/// been idle longest is asked when the table is full. 146 years.
+/// The length of a class that is switched off: its queue is kept in order all the same, because the longest idle
+/// connection is searched for when the table is full. 146 years.
 const OFF: u64 = u64::MAX / 4;
 
 /// The granule of a class that is switched off, in nanoseconds: 10 s.
@@ -198,7 +198,7 @@ impl Timers {
         }
     }
 
-    /// The queue of a class whose wait has come to this step; only congestion has steps.
+    /// The queue of a class at this step of its wait; only congestion has steps.
     pub(super) fn step(&self, class: Class, step: u8) -> &Timed {
         let longer = step
             .checked_sub(1)
@@ -220,7 +220,7 @@ impl Timers {
         }
     }
 
-    /// Whether connections that have not spoken have a class of their own.
+    /// Whether connections that have not sent have a class of their own.
     #[inline]
     pub(in crate::dispatcher) const fn expects_first_byte(&self) -> bool {
         self.first_byte.is_on()
@@ -241,7 +241,7 @@ impl Timers {
         &mut self.step_mut(class, step).queue
     }
 
-    /// Forgets who stands in the queues, and keeps their lengths.
+    /// Empties the queues, and keeps their lengths.
     pub(in crate::dispatcher) fn empty(&mut self) {
         for (class, step) in QUEUES {
             *self.queue_mut(class, step) = Queue::EMPTY;

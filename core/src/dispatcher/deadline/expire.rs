@@ -11,7 +11,7 @@ use crate::queue::NONE;
 use crate::slot::{Queued, State};
 use crate::time::Instant;
 
-/// Deadlines acted on in one turn, so that a thousand that pass together do not keep the others waiting.
+/// Deadlines acted on in one iteration, so that a thousand that pass together do not keep the others waiting.
 const EXPIRIES: u32 = 64;
 
 /// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), says nothing about a peer: in the
@@ -57,12 +57,12 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// A deadline has passed. What came in time counts, however late this is noticed (the process was stopped, the machine
-    /// suspended, a handler long): so the connection first tries what it waits for once more, in its turn, and nothing that
-    /// was reported and not served is overlooked.
+    /// A deadline has passed. What came in time counts, however late this is noticed (the process was stopped, the
+    /// machine suspended, a handler long): so the connection first tries what it waits for once more, when it is
+    /// serviced, and nothing that was reported and not served is overlooked.
     fn judge(&mut self, index: u32, class: Class) {
         let windows = self.m.windows;
-        // What happened in time, and was told, counts, though it has not been served yet.
+        // What happened in time, and was reported, counts, though it has not been serviced yet.
         let moved = self.slots.at(index).flags.has(restarts(class));
         if moved || self.class_of(index) != Some(class) {
             return self.settle(index);
@@ -129,7 +129,7 @@ impl Dispatcher<'_> {
         }
         let lingers = slot.state == State::Lingering;
         if !lingers && slot.tx.is_empty() {
-            // Its lack of memory is not the peer's: its time is that of any other.
+            // Resource exhaustion is not the peer's fault: its time is that of any other.
             return self.try_again(index);
         }
         let limit = if lingers {
@@ -148,8 +148,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// What failed for want of memory is tried anew. Where the kernel had notified readiness it is asked again, but in edge
-    /// mode, where it would not tell.
+    /// What failed for resource exhaustion is retried. Where the kernel had notified readiness it is polled again, but
+    /// not in edge mode, where it would not report it.
     fn try_again(&mut self, index: u32) {
         let edge = self.m.trigger == Trigger::Edge;
         let slot = self.slots.at_mut(index);

@@ -25,10 +25,11 @@ impl Slot {
         self.class.is_some() && self.deadline == LATE
     }
 
-    /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for answers.
+    /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for
+    /// completions.
     ///
-    /// `first_byte`: that class is on. A peer that has not spoken is in it whatever is sent to it, so that nothing that
-    /// the application says makes it live longer.
+    /// `first_byte`: that class is on. A peer that has not sent is in it whatever is sent to it, so that nothing that
+    /// the application sends makes it live longer.
     #[inline]
     pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
         let class = match self.state {
@@ -87,7 +88,7 @@ const fn awaited(class: Class) -> Directions {
     }
 }
 
-/// What since the last visit restarts a deadline of this class.
+/// What since the last service restarts a deadline of this class.
 const fn restarts(class: Class) -> Flags {
     match class {
         Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,

@@ -1,4 +1,5 @@
-//! Answers to `Unsent`: how much the peer has not acknowledged, whether it can still be sent to, whether it has failed.
+//! Completions of `Unsent`: how much the peer has not acknowledged, whether it can still be sent to, whether it has
+//! failed.
 
 use super::super::Dispatcher;
 use super::waited;
@@ -89,8 +90,8 @@ impl Dispatcher<'_> {
         self.begin_close(index, Reason::Deadline(class));
     }
 
-    /// What came of the question whether a connection whose peer has sent FIN can still send. If it cannot, that counts as our
-    /// FIN: it is closed once the application has consumed all that came, whether or not it finishes it.
+    /// The result of the query whether a connection whose peer has sent FIN can still send. If it cannot, that counts
+    /// as our FIN: it is closed once the application has consumed all that came, whether or not it finishes it.
     fn hung_up(&mut self, index: u32, outcome: Outcome) {
         let slot = self.slots.at_mut(index);
         let Outcome::Failed(fault) = outcome else {
@@ -116,8 +117,8 @@ impl Dispatcher<'_> {
         slot.wants = 0;
     }
 
-    /// Whether a connection of which nothing is transferred has failed, asked after a hang-up. If it has not, and reports
-    /// come by level, the hang-up is no more to be heard of: it lasts, and tells that both sides have ended.
+    /// The result of the query whether a connection without transfers has failed, made after a hang-up. If it has not,
+    /// and events come by level, the hang-up is ignored from now on: it lasts, and means that both sides have sent FIN.
     fn checked(&mut self, index: u32, outcome: Outcome) {
         let edge = self.m.trigger == Trigger::Edge;
         let slot = self.slots.at_mut(index);

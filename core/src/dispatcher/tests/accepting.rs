@@ -11,7 +11,7 @@ fn failed(kind: FaultKind) -> Outcome {
     Outcome::Failed(kind.with_code(1))
 }
 
-/// Answers `times` accepts in a row with `outcome`; each after a report, unless it is tried again without.
+/// Completes `times` accepts in a row with `outcome`; each after an event, unless it is retried without.
 fn fail(bench: &mut Bench, outcome: Outcome, times: u32) {
     for _ in 0..times {
         let again = bench.poll();
@@ -255,7 +255,7 @@ fn a_listener_that_fails_is_closed_and_the_others_go_on() {
     assert_ne!(third, first);
 }
 
-/// The slot of a listener may stand in a run queue when its close is answered.
+/// The slot of a listener may be in a run queue when its close completes.
 #[test]
 fn a_listener_that_goes_while_queued_takes_nobody_with_it() {
     let mut bench = Bench::level();

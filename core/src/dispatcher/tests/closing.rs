@@ -1,4 +1,4 @@
-//! Closing: output first, then our end, then the peer's; join, withdraw, close; told once.
+//! Closing: output first, then FIN sent, then FIN received; join, disarm, close; notified once.
 
 use super::*;
 use crate::config::Class;

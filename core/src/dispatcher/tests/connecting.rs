@@ -1,4 +1,4 @@
-//! Outbound connections: opened or failed, told once; and the half that stays open when our end is sent.
+//! Outbound connections: opened or failed, notified once; and the half that stays open when FIN is sent.
 
 use super::*;
 use crate::config::{Class, FullTable};
@@ -14,7 +14,7 @@ impl Bench {
         self.machine.connect(TO, None).expect("a place")
     }
 
-    /// Turns in which every attempt to connect is answered with the next of these, and then with would-block.
+    /// Iterations in which every attempt to connect completes with the next of these, and then with would-block.
     fn attempts(&mut self, outcomes: &[Outcome]) -> Vec<Action> {
         let mut outcomes = outcomes.iter().copied();
         self.run_with(|action| match action {
@@ -23,7 +23,7 @@ impl Bench {
         })
     }
 
-    /// What was told about it, by name.
+    /// The notices about it, by name.
     fn told(&self, token: Token) -> Vec<&'static str> {
         let told = self.notices.iter().filter_map(|notice| match *notice {
             Notice::Opened(of) if of == token => Some("opened"),

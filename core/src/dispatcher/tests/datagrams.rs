@@ -1,4 +1,4 @@
-//! Sockets of datagrams.
+//! Datagram sockets.
 
 use super::*;
 use crate::event::Peer;
@@ -22,7 +22,7 @@ const fn after(len: u32, lost: u32) -> Outcome {
 }
 
 impl Bench {
-    /// A socket of datagrams, which is armed.
+    /// A datagram socket, which is armed.
     fn socket(&mut self) -> Token {
         let token = self.machine.add_datagrams().expect("a place");
         self.run();
@@ -30,7 +30,7 @@ impl Bench {
         token
     }
 
-    /// A report, and turns in which receives are answered with the next of `outcomes` and then would block.
+    /// An event, and iterations in which receives complete with the next of `outcomes` and then would block.
     fn receives(&mut self, token: Token, outcomes: &[Outcome]) -> Vec<&'static str> {
         let mut outcomes = outcomes.iter().copied();
         self.ready(token, READ);
@@ -74,7 +74,7 @@ fn one_report_is_good_for_one_and_for_more_only_if_they_come_look_after_look() {
     let mut counts = Vec::new();
     for _ in 0..7 {
         bench.ready(token, READ);
-        // One turn for each report: there are always more.
+        // One iteration for each event: there are always more.
         let all = bench.one_turn(|action| match action {
             Action::ReceiveFrom { .. } => Some(datagram(1)),
             _ => None,

@@ -34,7 +34,7 @@ pub(super) fn wait(bench: &mut Bench, by: Duration) {
     bench.run();
 }
 
-/// The driver runs on, at the times that it is told, for so long.
+/// The driver runs on, at the times that it gets, for so long.
 fn live(bench: &mut Bench, by: Duration) {
     let end = bench.now.plus(by);
     while let Some(next) = bench.machine.poll_timeout()
@@ -373,7 +373,7 @@ fn what_was_done_between_turns_counts_at_a_deadline_that_has_passed() {
     bench.run();
     assert_eq!(class(&bench, token), Some(Class::Request));
     bench.now = bench.now.plus(Duration::from_secs(31));
-    // The application lends itself the connection in time, and the turn comes late.
+    // The application borrows the connection in time, and the iteration comes late.
     bench.machine.consume(token, 1);
     bench.run();
     assert_eq!(bench.closed(token), None);

@@ -1,4 +1,4 @@
-//! Fairness: how long a turn lasts, who is served next, and how long anybody waits.
+//! Fairness: how long an iteration lasts, which source is serviced next, and how long any waits.
 
 use super::*;
 use alloc::collections::VecDeque;
@@ -6,13 +6,13 @@ use std::println;
 
 const ENDLESS: Outcome = Outcome::Complete(1024);
 
-/// Answers a receive as if there were always more, and consumes it.
+/// Completes a receive as if there were always more, and consumes it.
 fn swallow(bench: &mut Bench, token: Token) {
     bench.done(token, Op::Recv, ENDLESS);
     bench.machine.consume(token, 1024);
 }
 
-/// The tokens that are served in a turn, each once for each visit, when everybody always has more to receive.
+/// The tokens that are serviced in an iteration, each once for each service, when all always have more to receive.
 fn turn_of_endless(bench: &mut Bench) -> Vec<Token> {
     bench.turn();
     let mut served = Vec::new();
@@ -188,7 +188,7 @@ fn who_has_priority_goes_first_and_takes_turns_with_the_others() {
         served.push(token);
         bench.done(token, Op::Recv, Outcome::Drained(1));
         bench.machine.consume(token, 1);
-        // One that comes meanwhile does not keep the others from their turn.
+        // One that comes meanwhile does not delay the others.
         if token == c {
             bench.ready(a, READ);
         }
@@ -213,7 +213,7 @@ fn a_listener_that_has_priority_accepts_first() {
     );
 }
 
-/// Each turn is used up by one visit, and who has priority is always ready again.
+/// Each iteration is used up by one service, and the source with priority is always ready again.
 #[test]
 fn those_without_priority_are_served_every_other_time_at_least() {
     for fresh_in_a_row in [1, 2, 8] {
@@ -309,7 +309,7 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
         let preferred = if seed % 2 == 0 { 0 } else { 3 };
         let (mut bench, tokens) = some_first::<24>(&config, preferred);
         let visit = 2 * quantum / 256 + 4;
-        // Who waits, since which output, and for how many at most.
+        // The waiting source, since which output it waits, and for how many at most.
         let mut waiting: VecDeque<(Token, u32, u32)> = VecDeque::new();
         let mut outputs = 0;
         for _ in 0..300 {

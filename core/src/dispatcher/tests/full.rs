@@ -1,4 +1,4 @@
-//! When there is no place: a full table waits, refuses or evicts; a full source is refused.
+//! When there is no slot: a full table waits, refuses or evicts; a full source is refused.
 
 use super::*;
 use crate::config::FullTable;
@@ -163,7 +163,7 @@ fn with_limit(bench: &mut Bench, address: &str) -> bool {
     let token = bench.reserve();
     let address = address.parse().expect("an address");
     let notice = bench.done(token, Op::Accept, Outcome::Accepted(Some(address)));
-    // Nobody was told of one that is refused, so nobody can talk to it.
+    // There is no notice of one that is refused, so it cannot be called.
     assert_eq!(bench.machine.info(token).is_some(), notice.is_some());
     let actions = bench.run();
     let reset = kinds(&actions).contains(&"reset");

@@ -1,5 +1,5 @@
-//! Gaps in time: the process was stopped, the machine suspended, a handler long. When it goes on, every deadline has passed
-//! at once, and what came in time is still in the kernel, which has not told of it.
+//! Gaps in time: the process was stopped, the machine suspended, a handler long. When it goes on, every deadline has
+//! passed at once, and what came in time is still in the kernel, which has not reported it.
 
 use super::*;
 use crate::config::Class;
@@ -132,7 +132,7 @@ fn of_every_class_silence_is_the_end_all_the_same() {
     }
 }
 
-/// Of a driver that answers later (io_uring): what is in flight is answered before it is judged.
+/// Of a driver that completes later (io_uring): what is in flight completes before it is judged.
 #[test]
 fn what_is_in_flight_is_waited_for() {
     for class in [Class::FirstByte, Class::Idle] {
@@ -175,7 +175,7 @@ fn a_request_is_over_though_bytes_of_it_go_on_coming() {
     }
 }
 
-/// The time of a stop has passed in the gap: what came is received and answered, then all is closed.
+/// The time of a stop has passed in the gap: what came is received and replied to, then all is closed.
 #[test]
 fn a_stop_answers_what_came_in_time() {
     for trigger in TRIGGERS {
@@ -190,7 +190,7 @@ fn a_stop_answers_what_came_in_time() {
             bench.now = bench.now.plus(11 * SECOND);
             let mut came = Some(Outcome::Drained(5));
             let mut sent = false;
-            // Its application answers at once.
+            // Its application replies at once.
             for _ in 0..10 {
                 bench.turn();
                 while let Some(action) = bench.poll() {
@@ -217,7 +217,7 @@ fn a_stop_answers_what_came_in_time() {
     }
 }
 
-/// A listener that paused for a shortage accepts again at once.
+/// A listener that paused for resource exhaustion accepts again at once.
 #[test]
 fn a_pause_of_a_listener_is_over() {
     let mut bench = Bench::level();

@@ -1,4 +1,4 @@
-//! What comes late, or all at once: shortages after long quiet, loops that were held up, calls after the end.
+//! What comes late, or all at once: resource exhaustion after long quiet, loops that were delayed, calls after the end.
 
 use super::*;
 use crate::config::{Class, FullTable};
@@ -7,7 +7,7 @@ use crate::output::Span;
 const SECOND: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Somebody who was quiet for long, to whom nothing could be sent once.
+/// A connection that was quiet for long, to which nothing could be sent once.
 fn short_of_memory_once(mut bench: Bench, token: Token) -> Option<Reason> {
     bench.later(40 * SECOND);
     bench.run();

@@ -1,4 +1,5 @@
-//! Limits of a source, of a block of sources and of a listener; how long one half of a connection lasts, and which makes room.
+//! Limits of a source, of a block of sources and of a listener; how long one half of a connection lasts, and which is
+//! evicted.
 
 use super::*;
 use crate::config::{Block, Class, FullTable, Sources};
@@ -119,8 +120,8 @@ fn a_block_has_its_limit_beside_that_of_its_sources() {
     }
 }
 
-/// Nothing is counted before somebody limits it; who was there before counts all the same, and is counted no longer when it
-/// goes.
+/// Nothing is counted before there is a limit; earlier connections count all the same, and are counted no longer when
+/// they close.
 #[test]
 fn whoever_is_there_when_the_first_limit_comes_is_counted() {
     let (there, other) = ("10.0.0.1:1", "10.0.0.2:1");
@@ -277,7 +278,7 @@ fn switched_off_it_is_no_deadline() {
     assert!(bench.is_there(ours) && bench.is_there(theirs));
 }
 
-/// A pipe has one direction, which is no half.
+/// A pipe has one direction, which is not a half.
 #[test]
 fn a_stream_of_one_direction_is_idle_and_not_half_closed() {
     for directions in [READ, WRITE] {
@@ -297,7 +298,7 @@ fn a_stream_of_one_direction_is_idle_and_not_half_closed() {
     }
 }
 
-/// First those on which we have ended, then those whose peer has, then idle ones if the policy has it so.
+/// First those on which FIN was sent, then those on which it was received, then idle ones if the policy has it so.
 #[test]
 fn half_closed_ones_make_room_first() {
     for trigger in TRIGGERS {
@@ -350,8 +351,8 @@ fn half_closed_ones_make_room_first() {
     }
 }
 
-/// Only one that was accepted and never told is refused: not one that the application resets, nor one that is given up before it is
-/// connected.
+/// Only one that was accepted and never notified is refused: not one that the application resets, nor one that is given
+/// up before it is connected.
 #[test]
 fn what_is_reset_is_not_refused() {
     let mut bench = Bench::limited::<16>(&Config::default(), Some(1));

@@ -49,7 +49,7 @@ const WINDOWS: Windows = Windows {
 
 /// A try that would have blocked.
 const BLOCKED: Outcome = Outcome::Drained(0);
-/// The peer's end; of what moves no bytes: done.
+/// EOF; of what moves no bytes: done.
 const END: Outcome = Outcome::Complete(0);
 const RESET: Fault = FaultKind::Reset.with_code(104);
 const SHORTAGE: Fault = FaultKind::Shortage.with_code(105);
@@ -65,9 +65,9 @@ struct Bench {
     now: Instant,
     /// Every notice, in order.
     notices: Vec<Notice>,
-    /// Told and not closed.
+    /// Notified and not closed.
     told: Vec<Token>,
-    /// Asked and not answered.
+    /// Issued and not completed.
     asked: Vec<(Token, Op)>,
     peers: u16,
 }
@@ -169,7 +169,7 @@ impl Bench {
         laws::assert_laws(&self.machine);
     }
 
-    /// The clock moves on, and a turn begins.
+    /// The clock moves on, and an iteration begins.
     fn later(&mut self, by: Duration) {
         self.now = self.now.plus(by);
         self.turn();
@@ -187,9 +187,9 @@ impl Bench {
     }
 }
 
-/// Whole turns.
+/// Whole iterations.
 impl Bench {
-    /// The outputs of a turn in which nothing is answered.
+    /// The outputs of an iteration in which nothing completes.
     fn outputs(&mut self) -> Vec<Action> {
         self.turn();
         let mut all = Vec::new();
@@ -200,12 +200,12 @@ impl Bench {
         all
     }
 
-    /// Turns with a kernel in which nothing happens, until there is nothing left to do.
+    /// Iterations with a kernel in which nothing happens, until there is nothing left to do.
     fn run(&mut self) -> Vec<Action> {
         self.run_with(|_| None)
     }
 
-    /// The same with a kernel that does what `answer` says, and nothing where that is `None`.
+    /// The same with a kernel that does what `answer` returns, and nothing where that is `None`.
     fn run_with(&mut self, mut answer: impl FnMut(&Action) -> Option<Outcome>) -> Vec<Action> {
         let mut all = Vec::new();
         for _ in 0..OUTPUTS {
@@ -231,7 +231,7 @@ impl Bench {
         all
     }
 
-    /// The same in a kernel where every receive of this connection is answered with the next of `outcomes`, and then
+    /// The same in a kernel where every receive of this connection completes with the next of `outcomes`, and then
     /// would block; and so its sends with `sends`, after which they are taken whole.
     fn script(&mut self, token: Token, receives: &[Outcome], sends: &[Outcome]) -> Vec<Action> {
         let (mut receives, mut sends) = (receives.iter().copied(), sends.iter().copied());
@@ -242,7 +242,7 @@ impl Bench {
         })
     }
 
-    /// Gives what is still asked the answer of a kernel in which nothing happens.
+    /// Completes what is in flight as a kernel in which nothing happens.
     fn answer_all(&mut self) {
         while let Some((token, op)) = self.asked.pop() {
             let outcome = match op {
@@ -339,7 +339,7 @@ impl Bench {
     }
 }
 
-/// What has to be answered, and by which answer.
+/// What has to complete, and by which completion.
 fn asks(action: &Action) -> Option<(Token, Op)> {
     match *action {
         Action::Accept { token, .. } => Some((token, Op::Accept)),
@@ -356,7 +356,8 @@ fn asks(action: &Action) -> Option<(Token, Op)> {
     }
 }
 
-/// The answer of a kernel in which nothing happens: nobody comes, nothing is there to receive, all can be sent.
+/// The completion of a kernel in which nothing happens: no connection comes, nothing is there to receive, all can be
+/// sent.
 fn quiet(action: &Action) -> Outcome {
     match action {
         Action::Accept { .. }

@@ -1,5 +1,5 @@
-//! A reset of a connection that wants nothing (paused, its window full, its peer's FIN received) frees its slot, under every
-//! trigger; a hang-up that is no reset does not, and is not asked about again and again.
+//! A reset of a connection that wants nothing (paused, its window full, its peer's FIN received) frees its slot, under
+//! every trigger; a hang-up that is not a reset does not, and is not queried repeatedly.
 
 use super::*;
 
@@ -144,7 +144,7 @@ fn after_a_hang_up_it_goes_on_where_it_was_paused() {
         let actions = bench.script(token, &[Outcome::Complete(3), END], &[]);
         assert!(kinds(&actions).contains(&"recv"), "{trigger:?}");
         assert!(bench.notices.contains(&Notice::Ended(token)));
-        // The answer is still sent, and it ends in an orderly way.
+        // The reply is still sent, and it ends in an orderly way.
         bench.machine.consume(token, 3);
         bench.machine.commit(token, 2);
         bench.machine.finish(token);
@@ -153,7 +153,7 @@ fn after_a_hang_up_it_goes_on_where_it_was_paused() {
     }
 }
 
-/// It is closed while the question is out: the answer is joined first.
+/// It is closed while the query is in flight: the completion is joined first.
 #[test]
 fn an_answer_that_comes_late_is_joined() {
     for trigger in TRIGGERS {

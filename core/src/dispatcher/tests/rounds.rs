@@ -1,9 +1,9 @@
-//! Rounds: over once everybody who waited at their beginning has been served, and not before.
+//! Rounds: over once all that were queued at their beginning have been serviced, and not before.
 
 use super::*;
 use alloc::vec;
 
-/// Serves one turn of sources that always have more; answers whom, in order.
+/// Services sources that always have more for one iteration; returns which, in order.
 fn turn(bench: &mut Bench) -> Vec<Token> {
     bench.turn();
     let mut served = Vec::new();
@@ -58,7 +58,7 @@ fn everybody_who_waited_has_been_served_however_many_come() {
             let mut served = vec![];
             for turns in 0.. {
                 assert!(turns < 100, "{fresh_in_a_row}, lap {lap}: never over");
-                // Somebody is always just reported: the queue of those never runs empty.
+                // Some source is always just reported: the queue of those never runs empty.
                 for token in &tokens[..8] {
                     bench.ready(*token, READ);
                 }
@@ -74,7 +74,7 @@ fn everybody_who_waited_has_been_served_however_many_come() {
     }
 }
 
-/// Who has priority passes those who wait, and is not taken for them.
+/// Sources with priority pass those that wait, and are not taken for them.
 #[test]
 fn it_is_not_over_while_those_without_priority_wait() {
     let (mut bench, tokens) = endless(8);

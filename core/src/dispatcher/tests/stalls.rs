@@ -1,4 +1,4 @@
-//! Stalls: output that makes no progress, and operations that want of memory puts off.
+//! Stalls: output that makes no progress, and operations that resource exhaustion delays.
 
 use super::deadlines::{CONGESTION, NANO, SECOND, STALL, due, in_time, wait};
 use super::*;
@@ -69,7 +69,7 @@ fn a_stall_asks_what_the_peer_has_taken_and_a_slow_link_lives() {
     );
 }
 
-/// The kernel tells that the peer answers, though it takes nothing.
+/// The kernel reports that the peer responds, though it takes nothing.
 fn lives(n: u32) -> impl FnMut(&Action) -> Option<Outcome> {
     move |action| match action {
         Action::Unsent { .. } => Some(Outcome::Drained(n)),
@@ -126,7 +126,7 @@ fn a_peer_that_vanishes_while_it_takes_nothing_ends_after_one_to_two_stalls() {
     );
 }
 
-/// It answers, but we are short of memory: that it lives does not help.
+/// It responds, but we are short of memory: that it lives does not help.
 #[test]
 fn a_shortage_that_lasts_ends_a_peer_that_lives_too() {
     let mut bench = Bench::level();
@@ -269,7 +269,7 @@ fn want_of_memory_as_a_stall_ends_does_not_end_a_peer_that_is_slow() {
     }
 }
 
-/// A completion driver answers when it likes: what has come in between decides nothing about the question.
+/// A completion driver completes when it likes: what has come in between does not affect the query.
 #[test]
 fn a_question_about_the_end_is_none_about_a_stall() {
     for trigger in TRIGGERS {
@@ -331,8 +331,8 @@ fn a_direction_that_falls_short_after_the_other_rests_its_whole_time() {
     }
 }
 
-/// The peer's end is to be followed by a question, but the application has something to say to it, at a time at which earlier output
-/// would have stalled.
+/// The peer's FIN is to be followed by a query, but the application has something to send, at a time at which earlier
+/// output would have stalled.
 #[test]
 fn output_that_begins_at_the_end_of_the_peer_has_not_stalled() {
     for trigger in TRIGGERS {

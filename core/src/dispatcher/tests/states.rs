@@ -21,7 +21,7 @@ struct Case {
 
 use State::{Closing, Finishing, Free, Lingering, Listening, Open, Reserved};
 
-/// One line for each state. Nobody ignores a report: it leads to an attempt, or level mode withdraws the interest.
+/// One line for each state. No source ignores an event: it leads to an attempt, or level mode disarms the interest.
 #[rustfmt::skip]
 const CASES: [Case; 20] = [
     case("reserved", reserved, Reserved, ["", "", ""], &[Reserved]),
@@ -287,7 +287,7 @@ pub(super) fn snapshot(bench: &Bench) -> String {
     format!("{tables:?} {queues:?} {facts:?}")
 }
 
-/// Whatever is left ends when it is asked to, and everybody who was told of an opening is told of a closing.
+/// Whatever is left ends on request, and each connection with an `Opened` gets its `Closed`.
 fn comes_to_an_end(mut bench: Bench, context: &str) {
     let by = bench.now;
     bench.machine.stop(by);
@@ -319,9 +319,9 @@ fn every_report_in_every_state_leads_to_what_the_table_says() {
     }
 }
 
-/// A hang-up or an error cannot be masked: in one turn the source is closed or withdrawn, or edge mode has told of it
-/// once, or oneshot is silent, and a deadline runs. One that wants nothing is registered for the hang-up alone, which is
-/// asked about when it is reported again, and withdrawn then.
+/// A hang-up or an error cannot be masked: in one iteration the source is closed or disarmed, or edge mode has reported
+/// it once, or oneshot is silent, and a deadline runs. One that wants nothing is registered for the hang-up alone,
+/// which is queried when it is reported again, and disarmed then.
 #[test]
 fn a_hang_up_never_reports_again_unheard() {
     for case in &CASES {

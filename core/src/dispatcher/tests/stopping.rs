@@ -1,4 +1,4 @@
-//! A stop and those who are about to speak: a connection to which nothing was said yet is not idle.
+//! A stop and connections that are about to send: one without any exchange yet is not idle.
 
 use super::*;
 use crate::config::Class;
@@ -127,7 +127,7 @@ fn whoever_only_listens_is_finished_at_once() {
         let (bench, token) = stopped(trigger, None, 11 * SECOND);
         assert!(bench.slot(token).flags.has(crate::flags::Flags::SHUT));
     }
-    // The peer's end was read: it will say nothing.
+    // EOF was received: it will send nothing.
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.ready(token, READ);
@@ -166,7 +166,7 @@ impl Bench {
     }
 }
 
-/// What is asked through a relay is answered through it, whenever the stop comes and in however many pieces.
+/// A request through a relay gets its reply through it, whenever the stop comes and in however many pieces.
 #[test]
 fn the_first_exchange_through_a_connection_that_was_made_for_another_goes_on() {
     for trigger in TRIGGERS {
@@ -253,7 +253,8 @@ fn what_is_being_connected_for_a_fresh_connection_is_not_given_up() {
     }
 }
 
-/// All others end as if they were none: the answered, the old, what was made for none, and what is left at the end.
+/// All others end as if they were none: those with their reply, the old, what was made for none, and what is left at
+/// the end.
 #[test]
 fn a_pair_that_was_answered_or_is_old_does_not_hold_a_stop_up() {
     for trigger in TRIGGERS {

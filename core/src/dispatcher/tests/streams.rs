@@ -25,7 +25,7 @@ impl Bench {
         token
     }
 
-    /// Turns in which `Shutdown` is answered so.
+    /// Iterations in which `Shutdown` completes so.
     fn shut(&mut self, outcome: Outcome) -> Vec<Action> {
         self.run_with(|action| match action {
             Action::Shutdown { .. } => Some(outcome),
