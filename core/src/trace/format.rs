@@ -59,28 +59,25 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let cut = postcard::Error::DeserializeUnexpectedEnd;
-    let (entry, behind) = postcard::take_from_bytes(bytes).map_err(|error| {
-        if error == cut {
-            CUT
-        } else {
-            DecodeError("no entry of this version")
-        }
-    })?;
+    let (entry, behind) = match postcard::take_from_bytes(bytes) {
+        Ok(read) => read,
+        Err(postcard::Error::DeserializeUnexpectedEnd) => return Err(CUT),
+        Err(_) => return Err(DAMAGED),
+    };
     let (found, rest) = behind.split_at_checked(SUM).ok_or(CUT)?;
     let encoded = bytes.get(..bytes.len().saturating_sub(behind.len()));
     if encoded.is_none_or(|encoded| sum(encoded) != found) {
-        return Err(DecodeError("an entry is damaged"));
+        return Err(DAMAGED);
     }
     Ok(Some((entry, rest)))
 }
 
-/// The bytes are no entry: cut off because the writer was stopped, of another version, or not what was written. Which of them,
-/// its text says.
+/// The bytes are no entry: cut off, since the writer was stopped, or not what was written. Its text says which.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodeError(&'static str);
 
 const CUT: DecodeError = DecodeError("the last entry is cut off");
+const DAMAGED: DecodeError = DecodeError("an entry is damaged");
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,12 +33,7 @@ impl<const K: usize> Recorder<K> {
 
     /// An empty one.
     pub(crate) const fn new() -> Self {
-        const {
-            assert!(
-                K == 0 || K.is_power_of_two(),
-                "the flight recorder keeps 0 inputs, or a power of two"
-            );
-        }
+        const { assert!(K == 0 || K.is_power_of_two(), "0, or a power of two") };
         Self {
             next: 0,
             kept: [None; K],
@@ -82,11 +77,8 @@ impl<const K: usize> Recorder<K> {
 
     /// What is kept, the oldest first.
     pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
-        let at = move |age| {
-            self.kept
-                .get((self.next as usize).wrapping_add(age) & Self::MASK)
-        };
-        (0..K).filter_map(move |age| *at(age)?)
+        let place = move |age| (self.next as usize).wrapping_add(age) & Self::MASK;
+        (0..K).filter_map(move |age| *self.kept.get(place(age))?)
     }
 }
 
@@ -101,10 +93,11 @@ mod tests {
         for n in 1..=times {
             recorder.push(Instant::ZERO, Token::NONE, Input::Commit(n));
         }
-        let number = |kept: Kept| match kept.input {
-            Input::Commit(n) => Some(n),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "none is put in")]
-            _ => None,
+        let number = |kept: Kept| {
+            let Input::Commit(n) = kept.input else {
+                return None;
+            };
+            Some(n)
         };
         recorder.kept().filter_map(number).collect()
     }

@@ -47,10 +47,6 @@ impl Player {
 
     /// Makes a call; the tap compares its result.
     fn call(&self, conn: &mut Conn<'_>, token: Token, input: Input, detail: Detail) {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "all others are of all connections"
-        )]
         match (input, detail) {
             (Input::Send { len, .. }, _) => {
                 let _ = conn.send(&nothing(len));
@@ -113,10 +109,6 @@ pub(super) fn call_all(
         Detail::Number(nanos) => nanos,
         Detail::None | Detail::Hash(_) | Detail::To(..) | Detail::Datagram(..) => 0,
     });
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "no other is made of all connections"
-    )]
     match (input, detail) {
         (Input::SendTo { len, .. }, _) => drop(all.send_to(token, &nothing(len))),
         (Input::Connect, Detail::To(None, to)) => drop(all.connect(to)),

@@ -177,10 +177,6 @@ impl Driver<'_> {
     /// A call between iterations.
     fn call(&mut self, token: Token, input: Input, detail: Detail) {
         let session = &mut self.session;
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "all others are of all connections"
-        )]
         match (input, detail) {
             (
                 Input::Listen {
