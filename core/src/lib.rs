@@ -169,6 +169,7 @@ extern crate std;
 mod attempts;
 mod backoff;
 mod config;
+mod deadlines;
 mod destination;
 mod directions;
 mod dispatcher;
@@ -192,7 +193,7 @@ mod table;
 #[cfg(test)]
 mod texts;
 mod time;
-mod timer;
+mod timers;
 mod token;
 pub mod trace;
 

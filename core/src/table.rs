@@ -4,7 +4,7 @@ use crate::config::LISTENERS;
 use crate::dispatcher::{Control, Machine};
 use crate::record::Record;
 use crate::slot::Slot;
-use crate::timer::Timer;
+use crate::timers::heap::Timer;
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};

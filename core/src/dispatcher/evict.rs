@@ -66,7 +66,7 @@ impl Dispatcher<'_> {
             let of = LISTENER_BIT | u32::from(self.records.at(index).listener);
             let may_go = !self.is_reserved_from(index, listener) && (!own_only || of == listener);
             if rests && may_go && is_of_kind(index) {
-                let length = self.m.timers.of(class).due(Instant::ZERO);
+                let length = self.m.deadlines.of(class).due(Instant::ZERO);
                 return Some((slot.deadline.nanos_since(length), index));
             }
             index = slot.timer.next;

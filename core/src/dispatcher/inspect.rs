@@ -20,12 +20,12 @@
 //! no stop, no timer, nothing outbound.
 
 use super::connect;
-use super::deadline::LATE;
 use super::timer::Alarms;
 use super::yielding::Yielding;
 use super::{Dispatcher, Turn, Visit};
 use crate::attempts::Attempts;
 use crate::config::Class;
+use crate::deadlines::LATE;
 use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
 use crate::flags::Flags;
@@ -35,7 +35,7 @@ use crate::record::Record;
 use crate::slot::{Cursors, Queued, Slot, State};
 use crate::stats::Stats;
 use crate::time::Instant;
-use crate::timer::Timer;
+use crate::timers::heap::Timer;
 use crate::token::{LISTENER_BIT, Token};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use heapless::Vec;
@@ -119,7 +119,7 @@ impl Dispatcher<'_> {
         for queue in [self.m.fresh.all(), &self.m.continuing] {
             self.number(&mut image, queue, 0);
         }
-        for (_, _, queue) in self.m.timers.queues() {
+        for (_, _, queue) in self.m.deadlines.queues() {
             self.number(&mut image, queue, 4);
         }
         image
@@ -128,7 +128,7 @@ impl Dispatcher<'_> {
     /// Makes this machine one that holds what the image holds, in a table of the same size with the same configuration.
     pub fn put_back(&mut self, image: &Image) {
         self.m.now = NOW;
-        self.m.timers.empty();
+        self.m.deadlines.empty();
         self.m.free = Queue::EMPTY;
         self.m.fresh = Parted::EMPTY;
         self.m.continuing = Queue::EMPTY;
@@ -346,7 +346,7 @@ impl Dispatcher<'_> {
     /// What a live connection has beside its slot, and what of it matters in its state.
     fn put_waits(&self, index: u32, bytes: &mut [u8; SOURCE]) {
         let (slot, record, now) = (self.slots.at(index), self.records.at(index), self.m.now);
-        let beyond = self.m.timers.beyond_every_wait();
+        let beyond = self.m.deadlines.beyond_every_wait();
         // From these classes every transition to another restarts the wait.
         let begins_anew = matches!(
             slot.class,
@@ -472,7 +472,7 @@ impl Dispatcher<'_> {
             return;
         }
         let open = slot.is_live() && slot.flags.has(Flags::TOLD);
-        self.m.timers.count_late(slot);
+        self.m.deadlines.count_late(slot);
         self.m.stats.open += u32::from(open);
         self.m.taken += u32::from(!gone);
         self.m.evicting |= slot.reason == Some(Reason::Evicted);
@@ -496,7 +496,7 @@ impl Dispatcher<'_> {
                     _ => {
                         if let Some(class) = self.slots.at(index).class {
                             let step = self.slots.at(index).attempts.step();
-                            let queue = self.m.timers.queue_mut(class, step);
+                            let queue = self.m.deadlines.queue_mut(class, step);
                             queue.push(&mut Classed(&mut self.slots), index);
                         }
                     }

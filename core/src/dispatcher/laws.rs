@@ -161,7 +161,7 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
 
 /// Each class holds those whose deadline is of it, in the order in which they pass.
 fn timers(machine: &Dispatcher<'_>) -> Held {
-    for (class, step, queue) in machine.m.timers.queues() {
+    for (class, step, queue) in machine.m.deadlines.queues() {
         let is_in = |slot: &Slot| {
             let steps = class != Class::Congestion || slot.attempts.step() == step;
             slot.class == Some(class) && steps
@@ -189,7 +189,7 @@ fn timers(machine: &Dispatcher<'_>) -> Held {
         )?;
     }
     hold(
-        machine.m.timers.has_late() == (count(machine, Slot::is_late) > 0),
+        machine.m.deadlines.has_late() == (count(machine, Slot::is_late) > 0),
         "who is tried once more is counted",
         NONE,
     )

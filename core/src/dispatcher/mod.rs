@@ -33,6 +33,7 @@ pub(crate) mod watch;
 mod yielding;
 
 use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, Windows};
+use crate::deadlines::Deadlines;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Completion, Event, Op};
 use crate::log::Limited;
@@ -42,10 +43,9 @@ use crate::record::Record;
 use crate::stats::{Stats, bump};
 use crate::table::{Others, Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
-use crate::timer::Timer;
+use crate::timers::heap::Timer;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, KEPT, Recorder};
-use deadline::Timers;
 use defmt_or_log::trace;
 use heapless::Vec;
 use listener::Listener;
@@ -76,7 +76,7 @@ pub(crate) struct Machine {
     sources: Sources,
 
     now: Instant,
-    timers: Timers,
+    deadlines: Deadlines,
     alarms: Alarms,
     free: Queue,
     /// Those that were just reported ready. Sources with priority go first.
@@ -242,7 +242,7 @@ impl Machine {
             hash_seed: config.hash_seed,
             sources: config.sources,
             now: Instant::ZERO,
-            timers: Timers::new(config),
+            deadlines: Deadlines::new(config),
             alarms: Alarms::NONE,
             free: Queue::EMPTY,
             fresh: Parted::EMPTY,
@@ -545,7 +545,7 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.has_outputs()
-            || self.m.timers.has_late()
+            || self.m.deadlines.has_late()
             || self.m.last_round.is_some() && !self.m.stop_over
     }
 

@@ -80,7 +80,7 @@ impl Dispatcher<'_> {
             && slot.armed.covers(slot.awaited(slot.interest(wanted)))
             && self.m.stop_at.is_none()
             && !(self.m.starved && self.m.full.evicts())
-            && self.m.timers.is_recent(slot.deadline, self.m.now)
+            && self.m.deadlines.is_recent(slot.deadline, self.m.now)
         {
             slot.flags
                 .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
@@ -193,7 +193,7 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::SPOKEN) {
             return !slot.rx.is_empty() && !slot.flags.has(Flags::PAUSED);
         }
-        self.m.timers.expects_first_byte() || self.is_fresh(index)
+        self.m.deadlines.expects_first_byte() || self.is_fresh(index)
     }
 
     /// Whether it was opened less than [`FRESH`] ago.

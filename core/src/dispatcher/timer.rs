@@ -8,7 +8,7 @@ use crate::config::TIMERS;
 use crate::output::Alarm;
 use crate::slot::State;
 use crate::time::{Instant, nanos_of};
-use crate::timer::{self, Due, Heap, Len, Timer};
+use crate::timers::heap::{self, Due, Heap, Len, Timer};
 use crate::token::Token;
 use core::fmt;
 use core::time::Duration;
@@ -126,7 +126,7 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn timer(&self, token: Token) -> Option<Instant> {
         let index = self.connection(token)?;
-        timer::due(self.timers, index).map(|due| due.at)
+        heap::due(self.timers, index).map(|due| due.at)
     }
 
     /// A connection that closes has no timer any more.
@@ -184,7 +184,7 @@ impl Dispatcher<'_> {
     /// When a free timer is due next; `None`: it is not set.
     #[must_use]
     pub fn free_timer(&self, timer: u32) -> Option<Instant> {
-        timer::due(&self.m.alarms.free, timer).map(|due| due.at)
+        heap::due(&self.m.alarms.free, timer).map(|due| due.at)
     }
 }
 
@@ -241,8 +241,8 @@ impl Dispatcher<'_> {
     fn first_timers(&self) -> (Option<Due>, Option<Due>) {
         let alarms = &self.m.alarms;
         (
-            timer::first(self.timers, alarms.connections),
-            timer::first(&alarms.free, alarms.free_len),
+            heap::first(self.timers, alarms.connections),
+            heap::first(&alarms.free, alarms.free_len),
         )
     }
 
@@ -266,10 +266,10 @@ impl Dispatcher<'_> {
             let slot = self.slots.at(*index);
             !slot.is_live() || slot.state == State::Closing
         };
-        timer::is_sound(self.timers, alarms.connections)
-            && timer::is_sound(&alarms.free, alarms.free_len)
+        heap::is_sound(self.timers, alarms.connections)
+            && heap::is_sound(&alarms.free, alarms.free_len)
             && (0..self.slots.used())
                 .filter(idle)
-                .all(|index| timer::due(self.timers, index).is_none())
+                .all(|index| heap::due(self.timers, index).is_none())
     }
 }

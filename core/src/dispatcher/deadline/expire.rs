@@ -1,9 +1,9 @@
 //! Deadlines that have passed: what came in time counts, and then the connection ends, or is asked about.
 
 use super::super::Dispatcher;
-use super::classes::QUEUES;
-use super::{LATE, awaited, restarts, waited};
+use super::{awaited, waited};
 use crate::config::Class;
+use crate::deadlines::{LATE, QUEUES, restarts};
 use crate::directions::{Directions, Trigger};
 use crate::flags::Flags;
 use crate::output::Reason;
@@ -22,12 +22,12 @@ impl Dispatcher<'_> {
     /// Acts on what has passed.
     pub(in crate::dispatcher) fn expire(&mut self) {
         let now = self.m.now;
-        if self.m.timers.may_have_passed(now) {
+        if self.m.deadlines.may_have_passed(now) {
             self.judge_passed(now);
         }
-        if self.m.timers.known_first().is_none() {
+        if self.m.deadlines.known_first().is_none() {
             let first = self.first_deadline();
-            self.m.timers.know_first(first);
+            self.m.deadlines.know_first(first);
         }
         if self.m.paused > 0 {
             self.wake_listeners(now);
@@ -38,10 +38,10 @@ impl Dispatcher<'_> {
     }
 
     fn judge_passed(&mut self, now: Instant) {
-        self.m.timers.forget_first();
+        self.m.deadlines.forget_first();
         let mut left = EXPIRIES;
         for &(class, step) in &QUEUES {
-            if !self.m.timers.of(class).is_on() {
+            if !self.m.deadlines.of(class).is_on() {
                 continue;
             }
             let mut head = self.head(class, step);
@@ -71,12 +71,12 @@ impl Dispatcher<'_> {
         let wanted = slot.wanted(windows, false) & awaited(class);
         if slot.deadline != LATE && !wanted.is_empty() {
             slot.deadline = LATE;
-            self.m.timers.forget_first();
+            self.m.deadlines.forget_first();
             let slot = self.slots.at_mut(index);
             // What is tried without a notification says nothing about the kernel's.
             slot.attempts.disclaim(wanted - slot.ready);
             slot.ready |= wanted;
-            self.m.timers.late = self.m.timers.late.saturating_add(1);
+            self.m.deadlines.late = self.m.deadlines.late.saturating_add(1);
             return self.touch(index);
         }
         let waits = slot.queued != Queued::No || self.m.visit.index == index;
@@ -133,9 +133,9 @@ impl Dispatcher<'_> {
             return self.try_again(index);
         }
         let limit = if lingers {
-            &self.m.timers.linger
+            &self.m.deadlines.linger
         } else {
-            &self.m.timers.write_stall
+            &self.m.deadlines.write_stall
         };
         let waited = waited(self.records.at(index), self.m.now);
         if !limit.is_on() || waited <= limit.length.div_ceil(1_000_000) {
@@ -159,7 +159,7 @@ impl Dispatcher<'_> {
             slot.ready |= (slot.resting() & direction).when(!asked);
         }
         let (this, next) = (slot.attempts.step(), slot.attempts.next_step());
-        let timers = &self.m.timers;
+        let timers = &self.m.deadlines;
         if timers.step(Class::Congestion, next).length > timers.step(Class::Congestion, this).length
         {
             slot.attempts.lengthen();
@@ -169,7 +169,7 @@ impl Dispatcher<'_> {
 
     /// Another attempt to connect, if there is time for it.
     fn connect_again(&mut self, index: u32) {
-        let limit = &self.m.timers.connect;
+        let limit = &self.m.deadlines.connect;
         let waited = self.m.now.nanos_since(self.records.at(index).opened_at);
         if limit.is_on() && waited >= limit.length {
             self.begin_close(index, Reason::Deadline(Class::Connect));

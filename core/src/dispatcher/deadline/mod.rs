@@ -1,30 +1,19 @@
 //! Deadlines: every connection has one, of the class that its state decides.
 
-mod classes;
 mod expire;
 mod unsent;
 
-pub(super) use classes::Timers;
-
 use super::Dispatcher;
 use crate::config::Class;
+use crate::deadlines::{QUEUES, restarts};
 use crate::directions::Directions;
 use crate::flags::Flags;
 use crate::queue::{NONE, Timer};
 use crate::record::Record;
 use crate::slot::{Slot, State};
 use crate::time::Instant;
-use classes::QUEUES;
-
-/// The deadline of a connection whose deadline has passed and that is tried once more before it is judged.
-pub(super) const LATE: Instant = Instant::ZERO;
 
 impl Slot {
-    /// Whether its deadline has passed and it tries once more.
-    pub(super) fn is_late(&self) -> bool {
-        self.class.is_some() && self.deadline == LATE
-    }
-
     /// The class of deadline that its state decides; `None`: not a connection, or one whose end only waits for
     /// completions.
     ///
@@ -88,16 +77,6 @@ const fn awaited(class: Class) -> Directions {
     }
 }
 
-/// What since the last service restarts a deadline of this class.
-const fn restarts(class: Class) -> Flags {
-    match class {
-        Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,
-        Class::Request => Flags::CONSUMED,
-        Class::WriteStall => Flags::TAKEN,
-        Class::Idle | Class::HalfClosed => Flags::HEARD.or(Flags::TAKEN),
-    }
-}
-
 /// The one that comes first, if there is one.
 fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
@@ -118,7 +97,7 @@ impl Dispatcher<'_> {
         let class = self
             .slots
             .at(index)
-            .deadline_class(self.m.timers.expects_first_byte());
+            .deadline_class(self.m.deadlines.expects_first_byte());
         if class == Some(Class::HalfClosed)
             && self.records.at(index).directions() != Directions::BOTH
         {
@@ -146,7 +125,7 @@ impl Dispatcher<'_> {
             if !flags.has(restarts(class)) {
                 return;
             }
-            let timed = self.m.timers.of(class);
+            let timed = self.m.deadlines.of(class);
             if timed.due(now).nanos_since(slot.deadline) >= timed.granule {
                 self.unlink(index);
                 self.link(index, class);
@@ -169,7 +148,7 @@ impl Dispatcher<'_> {
             Some(old @ (Class::Request | Class::Idle | Class::HalfClosed))
                 if class == Some(Class::Congestion) && !moved && slot.tx.is_empty() =>
             {
-                let timed = self.m.timers.of(old);
+                let timed = self.m.deadlines.of(old);
                 let length = timed.length.saturating_add(timed.granule);
                 Some((slot.deadline.max(now)).nanos_since(Instant::from_nanos(length)))
             }
@@ -203,7 +182,7 @@ impl Dispatcher<'_> {
             return self.resume_class(index, class);
         }
         // What nothing restarts is over when its time is over.
-        let length = self.m.timers.of(class).length;
+        let length = self.m.deadlines.of(class).length;
         let opened_at = self.records.at(index).opened_at;
         if matches!(class, Class::FirstByte | Class::Connect)
             && now.nanos_since(opened_at) >= length
@@ -238,7 +217,7 @@ impl Dispatcher<'_> {
     fn rest_of_time(&self, index: u32, class: Class) -> Instant {
         let now = self.m.now;
         let step = self.slots.at(index).attempts.step();
-        let timed = self.m.timers.step(class, step);
+        let timed = self.m.deadlines.step(class, step);
         let record = self.records.at(index);
         let waited = waited(record, now);
         match class {
@@ -256,7 +235,7 @@ impl Dispatcher<'_> {
 
     pub(in crate::dispatcher) fn link(&mut self, index: u32, class: Class) {
         let step = self.slots.at(index).attempts.step();
-        let due = self.m.timers.step(class, step).due(self.m.now);
+        let due = self.m.deadlines.step(class, step).due(self.m.now);
         self.link_for(index, class, due);
     }
 
@@ -268,15 +247,15 @@ impl Dispatcher<'_> {
         let step = slot.attempts.step();
         slot.class = Some(class);
         slot.deadline = due;
-        let queue = &self.m.timers.step(class, step).queue;
+        let queue = &self.m.deadlines.step(class, step).queue;
         let mut prev = queue.tail();
         while prev != NONE && self.slots.at(prev).deadline > due {
             prev = self.slots.at(prev).timer.prev;
         }
-        let timed = self.m.timers.step_mut(class, step);
+        let timed = self.m.deadlines.step_mut(class, step);
         timed.queue.insert(&mut Timer(&mut self.slots), index, prev);
-        if self.m.timers.of(class).is_on() {
-            self.m.timers.add(due);
+        if self.m.deadlines.of(class).is_on() {
+            self.m.deadlines.add(due);
         }
     }
 
@@ -285,26 +264,26 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         let late = slot.is_late();
         if let Some(class) = slot.class.take() {
-            self.m.timers.late = self.m.timers.late.saturating_sub(late.into());
-            let queue = &mut self.m.timers.step_mut(class, slot.attempts.step()).queue;
+            self.m.deadlines.late = self.m.deadlines.late.saturating_sub(late.into());
+            let queue = &mut self.m.deadlines.step_mut(class, slot.attempts.step()).queue;
             let was_first = queue.head() == Some(index);
             queue.remove(&mut Timer(&mut self.slots), index);
             if was_first {
-                self.m.timers.forget_first();
+                self.m.deadlines.forget_first();
             }
         }
     }
 
     /// The connection of a class whose deadline passes first, if the class has one.
     pub(super) fn head(&self, class: Class, step: u8) -> Option<u32> {
-        self.m.timers.step(class, step).queue.head()
+        self.m.deadlines.step(class, step).queue.head()
     }
 
     /// When the first deadline of a connection passes; [`Instant::NEVER`]: there is none.
     pub(super) fn first_deadline(&self) -> Instant {
         let mut first = Instant::NEVER;
         for &(class, step) in &QUEUES {
-            if self.m.timers.of(class).is_on()
+            if self.m.deadlines.of(class).is_on()
                 && let Some(index) = self.head(class, step)
             {
                 first = first.min(self.slots.at(index).deadline);
@@ -315,7 +294,7 @@ impl Dispatcher<'_> {
 
     /// When the next deadline passes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let first = match self.m.timers.known_first() {
+        let first = match self.m.deadlines.known_first() {
             Some(first) => first,
             None => self.first_deadline(),
         };

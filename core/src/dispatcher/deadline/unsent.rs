@@ -57,7 +57,7 @@ impl Dispatcher<'_> {
         }
         let now = self.m.now;
         let moved = slot.flags.has(Flags::TAKEN);
-        let (stall, record) = (&self.m.timers.write_stall, self.records.at_mut(index));
+        let (stall, record) = (&self.m.deadlines.write_stall, self.records.at_mut(index));
         if moved || waited(record, now) < stall.length / 1_000_000 {
             // The kernel has taken some since it was asked.
             return;
@@ -78,7 +78,7 @@ impl Dispatcher<'_> {
         let class = if self.slots.at(index).class == Some(Class::Congestion) {
             Class::Congestion
         } else if let Outcome::Drained(_) = outcome {
-            let idle = &self.m.timers.idle;
+            let idle = &self.m.deadlines.idle;
             if !idle.is_on() || waited(record, now) <= idle.length.div_ceil(1_000_000) {
                 self.slots.at_mut(index).flags.clear(Flags::PROBE);
                 return;

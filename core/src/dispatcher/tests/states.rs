@@ -266,7 +266,7 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         &machine.blocks,
     );
     let queues = (
-        &m.timers,
+        &m.deadlines,
         &m.free,
         m.fresh.all(),
         &m.continuing,

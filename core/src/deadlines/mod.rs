@@ -1,13 +1,31 @@
-//! [`Timers`]: a FIFO for each class, sorted by appending, because all lengths of a class are equal.
+//! [`Deadlines`]: a FIFO for each class, sorted by appending, because all lengths of a class are equal.
 
-use super::restarts;
 use crate::attempts::Attempts;
 use crate::config::{Class, Config};
 use crate::flags::Flags;
 use crate::queue::Queue;
-#[cfg(feature = "inspect")]
 use crate::slot::Slot;
 use crate::time::{Instant, nanos_of};
+
+/// The deadline of a connection whose deadline has passed and that is tried once more before it is judged.
+pub(crate) const LATE: Instant = Instant::ZERO;
+
+impl Slot {
+    /// Whether its deadline has passed and it tries once more.
+    pub(crate) fn is_late(&self) -> bool {
+        self.class.is_some() && self.deadline == LATE
+    }
+}
+
+/// What since the last service restarts a deadline of this class.
+pub(crate) const fn restarts(class: Class) -> Flags {
+    match class {
+        Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,
+        Class::Request => Flags::CONSUMED,
+        Class::WriteStall => Flags::TAKEN,
+        Class::Idle | Class::HalfClosed => Flags::HEARD.or(Flags::TAKEN),
+    }
+}
 
 /// A granule is this part of a class's length: activity moves a deadline at most once in it.
 const GRANULES: u64 = 64;
@@ -24,7 +42,7 @@ const LONGER: [u64; Attempts::LAST_STEP as usize] = [4, 16, 32];
     clippy::indexing_slicing,
     reason = "the compiler computes it, and would not compile an index that is too large"
 )]
-pub(super) const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
+pub(crate) const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
     let mut queues = [(Class::Congestion, 0); Class::ALL.len() + LONGER.len()];
     let (mut at, mut step) = (0, 1);
     while at < queues.len() {
@@ -48,13 +66,13 @@ const OFF_GRANULE: u64 = 10_000_000_000;
 
 /// One class of deadline.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::dispatcher) struct Timed {
-    pub(super) queue: Queue,
+pub(crate) struct Timed {
+    pub(crate) queue: Queue,
     /// In nanoseconds; [`OFF`] if it is switched off.
-    pub(super) length: u64,
+    pub(crate) length: u64,
     /// Activity moves a deadline at most once in this time, and every deadline is set later by it, so that it is never
     /// early. 0 where nothing restarts it.
-    pub(super) granule: u64,
+    pub(crate) granule: u64,
 }
 
 impl Timed {
@@ -76,37 +94,37 @@ impl Timed {
     }
 
     /// When a deadline passes that starts `now`.
-    pub(in crate::dispatcher) const fn due(&self, now: Instant) -> Instant {
+    pub(crate) const fn due(&self, now: Instant) -> Instant {
         now.plus_nanos(self.length.saturating_add(self.granule))
     }
 
-    pub(super) const fn is_on(&self) -> bool {
+    pub(crate) const fn is_on(&self) -> bool {
         self.length < OFF
     }
 }
 
 /// Every class of deadline.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::dispatcher) struct Timers {
+pub(crate) struct Deadlines {
     first_byte: Timed,
     request: Timed,
-    pub(super) write_stall: Timed,
+    pub(crate) write_stall: Timed,
     congestion: Timed,
     /// Waits for memory that are longer because the one before was not enough.
     longer: [Timed; LONGER.len()],
-    pub(super) idle: Timed,
-    pub(super) linger: Timed,
-    pub(super) connect: Timed,
+    pub(crate) idle: Timed,
+    pub(crate) linger: Timed,
+    pub(crate) connect: Timed,
     half_closed: Timed,
     /// Connections whose deadline is [`LATE`].
-    pub(super) late: u32,
+    pub(crate) late: u32,
     /// No deadline passes before this, and if `is_exact`, one does then; [`Instant::NEVER`]: there is none.
     first: Instant,
     is_exact: bool,
 }
 
-impl Timers {
-    pub(in crate::dispatcher) fn new(config: &Config) -> Self {
+impl Deadlines {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             first_byte: Timed::new(config, Class::FirstByte),
             request: Timed::new(config, Class::Request),
@@ -131,19 +149,19 @@ impl Timers {
 
     /// Whether some connection is tried once more before its deadline is judged.
     #[inline]
-    pub(in crate::dispatcher) const fn has_late(&self) -> bool {
+    pub(crate) const fn has_late(&self) -> bool {
         self.late > 0
     }
 
     /// Whether some deadline may have passed.
     #[inline]
-    pub(super) fn may_have_passed(&self, now: Instant) -> bool {
+    pub(crate) fn may_have_passed(&self, now: Instant) -> bool {
         self.first <= now
     }
 
     /// When the first deadline passes, if that is known; [`Instant::NEVER`]: there is none.
     #[inline]
-    pub(super) const fn known_first(&self) -> Option<Instant> {
+    pub(crate) const fn known_first(&self) -> Option<Instant> {
         if self.is_exact {
             Some(self.first)
         } else {
@@ -151,28 +169,28 @@ impl Timers {
         }
     }
 
-    pub(super) const fn know_first(&mut self, first: Instant) {
+    pub(crate) const fn know_first(&mut self, first: Instant) {
         self.first = first;
         self.is_exact = true;
     }
 
     /// Another deadline is there, of a class that is on.
-    pub(super) fn add(&mut self, due: Instant) {
+    pub(crate) fn add(&mut self, due: Instant) {
         self.first = self.first.min(due);
     }
 
     /// The first deadline of a class has gone.
-    pub(super) const fn forget_first(&mut self) {
+    pub(crate) const fn forget_first(&mut self) {
         self.is_exact = false;
     }
 
     /// Whether an idle deadline was set less than a granule ago, so that activity need not move it.
     #[inline]
-    pub(in crate::dispatcher) fn is_recent(&self, deadline: Instant, now: Instant) -> bool {
+    pub(crate) fn is_recent(&self, deadline: Instant, now: Instant) -> bool {
         self.idle.due(now).nanos_since(deadline) < self.idle.granule
     }
 
-    pub(in crate::dispatcher) const fn of(&self, class: Class) -> &Timed {
+    pub(crate) const fn of(&self, class: Class) -> &Timed {
         match class {
             Class::FirstByte => &self.first_byte,
             Class::Request => &self.request,
@@ -185,7 +203,7 @@ impl Timers {
         }
     }
 
-    pub(super) const fn of_mut(&mut self, class: Class) -> &mut Timed {
+    pub(crate) const fn of_mut(&mut self, class: Class) -> &mut Timed {
         match class {
             Class::FirstByte => &mut self.first_byte,
             Class::Request => &mut self.request,
@@ -199,7 +217,7 @@ impl Timers {
     }
 
     /// The queue of a class at this step of its wait; only congestion has steps.
-    pub(super) fn step(&self, class: Class, step: u8) -> &Timed {
+    pub(crate) fn step(&self, class: Class, step: u8) -> &Timed {
         let longer = step
             .checked_sub(1)
             .and_then(|at| self.longer.get(usize::from(at)));
@@ -209,7 +227,7 @@ impl Timers {
         }
     }
 
-    pub(super) fn step_mut(&mut self, class: Class, step: u8) -> &mut Timed {
+    pub(crate) fn step_mut(&mut self, class: Class, step: u8) -> &mut Timed {
         let at = step.checked_sub(1).map_or(LONGER.len(), usize::from);
         if class != Class::Congestion || at >= LONGER.len() {
             return self.of_mut(class);
@@ -222,12 +240,12 @@ impl Timers {
 
     /// Whether connections that have not sent have a class of their own.
     #[inline]
-    pub(in crate::dispatcher) const fn expects_first_byte(&self) -> bool {
+    pub(crate) const fn expects_first_byte(&self) -> bool {
         self.first_byte.is_on()
     }
 
     #[cfg(any(test, feature = "inspect"))]
-    pub(in crate::dispatcher) fn queues(&self) -> impl Iterator<Item = (Class, u8, &Queue)> {
+    pub(crate) fn queues(&self) -> impl Iterator<Item = (Class, u8, &Queue)> {
         QUEUES
             .into_iter()
             .map(|(class, step)| (class, step, &self.step(class, step).queue))
@@ -236,13 +254,13 @@ impl Timers {
 
 /// For images.
 #[cfg(feature = "inspect")]
-impl Timers {
-    pub(in crate::dispatcher) fn queue_mut(&mut self, class: Class, step: u8) -> &mut Queue {
+impl Deadlines {
+    pub(crate) fn queue_mut(&mut self, class: Class, step: u8) -> &mut Queue {
         &mut self.step_mut(class, step).queue
     }
 
     /// Empties the queues, and keeps their lengths.
-    pub(in crate::dispatcher) fn empty(&mut self) {
+    pub(crate) fn empty(&mut self) {
         for (class, step) in QUEUES {
             *self.queue_mut(class, step) = Queue::EMPTY;
         }
@@ -251,12 +269,12 @@ impl Timers {
         self.is_exact = false;
     }
 
-    pub(in crate::dispatcher) fn count_late(&mut self, slot: &Slot) {
+    pub(crate) fn count_late(&mut self, slot: &Slot) {
         self.late += u32::from(slot.is_late());
     }
 
     /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.
-    pub(in crate::dispatcher) fn beyond_every_wait(&self) -> u64 {
+    pub(crate) fn beyond_every_wait(&self) -> u64 {
         let lengths = Class::ALL.map(|class| self.of(class));
         let on = lengths.into_iter().filter(|timed| timed.is_on());
         let longest = on.map(|timed| timed.length.saturating_add(timed.granule));

@@ -1,0 +1,3 @@
+//! The application's timers.
+
+pub(crate) mod heap;
