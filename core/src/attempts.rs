@@ -31,12 +31,12 @@ impl Attempts {
         self.0 |= directions.byte() << CLAIMED;
     }
 
-    /// Whether the kernel has done so says nothing any more.
+    /// The kernel's notifications no longer count.
     pub(crate) const fn disclaim(&mut self, direction: Directions) {
         self.0 &= !(direction.byte() << CLAIMED);
     }
 
-    /// Bytes have moved in a direction: the kernel meant what it said.
+    /// Bytes have moved in a direction: the kernel's notification was true.
     #[inline]
     pub(crate) const fn moved(&mut self, direction: Directions) {
         let bits = direction.byte();

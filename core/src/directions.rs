@@ -233,7 +233,7 @@ mod tests {
                                     assert_eq!(now, None, "armed without need");
                                 }
                                 match trigger {
-                                    // A withdrawal leaves nothing that would report again unwanted.
+                                    // Disarming leaves nothing that would report unwanted readiness again.
                                     Trigger::Level if unwanted => {
                                         assert!(wanted.contains(now.unwrap_or(armed)));
                                     }

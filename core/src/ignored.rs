@@ -3,8 +3,8 @@
 use core::fmt;
 use core::ops::{BitOr, BitOrAssign};
 
-/// Settings that were asked of a device and that its driver did not take: a warning, by name. A serial line works without
-/// them as far as both ends agree; a pseudo-terminal has none of them.
+/// Settings that a device's driver did not take: a warning, by name. A serial line works without them as far as both
+/// ends agree; a pseudo-terminal has none of them.
 ///
 /// The driver returns them as the number in the [`Complete`](crate::Outcome::Complete) of a connect; the application finds
 /// them in [`Info::ignored`](crate::Info::ignored).

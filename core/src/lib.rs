@@ -7,7 +7,7 @@
 //!
 //! Each source (a listener or a connection) has three small sets of [`Directions`]:
 //!
-//! - `ready`: the kernel said so, or it is new, and no attempt since has shown otherwise;
+//! - `ready`: the kernel reported it, or the connection is new, and no attempt since has shown otherwise;
 //! - `in_flight`: an operation was issued to the driver and has not completed;
 //! - `armed`: what the kernel has been asked to report.
 //!
@@ -212,7 +212,7 @@ pub use dispatcher::{Dispatcher, Round, calls::Info};
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
 pub use event::{Completion, Event, Fault, FaultKind, Local, Op, Outcome, Peer, Transfer};
-/// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in beside them.
+/// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in parallel.
 pub use heapless;
 pub use ignored::Ignored;
 pub use output::{Action, Alarm, Notice, Reason, Span};

@@ -21,7 +21,7 @@ pub(crate) struct Record {
     other: Link,
     /// When output last made progress, in milliseconds modulo 2³².
     pub(crate) stalled_at: u32,
-    /// Bytes the peer had acknowledged when that was last asked, modulo 2³².
+    /// Bytes the peer had acknowledged at the last query, modulo 2³².
     pub(crate) acknowledged: u32,
     /// Of an IPv6 address; of a non-socket stream, the bits of [`Ignored`].
     scope: u32,

@@ -1,4 +1,4 @@
-//! Tests of what values say of themselves to people.
+//! Tests of the texts of values.
 
 use crate::{
     Class, ConfigError, ConnectError, Directions, Fault, FaultKind, ListenersFull, Peer, Reason,

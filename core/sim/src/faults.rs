@@ -115,7 +115,7 @@ impl Call {
     }
 
     /// Every error that the man page of the call lists, for `Unsent` that of `ioctl(2)`, also those that only a broken
-    /// program meets; of receiving and sending also those that `tcp(7)` and `ip(7)` add.
+    /// program causes; for receiving and sending also those that `tcp(7)` and `ip(7)` add.
     #[must_use]
     pub const fn documented(self) -> &'static [Errno] {
         documented(self)

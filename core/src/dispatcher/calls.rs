@@ -61,10 +61,10 @@ impl Dispatcher<'_> {
         Some(Info::of(self.records.at(self.connection(token)?)))
     }
 
-    /// The index of the listener that refuses a connection because its source has as many as it may have
-    /// ([`listen`](Self::listen)): it was accepted, no application learns of it, and
-    /// [`Action::Close`](crate::Action::Close) is its only action. The driver may send a last message then, instead of a reset.
-    /// `None` for any other token.
+    /// The index of the listener that refuses a connection because its source is at its limit
+    /// ([`listen`](Self::listen)): it was accepted, no application is notified, and
+    /// [`Action::Close`](crate::Action::Close) is its only action. The driver may send a last message then, instead of
+    /// a reset. `None` for any other token.
     #[must_use]
     pub fn refused_by(&self, token: Token) -> Option<u32> {
         let index = self.find(token).filter(|index| index & LISTENER_BIT == 0)?;

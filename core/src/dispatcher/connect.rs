@@ -1,4 +1,4 @@
-//! Outbound connections: a slot is taken when the application asks, and the driver connects.
+//! Outbound connections: a slot is taken at the application's request, and the driver connects.
 
 use super::{Dispatcher, Visit, pairs};
 use crate::attempts::Attempts;
@@ -98,7 +98,7 @@ impl Dispatcher<'_> {
         Ok(token)
     }
 
-    /// Where a connection is to be connected to: for the driver that was asked to ([`Action::Connect`]).
+    /// The destination of a connection, for the driver ([`Action::Connect`]).
     #[must_use]
     pub fn destination(&self, token: Token) -> Option<Destination> {
         let index = self.connection(token)?;
@@ -125,7 +125,7 @@ impl Dispatcher<'_> {
         }
         slot.flags.set(Flags::CALLED);
         let token = Token::new(index, slot.generation);
-        // The time begins with the first attempt: the clock may have stood still since long before it was asked for.
+        // The time begins with the first attempt: the clock may have stood still since long before the request.
         let record = self.records.at_mut(index);
         record.opened_at = record.opened_at.min(self.m.now);
         Some(Action::Connect { token })

@@ -45,8 +45,8 @@ impl Entry {
     }
 }
 
-/// Counters by key. What is asked of one reads the entries between its home and itself: about one in a table that is half
-/// full, whatever the counts are; the first connection of a source and the last one move those that follow without a gap.
+/// Counters by key. A lookup reads the entries between its home and itself: about one in a table that is half full,
+/// whatever the counts are; the first connection of a source and the last one move those that follow without a gap.
 pub(crate) struct Counts<'t>(pub(crate) &'t mut [u64]);
 
 /// How many are counted under a key.

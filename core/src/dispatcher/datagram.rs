@@ -228,8 +228,8 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// So many attempts in a row that came to nothing are followed by a pause, and each one after them, until one succeeds:
-    /// the kernel notifies readiness and does not mean it.
+    /// So many attempts in a row without success are followed by a pause, and each one after them, until one succeeds:
+    /// the kernel's notifications are spurious.
     fn rests_after(&mut self, index: u32, most: u16) {
         if self.slots.at(index).tally >= most {
             self.hold_back(index, FaultKind::Unknown.with_code(0));

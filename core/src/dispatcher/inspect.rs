@@ -343,7 +343,7 @@ impl Dispatcher<'_> {
         bytes
     }
 
-    /// What a live connection has beside its slot, and what of it matters in its state.
+    /// What a live connection has in addition to its slot, and what of it matters in its state.
     fn put_waits(&self, index: u32, bytes: &mut [u8; SOURCE]) {
         let (slot, record, now) = (self.slots.at(index), self.records.at(index), self.m.now);
         let beyond = self.m.deadlines.beyond_every_wait();

@@ -16,7 +16,7 @@ use crate::token::{LISTENER_BIT, Token};
 use core::fmt;
 use defmt_or_log::{debug, error, warn};
 
-/// What is known of a listener beside its slot.
+/// The state of a listener in addition to its slot.
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
     /// The most connections that one source address may have, over all listeners that have such a limit.
@@ -32,7 +32,7 @@ pub(crate) struct Listener {
     /// How long the next pause lasts, in nanoseconds.
     pub(super) pause: u64,
     pub(super) burst: Burst,
-    /// Of a datagram socket: how many the kernel has dropped there, as it said last.
+    /// Of a datagram socket: the count of datagrams dropped by the kernel, as last reported.
     pub(super) lost: u32,
 }
 

@@ -42,13 +42,13 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Whether [`stop`](Self::stop) was asked for.
+    /// Whether [`stop`](Self::stop) was called.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.m.stop_at.is_some()
     }
 
-    /// Whether [`stop`](Self::stop) was asked for and nothing is left to do.
+    /// Whether [`stop`](Self::stop) was called and nothing is left to do.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0

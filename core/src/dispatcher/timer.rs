@@ -46,7 +46,7 @@ const VERBS: Verbs = Verbs {
     drop: |machine, index| machine.timers_of_connections().cancel(index),
 };
 
-/// What is known of timers beside those of the connections.
+/// The timers in addition to those of the connections.
 #[derive(Debug)]
 pub(super) struct Alarms {
     /// From the first timer that is set on.

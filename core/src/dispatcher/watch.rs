@@ -1,5 +1,5 @@
-//! Descriptors of the application's own: a GPIO line, inotify, a foreign library's, an event counter. They are watched for
-//! readiness beside the listeners, in the second table, and the application reads them itself.
+//! Descriptors of the application's own: a GPIO line, inotify, a foreign library's, an event counter. They are watched
+//! for readiness, like the listeners, in the second table, and the application reads them itself.
 
 use super::Dispatcher;
 use super::listener::{Listener, ListenersFull};
@@ -111,7 +111,7 @@ impl Dispatcher<'_> {
         (!told.is_empty()).then_some(Notice::Watched(token, Ok(told)))
     }
 
-    /// Nothing would ever be heard of it.
+    /// There would never be an event of it.
     fn is_not_armed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
         let token = self.token(index);
         self.slots.at_mut(index).state = State::Closing;

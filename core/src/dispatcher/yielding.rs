@@ -9,8 +9,8 @@
 //! - the source whose handler has filled it receives no more in this service: it goes on in the next iteration;
 //! - where that send completes later, the iteration is over: the next poll of the kernel brings the completion, unless
 //!   the kernel does not take it;
-//! - if the receive window is the larger, a receive is bounded to the send window, once a handler has filled a buffer: no
-//!   more can be passed on than fits there.
+//! - if the receive window is the larger, a receive is bounded to the send window, once a handler has filled a buffer:
+//!   no more can be forwarded than fits there.
 //!
 //! A peer that does not read delays no other: one attempt is made for it. What a handler adds to what was received
 //! needs capacity beyond that: with the default windows, three bytes for each that was received are lossless.
@@ -92,7 +92,8 @@ impl Yielding {
             return into;
         }
         let most = self.most.saturating_sub(left);
-        // A message that is longer than the send window cannot be passed on; whether it may be received is not for here.
+        // A message that is longer than the send window cannot be forwarded; whether it may be received is not decided
+        // here.
         let len = if most == 0 { 1 } else { most };
         Span { at: into.at, len }
     }

@@ -6,15 +6,15 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-/// What becomes of packets to an address from which nothing comes back.
+/// The fate of packets to an address without responses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Route {
     /// They are lost: a TCP connect gets no response. Linux gives it up (`ETIMEDOUT`) when it has sent its SYN often
     /// enough, for two minutes and more (`tcp_syn_retries` in `tcp(7)`); a kernel without a clock never does.
     Lost,
-    /// They wait for the hardware address of a host that is not there: a TCP connect goes on until that is given up, and then fails
-    /// (`EHOSTUNREACH`). Linux asks three times, a second apart (`mcast_solicit` in `arp(7)`); here it is given up by
-    /// [`Kernel::give_up`].
+    /// They wait for the hardware address of an absent host: a TCP connect goes on until that is given up, and then
+    /// fails (`EHOSTUNREACH`). Linux sends three requests, a second apart (`mcast_solicit` in `arp(7)`); here
+    /// [`Kernel::give_up`] ends it.
     Unresolved,
     /// There is none: a TCP connect fails at once (`ENETUNREACH`), and leaves its socket as it was.
     Missing,
@@ -74,7 +74,7 @@ impl Kernel {
         self.connect_by(fd, port, None, None)
     }
 
-    /// The same, to the listener at the port of `to`, unless nothing comes back from its address
+    /// The same, to the listener at the port of `to`, unless its address has no responses
     /// ([`set_route`](Self::set_route)).
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `INPROGRESS`, and what it came to.
+    /// `BADF`, `NOTSOCK`, `INPROGRESS`, and the error of the connect.
     pub fn take_connected(&mut self, fd: Fd) -> Result<(), Errno> {
         let at = self.file_of(fd)?;
         if let Err(errno) = self.failing(Call::Connect, at)
@@ -274,7 +274,7 @@ impl Kernel {
     }
 
     /// Makes the other end of a connecting socket and puts it into the listener's queue. The child keeps the address of
-    /// its peer: it is asked for when that may be gone.
+    /// its peer: it may be read after that is gone.
     fn join(&mut self, at: u32, listener: u32) {
         let Some(socket) = self.socket(at) else {
             return;

@@ -15,7 +15,7 @@ const ROOM: usize = 2;
 /// A datagram, with its sender or its receiver.
 pub type Letter = (SocketAddr, Vec<u8>);
 
-/// A datagram as a receive brings it.
+/// A datagram as a receive returns it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Received {
     /// Its whole length.
@@ -44,7 +44,7 @@ pub(super) struct Post {
     came: VecDeque<(Letter, u32)>,
     lost: u32,
     leaves: Vec<(Letter, Option<Local>)>,
-    /// What the network said of one that was sent before.
+    /// The network error of one that was sent before.
     error: Option<Errno>,
 }
 
@@ -116,7 +116,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `AGAIN`; what the network said, once; injected ones.
+    /// `BADF`, `NOTSOCK`, `AGAIN`; the stored network error, once; injected ones.
     pub fn recvfrom(&mut self, fd: Fd, into: &mut [u8]) -> Result<Received, Errno> {
         self.datagram_fault(fd, Call::Recv, EpollFlags::IN)?;
         let (_, post) = self.post(fd)?;

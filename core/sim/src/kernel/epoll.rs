@@ -9,15 +9,16 @@ use alloc::vec::Vec;
 /// The event of one item in a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Report {
-    /// What is true, of what was asked for; `ERR` and `HUP` come unasked.
+    /// What is true, of the interest; `ERR` and `HUP` come unasked.
     pub flags: EpollFlags,
     /// The word that was registered.
     pub data: u64,
 }
 
-/// Bits that are always asked for.
+/// Bits that are always part of the interest.
 const UNASKED: EpollFlags = EpollFlags::from_bits(0x18);
-/// What may stand beside `EXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`): `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP`, `ET`, itself.
+/// The flags that may be combined with `EXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`): `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP`,
+/// `ET`, itself.
 const BESIDE_EXCLUSIVE: EpollFlags = EpollFlags::from_bits((0xb << 28) | 0x1d);
 
 impl Kernel {
@@ -83,13 +84,13 @@ impl Kernel {
         Ok(())
     }
 
-    /// Changes what is asked about a descriptor (`EPOLL_CTL_MOD`), which arms a one-shot item again, and reports again
-    /// what is ready.
+    /// Changes the interest in a descriptor (`EPOLL_CTL_MOD`), which arms a one-shot item again, and reports again what
+    /// is ready.
     ///
     /// # Errors
     ///
-    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered, and after an injected one it is not; `INVAL`
-    /// if [`EXCLUSIVE`](EpollFlags::EXCLUSIVE) is asked for, or was at the registration.
+    /// As [`epoll_add`](Self::epoll_add), but `NOENT` if it is not registered, and after an injected one it is not;
+    /// `INVAL` if [`EXCLUSIVE`](EpollFlags::EXCLUSIVE) is set now, or was at the registration.
     pub fn epoll_modify(
         &mut self,
         set: Fd,
@@ -120,7 +121,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Withdraws a descriptor (`EPOLL_CTL_DEL`), also from what was about to be reported.
+    /// Removes a descriptor (`EPOLL_CTL_DEL`), also from what was about to be reported.
     ///
     /// # Errors
     ///
@@ -197,7 +198,7 @@ impl Kernel {
         Ok(reports)
     }
 
-    /// What is registered in a set: the descriptor, what is asked, and the word that goes with it.
+    /// The registrations of a set: the descriptor, the interest, and the word that goes with it.
     pub fn registered(&self, set: Fd) -> impl Iterator<Item = (Fd, EpollFlags, u64)> + '_ {
         let set = self.file_of(set).ok().and_then(|at| self.files.get(at));
         let items = set.and_then(|file| match &file.kind {

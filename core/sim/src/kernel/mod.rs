@@ -85,7 +85,7 @@ pub struct Kernel {
     descriptors: Slab<u32>,
     files: Slab<File>,
     limits: Limits,
-    /// Addresses from which nothing comes back.
+    /// Addresses without responses.
     routes: Vec<(IpAddr, Route)>,
     /// TCP has used up its memory.
     short: bool,

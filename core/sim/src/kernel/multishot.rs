@@ -1,5 +1,5 @@
-//! Receives of `io_uring(7)`: those that go on (`IORING_RECV_MULTISHOT`), those that complete once, and the poll that has to
-//! stand beside the former.
+//! Receives of `io_uring(7)`: multishot ones (`IORING_RECV_MULTISHOT`), one-shot ones, and the poll that has to
+//! accompany the former.
 
 use super::socket::{Socket, State};
 use super::{Errno, Fd, Kernel};

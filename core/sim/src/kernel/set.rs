@@ -13,7 +13,7 @@ pub(super) struct Item {
     pub(super) data: u64,
     /// In the ready list.
     pub(super) queued: bool,
-    /// A one-shot item that was reported, and says nothing until it is modified.
+    /// A one-shot item that was reported, and is silent until it is modified.
     pub(super) fired: bool,
 }
 

@@ -1,4 +1,4 @@
-//! [`Socket`]: one end of a stream, and what `poll(2)` says about it.
+//! [`Socket`]: one end of a stream, and its readiness for `poll(2)`.
 
 use super::Limits;
 use crate::flags::EpollFlags;

@@ -12,8 +12,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `INVAL`; what is kept for the socket (`CONNRESET`, …), once; `IO` of a terminal
-    /// that was hung up, each time; injected ones.
+    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `INVAL`; the stored error of the socket (`CONNRESET`, …), once; `IO` of a
+    /// terminal that was hung up, each time; injected ones.
     pub fn recv(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
         let most = self.most(at, Call::Recv, into.len(), INPUT)?;
@@ -51,8 +51,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `PIPE`; what is kept for the socket, once; `IO` of a terminal that was hung up;
-    /// injected ones.
+    /// `BADF`, `NOTSOCK`, `AGAIN`, `NOTCONN`, `PIPE`; the stored error of the socket, once; `IO` of a terminal that was
+    /// hung up; injected ones.
     pub fn send(&mut self, fd: Fd, bytes: &[u8]) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
         let most = self.most(at, Call::Send, bytes.len(), EpollFlags::OUT)?;
@@ -132,7 +132,7 @@ impl Kernel {
         if apart { Err(Errno::NOTCONN) } else { Ok(()) }
     }
 
-    /// Takes the error that is kept for a socket (`SO_ERROR`), which clears it.
+    /// Takes the stored error of a socket (`SO_ERROR`), which clears it.
     ///
     /// # Errors
     ///

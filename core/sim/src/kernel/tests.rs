@@ -479,7 +479,7 @@ fn a_fault_is_taken_by_the_call_and_told_as_if_the_rest_came_later() {
     let add = |kernel: &mut Kernel| kernel.epoll_add(set, client, Flags::IN, 1);
     assert_eq!(add(&mut kernel), Err(Errno::NOMEM));
     assert_eq!(add(&mut kernel), Ok(()));
-    // What the error says is true.
+    // The injected error is true.
     kernel.faults = failing(Call::EpollDelete, Errno::NOENT);
     assert_eq!(kernel.epoll_delete(set, client), Err(Errno::NOENT));
     kernel.faults = failing(Call::EpollAdd, Errno::EXIST);

@@ -92,7 +92,7 @@ impl Driver {
                     // A listener has no such option.
                     let _ = kernel.reset_on_close(socket);
                 }
-                // Closed is closed, whatever it says.
+                // Closed is closed, whatever it returns.
                 let _ = kernel.close(socket);
                 Ok(Outcome::Complete(0))
             }
@@ -123,7 +123,7 @@ impl Driver {
         Ok(outcome.unwrap_or_else(|outcome| outcome))
     }
 
-    /// As the Linux driver does: begins, or asks what has become of it.
+    /// As the Linux driver does: begins, or checks the result.
     fn connect<H: Handler>(
         &mut self,
         session: &Session<'_, H>,

@@ -35,7 +35,7 @@ impl Interface {
     ];
 }
 
-/// Reports that one wait asks for: few, so that some are left for the next.
+/// Events that one wait takes: few, so that some are left for the next.
 const BATCH: usize = 3;
 /// More actions than any turn has: its bytes are bounded, and each counts for some.
 const TURN: u32 = 100_000;
@@ -45,11 +45,11 @@ pub(super) struct Driver {
     pub(super) set: Fd,
     /// The descriptors of connections and listeners.
     pub(super) sockets: BTreeMap<Token, Fd>,
-    /// Whether a poll for the end stands beside receives that go on, as the library has it. Only a test takes it away.
+    /// Whether a poll for the end accompanies multishot receives, as in the library. Only a test removes it.
     pub(super) watches_hang_up: bool,
     /// Issued and not answered.
     pending: Vec<Pending>,
-    /// A hash of all that was carried out, and what came of it.
+    /// A hash of all that was performed, and its outcomes.
     pub(super) digest: Digest,
     /// Whether false and stale reports are told now and then.
     noise: bool,
@@ -161,7 +161,7 @@ impl Driver {
         Ok(interrupted || told > 0 || actions > 0 || session.machine().has_work())
     }
 
-    /// The readiness world: passes on what the kernel reports.
+    /// The readiness world: passes the kernel's events to the session.
     fn report<H: Handler>(
         &mut self,
         session: &mut Session<'_, H>,

@@ -1,4 +1,4 @@
-//! Addresses in a world's network from which nothing comes back.
+//! Addresses in a world's network without responses.
 
 use super::World;
 use crate::kernel::{Kernel, Route};
@@ -12,7 +12,7 @@ const UNREACHABLE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 /// On the network of the peers.
 const ABSENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254));
 const PORT: u16 = 7;
-/// How long Linux asks for a hardware address: three times, a second apart.
+/// How long Linux tries to resolve a hardware address: three requests, a second apart.
 const RESOLVING: Duration = Duration::from_secs(3);
 
 impl<H: Handler> World<'_, H> {
@@ -25,8 +25,8 @@ impl<H: Handler> World<'_, H> {
     /// other port of it is the same.
     pub const UNREACHABLE: SocketAddr = SocketAddr::new(UNREACHABLE, PORT);
 
-    /// An address of the peers' network at which no host is: a connect fails (`EHOSTUNREACH`) when the kernel has asked for its
-    /// hardware address for 3 seconds. Any other port of it is the same.
+    /// An address of the peers' network without a host: a connect fails (`EHOSTUNREACH`) when the kernel has tried to
+    /// resolve its hardware address for 3 seconds. Any other port of it is the same.
     pub const ABSENT: SocketAddr = SocketAddr::new(ABSENT, PORT);
 
     /// Gives up to resolve [`ABSENT`](Self::ABSENT) when its time has come. Returns whether it did.

@@ -1,4 +1,4 @@
-//! What a setup is made of, part by part: how each is written, and how it is brought back to its default.
+//! The parts of a setup: how each is written, and how it is reset to its default.
 
 use super::{Interface, Setup};
 use crate::faults::{Fault, Faults};

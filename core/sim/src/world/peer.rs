@@ -255,7 +255,7 @@ impl Peer {
         let mut bytes = [0; 512];
         match kernel.recv(socket, &mut bytes) {
             Ok(0) => {
-                // What is still to be said is said before it closes.
+                // What is still to be sent is sent before it closes.
                 if self.script.steps.is_empty() {
                     self.leave(kernel, End::Finished);
                     return true;

@@ -94,7 +94,7 @@ impl Driver {
     }
 }
 
-/// What to ask the kernel for, as the Linux driver does.
+/// The interest to register, as the Linux driver does.
 fn interest(directions: Directions, trigger: Trigger) -> EpollFlags {
     let read = (EpollFlags::IN | EpollFlags::RDHUP).when(directions.contains(Directions::READ));
     let flags = read | EpollFlags::OUT.when(directions.contains(Directions::WRITE));

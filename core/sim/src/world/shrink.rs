@@ -36,7 +36,7 @@ impl<F: FnMut(&Scene) -> Option<Faults>> Shrinker<F> {
 
     /// Until nothing can be left out any more.
     pub(super) fn shrink(mut self) -> Scene {
-        // A random few faults are replaced by those that came of it.
+        // A random few faults are replaced by those that followed.
         let mut goes_on = self.attempt(self.best.clone());
         while goes_on {
             goes_on = self.leave_out(|scene| Some(&mut scene.scripts));
@@ -131,7 +131,7 @@ impl<F: FnMut(&Scene) -> Option<Faults>> Shrinker<F> {
         any
     }
 
-    /// Brings settings back to their defaults.
+    /// Resets settings to their defaults.
     fn reset<T: Default>(&mut self, parts: &[Part<T>], of: impl Fn(&mut Scene) -> &mut T) -> bool {
         let default = T::default();
         let mut any = false;

@@ -170,7 +170,7 @@ fn a_pause_loses_nothing_and_a_peer_that_vanishes_ends() {
     }
 }
 
-/// Seeds of a test: the first `count`, unless `SIM_SEED` and `SIM_SEEDS` in the environment say otherwise.
+/// Seeds of a test: the first `count`, unless `SIM_SEED` and `SIM_SEEDS` are in the environment.
 fn seeds(count: u64) -> core::ops::Range<u64> {
     let number = |name| {
         std::env::var(name)
@@ -302,7 +302,7 @@ fn a_silent_peer_and_one_that_never_reads_are_ended() {
     }
 }
 
-/// A peer that has nothing to say but its end says it, also if it had to wait outside.
+/// A peer that sends nothing but FIN sends it, also if it had to wait outside.
 #[test]
 fn an_end_is_sent_once_there_is_a_connection() {
     for interface in Interface::ALL {
@@ -373,7 +373,7 @@ fn after_a_passing_error_at_any_call_all_goes_on() {
 #[derive(Default)]
 struct Answers {
     failed: usize,
-    /// Of those, the ones of which the network said that nothing listens there.
+    /// Of those, the ones with an ICMP error: there is no listener.
     refused: usize,
     lost: usize,
 }
@@ -464,8 +464,8 @@ impl Handler for Mute {
     }
 }
 
-/// Bytes and a reset that are there together are both learnt of, though a receive of io_uring that goes on forgets the reset:
-/// by the poll beside it. Without that, connections stay until they have been idle for too long.
+/// Bytes and a reset that are there together are both noticed, though a multishot receive of io_uring misses the reset:
+/// by the poll that accompanies it. Without that, connections stay until they have been idle for too long.
 #[test]
 fn a_reset_behind_bytes_is_learnt_of_on_every_interface() {
     for interface in Interface::ALL {

@@ -1,4 +1,4 @@
-//! Deadlines that have passed: what came in time counts, and then the connection ends, or is asked about.
+//! Deadlines that have passed: what came in time counts, and then the connection ends, or is queried.
 
 use super::super::Dispatcher;
 use super::{awaited, waited};
@@ -14,8 +14,8 @@ use crate::time::Instant;
 /// Deadlines acted on in one iteration, so that a thousand that pass together do not keep the others waiting.
 const EXPIRIES: u32 = 64;
 
-/// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), says nothing about a peer: in the
-/// gap neither it nor we may have run.
+/// A deadline that is noticed later than this after it has passed, in nanoseconds (1 s), proves nothing about a peer:
+/// in the gap neither it nor we may have run.
 const GAP: u64 = 1_000_000_000;
 
 impl Dispatcher<'_> {
@@ -73,7 +73,7 @@ impl Dispatcher<'_> {
             slot.deadline = LATE;
             self.m.deadlines.forget_first();
             let slot = self.slots.at_mut(index);
-            // What is tried without a notification says nothing about the kernel's.
+            // A try without a notification proves nothing about the kernel's.
             slot.attempts.disclaim(wanted - slot.ready);
             slot.ready |= wanted;
             self.m.deadlines.late = self.m.deadlines.late.saturating_add(1);
@@ -119,9 +119,9 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
-    /// A wait for memory is over: the operation is tried again, unless nothing has moved for as long as output may stall,
-    /// or lingering may last, or, with nothing queued, for as long as its class would otherwise let it. Of output that the
-    /// kernel has it is asked first whether the peer takes it.
+    /// A wait for memory is over: the operation is retried, unless nothing has moved for as long as output may stall,
+    /// or lingering may last, or, with nothing queued, for as long as its class would otherwise let it. For output that
+    /// the kernel has, it is queried first whether the peer takes it.
     fn tried_again(&mut self, index: u32) {
         let slot = self.slots.at(index);
         if slot.state == State::Connecting {

@@ -72,7 +72,7 @@ const fn awaited(class: Class) -> Directions {
             Directions::READ
         }
         Class::Connect => Directions::WRITE,
-        // Of these the kernel is asked, or the operation is tried again, before they end anything.
+        // For these the kernel is queried, or the operation is retried, before they end anything.
         Class::WriteStall | Class::Congestion => Directions::NONE,
     }
 }
@@ -166,10 +166,10 @@ impl Dispatcher<'_> {
             Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
             Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
         };
-        // What was asked of it at the end of another class.
+        // The query at the end of another class is dropped.
         self.slots.at_mut(index).flags.clear(Flags::STALLS);
         if class == Class::WriteStall {
-            // What was to be asked of it while nothing was queued.
+            // The query while nothing was queued is dropped.
             self.slots.at_mut(index).flags.clear(Flags::PROBE);
         }
         let record = self.records.at_mut(index);

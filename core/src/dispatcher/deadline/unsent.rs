@@ -10,7 +10,7 @@ use crate::flags::Flags;
 use crate::output::Reason;
 use crate::slot::{Slot, State};
 
-/// What is to be asked. While something is in flight what that asked stays known; then a stall is asked about one stall later.
+/// The pending query. While something is in flight its kind stays known; then a stall is queried one stall later.
 impl Slot {
     /// Output has stalled: how much has the peer not acknowledged?
     pub(in crate::dispatcher) fn ask_about_stall(&mut self) {
@@ -26,7 +26,7 @@ impl Slot {
         self.flags.set(Flags::PROBE);
     }
 
-    /// Nothing is to be asked.
+    /// Drops the pending query.
     pub(in crate::dispatcher) fn forget_question(&mut self) {
         self.flags.clear(Flags::PROBE);
         if !self.flags.has(Flags::CALLED) && self.state != State::Closing {
@@ -36,9 +36,9 @@ impl Slot {
 }
 
 impl Dispatcher<'_> {
-    /// How much the peer has not acknowledged, asked at the end of a write stall: if it took something since it was
-    /// asked last, the time runs once more. So it does if the peer took nothing but lives, until nothing has been taken
-    /// for as long as a connection may be idle.
+    /// How much the peer has not acknowledged, queried at the end of a write stall: if it took something since the last
+    /// query, the time runs once more. So it does if the peer took nothing but lives, until nothing has been taken for
+    /// as long as a connection may be idle.
     pub(in crate::dispatcher) fn measured(&mut self, index: u32, outcome: Outcome) {
         let slot = self.slots.at_mut(index);
         if slot.flags.has(Flags::CHECKED) {
@@ -59,7 +59,7 @@ impl Dispatcher<'_> {
         let moved = slot.flags.has(Flags::TAKEN);
         let (stall, record) = (&self.m.deadlines.write_stall, self.records.at_mut(index));
         if moved || waited(record, now) < stall.length / 1_000_000 {
-            // The kernel has taken some since it was asked.
+            // The kernel has taken some since the query.
             return;
         }
         if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
@@ -106,7 +106,7 @@ impl Dispatcher<'_> {
             FaultKind::Reset | FaultKind::TimedOut | FaultKind::Unreachable => {
                 slot.reason = Some(Reason::Failed(fault));
             }
-            // It could not be asked.
+            // The query failed.
             FaultKind::Interrupted
             | FaultKind::Shortage
             | FaultKind::Invalid

@@ -93,8 +93,8 @@ fn a_full_table_evicts_who_has_been_idle_longest() {
     assert_eq!(bench.closed(first), None);
 }
 
-/// As many come as there are slots, one report after the other, so that a report is good for several accepts: the one that
-/// fills the table in the middle of such a burst says nothing of another that waits.
+/// As many come as there are slots, one event after the other, so that an event is good for several accepts: the one
+/// that fills the table in the middle of such a burst proves nothing about another that waits.
 #[test]
 fn nobody_is_evicted_or_refused_for_a_newcomer_that_is_not_there() {
     for full in [FullTable::Evict, FullTable::Refuse] {
@@ -230,7 +230,7 @@ fn the_limit_holds_whatever_the_hash() {
 fn nobody_is_evicted_whose_turn_is_about_to_come() {
     let mut bench = Bench::new::<40>(&config(FullTable::Evict));
     let tokens: Vec<Token> = (0..40).map(|_| bench.spoken()).collect();
-    // All of them have something to say, and the newcomer is served first.
+    // All of them have something to send, and the newcomer is serviced first.
     bench.ready(bench.listener, READ);
     for token in &tokens {
         bench.ready(*token, READ);
@@ -241,7 +241,7 @@ fn nobody_is_evicted_whose_turn_is_about_to_come() {
     assert!(tokens.iter().all(|token| bench.closed(*token).is_none()));
 }
 
-/// A listener for which one slot of three is reserved, beside the bench's own.
+/// A listener for which one slot of three is reserved, in addition to the bench's own.
 fn with_control(full: FullTable) -> (Bench, Token, Token) {
     let mut bench = Bench::new::<3>(&config(full));
     let control = bench.machine.listen(None).expect("a place");

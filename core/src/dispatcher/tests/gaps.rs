@@ -97,7 +97,7 @@ fn of_every_class_what_came_in_time_counts() {
     }
 }
 
-/// And of a peer of which nothing came that is learnt by one try.
+/// The same for a peer of which nothing came, which one try finds out.
 #[test]
 fn of_every_class_silence_is_the_end_all_the_same() {
     for trigger in TRIGGERS {

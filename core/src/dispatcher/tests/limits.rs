@@ -9,7 +9,7 @@ use alloc::vec;
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Bench {
-    /// Whether one that connects from there is taken; then it has said something, and all of that was consumed.
+    /// Whether one that connects from there is accepted; then it has sent something, and all of that was consumed.
     fn admits_from(&mut self, address: &str) -> Option<Token> {
         let address = address.parse().expect("an address");
         let refused = self.machine.stats().refused_source;

@@ -1,4 +1,4 @@
-//! Every state with every event: what may come out, what comes of it, and that each has an exit.
+//! Every state with every event: the possible outputs, their effects, and that each has an exit.
 
 use super::*;
 use crate::config::FullTable;
@@ -186,7 +186,7 @@ fn listening(bench: &mut Bench) -> Token {
 fn paused_listener(bench: &mut Bench) -> Token {
     let token = bench.reserve();
     bench.done(token, Op::Accept, NO_MEMORY);
-    // Withdrawn once; the next report of the old registration may still come.
+    // Disarmed once; the next event of the old registration may still come.
     bench.run();
     bench.later(Duration::from_millis(100));
     let token = bench.reserve();
@@ -255,7 +255,7 @@ const OPS: [Op; 9] = [
     Op::Close,
 ];
 
-/// All that the machine knows but for what it counted.
+/// All state of the machine except its counters.
 pub(super) fn snapshot(bench: &Bench) -> String {
     let (machine, m) = (&bench.machine, &*bench.machine.m);
     let tables = (

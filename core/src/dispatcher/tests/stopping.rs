@@ -151,7 +151,7 @@ fn pair(bench: &mut Bench, opened: bool) -> (Token, Token) {
 }
 
 impl Bench {
-    /// What one has said is passed on to the other.
+    /// What one has sent is forwarded to the other.
     fn passes(&mut self, from: Token, to: Token) {
         self.hears(from, 5);
         self.machine.consume(from, 5);

@@ -75,7 +75,7 @@ fn what_is_passed_on_is_held_back_by_whom_it_is_passed_on_to() {
         world.takes(b, 5);
     }
     assert_eq!(world.fars[b].heard, sent);
-    // Each end is passed on, and the other way stays open.
+    // Each FIN is forwarded, and the other direction stays open.
     world.finishes(a);
     assert!(world.fars[b].got_end && !world.fars[a].got_end);
     world.says(b, b"more");

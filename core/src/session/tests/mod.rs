@@ -152,7 +152,7 @@ struct World {
     /// Every peer that ever connected, by the index of the slot last.
     fars: Vec<Far>,
     waiting: usize,
-    /// What comes of connecting.
+    /// The result of connecting.
     connects: Outcome,
 }
 

@@ -1,5 +1,5 @@
-//! One path: what a handler sees and what the driver is asked for depend neither on the trigger, nor on how full the table is,
-//! nor on whether an operation completes inline or by an event.
+//! One path: what a handler sees and what the driver is asked to do depend neither on the trigger, nor on how full the
+//! table is, nor on whether an operation completes inline or by an event.
 
 use super::*;
 use crate::event::{FaultKind, Transfer};
@@ -98,7 +98,7 @@ struct Twin<'m, H: Handler> {
     chance: Chance,
     /// Operations complete inline; otherwise by an event.
     inline: bool,
-    /// What the driver was asked for.
+    /// The actions of the driver.
     actions: Vec<Action>,
 }
 
@@ -171,7 +171,7 @@ impl<'m, H: Handler> Twin<'m, H> {
         }
     }
 
-    /// All that it holds, and all that came of it.
+    /// All its state, and its results.
     fn image(&self) -> String
     where
         H::State: core::fmt::Debug,

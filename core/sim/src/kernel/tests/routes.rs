@@ -1,4 +1,4 @@
-//! Addresses from which nothing comes back.
+//! Addresses without responses.
 
 use super::*;
 use core::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! Connects to addresses from which nothing comes back.
+//! Connects to addresses without responses.
 
 use super::*;
 use crate::{Call, Errno};
@@ -82,7 +82,7 @@ fn a_connect_to_an_absent_host_fails_when_it_is_given_up() {
         kind: FaultKind::Unreachable,
         code: Errno::HOSTUNREACH.code(),
     });
-    // The time runs from the call, which the completion world may make some rounds after it was asked for.
+    // The time runs from the call, which the completion world may make some rounds after it was issued.
     let length = Duration::from_secs(3);
     ends(World::<Notes>::ABSENT, expected, length, 12);
 }
