@@ -122,29 +122,45 @@ impl Outcome {
 /// What a transfer came to that was made at once: bytes moved, or why none were; `None`: it would have blocked.
 pub type Transfer = Result<u32, Option<Fault>>;
 
-impl Outcome {
-    /// The outcome of a receive with a buffer of so many bytes. Fewer bytes have drained the source; none are EOF.
-    #[inline]
+impl Completion {
+    /// What a receive that requested so many bytes has come to. Fewer have drained the source; none are EOF.
+    #[inline(always)]
     #[must_use]
-    pub fn of_receive(transfer: Transfer, asked: u32) -> Self {
-        Self::of(transfer, |n| n > 0 && n < asked)
+    pub fn of_receive(transfer: Transfer, requested: u32) -> Self {
+        Self::of(transfer, |n| n > 0 && n < requested)
     }
 
-    /// The outcome of a send of so many bytes. Fewer have filled the way out.
-    #[inline]
+    /// What a send of so many bytes has come to. Fewer have filled the send buffer of the kernel.
+    #[inline(always)]
     #[must_use]
-    pub fn of_send(transfer: Transfer, asked: u32) -> Self {
-        Self::of(transfer, |n| n < asked)
+    pub fn of_send(transfer: Transfer, requested: u32) -> Self {
+        Self::of(transfer, |n| n < requested)
     }
 
-    #[inline]
-    fn of(transfer: Transfer, short: impl FnOnce(u32) -> bool) -> Self {
+    #[inline(always)]
+    fn of(transfer: Transfer, is_short: impl FnOnce(u32) -> bool) -> Self {
         match transfer {
-            Ok(n) if short(n) => Self::Drained(n),
+            Ok(n) if is_short(n) => Self::Drained(n),
             Ok(n) => Self::Complete(n),
             Err(None) => Self::Drained(0),
             Err(Some(fault)) => Self::Failed(fault),
         }
+    }
+}
+
+impl Outcome {
+    /// [`Completion::of_receive`], as an outcome.
+    #[inline]
+    #[must_use]
+    pub fn of_receive(transfer: Transfer, requested: u32) -> Self {
+        Completion::of_receive(transfer, requested).into()
+    }
+
+    /// [`Completion::of_send`], as an outcome.
+    #[inline]
+    #[must_use]
+    pub fn of_send(transfer: Transfer, requested: u32) -> Self {
+        Completion::of_send(transfer, requested).into()
     }
 }
 

@@ -61,6 +61,15 @@ impl Flags {
     /// is being closed has.
     pub(crate) const STALLS: Self = Self::RESET;
 
+    /// What happened since the deadline was last settled.
+    pub(crate) const ACTIVITY: Self = Self::HEARD.or(Self::TAKEN).or(Self::CONSUMED);
+
+    /// These alone, whatever happened since the deadline was last settled.
+    #[inline]
+    pub(crate) const fn are_but_for_activity(self, flags: Self) -> bool {
+        self.0 & !Self::ACTIVITY.0 == flags.0
+    }
+
     pub(crate) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
     }

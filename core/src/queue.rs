@@ -3,7 +3,7 @@
 //! The links lie in the members, so a queue cannot overflow and needs no capacity; a member can be taken out of the
 //! middle. Every operation touches at most three members.
 
-use crate::slot::Slot;
+use crate::slot::{Queued, Slot};
 use crate::table::Slots;
 
 /// No member.
@@ -26,6 +26,11 @@ impl Link {
 /// Where a kind of queue keeps its links.
 pub(crate) trait Linked {
     fn link(&mut self, index: u32) -> &mut Link;
+
+    /// Takes the link of a member that leaves.
+    fn unlink(&mut self, index: u32) -> Link {
+        core::mem::replace(self.link(index), Link::NONE)
+    }
 }
 
 /// The slots, linked by the free list or a run queue.
@@ -35,6 +40,12 @@ impl Linked for Run<'_, '_> {
     fn link(&mut self, index: u32) -> &mut Link {
         let slot: &mut Slot = self.0.at_mut(index);
         &mut slot.run
+    }
+
+    fn unlink(&mut self, index: u32) -> Link {
+        let slot: &mut Slot = self.0.at_mut(index);
+        slot.queued = Queued::No;
+        core::mem::replace(&mut slot.run, Link::NONE)
     }
 }
 
@@ -123,7 +134,7 @@ impl Queue {
 
     /// Takes a member out, which stands in this queue.
     pub(crate) fn remove(&mut self, members: &mut impl Linked, index: u32) {
-        let Link { prev, next } = core::mem::replace(members.link(index), Link::NONE);
+        let Link { prev, next } = members.unlink(index);
         if prev == NONE {
             self.head = next;
         } else {
@@ -140,7 +151,7 @@ impl Queue {
     /// Takes the first member.
     pub(crate) fn pop(&mut self, members: &mut impl Linked) -> Option<u32> {
         let first = self.head()?;
-        let next = core::mem::replace(members.link(first), Link::NONE).next;
+        let Link { next, .. } = members.unlink(first);
         self.head = next;
         if next == NONE {
             self.tail = NONE;

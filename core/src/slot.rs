@@ -188,6 +188,10 @@ impl Slot {
     #[inline]
     pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
         let output = Directions::WRITE.when(!self.tx.is_empty());
+        let special = Flags::ENDED.or(Flags::PAUSED).or(Flags::CONGESTED);
+        if self.state == State::Open && !self.flags.has(special) && self.wants == 0 {
+            return output | Directions::READ.when(self.rx.end < windows.receive);
+        }
         let wanted = match self.state {
             State::Open | State::HalfClosed => {
                 // An application that waits for capacity gets no more data: nothing is lost when EOF comes.
@@ -271,6 +275,22 @@ impl Slot {
     #[inline]
     pub(crate) const fn hears(&self) -> bool {
         matches!(self.state, State::Open | State::HalfClosed)
+    }
+
+    /// Whether an open connection has nothing to do and nothing special about it: all that came is answered, nothing is queued,
+    /// and the kernel will report more.
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        const RESTING: Flags = Flags::TOLD.or(Flags::SPOKEN);
+        self.state == State::Open
+            && self.flags.are_but_for_activity(RESTING)
+            && self.rx.is_empty()
+            && self.tx.is_empty()
+            && self.wants == 0
+            && self.in_flight.is_empty()
+            && !self.ready.contains(Directions::READ)
+            && self.armed.contains(Directions::READ)
+            && self.class == Some(Class::Idle)
     }
 
     /// `wanted ∩ ready − in_flight`

@@ -3,7 +3,7 @@
 
 use rustix::io::Errno;
 use tidegate_core::errno::{self, Errno as Number};
-use tidegate_core::{Fault, Outcome};
+use tidegate_core::{Completion, Fault, Outcome};
 
 /// `accept4`: see [`errno::accept`].
 #[must_use]
@@ -15,6 +15,14 @@ pub const fn accept(errno: Errno) -> Outcome {
 #[must_use]
 pub const fn transfer(errno: Errno) -> Outcome {
     errno::transfer(number(errno))
+}
+
+/// The same as what a transfer has come to.
+pub(crate) fn completion(errno: Errno) -> Completion {
+    // No error number is an address.
+    transfer(errno)
+        .completion()
+        .unwrap_or(Completion::Drained(0))
 }
 
 /// `read` and `write` of a non-socket stream: see [`errno::stream`].

@@ -9,7 +9,7 @@ use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
-use tidegate_core::{Fault, FaultKind, Outcome, Transfer};
+use tidegate_core::{Completion, Fault, FaultKind, Outcome, Transfer};
 
 /// `SIOCOUTQ`, which is `TIOCOUTQ` on every architecture (`tcp(7)`, `unix(7)`).
 #[cfg(not(any(
@@ -59,15 +59,15 @@ pub(crate) fn send(socket: BorrowedFd<'_>, from: &[u8]) -> Transfer {
 
 /// The same as an outcome.
 #[inline]
-pub(crate) fn receive_outcome(socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+pub(crate) fn complete_receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
     let asked = count(into.len());
-    Outcome::of_receive(receive(socket, into), asked)
+    Completion::of_receive(receive(socket, into), asked)
 }
 
 /// The same as an outcome.
 #[inline]
-pub(crate) fn send_outcome(socket: BorrowedFd<'_>, from: &[u8]) -> Outcome {
-    Outcome::of_send(send(socket, from), count(from.len()))
+pub(crate) fn complete_send(socket: BorrowedFd<'_>, from: &[u8]) -> Completion {
+    Completion::of_send(send(socket, from), count(from.len()))
 }
 
 /// A length that is at most that of a window, which is below 2³².

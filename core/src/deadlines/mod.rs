@@ -187,7 +187,8 @@ impl Deadlines {
     /// Whether an idle deadline was set less than a granule ago, so that activity need not move it.
     #[inline]
     pub(crate) fn is_recent(&self, deadline: Instant, now: Instant) -> bool {
-        self.idle.due(now).nanos_since(deadline) < self.idle.granule
+        // It was set to its length and a granule later.
+        deadline > now.plus_nanos(self.idle.length)
     }
 
     pub(crate) const fn of(&self, class: Class) -> &Timed {

@@ -226,6 +226,9 @@ impl Dispatcher<'_> {
         add(&mut self.records.at_mut(index).bytes_out, n);
         add(&mut self.m.stats.bytes_out, n);
         self.spend(index, Directions::WRITE, n);
+        if self.m.visit.index == index && notice.is_none() {
+            self.ends_at_rest(index);
+        }
         notice
     }
 

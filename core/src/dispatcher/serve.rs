@@ -66,28 +66,29 @@ impl Dispatcher<'_> {
             }
             return self.next_step(index);
         }
-        // Most services end here: all that was there is received and replied to, and the kernel will report more.
-        let special = Flags::PROBE
-            .or(Flags::SUSPECT)
-            .or(Flags::UNWANTED)
-            .or(Flags::CONGESTED)
-            .or(Flags::ENDED);
-        if slot.class == Some(Class::Idle)
-            && slot.state == State::Open
-            && !slot.flags.has(special)
-            && slot.rx.is_empty()
-            && slot.tx.is_empty()
-            && slot.armed.covers(slot.awaited(slot.interest(wanted)))
-            && self.m.stop_at.is_none()
-            && !(self.m.starved && self.m.full.evicts())
-            && self.m.deadlines.is_recent(slot.deadline, self.m.now)
-        {
-            slot.flags
-                .clear(Flags::HEARD.or(Flags::TAKEN).or(Flags::CONSUMED));
-            self.m.visit = Visit::NOBODY;
+        if self.ends_at_rest(index) {
             return None;
         }
         self.next_step(index)
+    }
+
+    /// Ends the service of a connection that rests. Most end here: nothing is to be armed or called, the class of its deadline is
+    /// the same, no stop waits for it, and no listener for a connection that can be evicted.
+    #[inline]
+    pub(super) fn ends_at_rest(&mut self, index: u32) -> bool {
+        let slot = self.slots.at_mut(index);
+        let rests =
+            slot.rests() && self.m.stop_at.is_none() && !(self.m.starved && self.m.full.evicts());
+        if rests {
+            let active = slot.flags.has(Flags::HEARD.or(Flags::TAKEN));
+            slot.flags.clear(Flags::ACTIVITY);
+            if active && !self.m.deadlines.is_recent(slot.deadline, self.m.now) {
+                self.unlink(index);
+                self.link(index, Class::Idle);
+            }
+            self.m.visit = Visit::NOBODY;
+        }
+        rests
     }
 
     /// What a source needs when nothing moves: an accept, a call, the next step of its end, or a notice.

@@ -198,10 +198,9 @@ impl Dispatcher<'_> {
         };
         let turn = &mut self.m.turn;
         if !continued {
-            turn.fresh = turn.fresh.saturating_add(1);
+            turn.fresh = turn.fresh.wrapping_add(1);
         }
-        turn.served = turn.served.saturating_add(1);
-        self.slots.at_mut(index).queued = Queued::No;
+        turn.served = turn.served.wrapping_add(1);
         Some(index)
     }
 

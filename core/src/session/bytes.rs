@@ -91,7 +91,7 @@ impl<'a> Store<'a> {
         if left.len > 0 {
             self.write_back(left);
         }
-        self.area.owner = Owner::of(index);
+        self.area.owner.0 = index.wrapping_add(1);
     }
 
     /// A connection releases the scratch buffer, if it has it: another may have taken it in the same service, and have
@@ -99,7 +99,7 @@ impl<'a> Store<'a> {
     #[inline]
     pub(super) const fn release(&mut self, index: u32) {
         if self.owner() == index {
-            self.area.owner = Owner::NOBODY;
+            self.area.owner.0 = 0;
         }
     }
 

@@ -591,6 +591,8 @@ impl<H: Handler> Session<'_, H> {
     ) -> Option<(R, u32)> {
         let index = token.index();
         let state = self.states.get_mut(index as usize)?;
+        // Before the views are copied, which then needs no other registers.
+        let data = self.received.get(index, data);
         let mut conn = Conn {
             all: Connections {
                 machine: self.machine.reborrow(),
@@ -601,7 +603,7 @@ impl<H: Handler> Session<'_, H> {
                 lent: 0,
             },
             received: &self.received,
-            data: self.received.get(index, data),
+            data,
             token,
             info: gone,
             resumed: false,

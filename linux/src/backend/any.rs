@@ -5,7 +5,7 @@ use super::{Accepted, Backend, Epoll, Kind, Poll, Select, Spin, Uring, sealed};
 use crate::error::CallError;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
+use tidegate_core::{Completion, Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// Any backend. A program that needs one only should name that one: then the others are not linked.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Backend for AnyBackend<'_> {
     }
 
     #[inline]
-    fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+    fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
         each!(self, backend => backend.receive(token, socket, into))
     }
 
@@ -135,7 +135,7 @@ impl Backend for AnyBackend<'_> {
         token: Token,
         socket: BorrowedFd<'_>,
         from: &[u8],
-    ) -> Option<Outcome> {
+    ) -> Option<Completion> {
         // SAFETY: the caller's promise.
         each!(self, backend => unsafe { backend.send(token, socket, from) })
     }

@@ -28,7 +28,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
+use tidegate_core::{Completion, Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// The kinds of backend.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -201,8 +201,8 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
 
     /// Receives into `into`, which is not empty.
     #[inline(always)]
-    fn receive(&mut self, _token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
-        socket::receive_outcome(socket, into)
+    fn receive(&mut self, _token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
+        socket::complete_receive(socket, into)
     }
 
     /// Sends `from`.
@@ -217,8 +217,8 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         _token: Token,
         socket: BorrowedFd<'_>,
         from: &[u8],
-    ) -> Option<Outcome> {
-        Some(socket::send_outcome(socket, from))
+    ) -> Option<Completion> {
+        Some(socket::complete_send(socket, from))
     }
 
     /// Why a connection has failed, if it has.

@@ -17,14 +17,14 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     #[inline(always)]
     pub(super) fn perform(&mut self, action: &Action) -> Option<Completion> {
         match *action {
-            Action::Recv { token, into } => {
-                let received = self.receive(token, into);
-                (received.unwrap_or_else(|| self.of_stream(action))).completion()
-            }
-            Action::Send { token, from } => {
-                let sent = self.send(token, from);
-                (sent.unwrap_or_else(|| Some(self.of_stream(action))))?.completion()
-            }
+            Action::Recv { token, into } => match self.receive(token, into) {
+                Some(received) => Some(received),
+                None => self.of_stream(action).completion(),
+            },
+            Action::Send { token, from } => match self.send(token, from) {
+                Some(sent) => sent,
+                None => self.of_stream(action).completion(),
+            },
             Action::Accept { .. }
             | Action::Refuse { .. }
             | Action::Connect { .. }
@@ -134,7 +134,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
 
     /// `None` if it is not a socket.
     #[inline(always)]
-    fn receive(&mut self, token: Token, into: Span) -> Option<Outcome> {
+    fn receive(&mut self, token: Token, into: Span) -> Option<Completion> {
         let socket = self.sockets.connection(token)?;
         let into = self.session.receive_into(token, into);
         Some(self.backend.receive(token, socket, into))
@@ -142,7 +142,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
 
     /// `None` if it is not a socket; without an outcome it completes later.
     #[inline(always)]
-    fn send(&mut self, token: Token, from: Span) -> Option<Option<Outcome>> {
+    fn send(&mut self, token: Token, from: Span) -> Option<Option<Completion>> {
         let socket = self.sockets.connection(token)?;
         let from = self.session.send_from(token, from);
         // SAFETY: the bytes lie in the memory that this server borrows for `'m`. The borrow ends when the server is

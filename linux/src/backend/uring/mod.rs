@@ -46,7 +46,7 @@ use rustix::net::{self, Shutdown, SocketFlags};
 use slot::{Slot, Watch};
 use submission::{Name, Request};
 use tidegate_core::heapless::Vec;
-use tidegate_core::{Directions, Event, Instant, LISTENERS, Outcome, Token, Trigger};
+use tidegate_core::{Completion, Directions, Event, Instant, LISTENERS, Outcome, Token, Trigger};
 
 /// Submissions that are handed over at once.
 const SUBMISSIONS: u32 = 512;
@@ -289,9 +289,9 @@ impl Backend for Uring {
     }
 
     #[inline]
-    fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+    fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
         let Some(slot) = own(&mut self.slots, token, socket) else {
-            return socket::receive_outcome(socket, into);
+            return socket::complete_receive(socket, into);
         };
         if !slot.chain.is_empty() {
             let n = self.buffers.take(&mut slot.chain, into);
@@ -299,36 +299,36 @@ impl Backend for Uring {
             // What is in flight will report more.
             let drained = slot.chain.is_empty() && slot.input == Watch::Begun;
             return if drained {
-                Outcome::Drained(count)
+                Completion::Drained(count)
             } else {
-                Outcome::Complete(count)
+                Completion::Complete(count)
             };
         }
         if slot.ended {
-            return Outcome::Complete(0);
+            return Completion::Complete(0);
         }
         if slot.errno != 0 {
             let errno = Errno::from_raw_os_error(i32::from(slot.errno));
-            return errno::transfer(errno);
+            return errno::completion(errno);
         }
         // Nothing may be received ahead of what is under way.
         if slot.input != Watch::No {
             if slot.hung_up
                 && let Err(errno) = slot.leave_input(&mut self.ring)
             {
-                return errno::transfer(errno);
+                return errno::completion(errno);
             }
-            return Outcome::Drained(0);
+            return Completion::Drained(0);
         }
-        let outcome = socket::receive_outcome(socket, into);
-        if let Outcome::Drained(n) = outcome
+        let outcome = socket::complete_receive(socket, into);
+        if let Completion::Drained(n) = outcome
             && slot.wanted.contains(Directions::READ)
             && let Err(errno) = slot.watch_input(&mut self.ring)
         {
             return if n > 0 {
-                Outcome::Complete(n)
+                Completion::Complete(n)
             } else {
-                errno::transfer(errno)
+                errno::completion(errno)
             };
         }
         outcome
@@ -350,9 +350,9 @@ impl Backend for Uring {
         token: Token,
         socket: BorrowedFd<'_>,
         from: &[u8],
-    ) -> Option<Outcome> {
+    ) -> Option<Completion> {
         let Some(slot) = own(&mut self.slots, token, socket) else {
-            return Some(socket::send_outcome(socket, from));
+            return Some(socket::complete_send(socket, from));
         };
         let request = Request::Send;
         let send = submission::send(Name { token, request }, socket, from);
@@ -365,7 +365,7 @@ impl Backend for Uring {
                 slot.sending = u32::try_from(from.len()).unwrap_or(u32::MAX);
                 None
             }
-            Err(errno) => Some(errno::transfer(errno)),
+            Err(errno) => Some(errno::completion(errno)),
         }
     }
 
