@@ -364,11 +364,11 @@ impl Program {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         let output = self.output();
-        let mut places = output
+        let mut addresses = output
             .lines()
             .filter_map(|line| line.strip_prefix("listening on "));
-        places
-            .find_map(|place| place.parse().ok())
+        addresses
+            .find_map(|address| address.parse().ok())
             .expect("an address")
     }
 

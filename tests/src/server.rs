@@ -122,8 +122,8 @@ pub fn serve<H: Handler, B: Backend, R: Send>(
     thread::scope(|scope| {
         let talk = scope.spawn(talk);
         while !talk.is_finished() {
-            let look = Duration::from_millis(1);
-            server.turn(Some(look)).expect("a wait");
+            let poll = Duration::from_millis(1);
+            server.turn(Some(poll)).expect("a wait");
         }
         talk.join().expect("what was expected")
     })
@@ -180,15 +180,15 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         listen: &Listen<'static>,
     ) -> Self {
         let (config, listen) = (config.clone(), listen.clone());
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         let (ask, asked) = channel();
         let thread = thread::spawn(move || {
             let mut server = deaf(mode, memory, &config, handler);
             let (_, address) = server.listen(&listen).expect("listening");
-            let _ = tell.send((address, server.stop_handle().expect("a handle")));
+            let _ = sender.send((address, server.stop_handle().expect("a handle")));
             run(&mut server, &asked)
         });
-        let (address, stop) = told.recv_timeout(SOON).expect("a server");
+        let (address, stop) = receiver.recv_timeout(SOON).expect("a server");
         Self {
             address,
             stop,
@@ -228,13 +228,13 @@ impl<H: Handler<State: Send> + Send> Running<H> {
         &self,
         question: impl FnOnce(&mut AnyServer<H>) -> R + Send + 'static,
     ) -> R {
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         let question: Question<H> = Box::new(move |server| {
-            let _ = tell.send(question(server));
+            let _ = sender.send(question(server));
         });
         self.ask.send(question).expect("a running server");
         self.stop.wake();
-        told.recv_timeout(SOON).expect("a reply of the server")
+        receiver.recv_timeout(SOON).expect("a reply of the server")
     }
 
     /// Its counters.

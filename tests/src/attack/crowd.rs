@@ -29,10 +29,10 @@ pub(super) fn besiege(
     let mut crowd: Vec<Option<(TcpStream, u32)>> = Vec::new();
     crowd.resize_with(attack.clients, || None);
     while !over.load(Ordering::Relaxed) {
-        for (place, client) in (0u8..250).cycle().zip(&mut crowd) {
+        for (index, client) in (0u8..250).cycle().zip(&mut crowd) {
             let source = match attack.sources {
                 Sources::One => Ipv4Addr::LOCALHOST,
-                Sources::Many => Ipv4Addr::new(127, 0, 1, 1 + place),
+                Sources::Many => Ipv4Addr::new(127, 0, 1, 1 + index),
             };
             if client.is_none() {
                 *client = begin_from(source, address).ok().map(|stream| (stream, 0));

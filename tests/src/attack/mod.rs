@@ -85,7 +85,7 @@ pub struct Report {
     /// Connections that the attackers tried to make, or steps that they made.
     pub attempts: u64,
     /// Exchanges of the well-behaved client.
-    pub visits: u64,
+    pub exchanges: u64,
     /// Times that one had to be tried again.
     pub again: u64,
     /// Those that did not get what they should, however often they were tried.
@@ -127,7 +127,7 @@ impl Attack {
         let mut program = Program::start(&arguments);
         let (pid, address) = (program.pid(), program.address());
         let echoes = self.service == "echo";
-        visit(address, 0, echoes).expect("served in peace");
+        exchange(address, 0, echoes).expect("served in peace");
         until("nothing is open", || program.statistics()["open"] == 0);
         let (before, at_first) = (resident(pid), descriptors(pid).len());
         let (over, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -140,7 +140,7 @@ impl Attack {
         report.before = before;
         report.attempts = attempts.load(Ordering::Relaxed);
         until("the table is empty", || program.statistics()["open"] == 0);
-        visit(address, 1, echoes).expect("served after it");
+        exchange(address, 1, echoes).expect("served after it");
         report.recovery = ended.elapsed();
         until("the last is closed", || program.statistics()["open"] == 0);
         report.descriptors = difference(descriptors(pid).len(), at_first);
@@ -229,20 +229,20 @@ impl Attack {
                 (half, more) = (Some(peak), more - 1);
                 length = Length::Visits(all + all / 2);
             }
-            let visiting = Instant::now();
-            let mut tries = (0..TRIES).map(|_| visit(program.address(), n, echoes));
+            let began = Instant::now();
+            let mut tries = (0..TRIES).map(|_| exchange(program.address(), n, echoes));
             match tries.position(|tried| tried.is_ok()) {
                 Some(more) => again += more as u64,
                 None => unserved += 1,
             }
-            waits.push(visiting.elapsed());
+            waits.push(began.elapsed());
             thread::sleep(BETWEEN);
         }
         waits.sort_unstable();
-        let at = |place: usize| waits.get(place).copied().unwrap_or_default();
+        let at = |index: usize| waits.get(index).copied().unwrap_or_default();
         Report {
             attempts: 0,
-            visits: waits.len() as u64,
+            exchanges: waits.len() as u64,
             again,
             unserved,
             worst: waits.last().copied().unwrap_or_default(),
@@ -265,7 +265,7 @@ impl Attack {
 /// # Errors
 ///
 /// It was refused, reset, or got another reply.
-fn visit(address: SocketAddr, n: u64, echoes: bool) -> io::Result<()> {
+fn exchange(address: SocketAddr, n: u64, echoes: bool) -> io::Result<()> {
     let mut client = connect_from(GOOD, address)?;
     let mut message = pattern(n, 200);
     message

@@ -36,7 +36,7 @@ pub fn connections(bench: &mut Bench) -> Result<Part, String> {
         Kind::Blocking => one.name != ONE_AT_A_TIME,
         Kind::Peer => false,
     };
-    let who = bench.some(takes_part);
+    let contenders = bench.some(takes_part);
     let Effort {
         rounds: [_, rounds, _],
         limits: [_, limit, _],
@@ -48,22 +48,26 @@ pub fn connections(bench: &mut Bench) -> Result<Part, String> {
     } else {
         OPEN.into()
     };
-    bench.begin("connections", open.len() * rounds * who.len(), limit);
+    bench.begin("connections", open.len() * rounds * contenders.len(), limit);
     let loads: Vec<_> = open
         .iter()
         .map(|&open| {
-            let asked = who.iter().filter(|one| is_asked(one, open));
+            let asked = contenders.iter().filter(|one| is_asked(one, open));
             (asked.cloned().collect(), echo(open))
         })
         .collect();
-    let mut results: Vec<Vec<Option<Samples>>> = vec![Vec::new(); who.len()];
+    let mut results: Vec<Vec<Option<Samples>>> = vec![Vec::new(); contenders.len()];
     for (samples, &open) in bench.rounds(&loads, rounds).into_iter().zip(&open) {
         let mut samples = samples.into_iter();
-        for (one, result) in who.iter().zip(&mut results) {
+        for (one, result) in contenders.iter().zip(&mut results) {
             result.push(is_asked(one, open).then(|| samples.next()).flatten());
         }
     }
-    let results = Results { who, open, results };
+    let results = Results {
+        contenders,
+        open,
+        results,
+    };
     let one = served_one(bench);
     Ok(Part {
         name: "connections",
@@ -79,7 +83,7 @@ pub fn connections(bench: &mut Bench) -> Result<Part, String> {
 
 /// Samples of each contender and number of open connections.
 struct Results {
-    who: Vec<Contender>,
+    contenders: Vec<Contender>,
     open: Vec<u32>,
     results: Vec<Vec<Option<Samples>>>,
 }
@@ -90,7 +94,7 @@ fn cpu(samples: Option<&Samples>) -> Option<Spread> {
 
 impl Results {
     fn table(&self) -> String {
-        let named = self.who.iter().zip(&self.results);
+        let named = self.contenders.iter().zip(&self.results);
         let rows: Vec<Vec<String>> = named
             .map(|(one, results)| {
                 let cells = results.iter().map(|samples| {
@@ -110,7 +114,7 @@ impl Results {
     }
 
     fn picture(&self) -> Result<String, String> {
-        let named = self.who.iter().zip(&self.results);
+        let named = self.contenders.iter().zip(&self.results);
         let series: Vec<Series<(f64, Spread)>> = named
             .map(|(one, results)| {
                 let points = self.open.iter().zip(results);
@@ -139,8 +143,8 @@ const fn echo(connections: u32) -> Traffic {
 
 /// The result for the other clients of the server that serves one at a time.
 fn served_one(bench: &mut Bench) -> String {
-    let who = bench.some(|one| one.name == ONE_AT_A_TIME);
-    let samples = bench.rounds(&[(who, echo(ACTIVE))], 1);
+    let contenders = bench.some(|one| one.name == ONE_AT_A_TIME);
+    let samples = bench.rounds(&[(contenders, echo(ACTIVE))], 1);
     let Some(Some(sample)) = samples.iter().flatten().flatten().next() else {
         return String::new();
     };

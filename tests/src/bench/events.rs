@@ -12,7 +12,9 @@ use static_cell::ConstStaticCell;
 use std::env;
 use std::process::{Command, Output};
 use std::time::Instant;
-use tidegate_core::{Action, Config, Directions, Event, Memory, Outcome, Session, Token};
+use tidegate_core::{
+    Action, Completion, Config, Directions, Event, Memory, Op, Outcome, Session, Token,
+};
 
 /// The most slots.
 const SLOTS: usize = 1_000_000;
@@ -27,7 +29,7 @@ const COUNTED: u64 = 32_000;
 const STRIDE: usize = 7919;
 
 /// Readiness events in an iteration.
-const TURN: usize = 16;
+const ITERATION: usize = 16;
 
 /// Windows that a message does not fill, so that a receive of one has drained the socket, as on a real one.
 static MEMORY: ConstStaticCell<Memory<SLOTS, 128, 128>> = ConstStaticCell::new(Memory::new());
@@ -57,10 +59,10 @@ impl World {
             tokens: Vec::with_capacity(slots as usize),
             next: 0,
         };
-        world.turn(&[]);
+        world.iterate(&[]);
         while world.tokens.len() < slots as usize {
             let known = world.tokens.len();
-            world.turn(&[listener]);
+            world.iterate(&[listener]);
             if world.tokens.len() == known {
                 return Err(format!("no connection was accepted after {known}"));
             }
@@ -71,22 +73,25 @@ impl World {
     /// So many messages, round robin over `active` connections that are spread over all.
     fn messages(&mut self, active: usize, count: u64) {
         let step = self.tokens.len() / active;
-        let mut reports = Vec::with_capacity(TURN);
+        let mut reports = Vec::with_capacity(ITERATION);
         let mut left = count;
         while left > 0 {
             reports.clear();
-            let batch = usize::try_from(left).unwrap_or(TURN).min(TURN).min(active);
+            let batch = usize::try_from(left)
+                .unwrap_or(ITERATION)
+                .min(ITERATION)
+                .min(active);
             for _ in 0..batch {
                 reports.push(self.tokens[self.next * step]);
                 self.next = (self.next + STRIDE) % active;
             }
-            self.turn(&reports);
+            self.iterate(&reports);
             left -= batch as u64;
         }
     }
 
     /// An iteration in which these are readable. A microsecond passes.
-    fn turn(&mut self, readable: &[Token]) {
+    fn iterate(&mut self, readable: &[Token]) {
         self.now += 1000;
         let now = tidegate_core::Instant::from_nanos(self.now);
         for &token in readable {
@@ -254,7 +259,7 @@ fn markdown(rows: &[Row], rounds: usize, counted: Result<(), String>) -> String 
     ];
     let rows: Vec<_> = rows.iter().map(cells).collect();
     format!(
-        "A message: an event, a receive of {MESSAGE} bytes, the handler, a send, their completions; {TURN} events in an iteration; every slot \
+        "A message: an event, a receive of {MESSAGE} bytes, the handler, a send, their completions; {ITERATION} events in an iteration; every slot \
          taken. Nanoseconds: median of {rounds} runs (least–greatest). Instructions (callgrind): the difference of two runs of \
          different length.\n\n{}\n{flat}",
         table(&head, &rows)

@@ -16,21 +16,25 @@ const BULK: [u32; 2] = [8, 64];
 ///
 /// If nothing could be.
 pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
-    let who = bench.some(Contender::is_loop);
-    let base = who.first().ok_or("there is no contender")?.name.clone();
+    let contenders = bench.some(Contender::is_loop);
+    let base = contenders
+        .first()
+        .ok_or("there is no contender")?
+        .name
+        .clone();
     let Effort {
         rounds: [.., rounds],
         limits: [.., limit],
         ..
     } = bench.effort;
-    bench.begin("fairness", BULK.len() * rounds * who.len(), limit);
+    bench.begin("fairness", BULK.len() * rounds * contenders.len(), limit);
     let loads = BULK.map(|bulk| {
         let traffic = Traffic::Fair {
             bulk,
             in_flight: 4,
             size: 16 * 1024,
         };
-        (who.clone(), traffic)
+        (contenders.clone(), traffic)
     });
     let results = bench.rounds(&loads, rounds);
     let markdown = format!(
@@ -39,21 +43,21 @@ pub fn fairness(bench: &mut Bench) -> Result<Part, String> {
          (least–greatest).\n\n{}",
         if bench.ahead { "goes" } else { "cannot go" },
         bench.pace(rounds),
-        markdown(&who, &results)
+        markdown(&contenders, &results)
     );
     Ok(Part {
         name: "fairness",
         markdown,
-        pictures: vec![("fairness.svg", picture(&who, &results)?)],
+        pictures: vec![("fairness.svg", picture(&contenders, &results)?)],
     })
 }
 
 /// Samples of each contender, by how many stream; the first contender is the base.
 type Results = [Vec<Samples>];
 
-fn markdown(who: &[Contender], results: &Results) -> String {
+fn markdown(contenders: &[Contender], results: &Results) -> String {
     let cells = |number: usize| {
-        let mut row = vec![who[number].name.clone()];
+        let mut row = vec![contenders[number].name.clone()];
         for all in results {
             let (own, base) = (&all[number], &all[0]);
             let noisy = if is_noisy(own) { " ~" } else { "" };
@@ -68,7 +72,7 @@ fn markdown(who: &[Contender], results: &Results) -> String {
         }
         row
     };
-    let rows: Vec<_> = (0..who.len()).map(cells).collect();
+    let rows: Vec<_> = (0..contenders.len()).map(cells).collect();
     let head = [
         "server",
         "8: p50 µs",
@@ -85,8 +89,8 @@ fn markdown(who: &[Contender], results: &Results) -> String {
     table(&head, &rows)
 }
 
-fn picture(who: &[Contender], results: &Results) -> Result<String, String> {
-    let series: Vec<Series<Option<Spread>>> = who
+fn picture(contenders: &[Contender], results: &Results) -> Result<String, String> {
+    let series: Vec<Series<Option<Spread>>> = contenders
         .iter()
         .enumerate()
         .map(|(number, one)| {

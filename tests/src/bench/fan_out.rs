@@ -20,13 +20,13 @@ const LISTENERS: usize = 8;
 ///
 /// If our program does not take part.
 pub fn fan_out(bench: &mut Bench) -> Result<Part, String> {
-    let who = bench.some(|one| matches!(one.kind, Kind::Ours { .. }));
-    if who.is_empty() {
+    let contenders = bench.some(|one| matches!(one.kind, Kind::Ours { .. }));
+    if contenders.is_empty() {
         return Err("our program does not take part".into());
     }
-    bench.begin("fan-out", who.len(), Duration::ZERO);
+    bench.begin("fan-out", contenders.len(), Duration::ZERO);
     let mut lines = Vec::new();
-    for one in &who {
+    for one in &contenders {
         let delivered = delivered(one, bench.server_cpu());
         let sent = LINES * LISTENERS;
         if delivered < sent {

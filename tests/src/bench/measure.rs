@@ -224,16 +224,16 @@ impl Bench {
     ) -> Vec<Vec<Samples>> {
         let mut samples: Vec<Vec<Samples>> = loads
             .iter()
-            .map(|(who, _)| vec![Vec::new(); who.len()])
+            .map(|(contenders, _)| vec![Vec::new(); contenders.len()])
             .collect();
         for round in 0..rounds {
             if round > 0 && !self.has_time() {
                 break;
             }
-            for ((who, traffic), samples) in loads.iter().zip(&mut samples) {
-                for place in order(round, who.len()) {
-                    samples[place].push(self.load(&who[place], *traffic));
-                    self.step(&who[place].name);
+            for ((contenders, traffic), samples) in loads.iter().zip(&mut samples) {
+                for index in order(round, contenders.len()) {
+                    samples[index].push(self.load(&contenders[index], *traffic));
+                    self.step(&contenders[index].name);
                 }
             }
         }

@@ -20,12 +20,12 @@ const IDLE: u32 = 4000;
 /// If nothing could be.
 pub fn memory(bench: &mut Bench) -> Result<Part, String> {
     // A server of one client at a time can hold no more.
-    let who = bench.some(|one| one.name != ONE_AT_A_TIME);
+    let contenders = bench.some(|one| one.name != ONE_AT_A_TIME);
     let idle = if bench.effort.quick { 500 } else { IDLE };
-    bench.begin("memory", who.len(), Duration::ZERO);
+    bench.begin("memory", contenders.len(), Duration::ZERO);
     let mut lines = Vec::new();
     let mut series: Vec<Series<Option<Spread>>> = Vec::new();
-    for one in &who {
+    for one in &contenders {
         match of(bench, one, idle) {
             Ok((at_start, each)) => {
                 lines.push(vec![

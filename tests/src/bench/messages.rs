@@ -52,18 +52,25 @@ const SCENARIOS: [(&str, &str, Traffic); 7] = [
 ///
 /// If nothing could be.
 pub fn messages(bench: &mut Bench) -> Result<Part, String> {
-    let mut who = bench.some(Contender::is_loop);
-    let base = who.first().cloned().ok_or("there is no contender")?;
-    who.push(base.again());
+    let mut contenders = bench.some(Contender::is_loop);
+    let base = contenders.first().cloned().ok_or("there is no contender")?;
+    contenders.push(base.again());
     let Effort {
         rounds: [rounds, ..],
         limits: [limit, ..],
         ..
     } = bench.effort;
-    bench.begin("messages", SCENARIOS.len() * rounds * who.len(), limit);
-    let loads = SCENARIOS.map(|(_, _, traffic)| (who.clone(), traffic));
+    bench.begin(
+        "messages",
+        SCENARIOS.len() * rounds * contenders.len(),
+        limit,
+    );
+    let loads = SCENARIOS.map(|(_, _, traffic)| (contenders.clone(), traffic));
     let samples = bench.rounds(&loads, rounds);
-    let results = Results { who, samples };
+    let results = Results {
+        contenders,
+        samples,
+    };
     Ok(Part {
         name: "messages",
         markdown: results.markdown(&bench.pace(rounds)),
@@ -76,7 +83,7 @@ pub fn messages(bench: &mut Bench) -> Result<Part, String> {
 
 /// Samples of each scenario and contender; the first contender is the base.
 struct Results {
-    who: Vec<Contender>,
+    contenders: Vec<Contender>,
     samples: Vec<Vec<Samples>>,
 }
 
@@ -94,14 +101,14 @@ impl Results {
 
     /// A row for each contender, a column for each scenario.
     fn matrix(&self, cell: impl Fn(usize, usize) -> String) -> String {
-        let rows: Vec<Vec<String>> = (0..self.who.len())
+        let rows: Vec<Vec<String>> = (0..self.contenders.len())
             .map(|number| {
                 let cells = (0..SCENARIOS.len()).map(|scenario| {
                     let noisy = is_noisy(&self.samples[scenario][number]);
                     let mark = if noisy { " ~" } else { "" };
                     format!("{}{mark}", cell(scenario, number))
                 });
-                let name = self.who[number].name.clone();
+                let name = self.contenders[number].name.clone();
                 core::iter::once(name).chain(cells).collect()
             })
             .collect();
@@ -119,7 +126,7 @@ impl Results {
             "{legend}\nMessages are of 64 bytes unless said. {pace}\n\nThe server's CPU for each message, beside that of the {} in \
              the same round: median (least–greatest).\n\n{}\n{}\nThe same in microseconds, medians.\n\n{}\nThe latency that 1 \
              message in 100 exceeds, in microseconds, medians.\n\n{}\nMessages a second, in thousands, medians.\n\n{}",
-            self.who[0].name,
+            self.contenders[0].name,
             self.matrix(|s, n| ratio(self.ratio(s, n))),
             self.ahead(),
             of(|sample| sample.cpu),
@@ -130,18 +137,22 @@ impl Results {
 
     /// Where another contender needs less than our default.
     fn ahead(&self) -> String {
-        let Some(ours) = self.who.iter().position(|one| one.name == DEFAULT) else {
+        let Some(ours) = self.contenders.iter().position(|one| one.name == DEFAULT) else {
             return String::new();
         };
         let median = |scenario, number| Some(self.ratio(scenario, number)?.median);
         let lines = SCENARIOS.iter().enumerate().filter_map(|(scenario, of)| {
             let own = median(scenario, ours)?;
-            let ahead = self.who.iter().enumerate().filter_map(|(number, one)| {
-                let theirs = median(scenario, number).filter(|&theirs| theirs < own)?;
-                // The last one is the base again.
-                let other = one.kind == Kind::Peer && number + 1 < self.who.len();
-                other.then(|| format!("{} {theirs:.2}", one.name))
-            });
+            let ahead = self
+                .contenders
+                .iter()
+                .enumerate()
+                .filter_map(|(number, one)| {
+                    let theirs = median(scenario, number).filter(|&theirs| theirs < own)?;
+                    // The last one is the base again.
+                    let other = one.kind == Kind::Peer && number + 1 < self.contenders.len();
+                    other.then(|| format!("{} {theirs:.2}", one.name))
+                });
             let ahead: Vec<String> = ahead.collect();
             let some = !ahead.is_empty();
             some.then(|| format!("- {}: {} (ours {own:.2})\n", of.0, ahead.join(", ")))
@@ -154,7 +165,7 @@ impl Results {
     }
 
     fn picture_of_cpu(&self) -> Result<String, String> {
-        let base = &self.who[0].name;
+        let base = &self.contenders[0].name;
         let title = format!("CPU for each message, as a multiple of the {base} in the same round");
         let labels = Labels {
             title: &title,
@@ -181,7 +192,7 @@ impl Results {
         value: impl Fn(usize, usize) -> Option<Spread>,
     ) -> Result<String, String> {
         let names = SCENARIOS.map(|(name, ..)| name.to_owned());
-        let numbered = self.who.iter().enumerate();
+        let numbered = self.contenders.iter().enumerate();
         let series: Vec<Series<Option<Spread>>> = numbered
             .map(|(number, one)| {
                 let values = (0..SCENARIOS.len()).map(|scenario| value(scenario, number));

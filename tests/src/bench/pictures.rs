@@ -171,14 +171,15 @@ pub(super) fn dots(
         let step = 0.8 / series.len().max(1) as f64;
         for (number, (name, values)) in series.iter().enumerate() {
             let colour = colour(number);
-            let places = || {
+            let points_of = || {
                 let at = |n: usize| n as f64 - 0.4 + step * (number as f64 + 0.5);
                 let known = values.iter().enumerate();
                 known.filter_map(move |(n, value)| Some((at(n), (*value)?)))
             };
-            let dots = places().map(|(x, y)| Circle::new((x, y.median), 4, colour.filled()));
+            let dots = points_of().map(|(x, y)| Circle::new((x, y.median), 4, colour.filled()));
             chart.draw_series(dots).map_err(said)?;
-            let ranges = places().map(|(x, y)| PathElement::new([(x, y.min), (x, y.max)], colour));
+            let ranges =
+                points_of().map(|(x, y)| PathElement::new([(x, y.min), (x, y.max)], colour));
             chart.draw_series(ranges).map_err(said)?;
             let at = (
                 i32::try_from(SIZE.0).unwrap_or(0) - 160,
@@ -228,24 +229,25 @@ pub(super) fn rows(
             .map_err(said)?;
         for (mark, what) in marks.iter().enumerate() {
             let colour = colour(mark * 4);
-            let places = || {
+            let points_of = || {
                 let known = series.iter().enumerate();
                 known.filter_map(move |(n, (_, values))| {
                     let y = (count - 1 - n) as f64 - 0.2 * mark as f64;
                     Some(((*values.get(mark)?)?, y))
                 })
             };
-            let sticks = places().map(|(value, y)| {
+            let sticks = points_of().map(|(value, y)| {
                 PathElement::new(
                     [(x.start, y), (value.median, y)],
                     colour.mix(0.25).stroke_width(2),
                 )
             });
             chart.draw_series(sticks).map_err(said)?;
-            let ranges = places().map(|(v, y)| PathElement::new([(v.min, y), (v.max, y)], colour));
+            let ranges =
+                points_of().map(|(v, y)| PathElement::new([(v.min, y), (v.max, y)], colour));
             chart.draw_series(ranges).map_err(said)?;
             let dots =
-                places().map(|(value, y)| Circle::new((value.median, y), 4, colour.filled()));
+                points_of().map(|(value, y)| Circle::new((value.median, y), 4, colour.filled()));
             chart
                 .draw_series(dots)
                 .map_err(said)?

@@ -121,7 +121,7 @@ fn row(attack: &Attack, report: &Report) -> String {
         attack.name,
         report.attempts,
         report.fended_off,
-        report.visits,
+        report.exchanges,
         report.again,
         report.unserved,
         ms(report.median),

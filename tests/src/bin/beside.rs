@@ -318,8 +318,8 @@ fn static_memory(program: &Path) -> Option<u64> {
                 .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)),
         )
     };
-    let place = |at, len| usize::try_from(number(at, len)?).ok();
-    let (table, size, count) = (place(32, 8)?, place(54, 2)?, place(56, 2)?);
+    let field = |at, len| usize::try_from(number(at, len)?).ok();
+    let (table, size, count) = (field(32, 8)?, field(54, 2)?, field(56, 2)?);
     let mut sum = 0;
     for entry in (0..count).map(|nth| table + nth * size) {
         let (loaded, writable) = (number(entry, 4)? == 1, number(entry + 4, 4)? & 2 != 0);

@@ -15,7 +15,7 @@ use std::io;
 use std::net::TcpStream;
 use std::time::Instant;
 
-struct Visit {
+struct Exchange {
     stream: TcpStream,
     heard: Position,
     left: usize,
@@ -29,7 +29,7 @@ enum Heard {
     End,
 }
 
-impl Visit {
+impl Exchange {
     fn hear(&mut self, said: &Stream, buffer: &mut [u8]) -> Heard {
         match rustix::net::recv(&self.stream, &mut *buffer, RecvFlags::empty()) {
             Err(Errno::INTR | Errno::AGAIN) => Heard::Part,
@@ -58,14 +58,14 @@ struct Clients<'p> {
     set: OwnedFd,
     said: Stream,
     size: usize,
-    visits: u32,
+    exchanges: u32,
 }
 
 impl Clients<'_> {
     /// The next connection, in the entry of an earlier one.
-    fn begin(&mut self, place: usize) -> io::Result<Visit> {
-        let number = self.visits;
-        self.visits = self.visits.wrapping_add(1);
+    fn begin(&mut self, index: usize) -> io::Result<Exchange> {
+        let number = self.exchanges;
+        self.exchanges = self.exchanges.wrapping_add(1);
         let began = Instant::now();
         let from = source(number, self.plan.sources);
         let stream = connect_from(from, SocketAddr::V4(self.plan.address))?;
@@ -77,9 +77,9 @@ impl Clients<'_> {
             return Err(io::ErrorKind::WriteZero.into());
         }
         stream.set_nonblocking(true)?;
-        let data = epoll::EventData::new_u64(place as u64);
+        let data = epoll::EventData::new_u64(index as u64);
         epoll::add(&self.set, &stream, data, epoll::EventFlags::IN)?;
-        Ok(Visit {
+        Ok(Exchange {
             stream,
             heard: position,
             left: self.size,
@@ -103,10 +103,10 @@ pub(super) fn run(
         set,
         said: Stream::new(),
         size: (size as usize).min(PIECE),
-        visits: 0,
+        exchanges: 0,
     };
-    let mut visits = (0..clients as usize)
-        .map(|place| next.begin(place))
+    let mut exchanges = (0..clients as usize)
+        .map(|index| next.begin(index))
         .collect::<io::Result<Vec<_>>>()
         .map_err(error())?;
     let mut reports = Vec::with_capacity(clients as usize);
@@ -121,21 +121,21 @@ pub(super) fn run(
         }
         for report in &reports {
             let data = report.data;
-            let place = usize::try_from(data.u64()).unwrap_or(usize::MAX);
-            let Some(visit) = visits.get_mut(place) else {
+            let index = usize::try_from(data.u64()).unwrap_or(usize::MAX);
+            let Some(exchange) = exchanges.get_mut(index) else {
                 continue;
             };
-            match visit.hear(&next.said, &mut buffer) {
+            match exchange.hear(&next.said, &mut buffer) {
                 Heard::Part => continue,
                 Heard::Whole { wrong } => {
                     window.wrong += wrong;
-                    window.count(visit.began.elapsed());
+                    window.count(exchange.began.elapsed());
                     answered = answered.saturating_add(1).min(clients);
                 }
                 Heard::End => window.lost += 1,
             }
             // That closes the earlier one.
-            *visit = next.begin(place).map_err(error())?;
+            *exchange = next.begin(index).map_err(error())?;
         }
     }
     Ok(window.close(answered))

@@ -8,7 +8,7 @@ use rustix::process::Pid;
 use std::time::Instant;
 
 /// The period of progress reports.
-const TOLD: Duration = Duration::from_millis(100);
+const REPORT_PERIOD: Duration = Duration::from_millis(100);
 
 /// The longest latency that is recorded, in nanoseconds; longer ones count as that.
 const MINUTE: u64 = 60_000_000_000;
@@ -18,7 +18,7 @@ pub(super) struct Window<'p> {
     plan: &'p Plan,
     progress: &'p mut dyn FnMut(Progress),
     began: Instant,
-    told: Instant,
+    reported: Instant,
     at_start: Option<Reading>,
     latency: Histogram<u64>,
     /// Bytes that came back other than they were sent, ever.
@@ -54,7 +54,7 @@ impl<'p> Window<'p> {
             plan,
             progress,
             began: now,
-            told: now,
+            reported: now,
             at_start: None,
             latency: Histogram::new_with_bounds(1, MINUTE, 3).expect("3 digits of a minute"),
             wrong: 0,
@@ -73,8 +73,8 @@ impl<'p> Window<'p> {
     /// Whether it goes on.
     pub(super) fn is_open(&mut self, now: Instant) -> bool {
         let elapsed = now.duration_since(self.began);
-        if now.duration_since(self.told) >= TOLD {
-            self.told = now;
+        if now.duration_since(self.reported) >= REPORT_PERIOD {
+            self.reported = now;
             (self.progress)(Progress::Elapsed(elapsed));
         }
         match self.at_start {

@@ -170,7 +170,7 @@ fn run(options: &Options) -> Result<End, String> {
     } else {
         replay_seen(&tape, LARGE.take(), until, calls, &mut see)
     }?;
-    tell(&replayed, &tape);
+    print(&replayed, &tape);
     Ok(match &replayed {
         replayed if replayed.diverged.is_some() => End::Different,
         replayed if replayed.stopped.is_some() => End::Cut,
@@ -184,7 +184,7 @@ fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn tell(replayed: &Replayed, tape: &Tape) {
+fn print(replayed: &Replayed, tape: &Tape) {
     let Replayed {
         entries,
         diverged,

@@ -73,9 +73,9 @@ impl Peers {
             let Some((token, step)) = step(entry) else {
                 continue;
             };
-            if let Some((place, last)) = known.get_mut(&token) {
+            if let Some((index, last)) = known.get_mut(&token) {
                 let millis = (now - *last) / 1_000_000;
-                let steps = &mut peers.steps[*place];
+                let steps = &mut peers.steps[*index];
                 if millis > 0 {
                     steps.push(Step::Wait(Duration::from_millis(millis)));
                 }

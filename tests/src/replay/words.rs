@@ -89,12 +89,12 @@ pub fn words(entry: &Entry<'_>) -> String {
             format!("{at}: the kernel reports {directions:?}{closing}: it is scheduled")
         }
         Entry::Event(Event::Done { op, outcome, .. }, bytes) => {
-            format!("{at}: {}{}", answer(*op, *outcome), shown(*bytes))
+            format!("{at}: {}{}", completion(*op, *outcome), shown(*bytes))
         }
         Entry::Turn => "an iteration begins".into(),
         Entry::Output(None) => "nothing more to do: the kernel is asked".into(),
         Entry::Output(Some(action)) => format!("{at}: {}", asked(*action)),
-        Entry::Told(notice) => format!("{at}: the handler is notified: {}", told(*notice)),
+        Entry::Told(notice) => format!("{at}: the handler is notified: {}", notified(*notice)),
         Entry::Again => "the handler is notified of what was left".into(),
         Entry::Returned(0) => "the handler returns, nothing left".into(),
         Entry::Returned(left) => format!("the handler returns, {left} bytes left"),
@@ -132,7 +132,7 @@ fn shown(bytes: Bytes<'_>) -> String {
     }
 }
 
-fn answer(op: Op, outcome: Outcome) -> String {
+fn completion(op: Op, outcome: Outcome) -> String {
     let ready = "no longer ready";
     match (op, outcome) {
         (Op::Recv, Outcome::Complete(0)) => "recv: the peer has finished".into(),
@@ -209,7 +209,7 @@ fn asked(action: Action) -> String {
     }
 }
 
-fn told(notice: Notice) -> String {
+fn notified(notice: Notice) -> String {
     match notice {
         Notice::Opened(_) => "opened".into(),
         Notice::Readable(_) => "readable".into(),

@@ -33,14 +33,14 @@ pub(super) fn serve(listener: std::net::TcpListener) -> io::Result<()> {
                 accept(&listener, &poll, &mut connections, &mut free)?;
                 continue;
             }
-            let place = event.token().0;
-            let Some(Some(connection)) = connections.get_mut(place) else {
+            let index = event.token().0;
+            let Some(Some(connection)) = connections.get_mut(index) else {
                 continue;
             };
             if follow(connection, event, &mut buffer) == After::IsOver {
                 poll.registry().deregister(&mut connection.stream)?;
-                connections[place] = None;
-                free.push(place);
+                connections[index] = None;
+                free.push(index);
             }
         }
     }
@@ -59,14 +59,14 @@ fn accept(
             Err(error) => return Err(error),
         };
         stream.set_nodelay(true)?;
-        let place = free.pop().unwrap_or(connections.len());
-        if place == connections.len() {
+        let index = free.pop().unwrap_or(connections.len());
+        if index == connections.len() {
             connections.push(None);
         }
         let both = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut stream, Token(place), both)?;
+        poll.registry().register(&mut stream, Token(index), both)?;
         let rest = Rest::default();
-        connections[place] = Some(Connection { stream, rest });
+        connections[index] = Some(Connection { stream, rest });
     }
 }
 

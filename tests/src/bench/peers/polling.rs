@@ -33,8 +33,8 @@ pub(super) fn serve(listener: TcpListener) -> io::Result<()> {
                 accept(&listener, &poller, &mut connections, &mut free)?;
                 continue;
             }
-            let place = event.key;
-            let Some(Some(Connection { stream, rest })) = connections.get_mut(place) else {
+            let index = event.key;
+            let Some(Some(Connection { stream, rest })) = connections.get_mut(index) else {
                 continue;
             };
             let wrote = !rest.is_empty();
@@ -46,10 +46,10 @@ pub(super) fn serve(listener: TcpListener) -> io::Result<()> {
             let writes = after == After::WaitsToWrite;
             if after == After::IsOver {
                 poller.delete(&*stream)?;
-                connections[place] = None;
-                free.push(place);
+                connections[index] = None;
+                free.push(index);
             } else if writes != wrote {
-                let event = Event::new(place, !writes, writes);
+                let event = Event::new(index, !writes, writes);
                 poller.modify_with_mode(&*stream, event, PollMode::Level)?;
             }
         }
@@ -70,13 +70,13 @@ fn accept(
         };
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let place = free.pop().unwrap_or(connections.len());
-        if place == connections.len() {
+        let index = free.pop().unwrap_or(connections.len());
+        if index == connections.len() {
             connections.push(None);
         }
         // SAFETY: it is deleted before it is dropped.
-        unsafe { poller.add_with_mode(&stream, Event::readable(place), PollMode::Level)? };
+        unsafe { poller.add_with_mode(&stream, Event::readable(index), PollMode::Level)? };
         let rest = Rest::default();
-        connections[place] = Some(Connection { stream, rest });
+        connections[index] = Some(Connection { stream, rest });
     }
 }
