@@ -1,4 +1,4 @@
-/* What the echo servers in C share: the listener, and the rest of an answer that did not fit.
+/* What the echo servers in C share: the listener, and the rest of a reply that did not fit.
  * As all servers of the bench: 4 KiB at a time, SO_REUSEADDR, TCP_NODELAY, a backlog of 1024. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -23,7 +23,7 @@ static void die(const char *what) {
     exit(1);
 }
 
-/* All descriptors that may be had; a write to who is gone is an error, not a signal. */
+/* All descriptors that may be had; a write to a peer that is gone is an error, not a signal. */
 static void prepare(void) {
     struct rlimit limit;
     signal(SIGPIPE, SIG_IGN);
