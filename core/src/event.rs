@@ -83,7 +83,7 @@ pub enum Outcome {
     Failed(Fault),
 }
 
-/// What a transfer that completed inline came to: an [`Outcome`] without an address, small enough for a register.
+/// The result of a transfer that completed inline: an [`Outcome`] without an address, small enough for a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Completion {
     /// [`Outcome::Complete`].
@@ -119,7 +119,7 @@ impl Outcome {
     }
 }
 
-/// What a transfer came to that was made at once: bytes moved, or why none were; `None`: it would have blocked.
+/// The result of a transfer that was made at once: bytes moved, or why none were; `None`: it would have blocked.
 pub type Transfer = Result<u32, Option<Fault>>;
 
 impl Completion {

@@ -37,7 +37,7 @@ impl Flags {
     pub(crate) const LOADED: Self = Self::TAKEN;
     /// The application consumed something since the deadline was last settled.
     pub(crate) const CONSUMED: Self = Self(1 << 9);
-    /// `Unsent` is to be asked.
+    /// `Unsent` is to be issued.
     pub(crate) const PROBE: Self = Self(1 << 10);
     /// An operation that is not a transfer (`Connect`, `Unsent`, `Shutdown`, `Refuse`) is in flight.
     pub(crate) const CALLED: Self = Self(1 << 11);
@@ -56,9 +56,9 @@ impl Flags {
     pub(crate) const CHECKED: Self = Self::CLOSED;
     /// `Close` is to reset.
     pub(crate) const RESET: Self = Self(1 << 15);
-    /// Of a connection that is not being closed: the `Unsent` that is in flight, or else is to be asked, asks how much the peer
-    /// has not acknowledged, because output has stalled, and not whether both sides have ended. The same bit, which only one that
-    /// is being closed has.
+    /// Of a connection that is not being closed: the `Unsent` that is in flight, or else is to be issued, queries how
+    /// much the peer has not acknowledged, because output has stalled, and not whether both sides have ended. The same
+    /// bit, which only one that is being closed has.
     pub(crate) const STALLS: Self = Self::RESET;
 
     /// What happened since the deadline was last settled.
@@ -106,7 +106,7 @@ impl Flags {
         Self(self.0 & other.0)
     }
 
-    /// Those that are still asked for in this state, or may be in one that follows.
+    /// Those that are still read in this state, or may be in one that follows.
     pub(crate) const fn that_matter(state: State) -> Self {
         let opened = Self::SPOKEN.or(Self::PAUSED);
         let ends = Self::CALLED.or(Self::CANCELLED).or(Self::CLOSED);

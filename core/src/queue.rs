@@ -107,7 +107,7 @@ impl Queue {
             members.link(self.tail).next = index;
         }
         self.tail = index;
-        // Fewer than 2³¹ slots have room for the bit that tells the tables apart.
+        // Fewer than 2³¹ slots leave the bit free that selects the table.
         self.len = self.len.wrapping_add(1);
     }
 

@@ -34,7 +34,7 @@ pub(crate) enum State {
     Free,
     /// Taken for an `Accept` that has not completed.
     Reserved,
-    /// Asked for by the application; the kernel has not connected it yet.
+    /// Requested by the application; the kernel has not connected it yet.
     Connecting,
     /// Bytes go both ways.
     Open,
@@ -110,12 +110,12 @@ pub(crate) struct Slot {
     /// suspended while it is set, unless [`HEARS_ON`]. Of a watched descriptor, the bits of the directions; of a
     /// datagram socket, not 0 while the application waits until the queued datagram is sent.
     pub(crate) wants: u32,
-    /// While lingering, what was thrown away, in units of `OPERATION_MIN`; of a listener, failures in a row.
+    /// While lingering, what was discarded, in units of `OPERATION_MIN`; of a listener, failures in a row.
     pub(crate) tally: u16,
     pub(crate) flags: Flags,
     pub(crate) reason: Option<Reason>,
     pub(crate) state: State,
-    /// The kernel said so, or it is new, and no attempt since has shown otherwise.
+    /// The kernel reported it, or it is new, and no attempt since has shown otherwise.
     pub(crate) ready: Directions,
     /// Issued to the driver and not completed.
     pub(crate) in_flight: Directions,
@@ -184,7 +184,7 @@ impl Slot {
 
     /// What this source could use now. Never stored: read off its state and its buffers.
     ///
-    /// `admits`: a listener may take a connection, or do what the policy says instead.
+    /// `admits`: a listener may take a connection, or apply the policy instead.
     #[inline]
     pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
         let output = Directions::WRITE.when(!self.tx.is_empty());

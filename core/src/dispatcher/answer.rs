@@ -12,7 +12,7 @@ use crate::token::Token;
 use defmt_or_log::{debug, error};
 
 impl Dispatcher<'_> {
-    /// A completion that comes as an event: if its token names what was asked, it is that of the operation.
+    /// A completion that comes as an event: if its token names the operation in flight, it is that of the operation.
     pub(super) fn done(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
         let transfers = |direction| {
             let slot = self.slots.at(token.slot());
@@ -300,7 +300,7 @@ impl Dispatcher<'_> {
         self.rests(index, direction);
     }
 
-    /// Leaves a direction alone, and withdraws it, until the deadline of the congestion class. If the other rests already,
+    /// Suspends a direction, and disarms it, until the deadline of the congestion class. If the other rests already,
     /// both do until then, as long as one that has just begun.
     fn rests(&mut self, index: u32, direction: Directions) {
         if self.slots.at(index).class == Some(Class::Congestion) {
@@ -417,7 +417,7 @@ impl Dispatcher<'_> {
         owed.then_some(Notice::Closed(token, reason))
     }
 
-    /// The kernel would not register it (`ENOSPC`, `ENOMEM`): nothing would ever be heard of it, so it ends.
+    /// The kernel would not register it (`ENOSPC`, `ENOMEM`): there would never be an event of it, so it ends.
     fn arm_failed(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let Outcome::Failed(fault) = outcome else {
             return None;

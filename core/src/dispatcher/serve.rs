@@ -182,10 +182,10 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Whether its peer is in the middle of a message, or may be about to speak for the first time, so that a stop leaves
-    /// it the chance to. In the middle it is while something is left unconsumed. About to speak it is while the deadline
-    /// for the first byte runs; where that is off, peers that only listen are usual, and it is for [`FRESH`] after the
-    /// connection was opened.
+    /// Whether its peer is in the middle of a message, or may be about to send for the first time, so that a stop
+    /// leaves it the chance to. In the middle it is while something is left unconsumed. About to send it is while the
+    /// deadline for the first byte runs; where that is off, peers that only listen are usual, and it is for [`FRESH`]
+    /// after the connection was opened.
     pub(super) fn is_speaking(&self, index: u32) -> bool {
         let slot = self.slots.at(index);
         if slot.flags.has(Flags::ENDED) {
@@ -260,7 +260,7 @@ impl Dispatcher<'_> {
         None
     }
 
-    /// Arms what is awaited and not armed; withdraws what was reported and not wanted.
+    /// Arms what is awaited and not armed; disarms what was reported and not wanted.
     fn rearm(&mut self, index: u32, admits: bool) -> Option<Action> {
         let windows = self.m.windows;
         let trigger = self.trigger_of(index);
@@ -283,7 +283,7 @@ impl Dispatcher<'_> {
         })
     }
 
-    /// Joins what is in flight, withdraws what is registered, closes.
+    /// Joins what is in flight, removes what is registered, closes.
     fn close(&mut self, index: u32) -> Option<Action> {
         let trigger = self.trigger_of(index);
         let slot = self.slots.at_mut(index);

@@ -189,7 +189,7 @@ impl Dispatcher<'_> {
 }
 
 impl Dispatcher<'_> {
-    /// The next timer that is due; `None`: no more in this turn. Call it after [`handle_timeout`](Self::handle_timeout)
+    /// The next timer that is due; `None`: no more in this iteration. Call it after [`handle_timeout`](Self::handle_timeout)
     /// until it returns `None`, which it does after 64 at most; what is not fetched fires in a later iteration. They
     /// come in the order in which they are due, and those that are due together in the order in which they were set.
     #[inline]

@@ -92,7 +92,7 @@ impl Dispatcher<'_> {
         slot.ready |= reported;
         slot.attempts.claim(directions);
         match trigger {
-            // What a listener wants is asked when it is served.
+            // What a listener wants is computed when it is serviced.
             Trigger::Level => {
                 if slot.state == State::Listening || !slot.wanted(windows, true).contains(reported)
                 {
@@ -113,7 +113,7 @@ impl Dispatcher<'_> {
         self.m.stale_now = true;
     }
 
-    /// Asks for a new readiness set when stale reports do not end.
+    /// Requests a new readiness set when stale events do not end.
     pub(super) fn watch_stale(&mut self) {
         let stale = core::mem::take(&mut self.m.stale_now);
         self.m.stale_turns = if stale {

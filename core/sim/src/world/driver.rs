@@ -19,9 +19,9 @@ use tidegate_core::{Handler, Session};
 /// Which kind of kernel interface a session is run on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Interface {
-    /// epoll: the kernel tells what is ready, and every call is answered at once.
+    /// epoll: the kernel reports what is ready, and every call completes at once.
     Readiness(Trigger),
-    /// io_uring: nothing is told, and calls are answered when they have something to answer, in any order.
+    /// io_uring: no readiness events, and calls complete when they have a result, in any order.
     Completion,
 }
 
@@ -37,7 +37,7 @@ impl Interface {
 
 /// Events that one wait takes: few, so that some are left for the next.
 const BATCH: usize = 3;
-/// More actions than any turn has: its bytes are bounded, and each counts for some.
+/// More actions than any iteration has: its bytes are bounded, and each counts for some.
 const TURN: u32 = 100_000;
 #[derive(Debug)]
 pub(super) struct Driver {
@@ -47,25 +47,25 @@ pub(super) struct Driver {
     pub(super) sockets: BTreeMap<Token, Fd>,
     /// Whether a poll for the end accompanies multishot receives, as in the library. Only a test removes it.
     pub(super) watches_hang_up: bool,
-    /// Issued and not answered.
+    /// Issued and not completed.
     pending: Vec<Pending>,
     /// A hash of all that was performed, and its outcomes.
     pub(super) digest: Digest,
-    /// Whether false and stale reports are told now and then.
+    /// Whether false and stale events come now and then.
     noise: bool,
-    /// What is told falsely now, and for how many more turns.
+    /// The current false event, and for how many more iterations.
     lie: Option<(Token, u32)>,
     /// Every connection that there ever was.
     pub(super) known: Vec<Token>,
-    /// Stale reports that were told.
+    /// Stale events that were passed.
     pub(super) stale: u64,
     /// The last wait was interrupted, or a fault came in the way of a completion, so there may be something after all.
     interrupted: bool,
-    /// Whether the next outcome goes to `poll_output`, and not to `handle_event`: either must do, so they take turns.
+    /// Whether the next outcome goes to `poll_output`, and not to `handle_event`: either must do, so they alternate.
     inline: bool,
-    /// Turns in a row with a report and nothing that came of it.
+    /// Iterations in a row with an event and no progress.
     vain: u32,
-    /// The set is new, and there may be more of what it reports anew.
+    /// The set is new, and may report more events again.
     pub(super) rebuilt: bool,
     /// Those of which an injected error left open what is registered, until it is known again.
     pub(super) astray: BTreeSet<Token>,
@@ -113,8 +113,8 @@ impl Driver {
         self.sockets.len() + 1
     }
 
-    /// One round of the loop; tells whether it did anything. `acted`: peers did something since the last;
-    /// `all`: nothing else moves, so every completion is tried.
+    /// One iteration of the loop; returns whether it did anything. `acted`: peers did something since the last; `all`:
+    /// nothing else moves, so every completion is tried.
     pub(super) fn turn<H: Handler>(
         &mut self,
         session: &mut Session<'_, H>,
@@ -143,7 +143,7 @@ impl Driver {
             }
             completed = self.perform(session, kernel, now, action)?;
         }
-        // What peers do may be told in vain, while nobody wants it; what nobody has done, once.
+        // Events of what peers do may be spurious, while they are not wanted; others, once.
         let strange = acted || anew || !self.astray.is_empty();
         self.rebuilt |= anew && (told == BATCH || self.interrupted);
         self.vain = if told > 0 && actions == 0 && !strange {
@@ -194,7 +194,7 @@ impl Driver {
         Ok(reports.len())
     }
 
-    /// A report that is not true, of a connection that lives or of one that is gone; often some turns in a row, as a
+    /// A false event, of a connection that lives or of one that is gone; often some iterations in a row, as a
     /// registration that outlived its descriptor makes them.
     fn mislead<H: Handler>(
         &mut self,
@@ -220,7 +220,7 @@ impl Driver {
         session.handle_event(now, event);
     }
 
-    /// The completion world: answers some of what is pending, in any order.
+    /// The completion world: completes some of what is pending, in any order.
     fn complete<H: Handler>(
         &mut self,
         session: &mut Session<'_, H>,
@@ -240,7 +240,7 @@ impl Driver {
             }
             let faults = kernel.faults.taken().len();
             let outcome = self.carry_out(session, kernel, next)?;
-            // Told to come again by a fault, it does: there may be something to it.
+            // A fault asked for a retry, so it retries: there may be something to it.
             self.interrupted |= kernel.faults.taken().len() > faults;
             // It is not over, unless it has to be.
             let counts = matches!(next.action, Action::Unsent { .. });
@@ -249,7 +249,7 @@ impl Driver {
                 self.pending.push(next);
                 continue;
             }
-            // Completions tell no readiness: so much was moved.
+            // Completions report no readiness: so much was moved.
             let outcome = match outcome {
                 Outcome::Drained(n) if n > 0 && !counts => Outcome::Complete(n),
                 Outcome::Drained(_)
@@ -276,7 +276,7 @@ impl Driver {
             Action::Arm {
                 token, now: asked, ..
             } if completes => {
-                // Whatever it waits for, it may try: the answer comes when there is one.
+                // Whatever it waits for, it may try: the completion comes when there is a result.
                 self.ready(session, now, token, asked);
                 Ok(None)
             }
@@ -368,7 +368,7 @@ impl Driver {
             return Err(Broken::new(format!("{action:?} has no completion")));
         };
         session.handle_event(now, Event::Done { token, op, outcome });
-        // A listener counts as not ready after each accept, a socket of datagrams after some; here it may always be tried.
+        // A listener counts as not ready after each accept, a datagram socket after some; here it may always be tried.
         if self.interface == Interface::Completion
             && let Action::Accept {
                 listener: token, ..
@@ -425,7 +425,7 @@ fn names(action: Action, of: Token) -> bool {
     }
 }
 
-/// A hash of text (FNV-1a), for telling two runs apart.
+/// A hash of text (FNV-1a), to distinguish two runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Digest(pub(super) u64);
 

@@ -91,8 +91,8 @@ fn story<H: Handler>(world: &World<'_, H>) -> Vec<(Vec<u8>, Vec<u8>, End)> {
     story.collect()
 }
 
-/// The same scripts deliver the same bytes, whatever the interface, and whether calls are interrupted, cut short or told
-/// to come again.
+/// The same scripts deliver the same bytes, whatever the interface, and whether calls are interrupted, cut short or
+/// told to retry.
 #[test]
 fn the_same_scripts_deliver_the_same_bytes_on_every_interface() {
     for seed in seeds(12) {
@@ -339,7 +339,7 @@ fn a_peer_that_waits_to_send_an_urgent_byte_settles() {
     world.settle().unwrap();
 }
 
-/// Each call of a run fails once, in each way from which it can recover: nobody is touched.
+/// Each call of a run fails once, in each way from which it can recover: no connection is affected.
 #[test]
 fn after_a_passing_error_at_any_call_all_goes_on() {
     let run = |interface, faults: Faults| {
@@ -391,7 +391,7 @@ impl Handler for Answers {
     }
 }
 
-/// Each that came is told once, in order, and answered, beside connections, whatever calls do.
+/// Each that came is notified once, in order, and replied to, next to connections, whatever calls do.
 #[test]
 fn datagrams_come_and_go_on_every_interface() {
     for interface in Interface::ALL {
@@ -453,7 +453,7 @@ fn datagrams_come_and_go_on_every_interface() {
     }
 }
 
-/// Answers nothing: only what it receives can tell of an end.
+/// Sends nothing: only what it receives can show an end.
 struct Mute;
 
 impl Handler for Mute {

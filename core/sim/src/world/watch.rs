@@ -1,4 +1,4 @@
-//! [`Watch`]: a handler around the user's, which notes what it is told and sees to the order of it.
+//! [`Watch`]: a handler around the user's, which records its notices and checks their order.
 
 use super::broken::Broken;
 use crate::kernel::{Letter, asked};
@@ -11,14 +11,14 @@ use tidegate_core::Token;
 use tidegate_core::{Conn, Connections, Datagram, Handler};
 use tidegate_core::{Fault, Peer};
 
-/// What a handler was told of one connection.
+/// The notices of one connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told {
     /// The connection.
     pub token: Token,
-    /// Whose.
+    /// Its peer.
     pub peer: Peer,
-    /// Every byte that it was shown, once; up to the first that was taken from it while another connection was visited
+    /// Every byte that it was shown, once; up to the first that was taken from it while another connection was serviced
     /// ([`Conn::lend`]) and was not shown before.
     pub received: Vec<u8>,
     /// Why it was closed, when it was.
@@ -31,7 +31,7 @@ pub struct Told {
 pub(super) struct Watch<H> {
     pub(super) handler: H,
     pub(super) told: Vec<Told>,
-    /// The datagrams that it was told of, with their lengths.
+    /// The datagrams that it was notified of, with their lengths.
     pub(super) letters: Vec<(usize, Letter)>,
     /// Where in the list the open ones are.
     open: BTreeMap<Token, usize>,
@@ -52,7 +52,7 @@ impl<H: Handler> Watch<H> {
         }
     }
 
-    /// One visit: what it is shown continues what it was shown, and what it leaves is shown again.
+    /// One service: what it is shown continues what it was shown, and what it leaves is shown again.
     fn visit(&mut self, conn: &mut Conn<'_>, call: impl FnOnce(&mut H, &mut Conn<'_>)) {
         let before = conn.data();
         let at = self.open.get(&conn.token()).copied();
