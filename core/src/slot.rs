@@ -277,7 +277,7 @@ impl Slot {
         matches!(self.state, State::Open | State::HalfClosed)
     }
 
-    /// Whether an open connection has nothing to do and nothing special about it: all that came is answered, nothing is queued,
+    /// Whether an open connection has nothing to do and nothing special about it: all that came has its reply, nothing is queued,
     /// and the kernel will report more.
     #[inline]
     pub(crate) fn rests(&self) -> bool {
