@@ -21,7 +21,7 @@ pub enum Event {
         /// acted on by itself: both directions count as ready and a short read no longer counts as the last one.
         closing: bool,
     },
-    /// An action was carried out, or was not.
+    /// An action was performed, or was not.
     Done {
         /// The token that the action named; for [`Op::Accept`] that of the reserved connection.
         token: Token,

@@ -100,7 +100,7 @@ impl<T, const N: usize> Mailbox<T, N> {
         Ok(())
     }
 
-    /// Hands out what there is, at most `N` values; for what is put in meanwhile the handler is called again.
+    /// Returns what there is, at most `N` values; for what is put in meanwhile the handler is called again.
     pub fn take(&self, mut each: impl FnMut(T)) {
         // First the counter, then the values: a sender does it the other way round, so none is left without a wake-up.
         self.waker.take();

@@ -174,7 +174,7 @@ pub fn scan(port: &str) {
     assert!(said.contains("open"), "{said}");
 }
 
-/// Closes with a reset instead of an end.
+/// Closes with a reset instead of FIN.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! A server that is dropped, in whatever state, leaves no descriptor open and no peer without an end.
+//! A server that is dropped, in whatever state, leaves no descriptor open and each peer with EOF.
 
 use core::mem::ManuallyDrop;
 use core::panic::AssertUnwindSafe;
@@ -130,7 +130,7 @@ impl Others {
         }
     }
 
-    /// Each has its end at once; then they go, too.
+    /// Each has its EOF at once; then they go, too.
     fn hear_the_end(self, mode: Mode) {
         let Self {
             clients,

@@ -91,7 +91,7 @@ fn what_does_not_agree_is_refused_and_what_is_no_modbus_ends() {
         let mut other = tcp(program.address());
         other.say(nonsense);
         let mut rest = Vec::new();
-        let _ = other.read_to_end(&mut rest); // an end or a reset
+        let _ = other.read_to_end(&mut rest); // EOF or a reset
         assert!(rest.is_empty());
     }
     client.say(&frame(2, &[4, 0, 2, 0, 1]));
@@ -158,7 +158,7 @@ fn of_a_full_table_the_idlest_goes() {
         master.hear(&answer);
     }
     let mut rest = Vec::new();
-    let _ = masters[0].read_to_end(&mut rest); // an end or a reset
+    let _ = masters[0].read_to_end(&mut rest); // EOF or a reset
     assert!(rest.is_empty());
     assert_eq!(program.stop().code, Some(0));
 }

@@ -23,7 +23,7 @@ fn record(arguments: &[&str], talk: impl FnOnce(&Program, &Folder)) -> Tape {
     tape
 }
 
-/// An echo in pieces, an end, a reset, and bytes that find no reader at once.
+/// An echo in pieces, a FIN, a reset, and bytes that find no reader at once.
 fn some_clients(program: &Program, _: &Folder) {
     let mut first = tcp(program.address());
     first.echo(b"hello");

@@ -71,7 +71,7 @@ fn after_the_accept() {
     }
 }
 
-/// Sends nothing, so that only what it receives can show an end; pauses at each piece if it `pauses`.
+/// Sends nothing, so that only what it receives can show EOF; pauses at each piece if it `pauses`.
 #[derive(Clone, Copy)]
 struct Mute {
     pauses: bool,

@@ -261,7 +261,7 @@ fn with_evict_the_idlest_client_goes_instead() {
         client.hear(b"+PONG\r\n");
     }
     let mut rest = Vec::new();
-    let _ = clients[0].read_to_end(&mut rest); // an end or a reset
+    let _ = clients[0].read_to_end(&mut rest); // EOF or a reset
     assert!(rest.is_empty());
     assert_eq!(program.stop().code, Some(0));
 }

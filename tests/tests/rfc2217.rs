@@ -188,7 +188,7 @@ fn options_are_agreed_upon_and_an_end_comes_to_it() {
     assert!(options.receives_binary() && options.has_port());
     assert_eq!(options.hear(WONT, BINARY), Some([IAC, DONT, BINARY]));
     assert!(!options.receives_binary());
-    // Two of us come to an end, whatever either begins with.
+    // Two of our kind terminate, whatever either begins with.
     for verb in [WILL, WONT, DO, DONT] {
         for option in 0..=255 {
             let mut sides = [Options::offered(), Options::offered()];

@@ -23,7 +23,7 @@ impl Handler for Forgetful {
     }
 }
 
-/// A handler that cannot bear a certain byte before an end.
+/// A handler that cannot bear a certain byte before EOF.
 struct Touchy;
 
 impl Handler for Touchy {

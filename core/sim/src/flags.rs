@@ -10,7 +10,7 @@ pub struct EpollFlags(u32);
 impl EpollFlags {
     /// The empty set.
     pub const NONE: Self = Self(0);
-    /// There are bytes, an end or a connection to take.
+    /// There are bytes, EOF or a connection to take.
     pub const IN: Self = Self(0x001);
     /// An urgent mark is ahead.
     pub const PRI: Self = Self(0x002);

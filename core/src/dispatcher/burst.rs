@@ -1,11 +1,11 @@
-//! [`Burst`]: how many accepts one report of a listener is good for.
+//! [`Burst`]: how many accepts one readiness event of a listener is good for.
 
-/// How many accepts one report is good for.
+/// How many accepts one event is good for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burst {
     /// The iteration in which it was last accepted from.
     turn: u32,
-    /// Accepts for each report now.
+    /// Accepts for each event now.
     size: u16,
     /// Of those, how many are left in that iteration.
     left: u16,
@@ -60,7 +60,7 @@ impl Burst {
 mod tests {
     use super::*;
 
-    /// Accepts for one report, if there are always more.
+    /// Accepts for one event, if there are always more.
     fn accepts(burst: &mut Burst, turn: u32, most: u16) -> u32 {
         let mut count = 1;
         while burst.another(turn, most) {
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(accepts(&mut burst, 1, 4), 1);
         let mut vain = 0;
         for turn in 2..92 {
-            // One connection for each report.
+            // One connection for each event.
             if burst.another(turn, 4) {
                 assert!(burst.vain(turn), "it was one more");
                 vain += 1;

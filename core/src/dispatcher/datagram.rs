@@ -1,6 +1,6 @@
 //! Datagram sockets: received one at a time, notified as they come, and at most one is queued to be sent.
 //!
-//! They stand in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
+//! They are in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
 
 use super::Dispatcher;
 use super::listener::{Listener, ListenersFull};

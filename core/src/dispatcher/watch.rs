@@ -77,7 +77,7 @@ impl Dispatcher<'_> {
             .then_some(index)
     }
 
-    /// A report.
+    /// A readiness event.
     #[cold]
     pub(super) fn watched(
         &mut self,

@@ -112,7 +112,7 @@ impl LengthPrefix {
         if self.offset == 0 { self.head() } else { 0 }
     }
 
-    /// The length as it stands in a frame.
+    /// The length as it is in a frame.
     fn read(&self, data: &[u8]) -> Option<u32> {
         let field = data.get(self.offset..self.head())?;
         let push = |length: u32, byte: &u8| (length << 8) | u32::from(*byte);

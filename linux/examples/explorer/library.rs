@@ -125,7 +125,7 @@ impl<'m, S: System> Library<'m, S> {
         Err(Errno::TIMEDOUT)
     }
 
-    /// Has all outputs carried out.
+    /// Has all outputs performed.
     fn pump(&mut self, log: &mut Log) -> SysResult<()> {
         self.session.handle_timeout(NOW);
         for _ in 0..ACTIONS {

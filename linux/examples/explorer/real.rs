@@ -21,7 +21,7 @@ use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// More connections than a script has.
 const BACKLOG: i32 = 16;
-/// Reports of one wait: more than a script has sources.
+/// Events of one wait: more than a script has sources.
 const REPORTS: usize = 16;
 /// Entries for as many sources, and words of bits for 2,048 descriptors and more.
 const ENTRIES: usize = Places::<0>::OTHERS + REPORTS;
@@ -49,7 +49,7 @@ struct Flow {
     server: Option<Fd>,
     /// Sent and not received.
     unread: usize,
-    /// The client has sent its end, or a reset.
+    /// The client has sent FIN, or a reset.
     over: bool,
     /// The server has closed it, and the client has sent something since, so a reset is due.
     closed: bool,

@@ -7,7 +7,7 @@ use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Limits, Report, Shutdo
 const PORT: u16 = 1;
 /// More connections than a script has.
 const BACKLOG: usize = 16;
-/// Reports of one wait: more than a script has sources.
+/// Events of one wait: more than a script has sources.
 const REPORTS: usize = 16;
 
 #[derive(Debug)]

@@ -49,10 +49,10 @@ pub(crate) trait System {
     /// What an epoll set reports now.
     fn wait(&mut self, set: Fd) -> SysResult<Vec<Report>>;
 
-    /// What `poll(2)` reports of these now, in their order.
+    /// What `poll(2)` returns for these now, in their order.
     fn poll(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>>;
 
-    /// What `select(2)` reports of these now, in their order: `IN` and `OUT`, which are all it has.
+    /// What `select(2)` returns for these now, in their order: `IN` and `OUT`, which are all it has.
     fn select(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>>;
 
     /// Bytes that wait to be received.

@@ -99,7 +99,7 @@ impl Watch {
         Ok(Self { way, set, list })
     }
 
-    /// Adds `fd` with `mask`, or changes its mask if it is there already. `data` comes with each report.
+    /// Adds `fd` with `mask`, or changes its mask if it is there already. `data` comes with each event.
     pub(crate) fn put(
         &mut self,
         system: &mut impl System,

@@ -27,7 +27,7 @@ struct Client {
     number: Option<Fd>,
     sent: usize,
     floods: bool,
-    /// The server has received its end, or its reset.
+    /// The server has received FIN, or a reset.
     ended: bool,
 }
 

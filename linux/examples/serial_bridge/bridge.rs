@@ -51,7 +51,7 @@ struct Client {
     token: Token,
     /// It uses telnet: RFC 2217.
     port: Option<Port>,
-    /// It has sent its end.
+    /// It has sent EOF.
     ended: bool,
 }
 
@@ -409,7 +409,7 @@ impl Bridge {
         self.client.as_ref().map(|client| client.token)
     }
 
-    /// The client, if it has sent its end.
+    /// The client, if it has sent EOF.
     pub(crate) fn ended_client(&self) -> Option<Token> {
         let client = self.client.as_ref()?;
         client.ended.then_some(client.token)

@@ -36,7 +36,7 @@ pub enum Kind {
     /// `epoll(7)`: the kernel keeps the list and reports what is ready. Every trigger.
     #[default]
     Epoll,
-    /// `poll(2)`: the list is handed over at each wait.
+    /// `poll(2)`: the list is passed at each wait.
     Poll,
     /// `select(2)`: as sets of bits.
     Select,

@@ -69,7 +69,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             // What is in flight completes by the next wait at the latest.
             Action::Cancel { .. } => return,
             Action::Rebuild => return self.rebuild(),
-            // A transfer on a socket is not carried out here.
+            // A transfer on a socket is not performed here.
             Action::Recv { .. } | Action::Send { .. } => None,
         };
         // Without an outcome it is about a non-socket stream.

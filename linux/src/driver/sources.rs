@@ -172,8 +172,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// [`opened`](Handler::opened) in the next iteration, and knows it by `number`, its [`Peer`](tidegate_core::Peer).
     /// It is made non-blocking and close-on-exec.
     ///
-    /// - An end of a pipe goes one way: see [`Destination::Stream`]. A write to a pipe without a reader raises SIGPIPE,
-    ///   which only the program can ignore; those that begin in Rust's `main` do.
+    /// - An end of a pipe has one direction: see [`Destination::Stream`]. A write to a pipe without a reader raises
+    ///   SIGPIPE, which only the program can ignore; those that begin in Rust's `main` do.
     /// - Non-blocking is a flag of the open file description, not of the descriptor (`open(2)`), so every process that
     ///   shares it is affected, a child or a shell: pass one of your own.
     /// - A terminal is taken with the settings it has; [`serial`](Self::serial) sets them.

@@ -129,7 +129,7 @@ impl core::error::Error for PathError {}
 /// Writes the normalized form of `path` to `buffer`: escapes decoded, once, each within its segment; `.` and `..` applied,
 /// escaped or not, never above the root (RFC 3986, sections 5.2.4 and 6.2.2). Empty segments stay: they name nothing.
 pub(super) fn normalize<'b>(path: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], PathError> {
-    let mut len = 0; // what stands in the buffer: nothing, or segments with a slash in front of each
+    let mut len = 0; // what is in the buffer: nothing, or segments with a slash in front of each
     let segments = path.strip_prefix(b"/").unwrap_or(path);
     let mut segments = segments.split(|&byte| byte == b'/').peekable();
     while let Some(segment) = segments.next() {

@@ -282,7 +282,7 @@ impl Options {
             "linger" => config.linger = value(parser, name, values::duration)?,
             "spin" => config.spin = value(parser, name, values::duration)?,
             "drain" => {
-                // Without an end to it, only a second signal ends it.
+                // Without a limit, only a second signal ends it.
                 config.drain = value(parser, name, values::duration)?.unwrap_or(Duration::MAX);
             }
             _ => return Err(usage(lexopt::Error::UnexpectedOption(format!("--{name}")))),

@@ -115,7 +115,7 @@ impl Real {
                 ));
             }
             // What has arrived is acknowledged when there is something to send, or 40 ms later, unless it is requested
-            // now. The acknowledgement of an end is a change of state, and wakes. What is closed has no peer and waits
+            // now. The acknowledgement of a FIN is a change of state, and wakes. What is closed has no peer and waits
             // for nothing.
             if state.contains(EpollFlags::HUP) && net::getpeername(fd).is_err() {
                 continue;

@@ -98,7 +98,7 @@ pub(super) struct Ring {
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     submission: Submission,
-    /// It found something when it was submitted and is being carried out: nothing cancels it.
+    /// It found something when it was submitted and is in progress: nothing cancels it.
     runs: bool,
     /// It completes as cancelled. Until then it can be cancelled again.
     cancelled: bool,

@@ -10,7 +10,7 @@ use tidegate_core::{
 
 /// Events.
 impl Model {
-    /// A report goes in.
+    /// An event goes in.
     pub(super) fn reports(&mut self, token: Token, directions: Directions, closing: bool) {
         let oneshot = self.config.trigger == Trigger::Oneshot;
         if let Some(connection) = self.connections.get_mut(&token)

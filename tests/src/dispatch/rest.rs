@@ -14,7 +14,7 @@ pub(super) struct Rest {
     must: Must,
 }
 
-/// The same of attempts that a report of their own led to: those it must count.
+/// The same for attempts after an event of their own: those it must count.
 #[derive(Clone, Copy, Debug, Default)]
 struct Must {
     /// Reported, and not tried since.

@@ -138,7 +138,7 @@ impl<W: World> Drive<'_, W> {
         self.shared.borrow_mut().input.outcome(len)
     }
 
-    /// Carries the next output out in any way.
+    /// Performs the next output in any way.
     fn hostile_pull(&mut self) {
         let Some(action) = self.poll() else { return };
         if let Action::Arm { token, now, .. } = action {

@@ -29,7 +29,7 @@ fn failed(kind: FaultKind) -> Outcome {
 }
 
 impl World<'_> {
-    /// Takes the next output and carries it out.
+    /// Takes the next output and performs it.
     pub(super) fn output(&mut self, choices: &mut Choices) -> Lawful {
         let before = self.states();
         let output = self.core.poll_output();

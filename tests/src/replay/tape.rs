@@ -42,7 +42,7 @@ impl Tape {
             };
             loop {
                 match decode(rest) {
-                    // What follows an end, a damaged or a cut-off entry does not follow what is here.
+                    // What follows EOF, a damaged or a cut-off entry does not follow what is here.
                     Ok(Some((Entry::End, more))) => {
                         let last = more.is_empty() && number + 1 == files.len();
                         tape.flaw = (!last)

@@ -111,7 +111,7 @@ fn all_kinds_of_calls_and_of_ends_are_in_the_scenario() {
             Interface::Readiness(_) => 200,
         };
         assert!(plain.calls.len() > least, "{}", plain.calls.len());
-        // With completions nothing is registered, and what never ends by itself is closed without an end of its own.
+        // With completions nothing is registered, and what never ends by itself is closed without FIN.
         let absent: &[Call] = match interface {
             Interface::Completion => &[
                 Call::Shutdown,

@@ -13,7 +13,7 @@ pub(crate) const POLL: &str = "?poll,?ppoll,?ppoll_time64";
 /// The wait of `--backend select`.
 pub(crate) const SELECT: &str = "?select,?_newselect,?pselect6,?pselect6_time64";
 
-/// The wait of `--backend uring`, which hands over, too.
+/// The wait of `--backend uring`, which submits, too.
 pub(crate) const ENTER: &str = "io_uring_enter";
 
 /// When the fault strikes, counted from the moment that it is possible.

@@ -12,7 +12,7 @@ use tidegate_core::errno::Errno;
 pub enum Family {
     /// Unix streams: each write is kept apart and frees its buffer when it has been read whole.
     Unix,
-    /// TCP: bytes are bytes; an end of its own, resets, an urgent mark.
+    /// TCP: bytes are bytes; FIN, resets, an urgent mark.
     Tcp,
     /// Pseudo-terminals in raw mode, which are non-socket streams: no EOF but the hang-up, after which everything fails
     /// with `EIO` (`pty(7)`). Listening is plugging a device in, connecting is opening it, accepting returns that it
@@ -27,7 +27,7 @@ pub(super) enum State {
     /// A TCP connect waits for a slot of the listener's queue, or gets no response.
     Connecting,
     Established,
-    /// TCP: both ends were sent and read, or it was reset.
+    /// TCP: FIN was sent and received both ways, or it was reset.
     Closed,
 }
 

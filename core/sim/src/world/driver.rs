@@ -1,4 +1,4 @@
-//! [`Driver`]: a session's actions carried out on the simulated kernel, at once or later.
+//! [`Driver`]: performs a session's actions on the simulated kernel, at once or later.
 
 use super::broken::Broken;
 use crate::flags::EpollFlags;

@@ -91,7 +91,7 @@ impl Script {
         self.then(Step::Vanish)
     }
 
-    /// Sends its end, and goes on reading.
+    /// Sends FIN, and goes on reading.
     #[must_use]
     pub fn finish(self) -> Self {
         self.then(Step::Finish)
@@ -218,7 +218,7 @@ impl Peer {
         self.socket.is_some()
     }
 
-    /// From now on it behaves: no more waits, also not for an urgent byte to be passed, it reads, and sends its end when
+    /// From now on it behaves: no more waits, also not for an urgent byte to be passed, it reads, and sends FIN when
     /// its script is done.
     pub(super) fn behave(&mut self) {
         self.until = Instant::ZERO;
@@ -323,7 +323,7 @@ impl Peer {
             Step::Finish => {
                 match kernel.send(socket, &[]) {
                     Ok(_) => {}
-                    // It is not connected yet: an end would be lost.
+                    // It is not connected yet: FIN would be lost.
                     Err(Errno::AGAIN) => return false,
                     Err(errno) => return self.refused(kernel, errno),
                 }

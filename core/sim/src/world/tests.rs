@@ -453,7 +453,7 @@ fn datagrams_come_and_go_on_every_interface() {
     }
 }
 
-/// Sends nothing: only what it receives can show an end.
+/// Sends nothing: only what it receives can show EOF.
 struct Mute;
 
 impl Handler for Mute {

@@ -1,4 +1,4 @@
-//! Accepting: reserve first, one for each report, and no error ends it.
+//! Accepting: reserve first, one for each event, and no error ends it.
 
 use super::states::KINDS;
 use super::*;

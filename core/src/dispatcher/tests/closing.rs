@@ -309,7 +309,7 @@ fn an_error_ends_its_connection_and_tells_why() {
     }
 }
 
-/// An orderly reason is a promise that all output was handed over.
+/// An orderly reason is a promise that all output was sent to the kernel.
 #[test]
 fn a_connection_that_fails_while_it_finishes_tells_of_the_failure() {
     let mut bench = Bench::level();

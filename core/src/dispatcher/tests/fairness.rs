@@ -399,7 +399,7 @@ fn one_that_continues_is_served_though_each_look_is_used_up_by_others() {
     assert_eq!(served, 90 / 9, "one visit in nine, of two in each turn");
 }
 
-/// Law 9: a report is followed by progress, or it does not come again.
+/// Law 9: an event is followed by progress, or it does not come again.
 #[test]
 fn no_report_of_level_mode_comes_twice_in_vain() {
     for seed in 0..200u64 {

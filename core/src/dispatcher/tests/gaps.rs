@@ -49,7 +49,7 @@ fn bench_of(trigger: Trigger, class: Class) -> (Bench, Token) {
     (bench, token)
 }
 
-/// What lies in the kernel when it goes on, and is tried without a report: the connection lives.
+/// What is in the kernel when it goes on, and is tried without an event: the connection lives.
 #[test]
 fn of_every_class_what_came_in_time_counts() {
     for trigger in TRIGGERS {

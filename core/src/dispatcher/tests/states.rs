@@ -11,7 +11,7 @@ struct Case {
     name: &'static str,
     reach: fn(&mut Bench) -> Token,
     state: State,
-    /// What may come out after a report, in a kernel in which nothing happens: some of these, in this order.
+    /// The possible outputs after an event, in a kernel in which nothing happens: some of these, in this order.
     level: &'static str,
     edge: &'static str,
     oneshot: &'static str,
@@ -206,7 +206,7 @@ fn full_table(bench: &mut Bench) -> Token {
     bench.listener
 }
 
-/// The bits of a report of the kernel, and what a driver makes of them.
+/// The bits of an event of the kernel, and what a driver makes of them.
 fn reports() -> impl Iterator<Item = (Directions, bool)> {
     const IN: u8 = 1;
     const OUT: u8 = 2;

@@ -1,4 +1,4 @@
-//! Streams that are no sockets: one way or both, and an end that cannot be sent.
+//! Non-socket streams: one direction or both, and no half-close.
 
 use super::*;
 use crate::destination::Destination;

@@ -131,7 +131,7 @@ impl<'m, H: Handler> Twin<'m, H> {
         }
     }
 
-    /// Carries everything out that there is to do.
+    /// Performs everything that there is to do.
     fn rest_of_turn(&mut self, now: Instant) {
         self.session.handle_timeout(now);
         let mut completed = None;

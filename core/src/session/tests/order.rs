@@ -30,7 +30,7 @@ fn speech(who: usize) -> Vec<u8> {
 /// An operation that was issued and has not completed.
 struct Pending {
     action: Action,
-    /// Of a send: what its span held when it was handed over.
+    /// Of a send: what its span held when it was issued.
     bytes: Vec<u8>,
     /// And where they lay.
     lay: *const u8,

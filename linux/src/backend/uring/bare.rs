@@ -9,7 +9,7 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 use tidegate_core::Token;
 
-/// Submissions that are handed over at once, and completions that the ring holds.
+/// Submissions that are submitted at once, and completions that the ring holds.
 const ENTRIES: u32 = 64;
 
 /// What is submitted for a connection. One of each may be in flight.
@@ -73,7 +73,7 @@ impl BareRing {
     ///
     /// # Errors
     ///
-    /// Those of `io_uring_enter(2)`, if so much was gathered that it was handed over.
+    /// Those of `io_uring_enter(2)`, if so much was gathered that it was submitted.
     pub fn receive(&mut self, index: u32, socket: BorrowedFd<'_>, once: bool) -> Result<(), Errno> {
         let (name, socket) = (name(index, Operation::Receive), socket.as_raw_fd());
         let receive = if once {
@@ -133,8 +133,8 @@ impl BareRing {
         unsafe { (self.ring).push(submission::cancel(name(index, operation))) }
     }
 
-    /// Hands over what was gathered, and passes every completion that is there to `each`, with the bytes of a receive. It does
-    /// not wait.
+    /// Submits what was gathered, and passes every completion that is there to `each`, with the bytes of a receive. It
+    /// does not wait.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ pub(super) enum Lost {
 }
 
 impl Uring {
-    /// Nothing could be handed over, nothing can be read: pauses, twice as long as the last time. `until` may come
+    /// Nothing could be submitted, nothing can be read: pauses, twice as long as the last time. `until` may come
     /// sooner, but the first pause is made at least, as otherwise queued work would be a busy loop.
     pub(super) fn pause(&mut self, until: Option<Instant>) {
         let left = until.map_or(LONGEST, clock::left).max(FIRST);
@@ -56,8 +56,8 @@ impl Uring {
         match self.lost {
             Lost::Nothing => return None,
             Lost::Ending if self.ring.ready() == 0 => {
-                // SAFETY: they are a field behind that of the ring; all that selected one was ended, and what was begun since
-                // was not handed over.
+                // SAFETY: they are a field behind that of the ring; all that selected one was ended, and what was begun
+                // since was not submitted.
                 let _ = unsafe { self.buffers.give_again(&self.ring) };
                 self.lost = Lost::From(0);
             }

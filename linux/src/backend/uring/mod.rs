@@ -48,7 +48,7 @@ use submission::{Name, Request};
 use tidegate_core::heapless::Vec;
 use tidegate_core::{Completion, Directions, Event, Instant, LISTENERS, Outcome, Token, Trigger};
 
-/// Submissions that are handed over at once.
+/// Submissions that are submitted at once.
 const SUBMISSIONS: u32 = 512;
 
 /// Completions that the ring holds; more wait in the kernel's own memory.
@@ -393,7 +393,7 @@ impl Backend for Uring {
             let input = slot.leave_input(&mut self.ring);
             let output = slot.leave_output(&mut self.ring);
             let hang_up = slot.leave_hang_up(&mut self.ring);
-            // What is under way holds the socket: its end is seen to now, so that closing closes.
+            // What is in flight holds the socket: it is ended now, so that closing closes.
             let left = input.and(output).and(hang_up);
             if slot.is_watched() && left.and(self.ring.hand_over()).is_err() {
                 let _ = net::shutdown(&socket, Shutdown::Both);

@@ -1,6 +1,6 @@
 //! [`Ring`]: the two queues of `io_uring(7)`, and the one call that submits and waits.
 //!
-//! Submissions are gathered and handed over by the same call that waits for completions. Completions are posted only
+//! Submissions are gathered and submitted by the same call that waits for completions. Completions are posted only
 //! inside that call (`IORING_SETUP_DEFER_TASKRUN`, Linux 6.1): the kernel touches no memory of ours at any other time.
 
 use super::mapping::Mapping;
@@ -92,7 +92,7 @@ impl Ring {
             | IoringSetupFlags::DEFER_TASKRUN
             | IoringSetupFlags::TASKRUN_FLAG
             | IoringSetupFlags::SUBMIT_ALL;
-        // SAFETY: no descriptor is handed over with these parameters.
+        // SAFETY: no descriptor is passed with these parameters.
         let fd = unsafe { io_uring_setup(submissions, &mut params) }?;
         let needed = IoringFeatureFlags::SINGLE_MMAP
             | IoringFeatureFlags::NODROP
@@ -132,7 +132,7 @@ impl Ring {
     ///
     /// # Safety
     ///
-    /// What the submission points to must be valid when it is handed over, by [`wait`](Self::wait),
+    /// What the submission points to must be valid when it is submitted, by [`wait`](Self::wait),
     /// [`hand_over`](Self::hand_over) or another `push`, and until its last completion.
     #[inline]
     pub(super) unsafe fn push(&mut self, submission: io_uring_sqe) -> Result<(), Errno> {
@@ -157,7 +157,7 @@ impl Ring {
         self.pending > 0
     }
 
-    /// Hands over what was gathered.
+    /// Submits what was gathered.
     ///
     /// # Errors
     ///
@@ -297,12 +297,12 @@ impl Ring {
         self.cancel()
     }
 
-    /// Ends everything that was handed over, and sees to it that it has ended.
+    /// Cancels everything that was submitted, and makes sure that it has completed.
     pub(super) fn cancel(&mut self) -> Result<(), Errno> {
         let mut all = io_uring_sync_cancel_reg::default();
         all.fd = -1;
         all.flags = IoringAsyncCancelFlags::ANY | IoringAsyncCancelFlags::ALL;
-        // Negative: without an end (`io_uring_register(2)`).
+        // Negative: without a limit (`io_uring_register(2)`).
         all.timeout = Timespec {
             tv_sec: -1,
             tv_nsec: -1,

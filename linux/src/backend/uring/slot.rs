@@ -47,8 +47,8 @@ pub(super) struct Slot {
     pub(super) input: Watch,
     /// The poll for writability.
     pub(super) output: Watch,
-    /// The poll for the end of a connection, from the first receive that goes on until its completion. It stays while
-    /// the connection is paused.
+    /// The poll for the end of a connection, from the first multishot receive until its completion. It stays while the
+    /// connection is paused.
     pub(super) hang_up: Watch,
     /// That poll has completed: the peer's FIN or a reset is there to be received, behind the last bytes. A receive that
     /// goes on may not complete with it, so from now on receives are completed once.
@@ -115,7 +115,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Begins what reports the end of a connection, unless it is under way or has completed.
+    /// Begins what reports the end of a connection, unless it is in flight or has completed.
     pub(super) fn watch_hang_up(&mut self, ring: &mut Ring) -> Result<(), Errno> {
         if self.hang_up != Watch::No || self.hung_up {
             return Ok(());

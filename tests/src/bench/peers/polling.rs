@@ -1,4 +1,4 @@
-//! polling: level-triggered, one receive and one send for each report.
+//! polling: level-triggered, one receive and one send for each event.
 
 use super::{After, BUFFER, Rest};
 use core::num::NonZeroUsize;
