@@ -49,6 +49,13 @@ enum Family {
 }
 
 impl Record {
+    /// What lies in a table before its records are used for the first time, which writes [`NEW`](Self::NEW): zeros.
+    pub(crate) const UNUSED: Self = Self {
+        other: Link { prev: 0, next: 0 },
+        family: Family::V4,
+        ..Self::NEW
+    };
+
     pub(crate) const NEW: Self = Self {
         opened_at: Instant::ZERO,
         bytes_in: 0,

@@ -21,6 +21,7 @@
 use crate::attempts::Attempts;
 use crate::config::{Class, Windows};
 use crate::directions::{self, Directions};
+use crate::event::FaultKind;
 use crate::flags::Flags;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
@@ -141,6 +142,17 @@ pub(crate) const ROOM: u32 = HEARS_ON - 1;
 pub(crate) const UNTIL_SENT: u32 = HEARS_ON;
 
 impl Slot {
+    /// What lies in a table before its slots are used for the first time, which writes [`NEW`](Self::NEW): zeros, so that a
+    /// static table lies in `.bss`. Nothing of it but its state is ever read.
+    pub(crate) const UNUSED: Self = Self {
+        run: Link { prev: 0, next: 0 },
+        timer: Link { prev: 0, next: 0 },
+        generation: 0,
+        reason: Some(Reason::Failed(FaultKind::Interrupted.with_code(0))),
+        class: Some(Class::FirstByte),
+        ..Self::NEW
+    };
+
     /// A free slot that has never been used.
     pub(crate) const NEW: Self = Self {
         deadline: Instant::ZERO,

@@ -7,7 +7,7 @@ use crate::slot::Slot;
 use crate::timers::heap::Timer;
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
-use heapless::{Vec, VecView};
+use heapless::Vec;
 
 /// Slots for `N` connections and [`LISTENERS`] listeners: all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
 ///
@@ -15,8 +15,8 @@ use heapless::{Vec, VecView};
 /// page. `N` is at least 1 and below 2³¹.
 #[derive(Debug)]
 pub struct Table<const N: usize> {
-    slots: Vec<Slot, N>,
-    records: Vec<Record, N>,
+    slots: [Slot; N],
+    records: [Record; N],
     /// How many connections each source has.
     sources: [u64; N],
     /// The same of blocks of sources, touched only if they are limited.
@@ -50,8 +50,8 @@ impl<const N: usize> Table<N> {
             );
         }
         Self {
-            slots: Vec::new(),
-            records: Vec::new(),
+            slots: [Slot::UNUSED; N],
+            records: [Record::UNUSED; N],
             sources: [0; N],
             blocks: [0; N],
             timers: [Timer::NONE; N],
@@ -62,23 +62,24 @@ impl<const N: usize> Table<N> {
     /// Resets it and borrows its parts.
     pub(crate) fn parts(&mut self, machine: Machine) -> Parts<'_> {
         // A page that is only read is none of the process's.
-        if !self.slots.is_empty() {
+        if self.slots.first().is_some_and(|slot| slot.generation != 0) {
             self.sources.fill(0);
             self.blocks.fill(0);
             self.timers.fill(Timer::NONE);
-            self.slots.clear();
         }
-        if !self.records.is_empty() {
-            self.records.clear();
+        // Slots come into use in order, and have a generation from then on.
+        let used = self.slots.iter_mut();
+        for slot in used.take_while(|slot| slot.generation != 0) {
+            *slot = Slot::UNUSED;
         }
         let control = self.control.write(Control::new(machine));
         Parts {
             slots: Slots {
-                connections: self.slots.as_mut_view(),
+                connections: &mut self.slots,
                 others: &mut control.others,
             },
             records: Records {
-                list: self.records.as_mut_view(),
+                list: &mut self.records,
                 nowhere: &mut control.no_record,
             },
             sources: &mut self.sources,
@@ -109,6 +110,8 @@ pub(crate) struct Parts<'t> {
 #[derive(Debug)]
 pub(crate) struct Others {
     pub(crate) places: Vec<Slot, LISTENERS>,
+    /// How many connection slots have ever been used.
+    used: u32,
     /// What an index that names no slot falls on. Always free.
     nowhere: Slot,
 }
@@ -116,6 +119,7 @@ pub(crate) struct Others {
 impl Others {
     pub(crate) const NONE: Self = Self {
         places: Vec::new(),
+        used: 0,
         nowhere: Slot::NEW,
     };
 }
@@ -127,7 +131,7 @@ impl Others {
 /// a connection is one comparison.
 #[derive(Debug)]
 pub(crate) struct Slots<'t> {
-    pub(crate) connections: &'t mut VecView<Slot>,
+    pub(crate) connections: &'t mut [Slot],
     pub(crate) others: &'t mut Others,
 }
 
@@ -156,8 +160,23 @@ impl Slots<'_> {
     }
 
     /// How many connection slots have ever been used: the indices `0..used`.
+    #[inline]
     pub(crate) fn used(&self) -> u32 {
-        u32::try_from(self.connections.len()).unwrap_or(u32::MAX)
+        self.others.used
+    }
+
+    /// The index of a slot that is used for the first time; `None`: all have been.
+    pub(crate) fn use_another(&mut self) -> Option<u32> {
+        let index = self.others.used;
+        *self.connections.get_mut(index as usize)? = Slot::NEW;
+        self.others.used = index.wrapping_add(1);
+        Some(index)
+    }
+
+    /// Has none of them used.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn forget_used(&mut self) {
+        self.others.used = 0;
     }
 
     #[inline]
@@ -181,7 +200,7 @@ impl Others {
 /// The records of the connections, by index; total in the same way as [`Slots`].
 #[derive(Debug)]
 pub(crate) struct Records<'t> {
-    pub(crate) list: &'t mut VecView<Record>,
+    pub(crate) list: &'t mut [Record],
     pub(crate) nowhere: &'t mut Record,
 }
 

@@ -142,15 +142,14 @@ impl Dispatcher<'_> {
         self.timers.fill(Timer::NONE);
         self.m.alarms = Alarms::NONE;
         self.m.outbound = Some(&connect::VERBS);
-        self.slots.connections.clear();
-        self.records.list.clear();
+        self.slots.forget_used();
         self.put_machine(&image.machine);
         let waits_for_look = image.machine[0] & 32 != 0;
         let mut places = Places([[NONE; CONNECTIONS + 1]; QUEUES]);
         for (source, index) in image.connections.iter().zip(0u32..) {
-            let room = self.slots.connections.push(Slot::NEW).is_ok()
-                && self.records.list.push(Record::NEW).is_ok();
-            debug_assert!(room, "a table of the same size");
+            let used = self.slots.use_another();
+            debug_assert_eq!(used, Some(index), "a table of the same size");
+            *self.records.at_mut(index) = Record::NEW;
             self.put_source(index, source, &mut places, waits_for_look);
         }
         self.put_source(LISTENER_BIT, &image.listener, &mut places, waits_for_look);

@@ -256,9 +256,8 @@ impl Dispatcher<'_> {
                 if index >= self.m.connections {
                     return None;
                 }
-                self.slots.connections.push(Slot::NEW).ok()?;
-                self.records.list.push(Record::NEW).ok()?;
-                index
+                *self.records.list.get_mut(index as usize)? = Record::NEW;
+                self.slots.use_another()?
             }
         };
         let slot = self.slots.at_mut(index);

@@ -132,7 +132,8 @@ impl Dispatcher<'_> {
         bump(&mut self.m.stats.rebuilds);
         warn!("stale reports do not end: the readiness set is rebuilt");
         // What the new set reports first is the present state, so a one-shot that had fired is armed again.
-        let connections = self.slots.connections.iter_mut();
+        let used = self.slots.used() as usize;
+        let connections = self.slots.connections.iter_mut().take(used);
         for slot in connections.chain(self.slots.others.places.iter_mut()) {
             slot.armed = slot.registered;
         }
