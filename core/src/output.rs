@@ -26,7 +26,7 @@ pub struct Span {
 /// `Arm` and `Cancel`, which complete only when they fail, and `Rebuild`, which has no completion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use = "an action that is not carried out and answered holds its connection for ever"]
+#[must_use = "an action that is not performed and completed holds its connection for ever"]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Action {
     /// Accept one connection; `token` is reserved for it, and the completion names it.

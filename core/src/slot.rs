@@ -531,7 +531,7 @@ mod tests {
         assert!(!heard(NONE, READ, Flags::NONE, 0), "more may be coming");
         assert!(
             !heard(NONE, NONE, Flags::NONE, 1),
-            "an answer waits for room"
+            "a reply waits for capacity"
         );
         assert!(!heard(NONE, READ, Flags::PAUSED, 0));
     }
@@ -548,6 +548,6 @@ mod tests {
             state: State::Finishing,
             ..slot
         };
-        assert_eq!(slot.room(WINDOWS, false), 0, "nothing follows our end");
+        assert_eq!(slot.room(WINDOWS, false), 0, "nothing follows FIN");
     }
 }

@@ -46,7 +46,7 @@ impl<const N: usize> Table<N> {
             assert!(N > 0, "a table holds at least one connection");
             assert!(
                 N < LISTENER_BIT as usize,
-                "one bit of the index tells the tables apart"
+                "one bit of the index selects the table"
             );
         }
         Self {

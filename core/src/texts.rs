@@ -87,7 +87,7 @@ fn a_peer() {
 fn an_error() {
     says(
         SendError::Full { room: 9 },
-        "send window full: room for 9 bytes now",
+        "send window full: capacity for 9 bytes now",
     );
     says(
         SendError::TooLong { window: 9 },
@@ -96,7 +96,7 @@ fn an_error() {
     says(SendError::Closed, "connection closed for sending");
     says(
         ListenersFull,
-        "no place for another listener, watched descriptor or socket of datagrams; there are 16",
+        "no slot for another listener, watched descriptor or datagram socket; there are 16",
     );
     says(
         ConfigError::Connections { asked: 9, slots: 4 },
@@ -112,7 +112,7 @@ fn an_error() {
     );
     says(
         ConnectError::Full { connections: 4 },
-        "all 4 places for connections are taken: try later, or with a larger table",
+        "all 4 slots for connections are taken: try later, or with a larger table",
     );
     says(
         ConnectError::Stopping,

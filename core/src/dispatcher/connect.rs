@@ -36,7 +36,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Full { connections } => write!(
                 f,
-                "all {connections} places for connections are taken: try later, or with a larger table"
+                "all {connections} slots for connections are taken: try later, or with a larger table"
             ),
             Self::Stopping => f.write_str("the server is stopping, and connects no more"),
         }

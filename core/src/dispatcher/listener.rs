@@ -60,7 +60,7 @@ impl fmt::Display for ListenersFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "no place for another listener, watched descriptor or socket of datagrams; there are {LISTENERS}"
+            "no slot for another listener, watched descriptor or datagram socket; there are {LISTENERS}"
         )
     }
 }

@@ -37,7 +37,7 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { room } => write!(f, "send window full: room for {room} bytes now"),
+            Self::Full { room } => write!(f, "send window full: capacity for {room} bytes now"),
             Self::TooLong { window } => {
                 write!(
                     f,

@@ -69,7 +69,7 @@ impl fmt::Display for NoDatagrams {
         match self {
             Self::Full(full) => full.fmt(f),
             Self::Memory => f.write_str(
-                "no memory is left for the windows of another socket of datagrams: lend a larger DatagramMemory first",
+                "no memory is left for the windows of another datagram socket: lend a larger DatagramMemory first",
             ),
         }
     }

@@ -23,7 +23,9 @@ pub enum IoError {
 impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WouldBlock => f.write_str("no data, or no room, in this visit; end it"),
+            Self::WouldBlock => {
+                f.write_str("no data, or no capacity, now; return from the handler")
+            }
             Self::Closed => f.write_str("connection closed"),
         }
     }

@@ -117,7 +117,7 @@ impl Driver {
                     .map(|n| Outcome::Complete(u32::try_from(n).unwrap_or(u32::MAX)))
             }
             Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => {
-                return Err(Broken::new(format!("{action:?} has no answer")));
+                return Err(Broken::new(format!("{action:?} has no completion")));
             }
         };
         Ok(outcome.unwrap_or_else(|outcome| outcome))
@@ -194,7 +194,9 @@ impl Driver {
         };
         let space = session.receive_into(token, into);
         if space.len() != bytes.len() || bytes.is_empty() {
-            return Err(Broken::new(format!("{token:?} has no place for {into:?}")));
+            return Err(Broken::new(format!(
+                "{token:?} has no capacity for {into:?}"
+            )));
         }
         let (to, from) = (space.iter_mut(), bytes.iter().take(n));
         to.zip(from).for_each(|(to, from)| *to = *from);

@@ -138,7 +138,7 @@ impl Driver {
             actions += 1;
             if actions > TURN {
                 return Err(Broken::new(format!(
-                    "a turn of {actions} actions has no end"
+                    "an iteration of {actions} actions has no end"
                 )));
             }
             completed = self.perform(session, kernel, now, action)?;
@@ -153,7 +153,7 @@ impl Driver {
         };
         if self.vain > 1 && matches!(self.interface, Interface::Readiness(_)) {
             return Err(Broken::new(format!(
-                "{} turns with reports and no progress",
+                "{} iterations with events and no progress",
                 self.vain
             )));
         }

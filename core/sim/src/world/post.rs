@@ -131,7 +131,7 @@ impl<'m, H: Handler> World<'m, H> {
             return Ok(());
         };
         if let Some(peer) = post.wrong {
-            let why = "was answered from an address that it did not ask";
+            let why = "got a reply from an address that it did not send to";
             return Err(Broken::new(format!("{peer} {why}")));
         }
         let told = &self.session.handler().letters;
@@ -144,11 +144,11 @@ impl<'m, H: Handler> World<'m, H> {
         let (n, m) = (told.len(), post.came.len());
         if n > m || !told.iter().zip(&post.came).all(matches) {
             return Err(Broken::new(format!(
-                "{n} datagrams were told, not as {m} came"
+                "{n} datagrams were notified, not as {m} came"
             )));
         }
         if all && n < m && self.open_post().is_some() {
-            return Err(Broken::new(format!("{n} datagrams of {m} were told")));
+            return Err(Broken::new(format!("{n} datagrams of {m} were notified")));
         }
         Ok(())
     }

@@ -73,7 +73,10 @@ impl<H: Handler> Watch<H> {
                     ));
                 }
             }
-            None => self.broken(format_args!("{:?} was told and is not open", conn.token())),
+            None => self.broken(format_args!(
+                "{:?} was notified and is not open",
+                conn.token()
+            )),
         }
         call(&mut self.handler, conn);
     }

@@ -9,7 +9,7 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 use tidegate_core::Token;
 
-/// Submissions that are submitted at once, and completions that the ring holds.
+/// Submissions of one call, and completions that the ring holds.
 const ENTRIES: u32 = 64;
 
 /// What is submitted for a connection. One of each may be in flight.

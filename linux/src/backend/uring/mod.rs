@@ -48,7 +48,7 @@ use submission::{Name, Request};
 use tidegate_core::heapless::Vec;
 use tidegate_core::{Completion, Directions, Event, Instant, LISTENERS, Outcome, Token, Trigger};
 
-/// Submissions that are submitted at once.
+/// Submissions of one call.
 const SUBMISSIONS: u32 = 512;
 
 /// Completions that the ring holds; more wait in the kernel's own memory.
