@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_heard_when_nothing_is_coming_and_nobody_waits() {
+    fn all_is_quiet_when_nothing_is_coming_and_none_waits() {
         let heard = |ready, in_flight, flags, wants| {
             let open = slot(State::Open);
             let slot = Slot {
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn room_counts_what_may_move() {
+    fn capacity_counts_what_may_move() {
         let slot = Slot {
             tx: Cursors { at: 5, end: 7 },
             ..slot(State::Open)

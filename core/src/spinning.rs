@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_again_for_as_long_as_was_said_and_then_sleeps_as_before() {
+    fn polls_for_the_configured_time_and_then_sleeps_as_before() {
         for due in [None, Some(at(1_000_000))] {
             for (nanos, looks) in [(1, 1), (10, 1), (11, 2), (50, 5), (500, 50)] {
                 let length = Some(Duration::from_nanos(nanos));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_begins_it_anew_and_none_has_not_begun_it() {
+    fn every_event_restarts_it_and_none_has_not_begun_it() {
         let mut spinning = Spinning::new(Some(Duration::from_nanos(50)));
         assert_eq!(spinning.until(at(10), None), None, "nothing has happened");
         spinning.happened(at(100));

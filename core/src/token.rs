@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bit_tells_listeners_from_connections() {
+    fn one_bit_distinguishes_listeners_from_connections() {
         assert!(!Token::new(3, 1).is_listener());
         let listener = Token::new(LISTENER_BIT | 3, 1);
         assert!(listener.is_listener());

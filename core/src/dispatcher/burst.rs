@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_brings_more_look_after_look_is_accepted_from_more_often() {
+    fn a_listener_with_more_in_poll_after_poll_is_accepted_from_more_often() {
         let mut burst = Burst::ONE;
         let turns = [7, 8, 9, 10, 12, 13, u32::MAX, 0];
         let counts = turns.map(|turn| accepts(&mut burst, turn, 4));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accept_in_vain_is_one_in_nine() {
+    fn a_spurious_accept_is_one_in_nine() {
         let mut burst = Burst::ONE;
         assert_eq!(accepts(&mut burst, 1, 4), 1);
         let mut vain = 0;

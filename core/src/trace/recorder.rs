@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn none_are_kept_where_there_is_no_room() {
+    fn none_are_kept_where_there_is_no_memory() {
         assert_eq!(kept::<0>(9), []);
     }
 }

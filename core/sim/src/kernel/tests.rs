@@ -166,7 +166,7 @@ fn withdrawing_and_the_last_close_forget_what_was_queued() {
 
 /// Rule 4.
 #[test]
-fn a_wake_reaches_who_asked_for_it_and_a_change_of_state_everyone() {
+fn a_wake_reaches_those_armed_for_it_and_a_change_of_state_all() {
     let (mut kernel, set, one, other) = unix();
     kernel
         .epoll_add(set, one, Flags::OUT | Flags::ET, 1)
@@ -217,7 +217,7 @@ fn a_fired_one_shot_item_is_silent_even_about_a_hang_up() {
 
 /// Rule 6: writability.
 #[test]
-fn a_unix_writer_hears_of_room_when_a_write_is_read_whole() {
+fn a_unix_writer_is_notified_when_a_write_is_read_whole() {
     let (mut kernel, set, one, other) = unix();
     kernel.limits_mut().unix_buffer = 4096;
     let mut sent = 0;
@@ -322,7 +322,7 @@ fn tcp_ends_come_after_the_data_and_a_late_send_is_reset() {
 
 /// Rule 7: writability.
 #[test]
-fn a_tcp_writer_hears_of_room_when_a_third_is_free_and_it_had_found_none() {
+fn a_tcp_writer_is_notified_when_a_third_is_free_and_it_had_found_the_buffer_full() {
     let (mut kernel, set, client, server) = tcp();
     kernel.limits_mut().tcp_buffer = 900;
     kernel.limits_mut().tcp_window = 300;
@@ -451,7 +451,7 @@ fn what_died_in_the_queue_is_accepted_all_the_same() {
 
 /// Rule 8.
 #[test]
-fn a_fault_is_taken_by_the_call_and_told_as_if_the_rest_came_later() {
+fn a_fault_is_taken_by_the_call_and_reported_as_if_the_rest_came_later() {
     let (mut kernel, set, client, server) = tcp();
     kernel
         .epoll_add(set, server, Flags::IN | Flags::ET, 1)

@@ -62,7 +62,7 @@ mod tests {
     use tidegate_core::{Instant, Token};
 
     #[test]
-    fn what_went_in_last_is_told() {
+    fn what_went_in_last_is_recorded() {
         let broken = Broken::new("a law".into());
         let kept = |nanos, input| Kept {
             at: Instant::from_nanos(nanos),

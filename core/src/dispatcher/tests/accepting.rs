@@ -74,7 +74,7 @@ fn a_slot_is_reserved_before_the_accept_is_issued() {
 }
 
 #[test]
-fn one_accept_answers_one_report() {
+fn one_accept_follows_one_event() {
     for outcome in [Outcome::Accepted(None), BLOCKED, failed(FaultKind::Reset)] {
         let mut bench = Bench::level();
         bench.ready(bench.listener, READ);
@@ -168,7 +168,7 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
 }
 
 #[test]
-fn a_success_begins_the_count_of_failures_anew() {
+fn a_success_resets_the_count_of_failures() {
     let mut bench = Bench::level();
     for _ in 0..3 {
         fail(&mut bench, failed(FaultKind::Reset), 15);
@@ -208,7 +208,7 @@ fn a_pause_doubles_from_100_ms_to_1_s_and_a_success_ends_that() {
 }
 
 #[test]
-fn a_shortage_does_not_spin() {
+fn resource_exhaustion_does_not_spin() {
     let mut bench = Bench::level();
     let mut outputs = 0;
     for _ in 0..100 {
@@ -257,7 +257,7 @@ fn a_listener_that_fails_is_closed_and_the_others_go_on() {
 
 /// The slot of a listener may be in a run queue when its close completes.
 #[test]
-fn a_listener_that_goes_while_queued_takes_nobody_with_it() {
+fn a_listener_that_goes_while_queued_takes_no_other_with_it() {
     let mut bench = Bench::level();
     let (a, b) = (bench.rest(), bench.rest());
     let token = bench.reserve();
@@ -296,7 +296,7 @@ fn a_connection_that_could_not_be_armed_ends_and_its_listener_pauses() {
 }
 
 #[test]
-fn a_connection_whose_descriptor_cannot_be_armed_holds_nobody_back() {
+fn a_connection_whose_descriptor_cannot_be_armed_delays_no_other() {
     let mut bench = Bench::level();
     let token = bench.rest();
     let fault = FaultKind::Invalid.with_code(1);
@@ -331,7 +331,7 @@ fn a_stop_accepts_all_that_had_connected_and_then_closes_the_listener() {
 }
 
 #[test]
-fn a_stop_reads_answers_and_finishes_every_connection_and_then_it_is_stopped() {
+fn a_stop_reads_replies_and_finishes_every_connection_and_then_it_is_stopped() {
     let mut bench = Bench::level();
     let token = bench.rest();
     let by = bench.now.plus(10_000 * MS);

@@ -158,7 +158,7 @@ fn lingering_ends_with_an_error_or_its_deadline_and_the_reason_stays() {
 }
 
 #[test]
-fn if_our_end_cannot_be_sent_nobody_is_there_to_wait_for() {
+fn if_fin_cannot_be_sent_there_is_no_peer_to_wait_for() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.machine.finish(token);
@@ -253,7 +253,7 @@ fn a_call_in_flight_is_joined_too() {
 }
 
 #[test]
-fn a_driver_that_answers_at_once_never_sees_a_cancel() {
+fn a_driver_that_completes_at_once_never_sees_a_cancel() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         let token = bench.rest();
@@ -283,7 +283,7 @@ fn what_is_registered_is_withdrawn_before_the_close() {
 }
 
 #[test]
-fn an_error_ends_its_connection_and_tells_why() {
+fn an_error_ends_its_connection_with_the_reason() {
     for kind in [
         FaultKind::Reset,
         FaultKind::TimedOut,
@@ -311,7 +311,7 @@ fn an_error_ends_its_connection_and_tells_why() {
 
 /// An orderly reason is a promise that all output was sent to the kernel.
 #[test]
-fn a_connection_that_fails_while_it_finishes_tells_of_the_failure() {
+fn a_connection_that_fails_while_it_finishes_reports_the_failure() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.stalled(token, 10);
@@ -364,7 +364,7 @@ fn a_full_window_of_which_nothing_can_be_used_is_too_long() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_ends_its_connection_and_is_counted() {
+fn an_impossible_completion_ends_its_connection_and_is_counted() {
     for (op, outcome) in [
         (Op::Recv, Outcome::Complete(1025)),
         (Op::Recv, Outcome::Drained(u32::MAX)),

@@ -35,7 +35,7 @@ impl Bench {
 }
 
 #[test]
-fn it_opens_at_once_or_later_and_all_is_told_in_the_same_way() {
+fn it_opens_at_once_or_later_with_the_same_notices() {
     for trigger in TRIGGERS {
         for later in [false, true] {
             let mut bench = Bench::with(trigger);
@@ -66,7 +66,7 @@ fn it_opens_at_once_or_later_and_all_is_told_in_the_same_way() {
 }
 
 #[test]
-fn it_fails_at_once_or_later_and_is_told_once() {
+fn it_fails_at_once_or_later_and_is_notified_once() {
     for trigger in TRIGGERS {
         for later in [false, true] {
             let mut bench = Bench::with(trigger);
@@ -117,7 +117,7 @@ fn a_false_report_changes_nothing_and_a_second_makes_it_rest() {
 }
 
 #[test]
-fn a_shortage_is_tried_again_until_the_time_is_over() {
+fn resource_exhaustion_is_retried_until_the_time_is_over() {
     let config = Config {
         connect: Some(Duration::from_millis(50)),
         ..Config::default()
@@ -208,7 +208,7 @@ fn what_came_in_time_counts() {
 }
 
 #[test]
-fn a_full_table_and_a_stopping_server_connect_nobody() {
+fn a_full_table_and_a_stopping_server_connect_none() {
     for full in [FullTable::Wait, FullTable::Refuse, FullTable::Evict] {
         let config = Config {
             full,
@@ -285,7 +285,7 @@ fn what_is_in_flight_is_joined() {
 }
 
 #[test]
-fn whoever_connects_again_at_once_waits_for_the_others_each_time() {
+fn one_that_connects_again_at_once_waits_for_the_others_each_time() {
     let mut bench = Bench::level();
     let other = bench.rest();
     bench.connect();

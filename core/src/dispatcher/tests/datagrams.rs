@@ -48,7 +48,7 @@ impl Bench {
 }
 
 #[test]
-fn what_comes_is_told_whatever_its_length() {
+fn what_comes_is_notified_whatever_its_length() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         let token = bench.socket();
@@ -68,7 +68,7 @@ fn what_comes_is_told_whatever_its_length() {
 }
 
 #[test]
-fn one_report_is_good_for_one_and_for_more_only_if_they_come_look_after_look() {
+fn one_event_is_good_for_one_and_for_more_only_if_they_come_in_poll_after_poll() {
     let mut bench = Bench::level();
     let token = bench.socket();
     let mut counts = Vec::new();
@@ -104,7 +104,7 @@ fn a_batch_ends_with_the_quantum_and_others_are_served_between() {
 }
 
 #[test]
-fn an_error_is_told_and_ends_nothing() {
+fn an_error_is_notified_and_ends_nothing() {
     for kind in [
         FaultKind::Refused,
         FaultKind::Reset,
@@ -135,7 +135,7 @@ fn an_error_is_told_and_ends_nothing() {
 }
 
 #[test]
-fn an_interrupted_call_is_made_again_and_nobody_hears_of_it() {
+fn an_interrupted_call_is_repeated_without_a_notice() {
     let mut bench = Bench::level();
     let token = bench.socket();
     let interrupted = Outcome::Failed(FaultKind::Interrupted.with_code(4));
@@ -145,7 +145,7 @@ fn an_interrupted_call_is_made_again_and_nobody_hears_of_it() {
 }
 
 #[test]
-fn a_shortage_is_waited_out() {
+fn resource_exhaustion_is_waited_out() {
     for kind in [FaultKind::Shortage, FaultKind::Unknown] {
         let mut bench = Bench::level();
         let token = bench.socket();
@@ -197,7 +197,7 @@ fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_given_up_and_told() {
+fn what_cannot_be_sent_is_given_up_and_notified() {
     let kinds_of_failure = [
         FaultKind::Shortage,
         FaultKind::Unknown,
@@ -292,7 +292,7 @@ fn a_full_table_and_a_stop_leave_it_alone() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_or_that_cannot_be_change_nothing() {
+fn unrequested_or_impossible_completions_change_nothing() {
     let mut bench = Bench::level();
     let (token, conn) = (bench.socket(), bench.spoken());
     let mut unasked = 0;
@@ -328,7 +328,7 @@ fn answers_that_nobody_asked_for_or_that_cannot_be_change_nothing() {
 }
 
 #[test]
-fn what_is_in_flight_is_not_answered_by_a_transfer() {
+fn what_is_in_flight_is_not_completed_by_a_transfer() {
     let mut bench = Bench::level();
     let token = bench.socket();
     bench.ready(token, READ);

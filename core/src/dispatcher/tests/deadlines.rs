@@ -366,7 +366,7 @@ fn nothing_that_is_said_to_a_silent_peer_prolongs_its_first_byte() {
 }
 
 #[test]
-fn what_was_done_between_turns_counts_at_a_deadline_that_has_passed() {
+fn what_was_done_between_iterations_counts_at_a_deadline_that_has_passed() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.hears(token, 2);

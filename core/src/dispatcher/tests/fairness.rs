@@ -78,7 +78,7 @@ fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
 }
 
 #[test]
-fn a_turn_ends_when_everybody_was_served_once() {
+fn an_iteration_ends_when_each_was_serviced_once() {
     let (mut bench, tokens) = many::<8>(&Config {
         quantum: 1024,
         look: u32::MAX,
@@ -170,7 +170,7 @@ fn a_small_client_goes_before_the_bulk_of_the_others() {
 }
 
 #[test]
-fn who_has_priority_goes_first_and_takes_turns_with_the_others() {
+fn priority_goes_first_and_alternates_with_the_others() {
     let config = Config {
         look: u32::MAX,
         ..Config::default()
@@ -243,7 +243,7 @@ fn those_without_priority_are_served_every_other_time_at_least() {
 }
 
 #[test]
-fn who_has_priority_goes_on_behind_the_others() {
+fn priority_goes_on_behind_the_others() {
     let config = Config {
         quantum: 1024,
         look: u32::MAX,
@@ -295,7 +295,7 @@ fn the_longest_queue_is_known() {
 
 /// Law 10, with the bound of `Dispatcher::poll_output`, on a load of every kind.
 #[test]
-fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
+fn a_ready_source_is_serviced_within_the_documented_number_of_outputs() {
     for seed in 0..12u64 {
         println!("seed {seed}");
         let mut random = Random(seed);
@@ -365,7 +365,7 @@ fn whoever_is_ready_is_served_within_the_documented_number_of_outputs() {
 }
 
 #[test]
-fn one_that_continues_is_served_though_each_look_is_used_up_by_others() {
+fn one_that_continues_is_serviced_though_each_poll_is_used_up_by_others() {
     let (mut bench, tokens) = many::<3>(&Config {
         quantum: 1024,
         look: 2048,
@@ -401,7 +401,7 @@ fn one_that_continues_is_served_though_each_look_is_used_up_by_others() {
 
 /// Law 9: an event is followed by progress, or it does not come again.
 #[test]
-fn no_report_of_level_mode_comes_twice_in_vain() {
+fn no_event_of_level_mode_is_spurious_twice() {
     for seed in 0..200u64 {
         println!("seed {seed}");
         let mut random = Random(seed);
@@ -440,7 +440,7 @@ fn no_report_of_level_mode_comes_twice_in_vain() {
 
 /// A registration that outlived its descriptor reports at every wait and cannot be removed.
 #[test]
-fn stale_reports_in_eight_turns_in_a_row_ask_for_a_new_readiness_set_once() {
+fn stale_events_in_eight_iterations_in_a_row_request_a_new_readiness_set_once() {
     let mut bench = Bench::with(Trigger::Oneshot);
     let token = bench.rest();
     bench.ready(token, READ);

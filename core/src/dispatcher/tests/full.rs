@@ -15,7 +15,7 @@ fn config(full: FullTable) -> Config {
 }
 
 #[test]
-fn a_full_table_waits_and_the_next_place_is_taken_at_once() {
+fn a_full_table_waits_and_the_next_slot_is_taken_at_once() {
     let mut bench = Bench::new::<2>(&config(FullTable::Wait));
     let (a, _) = (bench.rest(), bench.rest());
     assert!(
@@ -64,7 +64,7 @@ fn a_full_table_refuses_once_for_each_report() {
 }
 
 #[test]
-fn a_full_table_evicts_who_has_been_idle_longest() {
+fn a_full_table_evicts_the_longest_idle() {
     let mut bench = Bench::new::<3>(&config(FullTable::Evict));
     let (first, second) = (bench.spoken(), bench.rest());
     bench.later(MS);
@@ -96,7 +96,7 @@ fn a_full_table_evicts_who_has_been_idle_longest() {
 /// As many come as there are slots, one event after the other, so that an event is good for several accepts: the one
 /// that fills the table in the middle of such a burst proves nothing about another that waits.
 #[test]
-fn nobody_is_evicted_or_refused_for_a_newcomer_that_is_not_there() {
+fn none_is_evicted_or_refused_for_a_newcomer_that_is_not_there() {
     for full in [FullTable::Evict, FullTable::Refuse] {
         for slots in 1..=24 {
             let mut bench = Bench::new::<24>(&Config {
@@ -143,7 +143,7 @@ fn one_connection_is_evicted_at_a_time() {
 }
 
 #[test]
-fn if_none_is_idle_the_table_waits_until_somebody_is() {
+fn if_none_is_idle_the_table_waits_until_one_is() {
     let mut bench = Bench::new::<1>(&config(FullTable::Evict));
     let busy = bench.rest();
     bench.hears(busy, 10);
@@ -227,7 +227,7 @@ fn the_limit_holds_whatever_the_hash() {
 }
 
 #[test]
-fn nobody_is_evicted_whose_turn_is_about_to_come() {
+fn none_is_evicted_that_is_about_to_be_serviced() {
     let mut bench = Bench::new::<40>(&config(FullTable::Evict));
     let tokens: Vec<Token> = (0..40).map(|_| bench.spoken()).collect();
     // All of them have something to send, and the newcomer is serviced first.
@@ -274,7 +274,7 @@ fn a_reserved_slot_is_left_to_its_listener() {
 }
 
 #[test]
-fn who_has_a_reserved_slot_is_not_evicted_for_others() {
+fn the_owner_of_a_reserved_slot_is_not_evicted_for_others() {
     let (mut bench, all, control) = with_control(FullTable::Evict);
     bench.listener = control;
     let inside = bench.spoken();

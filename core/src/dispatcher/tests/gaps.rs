@@ -177,7 +177,7 @@ fn a_request_is_over_though_bytes_of_it_go_on_coming() {
 
 /// The time of a stop has passed in the gap: what came is received and replied to, then all is closed.
 #[test]
-fn a_stop_answers_what_came_in_time() {
+fn a_stop_replies_to_what_came_in_time() {
     for trigger in TRIGGERS {
         for spoken in [true, false] {
             let mut bench = Bench::with(trigger);

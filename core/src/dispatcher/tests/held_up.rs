@@ -19,7 +19,7 @@ fn short_of_memory_once(mut bench: Bench, token: Token) -> Option<Reason> {
 }
 
 #[test]
-fn want_of_memory_is_counted_from_its_beginning_not_from_that_of_the_quiet_before() {
+fn resource_exhaustion_is_counted_from_its_beginning_not_from_that_of_the_quiet_before() {
     let mut bench = Bench::level();
     let token = bench.spoken();
     assert_eq!(short_of_memory_once(bench, token), None);
@@ -29,7 +29,7 @@ fn want_of_memory_is_counted_from_its_beginning_not_from_that_of_the_quiet_befor
 }
 
 #[test]
-fn eviction_knows_to_the_moment_who_has_been_idle_longest() {
+fn eviction_is_exact_to_the_moment_about_the_longest_idle() {
     let mut bench = Bench::new::<2>(&Config {
         full: FullTable::Evict,
         ..Config::default()
@@ -48,7 +48,7 @@ fn eviction_knows_to_the_moment_who_has_been_idle_longest() {
 }
 
 #[test]
-fn bytes_that_came_in_time_count_though_the_loop_was_held_up() {
+fn bytes_that_came_in_time_count_though_the_loop_was_delayed() {
     let mut bench = Bench::level();
     let token = bench.spoken();
     bench.now = bench.now.plus(700 * SECOND);

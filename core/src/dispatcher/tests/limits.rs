@@ -123,7 +123,7 @@ fn a_block_has_its_limit_beside_that_of_its_sources() {
 /// Nothing is counted before there is a limit; earlier connections count all the same, and are counted no longer when
 /// they close.
 #[test]
-fn whoever_is_there_when_the_first_limit_comes_is_counted() {
+fn connections_before_the_first_limit_are_counted() {
     let (there, other) = ("10.0.0.1:1", "10.0.0.2:1");
     let mut bench = Bench::limited::<8>(&Config::default(), None);
     let taken = [(); 2].map(|()| bench.admits_from(there).expect("no limit"));
@@ -249,7 +249,7 @@ fn one_half_lasts_as_long_as_it_moves() {
 }
 
 #[test]
-fn a_half_that_has_not_spoken_has_a_deadline_though_no_first_byte_is_expected() {
+fn a_half_that_has_not_sent_has_a_deadline_though_no_first_byte_is_expected() {
     let mut bench = Bench::new::<4>(&Config {
         first_byte: None,
         ..Config::default()
@@ -300,7 +300,7 @@ fn a_stream_of_one_direction_is_idle_and_not_half_closed() {
 
 /// First those on which FIN was sent, then those on which it was received, then idle ones if the policy has it so.
 #[test]
-fn half_closed_ones_make_room_first() {
+fn half_closed_ones_are_evicted_first() {
     for trigger in TRIGGERS {
         for (full, speak) in [
             (FullTable::Evict, true),

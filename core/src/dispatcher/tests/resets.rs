@@ -155,7 +155,7 @@ fn after_a_hang_up_it_goes_on_where_it_was_paused() {
 
 /// It is closed while the query is in flight: the completion is joined first.
 #[test]
-fn an_answer_that_comes_late_is_joined() {
+fn a_completion_that_comes_late_is_joined() {
     for trigger in TRIGGERS {
         for outcome in [END, Outcome::Failed(RESET)] {
             let (mut bench, token) = resting(trigger, Why::Paused);

@@ -30,7 +30,7 @@ fn endless(fresh_in_a_row: u32) -> (Bench, Vec<Token>) {
 }
 
 #[test]
-fn nobody_waits_so_it_is_over() {
+fn none_waits_so_it_is_over() {
     let mut bench = Bench::level();
     let round = bench.machine.round();
     assert!(bench.machine.is_round_over(round));
@@ -44,7 +44,7 @@ fn nobody_waits_so_it_is_over() {
 }
 
 #[test]
-fn everybody_who_waited_has_been_served_however_many_come() {
+fn all_that_waited_have_been_serviced_however_many_come() {
     for fresh_in_a_row in [1, 2, 8] {
         let (mut bench, tokens) = endless(fresh_in_a_row);
         for token in &tokens {
@@ -112,7 +112,7 @@ fn it_is_not_over_while_one_waits() {
 }
 
 #[test]
-fn who_has_gone_is_not_waited_for() {
+fn one_that_has_gone_is_not_waited_for() {
     let (mut bench, tokens) = endless(8);
     for token in &tokens {
         bench.ready(*token, READ);

@@ -128,7 +128,7 @@ fn a_peer_that_vanishes_while_it_takes_nothing_ends_after_one_to_two_stalls() {
 
 /// It responds, but we are short of memory: that it lives does not help.
 #[test]
-fn a_shortage_that_lasts_ends_a_peer_that_lives_too() {
+fn resource_exhaustion_that_lasts_ends_a_peer_that_lives_too() {
     let mut bench = Bench::level();
     let token = bench.spoken();
     bench.machine.commit(token, 10);
@@ -180,7 +180,7 @@ fn output_that_goes_on_in_the_turn_of_its_deadline_is_not_stalled() {
 }
 
 #[test]
-fn want_of_memory_is_waited_for_and_then_tried_again() {
+fn resource_exhaustion_is_waited_out_and_then_retried() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.machine.commit(token, 10);
@@ -199,7 +199,7 @@ fn want_of_memory_is_waited_for_and_then_tried_again() {
 }
 
 #[test]
-fn want_of_memory_for_the_length_of_a_stall_ends_the_connection() {
+fn resource_exhaustion_for_the_length_of_a_stall_ends_the_connection() {
     let mut bench = Bench::level();
     // Even right after the accept, whatever the clock shows.
     for first in [true, false] {
@@ -228,7 +228,7 @@ fn want_of_memory_for_the_length_of_a_stall_ends_the_connection() {
 }
 
 #[test]
-fn want_of_memory_now_and_then_does_not_prolong_lingering() {
+fn occasional_resource_exhaustion_does_not_prolong_lingering() {
     let mut bench = Bench::level();
     let token = bench.spoken();
     bench.machine.finish(token);
@@ -243,7 +243,7 @@ fn want_of_memory_now_and_then_does_not_prolong_lingering() {
 }
 
 #[test]
-fn want_of_memory_as_a_stall_ends_does_not_end_a_peer_that_is_slow() {
+fn resource_exhaustion_as_a_stall_ends_does_not_end_a_peer_that_is_slow() {
     for taken in [true, false] {
         let mut bench = Bench::level();
         let token = bench.spoken();
@@ -355,7 +355,7 @@ fn output_that_begins_at_the_end_of_the_peer_has_not_stalled() {
 
 /// A process that is stopped right after an accept: what it sends when it goes on has its time from then.
 #[test]
-fn output_of_a_first_visit_that_comes_late_has_its_whole_time() {
+fn output_of_a_first_service_that_comes_late_has_its_whole_time() {
     for trigger in TRIGGERS {
         for first in [BLOCKED, NO_MEMORY] {
             let mut bench = Bench::new::<4>(&Config {

@@ -356,7 +356,7 @@ fn a_hang_up_never_reports_again_unheard() {
 }
 
 #[test]
-fn every_answer_in_every_state_is_taken_if_it_was_asked_and_counted_if_not() {
+fn every_completion_in_every_state_is_taken_if_requested_and_counted_if_not() {
     for case in &CASES {
         for op in OPS {
             for outcome in outcomes() {

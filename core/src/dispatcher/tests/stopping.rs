@@ -25,7 +25,7 @@ fn stopped(trigger: Trigger, first_byte: Option<Duration>, age: Duration) -> (Be
 }
 
 #[test]
-fn whoever_has_just_connected_speaks_and_is_answered() {
+fn a_new_connection_sends_and_gets_its_reply() {
     for trigger in TRIGGERS {
         for (first_byte, age) in [(Some(60), 0), (Some(60), 59), (None, 0), (None, 9)] {
             let context = format!("{trigger:?}, {first_byte:?}, {age}");
@@ -50,7 +50,7 @@ fn whoever_has_just_connected_speaks_and_is_answered() {
 }
 
 #[test]
-fn whoever_waits_to_be_accepted_when_the_stop_comes_speaks_and_is_answered() {
+fn one_in_the_queue_when_the_stop_comes_sends_and_gets_its_reply() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         bench.machine.stop(bench.now.plus(BY));
@@ -76,7 +76,7 @@ fn whoever_waits_to_be_accepted_when_the_stop_comes_speaks_and_is_answered() {
 }
 
 #[test]
-fn whoever_is_in_the_middle_of_a_message_says_the_rest() {
+fn one_in_the_middle_of_a_message_sends_the_rest() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         let (whole, half) = (bench.spoken(), bench.spoken());
@@ -103,7 +103,7 @@ fn whoever_is_in_the_middle_of_a_message_says_the_rest() {
 }
 
 #[test]
-fn whoever_says_nothing_has_the_time_of_the_stop_and_that_for_a_first_byte() {
+fn one_that_sends_nothing_has_the_time_of_the_stop_and_that_for_a_first_byte() {
     let (mut bench, token) = stopped(Trigger::Level, Some(60 * SECOND), Duration::ZERO);
     bench.later(BY - Duration::from_nanos(1));
     bench.run();
@@ -122,7 +122,7 @@ fn whoever_says_nothing_has_the_time_of_the_stop_and_that_for_a_first_byte() {
 
 /// Where no first byte is expected, peers that only listen are usual: they do not hold a stop up.
 #[test]
-fn whoever_only_listens_is_finished_at_once() {
+fn one_that_only_reads_is_finished_at_once() {
     for trigger in TRIGGERS {
         let (bench, token) = stopped(trigger, None, 11 * SECOND);
         assert!(bench.slot(token).flags.has(crate::flags::Flags::SHUT));
@@ -256,7 +256,7 @@ fn what_is_being_connected_for_a_fresh_connection_is_not_given_up() {
 /// All others end as if they were none: those with their reply, the old, what was made for none, and what is left at
 /// the end.
 #[test]
-fn a_pair_that_was_answered_or_is_old_does_not_hold_a_stop_up() {
+fn a_pair_that_had_its_reply_or_is_old_does_not_delay_a_stop() {
     for trigger in TRIGGERS {
         let mut bench = Bench::new::<8>(&Config {
             trigger,

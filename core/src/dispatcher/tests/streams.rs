@@ -60,7 +60,7 @@ fn of_one_that_only_sends_our_end_is_the_end() {
 }
 
 #[test]
-fn one_that_only_receives_has_no_room_and_ends_with_its_peer() {
+fn one_that_only_receives_has_no_capacity_and_ends_with_its_peer() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         let token = bench.stream(READ);

@@ -79,7 +79,7 @@ fn a_short_read_is_the_last_one_where_that_is_true() {
 }
 
 #[test]
-fn closing_is_remembered_after_the_report_that_told_it() {
+fn closing_is_sticky_after_the_event_that_reported_it() {
     let mut bench = Bench::with(Trigger::Edge);
     let token = bench.rest();
     bench.report(token, READ, true);
@@ -164,7 +164,7 @@ fn a_send_of_nothing_would_have_blocked() {
 }
 
 #[test]
-fn input_is_gathered_before_one_send_while_there_is_room() {
+fn input_is_gathered_before_one_send_while_there_is_capacity() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.ready(token, READ);
@@ -307,7 +307,7 @@ fn a_pause_and_a_resume_between_reports_cost_no_call() {
 }
 
 #[test]
-fn what_arrives_while_paused_is_not_told() {
+fn what_arrives_while_paused_is_not_notified() {
     let mut bench = Bench::level();
     let token = bench.open();
     assert_eq!(kinds(&bench.outputs())[0], "recv");
@@ -318,7 +318,7 @@ fn what_arrives_while_paused_is_not_told() {
 }
 
 #[test]
-fn the_peers_end_is_read_again_when_the_application_has_room_or_resumes() {
+fn eof_is_read_again_when_the_application_has_capacity_or_resumes() {
     for paused in [true, false] {
         let mut bench = Bench::level();
         let token = bench.rest();
@@ -388,7 +388,7 @@ fn an_interrupted_operation_is_tried_again_and_that_is_bounded() {
 }
 
 #[test]
-fn room_that_was_asked_for_is_told_once_when_it_is_there() {
+fn capacity_that_was_requested_is_notified_once_when_it_is_there() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.machine.want_room(token, 10);
@@ -411,7 +411,7 @@ fn room_that_was_asked_for_is_told_once_when_it_is_there() {
 }
 
 #[test]
-fn more_room_than_the_window_has_is_all_of_it() {
+fn more_capacity_than_the_window_has_is_all_of_it() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.stalled(token, 10);

@@ -4,7 +4,7 @@ use super::*;
 use alloc::format;
 
 #[test]
-fn a_connection_tells_who_and_when() {
+fn a_connection_knows_its_peer_and_time() {
     let mut world = World::new::<2>(App::echo());
     let a = world.connect();
     world.says(a, b"abc");
@@ -23,7 +23,7 @@ fn a_connection_tells_who_and_when() {
 }
 
 #[test]
-fn a_session_tells_of_its_parts() {
+fn a_session_shows_its_parts() {
     let config = Config {
         trigger: Trigger::Edge,
         ..Config::default()

@@ -86,7 +86,7 @@ fn what_is_passed_on_is_held_back_by_whom_it_is_passed_on_to() {
 }
 
 #[test]
-fn a_failure_is_told_once_with_a_fresh_state() {
+fn a_failure_is_notified_once_with_a_fresh_state() {
     let mut world = World::new::<2>(App {
         closed: |app, conn, state| {
             assert_eq!(*state == 0, conn.info().outbound, "the state of another");

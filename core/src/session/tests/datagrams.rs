@@ -162,7 +162,7 @@ impl Bench {
 }
 
 #[test]
-fn each_has_windows_of_its_own_and_what_does_not_fit_is_told() {
+fn each_has_windows_of_its_own_and_what_does_not_fit_is_reported() {
     let mut bench = Bench::new::<7, 7>();
     let small = bench.session.add_datagrams(3, 3).expect("a place");
     let large = bench.session.add_datagrams(4, 4).expect("a place");
@@ -179,7 +179,7 @@ fn each_has_windows_of_its_own_and_what_does_not_fit_is_told() {
 }
 
 #[test]
-fn there_is_an_end_of_windows_and_those_of_who_is_gone_are_given_again() {
+fn windows_run_out_and_those_of_closed_sockets_are_reused() {
     let mut bench = Bench::new::<6, 6>();
     let first = bench.session.add_datagrams(4, 2).expect("a place");
     for (receive, send) in [(3, 1), (1, 5)] {
@@ -218,7 +218,7 @@ fn without_memory_there_are_none() {
 }
 
 #[test]
-fn one_waits_for_the_kernel_and_the_next_is_told_of_room() {
+fn one_waits_for_the_kernel_and_the_next_is_notified_of_capacity() {
     let mut bench = Bench::new::<8, 8>();
     let token = bench.session.add_datagrams(8, 8).expect("a place");
     bench.takes = Outcome::Drained(0);
@@ -241,7 +241,7 @@ fn one_waits_for_the_kernel_and_the_next_is_told_of_room() {
 }
 
 #[test]
-fn failures_are_told_and_who_waited_is_told_of_room_then_too() {
+fn failures_are_notified_and_waiters_are_notified_of_capacity_then_too() {
     let mut bench = Bench::new::<8, 8>();
     let token = bench.session.add_datagrams(8, 8).expect("a place");
     let fault = FaultKind::Shortage.with_code(105);
@@ -262,7 +262,7 @@ const ASKED: Local = Local {
 };
 
 #[test]
-fn an_answer_leaves_from_the_address_that_was_asked() {
+fn a_reply_leaves_from_the_address_of_the_request() {
     let mut bench = Bench::new::<8, 8>();
     let token = bench.session.add_datagrams(8, 8).expect("a place");
     let other = bench.session.add_datagrams(0, 0).expect("a place");

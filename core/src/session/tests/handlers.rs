@@ -69,7 +69,7 @@ fn writable_comes_once_after_full_when_it_fits() {
 }
 
 #[test]
-fn nothing_is_received_while_the_handler_waits_for_room() {
+fn nothing_is_received_while_the_handler_waits_for_capacity() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
     world.fars[a].takes = 0;
@@ -143,7 +143,7 @@ fn space_is_filled_in_place_and_committed() {
 }
 
 #[test]
-fn a_pause_holds_data_back_and_a_resume_tells_of_it() {
+fn a_pause_holds_data_and_a_resume_notifies_it() {
     let mut world = World::new::<1>(App {
         readable: |_, _, _| {},
         ..App::echo()
@@ -171,7 +171,7 @@ fn a_pause_holds_data_back_and_a_resume_tells_of_it() {
 }
 
 #[test]
-fn a_resume_that_is_taken_back_tells_nothing() {
+fn a_resume_that_is_undone_notifies_nothing() {
     let acts: [fn(&mut Conn<'_>); 4] = [
         |conn| conn.pause(),
         |conn| conn.finish(),
@@ -370,7 +370,7 @@ fn the_state_of_a_connection_is_new_and_its_own() {
 }
 
 #[test]
-fn closed_tells_who_it_was_and_nothing_can_be_sent_to_it() {
+fn closed_has_a_final_snapshot_and_nothing_can_be_sent_to_it() {
     let mut world = World::new::<2>(App {
         closed: |app, conn, _| {
             assert!(conn.data().is_empty());
@@ -470,7 +470,7 @@ fn a_handler_may_do_anything_in_any_call() {
 }
 
 #[test]
-fn who_has_used_everything_hears_more_though_there_is_no_room_to_answer() {
+fn one_that_has_consumed_everything_receives_more_though_there_is_no_capacity_to_reply() {
     let mut world = World::new::<1>(App {
         readable: |_, conn, _| conn.consume(conn.data().len()),
         ..App::echo()

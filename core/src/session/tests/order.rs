@@ -171,7 +171,7 @@ fn world(trigger: Trigger, quantum: u32) -> World {
 }
 
 #[test]
-fn every_byte_comes_back_in_order_from_a_driver_that_answers_at_once() {
+fn every_byte_comes_back_in_order_from_a_driver_that_completes_at_once() {
     for seed in 0..30 {
         println!("seed {seed}");
         let mut random = Random(seed);
@@ -182,7 +182,7 @@ fn every_byte_comes_back_in_order_from_a_driver_that_answers_at_once() {
 }
 
 #[test]
-fn every_byte_comes_back_in_order_from_a_driver_that_answers_later_in_any_order() {
+fn every_byte_comes_back_in_order_from_a_driver_that_completes_later_in_any_order() {
     for seed in 0..30 {
         println!("seed {seed}");
         let mut random = Random(seed);

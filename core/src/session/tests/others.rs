@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn counters_and_others_can_be_looked_at() {
+fn counters_and_others_can_be_read() {
     let mut world = World::new::<3>(App::echo());
     let (a, b) = (world.connect(), world.connect());
     world.says(b, b"hello");
@@ -18,7 +18,7 @@ fn counters_and_others_can_be_looked_at() {
 }
 
 #[test]
-fn another_is_aborted_and_told_itself_is_not() {
+fn another_is_aborted_and_notified_itself_is_not() {
     let mut world = World::new::<3>(App::echo());
     let (a, b) = (world.connect(), world.connect());
     let (own, other) = (world.token(a), world.token(b));

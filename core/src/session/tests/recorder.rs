@@ -12,7 +12,7 @@ fn lines(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_life_is_told() {
+fn a_life_is_notified() {
     let mut app = App::echo();
     app.timer = |_, conn, _| conn.shut_down();
     let mut world = World::new::<2>(app);

@@ -22,7 +22,7 @@ fn to_next(world: &mut World) -> Duration {
 }
 
 #[test]
-fn a_connection_is_told_at_the_moment_and_once() {
+fn a_connection_is_notified_at_the_moment_and_once() {
     let mut world = World::new::<2>(App::echo());
     let who = world.connect();
     world.lend(who, |_, conn, _| conn.set_timer(SECOND));
@@ -111,7 +111,7 @@ fn what_is_due_together_comes_in_the_order_in_which_it_was_set() {
 }
 
 #[test]
-fn one_turn_tells_a_bounded_number_and_the_next_the_rest() {
+fn one_iteration_fires_a_bounded_number_and_the_next_the_rest() {
     let mut world = World::new::<100>(App::echo());
     for _ in 0..100 {
         let who = world.connect();
@@ -186,7 +186,7 @@ fn there_are_so_many_free_ones() {
 }
 
 #[test]
-fn it_is_counted_from_the_time_that_is_told_with_the_loan() {
+fn it_is_counted_from_the_time_that_is_passed_with_the_borrow() {
     let mut world = World::new::<1>(App::echo());
     // The last iteration was long ago.
     world.now = world.now.plus(SECOND * 100);

@@ -35,7 +35,7 @@ fn a_window_that_has_come_to_its_end_is_moved_to_the_front() {
 }
 
 #[test]
-fn what_is_left_over_survives_the_visits_of_others() {
+fn what_is_left_over_survives_the_service_of_others() {
     let mut world = World::new::<3>(takes());
     let all = [0; 3].map(|_| world.connect());
     for round in 0..10u8 {
@@ -81,7 +81,7 @@ fn output_that_is_left_over_survives_the_output_of_others() {
 }
 
 #[test]
-fn output_is_moved_to_the_front_when_its_end_has_no_room() {
+fn output_is_moved_to_the_front_when_its_end_has_no_capacity() {
     let mut world = World::new::<2>(App::echo());
     // With the shared area its own, and lost to another.
     for lost in [false, true] {
@@ -212,7 +212,7 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
 }
 
 #[test]
-fn the_shared_area_is_the_first_ones_until_its_receive_is_answered() {
+fn the_scratch_buffer_is_the_first_ones_until_its_receive_completes() {
     let mut world = World::new::<2>(App::echo());
     let [a, b] = [world.connect(), world.connect()].map(|who| world.token(who));
     for token in [a, b] {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_receive_into_no_room_takes_nothing_and_tells_what_is_there() {
+fn a_receive_with_an_empty_buffer_takes_nothing_and_returns_what_is_there() {
     for (mut kernel, set, one, other) in [unix(), tcp()] {
         let nothing = |kernel: &mut Kernel| kernel.recv(other, &mut []);
         assert_eq!(nothing(&mut kernel), Err(Errno::AGAIN));

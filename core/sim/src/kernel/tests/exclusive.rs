@@ -69,7 +69,7 @@ fn an_exclusive_item_reports_hang_up_and_error_unasked() {
 
 /// No caller waits in any of them, so each is notified; the exclusive ones after all others, the earliest first.
 #[test]
-fn every_set_is_told_and_exclusive_items_last() {
+fn every_set_is_notified_and_exclusive_items_last() {
     let (mut kernel, set, one, other) = unix();
     let another = kernel.epoll_create().unwrap();
     let masks = [
