@@ -39,7 +39,7 @@ use crate::token::Token;
 /// struct Chat { dropped: u32 }
 ///
 /// impl Handler for Chat {
-///     type State = u32; // lines said
+///     type State = u32; // lines received
 ///     fn readable(&mut self, conn: &mut Conn<'_>, lines: &mut u32) {
 ///         while let Some(end) = conn.data().iter().position(|&b| b == b'\n') {
 ///             self.dropped += conn.send_others(&conn.data()[..=end]); // to how many it did not fit
@@ -64,7 +64,7 @@ pub trait Handler {
     }
 
     /// Bytes were received: [`Conn::data`] has them, after those that were not consumed before. Called again only after
-    /// more bytes, after [`Conn::resume`], and by `writable`. Throws them away by default.
+    /// more bytes, after [`Conn::resume`], and by `writable`. Discards them by default.
     ///
     /// Data may be left: an incomplete message, or one whose reply lacks send capacity, whether that was found by
     /// [`Conn::room`] or by a send that returned `Full`. What is left while output is queued is shown again once all
@@ -86,7 +86,7 @@ pub trait Handler {
 
     /// The peer has sent its last byte. What was not consumed is still in [`Conn::data`]; after the connection is
     /// finished it is dropped. Finishes by default; a handler that has more to send may do that first, or later. One that can
-    /// send nothing any more either (a serial line that was pulled, a Unix peer that has closed) is closed once what came is
+    /// send nothing any more either (a serial line that was unplugged, a Unix peer that has closed) is closed once what came is
     /// consumed, whatever this does.
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = state;
