@@ -4,13 +4,6 @@ use crate::directions::Trigger;
 use core::fmt;
 use core::time::Duration;
 
-/// Slots of a table for listeners, watched descriptors and datagram sockets together. They never take a connection's
-/// slot.
-pub const LISTENERS: usize = 16;
-
-/// Timers that belong to no connection. Each connection has one of its own in addition.
-pub const TIMERS: usize = 16;
-
 /// An operation counts for at least this many bytes of the quantum, so that operations of one byte are bounded too.
 /// 256 bytes is where the cost of a system call begins to depend on the length.
 pub const OPERATION_MIN: u32 = 256;

@@ -198,10 +198,7 @@ mod token;
 pub mod trace;
 
 pub use backoff::Backoff;
-pub use config::{
-    Block, Class, Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, TIMERS,
-    Windows,
-};
+pub use config::{Block, Class, Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
 pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::connect::ConnectError;

@@ -1,20 +1,22 @@
 //! [`Table<N>`]: the fixed-capacity connection table, and the views of it that know no `N`.
 
-use crate::config::LISTENERS;
+use crate::dispatcher::listener::Listener;
+use crate::dispatcher::timer::{Alarms, Free};
 use crate::dispatcher::{Control, Machine};
 use crate::record::Record;
 use crate::slot::Slot;
 use crate::timers::heap::Timer;
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
-/// Slots for `N` connections and [`LISTENERS`] listeners: all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
+/// Slots for `N` connections, for `SOURCES` listeners, watched descriptors and datagram sockets together (16 unless the type
+/// says otherwise, 255 at most), and `TIMERS` free timers (16): all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
 ///
 /// It can be made at compile time and is then all zeros, so that it lies in `.bss`; a slot that was never used costs no
 /// page. `N` is at least 1 and below 2³¹.
 #[derive(Debug)]
-pub struct Table<const N: usize> {
+pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize = 16> {
     slots: [Slot; N],
     records: [Record; N],
     /// How many connections each source has.
@@ -23,10 +25,10 @@ pub struct Table<const N: usize> {
     blocks: [u64; N],
     timers: [Timer; N],
     /// Written before it is borrowed; until then it has no bytes, so that the table is all zeros.
-    control: MaybeUninit<Control>,
+    control: MaybeUninit<Control<SOURCES, TIMERS>>,
 }
 
-impl<const N: usize> Table<N> {
+impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES, TIMERS> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
@@ -47,6 +49,10 @@ impl<const N: usize> Table<N> {
             assert!(
                 N < LISTENER_BIT as usize,
                 "one bit of the index selects the table"
+            );
+            assert!(
+                SOURCES <= 255,
+                "a connection's record has one byte for its listener"
             );
         }
         Self {
@@ -85,12 +91,15 @@ impl<const N: usize> Table<N> {
             sources: &mut self.sources,
             blocks: &mut self.blocks,
             timers: &mut self.timers,
+            alarms: &mut control.alarms,
             machine: &mut control.machine,
         }
     }
 }
 
-impl<const N: usize> Default for Table<N> {
+impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Default
+    for Table<N, SOURCES, TIMERS>
+{
     fn default() -> Self {
         Self::new()
     }
@@ -103,24 +112,32 @@ pub(crate) struct Parts<'t> {
     pub(crate) sources: &'t mut [u64],
     pub(crate) blocks: &'t mut [u64],
     pub(crate) timers: &'t mut [Timer],
+    pub(crate) alarms: &'t mut Alarms<[Free]>,
     pub(crate) machine: &'t mut Machine,
 }
 
-/// The slots that are no connections.
+/// A listener, a watched descriptor or a datagram socket.
 #[derive(Debug)]
-pub(crate) struct Others {
-    pub(crate) places: Vec<Slot, LISTENERS>,
+pub(crate) struct Source {
+    pub(crate) slot: Slot,
+    pub(crate) listener: Listener,
+}
+
+/// The sources that are no connections.
+#[derive(Debug)]
+pub(crate) struct Others<L: ?Sized = VecView<Source>> {
     /// How many connection slots have ever been used.
     used: u32,
     /// What an index that names no slot falls on. Always free.
     nowhere: Slot,
+    pub(crate) list: L,
 }
 
-impl Others {
+impl<const SOURCES: usize> Others<Vec<Source, SOURCES>> {
     pub(crate) const NONE: Self = Self {
-        places: Vec::new(),
         used: 0,
         nowhere: Slot::NEW,
+        list: Vec::new(),
     };
 }
 
@@ -155,8 +172,24 @@ impl Slots<'_> {
     #[cold]
     #[inline(never)]
     fn other(&self, index: u32) -> &Slot {
-        let place = self.others.places.get((index ^ LISTENER_BIT) as usize);
-        place.unwrap_or(&self.others.nowhere)
+        let place = self.others.list.get((index ^ LISTENER_BIT) as usize);
+        place.map_or(&self.others.nowhere, |source| &source.slot)
+    }
+
+    /// What is known of a listener beside its slot, by its index without [`LISTENER_BIT`].
+    pub(crate) fn listener(&self, place: u32) -> Option<&Listener> {
+        let source = self.others.list.get(place as usize)?;
+        Some(&source.listener)
+    }
+
+    pub(crate) fn listener_mut(&mut self, place: u32) -> Option<&mut Listener> {
+        let source = self.others.list.get_mut(place as usize)?;
+        Some(&mut source.listener)
+    }
+
+    /// A listener, a watched descriptor or a datagram socket, by its index.
+    pub(crate) fn source_mut(&mut self, index: u32) -> Option<&mut Source> {
+        (self.others.list).get_mut((index ^ LISTENER_BIT) as usize)
     }
 
     /// How many connection slots have ever been used: the indices `0..used`.
@@ -192,8 +225,8 @@ impl Others {
     #[cold]
     #[inline(never)]
     fn at_mut(&mut self, index: u32) -> &mut Slot {
-        let place = self.places.get_mut((index ^ LISTENER_BIT) as usize);
-        place.unwrap_or(&mut self.nowhere)
+        let place = self.list.get_mut((index ^ LISTENER_BIT) as usize);
+        place.map_or(&mut self.nowhere, |source| &mut source.slot)
     }
 }
 

@@ -96,7 +96,7 @@ fn an_error() {
     says(SendError::Closed, "connection closed for sending");
     says(
         ListenersFull,
-        "no slot for another listener, watched descriptor or datagram socket; there are 16",
+        "no slot for another listener, watched descriptor or datagram socket; raise the SOURCES of the memory",
     );
     says(
         ConfigError::Connections { asked: 9, slots: 4 },

@@ -44,7 +44,7 @@ impl Token {
         }
     }
 
-    /// The index in its table: `0..N` for a connection, `0..`[`LISTENERS`](crate::LISTENERS) for a listener, a watched
+    /// The index in its table: `0..N` for a connection, `0..SOURCES` for a listener, a watched
     /// descriptor or a datagram socket.
     ///
     /// Two live connections never share one, so a driver may keep its descriptors in an array by it.

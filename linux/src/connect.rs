@@ -10,11 +10,8 @@ use core::time::Duration;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use tidegate_core::heapless::Vec;
+use tidegate_core::heapless::VecView;
 use tidegate_core::{Destination, Fault, FaultKind, Local, Outcome, Peer};
-
-/// How many destinations can be registered.
-pub const DESTINATIONS: usize = 4;
 
 /// Options of every outbound connection, as those of a [`Listen`](crate::Listen) are of every accepted one. A connection
 /// that is wanted costs a call for each.
@@ -72,8 +69,8 @@ impl Default for Connect {
 /// A destination cannot be registered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DestinationError {
-    /// There are [`DESTINATIONS`] already.
-    Full,
+    /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
+    Full(usize),
     /// The path is empty, has a NUL in it, or is longer than 107 bytes.
     Path,
 }
@@ -81,7 +78,10 @@ pub enum DestinationError {
 impl fmt::Display for DestinationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => write!(f, "{DESTINATIONS} destinations are registered already"),
+            Self::Full(most) => write!(
+                f,
+                "{most} destinations are registered already, as many as the memory has; raise its DESTINATIONS"
+            ),
             Self::Path => {
                 f.write_str("the path is not usable; it has 1 to 107 bytes, none of them 0")
             }
@@ -93,19 +93,22 @@ impl core::error::Error for DestinationError {}
 
 /// Where outbound connections go, and what they are like.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(crate) struct Registered<'m> {
     pub(crate) options: Connect,
-    paths: Vec<SocketAddrUnix, DESTINATIONS>,
+    paths: &'m mut VecView<SocketAddrUnix>,
     /// Senders of datagrams that can be replied to.
-    pub(crate) senders: Senders,
+    pub(crate) senders: Senders<'m>,
 }
 
-impl Registered {
-    pub(crate) const fn new() -> Self {
+impl<'m> Registered<'m> {
+    pub(crate) const fn new(
+        paths: &'m mut VecView<SocketAddrUnix>,
+        senders: &'m mut VecView<SocketAddrUnix>,
+    ) -> Self {
         Self {
             options: Connect::DEFAULT,
-            paths: Vec::new(),
-            senders: Senders::new(),
+            paths,
+            senders: Senders::new(senders),
         }
     }
 
@@ -121,9 +124,8 @@ impl Registered {
         let address = address.unix().and_then(Result::ok);
         let address = address.ok_or(DestinationError::Path)?;
         let number = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
-        self.paths
-            .push(address)
-            .map_err(|_| DestinationError::Full)?;
+        let most = self.paths.capacity();
+        (self.paths.push(address)).map_err(|_| DestinationError::Full(most))?;
         Ok(Destination::Registered(number))
     }
 
@@ -135,7 +137,7 @@ impl Registered {
         local: Option<Local>,
         bytes: &[u8],
     ) -> Outcome {
-        self.senders.send(socket, (to, local), bytes, &self.paths)
+        self.senders.send(socket, (to, local), bytes, self.paths)
     }
 
     /// A socket of this kind that is connected, or being connected; the outcome tells which.
@@ -199,6 +201,7 @@ mod tests {
     use super::*;
     use rustix::fd::AsFd;
     use rustix::net::{bind, connect, getsockname};
+    use tidegate_core::heapless;
 
     fn tcp() -> OwnedFd {
         let flags = SocketFlags::CLOEXEC;
@@ -225,7 +228,8 @@ mod tests {
         let deaf = tcp();
         bind(&deaf, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let to = SocketAddr::try_from(getsockname(&deaf).expect("an address")).expect("inet");
-        let registered = Registered::new();
+        let (mut paths, mut senders) = (heapless::Vec::<_, 1>::new(), heapless::Vec::<_, 1>::new());
+        let registered = Registered::new(&mut paths, &mut senders);
         let refused = Outcome::Failed(FaultKind::Refused.with_code(111));
         // On loopback the result is there at once, returned by the call itself or kept by the socket.
         match registered.begin(Destination::Inet(to)) {
@@ -239,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_is_refused_and_there_is_an_end_of_them() {
-        let mut registered = Registered::new();
+        let (mut paths, mut senders) = (heapless::Vec::<_, 2>::new(), heapless::Vec::<_, 1>::new());
+        let mut registered = Registered::new(&mut paths, &mut senders);
         let long = "x".repeat(108);
         for path in ["", "a\0b", &long] {
             assert_eq!(
@@ -247,13 +252,13 @@ mod tests {
                 Err(DestinationError::Path)
             );
         }
-        for number in 0..4 {
+        for number in 0..2 {
             let to = registered.add(&Address::Unix("/run/x.sock"));
             assert_eq!(to, Ok(Destination::Registered(number)));
         }
         assert_eq!(
             registered.add(&Address::Unix("/run/x.sock")),
-            Err(DestinationError::Full)
+            Err(DestinationError::Full(2))
         );
         let unknown = Destination::Registered(4);
         let invalid = Outcome::Failed(FaultKind::Invalid.with_code(22));

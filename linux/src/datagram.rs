@@ -14,11 +14,8 @@ use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags,
     SocketType, sockopt,
 };
-use tidegate_core::heapless::Vec;
-use tidegate_core::{LISTENERS, Local, NoDatagrams, Outcome, Peer, Token};
-
-/// How many Unix senders are kept by name: the latest ones can be replied to.
-pub const SENDERS: usize = 4;
+use tidegate_core::heapless::VecView;
+use tidegate_core::{Local, NoDatagrams, Outcome, Peer};
 
 /// A datagram socket, UDP or Unix.
 #[derive(Clone, Debug)]
@@ -263,52 +260,38 @@ impl core::error::Error for DatagramsError {}
 
 /// The names of the Unix senders that came last.
 #[derive(Debug)]
-pub(crate) struct Senders {
-    names: Vec<SocketAddrUnix, SENDERS>,
+pub(crate) struct Senders<'m> {
+    names: &'m mut VecView<SocketAddrUnix>,
     /// How many came, modulo 2³². The last has this number.
     came: u32,
-    /// The sockets of the internet, a bit for the index of each.
-    internet: u32,
+    /// Where the name of the next is kept.
+    next: usize,
 }
 
-const _: () = assert!(LISTENERS <= 32);
-
-impl Senders {
-    pub(crate) const fn new() -> Self {
+impl<'m> Senders<'m> {
+    pub(crate) const fn new(names: &'m mut VecView<SocketAddrUnix>) -> Self {
         Self {
-            names: Vec::new(),
+            names,
             came: 0,
-            internet: 0,
+            next: 0,
         }
     }
 
-    /// Records what kind of socket a token names.
-    pub(crate) fn learn(&mut self, token: Token, socket: &OwnedFd) {
-        let bit = 1u32.unbounded_shl(token.index());
-        self.internet &= !bit;
-        if sockopt::socket_domain(socket).is_ok_and(|family| family != AddressFamily::UNIX) {
-            self.internet |= bit;
+    /// Receives one datagram of a socket of the internet and its whole length, with the local address where it came.
+    pub(crate) fn receive_local(&mut self, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
+        match local::receive(socket, into) {
+            Ok(received) => Outcome::Datagram {
+                len: u32::try_from(received.len).unwrap_or(u32::MAX),
+                from: received.from.and_then(|from| self.peer(from)),
+                local: received.local,
+                lost: received.lost,
+            },
+            Err(errno) => errno::datagram(errno),
         }
     }
 
     /// Receives one datagram and its whole length (`MSG_TRUNC`, `recv(2)`).
-    pub(crate) fn receive(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        token: Token,
-        into: &mut [u8],
-    ) -> Outcome {
-        if self.internet & 1u32.unbounded_shl(token.index()) != 0 {
-            return match local::receive(socket, into) {
-                Ok(received) => Outcome::Datagram {
-                    len: u32::try_from(received.len).unwrap_or(u32::MAX),
-                    from: received.from.and_then(|from| self.peer(from)),
-                    local: received.local,
-                    lost: received.lost,
-                },
-                Err(errno) => errno::datagram(errno),
-            };
-        }
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, into: &mut [u8]) -> Outcome {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         match net::recvfrom(socket, into, flags) {
             Ok((_, len, from)) => Outcome::Datagram {
@@ -330,17 +313,13 @@ impl Senders {
         if name.path_bytes().is_none() && name.abstract_name().is_none() {
             return None;
         }
-        self.came = self.came.wrapping_add(1);
-        let index = self.came as usize % SENDERS;
-        match self.names.get_mut(index) {
+        match self.names.get_mut(self.next) {
             Some(old) => *old = name,
-            None => {
-                while self.names.len() <= index {
-                    // The name fits: it is as long as the vector.
-                    let _ = self.names.push(name.clone());
-                }
-            }
+            // Without any capacity it cannot be replied to.
+            None => self.names.push(name).ok()?,
         }
+        self.came = self.came.wrapping_add(1);
+        self.next = (self.next + 1) % self.names.capacity();
         Some(Peer::Unix(self.came))
     }
 
@@ -362,8 +341,10 @@ impl Senders {
                 return outcome(sent, false);
             }
             Peer::Unix(number) => {
-                let known = (self.came.wrapping_sub(number) as usize) < SENDERS;
-                (self.names.get(number as usize % SENDERS)).filter(|_| known)
+                let kept = self.names.capacity();
+                let newer = self.came.wrapping_sub(number) as usize;
+                let at = (newer < kept).then(|| (self.next + kept - 1 - newer) % kept);
+                at.and_then(|at| self.names.get(at))
             }
             Peer::Registered(number) => registered.get(number as usize),
             Peer::Stream(_) => None,
@@ -374,6 +355,11 @@ impl Senders {
             None => errno::send_datagram(Errno::DESTADDRREQ, true),
         }
     }
+}
+
+/// Whether a datagram socket is UDP, not Unix.
+pub(crate) fn is_internet(socket: &OwnedFd) -> bool {
+    sockopt::socket_domain(socket).is_ok_and(|family| family != AddressFamily::UNIX)
 }
 
 fn outcome(sent: io::Result<usize>, unix: bool) -> Outcome {

@@ -24,7 +24,8 @@
 //!
 //! # Beside connections
 //!
-//! - Timers: each connection has one ([`Conn::set_timer`]), and there are [`TIMERS`] free ones, one-shot or periodic
+//! - Timers: each connection has one ([`Conn::set_timer`]), and there are 16 free ones, or as many as
+//!   the [`Memory`] says, one-shot or periodic
 //!   ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and there are no ticks.
 //! - Any descriptor that can be waited for ([`Server::watch`]): a GPIO line, inotify, a foreign library's.
 //! - Other threads and signal handlers ([`Waker`], [`Mailbox`]), and children that end ([`Child`]): descriptors, too.
@@ -129,20 +130,18 @@ mod watch;
 pub use address::{Address, AddressError, AddressFault, parse_host};
 pub use adopt::AdoptError;
 pub use child::{Child, Exit};
-pub use connect::{Connect, DESTINATIONS, DestinationError};
-pub use datagram::{Datagrams, DatagramsError, Group, SENDERS};
+pub use connect::{Connect, DestinationError};
+pub use datagram::{Datagrams, DatagramsError, Group};
 pub use driver::{Server, SessionMut};
 pub use error::{CallError, StartError};
 pub use listen::{Keepalive, Listen, ListenError, PerSource};
 pub use memory::Memory;
 pub use retry::{Listening, Retry, Source};
 pub use rustix::io::Errno;
-pub use serial::{
-    Bits, Counts, Flow, LINES, Line, LineError, Modem, Parity, Rs485, Serial, SerialError,
-};
+pub use serial::{Bits, Counts, Flow, Line, LineError, Modem, Parity, Rs485, Serial, SerialError};
 pub use socket_file::SocketFile;
 pub use stop::StopHandle;
-pub use stream::{AttachError, STREAMS};
+pub use stream::AttachError;
 #[cfg(feature = "embedded-io")]
 pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
@@ -150,8 +149,8 @@ pub use tidegate_core::trace;
 pub use tidegate_core::{
     Backoff, Block, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram,
     DatagramMemory, Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler,
-    Ignored, Info, Instant, LISTENERS, Local, NoDatagrams, NoTimer, Notice, Peer, Reason, Round,
-    SendError, Session, Sources, Stats, TIMERS, Token, Trigger, Windows,
+    Ignored, Info, Instant, Local, NoDatagrams, NoTimer, Notice, Peer, Reason, Round, SendError,
+    Session, Sources, Stats, Token, Trigger, Windows,
 };
 pub use wake::{Mailbox, Waker};
 pub use watch::WatchError;

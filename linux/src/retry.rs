@@ -11,7 +11,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use rustix::io::Errno;
 use tidegate_core::heapless::Vec;
-use tidegate_core::{Backoff, Handler, Instant, LISTENERS, Token};
+use tidegate_core::{Backoff, Handler, Instant, Token};
 
 /// Waits between tries.
 const SHORTEST: Duration = Duration::from_millis(500);
@@ -92,7 +92,7 @@ impl Source for Datagrams<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Retry<'a, T, S = Listen<'a>, const N: usize = LISTENERS> {
+pub struct Retry<'a, T, S = Listen<'a>, const N: usize = 16> {
     waiting: Vec<Waiting<'a, T, S>, N>,
 }
 

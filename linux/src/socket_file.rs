@@ -10,8 +10,6 @@ use rustix::net::{
     self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, getsockname, sockopt,
 };
 use rustix::process::{geteuid, umask};
-use tidegate_core::LISTENERS;
-use tidegate_core::heapless::Vec;
 
 /// How the file of a Unix socket is made. It is removed when the socket is closed, if it is still ours.
 ///
@@ -218,31 +216,6 @@ impl OwnFile {
     /// Removes it, if it is still ours; its socket is about to be closed.
     pub(crate) fn remove(self, socket: &OwnedFd) {
         (self.remove)(socket.as_fd(), self.ours);
-    }
-}
-
-/// The files of a server, by the slots of their sockets among the listeners.
-#[derive(Debug)]
-pub(crate) struct Files(Vec<(u32, OwnFile), LISTENERS>);
-
-impl Files {
-    pub(crate) const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    pub(crate) fn add(&mut self, slot: u32, file: Option<OwnFile>) {
-        if let Some(file) = file {
-            // There is an entry for each listener.
-            let _ = self.0.push((slot, file));
-        }
-    }
-
-    /// Removes the file of a socket that is about to be closed, if it has one of ours.
-    pub(crate) fn remove(&mut self, slot: u32, socket: &OwnedFd) {
-        if let Some(at) = self.0.iter().position(|(of, _)| *of == slot) {
-            let (_, file) = self.0.swap_remove(at);
-            file.remove(socket);
-        }
     }
 }
 

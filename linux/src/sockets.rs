@@ -1,34 +1,77 @@
 //! [`Sockets`]: the descriptors of a server, by their tokens.
 
 use crate::socket;
-use crate::socket_file::{Files, OwnFile};
-use crate::stream::{STREAMS, Stream};
+use crate::socket_file::OwnFile;
+use crate::stream::Stream;
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use tidegate_core::heapless::{Vec, VecView};
-use tidegate_core::{Fault, FaultKind, LISTENERS, Outcome, Token};
+use tidegate_core::heapless::VecView;
+use tidegate_core::{Fault, FaultKind, Outcome, Token};
 
 /// The descriptors, each owned here alone and closed once.
 #[derive(Debug)]
 pub(crate) struct Sockets<'m> {
     /// By the index of the token.
     connections: &'m mut VecView<Option<OwnedFd>>,
-    listeners: Vec<Option<OwnedFd>, LISTENERS>,
+    /// Listeners, watched descriptors and datagram sockets, by the index of the token.
+    sources: &'m mut VecView<Option<Source>>,
     /// Connections over non-socket streams: they have no descriptor among the others, so that a socket's descriptor
     /// needs no check of its kind.
-    streams: [Option<(Token, Stream)>; STREAMS],
-    /// Socket files that were made.
-    files: Files,
+    streams: &'m mut VecView<(Token, Stream)>,
+}
+
+/// A listener, a watched descriptor or a datagram socket.
+#[derive(Debug)]
+pub(crate) struct Source {
+    descriptor: OwnedFd,
+    /// The file that was made for it.
+    file: Option<OwnFile>,
+    role: Role,
+}
+
+/// What a source is there for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    Listener {
+        /// What it sends to connections that it refuses.
+        refusal: &'static [u8],
+    },
+    Watched,
+    Datagrams {
+        /// They are UDP, not Unix.
+        internet: bool,
+    },
+}
+
+impl Source {
+    pub(crate) const fn new(descriptor: OwnedFd, file: Option<OwnFile>, role: Role) -> Self {
+        Self {
+            descriptor,
+            file,
+            role,
+        }
+    }
+
+    /// Its descriptor, to be closed. Its file is removed first: while it is open the file cannot be mistaken for another.
+    fn into_closing(self) -> OwnedFd {
+        if let Some(file) = self.file {
+            file.remove(&self.descriptor);
+        }
+        self.descriptor
+    }
 }
 
 impl<'m> Sockets<'m> {
-    /// None yet.
-    pub(crate) const fn new(connections: &'m mut VecView<Option<OwnedFd>>) -> Self {
+    /// Borrows the tables.
+    pub(crate) const fn new(
+        connections: &'m mut VecView<Option<OwnedFd>>,
+        sources: &'m mut VecView<Option<Source>>,
+        streams: &'m mut VecView<(Token, Stream)>,
+    ) -> Self {
         Self {
             connections,
-            listeners: Vec::new(),
-            streams: [const { None }; STREAMS],
-            files: Files::new(),
+            sources,
+            streams,
         }
     }
 
@@ -41,59 +84,69 @@ impl<'m> Sockets<'m> {
     /// The descriptor of a socket or of what is watched; a non-socket stream has none here.
     #[inline(never)]
     pub(crate) fn get(&self, token: Token) -> Option<BorrowedFd<'_>> {
-        let list: &VecView<Option<OwnedFd>> = if token.is_listener() {
-            &self.listeners
+        if token.is_listener() {
+            Some(self.source(token)?.descriptor.as_fd())
         } else {
-            self.connections
-        };
-        list.get(token.index() as usize)?
-            .as_ref()
-            .map(OwnedFd::as_fd)
+            self.connection(token)
+        }
+    }
+
+    fn source(&self, token: Token) -> Option<&Source> {
+        self.sources.get(token.index() as usize)?.as_ref()
+    }
+
+    /// What a listener sends to connections that it refuses.
+    pub(crate) fn refusal(&self, listener: u32) -> &'static [u8] {
+        match self.sources.get(listener as usize).and_then(Option::as_ref) {
+            Some(Source {
+                role: Role::Listener { refusal },
+                ..
+            }) => refusal,
+            Some(_) | None => b"",
+        }
+    }
+
+    /// Whether a datagram socket is of the internet.
+    pub(crate) fn is_internet(&self, token: Token) -> bool {
+        let role = self.source(token).map(|source| source.role);
+        matches!(role, Some(Role::Datagrams { internet: true }))
     }
 
     /// The stream of this token, if it is a non-socket stream.
     #[cold]
     pub(crate) fn stream(&self, token: Token) -> Option<&Stream> {
-        let mut streams = self.streams.iter().flatten();
-        let (_, stream) = streams.find(|(of, _)| *of == token)?;
+        let (_, stream) = self.streams.iter().find(|(of, _)| *of == token)?;
         Some(stream)
     }
 
-    /// Whether there is a free slot for another stream.
-    pub(crate) fn has_slot_for_stream(&self) -> bool {
-        self.streams.iter().any(Option::is_none)
+    /// How many streams there can be.
+    pub(crate) fn most_streams(&self) -> usize {
+        self.streams.capacity()
+    }
+
+    pub(crate) fn is_full_of_streams(&self) -> bool {
+        self.streams.is_full()
     }
 
     /// Keeps a stream for its token.
     pub(crate) fn put_stream(&mut self, token: Token, stream: Stream) -> Result<(), Outcome> {
-        let mut slots = self.streams.iter_mut();
-        let free = slots.find(|slot| slot.is_none()).ok_or(NO_SLOT)?;
-        *free = Some((token, stream));
-        Ok(())
+        self.streams.push((token, stream)).map_err(|_| NO_SLOT)
     }
 
     #[inline(never)]
     pub(crate) fn take(&mut self, token: Token) -> Option<OwnedFd> {
-        let kept = self.list(token).get_mut(token.index() as usize);
-        let taken = kept.and_then(Option::take);
-        if let Some(socket) = taken.as_ref().filter(|_| token.is_listener()) {
-            // While it is open its file cannot be mistaken for another.
-            self.files.remove(token.index(), socket);
+        let index = token.index() as usize;
+        if token.is_listener() {
+            Some(self.sources.get_mut(index)?.take()?.into_closing())
+        } else {
+            self.connections.get_mut(index)?.take()
         }
-        taken
-    }
-
-    /// Has the file of this socket removed when it is closed.
-    #[inline]
-    pub(crate) fn own_file(&mut self, token: Token, file: Option<OwnFile>) {
-        self.files.add(token.index(), file);
     }
 
     /// The same for a non-socket stream.
     pub(crate) fn take_stream(&mut self, token: Token) -> Option<OwnedFd> {
-        let is_of =
-            |slot: &&mut Option<(Token, Stream)>| slot.as_ref().is_some_and(|(of, _)| *of == token);
-        let (_, stream) = self.streams.iter_mut().find(is_of)?.take()?;
+        let at = self.streams.iter().position(|(of, _)| *of == token)?;
+        let (_, stream) = self.streams.swap_remove(at);
         Some(stream.into_closing())
     }
 
@@ -111,46 +164,44 @@ impl<'m> Sockets<'m> {
         }
     }
 
-    /// Stores a descriptor in the slot of its token. Slots come into use in order.
+    /// Stores a descriptor in the slot of its token.
     pub(crate) fn put(&mut self, token: Token, socket: OwnedFd) -> Result<(), Outcome> {
-        let slot = token.index() as usize;
-        let list = self.list(token);
-        while list.len() <= slot {
-            list.push(None).map_err(|_| NO_SOCKET)?;
+        if token.is_listener() {
+            self.put_source(token, Source::new(socket, None, Role::Watched))
+        } else {
+            put(self.connections, token, socket)
         }
-        if let Some(kept) = list.get_mut(slot) {
-            *kept = Some(socket);
-        }
-        Ok(())
+    }
+
+    /// The same with what else is kept of a listener or a datagram socket.
+    pub(crate) fn put_source(&mut self, token: Token, source: Source) -> Result<(), Outcome> {
+        put(self.sources, token, source)
     }
 
     /// Closes every descriptor, those of listeners first, whose files are removed. Their memory is empty then.
     pub(crate) fn close_all(&mut self) {
-        for (slot, socket) in (0..).zip(&mut self.listeners) {
-            if let Some(socket) = socket.take() {
-                self.files.remove(slot, &socket);
-                let _ = socket::close(socket, false);
-            }
+        for source in self.sources.iter_mut().filter_map(Option::take) {
+            let _ = socket::close(source.into_closing(), false);
         }
-        for socket in self.connections.iter_mut() {
-            if let Some(socket) = socket.take() {
-                let _ = socket::close(socket, false);
-            }
+        for socket in self.connections.iter_mut().filter_map(Option::take) {
+            let _ = socket::close(socket, false);
         }
-        for stream in &mut self.streams {
-            if let Some((_, stream)) = stream.take() {
-                let _ = socket::close(stream.into_closing(), false);
-            }
+        while let Some((_, stream)) = self.streams.pop() {
+            let _ = socket::close(stream.into_closing(), false);
         }
     }
+}
 
-    fn list(&mut self, token: Token) -> &mut VecView<Option<OwnedFd>> {
-        if token.is_listener() {
-            &mut self.listeners
-        } else {
-            self.connections
-        }
+/// Slots come into use in order.
+fn put<T>(list: &mut VecView<Option<T>>, token: Token, kept: T) -> Result<(), Outcome> {
+    let index = token.index() as usize;
+    while list.len() <= index {
+        list.push(None).map_err(|_| NO_SOCKET)?;
     }
+    if let Some(slot) = list.get_mut(index) {
+        *slot = Some(kept);
+    }
+    Ok(())
 }
 
 /// What cannot be: an action for a token without a descriptor.

@@ -12,9 +12,6 @@ use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionrea
 use rustix::termios::{LocalModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr};
 use tidegate_core::{ConnectError, Directions, Outcome, Transfer};
 
-/// How many streams that are no sockets a server can have at a time.
-pub const STREAMS: usize = 16;
-
 /// A descriptor cannot be attached as a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttachError {
@@ -31,8 +28,8 @@ pub enum AttachError {
     /// It is a terminal that returns 0 bytes when nothing has come (`VMIN` is 0, `termios(3)`), which would look like
     /// EOF: set `VMIN` to 1.
     Polled,
-    /// There are [`STREAMS`] already.
-    Full,
+    /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
+    Full(usize),
     /// The table of connections is full.
     Connect(ConnectError),
     /// A system call failed.
@@ -50,7 +47,12 @@ impl fmt::Display for AttachError {
                 "it is a standard stream, which is shared with others; open a descriptor of your own, such as /dev/tty"
             }
             Self::Polled => "the terminal's VMIN is 0, so that silence looks like EOF; set it to 1",
-            Self::Full => return write!(f, "{STREAMS} streams are attached already; close one"),
+            Self::Full(most) => {
+                return write!(
+                    f,
+                    "{most} streams are attached already, as many as the memory has; close one, or raise its STREAMS"
+                );
+            }
             Self::Connect(error) => return error.fmt(f),
             Self::System(error) => return error.fmt(f),
         })
@@ -159,7 +161,7 @@ impl Stream {
 }
 
 /// What depends on the kind of a stream.
-trait Device: fmt::Debug {
+trait Device: fmt::Debug + Sync {
     fn is_terminal(&self) -> bool {
         false
     }
@@ -329,6 +331,6 @@ mod tests {
     #[test]
     fn errors_say_what_to_do() {
         assert!(AttachError::Polled.to_string().contains("VMIN"));
-        assert!(AttachError::Full.to_string().contains("16"));
+        assert!(AttachError::Full(16).to_string().contains("16"));
     }
 }

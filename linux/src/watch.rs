@@ -5,14 +5,14 @@ use core::fmt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use tidegate_core::LISTENERS;
+use tidegate_core::ListenersFull;
 
 /// A descriptor cannot be watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WatchError {
     /// It is a regular file, a directory or a device without readiness (`EPERM`): always ready, so just use it.
     NotPollable,
-    /// All slots for listeners and watched descriptors are taken.
+    /// All slots for listeners, watched descriptors and datagram sockets are taken.
     Full,
     /// A system call failed.
     System(CallError),
@@ -24,10 +24,7 @@ impl fmt::Display for WatchError {
             Self::NotPollable => f.write_str(
                 "cannot be waited for: a regular file or directory is always ready; use it without a watch",
             ),
-            Self::Full => write!(
-                f,
-                "no slot for another watched descriptor; there are {LISTENERS}, for listeners too"
-            ),
+            Self::Full => ListenersFull.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }

@@ -8,13 +8,13 @@ use tests::bounded::Watchdog;
 use tests::net::{Client, tcp};
 use tests::server::{Echo, anywhere, memory, serve};
 use tidegate::backend::{AnyBackend, Backend, Kind, Places, Poll, Select};
-use tidegate::{Config, Reason, Server, StartError, Trigger};
+use tidegate::{Config, Memory, Reason, Server, StartError, Trigger};
 use tidegate_core::FaultKind;
 
 /// Descriptors are used up: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-type Few<const W: usize> = Places<{ 4 + Places::<0>::OTHERS }, W>;
+type Few<const W: usize> = Places<{ Memory::<4, 64, 64>::PLACES }, W>;
 
 fn few<const W: usize>() -> &'static mut Few<W> {
     Box::leak(Box::new(Few::new()))

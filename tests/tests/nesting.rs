@@ -33,7 +33,7 @@ fn epoll_set() -> Epoll {
 
 /// A ring, where the kernel has one for us.
 fn ring() -> Option<Uring> {
-    let ring = Uring::new(4);
+    let ring = Uring::new(64);
     if let Err(error) = &ring {
         eprintln!("not tested here: {error}");
     }

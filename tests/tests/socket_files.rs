@@ -198,7 +198,7 @@ fn only_our_own_file_is_removed() {
         // A socket that does not fit is closed at once.
         let mut full =
             deaf::<1, 64, 64, _>(tests::modes::MODES[0], memory(), &Config::default(), Echo);
-        for n in 0..tidegate::LISTENERS {
+        for n in 0..16 {
             full.listen(&Listen::on(Address::Unix(&folder.path(&format!("n{n}")))))
                 .expect("a place");
         }

@@ -19,7 +19,7 @@ use tests::server::{AnyServer, deaf, memory, serve, server, turn_until};
 use tests::terminal::{device, terminal};
 use tidegate::{
     AttachError, Bits, Config, Conn, FaultKind, Flow, Handler, Ignored, Parity, Peer, Reason,
-    Rs485, STREAMS, Serial, Stats, Token,
+    Rs485, Serial, Stats, Token,
 };
 
 /// Forwards what it receives to one of the others, on request; else sends it back. Records its notices.
@@ -94,6 +94,9 @@ fn pass_on(from: &mut Conn<'_>, to: Token) {
         from.pause();
     }
 }
+
+/// As many as a memory has unless it says otherwise.
+const STREAMS: usize = 16;
 
 fn switch(mode: Mode) -> AnyServer<Switch> {
     deaf::<{ STREAMS + 2 }, 1024, 1024, _>(mode, memory(), &Config::default(), Switch::default())
@@ -436,7 +439,7 @@ fn what_is_no_stream_is_refused_with_its_reason() {
         held.push(to);
     }
     let (from, _to) = pipe().expect("a pipe");
-    assert_eq!(server.attach(from, 0), Err(AttachError::Full));
+    assert_eq!(server.attach(from, 0), Err(AttachError::Full(STREAMS)));
     // A slot that is freed is there for the next.
     held.clear();
     turn_until(&mut server, "all are closed", gone(STREAMS as u64));

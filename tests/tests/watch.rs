@@ -11,8 +11,7 @@ use tests::modes::MODES;
 use tests::net::{Client as _, tcp};
 use tests::server::{memory, over_epoll, server};
 use tidegate::{
-    Child, Config, Conn, Connections, Directions, Exit, Handler, LISTENERS, Mailbox, Token, Waker,
-    WatchError,
+    Child, Config, Conn, Connections, Directions, Exit, Handler, Mailbox, Token, Waker, WatchError,
 };
 
 /// Records its notices, and does with each what `act` says.
@@ -173,7 +172,7 @@ fn what_cannot_be_waited_for_is_refused_with_its_reason() {
     let text = WatchError::NotPollable.to_string();
     assert!(text.contains("regular file"), "{text}");
     let (from, _to) = pipe();
-    for _ in 1..LISTENERS {
+    for _ in 1..16 {
         server.watch(&from, Directions::READ).expect("a place");
     }
     let full = server.watch(&from, Directions::READ);

@@ -10,7 +10,8 @@ use crate::flags::Flags;
 use crate::output::{Action, Notice};
 use crate::slot::{Slot, State};
 use crate::stats::bump;
-use crate::token::{LISTENER_BIT, Token};
+use crate::table::Source;
+use crate::token::Token;
 use defmt_or_log::error;
 
 /// The most datagrams that are received for one readiness event. As many as that are only tried if they come in poll
@@ -55,7 +56,7 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) slots are taken, by listeners too.
+    /// [`ListenersFull`] when all slots for sources are taken, by listeners too.
     pub fn add_datagrams(&mut self) -> Result<Token, ListenersFull> {
         let nobody = Listener::new(self.m.pause_min);
         let index = self.take_place(nobody).ok_or(ListenersFull)?;
@@ -153,23 +154,20 @@ impl Dispatcher<'_> {
     /// The completion of `ReceiveFrom`.
     fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let (turn, pause) = (self.m.turns, self.m.pause_min);
-        let slot = self.slots.at_mut(index);
+        let Source { slot, listener } = self.slots.source_mut(index)?;
         slot.in_flight -= Directions::READ;
         if slot.state != State::Datagrams {
             self.touch(index);
             return None;
         }
-        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         match outcome {
             Outcome::Datagram { len, lost, .. } => {
-                if let Some(listener) = listener {
-                    let more = lost.wrapping_sub(core::mem::replace(&mut listener.lost, lost));
-                    let stats = &mut self.m.stats;
-                    stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
-                    listener.pause = pause;
-                    let another = listener.burst.another(turn, BURST);
-                    slot.ready -= Directions::READ.when(!another);
-                }
+                let more = lost.wrapping_sub(core::mem::replace(&mut listener.lost, lost));
+                let stats = &mut self.m.stats;
+                stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
+                listener.pause = pause;
+                let another = listener.burst.another(turn, BURST);
+                slot.ready -= Directions::READ.when(!another);
                 slot.tally = 0;
                 bump(&mut self.m.stats.datagrams_in);
                 self.spend(index, Directions::READ, len);
@@ -178,7 +176,7 @@ impl Dispatcher<'_> {
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
                 // A speculative one is not a failure.
-                let tried = listener.is_some_and(|listener| listener.burst.vain(turn));
+                let tried = listener.burst.vain(turn);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
                 let failures = self.m.accept_failures;
                 self.spend(index, Directions::READ, 0);

@@ -20,7 +20,6 @@
 //! no stop, no timer, nothing outbound.
 
 use super::connect;
-use super::timer::Alarms;
 use super::yielding::Yielding;
 use super::{Dispatcher, Turn, Visit};
 use crate::attempts::Attempts;
@@ -140,7 +139,7 @@ impl Dispatcher<'_> {
         self.sources.fill(0);
         self.blocks.fill(0);
         self.timers.fill(Timer::NONE);
-        self.m.alarms = Alarms::NONE;
+        self.alarms.clear();
         self.m.outbound = Some(&connect::VERBS);
         self.slots.forget_used();
         self.put_machine(&image.machine);
@@ -154,7 +153,7 @@ impl Dispatcher<'_> {
         }
         self.put_source(LISTENER_BIT, &image.listener, &mut places, waits_for_look);
         self.put_queues(&places);
-        if let Some(listener) = self.m.listeners.first_mut() {
+        if let Some(listener) = self.slots.listener_mut(0) {
             listener.held = self.m.taken;
         }
     }
@@ -243,7 +242,7 @@ impl Dispatcher<'_> {
             | u8::from(m.yielding.is_bounding()) << 4
             | u8::from(m.yielding.waits_for_look(m.turns)) << 5;
         let visit = pair(received.min(m.quantum), sent.min(m.quantum));
-        let pause = m.listeners.first().map_or(0, |listener| listener.pause);
+        let pause = self.slots.listener(0).map_or(0, |listener| listener.pause);
         let [pause_low, pause_high] = millis(pause);
         let over = moved >= m.look && served > 0;
         let (done, left) = if goes_on {
@@ -275,7 +274,7 @@ impl Dispatcher<'_> {
         };
         self.m.yielding = Yielding::new(self.m.windows);
         self.m.yielding.put_back(facts & 16 != 0);
-        if let Some(listener) = self.m.listeners.first_mut() {
+        if let Some(listener) = self.slots.listener_mut(0) {
             listener.pause = nanos([pause_low, pause_high]);
         }
         let (moved, served) = halves(moved);

@@ -211,7 +211,9 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         "open is counted",
         NONE,
     )?;
-    let places = || machine.slots.others.places.iter();
+    let sources = || machine.slots.others.list.iter();
+    let places = || sources().map(|source| &source.slot);
+    let listeners = || sources().map(|source| &source.listener);
     let listener = |slot: &&Slot| !gone(slot) && !slot.flags.has(Flags::WATCHED);
     let listening = places().filter(listener).count();
     hold(
@@ -219,7 +221,7 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         "listeners are counted",
         NONE,
     )?;
-    let preferred = m.listeners.iter().filter(|listener| listener.priority);
+    let preferred = listeners().filter(|listener| listener.priority);
     hold(
         m.priorities as usize == preferred.count(),
         "listeners with priority are counted",
@@ -231,7 +233,7 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         "paused listeners are counted",
         NONE,
     )?;
-    for (place, listener) in m.listeners.iter().enumerate() {
+    for (place, listener) in listeners().enumerate() {
         let of = |index: &u32| {
             let taken = !gone(&machine.slots.at(*index));
             taken && usize::from(machine.records.at(*index).listener) == place

@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use super::burst::Burst;
-use crate::config::{FullTable, LISTENERS};
+use crate::config::FullTable;
 use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Outcome, Peer};
 use crate::flags::Flags;
@@ -11,6 +11,7 @@ use crate::queue::Run;
 use crate::record::Record;
 use crate::slot::{Slot, State};
 use crate::stats::bump;
+use crate::table::Source;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use core::fmt;
@@ -51,16 +52,15 @@ impl Listener {
     }
 }
 
-/// Every slot for a listener, a watched descriptor or a datagram socket is taken: there are [`LISTENERS`].
+/// Every slot for a listener, a watched descriptor or a datagram socket is taken: the table has no more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ListenersFull;
 
 impl fmt::Display for ListenersFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no slot for another listener, watched descriptor or datagram socket; there are {LISTENERS}"
+        f.write_str(
+            "no slot for another listener, watched descriptor or datagram socket; raise the SOURCES of the memory",
         )
     }
 }
@@ -73,7 +73,7 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all [`LISTENERS`] slots are taken.
+    /// [`ListenersFull`] when all slots for sources are taken.
     #[inline]
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
         let listener = Listener {
@@ -105,19 +105,14 @@ impl Dispatcher<'_> {
         let index = match free {
             Some(index) => index,
             None => {
-                let places = &mut self.slots.others.places;
-                places.push(Slot::NEW).ok()?;
-                used.end
+                let slot = Slot::NEW;
+                (self.slots.others.list.push(Source { slot, listener })).ok()?;
+                return Some(used.end);
             }
         };
-        let place = index & !LISTENER_BIT;
-        if let Some(known) = self.m.listeners.get_mut(place as usize) {
-            *known = Listener {
-                held: known.held,
-                ..listener
-            };
-        } else {
-            self.m.listeners.push(listener).ok()?;
+        if let Some(known) = self.slots.listener_mut(index & !LISTENER_BIT) {
+            let held = known.held;
+            *known = Listener { held, ..listener };
         }
         Some(index)
     }
@@ -153,7 +148,7 @@ impl Dispatcher<'_> {
 
     /// Whether this listener has as many connections as it may have. For it the table is full then.
     pub(super) fn has_its_most(&self, index: u32) -> bool {
-        let listener = self.m.listeners.get((index ^ LISTENER_BIT) as usize);
+        let listener = self.slots.listener(index ^ LISTENER_BIT);
         listener.is_some_and(|listener| listener.held >= listener.at_most)
     }
 
@@ -218,7 +213,7 @@ impl Dispatcher<'_> {
         };
         if most {
             let place = index & !LISTENER_BIT;
-            let listener = self.m.listeners.get(place as usize);
+            let listener = self.slots.listener(place);
             let n = listener.map_or(0, |listener| listener.at_most);
             warn!(
                 "listener {} has its {} connections, {} ({} more times since the last such line)",
@@ -241,7 +236,7 @@ impl Dispatcher<'_> {
         let index = self.take_slot(State::Reserved)?;
         let place = listener & !LISTENER_BIT;
         self.records.at_mut(index).listener = u8::try_from(place).unwrap_or(0);
-        if let Some(listener) = self.m.listeners.get_mut(place as usize) {
+        if let Some(listener) = self.slots.listener_mut(place) {
             listener.held = listener.held.saturating_add(1);
         }
         Some(index)
@@ -293,7 +288,7 @@ impl Dispatcher<'_> {
             }
         };
         *self.records.at_mut(index) = Record::open(peer, place, self.m.now);
-        let limit = self.m.listeners.get(usize::from(place));
+        let limit = self.slots.listener(place.into());
         let limit = limit.and_then(|listener| listener.per_source);
         if self.source_is_full(index, limit) {
             bump(&mut self.m.stats.refused_source);
@@ -336,29 +331,28 @@ impl Dispatcher<'_> {
         // A full table refuses or evicts for a report, not on suspicion, also if it became full in the middle of a burst.
         let has_free = self.has_free(index);
         let most = if has_free { self.m.accept_burst } else { 1 };
-        let slot = self.slots.at_mut(index);
+        let Some(Source { slot, listener }) = self.slots.source_mut(index) else {
+            return;
+        };
         if !slot.in_flight.contains(Directions::READ) {
             return;
         }
         slot.in_flight = Directions::NONE;
-        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
         let mut fault = None;
         match outcome {
             Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 slot.tally = 0;
                 let mut another = stopping;
-                if let Some(listener) = listener {
-                    listener.pause = self.m.pause_min;
-                    if let Outcome::Accepted(_) = outcome {
-                        another |= listener.burst.another(self.m.turns, most) && has_free;
-                    }
+                listener.pause = self.m.pause_min;
+                if let Outcome::Accepted(_) = outcome {
+                    another |= listener.burst.another(self.m.turns, most) && has_free;
                 }
                 slot.ready -= Directions::READ.when(!another);
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
                 // A speculative one is not a failure.
-                let tried = listener.is_some_and(|listener| listener.burst.vain(self.m.turns));
+                let tried = listener.burst.vain(self.m.turns);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
             }
             Outcome::Failed(failed) => {
@@ -405,10 +399,9 @@ impl Dispatcher<'_> {
     /// Suspends a listener, or a datagram socket, for a while: until its deadline, twice as long each time, or until a
     /// slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
-        let Some(listener) = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize) else {
+        let Some(Source { slot, listener }) = self.slots.source_mut(index) else {
             return;
         };
-        let slot = self.slots.at_mut(index);
         slot.deadline = self.m.now.plus_nanos(listener.pause);
         listener.pause = listener.pause.saturating_mul(2).min(self.m.pause_max);
         slot.tally = 0;
@@ -471,7 +464,7 @@ impl Dispatcher<'_> {
 
     /// The end of the pause that ends first.
     pub(super) fn first_pause(&self) -> Option<Instant> {
-        (self.slots.others.places.iter())
+        (self.slots.others.list.iter().map(|source| &source.slot))
             .filter(|slot| matches!(slot.state, State::Listening | State::Datagrams))
             .filter(|slot| slot.flags.has(Flags::PAUSED))
             .map(|slot| slot.deadline)
@@ -480,7 +473,7 @@ impl Dispatcher<'_> {
 
     /// The indices of all slots for listeners that were ever used.
     pub(super) fn places(&self) -> core::ops::Range<u32> {
-        let used = u32::try_from(self.slots.others.places.len()).unwrap_or(0);
+        let used = u32::try_from(self.slots.others.list.len()).unwrap_or(0);
         LISTENER_BIT..LISTENER_BIT | used
     }
 }

@@ -32,7 +32,7 @@ mod turn;
 pub(crate) mod watch;
 mod yielding;
 
-use crate::config::{Config, ConfigError, FullTable, LISTENERS, OPERATION_MIN, Sources, Windows};
+use crate::config::{Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
 use crate::deadlines::Deadlines;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Completion, Event, Op};
@@ -41,17 +41,16 @@ use crate::output::{Action, Notice};
 use crate::queue::{NONE, Parted, Queue};
 use crate::record::Record;
 use crate::stats::{Stats, bump};
-use crate::table::{Others, Parts, Records, Slots, Table};
+use crate::table::{Others, Parts, Records, Slots, Source, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timers::heap::Timer;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, KEPT, Recorder};
 use defmt_or_log::trace;
 use heapless::Vec;
-use listener::Listener;
 pub use rounds::Round;
 use rounds::Served;
-use timer::Alarms;
+use timer::{Alarms, Free};
 use yielding::Yielding;
 
 /// What the machine knows beside its slots.
@@ -77,7 +76,6 @@ pub(crate) struct Machine {
 
     now: Instant,
     deadlines: Deadlines,
-    alarms: Alarms,
     free: Queue,
     /// Those that were just reported ready. Sources with priority go first.
     fresh: Parted,
@@ -103,7 +101,6 @@ pub(crate) struct Machine {
     paused: u32,
     /// Listeners that are not closed.
     listening: u32,
-    listeners: Vec<Listener, LISTENERS>,
     /// Slots that are reserved for the connections of some listener, all together.
     reserved: u32,
     /// Listeners that have priority.
@@ -208,17 +205,19 @@ impl Turn {
 
 /// All of a table that does not depend on its capacity.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub(crate) struct Control<const SOURCES: usize, const TIMERS: usize> {
     pub(crate) machine: Machine,
-    pub(crate) others: Others,
+    pub(crate) others: Others<Vec<Source, SOURCES>>,
+    pub(crate) alarms: Alarms<[Free; TIMERS]>,
     pub(crate) no_record: Record,
 }
 
-impl Control {
+impl<const SOURCES: usize, const TIMERS: usize> Control<SOURCES, TIMERS> {
     pub(crate) fn new(machine: Machine) -> Self {
         Self {
             machine,
             others: Others::NONE,
+            alarms: Alarms::NONE,
             no_record: Record::NEW,
         }
     }
@@ -243,7 +242,6 @@ impl Machine {
             sources: config.sources,
             now: Instant::ZERO,
             deadlines: Deadlines::new(config),
-            alarms: Alarms::NONE,
             free: Queue::EMPTY,
             fresh: Parted::EMPTY,
             continuing: Queue::EMPTY,
@@ -259,7 +257,6 @@ impl Machine {
             evicting: false,
             paused: 0,
             listening: 0,
-            listeners: Vec::new(),
             reserved: 0,
             priorities: 0,
             datagrams: None,
@@ -303,6 +300,7 @@ pub struct Dispatcher<'t> {
     sources: &'t mut [u64],
     blocks: &'t mut [u64],
     timers: &'t mut [Timer],
+    alarms: &'t mut Alarms<[Free]>,
     m: &'t mut Machine,
 }
 
@@ -312,8 +310,8 @@ impl<'t> Dispatcher<'t> {
     /// # Errors
     ///
     /// [`ConfigError`] names the value that cannot work, and what would.
-    pub fn new<const N: usize>(
-        table: &'t mut Table<N>,
+    pub fn new<const N: usize, const SOURCES: usize, const TIMERS: usize>(
+        table: &'t mut Table<N, SOURCES, TIMERS>,
         config: &Config,
         windows: Windows,
     ) -> Result<Self, ConfigError> {
@@ -328,6 +326,7 @@ impl<'t> Dispatcher<'t> {
             sources: parts.sources,
             blocks: parts.blocks,
             timers: parts.timers,
+            alarms: parts.alarms,
             m: parts.machine,
         };
         if limits_blocks {
@@ -352,6 +351,7 @@ impl<'t> Dispatcher<'t> {
             sources: self.sources,
             blocks: self.blocks,
             timers: self.timers,
+            alarms: self.alarms,
             m: self.m,
         }
     }
@@ -397,7 +397,7 @@ impl<'t> Dispatcher<'t> {
 
 /// The four verbs. What goes in never fails: a wrong event is dropped and counted in [`Stats`].
 impl Dispatcher<'_> {
-    /// Takes in what happened. Bounded work: at most [`LISTENERS`](crate::LISTENERS) sources are touched, and an accept
+    /// Takes in what happened. Bounded work: at most the table's listeners are touched, and an accept
     /// reads the counters of its source and its block, which costs the same whatever their limits are.
     #[inline(always)]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
@@ -430,7 +430,7 @@ impl Dispatcher<'_> {
         self.begin_turn();
         self.m.turns = self.m.turns.wrapping_add(1);
         self.m.turn.left = self.m.continuing.len();
-        self.m.alarms.begin_turn();
+        self.alarms.begin_turn();
         self.watch_stale();
         self.expire();
     }

@@ -89,7 +89,7 @@ impl Dispatcher<'_> {
             return;
         };
         if self.slots.at(index).state == State::Listening
-            && let Some(listener) = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize)
+            && let Some(listener) = self.slots.listener_mut(index & !LISTENER_BIT)
         {
             listener.at_most = connections;
             self.wake_starved();
@@ -98,7 +98,7 @@ impl Dispatcher<'_> {
 
     /// Another listener may be let on by it.
     fn change_reserved(&mut self, index: u32, slots: u32) {
-        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        let listener = self.slots.listener_mut(index & !LISTENER_BIT);
         if let Some(listener) = listener
             && listener.reserved != slots
         {
@@ -124,7 +124,7 @@ impl Dispatcher<'_> {
 
     /// A source that is queued already stays where it is.
     fn change_priority(&mut self, index: u32, priority: bool) {
-        let listener = self.m.listeners.get_mut((index & !LISTENER_BIT) as usize);
+        let listener = self.slots.listener_mut(index & !LISTENER_BIT);
         if let Some(listener) = listener
             && listener.priority != priority
         {
@@ -145,7 +145,7 @@ impl Dispatcher<'_> {
         } else {
             index & !LISTENER_BIT
         };
-        let listener = self.m.listeners.get(place as usize);
+        let listener = self.slots.listener(place);
         listener.is_some_and(|listener| listener.priority)
     }
 
@@ -154,10 +154,11 @@ impl Dispatcher<'_> {
         if self.m.reserved == 0 {
             return 0;
         }
-        let others = (LISTENER_BIT..u32::MAX).zip(&self.m.listeners);
+        let others = (LISTENER_BIT..u32::MAX).zip(self.slots.others.list.iter());
         others
             .filter(|(other, _)| *other != index)
-            .map(|(_, other)| other.reserved.saturating_sub(other.held))
+            .map(|(_, other)| &other.listener)
+            .map(|other| other.reserved.saturating_sub(other.held))
             .fold(0, u32::saturating_add)
     }
 
@@ -166,6 +167,6 @@ impl Dispatcher<'_> {
         let place = self.records.at(connection).listener;
         self.m.reserved > 0
             && LISTENER_BIT | u32::from(place) != listener
-            && (self.m.listeners.get(usize::from(place))).is_some_and(|of| of.held <= of.reserved)
+            && (self.slots.listener(place.into())).is_some_and(|of| of.held <= of.reserved)
     }
 }

@@ -1,10 +1,9 @@
-//! Timers: one for each connection, and [`TIMERS`] free ones, which are about none.
+//! Timers: one for each connection, and free ones, which are about none, as many as the table has.
 //!
 //! They are exact: none fires early, and none is left out. A periodic one that was delayed reports how many periods
 //! have passed, and keeps its phase. There are no ticks: [`poll_timeout`](Dispatcher::poll_timeout) knows the next.
 
 use super::Dispatcher;
-use crate::config::TIMERS;
 use crate::output::Alarm;
 use crate::slot::State;
 use crate::time::{Instant, nanos_of};
@@ -17,15 +16,23 @@ use core::time::Duration;
 /// once: so a handler that sets a timer of no length in its timer does not keep the connections waiting.
 const TOLD: u32 = 64;
 
-/// There is no such timer: there are [`TIMERS`], numbered from 0.
+/// There is no such timer: the table has fewer, numbered from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct NoTimer(pub u32);
+pub struct NoTimer {
+    /// Its number.
+    pub timer: u32,
+    /// How many the table has.
+    pub timers: usize,
+}
 
 impl fmt::Display for NoTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(timer) = self;
-        write!(f, "no timer {timer}; there are {TIMERS}, numbered from 0")
+        let Self { timer, timers } = self;
+        write!(
+            f,
+            "no timer {timer}; the memory has {timers}, numbered from 0: raise its TIMERS"
+        )
     }
 }
 
@@ -48,34 +55,61 @@ const VERBS: Verbs = Verbs {
 
 /// The timers in addition to those of the connections.
 #[derive(Debug)]
-pub(super) struct Alarms {
+pub(crate) struct Alarms<F: ?Sized> {
     /// From the first timer that is set on.
     verbs: Option<&'static Verbs>,
     /// How many connections have a timer set.
     connections: Len,
-    free: [Timer; TIMERS],
+    /// How many free ones are set.
     free_len: Len,
-    /// The length of a period in nanoseconds; 0: one-shot.
-    periods: [u64; TIMERS],
     /// How many were ever set.
     turn: u64,
     /// Those that were set before this iteration began may fire in it, so many of them.
     before: u64,
     left: u32,
+    free: F,
 }
 
-impl Alarms {
-    pub(super) const NONE: Self = Self {
+/// A free timer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Free {
+    timer: Timer,
+    /// The length of a period in nanoseconds; 0: one-shot.
+    period: u64,
+}
+
+impl Free {
+    const NONE: Self = Self {
+        timer: Timer::NONE,
+        period: 0,
+    };
+}
+
+impl AsRef<Timer> for Free {
+    fn as_ref(&self) -> &Timer {
+        &self.timer
+    }
+}
+
+impl AsMut<Timer> for Free {
+    fn as_mut(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+}
+
+impl<const TIMERS: usize> Alarms<[Free; TIMERS]> {
+    pub(crate) const NONE: Self = Self {
         verbs: None,
         connections: Len::NONE,
-        free: [Timer::NONE; TIMERS],
         free_len: Len::NONE,
-        periods: [0; TIMERS],
         turn: 0,
         before: 0,
         left: 0,
+        free: [Free::NONE; TIMERS],
     };
+}
 
+impl Alarms<[Free]> {
     /// For a timer that is set now.
     fn next_turn(&mut self) -> u64 {
         self.verbs = Some(&VERBS);
@@ -83,7 +117,16 @@ impl Alarms {
         self.turn
     }
 
-    fn free(&mut self) -> Heap<'_> {
+    /// None is set any more.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(super) fn clear(&mut self) {
+        (self.connections, self.free_len) = (Len::NONE, Len::NONE);
+        (self.turn, self.before, self.left) = (0, 0, 0);
+        self.verbs = None;
+        self.free.fill(Free::NONE);
+    }
+
+    fn free(&mut self) -> Heap<'_, Free> {
         Heap {
             timers: &mut self.free,
             len: &mut self.free_len,
@@ -110,7 +153,7 @@ impl Dispatcher<'_> {
             )
         {
             let at = self.m.now.plus(after);
-            let turn = self.m.alarms.next_turn();
+            let turn = self.alarms.next_turn();
             self.timers_of_connections().set(index, at, turn);
         }
     }
@@ -131,7 +174,7 @@ impl Dispatcher<'_> {
 
     /// A connection that closes has no timer any more.
     pub(super) fn drop_timer(&mut self, index: u32) {
-        if let Some(verbs) = self.m.alarms.verbs {
+        if let Some(verbs) = self.alarms.verbs {
             (verbs.drop)(self, index);
         }
     }
@@ -139,7 +182,7 @@ impl Dispatcher<'_> {
     fn timers_of_connections(&mut self) -> Heap<'_> {
         Heap {
             timers: self.timers,
-            len: &mut self.m.alarms.connections,
+            len: &mut self.alarms.connections,
         }
     }
 }
@@ -150,7 +193,7 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: there are [`TIMERS`].
+    /// [`NoTimer`]: the table has fewer.
     pub fn set_free_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
         self.start_free_timer(timer, nanos_of(after), 0)
     }
@@ -160,16 +203,17 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: there are [`TIMERS`].
+    /// [`NoTimer`]: the table has fewer.
     pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
         let period = nanos_of(period).max(1);
         self.start_free_timer(timer, period, period)
     }
 
     fn start_free_timer(&mut self, timer: u32, after: u64, period: u64) -> Result<(), NoTimer> {
-        let alarms = &mut self.m.alarms;
-        let known = alarms.periods.get_mut(timer as usize);
-        *known.ok_or(NoTimer(timer))? = period;
+        let alarms = &mut *self.alarms;
+        let timers = alarms.free.len();
+        let known = alarms.free.get_mut(timer as usize);
+        known.ok_or(NoTimer { timer, timers })?.period = period;
         let at = self.m.now.plus_nanos(after);
         let turn = alarms.next_turn();
         alarms.free().set(timer, at, turn);
@@ -178,13 +222,13 @@ impl Dispatcher<'_> {
 
     /// Takes a free timer away, if it is set.
     pub fn cancel_free_timer(&mut self, timer: u32) {
-        self.m.alarms.free().cancel(timer);
+        self.alarms.free().cancel(timer);
     }
 
     /// When a free timer is due next; `None`: it is not set.
     #[must_use]
     pub fn free_timer(&self, timer: u32) -> Option<Instant> {
-        heap::due(&self.m.alarms.free, timer).map(|due| due.at)
+        heap::due(&self.alarms.free, timer).map(|due| due.at)
     }
 }
 
@@ -194,7 +238,7 @@ impl Dispatcher<'_> {
     /// come in the order in which they are due, and those that are due together in the order in which they were set.
     #[inline]
     pub fn poll_timer(&mut self) -> Option<Alarm> {
-        (self.m.alarms.verbs?.poll)(self)
+        (self.alarms.verbs?.poll)(self)
     }
 
     fn poll_set_timer(&mut self) -> Option<Alarm> {
@@ -206,7 +250,7 @@ impl Dispatcher<'_> {
             (_, None) => false,
         };
         let due = if of_free { free? } else { connection? };
-        let alarms = &mut self.m.alarms;
+        let alarms = &mut *self.alarms;
         if due.at > self.m.now || due.turn > alarms.before || alarms.left == 0 {
             return None;
         }
@@ -223,14 +267,15 @@ impl Dispatcher<'_> {
     /// Takes a free timer that is due out, or sets it to its next period; how many periods have passed.
     fn tick(&mut self, due: Due) -> u64 {
         let late = self.m.now.nanos_since(due.at);
-        let alarms = &mut self.m.alarms;
-        let period = alarms.periods.get(due.timer as usize).copied();
-        let Some(more) = late.checked_div(period.unwrap_or(0)) else {
+        let alarms = &mut *self.alarms;
+        let timer = alarms.free.get(due.timer as usize);
+        let period = timer.map_or(0, |timer| timer.period);
+        let Some(more) = late.checked_div(period) else {
             alarms.free().cancel(due.timer);
             return 1;
         };
         let periods = more.saturating_add(1);
-        let passed = periods.saturating_mul(period.unwrap_or(0));
+        let passed = periods.saturating_mul(period);
         let turn = alarms.next_turn();
         alarms
             .free()
@@ -239,7 +284,7 @@ impl Dispatcher<'_> {
     }
 
     fn first_timers(&self) -> (Option<Due>, Option<Due>) {
-        let alarms = &self.m.alarms;
+        let alarms = &*self.alarms;
         (
             heap::first(self.timers, alarms.connections),
             heap::first(&alarms.free, alarms.free_len),
@@ -249,7 +294,7 @@ impl Dispatcher<'_> {
     /// When the next timer is due.
     #[inline]
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        (self.m.alarms.verbs?.next)(self)
+        (self.alarms.verbs?.next)(self)
     }
 
     fn next_set_timer(&self) -> Option<Instant> {
@@ -261,7 +306,7 @@ impl Dispatcher<'_> {
     /// Whether both heaps are sound, and only live connections have a timer.
     #[cfg(any(test, feature = "inspect"))]
     pub(super) fn timers_are_sound(&self) -> bool {
-        let alarms = &self.m.alarms;
+        let alarms = &*self.alarms;
         let idle = |index: &u32| {
             let slot = self.slots.at(*index);
             !slot.is_live() || slot.state == State::Closing

@@ -133,8 +133,10 @@ impl Dispatcher<'_> {
         warn!("stale reports do not end: the readiness set is rebuilt");
         // What the new set reports first is the present state, so a one-shot that had fired is armed again.
         let used = self.slots.used() as usize;
+        let others = self.slots.others.list.iter_mut();
+        let others = others.map(|source| &mut source.slot);
         let connections = self.slots.connections.iter_mut().take(used);
-        for slot in connections.chain(self.slots.others.places.iter_mut()) {
+        for slot in connections.chain(others) {
             slot.armed = slot.registered;
         }
         Action::Rebuild
@@ -301,7 +303,7 @@ impl Dispatcher<'_> {
         self.count_retired(index);
         self.m.taken = self.m.taken.saturating_sub(1);
         let place = self.records.at(index).listener;
-        if let Some(listener) = self.m.listeners.get_mut(usize::from(place)) {
+        if let Some(listener) = self.slots.listener_mut(place.into()) {
             listener.held = listener.held.saturating_sub(1);
         }
     }

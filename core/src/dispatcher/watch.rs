@@ -33,7 +33,7 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all [`LISTENERS`](crate::LISTENERS) slots are taken, by listeners too.
+    /// [`ListenersFull`] when all slots for sources are taken, by listeners too.
     pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
         let nobody = Listener::new(self.m.pause_min);
         let index = self.take_place(nobody).ok_or(ListenersFull)?;

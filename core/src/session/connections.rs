@@ -2,7 +2,7 @@
 
 use super::bytes::{NOBODY, Store, copy};
 use super::conn::{SendError, width};
-use super::datagram::Lot;
+use super::datagram::AnyWindows;
 use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
@@ -24,7 +24,7 @@ pub struct Connections<'a> {
     pub(super) machine: Dispatcher<'a>,
     pub(super) sending: Store<'a>,
     /// Where datagrams wait to be sent.
-    pub(super) departures: Option<&'a mut Lot<[u8]>>,
+    pub(super) departures: Option<&'a mut AnyWindows>,
     /// The datagram that the handler is being notified of: its socket, its sender, and where it was received.
     pub(super) arrived: Option<&'a (Token, Peer, Local)>,
     /// The connection that is being serviced; [`NOBODY`] between services.
@@ -39,7 +39,7 @@ impl<'a> Connections<'a> {
     pub(super) fn of(
         machine: Dispatcher<'a>,
         sending: Store<'a>,
-        departures: Option<&'a mut Lot<[u8]>>,
+        departures: Option<&'a mut AnyWindows>,
     ) -> Self {
         Self {
             machine,
@@ -149,8 +149,8 @@ impl Connections<'_> {
     }
 }
 
-/// Timers: see [`Conn::set_timer`](crate::Conn::set_timer) for those of connections. The free ones are numbered from 0
-/// to [`TIMERS`](crate::TIMERS); what each is for, the application decides. They are counted from [`now`](Self::now),
+/// Timers: see [`Conn::set_timer`](crate::Conn::set_timer) for those of connections. The free ones are numbered from 0,
+/// and there are as many as the [`Memory`](crate::Memory) has; what each is for, the application decides. They are counted from [`now`](Self::now),
 /// fire by [`Handler::tick`](crate::Handler::tick), and never early.
 impl Connections<'_> {
     /// Sets the timer of a connection; a token that names no open one changes nothing.
@@ -171,7 +171,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
+    /// [`NoTimer`]: the memory has fewer.
     pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
         let nanos = nanos_of(after);
         let (token, micros) = (Token::free_timer(timer), micros(nanos));
@@ -184,7 +184,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: there are [`TIMERS`](crate::TIMERS).
+    /// [`NoTimer`]: the memory has fewer.
     pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
         let nanos = nanos_of(period);
         let (token, micros) = (Token::free_timer(timer), micros(nanos));

@@ -4,25 +4,25 @@ use super::bytes::copy;
 use super::conn::{SendError, width};
 use super::connections::Connections;
 use super::{Handler, Session};
-use crate::config::LISTENERS;
 use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
 use core::fmt;
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
 /// Windows of datagram sockets: `RX` bytes to receive and `TX` bytes to send, of which each socket gets a region of its
 /// own. Borrowed by a [`Session`] that has such sockets; one without them needs none.
 ///
-/// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`.
+/// At most `SOCKETS` sockets have windows in it, 16 unless the type says otherwise. Made at compile time it is all zeros, so
+/// that a `static` of it lies in `.bss`.
 #[derive(Debug)]
-pub struct DatagramMemory<const RX: usize, const TX: usize> {
-    received: Lot<[u8; RX]>,
-    sending: Lot<[u8; TX]>,
+pub struct DatagramMemory<const RX: usize, const TX: usize, const SOCKETS: usize = 16> {
+    received: Lot<RX, SOCKETS>,
+    sending: Lot<TX, SOCKETS>,
 }
 
-impl<const RX: usize, const TX: usize> DatagramMemory<RX, TX> {
+impl<const RX: usize, const TX: usize, const SOCKETS: usize> DatagramMemory<RX, TX, SOCKETS> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
@@ -48,7 +48,9 @@ impl<const RX: usize, const TX: usize> DatagramMemory<RX, TX> {
     }
 }
 
-impl<const RX: usize, const TX: usize> Default for DatagramMemory<RX, TX> {
+impl<const RX: usize, const TX: usize, const SOCKETS: usize> Default
+    for DatagramMemory<RX, TX, SOCKETS>
+{
     fn default() -> Self {
         Self::new()
     }
@@ -102,14 +104,32 @@ impl Datagram<'_> {
 
 /// The windows of one direction: one after the other.
 #[derive(Debug)]
-pub(super) struct Lot<B: ?Sized> {
-    parts: Vec<Part, LISTENERS>,
-    bytes: B,
+pub(super) struct Lot<const BYTES: usize, const SOCKETS: usize> {
+    parts: Vec<Part, SOCKETS>,
+    bytes: [u8; BYTES],
 }
+
+/// The same, whatever its sizes.
+pub(super) trait Windows: fmt::Debug {
+    fn parts(&self) -> (&VecView<Part>, &[u8]);
+    fn parts_mut(&mut self) -> (&mut VecView<Part>, &mut [u8]);
+}
+
+impl<const BYTES: usize, const SOCKETS: usize> Windows for Lot<BYTES, SOCKETS> {
+    fn parts(&self) -> (&VecView<Part>, &[u8]) {
+        (&self.parts, &self.bytes)
+    }
+
+    fn parts_mut(&mut self) -> (&mut VecView<Part>, &mut [u8]) {
+        (&mut self.parts, &mut self.bytes)
+    }
+}
+
+pub(super) type AnyWindows = dyn Windows;
 
 /// The window of one socket.
 #[derive(Debug)]
-struct Part {
+pub(super) struct Part {
     owner: Token,
     at: u32,
     len: u32,
@@ -123,20 +143,22 @@ impl Part {
     }
 }
 
-impl Lot<[u8]> {
+impl AnyWindows {
     /// Capacity for a window of `len` bytes: the number of a region whose owner is gone, or of the one behind the last.
     fn find(&self, len: u32, is_gone: impl Fn(Token) -> bool) -> Option<usize> {
-        let old = (self.parts.iter()).position(|part| part.len >= len && is_gone(part.owner));
+        let (parts, bytes) = self.parts();
+        let old = (parts.iter()).position(|part| part.len >= len && is_gone(part.owner));
         old.or_else(|| {
             let end = u64::from(self.end()).saturating_add(u64::from(len));
-            let fits = end <= self.bytes.len() as u64 && !self.parts.is_full();
-            fits.then_some(self.parts.len())
+            let fits = end <= bytes.len() as u64 && !parts.is_full();
+            fits.then_some(parts.len())
         })
     }
 
     fn give(&mut self, number: usize, owner: Token, len: u32) {
         let at = self.end();
-        match self.parts.get_mut(number) {
+        let (parts, _) = self.parts_mut();
+        match parts.get_mut(number) {
             Some(part) => (part.owner, part.queued) = (owner, None),
             None => {
                 let part = Part {
@@ -146,29 +168,31 @@ impl Lot<[u8]> {
                     queued: None,
                 };
                 // The capacity was found before.
-                let _ = self.parts.push(part);
+                let _ = parts.push(part);
             }
         }
     }
 
     fn end(&self) -> u32 {
-        let last = self.parts.last();
+        let last = self.parts().0.last();
         last.map_or(0, |part| part.at.saturating_add(part.len))
     }
 
     fn of(&self, owner: Token) -> Option<&Part> {
-        self.parts.iter().find(|part| part.owner == owner)
+        self.parts().0.iter().find(|part| part.owner == owner)
     }
 
     pub(super) fn window(&self, owner: Token, len: u32) -> &[u8] {
         let range = self.of(owner).map(|part| part.range(len));
-        range.and_then(|range| self.bytes.get(range)).unwrap_or(&[])
+        range
+            .and_then(|range| self.parts().1.get(range))
+            .unwrap_or(&[])
     }
 
     fn window_mut(&mut self, owner: Token) -> &mut [u8] {
         let range = self.of(owner).map(|part| part.range(part.len));
         range
-            .and_then(|range| self.bytes.get_mut(range))
+            .and_then(|range| self.parts_mut().1.get_mut(range))
             .unwrap_or(&mut [])
     }
 }
@@ -176,9 +200,9 @@ impl Lot<[u8]> {
 /// Datagram sockets.
 impl<'m, H: Handler> Session<'m, H> {
     /// Borrows the windows of all datagram sockets, before the first is added. It is done once: another is not used.
-    pub fn lend_datagrams<const RX: usize, const TX: usize>(
+    pub fn lend_datagrams<const RX: usize, const TX: usize, const SOCKETS: usize>(
         &mut self,
-        memory: &'m mut DatagramMemory<RX, TX>,
+        memory: &'m mut DatagramMemory<RX, TX, SOCKETS>,
     ) {
         if self.arrivals.is_none() {
             memory.received.parts.clear();
@@ -379,7 +403,7 @@ impl Connections<'_> {
             return Err(SendError::Full { room: 0 });
         }
         copy(window, bytes);
-        let mut parts = departures.parts.iter_mut();
+        let mut parts = departures.parts_mut().0.iter_mut();
         if let Some(part) = parts.find(|part| part.owner == socket) {
             part.queued = Some((to, local, width(bytes.len())));
         }

@@ -8,6 +8,10 @@ use heapless::{Vec, VecView};
 /// Slots for `N` connections, each with a receive window of `RX` bytes, a send window of `TX` bytes and the
 /// application's own state `S`. Nothing is allocated beyond it.
 ///
+/// Beside the connections it has slots for `SOURCES` listeners, watched descriptors and datagram sockets together, which never
+/// take a connection's slot, and `TIMERS` timers that belong to no connection. There are 16 of each unless the memory's type
+/// says otherwise.
+///
 /// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`: what was never used costs no page.
 /// `static_cell::ConstStaticCell` gives such a static out safely. Its size can be asserted:
 ///
@@ -16,8 +20,15 @@ use heapless::{Vec, VecView};
 /// const _: () = assert!(Memory::<32, 1024, 4096>::SIZE <= 256 * 1024);
 /// ```
 #[derive(Debug)]
-pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
-    table: Table<N>,
+pub struct Memory<
+    const N: usize,
+    const RX: usize,
+    const TX: usize,
+    S = (),
+    const SOURCES: usize = 16,
+    const TIMERS: usize = 16,
+> {
+    table: Table<N, SOURCES, TIMERS>,
     received: [[u8; RX]; N],
     sending: [[u8; TX]; N],
     receive_area: Area<[u8; RX]>,
@@ -25,12 +36,14 @@ pub struct Memory<const N: usize, const RX: usize, const TX: usize, S = ()> {
     states: Vec<S, N>,
 }
 
-impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
+impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, const TIMERS: usize>
+    Memory<N, RX, TX, S, SOURCES, TIMERS>
+{
     /// Bytes that it takes: about `N × (RX + TX + 168 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for the tables of connections and listeners, and the machine itself.
-    pub const TABLE: usize = Table::<N>::SIZE;
+    pub const TABLE: usize = Table::<N, SOURCES, TIMERS>::SIZE;
 
     /// Bytes of it for the two shared areas.
     pub const AREAS: usize = size_of::<Area<[u8; RX]>>() + size_of::<Area<[u8; TX]>>();
@@ -39,14 +52,14 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     pub const STATES: usize = size_of::<Vec<S, N>>();
 
     /// Bytes of it that a connection touches which never had anything left over: its slot in the table, and its state.
-    pub const CONNECTION: usize = Table::<N>::CONNECTION + size_of::<S>();
+    pub const CONNECTION: usize = Table::<N, SOURCES, TIMERS>::CONNECTION + size_of::<S>();
 
     /// Bytes of it that a connection touches in addition where blocks of addresses are limited
     /// ([`Sources::block`](crate::Sources::block)).
-    pub const BLOCK: usize = Table::<N>::BLOCK;
+    pub const BLOCK: usize = Table::<N, SOURCES, TIMERS>::BLOCK;
 
     /// Bytes of it that a connection touches in addition when it sets its timer.
-    pub const TIMER: usize = Table::<N>::TIMER;
+    pub const TIMER: usize = Table::<N, SOURCES, TIMERS>::TIMER;
 
     /// The sizes of the windows.
     pub const WINDOWS: Windows = const {
@@ -76,7 +89,7 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     }
 
     /// Its parts, for a session.
-    pub(super) fn lend(&mut self) -> Lent<'_, N, S> {
+    pub(super) fn lend(&mut self) -> Lent<'_, N, S, SOURCES, TIMERS> {
         // A page that is only read is none of the process's.
         if !self.states.is_empty() {
             self.states.clear();
@@ -95,15 +108,17 @@ impl<const N: usize, const RX: usize, const TX: usize, S> Memory<N, RX, TX, S> {
     }
 }
 
-impl<const N: usize, const RX: usize, const TX: usize, S> Default for Memory<N, RX, TX, S> {
+impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, const TIMERS: usize>
+    Default for Memory<N, RX, TX, S, SOURCES, TIMERS>
+{
     fn default() -> Self {
         Self::new()
     }
 }
 
 /// The parts of a [`Memory`].
-pub(super) struct Lent<'m, const N: usize, S> {
-    pub(super) table: &'m mut Table<N>,
+pub(super) struct Lent<'m, const N: usize, S, const SOURCES: usize, const TIMERS: usize> {
+    pub(super) table: &'m mut Table<N, SOURCES, TIMERS>,
     pub(super) received: Store<'m>,
     pub(super) sending: Store<'m>,
     pub(super) states: &'m mut VecView<S>,

@@ -37,7 +37,7 @@ use crate::token::Token;
 use crate::trace::{Bytes, Detail, Entry, Input};
 use bytes::{NOBODY, Store};
 use core::fmt;
-use datagram::Lot;
+use datagram::AnyWindows;
 use heapless::VecView;
 use memory::Lent;
 
@@ -48,8 +48,8 @@ pub struct Session<'m, H: Handler> {
     sending: Store<'m>,
     states: &'m mut VecView<H::State>,
     /// The windows of datagram sockets, if there are any.
-    arrivals: Option<&'m mut Lot<[u8]>>,
-    departures: Option<&'m mut Lot<[u8]>>,
+    arrivals: Option<&'m mut AnyWindows>,
+    departures: Option<&'m mut AnyWindows>,
     /// Notifies the handler of datagrams; linked only with a program that adds a datagram socket.
     tell_of_datagram: Option<fn(&mut Self, Token, Op, Outcome)>,
     /// The same of watched descriptors.
@@ -95,12 +95,18 @@ impl<'m, H: Handler> Session<'m, H> {
     /// # Errors
     ///
     /// [`ConfigError`] names the value that cannot work, and what would.
-    pub fn new<const N: usize, const RX: usize, const TX: usize>(
-        memory: &'m mut Memory<N, RX, TX, H::State>,
+    pub fn new<
+        const N: usize,
+        const RX: usize,
+        const TX: usize,
+        const SOURCES: usize,
+        const TIMERS: usize,
+    >(
+        memory: &'m mut Memory<N, RX, TX, H::State, SOURCES, TIMERS>,
         config: &Config,
         handler: H,
     ) -> Result<Self, ConfigError> {
-        let windows = Memory::<N, RX, TX, H::State>::WINDOWS;
+        let windows = Memory::<N, RX, TX, H::State, SOURCES, TIMERS>::WINDOWS;
         let Lent {
             table,
             received,

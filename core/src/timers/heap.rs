@@ -32,6 +32,18 @@ impl Timer {
     };
 }
 
+impl AsRef<Self> for Timer {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsMut<Self> for Timer {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
 /// How many of the timers of an array are set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Len(u32);
@@ -54,22 +66,22 @@ pub(crate) struct Due {
 
 /// An array of timers, and how many of them are set. A number beyond the array is that of no timer: it cannot be set.
 #[derive(Debug)]
-pub(crate) struct Heap<'a> {
-    pub(crate) timers: &'a mut [Timer],
+pub(crate) struct Heap<'a, T = Timer> {
+    pub(crate) timers: &'a mut [T],
     pub(crate) len: &'a mut Len,
 }
 
 /// The timer that is due first, if one is set.
-pub(crate) fn first(timers: &[Timer], len: Len) -> Option<Due> {
+pub(crate) fn first<T: AsRef<Timer>>(timers: &[T], len: Len) -> Option<Due> {
     if len.is_empty() {
         return None;
     }
-    due(timers, timers.first()?.member)
+    due(timers, timers.first()?.as_ref().member)
 }
 
 /// When a timer is due, if it is set.
-pub(crate) fn due(timers: &[Timer], timer: u32) -> Option<Due> {
-    let entry = timers.get(timer as usize)?;
+pub(crate) fn due<T: AsRef<Timer>>(timers: &[T], timer: u32) -> Option<Due> {
+    let entry = timers.get(timer as usize)?.as_ref();
     (entry.place > 0).then_some(Due {
         at: entry.due,
         turn: entry.turn,
@@ -78,10 +90,10 @@ pub(crate) fn due(timers: &[Timer], timer: u32) -> Option<Due> {
 }
 
 /// Work: the logarithm of the number of timers that are set.
-impl Heap<'_> {
+impl<T: AsRef<Timer> + AsMut<Timer>> Heap<'_, T> {
     /// Sets a timer, or sets it again. `turn` rises with each call.
     pub(crate) fn set(&mut self, timer: u32, at: Instant, turn: u64) {
-        let Some(entry) = self.timers.get_mut(timer as usize) else {
+        let Some(entry) = self.entry(timer) else {
             return;
         };
         entry.due = at;
@@ -100,7 +112,7 @@ impl Heap<'_> {
 
     /// Takes a timer out; one that is not set is none to take out.
     pub(crate) fn cancel(&mut self, timer: u32) {
-        let Some(entry) = self.timers.get_mut(timer as usize) else {
+        let Some(entry) = self.entry(timer) else {
             return;
         };
         let Some(place) = entry.place.checked_sub(1) else {
@@ -146,17 +158,21 @@ impl Heap<'_> {
     }
 
     fn put(&mut self, place: u32, timer: u32) {
-        if let Some(entry) = self.timers.get_mut(place as usize) {
+        if let Some(entry) = self.entry(place) {
             entry.member = timer;
         }
-        if let Some(entry) = self.timers.get_mut(timer as usize) {
+        if let Some(entry) = self.entry(timer) {
             entry.place = place.saturating_add(1);
         }
     }
 
     fn member(&self, place: u32) -> u32 {
         let entry = self.timers.get(place as usize);
-        entry.map_or(0, |entry| entry.member)
+        entry.map_or(0, |entry| entry.as_ref().member)
+    }
+
+    fn entry(&mut self, number: u32) -> Option<&mut Timer> {
+        self.timers.get_mut(number as usize).map(T::as_mut)
     }
 
     fn key(&self, place: u32) -> Option<Due> {
@@ -166,12 +182,16 @@ impl Heap<'_> {
 
 /// Whether each timer that is set stands in the heap, once, and none before the one above it.
 #[cfg(any(test, feature = "inspect"))]
-pub(crate) fn is_sound(timers: &[Timer], len: Len) -> bool {
-    let set = timers.iter().filter(|entry| entry.place > 0).count();
-    let member = |place: u32| timers.get(place as usize).map_or(0, |entry| entry.member);
+pub(crate) fn is_sound<T: AsRef<Timer>>(timers: &[T], len: Len) -> bool {
+    let entry = |number: u32| timers.get(number as usize).map(T::as_ref);
+    let set = timers
+        .iter()
+        .filter(|entry| entry.as_ref().place > 0)
+        .count();
+    let member = |place: u32| entry(place).map_or(0, |entry| entry.member);
     set == len.0 as usize
         && (0..len.0).all(|place| {
-            let entry = timers.get(member(place) as usize);
+            let entry = entry(member(place));
             let above = member(place.saturating_sub(1) / 2);
             entry.is_some_and(|entry| entry.place == place.saturating_add(1))
                 && due(timers, above) <= due(timers, member(place))

@@ -23,8 +23,8 @@ use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 const BACKLOG: i32 = 16;
 /// Events of one wait: more than a script has sources.
 const REPORTS: usize = 16;
-/// Entries for as many sources, and words of bits for 2,048 descriptors and more.
-const ENTRIES: usize = Places::<0>::OTHERS + REPORTS;
+/// Entries for as many sources and the one that stops, and words of bits for 2,048 descriptors and more.
+const ENTRIES: usize = 1 + REPORTS;
 const WORDS: usize = 64;
 /// What a blocking receive waits: long enough to be called waiting.
 const BLOCKS: Duration = Duration::from_millis(20);

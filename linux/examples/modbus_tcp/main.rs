@@ -76,7 +76,8 @@ const FRAME: usize = HEAD + PDU;
 const REQUEST: usize = HEAD + 10 + 255;
 const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, REQUEST).offset(4);
 
-type ModbusMemory = Memory<32, 512, 2048, Skip>;
+// For 4 listeners; it has no free timers, streams, serial lines, destinations and Unix senders.
+type ModbusMemory = Memory<32, 512, 2048, Skip, 4, 0, 0, 0, 0, 0>;
 
 // All there ever is: 93 KiB for the connections, 1.5 KiB of them the flight recorder, 7 KiB of registers.
 const _: () = assert!(ModbusMemory::SIZE <= 94 * 1024 && size_of::<Device>() <= 7 * 1024);

@@ -47,8 +47,9 @@ Try it: logger --server 127.0.0.1 --port 5514 --tcp --octet-count hello; nc 127.
 /// Sockets for datagrams.
 const SOCKETS: usize = 4;
 
-type Windows = DatagramMemory<{ SOCKETS * MESSAGE }, 0>;
-type SinkMemory = Memory<16, RECEIVE, 4096, State>;
+type Windows = DatagramMemory<{ SOCKETS * MESSAGE }, 0, SOCKETS>;
+// It has no free timers, streams, serial lines, destinations and Unix senders.
+type SinkMemory = Memory<16, RECEIVE, 4096, State, 16, 0, 0, 0, 0, 0>;
 
 /// What a connection can receive: a message with its length in front, or a line that is known to be too long.
 const RECEIVE: usize = MESSAGE + 64;

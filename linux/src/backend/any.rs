@@ -23,7 +23,7 @@ pub enum AnyBackend<'m> {
 }
 
 impl<'m> AnyBackend<'m> {
-    /// The backend of this kind; `places` is the memory for its list, if it needs one.
+    /// The backend of this kind for so many sources as `places` has entries; they are the memory for its list, if it needs one.
     ///
     /// # Errors
     ///
@@ -64,6 +64,10 @@ impl Backend for AnyBackend<'_> {
 
     fn places(&self) -> usize {
         each!(self, backend => backend.places())
+    }
+
+    fn expect(&mut self, sources: usize) {
+        each!(self, backend => backend.expect(sources));
     }
 
     fn arm_call(&self) -> &'static str {

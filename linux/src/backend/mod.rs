@@ -11,7 +11,6 @@ mod uring;
 
 pub use any::AnyBackend;
 pub use epoll::Epoll;
-pub(crate) use places::OTHERS;
 pub use places::Places;
 pub use poll::Poll;
 pub use select::Select;
@@ -104,6 +103,9 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     fn places(&self) -> usize {
         usize::MAX
     }
+
+    /// How many listeners, watched descriptors and datagram sockets there can be: before anything is registered.
+    fn expect(&mut self, _sources: usize) {}
 
     /// Registers what shall end a wait from outside: readable, level, under [`Token`] `u64::MAX`, for good.
     ///

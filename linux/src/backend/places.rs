@@ -7,14 +7,14 @@ use rustix::event::{FdSetElement, PollFd, PollFlags};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::Errno;
 use tidegate_core::heapless::{Vec, VecView};
-use tidegate_core::{Directions, LISTENERS, Token};
+use tidegate_core::{Directions, Token};
 
 /// Entries for `N` registrations, of 28 bytes each, and two sets of `W` machine words, which only
 /// [`Select`](super::Select) needs: a bit for each descriptor that the process may have, so that `W` words serve
 /// numbers below `W × usize::BITS`.
 ///
-/// A server of `C` connections needs `C + `[`OTHERS`](Self::OTHERS) entries. Made at compile time it is all zeros, so
-/// that a `static` of it lies in `.bss`; nothing is allocated beyond it.
+/// A server needs [`Memory::PLACES`](crate::Memory::PLACES) entries. Made at compile time it is all zeros, so that a `static`
+/// of it lies in `.bss`; nothing is allocated beyond it.
 pub struct Places<const N: usize, const W: usize = 0> {
     registered: Vec<Registered, N>,
     positions: Vec<u32, N>,
@@ -28,10 +28,6 @@ impl<const N: usize, const W: usize> Places<N, W> {
 
     /// Bytes of it for each entry.
     pub const PLACE: usize = size_of::<Registered>() + size_of::<u32>() + size_of::<Polled>();
-
-    /// Entries beside those of the connections: one for each possible listener, one for the descriptor that stops the
-    /// server.
-    pub const OTHERS: usize = OTHERS;
 
     /// Without a registration.
     #[must_use]
@@ -48,6 +44,7 @@ impl<const N: usize, const W: usize> Places<N, W> {
         let mut list = List {
             registered: self.registered.as_mut_view(),
             positions: self.positions.as_mut_view(),
+            sources: 0,
         };
         list.clear();
         let [reads, writes] = &mut self.sets;
@@ -72,9 +69,6 @@ impl<const N: usize, const W: usize> fmt::Debug for Places<N, W> {
             .finish_non_exhaustive()
     }
 }
-
-/// What may be registered beside connections: listeners, and what stops the server.
-pub(crate) const OTHERS: usize = LISTENERS + 1;
 
 /// The slices of [`Places`], whatever their sizes.
 pub(super) struct Slices<'m> {
@@ -137,6 +131,8 @@ pub(super) struct List<'m> {
     registered: &'m mut VecView<Registered>,
     /// By the permanent index of a token: its position, or [`NOWHERE`].
     positions: &'m mut VecView<u32>,
+    /// How many listeners, watched descriptors and datagram sockets there can be.
+    pub(super) sources: usize,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -188,7 +184,7 @@ impl List<'_> {
         was: Directions,
         now: Directions,
     ) -> Result<(Change, bool), Errno> {
-        let index = index_of(token);
+        let index = self.index_of(token);
         let known = self.position(index);
         let mended = known.is_none() != was.is_empty();
         let fresh = Registered {
@@ -211,7 +207,7 @@ impl List<'_> {
                 self.registered.swap_remove(position);
                 self.note(index, usize::MAX);
                 if let Some(moved) = self.registered.get(position) {
-                    self.note(index_of(moved.token), position);
+                    self.note(self.index_of(moved.token), position);
                 }
                 Change::Removed(position)
             }
@@ -235,16 +231,16 @@ impl List<'_> {
             *noted = u32::try_from(position).unwrap_or(NOWHERE);
         }
     }
-}
 
-/// The permanent index of a token: the stop descriptor, listeners, connections.
-const fn index_of(token: Token) -> usize {
-    if token.to_bits() == Stop::TOKEN.to_bits() {
-        0
-    } else if token.is_listener() {
-        1 + token.index() as usize
-    } else {
-        OTHERS + token.index() as usize
+    /// The permanent index of a token: the stop descriptor, sources, connections.
+    const fn index_of(&self, token: Token) -> usize {
+        if token.to_bits() == Stop::TOKEN.to_bits() {
+            0
+        } else if token.is_listener() {
+            1 + token.index() as usize
+        } else {
+            1 + self.sources + token.index() as usize
+        }
     }
 }
 
@@ -276,15 +272,17 @@ mod tests {
     #[test]
     fn whatever_is_registered_in_whatever_order_is_found_again() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let mut places = Places::<{ OTHERS + 4 }>::new();
+        // One to stop, three sources, four connections.
+        let mut places = Places::<8>::new();
         let mut slices = places.lend();
+        slices.list.sources = 3;
         let tokens = [
             connection(0, 7),
             connection(1, 1),
             connection(2, u32::MAX),
             connection(3, 3),
             listener(0),
-            listener(15),
+            listener(2),
             Stop::TOKEN,
         ];
         let mut model = HashMap::new();
@@ -320,7 +318,7 @@ mod tests {
     #[test]
     fn a_registration_that_differs_is_repaired_and_reported() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let mut places = Places::<{ OTHERS + 1 }>::new();
+        let mut places = Places::<5>::new();
         let list = &mut places.lend().list;
         let (read, both) = (Directions::READ, Directions::BOTH);
         let mut set =
@@ -339,8 +337,9 @@ mod tests {
     #[test]
     fn without_an_entry_one_source_is_refused_and_the_others_stay() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let mut places = Places::<{ OTHERS + 2 }>::new();
+        let mut places = Places::<6>::new();
         let list = &mut places.lend().list;
+        list.sources = 3;
         let mut add = |index| list.set(fd.as_fd(), connection(index, 1), NONE, Directions::READ);
         assert_eq!(add(0), Ok((Change::Added, false)));
         assert_eq!(add(1), Ok((Change::Added, false)));

@@ -49,6 +49,10 @@ impl Backend for Poll<'_> {
         Kind::Poll
     }
 
+    fn expect(&mut self, sources: usize) {
+        self.list.sources = sources;
+    }
+
     fn places(&self) -> usize {
         self.list.capacity()
     }

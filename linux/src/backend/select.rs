@@ -83,6 +83,10 @@ impl Backend for Select<'_> {
         Kind::Select
     }
 
+    fn expect(&mut self, sources: usize) {
+        self.list.sources = sources;
+    }
+
     fn places(&self) -> usize {
         self.list.capacity()
     }

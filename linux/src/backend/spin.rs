@@ -42,6 +42,10 @@ impl Backend for Spin<'_> {
         Kind::Spin
     }
 
+    fn expect(&mut self, sources: usize) {
+        self.list.sources = sources;
+    }
+
     fn places(&self) -> usize {
         self.list.capacity()
     }

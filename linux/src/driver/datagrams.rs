@@ -2,9 +2,9 @@
 
 use super::Server;
 use crate::backend::Backend;
-use crate::datagram::{Datagrams, DatagramsError, Group};
+use crate::datagram::{Datagrams, DatagramsError, Group, is_internet};
 use crate::socket_file::OwnFile;
-use crate::sockets::NO_SOCKET;
+use crate::sockets::{NO_SOCKET, Role, Source};
 use core::net::SocketAddr;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -14,9 +14,9 @@ use tidegate_core::{Action, DatagramMemory, Handler, Outcome, Token};
 impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// Borrows the windows of all datagram sockets: the sums of [`Datagrams::receive`] and [`Datagrams::send`]. It is
     /// done once, before the first is added.
-    pub fn lend_datagrams<const RX: usize, const TX: usize>(
+    pub fn lend_datagrams<const RX: usize, const TX: usize, const SOCKETS: usize>(
         &mut self,
-        memory: &'m mut DatagramMemory<RX, TX>,
+        memory: &'m mut DatagramMemory<RX, TX, SOCKETS>,
     ) {
         self.session.lend_datagrams(memory);
     }
@@ -64,10 +64,10 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             DatagramsError::NoPlace(error)
         })?;
         self.on_datagrams = Some(Self::carry_datagram);
-        self.registered.senders.learn(token, &socket);
         // There is a slot for each that the session has one for.
-        let _ = self.sockets.put(token, socket);
-        self.sockets.own_file(token, file);
+        let internet = is_internet(&socket);
+        let source = Source::new(socket, file, Role::Datagrams { internet });
+        let _ = self.sockets.put_source(token, source);
         Ok((token, address))
     }
 
@@ -113,7 +113,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         match self.sockets.get(token) {
             Some(socket) => {
                 let into = self.session.datagram_into(token);
-                self.registered.senders.receive(socket, token, into)
+                let senders = &mut self.registered.senders;
+                if self.sockets.is_internet(token) {
+                    senders.receive_local(socket, into)
+                } else {
+                    senders.receive(socket, into)
+                }
             }
             None => NO_SOCKET,
         }

@@ -9,7 +9,7 @@ mod streams;
 
 pub use session::SessionMut;
 
-use crate::backend::{Backend, Epoll, OTHERS};
+use crate::backend::{Backend, Epoll};
 use crate::clock;
 use crate::connect::Registered;
 use crate::error::{CallError, StartError};
@@ -23,8 +23,8 @@ use core::fmt;
 use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::{
-    Action, Config, Connections, Event, Handler, Instant, LISTENERS, Outcome, Session, Spinning,
-    Stats, Trigger,
+    Action, Config, Connections, Event, Handler, Instant, Outcome, Session, Spinning, Stats,
+    Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by
@@ -38,16 +38,14 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     session: Session<'m, H>,
     backend: B,
     sockets: Sockets<'m>,
-    registered: Registered,
-    lines: Lines,
+    registered: Registered<'m>,
+    lines: Lines<'m>,
     /// What carries out what is about datagrams, from the first socket of them on.
     on_datagrams: Option<fn(&mut Self, &Action) -> Outcome>,
     /// Performs connects, if the handler may make some: [`Handler::CONNECTS`].
     on_connect: Option<fn(&mut Self, &Action) -> Outcome>,
     /// Performs actions on non-socket streams; set with the first of them.
     on_stream: Option<fn(&mut Self, &Action) -> Outcome>,
-    /// What is sent to connections that are refused, by the index of the listener.
-    refusals: [&'static [u8]; LISTENERS],
     /// What refuses one, with a message from the first on.
     refuse: fn(OwnedFd, &[u8]) -> Outcome,
     stop: Stop,
@@ -78,8 +76,29 @@ impl<'m, H: Handler> Server<'m, H> {
     /// # Errors
     ///
     /// [`StartError`].
-    pub fn new<const N: usize, const RX: usize, const TX: usize>(
-        memory: &'m mut Memory<N, RX, TX, H::State>,
+    pub fn new<
+        const N: usize,
+        const RX: usize,
+        const TX: usize,
+        const SOURCES: usize,
+        const TIMERS: usize,
+        const STREAMS: usize,
+        const LINES: usize,
+        const DESTINATIONS: usize,
+        const SENDERS: usize,
+    >(
+        memory: &'m mut Memory<
+            N,
+            RX,
+            TX,
+            H::State,
+            SOURCES,
+            TIMERS,
+            STREAMS,
+            LINES,
+            DESTINATIONS,
+            SENDERS,
+        >,
         config: &Config,
         handler: H,
     ) -> Result<Self, StartError> {
@@ -94,13 +113,34 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// [`StartError`].
-    pub fn with_backend<const N: usize, const RX: usize, const TX: usize>(
-        memory: &'m mut Memory<N, RX, TX, H::State>,
+    pub fn with_backend<
+        const N: usize,
+        const RX: usize,
+        const TX: usize,
+        const SOURCES: usize,
+        const TIMERS: usize,
+        const STREAMS: usize,
+        const LINES: usize,
+        const DESTINATIONS: usize,
+        const SENDERS: usize,
+    >(
+        memory: &'m mut Memory<
+            N,
+            RX,
+            TX,
+            H::State,
+            SOURCES,
+            TIMERS,
+            STREAMS,
+            LINES,
+            DESTINATIONS,
+            SENDERS,
+        >,
         config: &Config,
         handler: H,
         mut backend: B,
     ) -> Result<Self, StartError> {
-        let (memory, descriptors) = memory.lend();
+        let (memory, tables) = memory.lend();
         // The first reading loads the kernel's vdso, for which rustix may allocate: now, not later.
         let _ = clock::now();
         let config = Config {
@@ -111,10 +151,13 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             ..config.clone()
         };
         let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
+        let slots = tables.connections.capacity();
         let connections = config
             .connections
-            .unwrap_or(u32::try_from(N).unwrap_or(u32::MAX));
-        check(&backend, config.trigger, connections)?;
+            .unwrap_or(u32::try_from(slots).unwrap_or(u32::MAX));
+        let sources = tables.sources.capacity();
+        check(&backend, config.trigger, connections, sources)?;
+        backend.expect(sources);
         let stop = Stop::new().map_err(CallError::of("eventfd"));
         let stop = stop.map_err(StartError::System)?;
         // SAFETY: nothing is between this and the server, in which the backend is a field before the stop, so that it is
@@ -124,13 +167,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         Ok(Self {
             session,
             backend,
-            sockets: Sockets::new(descriptors),
-            registered: Registered::new(),
-            lines: Lines::new(),
+            sockets: Sockets::new(tables.connections, tables.sources, tables.streams),
+            registered: Registered::new(tables.destinations, tables.senders),
+            lines: Lines::new(tables.lines),
             on_datagrams: None,
             on_connect: Self::connects(),
             on_stream: None,
-            refusals: [b""; LISTENERS],
             refuse: |socket, _| socket::close(socket, true),
             stop,
             stops: 0,
@@ -257,13 +299,19 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
 }
 
 /// Whether a backend supports what is required.
-fn check(backend: &impl Backend, trigger: Trigger, connections: u32) -> Result<(), StartError> {
+fn check(
+    backend: &impl Backend,
+    trigger: Trigger,
+    connections: u32,
+    sources: usize,
+) -> Result<(), StartError> {
     let kind = backend.kind();
     if !kind.has(trigger) {
         let backend = kind;
         return Err(StartError::Trigger { backend, trigger });
     }
-    let needed = (connections as usize).saturating_add(OTHERS);
+    // And what stops it.
+    let needed = (connections as usize).saturating_add(sources + 1);
     let lent = backend.places();
     if lent < needed {
         return Err(StartError::Places { lent, needed });

@@ -101,7 +101,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
 
     fn refuse_one(&mut self, listener: Token) -> Outcome {
         match self.accept(listener) {
-            Ok((socket, _)) => (self.refuse)(socket, self.refusal(listener.index())),
+            Ok((socket, _)) => (self.refuse)(socket, self.sockets.refusal(listener.index())),
             Err(outcome) => outcome,
         }
     }
@@ -121,15 +121,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         let socket = self.sockets.take(token)?;
         Some(match refused_by {
             // The backend has no registration of it yet.
-            Some(listener) => (self.refuse)(socket, self.refusal(listener)),
+            Some(listener) => (self.refuse)(socket, self.sockets.refusal(listener)),
             None => self.backend.close(token, socket, reset),
         })
-    }
-
-    /// What a listener sends to connections that it refuses.
-    fn refusal(&self, listener: u32) -> &'static [u8] {
-        let refusal = self.refusals.get(listener as usize);
-        refusal.copied().unwrap_or_default()
     }
 
     /// `None` if it is not a socket.

@@ -9,6 +9,7 @@ use crate::listen::{Listen, ListenError};
 use crate::serial::{Line, Serial, SerialError};
 use crate::socket;
 use crate::socket_file::OwnFile;
+use crate::sockets::{Role, Source};
 use crate::stream::{AttachError, Stream};
 use crate::watch::{self, WatchError};
 use core::net::SocketAddr;
@@ -72,11 +73,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             file.inspect(|file| file.remove(&socket));
             return Err(full);
         };
-        self.sockets.put(token, socket).map_err(|_| full)?;
-        self.sockets.own_file(token, file);
-        if let Some(refusal) = self.refusals.get_mut(token.index() as usize) {
-            *refusal = listen.refusal;
-        }
+        let refusal = listen.refusal;
+        let source = Source::new(socket, file, Role::Listener { refusal });
+        (self.sockets.put_source(token, source)).map_err(|_| full)?;
         if !listen.refusal.is_empty() {
             self.refuse = socket::refuse;
         }
@@ -189,15 +188,16 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         number: u32,
     ) -> Result<Token, AttachError> {
         let (stream, directions) = Stream::of(descriptor.into())?;
-        if !self.sockets.has_slot_for_stream() {
-            return Err(AttachError::Full);
+        let most = self.sockets.most_streams();
+        if self.sockets.is_full_of_streams() {
+            return Err(AttachError::Full(most));
         }
         self.will_connect();
         self.on_stream = Some(Self::carry_stream);
         let to = Destination::Stream { number, directions };
         let token = self.session.connect(to).map_err(AttachError::Connect)?;
         let kept = self.sockets.put_stream(token, stream);
-        kept.map(|()| token).map_err(|_| AttachError::Full)
+        kept.map(|()| token).map_err(|_| AttachError::Full(most))
     }
 
     /// Sets what outbound connections are like from now on.

@@ -1,10 +1,11 @@
 //! Where to listen, as people write it: what the library reads ([`Address::parse`]), and host names.
 
 use super::Failure;
+use super::reserved::LISTENERS;
 use core::fmt;
 use core::net::SocketAddr;
 use std::net::ToSocketAddrs;
-use tidegate::{Address, AddressFault, LISTENERS};
+use tidegate::{Address, AddressFault};
 
 /// One `--listen`.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use super::inherited::Inherited;
 use super::lines::OUTPUT;
 use super::metrics::{self, Metrics};
 use super::privileges::Owner;
-use super::reserved::AnyServer;
+use super::reserved::{AnyServer, LISTENERS};
 use super::values::Bind;
 use super::{Failure, signals};
 use core::fmt::Write;
@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tidegate::{
-    Address, Errno, LISTENERS, Listen, ListenError, Listening, PerSource, Retry, SocketFile, Token,
+    Address, Errno, Listen, ListenError, Listening, PerSource, Retry, SocketFile, Token,
 };
 use tidegate_core::heapless;
 

@@ -106,7 +106,7 @@ struct Part {
 const SHARED: usize = 2 * lines::WAITING + recording::WAITING + Heads::SIZE;
 
 /// The static memory by its parts, largest last.
-fn parts() -> [Part; 10] {
+fn parts() -> [Part; 11] {
     let part = |name: &str, reserved, each| Part {
         name: name.into(),
         reserved,
@@ -120,6 +120,7 @@ fn parts() -> [Part; 10] {
     let window = |name: &str, bytes: u32| shared(name, bytes as usize * CONNECTIONS);
     let windows = ServerMemory::WINDOWS;
     [
+        part("listeners, streams, destinations", ServerMemory::OTHERS, 0),
         part("lines on their way out", 2 * lines::WAITING, 0),
         part("entries on their way to --record", recording::WAITING, 0),
         part("heads of more than 4 KiB, for --metrics", Heads::SIZE, 0),

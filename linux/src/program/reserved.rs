@@ -19,7 +19,11 @@ pub(crate) const SHARE: usize = CONNECTIONS / THREADS;
 
 /// The memory of a thread. The state of a connection is a count of lines, which only the chat uses, or a slot of the
 /// table, for the control socket.
-type MemoryFor<const N: usize> = Memory<N, 4096, 16384, u32>;
+/// There are no free timers, streams, serial lines, destinations and Unix senders.
+type MemoryFor<const N: usize> = Memory<N, 4096, 16384, u32, LISTENERS, 0, 0, 0, 0, 0>;
+
+/// The most listeners of a thread: sockets that are listened at, those for metrics and control.
+pub(crate) const LISTENERS: usize = 16;
 
 pub(crate) type ServerMemory = MemoryFor<CONNECTIONS>;
 static MEMORY: ConstStaticCell<ServerMemory> = ConstStaticCell::new(ServerMemory::new());
@@ -31,15 +35,13 @@ static SHARES: [ConstStaticCell<ShareMemory>; THREADS - 1] =
 
 /// Entries for the backends that keep their own list, and bits for as many descriptors as there can be: those open
 /// before the program began count, too.
-pub(crate) type BackendPlaces = Places<{ CONNECTIONS + OTHERS }, DESCRIPTORS>;
+pub(crate) type BackendPlaces = Places<{ ServerMemory::PLACES }, DESCRIPTORS>;
 static PLACES: ConstStaticCell<BackendPlaces> = ConstStaticCell::new(BackendPlaces::new());
 
 /// Of each thread but the first. Descriptors are numbered for all threads together.
-pub(crate) type SharePlaces = Places<{ SHARE + OTHERS }, DESCRIPTORS>;
+pub(crate) type SharePlaces = Places<{ ShareMemory::PLACES }, DESCRIPTORS>;
 static SHARE_PLACES: [ConstStaticCell<SharePlaces>; THREADS - 1] =
     [const { ConstStaticCell::new(SharePlaces::new()) }; THREADS - 1];
-
-const OTHERS: usize = Places::<0>::OTHERS;
 
 /// The words that hold a bit for each descriptor.
 const DESCRIPTORS: usize = (CONNECTIONS + 1024).div_ceil(usize::BITS as usize);

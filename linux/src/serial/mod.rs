@@ -9,11 +9,8 @@ pub use line::{Counts, Line, LineError, Modem};
 use crate::errno;
 use crate::stream::Stream;
 use core::fmt;
-use tidegate_core::heapless::{CString, Vec};
+use tidegate_core::heapless::{CString, VecView};
 use tidegate_core::{Destination, Directions, FaultKind, Ignored, Outcome};
-
-/// How many serial lines can be registered.
-pub const LINES: usize = 4;
 
 /// Bytes of the longest path, without the NUL at its end.
 const PATH_MAX: usize = 127;
@@ -147,8 +144,8 @@ impl Default for Rs485 {
 /// A serial line cannot be registered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SerialError {
-    /// There are [`LINES`] already.
-    Full,
+    /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
+    Full(usize),
     /// The path is empty, has a NUL in it, or is longer than 127 bytes.
     Path,
     /// The speed is 0, which would hang up.
@@ -158,7 +155,10 @@ pub enum SerialError {
 impl fmt::Display for SerialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => write!(f, "{LINES} serial lines are registered already"),
+            Self::Full(most) => write!(
+                f,
+                "{most} serial lines are registered already, as many as the memory has; raise its LINES"
+            ),
             Self::Path => write!(
                 f,
                 "the path is not usable; it has 1 to {PATH_MAX} bytes, none of them 0"
@@ -174,7 +174,7 @@ impl core::error::Error for SerialError {}
 
 /// A line that is registered.
 #[derive(Debug)]
-struct Registered {
+pub(crate) struct Registered {
     path: CString<{ PATH_MAX + 1 }>,
     serial: Serial<'static>,
     /// By pointer: a program that registers none is not linked with it.
@@ -183,13 +183,11 @@ struct Registered {
 
 /// The serial lines of a server, by their numbers.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    lines: Vec<Registered, LINES>,
-}
+pub(crate) struct Lines<'m>(&'m mut VecView<Registered>);
 
-impl Lines {
-    pub(crate) const fn new() -> Self {
-        Self { lines: Vec::new() }
+impl<'m> Lines<'m> {
+    pub(crate) const fn new(lines: &'m mut VecView<Registered>) -> Self {
+        Self(lines)
     }
 
     pub(crate) fn add(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
@@ -203,21 +201,22 @@ impl Lines {
         let mut path = CString::new();
         path.extend_from_bytes(bytes)
             .map_err(|_| SerialError::Path)?;
-        let number = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         let serial = Serial {
             path: "",
             ..*serial
         };
         let open = Registered::open;
         let line = Registered { path, serial, open };
-        self.lines.push(line).map_err(|_| SerialError::Full)?;
+        let most = self.0.capacity();
+        self.0.push(line).map_err(|_| SerialError::Full(most))?;
         let directions = Directions::BOTH;
         Ok(Destination::Stream { number, directions })
     }
 
     /// The line of this number, opened and set, and what its driver did not take of the settings.
     pub(crate) fn open(&self, number: u32) -> Result<(Stream, Ignored), Outcome> {
-        let line = self.lines.get(number as usize).ok_or(NO_LINE)?;
+        let line = self.0.get(number as usize).ok_or(NO_LINE)?;
         (line.open)(line)
     }
 }
@@ -236,10 +235,12 @@ impl Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_core::heapless;
 
     #[test]
     fn what_cannot_be_a_line_is_refused() {
-        let mut lines = Lines::new();
+        let mut lines = heapless::Vec::<_, 4>::new();
+        let mut lines = Lines::new(&mut lines);
         let long = "x".repeat(128);
         for path in ["", "a\0b", &long] {
             assert_eq!(lines.add(&Serial::at(path)), Err(SerialError::Path));
@@ -254,12 +255,13 @@ mod tests {
             let directions = Directions::BOTH;
             assert_eq!(to, Ok(Destination::Stream { number, directions }));
         }
-        assert_eq!(lines.add(&Serial::at("x")), Err(SerialError::Full));
+        assert_eq!(lines.add(&Serial::at("x")), Err(SerialError::Full(4)));
     }
 
     #[test]
     fn what_is_no_line_does_not_open() {
-        let mut lines = Lines::new();
+        let mut lines = heapless::Vec::<_, 4>::new();
+        let mut lines = Lines::new(&mut lines);
         for (number, path, kind) in [
             (0, "/nonexistent/tty", FaultKind::Refused),
             (1, "/dev/null", FaultKind::Invalid),

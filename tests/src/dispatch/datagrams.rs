@@ -5,11 +5,9 @@ use super::drive::Drive;
 use super::kernel::mix;
 use super::model::{Listener, Model};
 use super::timers::Free;
-use super::world::World;
+use super::world::{SOURCES, World};
 use alloc::collections::VecDeque;
-use tidegate_core::{
-    Directions, Dispatcher, FaultKind, LISTENERS, Op, Outcome, Peer, SendError, Token,
-};
+use tidegate_core::{Directions, Dispatcher, FaultKind, Op, Outcome, Peer, SendError, Token};
 
 /// Bytes of the window that one is received into.
 const RX: usize = 4;
@@ -17,7 +15,7 @@ const RX: usize = 4;
 pub(super) const TX: usize = 5;
 
 /// Windows for every socket that there may be at a time.
-pub(super) type Windows = tidegate_core::DatagramMemory<{ RX * LISTENERS }, { TX * LISTENERS }>;
+pub(super) type Windows = tidegate_core::DatagramMemory<{ RX * SOURCES }, { TX * SOURCES }>;
 
 /// A socket, as far as the checker knows.
 #[derive(Debug, Default)]
@@ -324,7 +322,7 @@ impl<W: World> Drive<'_, W> {
             .filter(|it| !it.gone)
             .count();
         let token = self.world.add_datagrams(RX, TX);
-        assert_eq!(token.is_some(), taken < LISTENERS, "slots");
+        assert_eq!(token.is_some(), taken < SOURCES, "slots");
         let Some(token) = token else { return };
         let known = Listener {
             datagrams: Some(Socket::default()),

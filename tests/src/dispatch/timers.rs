@@ -4,9 +4,9 @@ use super::app::{App, Face, Shared};
 use super::connection::Stage;
 use super::drive::Drive;
 use super::model::Model;
-use super::world::World;
+use super::world::{TIMERS, World};
 use core::time::Duration;
-use tidegate_core::{Connections, Directions, Dispatcher, Instant, Peer, SendError, TIMERS, Token};
+use tidegate_core::{Connections, Directions, Dispatcher, Instant, Peer, SendError, Token};
 
 /// The most timers that one iteration notifies.
 const TOLD: u32 = 64;

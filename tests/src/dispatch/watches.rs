@@ -4,8 +4,8 @@ use super::app::App;
 use super::drive::Drive;
 use super::model::{Listener, Model};
 use super::timers::Free;
-use super::world::World;
-use tidegate_core::{Directions, Fault, LISTENERS, Token};
+use super::world::{SOURCES, World};
+use tidegate_core::{Directions, Fault, Token};
 
 /// One that is watched.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +147,7 @@ impl<W: World> Drive<'_, W> {
             .filter(|it| !it.gone)
             .count();
         let token = self.world.watch(directions);
-        assert_eq!(token.is_some(), taken < LISTENERS, "slots");
+        assert_eq!(token.is_some(), taken < SOURCES, "slots");
         let Some(token) = token else { return };
         let watch = Some(Watch {
             interest: directions,

@@ -12,6 +12,10 @@ use tidegate_core::{
     Outcome, Peer, SendError, Session, Span, Token,
 };
 
+/// Slots for sources that are no connections, and free timers, in each table here.
+pub(super) const SOURCES: usize = 16;
+pub(super) const TIMERS: usize = 16;
+
 /// What a driver drives.
 pub(super) trait World {
     fn core(&self) -> &Dispatcher<'_>;

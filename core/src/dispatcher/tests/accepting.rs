@@ -2,7 +2,6 @@
 
 use super::states::KINDS;
 use super::*;
-use crate::config::LISTENERS;
 use crate::slot::State;
 
 const MS: Duration = Duration::from_millis(1);
@@ -39,7 +38,7 @@ fn a_listener_is_armed_when_it_is_added() {
         trigger: Trigger::Level,
     };
     assert_eq!(bench.run(), [expected]);
-    for _ in 2..LISTENERS {
+    for _ in 2..16 {
         bench.machine.listen(None).expect("a place");
     }
     assert!(bench.machine.listen(None).is_err());

@@ -261,7 +261,6 @@ pub(super) fn snapshot(bench: &Bench) -> String {
     let tables = (
         &machine.slots,
         &machine.records,
-        &m.listeners,
         &machine.sources,
         &machine.blocks,
     );

@@ -1,6 +1,7 @@
 //! A session against a small world of peers: what each sends, what it reads, and whether it has finished.
 
 mod asks;
+mod capacities;
 mod connecting;
 mod datagrams;
 mod framing;

@@ -3,7 +3,7 @@
 use super::ring::Completion;
 use super::slot::Watch;
 use super::submission::{self, Name, Request};
-use super::{Uring, known, readable};
+use super::{Uring, readable};
 use crate::errno;
 use crate::stop::Stop;
 use rustix::io::Errno;
@@ -16,11 +16,7 @@ impl Uring {
         match request {
             Request::Receive => self.received(token, done),
             Request::Readable => {
-                let slot = if token.is_listener() {
-                    known(&mut self.listeners, token)?
-                } else {
-                    known(&mut self.slots, token)?
-                };
+                let slot = self.slots.known(token)?;
                 slot.input = Watch::No;
                 self.reported = true;
                 let events = match done.returned() {
@@ -48,7 +44,7 @@ impl Uring {
 
     /// Bytes lie in a buffer, or there will be none.
     fn received(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let Some(slot) = known(&mut self.slots, token) else {
+        let Some(slot) = self.slots.known(token) else {
             // Of a connection that is closed.
             if let Some(number) = done.buffer() {
                 self.buffers.give(number);
@@ -86,7 +82,7 @@ impl Uring {
     /// The peer's FIN or a reset has arrived. The multishot receive, if there is one, may never complete with it: a
     /// one-shot receive replaces it.
     fn hung_up(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let slot = known(&mut self.slots, token)?;
+        let slot = self.slots.known(token)?;
         let was = slot.hang_up;
         if !done.goes_on() {
             slot.hang_up = Watch::No;
@@ -139,13 +135,8 @@ impl Uring {
 
     /// The socket is writable, or its peer is gone.
     fn became_writable(&mut self, token: Token, done: Completion) -> Option<Event> {
-        let slots = if token.is_listener() {
-            self.reported = true;
-            &mut self.listeners[..]
-        } else {
-            &mut self.slots
-        };
-        let slot = known(slots, token)?;
+        self.reported |= token.is_listener();
+        let slot = self.slots.known(token)?;
         if !done.goes_on() {
             slot.output = Watch::No;
         }
@@ -183,7 +174,7 @@ impl Uring {
     fn sent(&mut self, token: Token, done: Completion) -> Event {
         let mut asked = 0;
         let mut watched = Ok(());
-        if let Some(slot) = known(&mut self.slots, token) {
+        if let Some(slot) = self.slots.known(token) {
             asked = core::mem::take(&mut slot.sending);
             slot.send_ended = false;
             let short = match done.returned() {
@@ -213,7 +204,7 @@ impl Uring {
             self.stop_polled = unsafe { self.ring.push(poll) }.is_ok();
             self.reported |= !self.stop_polled;
         }
-        for slot in &mut self.listeners {
+        for slot in self.slots.sources_mut() {
             if slot.wanted.contains(Directions::READ) {
                 self.reported |= slot.watch_input(&mut self.ring).is_err();
             }
@@ -221,8 +212,8 @@ impl Uring {
                 self.reported |= slot.watch_output(&mut self.ring).is_err();
             }
         }
-        for token in &self.streams {
-            if let Some(slot) = known(&mut self.slots, *token) {
+        for bits in self.streams.iter().take(self.streaming) {
+            if let Some(slot) = self.slots.known(Token::from_bits(*bits)) {
                 self.reported |= slot.watch(&mut self.ring).is_err();
             }
         }

@@ -74,8 +74,7 @@ impl Uring {
         if !handed_over || self.ring.cancel().is_err() {
             return false;
         }
-        self.slots.iter_mut().for_each(Slot::end);
-        self.listeners.iter_mut().for_each(Slot::end);
+        self.slots.list.iter_mut().for_each(Slot::end);
         self.stop_polled = false;
         self.reported = true;
         self.lost = Lost::Ending;
@@ -87,13 +86,8 @@ impl Uring {
         let Lost::From(mut at) = self.lost else {
             return None;
         };
-        let count = self.slots.len();
         loop {
-            let slot = match at.checked_sub(count) {
-                None => self.slots.get_mut(at),
-                Some(listener) => self.listeners.get_mut(listener),
-            };
-            let Some(slot) = slot else {
+            let Some(slot) = self.slots.list.get_mut(at) else {
                 self.lost = Lost::Nothing;
                 return None;
             };

@@ -105,6 +105,9 @@ impl<T> DerefMut for Zeroed<T> {
 /// They must be.
 pub(super) unsafe trait Zeroable: Copy {}
 
+// SAFETY: 0 is a number.
+unsafe impl Zeroable for u64 {}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: it was mapped by us, whole, and each holder of a pointer into it holds this, too.

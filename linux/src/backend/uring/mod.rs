@@ -25,12 +25,11 @@ mod ring;
 mod slot;
 mod submission;
 
-use super::{Accepted, Backend, Kind, OTHERS, sealed};
+use super::{Accepted, Backend, Kind, sealed};
 use crate::clock;
 use crate::errno;
 use crate::error::{CallError, REGISTER, SETUP};
 use crate::socket;
-use crate::stream::STREAMS;
 use buffers::Buffers;
 use core::cell::OnceCell;
 use core::fmt;
@@ -43,10 +42,9 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::io_uring::IoringRegisterOp;
 use rustix::net::{self, Shutdown, SocketFlags};
-use slot::{Slot, Watch};
+use slot::{Slot, Slots, Watch};
 use submission::{Name, Request};
-use tidegate_core::heapless::Vec;
-use tidegate_core::{Completion, Directions, Event, Instant, LISTENERS, Outcome, Token, Trigger};
+use tidegate_core::{Completion, Directions, Event, Instant, Outcome, Token, Trigger};
 
 /// Submissions of one call.
 const SUBMISSIONS: u32 = 512;
@@ -62,12 +60,10 @@ pub struct Uring {
     /// First, so that it is closed before the buffers are unmapped: fields are dropped in the order of their declaration.
     ring: Ring,
     buffers: Buffers,
-    /// By the index of a connection.
-    slots: Zeroed<Slot>,
-    /// By the index of a listener.
-    listeners: [Slot; LISTENERS],
-    /// Connections that are no sockets.
-    streams: Vec<Token, STREAMS>,
+    slots: Slots,
+    /// The tokens of the connections that are no sockets: the first so many words.
+    streams: Zeroed<u64>,
+    streaming: usize,
     /// The descriptor that ends a wait from outside.
     stop: Option<RawFd>,
     /// Whether a listener, a stream or the stop has reported and is not polled again yet.
@@ -125,16 +121,17 @@ impl Uring {
     /// buffers, and the two queues.
     pub const CONNECTION: usize = size_of::<Slot>();
 
-    /// A ring for a server of at most so many connections. It belongs to the thread that makes it.
+    /// A ring with so many places: a server needs [`Memory::PLACES`](crate::Memory::PLACES). It belongs to the thread that
+    /// makes it.
     ///
     /// # Errors
     ///
     /// The kernel has no io_uring (`ENOSYS`), is older than Linux 6.1 (`EINVAL`), does not allow it here (`EPERM`:
     /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or its resources are exhausted (`ENOMEM`, `EMFILE`).
-    /// `E2BIG`: more than 2^24 connections.
-    pub fn new(connections: u32) -> Result<Self, CallError> {
+    /// `E2BIG`: more than 2^24 places.
+    pub fn new(places: u32) -> Result<Self, CallError> {
         let failed = CallError::of(SETUP);
-        if connections > Name::SLOTS {
+        if places > Name::SLOTS {
             return Err(failed(Errno::TOOBIG));
         }
         let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
@@ -143,9 +140,9 @@ impl Uring {
         let mut uring = Self {
             ring,
             buffers: Buffers::new().map_err(CallError::of("mmap"))?,
-            slots: Zeroed::new(connections as usize).map_err(CallError::of("mmap"))?,
-            listeners: [Slot::default(); LISTENERS],
-            streams: Vec::new(),
+            slots: Slots::new(places as usize).map_err(CallError::of("mmap"))?,
+            streams: Zeroed::new(places as usize).map_err(CallError::of("mmap"))?,
+            streaming: 0,
             stop: None,
             reported: false,
             stop_polled: false,
@@ -158,20 +155,6 @@ impl Uring {
         given.map_err(CallError::of(REGISTER))?;
         Ok(uring)
     }
-}
-
-/// The slot of a token, for this token alone: the state of its last user is dropped.
-fn own<'a>(slots: &'a mut [Slot], token: Token, socket: BorrowedFd<'_>) -> Option<&'a mut Slot> {
-    let slot = slots.get_mut(token.index() as usize)?;
-    if !slot.is_of(token) {
-        *slot = Slot::of(token, socket);
-    }
-    Some(slot)
-}
-
-/// The slot of a token that came back from the kernel, unless it belongs to another token now.
-fn known(slots: &mut [Slot], token: Token) -> Option<&mut Slot> {
-    (slots.get_mut(token.index() as usize)).filter(|slot| slot.is_of(token))
 }
 
 /// There is input, or a connection in a listener's queue.
@@ -191,7 +174,11 @@ impl Backend for Uring {
     }
 
     fn places(&self) -> usize {
-        self.slots.len() + OTHERS
+        self.slots.list.len()
+    }
+
+    fn expect(&mut self, sources: usize) {
+        self.slots.sources = sources;
     }
 
     unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
@@ -208,12 +195,7 @@ impl Backend for Uring {
         now: Directions,
         _trigger: Trigger,
     ) -> Result<bool, Errno> {
-        let slots = if token.is_listener() {
-            &mut self.listeners[..]
-        } else {
-            &mut self.slots
-        };
-        let slot = own(slots, token, socket).ok_or(Errno::NOSPC)?;
+        let slot = (self.slots.own(token, socket)).ok_or(Errno::NOSPC)?;
         slot.wanted = now;
         let left = slot.leave(&mut self.ring);
         left.and(slot.watch(&mut self.ring)).map(|()| false)
@@ -227,10 +209,12 @@ impl Backend for Uring {
         now: Directions,
         trigger: Trigger,
     ) -> Result<bool, Errno> {
-        let slot = own(&mut self.slots, token, stream).ok_or(Errno::NOSPC)?;
+        let slot = (self.slots.own(token, stream)).ok_or(Errno::NOSPC)?;
         if !slot.stream {
             slot.stream = true;
-            self.streams.push(token).map_err(|_| Errno::NOSPC)?;
+            let free = self.streams.get_mut(self.streaming);
+            *free.ok_or(Errno::NOSPC)? = token.to_bits();
+            self.streaming += 1;
         }
         // SAFETY: the caller's promise.
         unsafe { self.arm(stream, token, was, now, trigger) }
@@ -290,7 +274,7 @@ impl Backend for Uring {
 
     #[inline]
     fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
-        let Some(slot) = own(&mut self.slots, token, socket) else {
+        let Some(slot) = self.slots.own(token, socket) else {
             return socket::complete_receive(socket, into);
         };
         if !slot.chain.is_empty() {
@@ -336,7 +320,7 @@ impl Backend for Uring {
 
     fn failure(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
         // A receive that was under way has taken the error.
-        let errno = known(&mut self.slots, token).map_or(0, |slot| slot.errno);
+        let errno = self.slots.known(token).map_or(0, |slot| slot.errno);
         if errno != 0 {
             let errno = Errno::from_raw_os_error(i32::from(errno));
             return Some(errno::transfer(errno));
@@ -351,7 +335,7 @@ impl Backend for Uring {
         socket: BorrowedFd<'_>,
         from: &[u8],
     ) -> Option<Completion> {
-        let Some(slot) = own(&mut self.slots, token, socket) else {
+        let Some(slot) = self.slots.own(token, socket) else {
             return Some(socket::complete_send(socket, from));
         };
         let request = Request::Send;
@@ -383,12 +367,7 @@ impl Backend for Uring {
     }
 
     fn close(&mut self, token: Token, socket: OwnedFd, reset: bool) -> Outcome {
-        let slots = if token.is_listener() {
-            &mut self.listeners[..]
-        } else {
-            &mut self.slots
-        };
-        if let Some(slot) = known(slots, token) {
+        if let Some(slot) = self.slots.known(token) {
             self.buffers.drop_chain(&mut slot.chain);
             let input = slot.leave_input(&mut self.ring);
             let output = slot.leave_output(&mut self.ring);
@@ -399,7 +378,14 @@ impl Backend for Uring {
                 let _ = net::shutdown(&socket, Shutdown::Both);
             }
             if slot.stream {
-                self.streams.retain(|stream| *stream != token);
+                let streams = self.streams.iter().take(self.streaming);
+                if let Some(at) = streams
+                    .clone()
+                    .position(|stream| *stream == token.to_bits())
+                {
+                    self.streaming -= 1;
+                    self.streams.swap(at, self.streaming);
+                }
             }
             *slot = Slot::default();
         }

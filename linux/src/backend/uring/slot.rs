@@ -1,7 +1,7 @@
 //! [`Slot`]: what is in flight for one source.
 
 use super::buffers::Chain;
-use super::mapping::Zeroable;
+use super::mapping::{Zeroable, Zeroed};
 use super::ring::Ring;
 use super::submission::{self, Name, Request};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -61,6 +61,47 @@ pub(super) struct Slot {
 // SAFETY: integers and booleans, of which 0 is a value; `Chain`, two integers; `Directions`, one integer
 // (`repr(transparent)`); and `Watch`, whose representation is `u8` and whose variant `No` is 0. Padding may be anything.
 unsafe impl Zeroable for Slot {}
+
+/// The slots: those of listeners, watched descriptors and datagram sockets, then those of connections.
+pub(super) struct Slots {
+    pub(super) list: Zeroed<Slot>,
+    /// How many of the first kind there are.
+    pub(super) sources: usize,
+}
+
+impl Slots {
+    pub(super) fn new(count: usize) -> Result<Self, Errno> {
+        let list = Zeroed::new(count)?;
+        Ok(Self { list, sources: 0 })
+    }
+
+    /// The slot of a token, for this token alone: the state of its last user is dropped.
+    pub(super) fn own(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<&mut Slot> {
+        let slot = self.at(token)?;
+        if !slot.is_of(token) {
+            *slot = Slot::of(token, socket);
+        }
+        Some(slot)
+    }
+
+    /// The slot of a token that came back from the kernel, unless it belongs to another token now.
+    pub(super) fn known(&mut self, token: Token) -> Option<&mut Slot> {
+        self.at(token).filter(|slot| slot.is_of(token))
+    }
+
+    pub(super) fn sources_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.list.iter_mut().take(self.sources)
+    }
+
+    fn at(&mut self, token: Token) -> Option<&mut Slot> {
+        let index = token.index() as usize;
+        if token.is_listener() {
+            self.sources_mut().nth(index)
+        } else {
+            self.list.get_mut(self.sources.checked_add(index)?)
+        }
+    }
+}
 
 impl Slot {
     pub(super) fn of(token: Token, socket: BorrowedFd<'_>) -> Self {
