@@ -189,7 +189,7 @@ macro_rules! kinds {
 }
 
 kinds!(ENTRIES, entry of Entry, Entry<'_>:
-    Start Time Event Turn Output Told Alarm Again Returned Call Note Lost End);
+    Start Time Event Iteration Output Notified Alarm Again Returned Call Note Lost End);
 kinds!(CALLS, call of Input, Input:
     Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
     Send Space Reserve Commit SendTo SendOthers WantRoom ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
@@ -223,7 +223,7 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
     match it {
         Entry::Call(_, it, _) => drop(seen.insert(call(it))),
         Entry::Output(Some(it)) => drop(seen.insert(action(it))),
-        Entry::Told(it) => drop(seen.insert(notice(it))),
+        Entry::Notified(it) => drop(seen.insert(notice(it))),
         Entry::Alarm(it) => drop(seen.insert(alarm(it))),
         Entry::Event(it, _) => {
             seen.insert(event(it));
@@ -238,7 +238,7 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
         }
         Entry::Start(..)
         | Entry::Time(_)
-        | Entry::Turn
+        | Entry::Iteration
         | Entry::Output(None)
         | Entry::Again
         | Entry::Returned(_)

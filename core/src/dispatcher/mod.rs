@@ -45,7 +45,7 @@ use crate::table::{Others, Parts, Records, Slots, Source, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timers::heap::Timer;
 use crate::token::Token;
-use crate::trace::{Detail, Entry, Input, KEPT, Recorder};
+use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
 use heapless::Vec;
 pub use rounds::Round;
@@ -359,7 +359,7 @@ impl<'t> Dispatcher<'t> {
     /// The tap for what goes in: kept by the flight recorder, and recorded in the full trace, if there is one.
     #[inline(always)]
     pub(crate) fn record(&mut self, token: Token, input: Input, detail: Detail) {
-        if KEPT != 0 || cfg!(feature = "trace") {
+        if RECORDED != 0 || cfg!(feature = "trace") {
             self.record_call(token, input, detail);
         }
     }

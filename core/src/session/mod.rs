@@ -291,7 +291,7 @@ impl<H: Handler> Session<'_, H> {
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
-            self.machine.trace(|| Entry::Told(notice));
+            self.machine.trace(|| Entry::Notified(notice));
             self.tell(notice, Some(event), info.as_ref());
         }
     }
@@ -301,7 +301,7 @@ impl<H: Handler> Session<'_, H> {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.machine.is_traced() {
             self.machine.advance_clock(now);
-            self.machine.trace(|| Entry::Turn);
+            self.machine.trace(|| Entry::Iteration);
         }
         self.machine.handle_timeout(now);
         while let Some(alarm) = self.machine.poll_timer() {

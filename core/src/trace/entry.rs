@@ -21,11 +21,11 @@ pub enum Entry<'a> {
         #[cfg_attr(feature = "trace", serde(borrow))] Bytes<'a>,
     ),
     /// In: an iteration began, [`Session::handle_timeout`](crate::Session::handle_timeout).
-    Turn,
+    Iteration,
     /// Out: what was to be done next; `None`: nothing more in this iteration.
     Output(Option<Action>),
     /// Out: the application was notified. Its calls follow, up to [`Entry::Returned`].
-    Told(Notice),
+    Notified(Notice),
     /// Out: a timer fired. The same follows.
     Alarm(Alarm),
     /// Out: `readable` was called for what had been left, after [`Input::Resume`]. The same follows.

@@ -1,4 +1,4 @@
-//! [`Input`]: what went in, in 8 bytes. [`Kept`]: that, with its time and its source.
+//! [`Input`]: what went in, in 8 bytes. [`RecordedInput`]: that, with its time and its source.
 
 use crate::directions::Directions;
 use crate::event::{Completion, FaultKind, Op, Outcome};
@@ -18,7 +18,7 @@ pub enum Input {
     },
     /// [`Event::Done`](crate::Event::Done), or the same given to [`Session::poll_output`](crate::Session::poll_output): `n` is the number of bytes, of a
     /// failure the error number.
-    Done { op: Op, came: Came, n: u32 },
+    Done { op: Op, kind: OutcomeKind, n: u32 },
     /// A handler has returned: what it consumed (65,535 at most) and queued. In the flight recorder only.
     Handled { consumed: u16, queued: u32 },
     /// [`Alarm`](crate::Alarm): the timer of a connection, or a free one, was due. In the flight recorder only.
@@ -33,9 +33,9 @@ pub enum Input {
     SetPriority(bool),
     /// [`Session::watch`](crate::Session::watch).
     Watch(Directions),
-    /// [`Session::add_datagrams`](crate::Session::add_datagrams); [`Detail::Number`] is the send buffer.
+    /// [`Session::add_datagrams`](crate::Session::add_datagrams); [`Detail::Number`](super::Detail::Number) is the send buffer.
     AddDatagrams { receive: u32 },
-    /// [`Session::stop`](crate::Session::stop); [`Detail::Number`] is the time.
+    /// [`Session::stop`](crate::Session::stop); [`Detail::Number`](super::Detail::Number) is the time.
     Stop,
     /// [`Conn::send`](crate::Conn::send).
     Send { len: u32, taken: bool },
@@ -67,7 +67,7 @@ pub enum Input {
     Pause,
     /// [`Conn::resume`](crate::Conn::resume).
     Resume,
-    /// [`Connections::set_timer_of`](crate::Connections::set_timer_of). [`Detail::Number`] is exact, here and below.
+    /// [`Connections::set_timer_of`](crate::Connections::set_timer_of). [`Detail::Number`](super::Detail::Number) is exact, here and below.
     SetTimer { micros: u32 },
     /// [`Connections::cancel_timer_of`](crate::Connections::cancel_timer_of).
     CancelTimer,
@@ -100,7 +100,7 @@ pub enum Input {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 #[expect(missing_docs, reason = "each is the outcome of the same name")]
-pub enum Came {
+pub enum OutcomeKind {
     Complete,
     Drained,
     Accepted,
@@ -113,41 +113,41 @@ impl Input {
     #[inline(always)]
     #[must_use]
     pub const fn done(op: Op, outcome: &Outcome) -> Self {
-        let (came, n) = match *outcome {
-            Outcome::Complete(n) => (Came::Complete, n),
-            Outcome::Drained(n) => (Came::Drained, n),
-            Outcome::Accepted(_) => (Came::Accepted, 0),
-            Outcome::Datagram { len, .. } => (Came::Datagram, len),
-            Outcome::Failed(fault) => (Came::Failed(fault.kind), fault.code as u32),
+        let (kind, n) = match *outcome {
+            Outcome::Complete(n) => (OutcomeKind::Complete, n),
+            Outcome::Drained(n) => (OutcomeKind::Drained, n),
+            Outcome::Accepted(_) => (OutcomeKind::Accepted, 0),
+            Outcome::Datagram { len, .. } => (OutcomeKind::Datagram, len),
+            Outcome::Failed(fault) => (OutcomeKind::Failed(fault.kind), fault.code as u32),
         };
-        Self::Done { op, came, n }
+        Self::Done { op, kind, n }
     }
 
     /// The same of one that completed inline.
     #[inline(always)]
     pub(crate) const fn completed(op: Op, completion: Completion) -> Self {
-        let (came, n) = match completion {
-            Completion::Complete(n) => (Came::Complete, n),
-            Completion::Drained(n) => (Came::Drained, n),
-            Completion::Failed(fault) => (Came::Failed(fault.kind), fault.code as u32),
+        let (kind, n) = match completion {
+            Completion::Complete(n) => (OutcomeKind::Complete, n),
+            Completion::Drained(n) => (OutcomeKind::Drained, n),
+            Completion::Failed(fault) => (OutcomeKind::Failed(fault.kind), fault.code as u32),
         };
-        Self::Done { op, came, n }
+        Self::Done { op, kind, n }
     }
 }
 
 impl fmt::Display for Input {
     /// What came of an operation in words, `Recv: 64, then would block`; all else is a name and its numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Done { op, came, n } = *self else {
+        let Self::Done { op, kind, n } = *self else {
             return fmt::Debug::fmt(self, f);
         };
-        match came {
-            Came::Complete | Came::Datagram => write!(f, "{op:?}: {n}"),
-            Came::Drained if n == 0 => write!(f, "{op:?}: would block"),
-            Came::Drained => write!(f, "{op:?}: {n}, then would block"),
-            Came::Accepted => write!(f, "{op:?}: a peer"),
-            Came::Failed(kind) => {
-                let fault = kind.with_code(u16::try_from(n).unwrap_or(0));
+        match kind {
+            OutcomeKind::Complete | OutcomeKind::Datagram => write!(f, "{op:?}: {n}"),
+            OutcomeKind::Drained if n == 0 => write!(f, "{op:?}: would block"),
+            OutcomeKind::Drained => write!(f, "{op:?}: {n}, then would block"),
+            OutcomeKind::Accepted => write!(f, "{op:?}: a peer"),
+            OutcomeKind::Failed(fault) => {
+                let fault = fault.with_code(u16::try_from(n).unwrap_or(0));
                 write!(f, "{op:?}: {fault}")
             }
         }
@@ -156,7 +156,7 @@ impl fmt::Display for Input {
 
 /// An input with its source and its time: what the flight recorder keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Kept {
+pub struct RecordedInput {
     /// When it came, by the clock of the machine, which does not go back.
     pub at: Instant,
     /// The source; [`Token::NONE`] if it is of none.
@@ -165,9 +165,12 @@ pub struct Kept {
     pub input: Input,
 }
 
-const _: () = assert!(size_of::<Option<Kept>>() == 24, "one is three words");
+const _: () = assert!(
+    size_of::<Option<RecordedInput>>() == 24,
+    "one is three words"
+);
 
-impl fmt::Display for Kept {
+impl fmt::Display for RecordedInput {
     /// `12.000345678 #5 Recv: 64`: the time in seconds, the source, the input.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, token, input } = self;
@@ -185,7 +188,7 @@ mod tests {
 
     fn line(token: Token, input: Input) -> alloc::string::String {
         let at = Instant::from_nanos(1_000_000_002);
-        format!("{}", Kept { at, token, input })
+        format!("{}", RecordedInput { at, token, input })
     }
 
     #[test]

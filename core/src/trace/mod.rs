@@ -24,5 +24,5 @@ mod recorder;
 pub use entry::{Bytes, Detail, Entry, Payload, hash};
 #[cfg(feature = "trace")]
 pub use format::{DecodeError, MAGIC, Sink, decode, encode};
-pub use input::{Came, Input, Kept};
-pub use recorder::{KEPT, Recorder};
+pub use input::{Input, OutcomeKind, RecordedInput};
+pub use recorder::{RECORDED, Recorder};

@@ -1,22 +1,22 @@
 //! [`Recorder`]: the flight recorder, the last inputs in a ring.
 
 use super::entry::Entry;
-use super::input::{Input, Kept};
+use super::input::{Input, RecordedInput};
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;
 
 /// How many inputs are kept: 1.5 KiB of them.
-pub const KEPT: usize = 64;
+pub const RECORDED: usize = 64;
 
 /// The last `K` inputs. `K` is a power of two, or 0: then it keeps nothing and costs nothing.
 ///
 /// A ring of its own, not `heapless::HistoryBuf`: that has no capacity of 0, and its `write` can panic as far as a linker
 /// can see, which the proof that no verb panics forbids.
-pub struct Recorder<const K: usize = KEPT> {
+pub struct Recorder<const K: usize = RECORDED> {
     /// Where the next one goes.
     next: u32,
-    kept: [Option<Kept>; K],
+    kept: [Option<RecordedInput>; K],
     /// Where the full trace goes.
     #[cfg(feature = "trace")]
     sink: Option<&'static mut (dyn super::Sink + Send)>,
@@ -24,7 +24,7 @@ pub struct Recorder<const K: usize = KEPT> {
 
 impl<const K: usize> fmt::Debug for Recorder<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.kept()).finish()
+        f.debug_list().entries(self.inputs()).finish()
     }
 }
 
@@ -45,7 +45,7 @@ impl<const K: usize> Recorder<K> {
     #[inline(always)]
     pub(crate) fn push(&mut self, at: Instant, token: Token, input: Input) {
         if let Some(place) = self.kept.get_mut(self.next as usize & Self::MASK) {
-            *place = Some(Kept { at, token, input });
+            *place = Some(RecordedInput { at, token, input });
             self.next = self.next.wrapping_add(1);
         }
     }
@@ -76,7 +76,7 @@ impl<const K: usize> Recorder<K> {
     }
 
     /// What is kept, the oldest first.
-    pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
+    pub fn inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
         let place = move |age| (self.next as usize).wrapping_add(age) & Self::MASK;
         (0..K).filter_map(move |age| *self.kept.get(place(age))?)
     }
@@ -93,13 +93,13 @@ mod tests {
         for n in 1..=times {
             recorder.push(Instant::ZERO, Token::NONE, Input::Commit(n));
         }
-        let number = |kept: Kept| {
+        let number = |kept: RecordedInput| {
             let Input::Commit(n) = kept.input else {
                 return None;
             };
             Some(n)
         };
-        recorder.kept().filter_map(number).collect()
+        recorder.inputs().filter_map(number).collect()
     }
 
     #[test]

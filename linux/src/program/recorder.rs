@@ -5,14 +5,14 @@ use super::reserved::AnyServer;
 use core::fmt::Write;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
-use tidegate::trace::{KEPT, Recorder};
+use tidegate::trace::{RECORDED, Recorder};
 use tidegate_core::heapless::String as Text;
 
 /// The longest line of an input, its end included.
 const LINE: usize = 112;
 
 /// All of them, and the end of a reply.
-pub(crate) type Lines = Text<{ (KEPT + 1) * LINE }>;
+pub(crate) type Lines = Text<{ (RECORDED + 1) * LINE }>;
 
 /// The threads that were asked and have not printed, a bit each.
 static ASKED: AtomicU32 = AtomicU32::new(0);
@@ -33,7 +33,7 @@ pub(crate) fn print_if_asked(thread: u32, server: &AnyServer) {
 
 fn print(out: &Sink, thread: u32, server: &AnyServer) {
     let recorder = server.session().machine().recorder();
-    for kept in recorder.kept() {
+    for kept in recorder.inputs() {
         out.line(format_args!("recorder: {thread}: {kept}"));
     }
 }
@@ -41,7 +41,7 @@ fn print(out: &Sink, thread: u32, server: &AnyServer) {
 /// A line for each input.
 pub(crate) fn lines(recorder: &Recorder) -> Lines {
     let mut text = Lines::new();
-    for kept in recorder.kept() {
+    for kept in recorder.inputs() {
         // The buffer fits the longest line: a test asserts that.
         let _ = writeln!(text, "{kept}");
     }
@@ -79,7 +79,7 @@ impl Drop for Recorded<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate::trace::{Input, Kept};
+    use tidegate::trace::{Input, RecordedInput};
     use tidegate::{FaultKind, Token};
     use tidegate_core::{Instant, Op, Outcome};
 
@@ -105,7 +105,7 @@ mod tests {
         ];
         for input in inputs {
             let at = Instant::NEVER;
-            let line = format!("{}\n", Kept { at, token, input });
+            let line = format!("{}\n", RecordedInput { at, token, input });
             assert!(line.len() <= LINE, "{line}");
         }
     }

@@ -473,7 +473,7 @@ mod tests {
         let mut state = STATE.lock().expect("one test");
         let mut space = [0; HEADER + 64];
         let entries = [
-            Entry::Turn,
+            Entry::Iteration,
             Entry::Lost(5),
             Entry::Note("x"),
             Entry::Output(None),

@@ -23,7 +23,7 @@ struct Recorded<'d, 'a, W: World>(&'d mut Drive<'a, W>);
 impl<W: World> Drop for Recorded<'_, '_, W> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let inputs = self.0.core().recorder().kept();
+            let inputs = self.0.core().recorder().inputs();
             inputs.for_each(|kept| eprintln!("recorder: {kept}"));
         }
     }

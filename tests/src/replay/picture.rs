@@ -154,7 +154,7 @@ impl Drawn {
             self.add(since, after, "operation", name, words(entry));
         } else if let Entry::Event(Event::Ready { .. }, _) = entry {
             self.add(time, after, "operation", "report", words(entry));
-        } else if let Entry::Alarm(_) | Entry::Told(_) = entry {
+        } else if let Entry::Alarm(_) | Entry::Notified(_) = entry {
             self.add(time, after, "call", "told", words(entry));
         } else if let Entry::Call(..) = entry {
             self.add(time, after, "call", "call", words(entry));
@@ -195,7 +195,7 @@ impl Drawn {
 
 /// What a source is after an entry about it, if that is something else.
 fn becomes(entry: &Entry<'_>) -> Option<&'static str> {
-    if let Entry::Told(notice) = entry {
+    if let Entry::Notified(notice) = entry {
         return match notice {
             Notice::Opened(_) => Some("open"),
             Notice::Ended(_) => Some("peer finished"),

@@ -137,7 +137,7 @@ impl Driver<'_> {
                 self.deliver(event, bytes);
                 self.session.handle_event(self.now, event);
             }
-            Entry::Turn => self.session.handle_timeout(self.now),
+            Entry::Iteration => self.session.handle_timeout(self.now),
             Entry::Output(_) => {
                 let _ = self.session.poll_output(None);
             }
@@ -145,7 +145,7 @@ impl Driver<'_> {
             Entry::Lost(n) => return Err(missing(n)),
             Entry::Start(..)
             | Entry::End
-            | Entry::Told(_)
+            | Entry::Notified(_)
             | Entry::Alarm(_)
             | Entry::Again
             | Entry::Returned(_) => self.reel.diverge("nothing".into()),

@@ -13,7 +13,7 @@ use tidegate_core::{
 pub fn about(entry: &Entry<'_>) -> Option<Token> {
     match entry {
         Entry::Event(Event::Ready { token, .. } | Event::Done { token, .. }, _)
-        | Entry::Told(
+        | Entry::Notified(
             Notice::Opened(token)
             | Notice::Readable(token)
             | Notice::Writable(token)
@@ -28,7 +28,7 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
         Entry::Call(token, ..) => (token.generation() > 0).then_some(*token),
         Entry::Start(..)
         | Entry::Time(_)
-        | Entry::Turn
+        | Entry::Iteration
         | Entry::Alarm(Alarm::Free { .. })
         | Entry::Again
         | Entry::Returned(_)
@@ -91,10 +91,10 @@ pub fn words(entry: &Entry<'_>) -> String {
         Entry::Event(Event::Done { op, outcome, .. }, bytes) => {
             format!("{at}: {}{}", completion(*op, *outcome), shown(*bytes))
         }
-        Entry::Turn => "an iteration begins".into(),
+        Entry::Iteration => "an iteration begins".into(),
         Entry::Output(None) => "nothing more to do: the kernel is asked".into(),
         Entry::Output(Some(action)) => format!("{at}: {}", asked(*action)),
-        Entry::Told(notice) => format!("{at}: the handler is notified: {}", notified(*notice)),
+        Entry::Notified(notice) => format!("{at}: the handler is notified: {}", notified(*notice)),
         Entry::Again => "the handler is notified of what was left".into(),
         Entry::Returned(0) => "the handler returns, nothing left".into(),
         Entry::Returned(left) => format!("the handler returns, {left} bytes left"),

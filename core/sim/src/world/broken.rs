@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use tidegate_core::trace::Kept;
+use tidegate_core::trace::RecordedInput;
 
 /// Something happened that must not: a law of the crate broken, or no end where there has to be one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub struct Broken {
     seed: u64,
     round: u64,
     /// What went in last, by the flight recorder.
-    inputs: Vec<Kept>,
+    inputs: Vec<RecordedInput>,
 }
 
 impl Broken {
@@ -26,7 +26,12 @@ impl Broken {
     }
 
     /// Where, and after what: the same seed leads there again.
-    pub(super) fn at(self, seed: u64, round: u64, inputs: impl Iterator<Item = Kept>) -> Self {
+    pub(super) fn at(
+        self,
+        seed: u64,
+        round: u64,
+        inputs: impl Iterator<Item = RecordedInput>,
+    ) -> Self {
         Self {
             seed,
             round,
@@ -64,7 +69,7 @@ mod tests {
     #[test]
     fn what_went_in_last_is_recorded() {
         let broken = Broken::new("a law".into());
-        let kept = |nanos, input| Kept {
+        let kept = |nanos, input| RecordedInput {
             at: Instant::from_nanos(nanos),
             token: Token::NONE,
             input,

@@ -525,7 +525,7 @@ impl<H: Handler> World<'_, H> {
 
     fn broken(&self, broken: Broken) -> Broken {
         let recorder = self.session.machine().recorder();
-        broken.at(self.setup.seed, self.round, recorder.kept())
+        broken.at(self.setup.seed, self.round, recorder.inputs())
     }
 
     /// The laws that can be seen from outside.

@@ -6,9 +6,13 @@ use alloc::string::ToString;
 /// Each input without its time.
 fn lines(world: &World) -> Vec<String> {
     let recorder = world.session.machine().recorder();
-    let line = |kept: crate::trace::Kept| kept.to_string();
+    let line = |kept: crate::trace::RecordedInput| kept.to_string();
     let without_time = |line: String| line.split_once(' ').map(|(_, rest)| rest.to_string());
-    recorder.kept().map(line).filter_map(without_time).collect()
+    recorder
+        .inputs()
+        .map(line)
+        .filter_map(without_time)
+        .collect()
 }
 
 #[test]
@@ -48,7 +52,7 @@ fn a_life_is_notified() {
     assert_eq!(lines(&world), told);
     // The clock of these tests begins somewhere.
     let begun = crate::Instant::from_nanos(1 << 40);
-    let times: Vec<_> = (world.session.machine().recorder().kept())
+    let times: Vec<_> = (world.session.machine().recorder().inputs())
         .map(|kept| kept.at.nanos_since(begun))
         .collect();
     let later = 3_000_000;
@@ -64,6 +68,6 @@ fn only_the_last_are_kept() {
         world.says(who, b"hello");
     }
     let lines = lines(&world);
-    assert_eq!(lines.len(), crate::trace::KEPT);
+    assert_eq!(lines.len(), crate::trace::RECORDED);
     assert_eq!(lines.last().map(String::as_str), Some("#0 Send: 5"));
 }

@@ -1,7 +1,7 @@
 //! The verbs of [`Session`], with a handler whose every decision comes from outside, and what [`Conn`] offers it.
 
 use core::time::Duration;
-use tidegate_core::trace::Kept;
+use tidegate_core::trace::RecordedInput;
 use tidegate_core::{
     Action, Completion, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
     Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Outcome, Reason,
@@ -170,8 +170,8 @@ pub fn session_looks<'s>(s: &'s mut Machine<'_>) -> (&'s Stats, Unknown) {
 }
 
 #[unsafe(no_mangle)]
-pub fn session_recorder(s: &Machine<'_>, each: fn(Kept)) {
-    s.machine().recorder().kept().for_each(each);
+pub fn session_recorder(s: &Machine<'_>, each: fn(RecordedInput)) {
+    s.machine().recorder().inputs().for_each(each);
 }
 
 #[unsafe(no_mangle)]
