@@ -104,10 +104,9 @@ impl Kernel {
     pub(super) fn wake_multishot(&mut self, at: u32, what: EpollFlags) {
         if let Some(socket) = self.socket_mut(at)
             && (what.is_empty() || what.intersects(RECEIVE))
+            && let Some(wake_ups) = &mut socket.multishot
         {
-            if let Some(wake_ups) = &mut socket.multishot {
-                *wake_ups = wake_ups.saturating_add(1);
-            }
+            *wake_ups = wake_ups.saturating_add(1);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Compares the simulated kernel with the real one. `--help` lists the options.
 
+extern crate alloc;
+
 mod matrix;
 mod wrong;
 

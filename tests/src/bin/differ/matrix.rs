@@ -6,7 +6,7 @@
 use super::Options;
 use super::wrong::{ADDED, CHOICE, Change, KERNELS};
 use ::tests::copied;
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
