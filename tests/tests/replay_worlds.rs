@@ -13,9 +13,12 @@ use std::sync::Mutex;
 use tests::bounded::Watchdog;
 use tests::replay::{Tape, replay};
 use tests::{App, Case, Manner, State};
-use tidegate_core::trace::{Entry, Input, MAGIC, Payload, Sink, decode, encode};
+use tidegate_core::trace::{
+    Entry, Input, MAGIC, Payload, RECORDED, RecordedInput, Sink, decode, encode,
+};
 use tidegate_core::{
-    Action, Alarm, DatagramMemory, Directions, Event, Handler, Memory, Notice, Op, Outcome, Token,
+    Action, Alarm, DatagramMemory, Directions, Event, Handler, Memory, Notice, Op, Outcome, Stats,
+    Token,
 };
 use tidegate_sim::{Random, World};
 
@@ -50,17 +53,31 @@ impl Sink for Recording {
     }
 }
 
-/// The tape of a world with this handler, of which `drive` makes what it likes.
-fn record<H: Handler<State = State>>(
+/// What is left of a world that was.
+struct Past {
+    /// If it was recorded.
+    tape: Option<Tape>,
+    stats: Stats,
+    /// What the flight recorder has.
+    last: Vec<RecordedInput>,
+}
+
+/// A world with this handler, of which `drive` makes what it likes; `recorded`: with a full trace.
+fn run<H: Handler<State = State>>(
+    recorded: bool,
     case: &Case,
     handler: H,
     drive: impl FnOnce(&mut World<'_, H>, Token) -> Result<(), String>,
-) -> Tape {
+) -> Past {
     let recording = Recording::default();
     let sink = Box::leak(Box::new(recording.clone()));
     let mut memory = Box::new(Memory::<N, RX, TX, State>::new());
     let mut windows = Box::new(DatagramMemory::<RX, TX>::new());
-    let world = World::recorded(&mut memory, &case.scene.setup, handler, sink);
+    let setup = &case.scene.setup;
+    let world = match recorded {
+        true => World::recorded(&mut memory, setup, handler, sink),
+        false => World::new(&mut memory, setup, handler),
+    };
     let mut world = world.expect("a sound config");
     for script in &case.scene.scripts {
         world.add(script.clone());
@@ -69,6 +86,12 @@ fn record<H: Handler<State = State>>(
     if let Err(broken) = drive(&mut world, socket) {
         panic!("{broken}\n{case:?}");
     }
+    let (stats, last) = (world.stats().clone(), world.recorder().inputs().collect());
+    let tape = recorded.then(|| tape(&recording));
+    Past { tape, stats, last }
+}
+
+fn tape(recording: &Recording) -> Tape {
     recording.push(&Entry::End);
     let mut file = MAGIC.to_vec();
     file.append(&mut recording.0.lock().expect("no panic"));
@@ -129,13 +152,13 @@ fn ends<H: Handler<State = State>>(world: &mut World<'_, H>) -> Result<(), Strin
 }
 
 /// A world of the fuzz target `sim`.
-fn plain(seed: u64) -> Tape {
+fn plain(seed: u64, recorded: bool) -> Past {
     let mut random = Random::new(seed);
     let mut bytes = input(&mut random);
     // The manners that do most are rare there.
     bytes[0] = [bytes[0], 240, 248][usize::from(bytes[1]) % 3];
     let case = Case::decode(&bytes);
-    record(&case, App::new(case.manner), |world, socket| {
+    run(recorded, &case, App::new(case.manner), |world, socket| {
         goes_on(world, 40, |_| ())?;
         world.settle().map_err(|broken| broken.to_string())?;
         world.connections().close_datagrams(socket);
@@ -144,7 +167,7 @@ fn plain(seed: u64) -> Tape {
 }
 
 /// The same with every call that there is, also between iterations, and with watched descriptors.
-fn meddled(seed: u64) -> Tape {
+fn meddled(seed: u64, recorded: bool) -> Past {
     let mut random = Random::new(seed);
     let mut case = Case::decode(&input(&mut random));
     if case.manner == Manner::Relay {
@@ -153,7 +176,7 @@ fn meddled(seed: u64) -> Tape {
     case.scene.setup.echo = true;
     case.scene.setup.reserved = random.below(3);
     let handler = Meddler::new(App::new(case.manner), seed);
-    record(&case, handler, |world, _| {
+    run(recorded, &case, handler, |world, _| {
         let watched = [Directions::READ, Directions::WRITE, Directions::BOTH]
             .map(|directions| world.watch(directions).expect("a place"));
         world
@@ -254,7 +277,11 @@ fn what_happens_in_any_world_happens_again() {
     let mut seen = BTreeSet::new();
     let mut entries = 0;
     for seed in 0..WORLDS {
-        for (name, tape) in [("plain", plain(seed)), ("meddled", meddled(seed))] {
+        for (name, past) in [
+            ("plain", plain(seed, true)),
+            ("meddled", meddled(seed, true)),
+        ] {
+            let tape = past.tape.expect("it was recorded");
             assert_same(&tape, &format!("{name}({seed})"));
             tape.entries()
                 .iter()
@@ -269,4 +296,19 @@ fn what_happens_in_any_world_happens_again() {
     .concat();
     let missing: Vec<_> = all.iter().filter(|kind| !seen.contains(**kind)).collect();
     assert_eq!(missing, NEVER.iter().collect::<Vec<_>>(), "not seen");
+}
+
+/// A driver that passes the completion of what it was told last passes an event like any other: a trace changes nothing, and
+/// what is recorded is what happens unrecorded.
+#[test]
+fn what_is_recorded_is_what_happens_without_a_trace() {
+    let _bound = Watchdog::new();
+    for seed in 0..WORLDS {
+        for world in [plain, meddled] {
+            let (traced, untraced) = (world(seed, true), world(seed, false));
+            assert_eq!(traced.last.len(), RECORDED, "{seed}");
+            assert_eq!(traced.last, untraced.last, "{seed}");
+            assert_eq!(traced.stats, untraced.stats, "{seed}");
+        }
+    }
 }

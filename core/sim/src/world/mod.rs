@@ -39,6 +39,7 @@ use tidegate_core::Instant;
 use tidegate_core::Stats;
 use tidegate_core::Token;
 use tidegate_core::Trigger;
+use tidegate_core::trace::Recorder;
 use tidegate_core::{Config, ConfigError};
 use tidegate_core::{Conn, Connections, Handler, Memory, Session};
 use watch::Watch;
@@ -349,6 +350,12 @@ impl<'m, H: Handler> World<'m, H> {
         self.session.stats()
     }
 
+    /// The flight recorder: the last inputs.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        self.session.machine().recorder()
+    }
+
     /// The kernel: its descriptors, and the faults that were put into its calls.
     #[must_use]
     pub const fn kernel(&self) -> &Kernel {
@@ -524,8 +531,7 @@ impl<H: Handler> World<'_, H> {
     }
 
     fn broken(&self, broken: Broken) -> Broken {
-        let recorder = self.session.machine().recorder();
-        broken.at(self.setup.seed, self.round, recorder.inputs())
+        broken.at(self.setup.seed, self.round, self.recorder().inputs())
     }
 
     /// The laws that can be seen from outside.
