@@ -4,7 +4,7 @@ use core::time::Duration;
 use tidegate_core::trace::RecordedInput;
 use tidegate_core::{
     Action, Completion, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
-    Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Outcome, Reason,
+    Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Reason,
     SendError, Session, Span, Stats, Token, Trigger,
 };
 
