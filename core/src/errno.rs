@@ -342,7 +342,7 @@ mod tests {
         check_of(function, &[11], named);
     }
 
-    /// `drained`: those that are no failure.
+    /// `drained`: those that are not failures.
     fn check_of(function: fn(Errno) -> Outcome, drained: &[u16], named: &[(FaultKind, &[u16])]) {
         for number in ALL {
             let expected = named.iter().find(|(_, numbers)| numbers.contains(&number));

@@ -10,8 +10,8 @@ use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};
 
-/// Slots for `N` connections, for `SOURCES` listeners, watched descriptors and datagram sockets together (16 unless the type
-/// says otherwise, 255 at most), and `TIMERS` free timers (16): all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
+/// Slots for `N` connections, for `SOURCES` listeners, watched descriptors and datagram sockets together (16 by
+/// default, 255 at most), and `TIMERS` free timers (16): all the memory that a [`Dispatcher`](crate::Dispatcher) uses.
 ///
 /// It can be made at compile time and is then all zeros, so that it lies in `.bss`; a slot that was never used costs no
 /// page. `N` is at least 1 and below 2³¹.
@@ -123,7 +123,7 @@ pub(crate) struct Source {
     pub(crate) listener: Listener,
 }
 
-/// The sources that are no connections.
+/// The sources that are not connections.
 #[derive(Debug)]
 pub(crate) struct Others<L: ?Sized = VecView<Source>> {
     /// How many connection slots have ever been used.

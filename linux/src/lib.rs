@@ -24,9 +24,9 @@
 //!
 //! # Beside connections
 //!
-//! - Timers: each connection has one ([`Conn::set_timer`]), and there are 16 free ones, or as many as
-//!   the [`Memory`] says, one-shot or periodic
-//!   ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and there are no ticks.
+//! - Timers: each connection has one ([`Conn::set_timer`]), and there are 16 free ones by default ([`Memory`]),
+//!   one-shot or periodic ([`Server::connections`], [`Connections::set_interval`]). None is early, none is lost, and
+//!   there are no ticks.
 //! - Any descriptor that can be waited for ([`Server::watch`]): a GPIO line, inotify, a foreign library's.
 //! - Other threads and signal handlers ([`Waker`], [`Mailbox`]), and children that end ([`Child`]): descriptors, too.
 //! - Serial lines ([`Server::serial`]), and pipes and terminals that are open already ([`Server::attach`]): connections like

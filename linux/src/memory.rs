@@ -12,9 +12,11 @@ use tidegate_core::{Token, Windows};
 /// application's own state `S`, and the descriptors. Nothing is allocated beyond it; what the kernel holds for each
 /// socket is bounded by [`Listen`](crate::Listen).
 ///
-/// What else a server can have at a time, unless the memory's type says otherwise: `SOURCES` listeners, watched descriptors and
-/// datagram sockets together, 16 (255 at most); `TIMERS` free timers, 16; `STREAMS` non-socket streams, 16; `LINES` serial lines ([`Server::serial`](crate::Server::serial)), 4; `DESTINATIONS` paths of Unix sockets to connect to
-/// ([`Server::destination`](crate::Server::destination)), 4; `SENDERS` senders of Unix datagrams that can be replied to, 4.
+/// What else a server can have at a time, with its default: `SOURCES` listeners, watched descriptors and datagram
+/// sockets together, 16 (255 at most); `TIMERS` free timers, 16; `STREAMS` non-socket streams, 16; `LINES` serial lines
+/// ([`Server::serial`](crate::Server::serial)), 4; `DESTINATIONS` paths of Unix sockets to connect to
+/// ([`Server::destination`](crate::Server::destination)), 4; `SENDERS` senders of Unix datagrams that can be replied
+/// to, 4.
 ///
 /// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`: what was never used costs no page.
 ///
@@ -40,7 +42,7 @@ pub struct Memory<
     others: Others<SOURCES, STREAMS, LINES, DESTINATIONS, SENDERS>,
 }
 
-/// What is no connection over a socket.
+/// What is not a connection over a socket.
 #[derive(Debug)]
 struct Others<
     const SOURCES: usize,
@@ -88,8 +90,8 @@ impl<
     /// and senders.
     pub const OTHERS: usize = size_of::<Others<SOURCES, STREAMS, LINES, DESTINATIONS, SENDERS>>();
 
-    /// What [`Places`](crate::backend::Places) and [`Uring`](crate::backend::Uring) need for a server in it: one for each
-    /// connection, listener, watched descriptor and datagram socket, and one for what stops it.
+    /// The entries that [`Places`](crate::backend::Places) and [`Uring`](crate::backend::Uring) need for a server in
+    /// it: one for each connection, listener, watched descriptor and datagram socket, and one for the stop descriptor.
     pub const PLACES: usize = N + SOURCES + 1;
 
     /// Bytes of it that a connection touches which never had anything left over: its slot in the table, its state, its

@@ -1,4 +1,4 @@
-//! Streams that are no sockets: terminals, pipes, and whatever else can be read, written and waited for. Their calls, each
+//! Non-socket streams: terminals, pipes, and whatever else can be read, written and waited for. Their calls, each
 //! turned into an [`Outcome`], and what of them may be attached.
 
 use crate::errno;

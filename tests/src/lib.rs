@@ -75,7 +75,7 @@
 //! | `udp_echo` | a reply leaves from the address of the request, on every backend; groups; what the kernel drops is counted |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 //! | `watch` | watched descriptors, wake-ups and children are notified, on every backend |
-//! | `wrong_kernels` | each of 22 wrong simulated kernels is told from the real one |
+//! | `wrong_kernels` | each of 22 wrong simulated kernels is distinguished from the real one |
 
 extern crate alloc;
 

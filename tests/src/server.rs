@@ -32,7 +32,7 @@ impl Handler for Echo {
 ///
 /// # Panics
 ///
-/// If there is no thread to be had.
+/// If no thread can be started.
 #[must_use]
 pub fn memory<const N: usize, const RX: usize, const TX: usize, S: Send + 'static>()
 -> &'static mut Memory<N, RX, TX, S> {

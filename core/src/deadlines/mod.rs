@@ -81,7 +81,7 @@ impl Timed {
         let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
         let granule = match restarts(class) {
             Flags::NONE => 0,
-            // Which has been idle or half-closed longest is asked to the moment.
+            // Which has been idle or half-closed longest must be exact to the moment.
             _ if matches!(class, Class::Idle | Class::HalfClosed) && config.full.evicts() => 0,
             _ if length < OFF => length / GRANULES,
             _ => OFF_GRANULE,

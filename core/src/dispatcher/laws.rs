@@ -1,5 +1,5 @@
-//! What must hold between two calls, seen from inside: for the tests of this crate and for whoever explores the machine
-//! (feature `inspect`). Bounded work, no allocation.
+//! What must hold between two calls, seen from inside: for the tests of this crate and for the explorer (feature
+//! `inspect`). Bounded work, no allocation.
 
 use super::{Dispatcher, counts};
 use crate::config::Class;
@@ -97,7 +97,7 @@ fn walk(
     )
 }
 
-/// Each slot stands in at most one run queue, or in the free list, and its flag says in which.
+/// Each slot is in at most one run queue, or in the free list, and its flag names it.
 fn run_queues(machine: &Dispatcher<'_>) -> Held {
     let m = &*machine.m;
     let mut before = Queued::First;

@@ -328,7 +328,8 @@ impl Dispatcher<'_> {
     /// there is more. While stopping, the queue is emptied in one go.
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
-        // A full table refuses or evicts for a report, not on suspicion, also if it became full in the middle of a burst.
+        // A full table refuses or evicts for an event, not on speculation, also if it became full in the middle of a
+        // burst.
         let has_free = self.has_free(index);
         let most = if has_free { self.m.accept_burst } else { 1 };
         let Some(Source { slot, listener }) = self.slots.source_mut(index) else {

@@ -164,7 +164,7 @@ impl Visit {
     }
 }
 
-/// The operation that was handed to the driver last, until it completes or the next is asked for.
+/// The operation that was issued to the driver last, until it completes or the next is pulled.
 #[derive(Clone, Copy, Debug)]
 struct Issued {
     /// [`NONE`]: there is none.
@@ -179,7 +179,7 @@ impl Issued {
     };
 }
 
-/// What has been done since the kernel was last asked.
+/// What has been done since the kernel was last polled.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     /// In units of [`OPERATION_MIN`], all sources together.
@@ -435,8 +435,7 @@ impl Dispatcher<'_> {
         self.expire();
     }
 
-    /// What to do next, or `None`: it is time to ask the kernel what is ready, for [`poll_timeout`](Self::poll_timeout)
-    /// at most.
+    /// What to do next, or `None`: it is time to poll the kernel, for [`poll_timeout`](Self::poll_timeout) at most.
     ///
     /// A source that was just reported is serviced within `(Q + Q / K + 2) × V` outputs, where `Q` is the number of
     /// such sources ahead of it, at most `N + 16`, `K` is [`Config::fresh_in_a_row`] and `V = 2 × quantum / 256 + 4`
@@ -489,7 +488,7 @@ impl Dispatcher<'_> {
     }
 }
 
-/// What a driver or an application may ask.
+/// Queries for a driver or an application.
 impl Dispatcher<'_> {
     /// The operation that [`poll_output`](Self::poll_output) has returned last, once: the index of its source, and which.
     #[inline]
@@ -502,7 +501,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The transfer that was handed out last completes inline.
+    /// The transfer that was issued last completes inline.
     #[inline(always)]
     pub(crate) fn complete_transfer(
         &mut self,

@@ -330,7 +330,7 @@ impl Dispatcher<'_> {
     }
 
     /// Starts the end of a connection: whatever is in flight is joined, then it is closed. An earlier reason stays if
-    /// all output was handed over for it.
+    /// all output was sent to the kernel for it.
     pub(super) fn begin_close(&mut self, index: u32, reason: Reason) {
         let slot = self.slots.at_mut(index);
         match slot.state {

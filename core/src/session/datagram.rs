@@ -14,8 +14,8 @@ use heapless::{Vec, VecView};
 /// Windows of datagram sockets: `RX` bytes to receive and `TX` bytes to send, of which each socket gets a region of its
 /// own. Borrowed by a [`Session`] that has such sockets; one without them needs none.
 ///
-/// At most `SOCKETS` sockets have windows in it, 16 unless the type says otherwise. Made at compile time it is all zeros, so
-/// that a `static` of it lies in `.bss`.
+/// At most `SOCKETS` sockets have windows in it, 16 by default. Made at compile time it is all zeros, so that a
+/// `static` of it lies in `.bss`.
 #[derive(Debug)]
 pub struct DatagramMemory<const RX: usize, const TX: usize, const SOCKETS: usize = 16> {
     received: Lot<RX, SOCKETS>,

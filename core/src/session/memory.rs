@@ -8,9 +8,9 @@ use heapless::{Vec, VecView};
 /// Slots for `N` connections, each with a receive window of `RX` bytes, a send window of `TX` bytes and the
 /// application's own state `S`. Nothing is allocated beyond it.
 ///
-/// Beside the connections it has slots for `SOURCES` listeners, watched descriptors and datagram sockets together, which never
-/// take a connection's slot, and `TIMERS` timers that belong to no connection. There are 16 of each unless the memory's type
-/// says otherwise.
+/// In addition to the connections it has slots for `SOURCES` listeners, watched descriptors and datagram sockets
+/// together, which never take a connection's slot, and `TIMERS` timers that belong to no connection. There are 16 of
+/// each by default.
 ///
 /// Made at compile time it is all zeros, so that a `static` of it lies in `.bss`: what was never used costs no page.
 /// `static_cell::ConstStaticCell` gives such a static out safely. Its size can be asserted:

@@ -98,7 +98,7 @@ pub enum Detail {
     None,
     /// The [`hash`] of the bytes that were sent.
     Hash(u32),
-    /// What the [`Input`] says: a time in nanoseconds, or a length.
+    /// The value of the [`Input`]: a time in nanoseconds, or a length.
     Number(u64),
     /// Where to connect to, and for which connection.
     To(Option<Token>, Destination),

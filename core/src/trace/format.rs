@@ -1,11 +1,11 @@
 //! Entries as bytes.
 //!
 //! A trace is [`MAGIC`] and then entries, one after the other, each in the format of
-//! [postcard](https://postcard.jamesmunns.com/wire-format): the number of the variant, then the fields in their order, without
-//! names. Numbers above 8 bits are variable-length (seven bits a byte, the lowest first), so neither the width nor the
-//! byte order of a machine can be seen; bytes and text have their length in front. Two bytes follow each entry, the sum of those
-//! before: what a disk or a line has changed is no entry any more. The last entry of a recording is [`Entry::End`].
-//! The version is in the magic: it rises with each change of [`Entry`] or of what is in it.
+//! [postcard](https://postcard.jamesmunns.com/wire-format): the number of the variant, then the fields in their order,
+//! without names. Numbers above 8 bits are variable-length (seven bits a byte, the lowest first), so neither the width
+//! nor the byte order of a machine can be seen; bytes and text have their length in front. Two bytes follow each entry,
+//! the sum of those before: what a disk or a line has changed is not an entry any more. The last entry of a recording
+//! is [`Entry::End`]. The version is in the magic: it rises with each change of [`Entry`] or of what is in it.
 
 use super::entry::{Entry, Payload, hash};
 use core::fmt;
@@ -72,7 +72,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
     Ok(Some((entry, rest)))
 }
 
-/// The bytes are no entry: cut off, since the writer was stopped, or not what was written. Its text says which.
+/// The bytes are not an entry: cut off, since the writer was stopped, or not what was written. Its text says which.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodeError(&'static str);
 

@@ -136,7 +136,7 @@ impl Input {
 }
 
 impl fmt::Display for Input {
-    /// What came of an operation in words, `Recv: 64, then would block`; all else is a name and its numbers.
+    /// The outcome of an operation in words, `Recv: 64, then would block`; all else is a name and its numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Done { op, kind, n } = *self else {
             return fmt::Debug::fmt(self, f);

@@ -90,7 +90,8 @@ impl Polled {
     pub(super) fn new(fd: BorrowedFd<'_>, flags: PollFlags) -> Self {
         let mut kept = MaybeUninit::uninit();
         let at: *mut PollFd<'static> = kept.as_mut_ptr();
-        // SAFETY: the types differ in a lifetime only, so size and alignment fit. It is read by `all` and `told` only.
+        // SAFETY: the types differ in a lifetime only, so size and alignment fit. It is read by `all` and `revents`
+        // only.
         unsafe {
             at.cast::<PollFd<'_>>()
                 .write(PollFd::from_borrowed_fd(fd, flags))

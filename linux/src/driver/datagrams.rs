@@ -90,7 +90,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         group.leave(self.sockets.get(socket).ok_or(Errno::BADF)?)
     }
 
-    /// Carries out what is about a datagram.
+    /// Performs an action on a datagram.
     fn carry_datagram(&mut self, action: &Action) -> Outcome {
         match *action {
             Action::ReceiveFrom { token } => self.receive_from(token),

@@ -40,7 +40,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     sockets: Sockets<'m>,
     registered: Registered<'m>,
     lines: Lines<'m>,
-    /// What carries out what is about datagrams, from the first socket of them on.
+    /// The function that performs actions on datagrams, from the first datagram socket on.
     on_datagrams: Option<fn(&mut Self, &Action) -> Outcome>,
     /// Performs connects, if the handler may make some: [`Handler::CONNECTS`].
     on_connect: Option<fn(&mut Self, &Action) -> Outcome>,

@@ -13,7 +13,7 @@ use tidegate_core::{
 };
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Performs an action. Returns what a transfer came to; `None` if that comes later, or came as an event.
+    /// Performs an action. Returns the result of a transfer; `None` if that comes later, or came as an event.
     #[inline(always)]
     pub(super) fn perform(&mut self, action: &Action) -> Option<Completion> {
         match *action {
@@ -61,7 +61,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 now,
                 trigger,
             } => self.arm(token, was, now, trigger),
-            // Only a server with a datagram socket is asked for these.
+            // Only a server with a datagram socket gets these.
             Action::ReceiveFrom { .. } | Action::SendTo { .. } => {
                 let carry_out = self.on_datagrams;
                 Some(carry_out.map_or(NO_SOCKET, |carry_out| carry_out(self, action)))

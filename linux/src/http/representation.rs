@@ -97,8 +97,8 @@ impl Representation {
         self.modified
     }
 
-    /// Evaluates the conditions of a request in the order of RFC 9110, section 13.2.2. Dates that are malformed, or come
-    /// twice, are no conditions.
+    /// Evaluates the conditions of a request in the order of RFC 9110, section 13.2.2. Dates that are malformed, or
+    /// come twice, are not conditions.
     #[must_use]
     pub fn condition(&self, head: &Head<'_, '_>) -> Condition {
         let has = |name: &str| head.values(name).next().is_some();

@@ -68,7 +68,7 @@ struct State {
     lost: u64,
     /// Those of them that the file does not record yet.
     unrecorded: u64,
-    /// Nothing more comes, and the file does not say so yet.
+    /// Nothing more comes, and the file does not record that yet.
     ends: bool,
     stage: Stage,
 }

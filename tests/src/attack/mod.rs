@@ -39,7 +39,7 @@ const TABLE: u64 = 64 * (4096 + 16384 + 256) + SLACK;
 
 /// Second halves of a count of exchanges, while memory grows in each.
 const HALVES: u32 = 4;
-/// Less than half a hundred pages are no growth.
+/// Less than half a hundred pages are not growth.
 const SLACK: u64 = 128 * 1024;
 
 /// Where attackers come from.

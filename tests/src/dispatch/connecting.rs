@@ -67,7 +67,7 @@ impl Model {
         self.take_place(token, connection);
     }
 
-    /// One of several destinations; from 128 on, streams that are no sockets, which go one way, both, or none.
+    /// One of several destinations; from 128 on, non-socket streams, of one direction, both, or none.
     pub(super) fn destination(&self, number: u8) -> Destination {
         if number >= 128 {
             let way = |bit: u8, way: Directions| way.when(number & bit != 0);

@@ -168,12 +168,12 @@ impl<W: World> Drive<'_, W> {
         self.check();
     }
 
-    /// Carries out all outputs, until the machine has no more.
+    /// Performs all outputs, until the machine has no more.
     pub(super) fn drain(&mut self) {
         while self.pull(self.plan.completions) {}
     }
 
-    /// Carries out the next output; whether there was one.
+    /// Performs the next output; whether there was one.
     pub(super) fn pull(&mut self, later: bool) -> bool {
         let Some(action) = self.poll() else {
             return false;

@@ -12,7 +12,7 @@ use tidegate_core::{
     Outcome, Peer, SendError, Session, Span, Token,
 };
 
-/// Slots for sources that are no connections, and free timers, in each table here.
+/// Slots for sources that are not connections, and free timers, in each table here.
 pub(super) const SOURCES: usize = 16;
 pub(super) const TIMERS: usize = 16;
 

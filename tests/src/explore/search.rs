@@ -10,7 +10,7 @@ use std::thread;
 use tidegate_core::Table;
 use tidegate_core::inspect::{self, CONNECTIONS};
 
-/// States from which a thread takes every step before what was found is handed over.
+/// States from which a thread takes every step before what was found is passed on.
 const BATCH: usize = 8192;
 
 /// Goes through the states of a world until there is no new one, or a limit is met, or something is broken.

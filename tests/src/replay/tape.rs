@@ -99,7 +99,7 @@ impl Tape {
     }
 }
 
-/// What a file is that is no trace of this version.
+/// What a file is that is not a trace of this version.
 fn not_ours(file: &[u8]) -> String {
     let (words, version) = MAGIC.split_at(MAGIC.len() - 1);
     let version = tidegate_core::Escaped(version);

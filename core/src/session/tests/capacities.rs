@@ -1,4 +1,4 @@
-//! What a session can have at a time is what its memory's type says.
+//! The type of a session's memory bounds what it can have at a time.
 
 use crate::{
     Config, Conn, Connections, DatagramMemory, Handler, Instant, ListenersFull, Memory,

@@ -61,7 +61,7 @@ pub struct Uring {
     ring: Ring,
     buffers: Buffers,
     slots: Slots,
-    /// The tokens of the connections that are no sockets: the first so many words.
+    /// The tokens of the connections over non-socket streams: the first so many words.
     streams: Zeroed<u64>,
     streaming: usize,
     /// The descriptor that ends a wait from outside.
@@ -121,14 +121,14 @@ impl Uring {
     /// buffers, and the two queues.
     pub const CONNECTION: usize = size_of::<Slot>();
 
-    /// A ring with so many places: a server needs [`Memory::PLACES`](crate::Memory::PLACES). It belongs to the thread that
-    /// makes it.
+    /// A ring with so many slots: a server needs [`Memory::PLACES`](crate::Memory::PLACES). It belongs to the thread
+    /// that makes it.
     ///
     /// # Errors
     ///
     /// The kernel has no io_uring (`ENOSYS`), is older than Linux 6.1 (`EINVAL`), does not allow it here (`EPERM`:
     /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or its resources are exhausted (`ENOMEM`, `EMFILE`).
-    /// `E2BIG`: more than 2^24 places.
+    /// `E2BIG`: more than 2^24 slots.
     pub fn new(places: u32) -> Result<Self, CallError> {
         let failed = CallError::of(SETUP);
         if places > Name::SLOTS {

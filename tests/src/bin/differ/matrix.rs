@@ -1,5 +1,5 @@
-//! Builds the simulated kernel once more, in a copy of the sources in which every rule that a wrong kernel changes asks which
-//! one it is; then runs it as each of them, and as none.
+//! Builds the simulated kernel once more, in a copy of the sources in which every rule that a wrong kernel changes
+//! checks which one it is; then runs it as each of them, and as none.
 //!
 //! Once, not once for each: a build takes a minute, and this runs in CI. So a change is an expression and not any text.
 
@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a wrong kernel came to.
+/// The verdict on a wrong kernel.
 enum Verdict {
     Agrees,
     /// After so many operations; `None`: a history shows it.
@@ -166,7 +166,7 @@ fn judge(program: &Path, number: Option<usize>, options: Options) -> Result<Verd
 mod tests {
     use super::*;
 
-    /// The build and the runs are a test of their own, which is ignored unless asked for.
+    /// The build and the runs are a test of their own, which is ignored by default.
     #[test]
     fn each_wrong_kernel_changes_what_the_simulator_says() {
         let files = patched().unwrap();

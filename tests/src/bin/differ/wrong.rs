@@ -279,7 +279,7 @@ pub(crate) const ADDED: [(&str, &str, &str); 3] = [
     ("lib.rs", "mod world;", "\nmod wrong;"),
 ];
 
-/// The file that says which one it is.
+/// The file that names the wrong kernel.
 pub(crate) const CHOICE: &str = "\
 //! Which wrong kernel this is: the one of this number; none if there is none.
 extern crate std;
