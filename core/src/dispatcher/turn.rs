@@ -212,6 +212,7 @@ impl Dispatcher<'_> {
     #[inline]
     pub(super) fn end_turn(&mut self) {
         self.m.turn.over = true;
+        self.learn_first();
         if self.m.continuing.is_empty() {
             self.m.turn.fresh = 0;
         }

@@ -25,10 +25,6 @@ impl Dispatcher<'_> {
         if self.m.deadlines.may_have_passed(now) {
             self.judge_passed(now);
         }
-        if self.m.deadlines.known_first().is_none() {
-            let first = self.first_deadline();
-            self.m.deadlines.know_first(first);
-        }
         if self.m.paused > 0 {
             self.wake_listeners(now);
         }

@@ -279,6 +279,15 @@ impl Dispatcher<'_> {
         self.m.deadlines.step(class, step).queue.head()
     }
 
+    /// Learns when the first deadline passes, if that is not known, so that it is not searched for at each iteration.
+    #[inline]
+    pub(super) fn learn_first(&mut self) {
+        if self.m.deadlines.known_first().is_none() {
+            let first = self.first_deadline();
+            self.m.deadlines.know_first(first);
+        }
+    }
+
     /// When the first deadline of a connection passes; [`Instant::NEVER`]: there is none.
     pub(super) fn first_deadline(&self) -> Instant {
         let mut first = Instant::NEVER;
