@@ -47,7 +47,7 @@ pub(super) enum What {
 
 impl What {
     const ALL: [(Self, &'static str); 34] = [
-        (Self::Served, "its turn"),
+        (Self::Served, "service"),
         (Self::Report, "report"),
         (Self::Accepted, "accept: a connection"),
         (Self::AcceptedNot, "accept: none"),
