@@ -1,8 +1,8 @@
 //! [`Table<N>`]: the fixed-capacity connection table, and the views of it that know no `N`.
 
+use crate::dispatcher::Machine;
 use crate::dispatcher::listener::Listener;
 use crate::dispatcher::timer::{Alarms, Free};
-use crate::dispatcher::{Control, Machine};
 use crate::record::Record;
 use crate::slot::Slot;
 use crate::timers::heap::Timer;
@@ -15,8 +15,16 @@ use heapless::{Vec, VecView};
 ///
 /// It can be made at compile time and is then all zeros, so that it lies in `.bss`; a slot that was never used costs no
 /// page. `N` is at least 1 and below 2³¹.
+// In this order, so that what is touched at the start lies together, on few pages.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize = 16> {
+    /// Written before it is borrowed, as the three below; until then it has no bytes, so that the table is all zeros.
+    machine: MaybeUninit<Machine>,
+    others: MaybeUninit<Others<Vec<Source, SOURCES>>>,
+    alarms: MaybeUninit<Alarms<[Free; TIMERS]>>,
+    /// What an index that names no record falls on.
+    no_record: MaybeUninit<Record>,
     slots: [Slot; N],
     records: [Record; N],
     /// How many connections each source has.
@@ -24,8 +32,6 @@ pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize 
     /// The same of blocks of sources, touched only if they are limited.
     blocks: [u64; N],
     timers: [Timer; N],
-    /// Written before it is borrowed; until then it has no bytes, so that the table is all zeros.
-    control: MaybeUninit<Control<SOURCES, TIMERS>>,
 }
 
 impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES, TIMERS> {
@@ -56,17 +62,20 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
             );
         }
         Self {
+            machine: MaybeUninit::uninit(),
+            others: MaybeUninit::uninit(),
+            alarms: MaybeUninit::uninit(),
+            no_record: MaybeUninit::uninit(),
             slots: [Slot::UNUSED; N],
             records: [Record::UNUSED; N],
             sources: [0; N],
             blocks: [0; N],
             timers: [Timer::NONE; N],
-            control: MaybeUninit::uninit(),
         }
     }
 
     /// Resets it and borrows its parts.
-    pub(crate) fn parts(&mut self, machine: Machine) -> Parts<'_> {
+    pub(crate) fn parts(&mut self, machine: impl FnOnce() -> Machine) -> Parts<'_> {
         // A page that is only read is none of the process's.
         if self.slots.first().is_some_and(|slot| slot.generation != 0) {
             self.sources.fill(0);
@@ -78,21 +87,20 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
         for slot in used.take_while(|slot| slot.generation != 0) {
             *slot = Slot::UNUSED;
         }
-        let control = self.control.write(Control::new(machine));
         Parts {
             slots: Slots {
                 connections: &mut self.slots,
-                others: &mut control.others,
+                others: self.others.write(Others::NONE),
             },
             records: Records {
                 list: &mut self.records,
-                nowhere: &mut control.no_record,
+                nowhere: self.no_record.write(Record::NEW),
             },
             sources: &mut self.sources,
             blocks: &mut self.blocks,
             timers: &mut self.timers,
-            alarms: &mut control.alarms,
-            machine: &mut control.machine,
+            alarms: self.alarms.write(Alarms::NONE),
+            machine: self.machine.write(machine()),
         }
     }
 }

@@ -24,7 +24,9 @@ use tidegate_core::{Token, Windows};
 /// use tidegate::Memory;
 /// const _: () = assert!(Memory::<32, 1024, 4096>::SIZE <= 256 * 1024);
 /// ```
+// In this order, so that what is touched at the start lies together, on few pages.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Memory<
     const N: usize,
     const RX: usize,
@@ -37,9 +39,9 @@ pub struct Memory<
     const DESTINATIONS: usize = 4,
     const SENDERS: usize = 4,
 > {
-    session: tidegate_core::Memory<N, RX, TX, S, SOURCES, TIMERS>,
-    descriptors: Vec<Option<OwnedFd>, N>,
     others: Others<SOURCES, STREAMS, LINES, DESTINATIONS, SENDERS>,
+    descriptors: Vec<Option<OwnedFd>, N>,
+    session: tidegate_core::Memory<N, RX, TX, S, SOURCES, TIMERS>,
 }
 
 /// What is not a connection over a socket.

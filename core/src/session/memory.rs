@@ -19,7 +19,9 @@ use heapless::{Vec, VecView};
 /// use tidegate_core::Memory;
 /// const _: () = assert!(Memory::<32, 1024, 4096>::SIZE <= 256 * 1024);
 /// ```
+// In this order, so that what is touched at the start lies together, on few pages.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Memory<
     const N: usize,
     const RX: usize,
@@ -28,12 +30,12 @@ pub struct Memory<
     const SOURCES: usize = 16,
     const TIMERS: usize = 16,
 > {
+    states: Vec<S, N>,
     table: Table<N, SOURCES, TIMERS>,
-    received: [[u8; RX]; N],
-    sending: [[u8; TX]; N],
     receive_area: Area<[u8; RX]>,
     send_area: Area<[u8; TX]>,
-    states: Vec<S, N>,
+    received: [[u8; RX]; N],
+    sending: [[u8; TX]; N],
 }
 
 impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, const TIMERS: usize>
