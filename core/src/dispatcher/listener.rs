@@ -80,10 +80,19 @@ impl Dispatcher<'_> {
             per_source,
             ..Listener::new(self.m.pause_min)
         };
-        let index = self.take_place(listener).ok_or(ListenersFull)?;
         if per_source.is_some() {
             self.count_sources();
         }
+        self.add_listener(listener)
+    }
+
+    /// The same without a limit, and without what counts the sources.
+    pub(crate) fn listen_to_all(&mut self) -> Result<Token, ListenersFull> {
+        self.add_listener(Listener::new(self.m.pause_min))
+    }
+
+    fn add_listener(&mut self, listener: Listener) -> Result<Token, ListenersFull> {
+        let index = self.take_place(listener).ok_or(ListenersFull)?;
         let slot = self.slots.at_mut(index);
         slot.state = State::Listening;
         self.m.listening = self.m.listening.saturating_add(1);

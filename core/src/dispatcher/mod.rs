@@ -39,15 +39,13 @@ use crate::event::{Completion, Event, Op};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
 use crate::queue::{NONE, Parted, Queue};
-use crate::record::Record;
 use crate::stats::{Stats, bump};
-use crate::table::{Others, Parts, Records, Slots, Source, Table};
+use crate::table::{Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
 use crate::timers::heap::Timer;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
-use heapless::Vec;
 pub use rounds::Round;
 use rounds::Served;
 use timer::{Alarms, Free};
@@ -203,26 +201,6 @@ impl Turn {
     };
 }
 
-/// All of a table that does not depend on its capacity.
-#[derive(Debug)]
-pub(crate) struct Control<const SOURCES: usize, const TIMERS: usize> {
-    pub(crate) machine: Machine,
-    pub(crate) others: Others<Vec<Source, SOURCES>>,
-    pub(crate) alarms: Alarms<[Free; TIMERS]>,
-    pub(crate) no_record: Record,
-}
-
-impl<const SOURCES: usize, const TIMERS: usize> Control<SOURCES, TIMERS> {
-    pub(crate) fn new(machine: Machine) -> Self {
-        Self {
-            machine,
-            others: Others::NONE,
-            alarms: Alarms::NONE,
-            no_record: Record::NEW,
-        }
-    }
-}
-
 impl Machine {
     fn new(config: &Config, connections: u32, windows: Windows) -> Self {
         Self {
@@ -315,12 +293,24 @@ impl<'t> Dispatcher<'t> {
         config: &Config,
         windows: Windows,
     ) -> Result<Self, ConfigError> {
+        let mut made = Self::without_limits(table, config, windows)?;
+        if config.sources.block.is_some() {
+            made.count_sources();
+        }
+        Ok(made)
+    }
+
+    /// The same without any limit of a source, and without what counts them.
+    pub(crate) fn without_limits<const N: usize, const SOURCES: usize, const TIMERS: usize>(
+        table: &'t mut Table<N, SOURCES, TIMERS>,
+        config: &Config,
+        windows: Windows,
+    ) -> Result<Self, ConfigError> {
         let slots = u32::try_from(N).unwrap_or(u32::MAX);
-        let limits_blocks = config.sources.block.is_some();
         config.check(slots, windows)?;
-        let machine = Machine::new(config, config.connections.unwrap_or(slots), windows);
-        let parts: Parts<'t> = table.parts(machine);
-        let mut made = Self {
+        let connections = config.connections.unwrap_or(slots);
+        let parts: Parts<'t> = table.parts(|| Machine::new(config, connections, windows));
+        let made = Self {
             slots: parts.slots,
             records: parts.records,
             sources: parts.sources,
@@ -329,9 +319,6 @@ impl<'t> Dispatcher<'t> {
             alarms: parts.alarms,
             m: parts.machine,
         };
-        if limits_blocks {
-            made.count_sources();
-        }
         if config.full.evicts() {
             made.m.victim = Some(|machine, listener| machine.victim(listener));
         }

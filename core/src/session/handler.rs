@@ -58,6 +58,12 @@ pub trait Handler {
     /// would make all the same is notified as a failure ([`FaultKind::Invalid`](crate::FaultKind::Invalid)).
     const CONNECTS: bool = true;
 
+    /// Whether the connections of each source address may be limited ([`Session::listen`](crate::Session::listen),
+    /// [`Config::sources`](crate::Config::sources)). `true` by default. A server that has nobody to share its slots with, over the
+    /// loopback or a link between two machines, may set `false` here, and does not link the code that counts: all its
+    /// connections are taken, whatever the limits say.
+    const LIMITS_SOURCES: bool = true;
+
     /// A connection was accepted, or one of ours is connected. Does nothing by default.
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = (conn, state);

@@ -114,7 +114,11 @@ impl<'m, H: Handler> Session<'m, H> {
             states,
         } = memory.lend();
         Ok(Self {
-            machine: Dispatcher::new(table, config, windows)?,
+            machine: if H::LIMITS_SOURCES {
+                Dispatcher::new(table, config, windows)?
+            } else {
+                Dispatcher::without_limits(table, config, windows)?
+            },
             received,
             sending,
             states,
@@ -134,7 +138,11 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// [`ListenersFull`].
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
-        let added = self.machine.listen(per_source);
+        let added = if H::LIMITS_SOURCES {
+            self.machine.listen(per_source)
+        } else {
+            self.machine.listen_to_all()
+        };
         let input = Input::Listen {
             limited: per_source.is_some(),
             per_source: per_source.unwrap_or(0),

@@ -19,6 +19,7 @@ use crate::serial::Lines;
 use crate::socket;
 use crate::sockets::Sockets;
 use crate::stop::{Stop, StopHandle};
+use core::cell::Cell;
 use core::fmt;
 use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -49,6 +50,8 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     /// What refuses one, with a message from the first on.
     refuse: fn(OwnedFd, &[u8]) -> Outcome,
     stop: Stop,
+    /// What takes the wishes to stop of others, from the first handle on: without one it is not linked.
+    on_stop: Cell<Option<fn(&mut Self)>>,
     /// Wishes to stop so far.
     stops: u64,
     drain: Duration,
@@ -143,13 +146,11 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let (memory, tables) = memory.lend();
         // The first reading loads the kernel's vdso, for which rustix may allocate: now, not later.
         let _ = clock::now();
-        let config = Config {
-            hash_seed: match config.hash_seed {
-                0 => seed(),
-                seed => seed,
-            },
-            ..config.clone()
-        };
+        let mut config = config.clone();
+        // Only what counts sources needs one.
+        if config.hash_seed == 0 && H::LIMITS_SOURCES {
+            config.hash_seed = seed();
+        }
         let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
         let slots = tables.connections.capacity();
         let connections = config
@@ -175,6 +176,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             on_stream: None,
             refuse: |socket, _| socket::close(socket, true),
             stop,
+            on_stop: Cell::new(None),
             stops: 0,
             drain: config.drain,
             write_stall: config.write_stall,
@@ -190,6 +192,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     ///
     /// No descriptor is free (`EMFILE`).
     pub fn stop_handle(&self) -> Result<StopHandle, CallError> {
+        self.on_stop.set(Some(Self::take_stops));
         self.stop.handle().map_err(CallError::of("fcntl"))
     }
 
@@ -253,7 +256,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         for index in 0..events {
             match self.backend.report(index) {
                 Some(Event::Ready { token, .. }) if token == Stop::TOKEN => {
-                    self.take_stops();
+                    if let Some(take) = self.on_stop.get() {
+                        take(self);
+                    }
                 }
                 Some(event) => self.session.handle_event(now, event),
                 None => {}

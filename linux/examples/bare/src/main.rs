@@ -10,9 +10,10 @@
 
 mod runtime;
 
+use core::mem::ManuallyDrop;
 use core::net::{Ipv4Addr, SocketAddr};
 use static_cell::ConstStaticCell;
-use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server};
+use tidegate::{Address, Config, Conn, Handler, Listen, Memory, PerSource, Server};
 
 struct Echo;
 
@@ -20,6 +21,8 @@ impl Handler for Echo {
     type State = ();
     /// No code for connections that it would make.
     const CONNECTS: bool = false;
+    /// Over the loopback all have one address, and nobody to share the slots with.
+    const LIMITS_SOURCES: bool = false;
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();
@@ -30,17 +33,23 @@ impl Handler for Echo {
     }
 }
 
-static MEMORY: ConstStaticCell<Memory<64, 1024, 4096>> = ConstStaticCell::new(Memory::new());
+/// For one listener; it has no free timers, streams, serial lines, destinations and Unix senders.
+type EchoMemory = Memory<64, 1024, 4096, (), 1, 0, 0, 0, 0, 0>;
+static MEMORY: ConstStaticCell<EchoMemory> = ConstStaticCell::new(EchoMemory::new());
 
 /// Serves until an unrecoverable error; returns the exit code.
 fn serve() -> u8 {
-    // It stays where it is made: moved, it would take up the stack twice.
-    let mut made = Server::new(MEMORY.take(), &Config::default(), Echo);
-    let Ok(server) = &mut made else {
+    // It stays where it is made: moved, it would take up the stack twice. The kernel closes what is open when the program ends.
+    let mut made = ManuallyDrop::new(Server::new(MEMORY.take(), &Config::default(), Echo));
+    let Ok(server) = &mut *made else {
         return 1;
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
-    if server.listen(&Listen::on(Address::Inet(address))).is_err() {
+    let listen = Listen {
+        per_source: PerSource::Unlimited,
+        ..Listen::on(Address::Inet(address))
+    };
+    if server.listen(&listen).is_err() {
         return 2;
     }
     match server.run() {

@@ -1,0 +1,117 @@
+//! What a server has is what its types say: the capacities of its memory, and the limits that its handler knows.
+
+use core::net::SocketAddr;
+use rustix::pipe::pipe;
+use std::thread;
+use tests::bounded::Watchdog;
+use tests::modes::MODES;
+use tests::net::{Client, tcp};
+use tests::server::{anywhere, memory, turn_until};
+use tidegate::backend::{AnyBackend, Kind, Places};
+use tidegate::{
+    Address, AttachError, Config, Conn, DestinationError, Handler, Listen, Memory, PerSource,
+    Serial, SerialError, Server,
+};
+
+/// Two listeners, no free timer, three streams, one serial line, two destinations, one sender.
+type Few = Memory<4, 64, 64, (), 2, 0, 3, 1, 2, 1>;
+
+struct Echo<const LIMITS: bool>;
+
+impl<const LIMITS: bool> Handler for Echo<LIMITS> {
+    type State = ();
+    const LIMITS_SOURCES: bool = LIMITS;
+
+    fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
+        let n = conn.data().len().min(conn.room());
+        if conn.send(&conn.data()[..n]).is_ok() {
+            conn.consume(n);
+        }
+    }
+}
+
+#[test]
+fn there_is_as_much_as_the_memory_says() {
+    let _bound = Watchdog::new();
+    for kind in Kind::ALL {
+        let mut memory = Few::new();
+        let mut places = Places::<{ Few::PLACES }, 64>::new();
+        let backend = match AnyBackend::new(kind, &mut places) {
+            Ok(backend) => backend,
+            Err(error) => {
+                assert_eq!(kind, Kind::Uring, "{error}");
+                eprintln!("not tested here: {error}");
+                continue;
+            }
+        };
+        let made = Server::with_backend(&mut memory, &Config::default(), Echo::<true>, backend);
+        let mut server = made.expect("a server");
+        let addresses: [SocketAddr; 2] = [(); 2].map(|()| {
+            let (_, address) = server.listen(&anywhere()).expect("a slot");
+            address.expect("an address")
+        });
+        assert!(server.listen(&anywhere()).is_err(), "{kind:?}");
+        assert!(
+            server
+                .connections()
+                .set_timer(0, Default::default())
+                .is_err()
+        );
+        for path in ["/run/a", "/run/b"] {
+            server.destination(path).expect("an entry");
+        }
+        let full = Err(DestinationError::Full(2));
+        assert_eq!(server.destination_at(&Address::Unix("/run/c")), full);
+        server.serial(&Serial::at("/dev/a")).expect("an entry");
+        let full = Err(SerialError::Full(1));
+        assert_eq!(server.serial(&Serial::at("/dev/b")), full);
+        let pipes = [(); 3].map(|()| pipe().expect("a pipe"));
+        let ends = pipes.map(|(from, to)| {
+            server.attach(from, 0).expect("a slot");
+            to
+        });
+        let (from, _to) = pipe().expect("a pipe");
+        assert_eq!(server.attach(from, 0), Err(AttachError::Full(3)));
+        // Every entry of the backend is in use: listeners, what stops it, streams and the last connection.
+        for (number, address) in (1..).zip(addresses) {
+            let talk = thread::spawn(move || {
+                let mut client = tcp(address);
+                client.echo(b"hello");
+                client.finish();
+                client.rest()
+            });
+            turn_until(&mut server, "it is gone", |stats| {
+                stats.accepted == number && stats.open == 3
+            });
+            assert_eq!(talk.join().expect("served"), b"", "{kind:?}");
+        }
+        drop(ends);
+        turn_until(&mut server, "all are gone", |stats| stats.open == 0);
+    }
+}
+
+fn second_is_served<const LIMITS: bool>(listen: &Listen<'_>) {
+    for mode in MODES {
+        let mut server =
+            tests::server::deaf::<4, 64, 64, _>(mode, memory(), &Config::default(), Echo::<LIMITS>);
+        let (_, address) = server.listen(listen).expect("listening");
+        let address = address.expect("an address");
+        let _first = tcp(address);
+        let _second = tcp(address);
+        turn_until(&mut server, "both are accepted or refused", |stats| {
+            stats.accepted + stats.refused() == 2
+        });
+        assert_eq!(server.stats().refused() == 0, !LIMITS, "{mode}");
+    }
+}
+
+#[test]
+fn a_handler_that_knows_no_limits_of_sources_takes_all() {
+    let _bound = Watchdog::new();
+    let listen = Listen {
+        per_source: PerSource::AtMost(1),
+        ..anywhere()
+    };
+    second_is_served::<true>(&listen);
+    second_is_served::<false>(&listen);
+}
