@@ -25,7 +25,7 @@ use tidegate_sim::{Random, World};
 /// Slots of the table; a case says how many of them are used.
 const N: usize = 4;
 /// Worlds with a handler of the fuzz target's, and as many with one that makes every call.
-const WORLDS: u64 = 150;
+const WORLDS: u64 = 1000;
 
 /// A trace as bytes: each entry is the same when it is read back.
 #[derive(Clone, Default)]

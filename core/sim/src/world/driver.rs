@@ -1,6 +1,7 @@
 //! [`Driver`]: performs a session's actions on the simulated kernel, at once or later.
 
 use super::broken::Broken;
+use super::watch::Watch;
 use crate::flags::EpollFlags;
 use crate::kernel::{Fd, Kernel};
 use crate::random::Random;
@@ -117,13 +118,14 @@ impl Driver {
     /// nothing else moves, so every completion is tried.
     pub(super) fn turn<H: Handler>(
         &mut self,
-        session: &mut Session<'_, H>,
+        session: &mut Session<'_, Watch<H>>,
         kernel: &mut Kernel,
         random: &mut Random,
         now: Instant,
         (acted, all): (bool, bool),
     ) -> Result<bool, Broken> {
         let anew = core::mem::take(&mut self.rebuilt);
+        let notified = session.handler().notified;
         let told = match self.interface {
             Interface::Readiness(_) => {
                 self.mislead(session, random, now);
@@ -143,8 +145,10 @@ impl Driver {
             }
             completed = self.perform(session, kernel, now, action)?;
         }
-        // Events of what peers do may be spurious, while they are not wanted; others, once.
-        let strange = acted || anew || !self.astray.is_empty();
+        // Events of what peers do may be spurious, while they are not wanted; others, once. A descriptor that the application
+        // watches is its own affair: it may request it again in each iteration, and leave it as it is.
+        let notified = session.handler().notified > notified;
+        let strange = acted || anew || notified || !self.astray.is_empty();
         self.rebuilt |= anew && (told == BATCH || self.interrupted);
         self.vain = if told > 0 && actions == 0 && !strange {
             self.vain + 1

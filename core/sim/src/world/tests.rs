@@ -8,7 +8,7 @@ use alloc::vec;
 use tidegate_core::Reason;
 use tidegate_core::{Class, FullTable};
 use tidegate_core::{Conn, Datagram, DatagramMemory};
-use tidegate_core::{FaultKind, Token};
+use tidegate_core::{Directions, FaultKind, Token};
 
 /// Sends back whatever comes.
 struct Echo;
@@ -484,6 +484,45 @@ fn a_reset_behind_bytes_is_learnt_of_on_every_interface() {
             }
             let forgets = interface == Interface::Completion && !watches;
             assert_eq!(left > 0, forgets, "{interface:?}: {left} are left");
+        }
+    }
+}
+
+/// Requests a watched descriptor again whenever it is notified, without reading it.
+#[derive(Default)]
+struct Keen(u32);
+
+impl Handler for Keen {
+    type State = ();
+    fn ready(&mut self, all: &mut Connections<'_>, token: Token, directions: Directions) {
+        self.0 += 1;
+        all.watch_for(token, directions);
+    }
+}
+
+/// The application is notified in each iteration because it asks to be: no spin of the machine. (On the completion interface
+/// a descriptor is reported when it is armed, so this handler is notified once.)
+#[test]
+fn a_watched_descriptor_that_is_requested_again_is_notified_again() {
+    for interface in Interface::ALL {
+        let least = if interface == Interface::Completion {
+            1
+        } else {
+            10
+        };
+        for directions in [Directions::READ, Directions::WRITE, Directions::BOTH] {
+            let mut memory = Memory::<1, 16, 16>::new();
+            let mut world = World::new(&mut memory, &setup(1, interface), Keen(0)).unwrap();
+            let token = world.watch(directions).unwrap();
+            world.make_readable(token);
+            for _ in 0..20 {
+                world.step().unwrap();
+            }
+            let Keen(notified) = *world.handler();
+            assert!(
+                notified >= least,
+                "{interface:?} {directions:?}: {notified}"
+            );
         }
     }
 }

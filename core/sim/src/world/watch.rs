@@ -37,6 +37,8 @@ pub(super) struct Watch<H> {
     open: BTreeMap<Token, usize>,
     /// Those that were closed and never opened.
     failed: BTreeSet<Token>,
+    /// How often it was notified of a descriptor that it watches.
+    pub(super) notified: u64,
     pub(super) broken: Option<Broken>,
 }
 
@@ -48,6 +50,7 @@ impl<H: Handler> Watch<H> {
             letters: Vec::new(),
             open: BTreeMap::new(),
             failed: BTreeSet::new(),
+            notified: 0,
             broken: None,
         }
     }
@@ -126,6 +129,7 @@ impl<H: Handler> Handler for Watch<H> {
     }
 
     fn ready(&mut self, connections: &mut Connections<'_>, token: Token, directions: Directions) {
+        self.notified += 1;
         self.handler.ready(connections, token, directions);
     }
 
