@@ -8,6 +8,7 @@ use crate::flags::Flags;
 use crate::queue::{Link, NONE, Queue};
 use crate::slot::{Queued, Slot, State};
 use crate::token::LISTENER_BIT;
+use core::fmt;
 
 /// What does not hold, and of which source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +17,16 @@ pub struct Broken {
     pub law: &'static str,
     /// The index of the source with the bit of the listeners; `u32::MAX`: of none in particular.
     pub source: u32,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source == NONE {
+            write!(f, "not true: {}", self.law)
+        } else {
+            write!(f, "not true of source {:#x}: {}", self.source, self.law)
+        }
+    }
 }
 
 type Held = Result<(), Broken>;

@@ -3,6 +3,9 @@
 //! Level: reports as long as the condition lasts. Edge: once for each change, and when registered. Oneshot: once, until
 //! modified. An edge of writability comes only after a send that would have blocked (`SOCK_NOSPACE`); the peer's FIN is
 //! reported as `closing` to sources armed for input, a reset to each that is registered.
+//!
+//! It stands apart from the kernel of `tidegate-sim` because completions here may be invented, and are taken as given: it
+//! counts bytes and holds none, and accepts that bytes came that no peer sent. A model that is held against Linux cannot.
 
 use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};

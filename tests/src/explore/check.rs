@@ -9,7 +9,7 @@ impl World<'_> {
     /// What does not hold in this state.
     pub(super) fn check(&mut self, rests: bool) -> Lawful {
         if let Err(broken) = self.core.check_laws() {
-            return Err(format!("{}: {}", broken.source, broken.law));
+            return Err(broken.to_string());
         }
         self.nothing_is_lost()?;
         self.agrees()?;

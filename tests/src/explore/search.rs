@@ -184,7 +184,7 @@ impl Worker<'_> {
     fn step(&mut self, choices: &mut Choices) -> Result<[Option<usize>; 2], String> {
         let ways = self.world.step(choices)?;
         let laws = self.world.core.check_laws();
-        laws.map_err(|broken| format!("{}: {}", broken.source, broken.law))?;
+        laws.map_err(|broken| broken.to_string())?;
         Ok(ways)
     }
 

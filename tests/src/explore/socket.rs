@@ -1,4 +1,7 @@
 //! [`Socket`]: one connection as the kernel, its peer and the application have it.
+//!
+//! It stands apart from the kernel of `tidegate-sim` because a state is stored tens of millions of times: a socket, its peer
+//! and what the application requested are three bytes, and unread bytes are a number below four.
 
 use tidegate_core::{Directions, Trigger};
 

@@ -534,7 +534,7 @@ impl<H: Handler> World<'_, H> {
         broken.at(self.setup.seed, self.round, self.recorder().inputs())
     }
 
-    /// The laws that can be seen from outside.
+    /// The laws: those that the machine can check by itself, and those that can be seen from outside.
     fn check(&mut self) -> Result<(), Broken> {
         if let Some(broken) = self.session.handler_mut().broken.take() {
             return Err(broken);
@@ -546,6 +546,9 @@ impl<H: Handler> World<'_, H> {
                 Err(Broken::new(format!("{what}")))
             }
         };
+        if let Err(broken) = self.session.machine().check_laws() {
+            return Err(Broken::new(format!("{broken}")));
+        }
         let stats = self.session.stats();
         let (stale, expected) = (stats.stale, self.driver.stale);
         must(
