@@ -2,13 +2,11 @@
 
 use super::Dispatcher;
 use crate::config::{Class, FullTable};
-use crate::queue::NONE;
 use crate::slot::{Queued, State};
-use crate::time::Instant;
 use crate::token::LISTENER_BIT;
 
 /// Connections examined to find one that is idle.
-const LOOKS: u32 = 16;
+const LOOKS: usize = 16;
 
 impl Dispatcher<'_> {
     /// The connection that is to be closed for another: first an accepted one on which FIN was sent and not received,
@@ -59,21 +57,13 @@ impl Dispatcher<'_> {
         is_of_kind: impl Fn(u32) -> bool,
     ) -> Option<(u64, u32)> {
         let own_only = self.has_its_most(listener);
-        let mut index = self.head(class, 0)?;
-        for _ in 0..LOOKS {
+        let longest = self.m.deadlines.longest(&self.slots, class);
+        longest.take(LOOKS).find(|&(_, index)| {
             let slot = self.slots.at(index);
             let rests = slot.queued == Queued::No && self.m.visit.index != index;
             let of = LISTENER_BIT | u32::from(self.records.at(index).listener);
             let may_go = !self.is_reserved_from(index, listener) && (!own_only || of == listener);
-            if rests && may_go && is_of_kind(index) {
-                let length = self.m.deadlines.of(class).due(Instant::ZERO);
-                return Some((slot.deadline.nanos_since(length), index));
-            }
-            index = slot.timer.next;
-            if index == NONE {
-                return None;
-            }
-        }
-        None
+            rests && may_go && is_of_kind(index)
+        })
     }
 }

@@ -29,7 +29,7 @@ use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
 use crate::flags::Flags;
 use crate::output::Reason;
-use crate::queue::{NONE, Parted, Queue, Run, Timer as Classed};
+use crate::queue::{NONE, Parted, Queue, Run};
 use crate::record::Record;
 use crate::slot::{Cursors, Queued, Slot, State};
 use crate::stats::Stats;
@@ -116,10 +116,14 @@ impl Dispatcher<'_> {
             debug_assert!(!full, "an image holds {CONNECTIONS} connections");
         }
         for queue in [self.m.fresh.all(), &self.m.continuing] {
-            self.number(&mut image, queue, 0);
+            let run = core::iter::successors(queue.head(), |index| {
+                let next = self.slots.at(*index).run.next;
+                (next != NONE).then_some(next)
+            });
+            write_positions(&mut image, run, 0);
         }
-        for (_, _, queue) in self.m.deadlines.queues() {
-            self.number(&mut image, queue, 4);
+        for members in self.m.deadlines.queues(&self.slots) {
+            write_positions(&mut image, members, 4);
         }
         image
     }
@@ -201,27 +205,6 @@ impl Dispatcher<'_> {
     pub fn visited(&self) -> Option<Token> {
         let index = self.m.visit.index;
         (index & LISTENER_BIT == 0).then(|| self.token(index))
-    }
-
-    /// Writes the position of each member of a queue into its byte for positions, so many bits up.
-    fn number(&self, image: &mut Image, queue: &Queue, up: u32) {
-        let mut next = queue.head().unwrap_or(NONE);
-        for place in 0..=15u8 {
-            if next == NONE {
-                return;
-            }
-            let source = match image.connections.get_mut(next as usize) {
-                Some(source) => source,
-                None => &mut image.listener,
-            };
-            source[PLACES] |= place << up;
-            let slot = self.slots.at(next);
-            next = if up == 0 {
-                slot.run.next
-            } else {
-                slot.timer.next
-            };
-        }
     }
 
     fn machine_image(&self, turn: bool) -> [u8; MACHINE] {
@@ -470,7 +453,6 @@ impl Dispatcher<'_> {
             return;
         }
         let open = slot.is_live() && slot.flags.has(Flags::TOLD);
-        self.m.deadlines.count_late(slot);
         self.m.stats.open += u32::from(open);
         self.m.taken += u32::from(!gone);
         self.m.evicting |= slot.reason == Some(Reason::Evicted);
@@ -492,11 +474,7 @@ impl Dispatcher<'_> {
                         self.m.continuing.push(&mut Run(&mut self.slots), index);
                     }
                     _ => {
-                        if let Some(class) = self.slots.at(index).class {
-                            let step = self.slots.at(index).attempts.step();
-                            let queue = self.m.deadlines.queue_mut(class, step);
-                            queue.push(&mut Classed(&mut self.slots), index);
-                        }
+                        self.m.deadlines.put_back(&mut self.slots, index);
                     }
                 }
             }
@@ -517,6 +495,17 @@ impl Places {
         if let Some(taken) = row.and_then(|row| row.get_mut(place as usize)) {
             *taken = index;
         }
+    }
+}
+
+/// Writes each member of a queue its position in it, in the byte for places, so many bits up.
+fn write_positions(image: &mut Image, members: impl Iterator<Item = u32>, up: u32) {
+    for (place, index) in (0..=15u8).zip(members) {
+        let source = match image.connections.get_mut(index as usize) {
+            Some(source) => source,
+            None => &mut image.listener,
+        };
+        source[PLACES] |= place << up;
     }
 }
 

@@ -2,7 +2,6 @@
 //! `inspect`). Bounded work, no allocation.
 
 use super::{Dispatcher, counts};
-use crate::config::Class;
 use crate::directions::Directions;
 use crate::flags::Flags;
 use crate::queue::{Link, NONE, Queue};
@@ -47,7 +46,7 @@ impl Dispatcher<'_> {
     /// The first that does not.
     pub fn check_laws(&self) -> Held {
         run_queues(self)?;
-        timers(self)?;
+        deadlines(self)?;
         counts(self)?;
         sources(self)?;
         hold(
@@ -75,7 +74,7 @@ pub(crate) fn assert_laws(machine: &Dispatcher<'_>) {
     }
 }
 
-fn all(machine: &Dispatcher<'_>) -> impl Iterator<Item = u32> {
+fn all(machine: &Dispatcher<'_>) -> impl Iterator<Item = u32> + Clone {
     (0..machine.slots.used()).chain(machine.places())
 }
 
@@ -171,39 +170,9 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
 }
 
 /// Each class holds those whose deadline is of it, in the order in which they pass.
-fn timers(machine: &Dispatcher<'_>) -> Held {
-    for (class, step, queue) in machine.m.deadlines.queues() {
-        let is_in = |slot: &Slot| {
-            let steps = class != Class::Congestion || slot.attempts.step() == step;
-            slot.class == Some(class) && steps
-        };
-        let mut latest = None;
-        walk(
-            machine,
-            queue,
-            |slot| slot.timer,
-            |index, slot| {
-                let sorted = latest.is_none_or(|latest| latest <= slot.deadline);
-                latest = Some(slot.deadline);
-                hold(
-                    is_in(slot) && sorted,
-                    "a class is sorted by deadline",
-                    index,
-                )
-            },
-        )?;
-        let linked = count(machine, is_in);
-        hold(
-            linked == queue.len(),
-            "whoever is of a class stands in its queue",
-            NONE,
-        )?;
-    }
-    hold(
-        machine.m.deadlines.has_late() == (count(machine, Slot::is_late) > 0),
-        "who is tried once more is counted",
-        NONE,
-    )
+fn deadlines(machine: &Dispatcher<'_>) -> Held {
+    let sound = machine.m.deadlines.check(&machine.slots, all(machine));
+    sound.map_err(|(law, source)| Broken { law, source })
 }
 
 fn counts(machine: &Dispatcher<'_>) -> Held {

@@ -82,7 +82,7 @@ impl Dispatcher<'_> {
         if rests {
             let active = slot.flags.has(Flags::HEARD.or(Flags::TAKEN));
             slot.flags.clear(Flags::ACTIVITY);
-            if active && !self.m.deadlines.is_recent(slot.deadline, self.m.now) {
+            if active && !(self.m.deadlines).is_recent(Class::Idle, slot.deadline, self.m.now) {
                 self.unlink(index);
                 self.link(index, Class::Idle);
             }
@@ -194,7 +194,7 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::SPOKEN) {
             return !slot.rx.is_empty() && !slot.flags.has(Flags::PAUSED);
         }
-        self.m.deadlines.expects_first_byte() || self.is_fresh(index)
+        self.m.deadlines.is_on(Class::FirstByte) || self.is_fresh(index)
     }
 
     /// Whether it was opened less than [`FRESH`] ago.

@@ -212,7 +212,7 @@ impl Dispatcher<'_> {
     #[inline]
     pub(super) fn end_turn(&mut self) {
         self.m.turn.over = true;
-        self.learn_first();
+        self.m.deadlines.find_first(&self.slots);
         if self.m.continuing.is_empty() {
             self.m.turn.fresh = 0;
         }

@@ -3,11 +3,10 @@
 use super::super::Dispatcher;
 use super::{awaited, waited};
 use crate::config::Class;
-use crate::deadlines::{LATE, QUEUES, restarts};
+use crate::deadlines::{LATE, restarts};
 use crate::directions::{Directions, Trigger};
 use crate::flags::Flags;
 use crate::output::Reason;
-use crate::queue::NONE;
 use crate::slot::{Queued, State};
 use crate::time::Instant;
 
@@ -34,22 +33,14 @@ impl Dispatcher<'_> {
     }
 
     fn judge_passed(&mut self, now: Instant) {
-        self.m.deadlines.forget_first();
-        let mut left = EXPIRIES;
-        for &(class, step) in &QUEUES {
-            if !self.m.deadlines.of(class).is_on() {
-                continue;
-            }
-            let mut head = self.head(class, step);
-            while let Some(index) = head {
-                let slot = self.slots.at(index);
-                if slot.deadline > now || left == 0 {
-                    break;
-                }
-                left = left.saturating_sub(1);
-                head = (slot.timer.next != NONE).then_some(slot.timer.next);
-                self.judge(index, class);
-            }
+        let mut search = self.m.deadlines.search();
+        for _ in 0..EXPIRIES {
+            let Some((index, class)) =
+                (self.m.deadlines).next_passed(&self.slots, &mut search, now)
+            else {
+                return;
+            };
+            self.judge(index, class);
         }
     }
 
@@ -66,13 +57,10 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         let wanted = slot.wanted(windows, false) & awaited(class);
         if slot.deadline != LATE && !wanted.is_empty() {
-            slot.deadline = LATE;
-            self.m.deadlines.forget_first();
-            let slot = self.slots.at_mut(index);
             // A try without a notification proves nothing about the kernel's.
             slot.attempts.disclaim(wanted - slot.ready);
             slot.ready |= wanted;
-            self.m.deadlines.late = self.m.deadlines.late.saturating_add(1);
+            self.m.deadlines.make_late(&mut self.slots, index);
             return self.touch(index);
         }
         let waits = slot.queued != Queued::No || self.m.visit.index == index;
@@ -129,12 +117,12 @@ impl Dispatcher<'_> {
             return self.try_again(index);
         }
         let limit = if lingers {
-            &self.m.deadlines.linger
+            Class::Linger
         } else {
-            &self.m.deadlines.write_stall
+            Class::WriteStall
         };
         let waited = waited(self.records.at(index), self.m.now);
-        if !limit.is_on() || waited <= limit.length.div_ceil(1_000_000) {
+        if !self.m.deadlines.is_longer(waited, limit) {
             self.try_again(index);
         } else if lingers {
             self.begin_close(index, Reason::Deadline(Class::Congestion));
@@ -154,10 +142,7 @@ impl Dispatcher<'_> {
             let asked = slot.attempts.is_claimed(direction) && !edge;
             slot.ready |= (slot.resting() & direction).when(!asked);
         }
-        let (this, next) = (slot.attempts.step(), slot.attempts.next_step());
-        let timers = &self.m.deadlines;
-        if timers.step(Class::Congestion, next).length > timers.step(Class::Congestion, this).length
-        {
+        if self.m.deadlines.grows(slot.attempts) {
             slot.attempts.lengthen();
         }
         self.touch(index);
@@ -165,9 +150,9 @@ impl Dispatcher<'_> {
 
     /// Another attempt to connect, if there is time for it.
     fn connect_again(&mut self, index: u32) {
-        let limit = &self.m.deadlines.connect;
+        let deadlines = &self.m.deadlines;
         let waited = self.m.now.nanos_since(self.records.at(index).opened_at);
-        if limit.is_on() && waited >= limit.length {
+        if deadlines.is_on(Class::Connect) && waited >= deadlines.length(Class::Connect) {
             self.begin_close(index, Reason::Deadline(Class::Connect));
         } else {
             self.slots.at_mut(index).flags.clear(Flags::CONGESTED);

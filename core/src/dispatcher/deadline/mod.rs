@@ -5,10 +5,9 @@ mod unsent;
 
 use super::Dispatcher;
 use crate::config::Class;
-use crate::deadlines::{QUEUES, restarts};
+use crate::deadlines::restarts;
 use crate::directions::Directions;
 use crate::flags::Flags;
-use crate::queue::{NONE, Timer};
 use crate::record::Record;
 use crate::slot::{Slot, State};
 use crate::time::Instant;
@@ -97,7 +96,7 @@ impl Dispatcher<'_> {
         let class = self
             .slots
             .at(index)
-            .deadline_class(self.m.deadlines.expects_first_byte());
+            .deadline_class(self.m.deadlines.is_on(Class::FirstByte));
         if class == Some(Class::HalfClosed)
             && self.records.at(index).directions() != Directions::BOTH
         {
@@ -125,8 +124,7 @@ impl Dispatcher<'_> {
             if !flags.has(restarts(class)) {
                 return;
             }
-            let timed = self.m.deadlines.of(class);
-            if timed.due(now).nanos_since(slot.deadline) >= timed.granule {
+            if !self.m.deadlines.is_recent(class, slot.deadline, now) {
                 self.unlink(index);
                 self.link(index, class);
             }
@@ -148,9 +146,7 @@ impl Dispatcher<'_> {
             Some(old @ (Class::Request | Class::Idle | Class::HalfClosed))
                 if class == Some(Class::Congestion) && !moved && slot.tx.is_empty() =>
             {
-                let timed = self.m.deadlines.of(old);
-                let length = timed.length.saturating_add(timed.granule);
-                Some((slot.deadline.max(now)).nanos_since(Instant::from_nanos(length)))
+                Some(self.m.deadlines.set_at(old, slot.deadline.max(now)))
             }
             Some(_) | None => None,
         };
@@ -182,7 +178,7 @@ impl Dispatcher<'_> {
             return self.resume_class(index, class);
         }
         // What nothing restarts is over when its time is over.
-        let length = self.m.deadlines.of(class).length;
+        let length = self.m.deadlines.length(class);
         let opened_at = self.records.at(index).opened_at;
         if matches!(class, Class::FirstByte | Class::Connect)
             && now.nanos_since(opened_at) >= length
@@ -210,104 +206,48 @@ impl Dispatcher<'_> {
                 return self.expired(index, class);
             }
         }
-        self.link_for(index, class, due);
+        let slots = &mut self.slots;
+        self.m.deadlines.add_until(slots, index, class, due);
     }
 
     /// When the time of a class is over of which a wait for memory has taken a part.
     fn rest_of_time(&self, index: u32, class: Class) -> Instant {
         let now = self.m.now;
-        let step = self.slots.at(index).attempts.step();
-        let timed = self.m.deadlines.step(class, step);
+        let attempts = self.slots.at(index).attempts;
+        let (length, due) = (
+            self.m.deadlines.length(class),
+            self.m.deadlines.due(class, attempts, now),
+        );
         let record = self.records.at(index);
         let waited = waited(record, now);
         match class {
-            Class::FirstByte | Class::Connect => record.opened_at.plus_nanos(timed.length),
-            Class::Linger if waited > timed.length.div_ceil(1_000_000) => now,
+            Class::FirstByte | Class::Connect => record.opened_at.plus_nanos(length),
+            Class::Linger if waited > length.div_ceil(1_000_000) => now,
             // Known to the millisecond, and never early.
             Class::Request | Class::Idle | Class::HalfClosed => {
                 let passed = waited.saturating_sub(1).saturating_mul(1_000_000);
-                let due = timed.due(now).nanos_since(Instant::from_nanos(passed));
+                let due = due.nanos_since(Instant::from_nanos(passed));
                 Instant::from_nanos(due)
             }
-            Class::Linger | Class::WriteStall | Class::Congestion => timed.due(now),
+            Class::Linger | Class::WriteStall | Class::Congestion => due,
         }
     }
 
+    /// Gives it a deadline of this class, that starts now.
     pub(in crate::dispatcher) fn link(&mut self, index: u32, class: Class) {
-        let step = self.slots.at(index).attempts.step();
-        let due = self.m.deadlines.step(class, step).due(self.m.now);
-        self.link_for(index, class, due);
+        let now = self.m.now;
+        self.m.deadlines.add(&mut self.slots, index, class, now);
     }
 
-    /// Puts it behind those of its class whose deadlines pass before: at once, unless a part of its time has passed. Work:
-    /// those whose deadlines pass later.
-    #[inline]
-    fn link_for(&mut self, index: u32, class: Class, due: Instant) {
-        let slot = self.slots.at_mut(index);
-        let step = slot.attempts.step();
-        slot.class = Some(class);
-        slot.deadline = due;
-        let queue = &self.m.deadlines.step(class, step).queue;
-        let mut prev = queue.tail();
-        while prev != NONE && self.slots.at(prev).deadline > due {
-            prev = self.slots.at(prev).timer.prev;
-        }
-        let timed = self.m.deadlines.step_mut(class, step);
-        timed.queue.insert(&mut Timer(&mut self.slots), index, prev);
-        if self.m.deadlines.of(class).is_on() {
-            self.m.deadlines.add(due);
-        }
-    }
-
-    /// Takes the deadline away.
+    /// Removes its deadline.
     pub(super) fn unlink(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
-        let late = slot.is_late();
-        if let Some(class) = slot.class.take() {
-            self.m.deadlines.late = self.m.deadlines.late.saturating_sub(late.into());
-            let queue = &mut self.m.deadlines.step_mut(class, slot.attempts.step()).queue;
-            let was_first = queue.head() == Some(index);
-            queue.remove(&mut Timer(&mut self.slots), index);
-            if was_first {
-                self.m.deadlines.forget_first();
-            }
-        }
-    }
-
-    /// The connection of a class whose deadline passes first, if the class has one.
-    pub(super) fn head(&self, class: Class, step: u8) -> Option<u32> {
-        self.m.deadlines.step(class, step).queue.head()
-    }
-
-    /// Learns when the first deadline passes, if that is not known, so that it is not searched for at each iteration.
-    #[inline]
-    pub(super) fn learn_first(&mut self) {
-        if self.m.deadlines.known_first().is_none() {
-            let first = self.first_deadline();
-            self.m.deadlines.know_first(first);
-        }
-    }
-
-    /// When the first deadline of a connection passes; [`Instant::NEVER`]: there is none.
-    pub(super) fn first_deadline(&self) -> Instant {
-        let mut first = Instant::NEVER;
-        for &(class, step) in &QUEUES {
-            if self.m.deadlines.of(class).is_on()
-                && let Some(index) = self.head(class, step)
-            {
-                first = first.min(self.slots.at(index).deadline);
-            }
-        }
-        first
+        self.m.deadlines.remove(&mut self.slots, index);
     }
 
     /// When the next deadline passes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let first = match self.m.deadlines.known_first() {
-            Some(first) => first,
-            None => self.first_deadline(),
-        };
-        let first = Some(first).filter(|first| *first < Instant::NEVER);
+        let first =
+            Some(self.m.deadlines.first(&self.slots)).filter(|first| *first < Instant::NEVER);
         let pause = if self.m.paused > 0 {
             self.first_pause()
         } else {

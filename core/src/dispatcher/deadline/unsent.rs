@@ -57,8 +57,9 @@ impl Dispatcher<'_> {
         }
         let now = self.m.now;
         let moved = slot.flags.has(Flags::TAKEN);
-        let (stall, record) = (&self.m.deadlines.write_stall, self.records.at_mut(index));
-        if moved || waited(record, now) < stall.length / 1_000_000 {
+        let stall = self.m.deadlines.length(Class::WriteStall);
+        let record = self.records.at_mut(index);
+        if moved || waited(record, now) < stall / 1_000_000 {
             // The kernel has taken some since the query.
             return;
         }
@@ -78,8 +79,7 @@ impl Dispatcher<'_> {
         let class = if self.slots.at(index).class == Some(Class::Congestion) {
             Class::Congestion
         } else if let Outcome::Drained(_) = outcome {
-            let idle = &self.m.deadlines.idle;
-            if !idle.is_on() || waited(record, now) <= idle.length.div_ceil(1_000_000) {
+            if !self.m.deadlines.is_longer(waited(record, now), Class::Idle) {
                 self.slots.at_mut(index).flags.clear(Flags::PROBE);
                 return;
             }

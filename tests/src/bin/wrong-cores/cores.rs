@@ -81,7 +81,7 @@ pub(crate) const CORES: [Wrong; 22] = [
     Wrong {
         name: "timer early by rounding",
         changes: &[(
-            "deadlines/mod.rs",
+            "deadlines/classes.rs",
             "now.plus_nanos(self.length.saturating_add(self.granule))",
             "now.plus_nanos(self.length)",
         )],

@@ -1,0 +1,178 @@
+//! [`Classes`]: how long each class of deadline is, and its queue.
+
+use crate::attempts::Attempts;
+use crate::config::{Class, Config};
+use crate::flags::Flags;
+use crate::queue::Queue;
+use crate::time::{Instant, nanos_of};
+
+/// What since the last service restarts a deadline of this class.
+pub(crate) const fn restarts(class: Class) -> Flags {
+    match class {
+        Class::FirstByte | Class::Congestion | Class::Linger | Class::Connect => Flags::NONE,
+        Class::Request => Flags::CONSUMED,
+        Class::WriteStall => Flags::TAKEN,
+        Class::Idle | Class::HalfClosed => Flags::HEARD.or(Flags::TAKEN),
+    }
+}
+
+/// A granule is this part of a class's length: activity moves a deadline at most once in it.
+const GRANULES: u64 = 64;
+
+/// The longest wait for memory, in nanoseconds (640 ms), unless the first one is longer.
+const LONGEST: u64 = 640_000_000;
+
+/// How many times as long as the first wait for memory those are that follow it while nothing moves, up to [`LONGEST`]. The
+/// last one comes again and again.
+const LONGER: [u64; Attempts::LAST_STEP as usize] = [4, 16, 32];
+
+/// Every queue of deadlines: the class, and the step of its wait.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler computes it, and would not compile an index that is too large"
+)]
+pub(super) const QUEUES: [(Class, u8); Class::ALL.len() + LONGER.len()] = {
+    let mut queues = [(Class::Congestion, 0); Class::ALL.len() + LONGER.len()];
+    let (mut at, mut step) = (0, 1);
+    while at < queues.len() {
+        if at < Class::ALL.len() {
+            queues[at] = (Class::ALL[at], 0);
+        } else {
+            queues[at] = (Class::Congestion, step);
+            step += 1;
+        }
+        at += 1;
+    }
+    queues
+};
+
+/// The length of a class that is switched off: its queue is kept in order all the same, because the longest idle
+/// connection is searched for when the table is full. 146 years.
+const OFF: u64 = u64::MAX / 4;
+
+/// The granule of a class that is switched off, in nanoseconds: 10 s.
+const OFF_GRANULE: u64 = 10_000_000_000;
+
+/// One class of deadline, or one step of congestion.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timed {
+    pub(super) queue: Queue,
+    /// In nanoseconds; [`OFF`] if it is switched off.
+    pub(super) length: u64,
+    /// Activity moves a deadline at most once in this time, and every deadline is set later by it, so that it is never
+    /// early. 0 where nothing restarts it.
+    granule: u64,
+}
+
+impl Timed {
+    #[inline]
+    fn new(config: &Config, class: Class) -> Self {
+        let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
+        let granule = match restarts(class) {
+            Flags::NONE => 0,
+            // Which has been idle or half-closed longest must be exact.
+            _ if matches!(class, Class::Idle | Class::HalfClosed) && config.full.evicts() => 0,
+            _ if length < OFF => length / GRANULES,
+            _ => OFF_GRANULE,
+        };
+        Self {
+            queue: Queue::EMPTY,
+            length,
+            granule,
+        }
+    }
+
+    /// When a deadline passes that starts `now`.
+    pub(super) const fn due(&self, now: Instant) -> Instant {
+        now.plus_nanos(self.length.saturating_add(self.granule))
+    }
+
+    pub(super) const fn is_on(&self) -> bool {
+        self.length < OFF
+    }
+}
+
+/// Every class of deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Classes {
+    first_byte: Timed,
+    request: Timed,
+    write_stall: Timed,
+    congestion: Timed,
+    /// Waits for memory that are longer because the one before was not enough.
+    longer: [Timed; LONGER.len()],
+    idle: Timed,
+    linger: Timed,
+    connect: Timed,
+    half_closed: Timed,
+}
+
+impl Classes {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            first_byte: Timed::new(config, Class::FirstByte),
+            request: Timed::new(config, Class::Request),
+            write_stall: Timed::new(config, Class::WriteStall),
+            congestion: Timed::new(config, Class::Congestion),
+            longer: LONGER.map(|times| {
+                let first = nanos_of(config.congestion).min(OFF);
+                Timed {
+                    length: first.saturating_mul(times).min(LONGEST.max(first)),
+                    ..Timed::new(config, Class::Congestion)
+                }
+            }),
+            idle: Timed::new(config, Class::Idle),
+            linger: Timed::new(config, Class::Linger),
+            connect: Timed::new(config, Class::Connect),
+            half_closed: Timed::new(config, Class::HalfClosed),
+        }
+    }
+
+    pub(super) const fn of(&self, class: Class) -> &Timed {
+        match class {
+            Class::FirstByte => &self.first_byte,
+            Class::Request => &self.request,
+            Class::WriteStall => &self.write_stall,
+            Class::Congestion => &self.congestion,
+            Class::Idle => &self.idle,
+            Class::Linger => &self.linger,
+            Class::Connect => &self.connect,
+            Class::HalfClosed => &self.half_closed,
+        }
+    }
+
+    pub(super) const fn of_mut(&mut self, class: Class) -> &mut Timed {
+        match class {
+            Class::FirstByte => &mut self.first_byte,
+            Class::Request => &mut self.request,
+            Class::WriteStall => &mut self.write_stall,
+            Class::Congestion => &mut self.congestion,
+            Class::Idle => &mut self.idle,
+            Class::Linger => &mut self.linger,
+            Class::Connect => &mut self.connect,
+            Class::HalfClosed => &mut self.half_closed,
+        }
+    }
+
+    /// The queue of a class at this step of its wait; only congestion has steps.
+    pub(super) fn step(&self, class: Class, step: u8) -> &Timed {
+        let longer = step
+            .checked_sub(1)
+            .and_then(|at| self.longer.get(usize::from(at)));
+        match longer {
+            Some(longer) if class == Class::Congestion => longer,
+            Some(_) | None => self.of(class),
+        }
+    }
+
+    pub(super) fn step_mut(&mut self, class: Class, step: u8) -> &mut Timed {
+        let at = step.checked_sub(1).map_or(LONGER.len(), usize::from);
+        if class != Class::Congestion || at >= LONGER.len() {
+            return self.of_mut(class);
+        }
+        match self.longer.get_mut(at) {
+            Some(longer) => longer,
+            None => &mut self.congestion,
+        }
+    }
+}
