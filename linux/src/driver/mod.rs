@@ -146,12 +146,16 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let (memory, tables) = memory.lend();
         // The first reading loads the kernel's vdso, for which rustix may allocate: now, not later.
         let _ = clock::now();
-        let mut config = config.clone();
         // Only what counts sources needs one.
-        if config.hash_seed == 0 && H::LIMITS_SOURCES {
-            config.hash_seed = seed();
-        }
-        let session = Session::new(memory, &config, handler).map_err(StartError::Config)?;
+        let mut seeded;
+        let config = if config.hash_seed == 0 && H::LIMITS_SOURCES {
+            seeded = config.clone();
+            seeded.hash_seed = seed();
+            &seeded
+        } else {
+            config
+        };
+        let session = Session::new(memory, config, handler).map_err(StartError::Config)?;
         let slots = tables.connections.capacity();
         let connections = config
             .connections
