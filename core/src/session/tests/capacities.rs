@@ -4,8 +4,8 @@ use crate::{
     Config, Conn, Connections, DatagramMemory, Handler, Instant, ListenersFull, Memory,
     NoDatagrams, NoTimer, Session,
 };
+use alloc::vec::Vec;
 use core::time::Duration;
-use std::vec::Vec;
 
 #[derive(Default)]
 struct Ticks(Vec<u32>);
