@@ -203,7 +203,6 @@ pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::connect::ConnectError;
 pub use dispatcher::listener::ListenersFull;
-pub use dispatcher::timer::NoTimer;
 pub use dispatcher::{Dispatcher, Round, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
@@ -222,4 +221,5 @@ pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;
 pub use time::Instant;
+pub use timers::NoTimer;
 pub use token::Token;

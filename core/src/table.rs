@@ -2,10 +2,9 @@
 
 use crate::dispatcher::Machine;
 use crate::dispatcher::listener::Listener;
-use crate::dispatcher::timer::{Alarms, Free};
 use crate::record::Record;
 use crate::slot::Slot;
-use crate::timers::heap::Timer;
+use crate::timers::{Free, Timer, Timers};
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};
@@ -22,7 +21,7 @@ pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize 
     /// Written before it is borrowed, as the three below; until then it has no bytes, so that the table is all zeros.
     machine: MaybeUninit<Machine>,
     others: MaybeUninit<Others<Vec<Source, SOURCES>>>,
-    alarms: MaybeUninit<Alarms<[Free; TIMERS]>>,
+    alarms: MaybeUninit<Timers<[Free; TIMERS]>>,
     /// What an index that names no record falls on.
     no_record: MaybeUninit<Record>,
     slots: [Slot; N],
@@ -99,7 +98,7 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
             sources: &mut self.sources,
             blocks: &mut self.blocks,
             timers: &mut self.timers,
-            alarms: self.alarms.write(Alarms::NONE),
+            alarms: self.alarms.write(Timers::NONE),
             machine: self.machine.write(machine()),
         }
     }
@@ -120,7 +119,7 @@ pub(crate) struct Parts<'t> {
     pub(crate) sources: &'t mut [u64],
     pub(crate) blocks: &'t mut [u64],
     pub(crate) timers: &'t mut [Timer],
-    pub(crate) alarms: &'t mut Alarms<[Free]>,
+    pub(crate) alarms: &'t mut Timers<[Free]>,
     pub(crate) machine: &'t mut Machine,
 }
 

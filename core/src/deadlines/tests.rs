@@ -119,9 +119,10 @@ fn agrees_with_a_list_that_is_searched() {
                             slots.at_mut(index).attempts.lengthen();
                         }
                         let attempts = slots.at(index).attempts;
-                        let step = match class {
-                            Class::Congestion => attempts.step(),
-                            _ => 0,
+                        let step = if class == Class::Congestion {
+                            attempts.step()
+                        } else {
+                            0
                         };
                         let mut due = deadlines.due(class, attempts, now);
                         if next(3) == 0 {

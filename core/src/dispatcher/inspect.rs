@@ -34,7 +34,6 @@ use crate::record::Record;
 use crate::slot::{Cursors, Queued, Slot, State};
 use crate::stats::Stats;
 use crate::time::Instant;
-use crate::timers::heap::Timer;
 use crate::token::{LISTENER_BIT, Token};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use heapless::Vec;
@@ -142,8 +141,7 @@ impl Dispatcher<'_> {
         self.m.others_next = false;
         self.sources.fill(0);
         self.blocks.fill(0);
-        self.timers.fill(Timer::NONE);
-        self.alarms.clear();
+        self.alarms.clear(self.timers);
         self.m.outbound = Some(&connect::VERBS);
         self.slots.forget_used();
         self.put_machine(&image.machine);

@@ -27,7 +27,7 @@ mod source;
 mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) mod timer;
+mod timer;
 mod turn;
 pub(crate) mod watch;
 mod yielding;
@@ -42,13 +42,12 @@ use crate::queue::{NONE, Parted, Queue};
 use crate::stats::{Stats, bump};
 use crate::table::{Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
-use crate::timers::heap::Timer;
+use crate::timers::{Free, Timer, Timers};
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
 pub use rounds::Round;
 use rounds::Served;
-use timer::{Alarms, Free};
 use yielding::Yielding;
 
 /// What the machine knows beside its slots.
@@ -278,7 +277,7 @@ pub struct Dispatcher<'t> {
     sources: &'t mut [u64],
     blocks: &'t mut [u64],
     timers: &'t mut [Timer],
-    alarms: &'t mut Alarms<[Free]>,
+    alarms: &'t mut Timers<[Free]>,
     m: &'t mut Machine,
 }
 
@@ -417,7 +416,7 @@ impl Dispatcher<'_> {
         self.begin_turn();
         self.m.turns = self.m.turns.wrapping_add(1);
         self.m.turn.left = self.m.continuing.len();
-        self.alarms.begin_turn();
+        self.alarms.begin_iteration();
         self.watch_stale();
         self.expire();
     }
