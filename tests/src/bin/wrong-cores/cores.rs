@@ -1,4 +1,4 @@
-//! Twenty-two wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
+//! Twenty-nine wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
 //! of the sources, so that nothing that is built from the sources themselves can contain one.
 
 /// A wrong core.
@@ -9,7 +9,7 @@ pub(crate) struct Wrong {
     pub(crate) changes: &'static [(&'static str, &'static str, &'static str)],
 }
 
-pub(crate) const CORES: [Wrong; 22] = [
+pub(crate) const CORES: [Wrong; 29] = [
     Wrong {
         name: "no generation check",
         changes: &[
@@ -20,13 +20,8 @@ pub(crate) const CORES: [Wrong; 22] = [
             ),
             (
                 "dispatcher/answer.rs",
-                "if slot.generation != token.generation()\n            || !slot.in_flight.contains(Directions::READ)",
-                "if !slot.in_flight.contains(Directions::READ)",
-            ),
-            (
-                "dispatcher/answer.rs",
-                "if slot.generation != token.generation()\n            || !slot.in_flight.contains(Directions::WRITE)",
-                "if !slot.in_flight.contains(Directions::WRITE)",
+                "slot.generation == token.generation()\n                && slot.in_flight",
+                "slot.in_flight",
             ),
         ],
     },
@@ -48,11 +43,18 @@ pub(crate) const CORES: [Wrong; 22] = [
     },
     Wrong {
         name: "read interest kept when full",
-        changes: &[(
-            "slot.rs",
-            "\n                    && self.rx.end < windows.receive",
-            "",
-        )],
+        changes: &[
+            (
+                "slot.rs",
+                "\n                    && self.rx.end < windows.receive",
+                "",
+            ),
+            (
+                "slot.rs",
+                "return output | Directions::READ.when(self.rx.end < windows.receive);",
+                "return output | Directions::READ;",
+            ),
+        ],
     },
     Wrong {
         name: "HUP ignored",
@@ -128,8 +130,8 @@ pub(crate) const CORES: [Wrong; 22] = [
         name: "short read in edge mode",
         changes: &[(
             "dispatcher/answer.rs",
-            "slot.ready -= Directions::READ.when(certain);",
-            "slot.ready -= Directions::READ.when(certain || true);",
+            "if short\n            && (n == 0\n                || (!slot.flags.has(Flags::CLOSING)\n                    && (self.m.trigger != Trigger::Edge || record.is_tcp())))",
+            "let _ = &record;\n        if short",
         )],
     },
     Wrong {
@@ -227,6 +229,69 @@ pub(crate) const CORES: [Wrong; 22] = [
             "session/conn.rs",
             "        self.record(Input::Finish);\n",
             "",
+        )],
+    },
+    Wrong {
+        name: "a timer told after bytes",
+        changes: &[
+            (
+                "session/mod.rs",
+                "        while let Some(alarm) = self.machine.poll_timer() {\n            self.tell_alarm(alarm);\n        }\n",
+                "",
+            ),
+            (
+                "session/mod.rs",
+                "        let output = self.machine.poll_output();\n",
+                "        let output = self.machine.poll_output();\n        if output.is_none() {\n            while let Some(alarm) = self.machine.poll_timer() {\n                self.tell_alarm(alarm);\n            }\n        }\n",
+            ),
+        ],
+    },
+    Wrong {
+        name: "starved ignored by evict",
+        changes: &[(
+            "dispatcher/serve.rs",
+            " && !(self.m.starved && self.m.full.evicts())",
+            "",
+        )],
+    },
+    Wrong {
+        name: "an area kept",
+        changes: &[(
+            "session/bytes.rs",
+            "if left.len > 0 {\n            self.write_back(left);\n        }",
+            "let _ = left;",
+        )],
+    },
+    Wrong {
+        name: "a transition that forgets its deadline",
+        changes: &[(
+            "dispatcher/deadline/mod.rs",
+            "State::Open | State::HalfClosed if self.is_half_closed() => Class::HalfClosed,",
+            "State::Open | State::HalfClosed if self.is_half_closed() => return None,",
+        )],
+    },
+    Wrong {
+        name: "a priority that starves",
+        changes: &[(
+            "dispatcher/preferred.rs",
+            "self.m.others_next = !self.m.others_next && fresh.others_len() > 0;",
+            "self.m.others_next = false;",
+        )],
+    },
+    Wrong {
+        name: "a token of one kind taken for another",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "\n                && !token.is_listener()",
+            "",
+        )],
+    },
+    Wrong {
+        name: "a completion for another's operation",
+        changes: &[(
+            "dispatcher/answer.rs",
+            "Op::Send if transfers(Directions::WRITE) =>",
+            "Op::Send if transfers(Directions::WRITE) || transfers(Directions::READ) =>",
         )],
     },
 ];

@@ -1,8 +1,8 @@
-//! The test of the tests: twenty-two wrong cores, and which layers of tests find each out.
+//! The test of the tests: twenty-nine wrong cores, and which layers of tests find each out.
 //!
 //! `cargo run --release -p tests --bin wrong-cores [-- --only NAME] [--layers unit,fuzz,…]`. Each wrong core is built in a
 //! copy of the sources under `target/wrong-cores` and put before each layer of tests; a test that fails or does not end
-//! catches it. The last line is `caught: N of 22`: by at least two layers each.
+//! catches it. The last line is `caught: N of 29`: by at least two layers each.
 
 mod cores;
 
