@@ -343,7 +343,7 @@ impl<'t> Dispatcher<'t> {
     }
 
     /// The tap for what goes in: kept by the flight recorder, and recorded in the full trace, if there is one.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn record(&mut self, token: Token, input: Input, detail: Detail) {
         if RECORDED != 0 || cfg!(feature = "trace") {
             self.record_call(token, input, detail);
@@ -358,19 +358,19 @@ impl<'t> Dispatcher<'t> {
     }
 
     /// The same for the flight recorder alone.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn keep(&mut self, token: Token, input: Input) {
         self.m.recorder.push(self.m.now, token, input);
     }
 
     /// The same for the full trace alone, and what comes out: a replay compares it.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
         self.m.recorder.trace(entry);
     }
 
     /// Whether there is a full trace.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_traced(&self) -> bool {
         self.m.recorder.is_traced()
     }
@@ -385,7 +385,7 @@ impl<'t> Dispatcher<'t> {
 impl Dispatcher<'_> {
     /// Takes in what happened. Bounded work: at most the table's listeners are touched, and an accept
     /// reads the counters of its source and its block, which costs the same whatever their limits are.
-    #[inline(always)]
+    #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.advance_clock(now);
         match event {
@@ -488,7 +488,7 @@ impl Dispatcher<'_> {
     }
 
     /// The transfer that was issued last completes inline.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn complete_transfer(
         &mut self,
         index: u32,

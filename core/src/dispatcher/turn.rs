@@ -29,7 +29,7 @@ impl Dispatcher<'_> {
     }
 
     /// What is done now is done in a new iteration, if the last one is over.
-    #[inline(always)]
+    #[inline]
     pub(super) fn begin_turn(&mut self) {
         if self.m.turn.over {
             self.m.turn = Turn {
@@ -51,7 +51,7 @@ impl Dispatcher<'_> {
     }
 
     /// The trigger of a source: what is not a connection, always level.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn trigger_of(&self, index: u32) -> Trigger {
         if index & LISTENER_BIT == 0 {
             self.m.trigger
@@ -61,7 +61,7 @@ impl Dispatcher<'_> {
     }
 
     /// A readiness event: the sets take it in, and the source is scheduled.
-    #[inline(always)]
+    #[inline]
     pub(super) fn ready(
         &mut self,
         token: Token,

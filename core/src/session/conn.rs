@@ -378,7 +378,7 @@ impl Conn<'_> {
         self.all.record(self.token, input);
     }
 
-    #[inline(always)]
+    #[inline]
     fn trace(&mut self, call: impl FnOnce() -> (Input, Detail)) {
         let token = self.token;
         self.all.machine.trace(|| {
@@ -402,7 +402,7 @@ impl Conn<'_> {
     }
 
     /// The handler is back.
-    #[inline(always)]
+    #[inline]
     pub(super) fn trace_return(&mut self) {
         let left = self.data.len();
         (self.all.machine).trace(|| Entry::Returned(width(left)));

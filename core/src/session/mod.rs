@@ -535,7 +535,7 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Assigns the receive scratch buffer to a connection whose window is empty, unless a receive into it is in flight.
-    #[inline(always)]
+    #[inline]
     fn claim(&mut self, index: u32) {
         let owner = self.received.owner();
         if owner == NOBODY {
@@ -556,7 +556,7 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Passes a connection to `call`, then puts its window in order.
-    #[inline(always)]
+    #[inline]
     fn visit<R>(
         &mut self,
         token: Token,
@@ -595,7 +595,7 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Passes a connection with this data to `call`, and how much of it is left.
-    #[inline(always)]
+    #[inline]
     fn call<R>(
         &mut self,
         token: Token,

@@ -42,7 +42,7 @@ impl<const K: usize> Recorder<K> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn push(&mut self, at: Instant, token: Token, input: Input) {
         if let Some(place) = self.kept.get_mut(self.next as usize & Self::MASK) {
             *place = Some(RecordedInput { at, token, input });
@@ -51,7 +51,7 @@ impl<const K: usize> Recorder<K> {
     }
 
     /// Into the full trace, if there is one.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
         #[cfg(feature = "trace")]
         if let Some(sink) = &mut self.sink {
@@ -62,7 +62,7 @@ impl<const K: usize> Recorder<K> {
     }
 
     /// Whether there is a full trace.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn is_traced(&self) -> bool {
         #[cfg(feature = "trace")]
         return self.sink.is_some();

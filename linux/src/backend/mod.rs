@@ -193,7 +193,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError>;
 
     /// Whether something was begun of which the kernel learns only by the next [`wait`](Self::wait): then that is due now.
-    #[inline(always)]
+    #[inline]
     fn is_due(&self) -> bool {
         false
     }
@@ -202,7 +202,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     fn report(&mut self, index: usize) -> Option<Event>;
 
     /// Receives into `into`, which is not empty.
-    #[inline(always)]
+    #[inline]
     fn receive(&mut self, _token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
         socket::complete_receive(socket, into)
     }
@@ -213,7 +213,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     ///
     /// If it returns `None`, the memory of `from` stays allocated until the send's completion is reported, or until
     /// [`end`](Self::end) was called or the backend is dropped: the kernel reads it during a later call of ours.
-    #[inline(always)]
+    #[inline]
     unsafe fn send(
         &mut self,
         _token: Token,
@@ -229,19 +229,19 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     }
 
     /// Takes one connection.
-    #[inline(always)]
+    #[inline]
     fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {
         socket::accept(from)
     }
 
     /// Is notified that a socket is connected now: before, it could not block. Returns the outcome.
-    #[inline(always)]
+    #[inline]
     fn connected(&mut self, _socket: BorrowedFd<'_>) -> Outcome {
         Outcome::Complete(0)
     }
 
     /// Closes, with a reset if requested. Whatever was registered has been removed, and what was in flight completed.
-    #[inline(always)]
+    #[inline]
     fn close(&mut self, _token: Token, socket: OwnedFd, reset: bool) -> Outcome {
         socket::close(socket, reset)
     }

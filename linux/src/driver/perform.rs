@@ -14,7 +14,7 @@ use tidegate_core::{
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action. Returns the result of a transfer; `None` if that comes later, or came as an event.
-    #[inline(always)]
+    #[inline]
     pub(super) fn perform(&mut self, action: &Action) -> Option<Completion> {
         match *action {
             Action::Recv { token, into } => match self.receive(token, into) {
@@ -127,7 +127,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     }
 
     /// `None` if it is not a socket.
-    #[inline(always)]
+    #[inline]
     fn receive(&mut self, token: Token, into: Span) -> Option<Completion> {
         let socket = self.sockets.connection(token)?;
         let into = self.session.receive_into(token, into);
@@ -135,7 +135,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     }
 
     /// `None` if it is not a socket; without an outcome it completes later.
-    #[inline(always)]
+    #[inline]
     fn send(&mut self, token: Token, from: Span) -> Option<Option<Completion>> {
         let socket = self.sockets.connection(token)?;
         let from = self.session.send_from(token, from);
