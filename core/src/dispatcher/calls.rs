@@ -261,11 +261,13 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Notifies `Writable` once there is send capacity for `n` bytes; nothing is received until then.
+    /// Notifies `Writable` once there is send capacity for `n` bytes; nothing is received until then, but with `HEARS_ON`. That may
+    /// replace a wait during which nothing was received, so the source is scheduled.
     pub(crate) fn want_room_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);
         if slot.state == State::Open {
             slot.wants = n;
+            self.touch(index);
         }
     }
 

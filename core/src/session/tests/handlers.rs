@@ -483,3 +483,32 @@ fn one_that_has_consumed_everything_receives_more_though_there_is_no_capacity_to
     world.says(a, b"two");
     assert_eq!(world.app().count("readable"), 2);
 }
+
+/// A wait during which nothing is received is replaced, between iterations, by one during which bytes are: what has come
+/// meanwhile is received now, and not when the wait is over.
+#[test]
+fn waiting_with_reading_kept_up_replaces_a_wait_that_suspends_it() {
+    for trigger in [Trigger::Level, Trigger::Edge, Trigger::Oneshot] {
+        let app = App {
+            readable: |_, conn, _| {
+                conn.consume(conn.data().len());
+                let _ = conn.send(&[7; TX]);
+            },
+            ..App::echo()
+        };
+        let config = Config {
+            trigger,
+            ..Config::default()
+        };
+        let mut world = World::with::<2>(app, &config);
+        let a = world.connect();
+        world.fars[a].takes = 0;
+        for bytes in [b"queued", b"waits!", b"unread"] {
+            world.says(a, bytes);
+        }
+        assert_eq!(world.app().count("readable"), 2, "{trigger:?}: suspended");
+        world.lend(a, |_, conn, _| conn.want_room(TX));
+        world.run();
+        assert_eq!(world.app().count("readable"), 3, "{trigger:?}");
+    }
+}
