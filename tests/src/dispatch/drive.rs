@@ -228,6 +228,9 @@ impl<W: World> Drive<'_, W> {
         if self.core().has_work() {
             return;
         }
+        if let Err(broken) = self.core().check_laws() {
+            panic!("{broken}");
+        }
         self.model().quiet(self.core());
         self.model().datagrams_are_armed(self.core());
     }
