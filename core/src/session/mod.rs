@@ -573,7 +573,8 @@ impl<H: Handler> Session<'_, H> {
         let more = slot.tx.end.wrapping_sub(slot.tx.at);
         if consumed > 0 {
             slot.flags.set(Flags::CONSUMED);
-            slot.rx.at = slot.rx.at.wrapping_add(consumed);
+            // It may have been emptied meanwhile: a connection that lingers discards what it has.
+            slot.rx.advance(consumed);
         }
         let received = !slot.in_flight.contains(Directions::READ);
         if slot.rx.is_empty() && received {

@@ -512,3 +512,60 @@ fn waiting_with_reading_kept_up_replaces_a_wait_that_suspends_it() {
         assert_eq!(world.app().count("readable"), 3, "{trigger:?}");
     }
 }
+
+/// A driver that completes later, so that a receive is in flight while a connection is borrowed.
+#[test]
+fn what_is_consumed_by_one_that_begins_to_linger_is_dropped_once() {
+    let memory = Box::leak(Box::new(Memory::<1, RX, TX, u32>::new()));
+    let mut session = Session::new(memory, &Config::default(), App::deaf()).expect("sound");
+    let listener = session.listen(None).expect("a slot");
+    let now = Instant::from_nanos(1 << 40);
+    let event = |session: &mut Session<'_, App>, token, op, outcome| {
+        session.handle_event(now, Event::Done { token, op, outcome });
+    };
+    session.handle_event(
+        now,
+        Event::Ready {
+            token: listener,
+            directions: Directions::READ,
+            closing: false,
+        },
+    );
+    session.handle_timeout(now);
+    let mut who = None;
+    let mut received = 0;
+    while let Some(action) = session.poll_output(None) {
+        match action {
+            Action::Accept { token, .. } => {
+                who = Some(token);
+                event(&mut session, token, Op::Accept, Outcome::Accepted(None));
+            }
+            Action::Recv { token, .. } if received == 0 => {
+                received = 3;
+                event(&mut session, token, Op::Recv, Outcome::Complete(3));
+                session.lend(token, |_, conn, _| conn.shut_down());
+            }
+            Action::Shutdown { token } => {
+                event(&mut session, token, Op::Shutdown, Outcome::Complete(0));
+            }
+            // The second receive stays in flight.
+            Action::Recv { .. } | Action::Arm { .. } => {}
+            Action::Refuse { .. }
+            | Action::Connect { .. }
+            | Action::Send { .. }
+            | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
+            | Action::Cancel { .. }
+            | Action::Close { .. }
+            | Action::Rebuild => unreachable!("{action:?}"),
+        }
+    }
+    let token = who.expect("accepted");
+    session.lend(token, |_, conn, _| {
+        assert_eq!(conn.data().len(), 3);
+        conn.finish();
+        conn.consume(3);
+    });
+    laws::assert_laws(session.machine());
+}
