@@ -237,7 +237,7 @@ pub(crate) const KERNELS: [Wrong; 22] = [
         &[
             change(
                 "multishot.rs",
-                "{\n            if let Some(wake_ups) = &mut socket.multishot",
+                "&& let Some(wake_ups) = &mut socket.multishot",
                 "&mut socket.multishot",
                 "{ socket.forgotten.set(false); &mut socket.multishot }",
             ),
