@@ -329,7 +329,12 @@ fn what_cannot_be_served_is_named() {
             &ECHO,
             ["descriptor 3", "listen()"],
         ),
-        (vec![null.into()], "1", &ECHO, ["descriptor 3", "not a socket"]),
+        (
+            vec![null.into()],
+            "1",
+            &ECHO,
+            ["descriptor 3", "not a socket"],
+        ),
         (vec![tcp()], "2", &ECHO, ["LISTEN_FDS 2", "descriptor 4"]),
         (vec![tcp()], "-1", &ECHO, ["LISTEN_FDS -1", "unset"]),
         (
