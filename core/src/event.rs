@@ -148,22 +148,6 @@ impl Completion {
     }
 }
 
-impl Outcome {
-    /// [`Completion::of_receive`], as an outcome.
-    #[inline]
-    #[must_use]
-    pub fn of_receive(transfer: Transfer, requested: u32) -> Self {
-        Completion::of_receive(transfer, requested).into()
-    }
-
-    /// [`Completion::of_send`], as an outcome.
-    #[inline]
-    #[must_use]
-    pub fn of_send(transfer: Transfer, requested: u32) -> Self {
-        Completion::of_send(transfer, requested).into()
-    }
-}
-
 /// Why an action failed: what the machine has to know, and the system's own number for people.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -205,6 +205,8 @@ impl Dispatcher<'_> {
 
 /// The same calls by index, for the session, which has checked the token.
 impl Dispatcher<'_> {
+    /// Drops so many received bytes, or as many as there are: a connection that begins to linger while its handler has it discards
+    /// them all.
     #[inline]
     pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);

@@ -1,4 +1,5 @@
-//! Timers: one for each connection, and free ones, which are about none, as many as the table has.
+//! What the machine makes of timers: it sets those of connections that live, and takes away those of connections that end. The
+//! heaps, and nothing else, are [`Timers`].
 //!
 //! They are exact: none fires early, and none is left out. A periodic one that was delayed reports how many periods
 //! have passed, and keeps its phase. There are no ticks: [`poll_timeout`](Dispatcher::poll_timeout) knows the next.

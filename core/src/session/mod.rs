@@ -273,22 +273,22 @@ impl<H: Handler> Session<'_, H> {
     /// handler.
     #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
+        if self.machine.is_traced() {
+            self.trace_event(now, event);
+        }
         match event {
             // What is ready is scheduled; only for a watched descriptor the handler is notified now.
-            Event::Ready { .. } if !self.machine.is_traced() => {
+            Event::Ready { .. } => {
                 if let Some(notice) = self.machine.handle_event(now, event) {
                     self.tell(notice, None, None);
                 }
             }
-            Event::Ready { .. } | Event::Done { .. } => self.take_in(now, event),
+            Event::Done { .. } => self.handle_completion(now, event),
         }
     }
 
     #[inline(never)]
-    fn take_in(&mut self, now: Instant, event: Event) {
-        if self.machine.is_traced() {
-            self.trace_event(now, event);
-        }
+    fn handle_completion(&mut self, now: Instant, event: Event) {
         // The slot is freed before the application is notified; the final snapshot is what is known now.
         let info = match event {
             Event::Done {
@@ -299,7 +299,6 @@ impl<H: Handler> Session<'_, H> {
             Event::Done { .. } | Event::Ready { .. } => None,
         };
         if let Some(notice) = self.machine.handle_event(now, event) {
-            self.machine.trace(|| Entry::Notified(notice));
             self.tell(notice, Some(event), info.as_ref());
         }
     }
@@ -382,26 +381,37 @@ impl<H: Handler> Session<'_, H> {
         let Some((index, op)) = self.machine.take_issued() else {
             return self.machine.count_unasked();
         };
-        if self.machine.is_traced() || !matches!(op, Op::Recv | Op::Send) {
-            return self.complete_by_event(index, op, completion);
+        if !matches!(op, Op::Recv | Op::Send) {
+            return self.complete_call(index, op, completion);
+        }
+        if self.machine.is_traced() {
+            self.trace_completion(index, op, completion);
         }
         let notice = self.machine.complete_transfer(index, op, completion);
         if op == Op::Send && self.machine.slots.at(index).tx.is_empty() {
             self.sending.release(index);
         }
-        match notice {
-            None => {}
-            Some(Notice::Readable(token)) => self.tell_of(token, Told::Readable),
-            Some(notice) => self.tell(notice, None, None),
+        if let Some(notice) = notice {
+            self.tell(notice, None, None);
         }
     }
 
-    /// Anything but a transfer is as frequent as connections are.
+    /// Anything but a transfer is as frequent as connections are: it has one way in.
     #[inline(never)]
-    fn complete_by_event(&mut self, index: u32, op: Op, completion: Completion) {
-        let token = self.machine.token(index);
-        let outcome = completion.into();
-        self.take_in(self.machine.now(), Event::Done { token, op, outcome });
+    fn complete_call(&mut self, index: u32, op: Op, completion: Completion) {
+        let event = self.completion_of(index, op, completion);
+        self.handle_event(self.machine.now(), event);
+    }
+
+    #[cold]
+    fn trace_completion(&mut self, index: u32, op: Op, completion: Completion) {
+        let event = self.completion_of(index, op, completion);
+        self.trace_event(self.machine.now(), event);
+    }
+
+    fn completion_of(&self, index: u32, op: Op, completion: Completion) -> Event {
+        let (token, outcome) = (self.machine.token(index), completion.into());
+        Event::Done { token, op, outcome }
     }
 
     /// An event, with what it has brought, before the machine takes it in.
@@ -423,8 +433,10 @@ impl<H: Handler> Session<'_, H> {
         (self.machine).trace(|| Entry::Event(event, Bytes::Whole(arrived)));
     }
 
+    /// Notifies the handler.
     #[inline(never)]
     fn tell(&mut self, notice: Notice, event: Option<Event>, info: Option<&Info>) {
+        self.machine.trace(|| Entry::Notified(notice));
         match notice {
             Notice::Readable(token) => self.tell_of(token, Told::Readable),
             Notice::Writable(token) => self.tell_of(token, Told::Writable),
@@ -569,16 +581,10 @@ impl<H: Handler> Session<'_, H> {
         let len = end.wrapping_sub(at);
         let (answer, left) = self.call(token, None, Span { at, len }, call)?;
         let consumed = len.wrapping_sub(left);
-        let slot = self.machine.slots.at_mut(index);
+        self.machine.consume_at(index, consumed);
+        let slot = self.machine.slots.at(index);
         let more = slot.tx.end.wrapping_sub(slot.tx.at);
-        if consumed > 0 {
-            slot.flags.set(Flags::CONSUMED);
-            // It may have been emptied meanwhile: a connection that lingers discards what it has.
-            slot.rx.advance(consumed);
-        }
-        let received = !slot.in_flight.contains(Directions::READ);
-        if slot.rx.is_empty() && received {
-            slot.rx = Cursors::EMPTY;
+        if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
             self.received.release(index);
         }
         let input = Input::Handled {
@@ -586,9 +592,6 @@ impl<H: Handler> Session<'_, H> {
             queued: more.saturating_sub(queued),
         };
         self.machine.keep(token, input);
-        if consumed > 0 {
-            self.machine.touch(index);
-        }
         if left > 0 {
             self.keep_left(index);
         }

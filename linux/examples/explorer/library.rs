@@ -14,7 +14,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, SocketAddr};
 use tidegate::{Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger};
 use tidegate_core::errno;
-use tidegate_core::{Action, Event, FaultKind, Memory, Op, Outcome, Span};
+use tidegate_core::{Action, Completion, Event, FaultKind, Memory, Op, Outcome, Span};
 use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// Time does not pass in a lesson: no deadline does.
@@ -218,7 +218,7 @@ impl<'m, S: System> Library<'m, S> {
             Action::Send { token, from } => {
                 let bytes = self.session.send_from(token, from);
                 let sent = self.world.system.send(self.socket(token)?, bytes);
-                let outcome = sent.map(|n| Outcome::of_send(Ok(count(n)), from.len));
+                let outcome = sent.map(|n| Completion::of_send(Ok(count(n)), from.len).into());
                 (token, Op::Send, outcome.unwrap_or_else(errno::transfer))
             }
             Action::Arm {
@@ -269,7 +269,7 @@ impl<'m, S: System> Library<'m, S> {
                 let space = self.session.receive_into(token, into);
                 let both = space.iter_mut().zip(&bytes);
                 both.for_each(|(to, from)| *to = *from);
-                Outcome::of_receive(Ok(count(bytes.len())), into.len)
+                Completion::of_receive(Ok(count(bytes.len())), into.len).into()
             }
             Err(errno) => errno::transfer(errno),
         })

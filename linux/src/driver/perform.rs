@@ -69,8 +69,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             // What is in flight completes by the next wait at the latest.
             Action::Cancel { .. } => return,
             Action::Rebuild => return self.rebuild(),
-            // A transfer on a socket is not performed here.
-            Action::Recv { .. } | Action::Send { .. } => None,
+            // Transfers are performed by the caller.
+            Action::Recv { .. } | Action::Send { .. } => return,
         };
         // Without an outcome it is about a non-socket stream.
         let outcome = outcome.unwrap_or_else(|| self.of_stream(action));

@@ -6,7 +6,7 @@ use crate::backend::Backend;
 use crate::sockets::NO_SOCKET;
 use crate::stream::Stream;
 use rustix::fd::AsFd;
-use tidegate_core::{Action, Directions, Handler, Outcome, Span, Token, Trigger};
+use tidegate_core::{Action, Completion, Directions, Handler, Outcome, Span, Token, Trigger};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action on a stream.
@@ -41,7 +41,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         match self.sockets.stream(token) {
             Some(stream) => {
                 let transfer = stream.receive(self.session.receive_into(token, into));
-                Outcome::of_receive(transfer, into.len)
+                Completion::of_receive(transfer, into.len).into()
             }
             None => NO_SOCKET,
         }
@@ -51,7 +51,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         match self.sockets.stream(token) {
             Some(stream) => {
                 let transfer = stream.send(self.session.send_from(token, from));
-                Outcome::of_send(transfer, from.len)
+                Completion::of_send(transfer, from.len).into()
             }
             None => NO_SOCKET,
         }

@@ -127,12 +127,12 @@ impl World {
                 let window = self.session.receive_into(token, into);
                 let message = MESSAGE.min(into.len);
                 window[..message as usize].fill(7);
-                Outcome::of_receive(Ok(message), into.len).completion()
+                Some(Completion::of_receive(Ok(message), into.len))
             }
             Action::Send { token, from } => {
                 let sent = black_box(self.session.send_from(token, from)).len();
                 let sent = u32::try_from(sent).unwrap_or(MESSAGE);
-                Outcome::of_send(Ok(sent), from.len).completion()
+                Some(Completion::of_send(Ok(sent), from.len))
             }
             Action::Arm { .. } => None,
             Action::Refuse { .. }

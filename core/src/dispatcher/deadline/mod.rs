@@ -1,4 +1,5 @@
-//! Deadlines: every connection has one, of the class that its state decides.
+//! What the machine makes of deadlines: of which class a connection's is, when activity moves it, and what one that has passed
+//! leads to. The queues, and nothing else, are [`Deadlines`](crate::deadlines::Deadlines).
 
 mod expire;
 mod unsent;

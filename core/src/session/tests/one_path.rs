@@ -140,11 +140,11 @@ impl<'m, H: Handler> Twin<'m, H> {
             let outcome = match action {
                 Action::Recv { token, into } => {
                     let bytes = self.session.receive_into(token, into);
-                    Outcome::of_receive(self.chance.receive(bytes), into.len)
+                    Completion::of_receive(self.chance.receive(bytes), into.len).into()
                 }
                 Action::Send { token, from } => {
                     let moved = self.chance.send(token, self.session.send_from(token, from));
-                    Outcome::of_send(moved, from.len)
+                    Completion::of_send(moved, from.len).into()
                 }
                 Action::Accept { .. } => {
                     let address = (!self.chance.random.one_in(4))
