@@ -15,6 +15,7 @@ mod windows;
 
 use super::*;
 use crate::config::FullTable;
+use crate::dispatcher::calls::Info;
 use crate::dispatcher::laws;
 use crate::event::{Op, Outcome, Peer};
 use crate::output::Reason;

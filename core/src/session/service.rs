@@ -1,0 +1,316 @@
+//! How a handler services a connection: what has come is taken in, the connection and its bytes are borrowed for one call, and
+//! its window is put in order afterwards. Every notice goes through here, whatever led to it.
+
+use super::bytes::NOBODY;
+use super::conn::Conn;
+use super::connections::Connections;
+use super::{Handler, Session, Watched};
+use crate::directions::Directions;
+use crate::dispatcher::calls::Info;
+use crate::event::{Completion, Event, Op, Outcome};
+use crate::flags::Flags;
+use crate::output::{Alarm, Notice, Span};
+use crate::slot::{Cursors, UNTIL_SENT};
+use crate::time::Instant;
+use crate::token::Token;
+use crate::trace::{Bytes, Entry, Input};
+
+/// The notice of a connection to its handler.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Readable,
+    Writable,
+    Opened,
+    Ended,
+    Timer,
+}
+
+impl<H: Handler> Session<'_, H> {
+    /// Takes in what the action that was returned last has come to.
+    #[inline]
+    pub(super) fn complete(&mut self, completion: Completion) {
+        let Some((index, op)) = self.machine.take_issued() else {
+            return self.machine.count_unasked();
+        };
+        if !matches!(op, Op::Recv | Op::Send) {
+            return self.complete_call(index, op, completion);
+        }
+        if self.machine.is_traced() {
+            self.trace_completion(index, op, completion);
+        }
+        let notice = self.machine.complete_transfer(index, op, completion);
+        if op == Op::Send && self.machine.slots.at(index).tx.is_empty() {
+            self.sending.release(index);
+        }
+        if let Some(notice) = notice {
+            self.tell(notice, None, None);
+        }
+    }
+
+    /// Anything but a transfer is as frequent as connections are: it has one way in.
+    #[inline(never)]
+    fn complete_call(&mut self, index: u32, op: Op, completion: Completion) {
+        let event = self.completion_of(index, op, completion);
+        self.handle_event(self.machine.now(), event);
+    }
+
+    #[cold]
+    fn trace_completion(&mut self, index: u32, op: Op, completion: Completion) {
+        let event = self.completion_of(index, op, completion);
+        self.trace_event(self.machine.now(), event);
+    }
+
+    fn completion_of(&self, index: u32, op: Op, completion: Completion) -> Event {
+        let (token, outcome) = (self.machine.token(index), completion.into());
+        Event::Done { token, op, outcome }
+    }
+
+    /// An event, with what it has brought, before the machine takes it in.
+    #[cold]
+    pub(super) fn trace_event(&mut self, now: Instant, event: Event) {
+        let mut arrived: &[u8] = &[];
+        if let Event::Done { token, op, outcome } = event {
+            if let (Op::Recv, Outcome::Complete(len) | Outcome::Drained(len)) = (op, outcome)
+                && let Some(Span { at, .. }) = self.machine.receiving(token)
+            {
+                arrived = self.received.get(token.slot(), Span { at, len });
+            } else if let Outcome::Datagram { len, .. } = outcome
+                && let Some(arrivals) = &self.arrivals
+            {
+                arrived = arrivals.window(token, len);
+            }
+        }
+        self.machine.advance_clock(now);
+        (self.machine).trace(|| Entry::Event(event, Bytes::Whole(arrived)));
+    }
+
+    /// Notifies the handler.
+    #[inline(never)]
+    pub(super) fn tell(&mut self, notice: Notice, event: Option<Event>, info: Option<&Info>) {
+        self.machine.trace(|| Entry::Notified(notice));
+        match notice {
+            Notice::Readable(token) => self.tell_of(token, Told::Readable),
+            Notice::Writable(token) => self.tell_of(token, Told::Writable),
+            Notice::Opened(token) => {
+                self.renew_state(token.index());
+                self.tell_of(token, Told::Opened);
+            }
+            Notice::Ended(token) => self.tell_of(token, Told::Ended),
+            Notice::Closed(token, reason) => {
+                let data = Span { at: 0, len: 0 };
+                self.call(token, info, data, |handler, conn, state| {
+                    handler.closed(conn, state, reason);
+                });
+            }
+            Notice::Watched(token, told) => {
+                if let Some(tell) = self.tell_of_watched {
+                    tell(self, token, told);
+                }
+            }
+            Notice::Datagram(token) => {
+                if let (Some(Event::Done { op, outcome, .. }), Some(tell)) =
+                    (event, self.tell_of_datagram)
+                {
+                    tell(self, token, op, outcome);
+                }
+            }
+        }
+    }
+
+    /// Has the handler service a connection. There is one copy of it, whatever is notified.
+    #[inline(never)]
+    fn tell_of(&mut self, token: Token, told: Told) {
+        self.visit(token, |handler, conn, state| match told {
+            Told::Readable => handler.readable(conn, state),
+            Told::Writable => handler.writable(conn, state),
+            Told::Opened => handler.opened(conn, state),
+            Told::Ended => handler.ended(conn, state),
+            Told::Timer => handler.timer(conn, state),
+        });
+    }
+
+    pub(super) fn tell_of_watched(&mut self, token: Token, told: Watched) {
+        let (handler, mut all) = self.handler_and_connections();
+        match told {
+            Ok(directions) => handler.ready(&mut all, token, directions),
+            Err(fault) => handler.unwatched(&mut all, token, fault),
+        }
+        self.machine.trace(|| Entry::Returned(0));
+    }
+
+    #[inline(never)]
+    pub(super) fn tell_alarm(&mut self, alarm: Alarm) {
+        self.machine.trace(|| Entry::Alarm(alarm));
+        let token = match alarm {
+            Alarm::Connection(token) => token,
+            Alarm::Free { timer, .. } => Token::free_timer(timer),
+        };
+        self.machine.keep(token, Input::Due);
+        match alarm {
+            Alarm::Connection(token) => {
+                self.tell_of(token, Told::Timer);
+            }
+            Alarm::Free { timer, periods } => {
+                let (handler, mut all) = self.handler_and_connections();
+                handler.tick(&mut all, timer, periods);
+                self.machine.trace(|| Entry::Returned(0));
+            }
+        }
+    }
+
+    pub(super) fn handler_and_connections(&mut self) -> (&mut H, Connections<'_>) {
+        let all = Connections::of(
+            self.machine.reborrow(),
+            self.sending.reborrow(),
+            self.departures.as_deref_mut(),
+        );
+        (&mut self.handler, all)
+    }
+
+    /// What is known of a connection that is perhaps gone in a moment.
+    pub(super) fn last_words(&mut self, token: Token) -> Option<Info> {
+        let index = self.machine.connection(token)?;
+        self.forget_last(index);
+        self.machine.info(token)
+    }
+
+    /// A connection has a state of its own from its opening on; before that it is a default one in every service,
+    /// whatever the last connection of the slot has left.
+    pub(super) fn forget_last(&mut self, index: u32) {
+        if !self.machine.was_opened(index) {
+            self.renew_state(index);
+        }
+    }
+
+    /// A default state for the next connection of a slot. Slots are used in order, so there is at most one to add.
+    fn renew_state(&mut self, index: u32) {
+        match self.states.get_mut(index as usize) {
+            Some(state) => *state = H::State::default(),
+            None => {
+                // A slot that was refused its first connection has no state yet.
+                while self.states.len() <= index as usize {
+                    if self.states.push(H::State::default()).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Assigns the receive scratch buffer to a connection whose window is empty, unless a receive into it is in flight.
+    #[inline]
+    pub(super) fn claim(&mut self, index: u32) {
+        let owner = self.received.owner();
+        if owner == NOBODY {
+            self.received.take(index, Span { at: 0, len: 0 });
+        } else if owner != index {
+            self.claim_from(owner, index);
+        }
+    }
+
+    #[inline(never)]
+    fn claim_from(&mut self, owner: u32, index: u32) {
+        let other = self.machine.slots.at(owner);
+        if !other.in_flight.contains(Directions::READ) {
+            let Cursors { at, end } = other.rx;
+            let len = end.saturating_sub(at);
+            self.received.take(index, Span { at, len });
+        }
+    }
+
+    /// Passes a connection to `call`, then puts its window in order.
+    #[inline]
+    pub(super) fn visit<R>(
+        &mut self,
+        token: Token,
+        call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+    ) -> Option<R> {
+        let index = token.index();
+        let slot = self.machine.slots.at(index);
+        let queued = slot.tx.end.wrapping_sub(slot.tx.at);
+        let Cursors { at, end } = slot.rx;
+        let len = end.wrapping_sub(at);
+        let (answer, left) = self.call(token, None, Span { at, len }, call)?;
+        let consumed = len.wrapping_sub(left);
+        self.machine.consume_at(index, consumed);
+        let slot = self.machine.slots.at(index);
+        let more = slot.tx.end.wrapping_sub(slot.tx.at);
+        if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
+            self.received.release(index);
+        }
+        let input = Input::Handled {
+            consumed: u16::try_from(consumed).unwrap_or(u16::MAX),
+            queued: more.saturating_sub(queued),
+        };
+        self.machine.keep(token, input);
+        if left > 0 {
+            self.keep_left(index);
+        }
+        Some(answer)
+    }
+
+    /// Passes a connection with this data to `call`, and how much of it is left.
+    #[inline]
+    fn call<R>(
+        &mut self,
+        token: Token,
+        gone: Option<&Info>,
+        data: Span,
+        call: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
+    ) -> Option<(R, u32)> {
+        let index = token.index();
+        let state = self.states.get_mut(index as usize)?;
+        // Before the views are copied, which then needs no other registers.
+        let data = self.received.get(index, data);
+        let mut conn = Conn {
+            all: Connections {
+                machine: self.machine.reborrow(),
+                sending: self.sending.reborrow(),
+                departures: self.departures.as_deref_mut(),
+                arrived: None,
+                own: index,
+                lent: 0,
+            },
+            received: &self.received,
+            data,
+            token,
+            info: gone,
+            resumed: false,
+            lender: NOBODY,
+        };
+        let answer = call(&mut self.handler, &mut conn, state);
+        conn.trace_return();
+        if conn.resumed && !conn.data.is_empty() && gone.is_none() {
+            conn.all.machine.trace(|| Entry::Again);
+            again(&mut self.handler, &mut conn, state);
+            conn.trace_return();
+        }
+        let left = u32::try_from(conn.data.len()).unwrap_or(u32::MAX);
+        Some((answer, left))
+    }
+
+    /// Data was left in the window. If the window is full to its end, the data is moved to the front, unless a receive
+    /// is in flight. A handler that leaves data while output is queued may lack send capacity, whether it tried to send
+    /// or not: it is called again when all of that output has been sent. Without any capacity nothing is received until
+    /// then.
+    fn keep_left(&mut self, index: u32) {
+        let slot = self.machine.slots.at(index);
+        if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
+            let wants = if self.machine.room_at(index) == 0 {
+                1
+            } else {
+                UNTIL_SENT
+            };
+            self.machine.want_room_at(index, wants);
+        }
+        if let Some(span) = self.machine.compact_at(index) {
+            self.received.move_to_front(index, span);
+        }
+    }
+}
+
+/// What was left while reading was paused is notified when it is resumed.
+#[cold]
+fn again<H: Handler>(handler: &mut H, conn: &mut Conn<'_>, state: &mut H::State) {
+    handler.readable(conn, state);
+}
