@@ -40,7 +40,8 @@
 //!    application.
 //!
 //! That is all a driver does. A [`Session`] adds the bytes and the application's [`Handler`] to a [`Dispatcher`], equally
-//! pure; its driver has the same loop and takes no notices.
+//! pure; its driver has the same loop and takes no notices. What an operation that completes at once came to it can pass to the
+//! call that returns the next one: [`Session::poll_output`].
 //!
 //! An application may have timers, of each connection and free ones, and have descriptors of its own watched in
 //! addition to the listeners: see [`Connections`]. No timer fires early or is left out, and none fires for a connection
@@ -72,7 +73,7 @@
 //! ```
 //! use core::net::SocketAddr;
 //! use tidegate_core::{
-//!     Action, Config, Directions, Dispatcher, Completion, Event, Instant, Notice, Op, Outcome, Reason, Span, Table, Trigger, Windows,
+//!     Action, Config, Directions, Dispatcher, Event, Instant, Notice, Op, Outcome, Reason, Span, Table, Trigger, Windows,
 //! };
 //!
 //! let mut table = Table::<4>::new();
