@@ -213,8 +213,6 @@ pub use event::{Completion, Event, Fault, FaultKind, Local, Op, Outcome, Peer, T
 pub use heapless;
 pub use ignored::Ignored;
 pub use output::{Action, Alarm, Notice, Reason, Span};
-#[cfg(feature = "embedded-io")]
-pub use session::IoError;
 pub use session::{
     Conn, Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
 };

@@ -87,13 +87,14 @@ fn a_peer() {
 fn an_error() {
     says(
         SendError::Full { room: 9 },
-        "send window full: capacity for 9 bytes now",
+        "send window full: capacity for 9 bytes now; return from the handler, which is called when there is more",
     );
     says(
         SendError::TooLong { window: 9 },
         "longer than the send window of 9 bytes; send it in parts",
     );
     says(SendError::Closed, "connection closed for sending");
+    says(SendError::Empty, "no data now; return from the handler");
     says(
         ListenersFull,
         "no slot for another listener, watched descriptor or datagram socket; raise the SOURCES of the memory",

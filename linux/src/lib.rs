@@ -142,8 +142,6 @@ pub use serial::{Bits, Counts, Flow, Line, LineError, Modem, Parity, Rs485, Seri
 pub use socket_file::SocketFile;
 pub use stop::StopHandle;
 pub use stream::AttachError;
-#[cfg(feature = "embedded-io")]
-pub use tidegate_core::IoError;
 pub use tidegate_core::framing;
 pub use tidegate_core::trace;
 pub use tidegate_core::{

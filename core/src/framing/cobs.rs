@@ -1,6 +1,6 @@
 //! [`Cobs`]: messages encoded without zeros, so that a zero can end them.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, Framed, Scan};
+use super::{Decoded, Decoder, Encoder, FrameError, Framed, Scan};
 use crate::session::Conn;
 use crate::time::Instant;
 
@@ -70,8 +70,8 @@ impl Encoder for Cobs {
         cobs::max_encoding_length(message).saturating_add(1)
     }
 
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError> {
-        let too_long = EncodeError::TooLong { max: self.max };
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError> {
+        let too_long = FrameError::TooLong { max: self.max };
         if message.len() > self.max {
             return Err(too_long);
         }

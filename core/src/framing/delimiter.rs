@@ -1,6 +1,6 @@
 //! [`Delimiter`]: messages that end with given bytes.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, join};
+use super::{Decoded, Decoder, Encoder, FrameError, join};
 use crate::time::Instant;
 
 /// Messages that end with the bytes `delimiter`, which are not part of them.
@@ -39,16 +39,16 @@ impl Encoder for Delimiter<'_> {
         message.saturating_add(self.delimiter.len())
     }
 
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError> {
         if message.len() > self.max {
-            return Err(EncodeError::TooLong { max: self.max });
+            return Err(FrameError::TooLong { max: self.max });
         }
         let n = join(&[message, self.delimiter], frame);
         // The delimiter may also begin in the message and end in itself.
         let whole = frame.get(..n).unwrap_or(&[]);
         match find(whole, self.delimiter, 0) {
             Some(at) if at == message.len() => Ok(n),
-            Some(_) | None => Err(EncodeError::Ambiguous),
+            Some(_) | None => Err(FrameError::Ambiguous),
         }
     }
 }

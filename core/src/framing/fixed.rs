@@ -1,6 +1,6 @@
 //! [`FixedLength`]: messages that are all equally long.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, join};
+use super::{Decoded, Decoder, Encoder, FrameError, join};
 use crate::time::Instant;
 
 /// Messages of always so many bytes. There is nothing to remember, and no error. Work: constant.
@@ -40,11 +40,11 @@ impl Encoder for FixedLength {
         message
     }
 
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError> {
         if message.len() == self.0 {
             Ok(join(&[message], frame))
         } else {
-            Err(EncodeError::Ambiguous)
+            Err(FrameError::Ambiguous)
         }
     }
 }

@@ -1,9 +1,8 @@
 //! [`Framed`]: a framing applied to connections.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, FrameError};
-use crate::session::{Conn, SendError};
+use super::{Decoded, Decoder, Encoder, FrameError};
+use crate::session::Conn;
 use crate::time::Instant;
-use core::fmt;
 
 /// What to do about a malformed frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +55,11 @@ impl<F> Framed<F> {
         match error {
             FrameError::TooLong { .. } | FrameError::Malformed if skip => return,
             FrameError::TooLong { .. } => conn.too_long(),
-            FrameError::Malformed | FrameError::Lost => conn.finish(),
+            // Of a received frame, a decoder reports no other.
+            FrameError::Malformed
+            | FrameError::Lost
+            | FrameError::Ambiguous
+            | FrameError::Send(_) => conn.finish(),
         }
         conn.consume(usize::MAX);
     }
@@ -130,45 +133,12 @@ impl<F: Encoder> Framed<F> {
     ///
     /// # Errors
     ///
-    /// [`SendFrameError`]. Capacity is required for the longest frame that the message could have, which is more than
+    /// [`FrameError`]. Capacity is required for the longest frame that the message could have, which is more than
     /// it has only with COBS: by one byte for each 254.
-    pub fn send(&self, conn: &mut Conn<'_>, message: &[u8]) -> Result<(), SendFrameError> {
+    pub fn send(&self, conn: &mut Conn<'_>, message: &[u8]) -> Result<(), FrameError> {
         let frame = conn.reserve(self.framing.frame_len(message.len()))?;
         let n = self.framing.encode(message, frame)?;
         conn.commit(n);
         Ok(())
     }
 }
-
-/// Why a message was not sent. None of it was.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum SendFrameError {
-    /// The framing has no frame for it.
-    Encode(EncodeError),
-    /// The connection does not take it, or not now.
-    Send(SendError),
-}
-
-impl From<EncodeError> for SendFrameError {
-    fn from(error: EncodeError) -> Self {
-        Self::Encode(error)
-    }
-}
-
-impl From<SendError> for SendFrameError {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
-    }
-}
-
-impl fmt::Display for SendFrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encode(error) => error.fmt(f),
-            Self::Send(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for SendFrameError {}

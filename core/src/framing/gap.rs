@@ -1,6 +1,6 @@
 //! [`IdleGap`]: messages with a silence between them.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, join};
+use super::{Decoded, Decoder, Encoder, FrameError, join};
 use crate::time::{Instant, nanos_of};
 use core::time::Duration;
 
@@ -119,10 +119,10 @@ impl Encoder for IdleGap {
         message
     }
 
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError> {
         match message.len() {
-            n if n > self.max => Err(EncodeError::TooLong { max: self.max }),
-            0 => Err(EncodeError::Ambiguous),
+            n if n > self.max => Err(FrameError::TooLong { max: self.max }),
+            0 => Err(FrameError::Ambiguous),
             _ => Ok(join(&[message], frame)),
         }
     }

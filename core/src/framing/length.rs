@@ -1,6 +1,6 @@
 //! [`LengthPrefix`]: messages with their length in front.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, join};
+use super::{Decoded, Decoder, Encoder, FrameError, join};
 use crate::time::Instant;
 
 /// Messages with their length in front of them.
@@ -124,7 +124,7 @@ impl LengthPrefix {
     }
 
     /// The length for a frame with `rest` bytes after it, as it would stand there, in the first bytes of four.
-    fn written(&self, rest: usize) -> Result<[u8; 4], EncodeError> {
+    fn written(&self, rest: usize) -> Result<[u8; 4], FrameError> {
         let length = i64::try_from(rest)
             .unwrap_or(i64::MAX)
             .saturating_sub(self.adjustment.into());
@@ -135,7 +135,7 @@ impl LengthPrefix {
         };
         let length = match u32::try_from(length) {
             Ok(length) if length <= most => length,
-            Ok(_) | Err(_) => return Err(EncodeError::TooLong { max: self.max }),
+            Ok(_) | Err(_) => return Err(FrameError::TooLong { max: self.max }),
         };
         Ok(if self.little_endian {
             length.to_le_bytes()
@@ -193,12 +193,12 @@ impl Encoder for LengthPrefix {
     }
 
     /// With an offset, `Ambiguous` if the message ends before the end of its length.
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError> {
         if message.len() > self.max {
-            return Err(EncodeError::TooLong { max: self.max });
+            return Err(FrameError::TooLong { max: self.max });
         }
         let n = self.frame_len(message.len());
-        let rest = n.checked_sub(self.head()).ok_or(EncodeError::Ambiguous)?;
+        let rest = n.checked_sub(self.head()).ok_or(FrameError::Ambiguous)?;
         let length = self.written(rest)?;
         let length = length.get(..self.width.bytes()).unwrap_or(&[]);
         let before = message.get(..self.offset).unwrap_or(&[]);

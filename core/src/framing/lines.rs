@@ -1,6 +1,6 @@
 //! [`Lines`]: messages that end with a line feed.
 
-use super::{Decoded, Decoder, EncodeError, Encoder, FrameError, Scan, join};
+use super::{Decoded, Decoder, Encoder, FrameError, Scan, join};
 use crate::time::Instant;
 
 /// Lines that end with LF or CR LF, as they come; the ending is not part of a message. They are sent with LF, or with
@@ -80,11 +80,11 @@ impl Encoder for Lines {
         message.saturating_add(self.ending.len())
     }
 
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError> {
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError> {
         if message.len() > self.max {
-            Err(EncodeError::TooLong { max: self.max })
+            Err(FrameError::TooLong { max: self.max })
         } else if message.contains(&b'\n') || message.ends_with(b"\r") {
-            Err(EncodeError::Ambiguous)
+            Err(FrameError::Ambiguous)
         } else {
             Ok(join(&[message, self.ending], frame))
         }

@@ -72,11 +72,12 @@ mod tests;
 pub use cobs::Cobs;
 pub use delimiter::{Delimiter, Scan};
 pub use fixed::FixedLength;
-pub use framed::{Framed, OnError, SendFrameError};
+pub use framed::{Framed, OnError};
 pub use gap::{Gap, IdleGap};
 pub use length::{LengthPrefix, Skip, Width};
 pub use lines::Lines;
 
+use crate::session::SendError;
 use crate::time::Instant;
 use core::fmt;
 use core::ops::Range;
@@ -124,11 +125,12 @@ pub enum Decoded {
     Incomplete,
 }
 
-/// A malformed frame.
+/// Why a frame could not be decoded, or a message not be sent as one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum FrameError {
-    /// Its message is longer than the maximum. Decoding goes on behind the frame.
+    /// Its message is longer than the maximum. Decoding goes on behind the frame; nothing of a message to send was sent.
     TooLong {
         /// The maximum in bytes.
         max: usize,
@@ -137,23 +139,45 @@ pub enum FrameError {
     Malformed,
     /// The start of the next frame is unknown: nothing that follows can be decoded.
     Lost,
+    /// The peer would read something other than the message to send: it contains its own delimiter, or does not have the
+    /// length that it must have.
+    Ambiguous,
+    /// The connection does not take the frame, or not now: nothing of it was sent.
+    Send(SendError),
+}
+
+impl From<SendError> for FrameError {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
 }
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { max } => {
-                write!(f, "message too long: at most {max} bytes are taken")
+                write!(f, "message too long: a frame carries at most {max} bytes")
             }
             Self::Malformed => f.write_str("frame that cannot be decoded"),
             Self::Lost => {
                 f.write_str("frame with an impossible length; close, and let the peer begin again")
             }
+            Self::Ambiguous => f.write_str(
+                "message contains its own delimiter, or does not have its fixed length; the peer would read another",
+            ),
+            Self::Send(error) => error.fmt(f),
         }
     }
 }
 
-impl core::error::Error for FrameError {}
+impl core::error::Error for FrameError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Send(error) => Some(error),
+            Self::TooLong { .. } | Self::Malformed | Self::Lost | Self::Ambiguous => None,
+        }
+    }
+}
 
 /// Writes messages as frames.
 pub trait Encoder {
@@ -165,37 +189,9 @@ pub trait Encoder {
     ///
     /// # Errors
     ///
-    /// [`EncodeError`]; what is in `frame` then is of no use.
-    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, EncodeError>;
+    /// [`FrameError::TooLong`] or [`FrameError::Ambiguous`]; what is in `frame` then is of no use.
+    fn encode(&self, message: &[u8], frame: &mut [u8]) -> Result<usize, FrameError>;
 }
-
-/// A message that cannot be sent in this framing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum EncodeError {
-    /// It is longer than the maximum.
-    TooLong {
-        /// The maximum in bytes.
-        max: usize,
-    },
-    /// The peer would read something else: it holds its own delimiter, or has not the length that it must have.
-    Ambiguous,
-}
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong { max } => {
-                write!(f, "message too long: at most {max} bytes are sent")
-            }
-            Self::Ambiguous => f.write_str(
-                "message holds its own delimiter, or has not its fixed length; the peer would read another",
-            ),
-        }
-    }
-}
-
-impl core::error::Error for EncodeError {}
 
 /// Writes `parts` one after the other to the front of `frame`; returns their length.
 fn join(parts: &[&[u8]], frame: &mut [u8]) -> usize {

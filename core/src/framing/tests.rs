@@ -85,7 +85,7 @@ const fn too_long(max: usize) -> Result<Vec<u8>, FrameError> {
     Err(FrameError::TooLong { max })
 }
 
-fn cannot<F: Encoder>(framing: &F, message: &[u8]) -> EncodeError {
+fn cannot<F: Encoder>(framing: &F, message: &[u8]) -> FrameError {
     let mut frame = vec![0; framing.frame_len(message.len())];
     framing.encode(message, &mut frame).expect_err("no frame")
 }
@@ -122,9 +122,9 @@ fn a_line_too_long_is_one_error_and_the_next_is_found() {
     ];
     assert_eq!(found[..7], expected);
     assert_eq!(found[7..], [too_long(5), ok(b"x")]);
-    assert_eq!(cannot(&lines, b"123456"), EncodeError::TooLong { max: 5 });
-    assert_eq!(cannot(&lines, b"a\nb"), EncodeError::Ambiguous);
-    assert_eq!(cannot(&lines, b"a\r"), EncodeError::Ambiguous);
+    assert_eq!(cannot(&lines, b"123456"), FrameError::TooLong { max: 5 });
+    assert_eq!(cannot(&lines, b"a\nb"), FrameError::Ambiguous);
+    assert_eq!(cannot(&lines, b"a\r"), FrameError::Ambiguous);
 }
 
 #[test]
@@ -193,18 +193,15 @@ fn delimiters_of_any_length() {
     );
     assert_eq!(found, [too_long(8), ok(b"ok"), too_long(8), ok(b"ok")]);
     there_and_back(&heads, &[b"a\r", b"", b"\r", b"12345678"]);
-    assert_eq!(cannot(&heads, b"a\r\n\r\nb"), EncodeError::Ambiguous);
-    assert_eq!(cannot(&heads, b"a\r\n"), EncodeError::Ambiguous);
-    assert_eq!(
-        cannot(&heads, b"123456789"),
-        EncodeError::TooLong { max: 8 }
-    );
+    assert_eq!(cannot(&heads, b"a\r\n\r\nb"), FrameError::Ambiguous);
+    assert_eq!(cannot(&heads, b"a\r\n"), FrameError::Ambiguous);
+    assert_eq!(cannot(&heads, b"123456789"), FrameError::TooLong { max: 8 });
     // Its own beginning in front of it.
     let selfish = Delimiter::new(b"aab", 3);
     assert_eq!(at_every_cut(&selfish, b"aaabaab"), [ok(b"a"), ok(b"")]);
     assert_eq!(
         cannot(&Delimiter::new(b"aa", 3), b"a"),
-        EncodeError::Ambiguous
+        FrameError::Ambiguous
     );
     assert_eq!(at_every_cut(&Delimiter::new(b"", 3), b"ab"), []);
 }
@@ -230,13 +227,10 @@ fn lengths_of_every_width_and_order() {
     assert_eq!(frame[..3], [44, 1, 7]);
     assert_eq!(
         cannot(&framing, &[0; 301]),
-        EncodeError::TooLong { max: 300 }
+        FrameError::TooLong { max: 300 }
     );
     let narrow = LengthPrefix::new(Width::One, 300);
-    assert_eq!(
-        cannot(&narrow, &[0; 256]),
-        EncodeError::TooLong { max: 300 }
-    );
+    assert_eq!(cannot(&narrow, &[0; 256]), FrameError::TooLong { max: 300 });
     there_and_back(&LengthPrefix::new(Width::Four, 9), &[b"", b"x", b""]);
 }
 
@@ -253,7 +247,7 @@ fn a_length_behind_an_offset_leaves_the_frame_whole() {
     let unknown = [0, 1, 0, 0, 99, 99, 0xff, 7, 8];
     assert_eq!(modbus.encode(&unknown, &mut frame), Ok(9));
     assert_eq!(frame, stream[..9], "the length is filled in");
-    assert_eq!(cannot(&modbus, &[0; 5]), EncodeError::Ambiguous);
+    assert_eq!(cannot(&modbus, &[0; 5]), FrameError::Ambiguous);
 }
 
 #[test]
@@ -289,7 +283,7 @@ fn an_impossible_length_ends_the_stream() {
 fn fixed_lengths() {
     there_and_back(&FixedLength::new(3), &[b"abc", b"def", b"ghi"]);
     assert_eq!(decode(&FixedLength::new(3), &[b"abcd"]), [ok(b"abc")]);
-    assert_eq!(cannot(&FixedLength::new(3), b"ab"), EncodeError::Ambiguous);
+    assert_eq!(cannot(&FixedLength::new(3), b"ab"), FrameError::Ambiguous);
     assert_eq!(decode(&FixedLength::new(0), &[b"ab"]), [ok(b"a"), ok(b"b")]);
 }
 
@@ -326,7 +320,7 @@ fn cobs_there_and_back_and_in_step_after_a_zero() {
     let mut frame = vec![0; long.max_frame()];
     let n = long.encode(&message, &mut frame).expect("a frame");
     assert_eq!(plain(&long, decode(&long, &[&frame[..n]])), [ok(&message)]);
-    assert_eq!(cannot(&framing, &[1; 7]), EncodeError::TooLong { max: 6 });
+    assert_eq!(cannot(&framing, &[1; 7]), FrameError::TooLong { max: 6 });
     let mut small = [0; 2];
     assert_eq!(
         long.unstuff(b"\x04abc", &mut small),
@@ -367,8 +361,8 @@ fn there_and_not_back(framing: &IdleGap) {
     let mut frame = [0; 4];
     assert_eq!(framing.encode(b"abcd", &mut frame), Ok(4));
     assert_eq!(&frame, b"abcd");
-    assert_eq!(cannot(framing, b"abcde"), EncodeError::TooLong { max: 4 });
-    assert_eq!(cannot(framing, b""), EncodeError::Ambiguous, "silence");
+    assert_eq!(cannot(framing, b"abcde"), FrameError::TooLong { max: 4 });
+    assert_eq!(cannot(framing, b""), FrameError::Ambiguous, "silence");
 }
 
 #[test]

@@ -15,9 +15,10 @@ use crate::trace::{Detail, Entry, Input, hash};
 use core::fmt;
 use core::time::Duration;
 
-/// Why bytes were not taken. None of them was.
+/// Why bytes were not taken, none of them; or, by the traits of `embedded-io`, why none were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SendError {
     /// The free send capacity is `room` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all
     /// would fit.
@@ -32,12 +33,18 @@ pub enum SendError {
     },
     /// The connection is finished, aborted or gone, or not opened yet.
     Closed,
+    /// Reading through `embedded-io` found no data. Return from the handler:
+    /// [`Handler::readable`](crate::Handler::readable) is called when there is more.
+    Empty,
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { room } => write!(f, "send window full: capacity for {room} bytes now"),
+            Self::Full { room } => write!(
+                f,
+                "send window full: capacity for {room} bytes now; return from the handler, which is called when there is more"
+            ),
             Self::TooLong { window } => {
                 write!(
                     f,
@@ -45,6 +52,7 @@ impl fmt::Display for SendError {
                 )
             }
             Self::Closed => f.write_str("connection closed for sending"),
+            Self::Empty => f.write_str("no data now; return from the handler"),
         }
     }
 }

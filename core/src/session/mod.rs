@@ -17,8 +17,6 @@ pub use conn::{Conn, SendError};
 pub use connections::Connections;
 pub use datagram::{Datagram, DatagramMemory, NoDatagrams};
 pub use handler::Handler;
-#[cfg(feature = "embedded-io")]
-pub use io_traits::IoError;
 pub use memory::Memory;
 
 use crate::config::{Config, ConfigError};

@@ -351,6 +351,7 @@ impl Shared<'_> {
             }
             Err(SendError::TooLong { window }) => assert!(n > window && window == TX),
             Err(SendError::Closed) => {}
+            Err(other) => panic!("{other:?}"),
         }
     }
 

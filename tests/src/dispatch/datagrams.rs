@@ -275,7 +275,7 @@ impl Shared<'_> {
                     assert!(socket.queued.is_some() && room == 0, "{socket:?}");
                     socket.wish = true;
                 }
-                Err(SendError::Closed) => panic!("{token:?} is open: {socket:?}"),
+                Err(other) => panic!("{other:?}: {token:?} is open: {socket:?}"),
             }
         }
     }

@@ -1,9 +1,7 @@
 //! Framings over connections: messages out of the receive window, frames into the send window.
 
 use super::*;
-use crate::framing::{
-    EncodeError, Framed, LengthPrefix, Lines, OnError, Scan, SendFrameError, Width,
-};
+use crate::framing::{FrameError, Framed, LengthPrefix, Lines, OnError, Scan, Width};
 use alloc::string::ToString;
 
 /// Notes the lines that it finds and what it missed.
@@ -159,14 +157,14 @@ fn a_frame_is_sent_whole_or_not_at_all() {
     world.fars[a].takes = 0;
     let framed = Framed::new(LengthPrefix::new(Width::Two, TX), OnError::Close);
     world.lend(a, |_, conn, _| {
-        let too_long = Err(SendFrameError::Encode(EncodeError::TooLong { max: TX }));
+        let too_long = Err(FrameError::TooLong { max: TX });
         assert_eq!(framed.send(conn, b"abc"), Ok(()));
         let room = TX - 5;
-        let full = SendFrameError::Send(SendError::Full { room });
+        let full = FrameError::Send(SendError::Full { room });
         assert_eq!(framed.send(conn, &[1; TX - 6]), Err(full));
         assert_eq!(conn.room(), room, "nothing of it");
         let window = TX;
-        let beyond = SendFrameError::Send(SendError::TooLong { window });
+        let beyond = FrameError::Send(SendError::TooLong { window });
         assert_eq!(framed.send(conn, &[1; TX]), Err(beyond));
         let narrow = Framed::new(
             LengthPrefix::new(Width::One, TX).adjustment(99),
@@ -229,7 +227,6 @@ fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
 #[cfg(feature = "embedded-io")]
 #[test]
 fn crates_of_the_embedded_world_read_and_write() {
-    use crate::IoError;
     use embedded_io::{BufRead, Read, ReadReady, Write, WriteReady};
 
     let mut world = World::new::<1>(App {
@@ -249,12 +246,12 @@ fn crates_of_the_embedded_world_read_and_write() {
         let mut more = [0; 9];
         assert_eq!(conn.read(&mut more), Ok(1));
         assert_eq!((more[0], conn.read_ready()), (b'f', Ok(false)));
-        assert_eq!(conn.read(&mut more), Err(IoError::WouldBlock));
+        assert_eq!(conn.read(&mut more), Err(SendError::Empty));
         write!(conn, "{:>4}", 7).expect("room");
         assert_eq!(conn.write(&[]), Ok(0));
         assert_eq!(conn.write(&[b'x'; TX]), Ok(TX - 4), "what fits");
         assert_eq!(conn.write_ready(), Ok(false));
-        assert_eq!(conn.write(b"y"), Err(IoError::WouldBlock));
+        assert_eq!(conn.write(b"y"), Err(SendError::Full { room: 0 }));
         assert_eq!(conn.flush(), Ok(()));
     });
     world.run();
@@ -263,7 +260,7 @@ fn crates_of_the_embedded_world_read_and_write() {
     assert!(world.fars[a].heard.starts_with(b"   7x"));
     world.lend(a, |_, conn, _| {
         conn.finish();
-        assert_eq!(conn.write(b"z"), Err(IoError::Closed));
+        assert_eq!(conn.write(b"z"), Err(SendError::Closed));
     });
 }
 

@@ -2,7 +2,7 @@
 
 use tidegate_core::framing::{
     Decoder, Delimiter, FixedLength, FrameError, Framed, Gap, IdleGap, LengthPrefix, Lines, Scan,
-    SendFrameError, Skip,
+    FrameError, Skip,
 };
 use tidegate_core::{Conn, Instant};
 
@@ -54,7 +54,7 @@ pub fn framing_send(
     gap: &Framed<IdleGap>,
     c: &mut Conn<'_>,
     message: &[u8],
-) -> [Result<(), SendFrameError>; 5] {
+) -> [Result<(), FrameError>; 5] {
     [
         lines.send(c, message),
         delimiter.send(c, message),
