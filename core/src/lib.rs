@@ -197,13 +197,12 @@ mod time;
 mod timers;
 mod token;
 pub mod trace;
+mod unavailable;
 
 pub use backoff::Backoff;
 pub use config::{Block, Class, Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
 pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};
-pub use dispatcher::connect::ConnectError;
-pub use dispatcher::listener::ListenersFull;
 pub use dispatcher::{Dispatcher, Round, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
@@ -214,11 +213,11 @@ pub use heapless;
 pub use ignored::Ignored;
 pub use output::{Action, Alarm, Notice, Reason, Span};
 pub use session::{
-    Conn, Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
+    Conn, Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session,
 };
 pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;
 pub use time::Instant;
-pub use timers::NoTimer;
 pub use token::Token;
+pub use unavailable::Unavailable;

@@ -1,9 +1,7 @@
 //! Tests of the texts of values.
 
-use crate::{
-    Class, ConfigError, ConnectError, Directions, Fault, FaultKind, ListenersFull, Peer, Reason,
-    SendError,
-};
+use crate::unavailable::Unavailable;
+use crate::{Class, ConfigError, Directions, Fault, FaultKind, Peer, Reason, SendError};
 use alloc::string::ToString;
 use core::fmt::Display;
 use core::net::SocketAddr;
@@ -96,8 +94,8 @@ fn an_error() {
     says(SendError::Closed, "connection closed for sending");
     says(SendError::Empty, "no data now; return from the handler");
     says(
-        ListenersFull,
-        "no slot for another listener, watched descriptor or datagram socket; raise the SOURCES of the memory",
+        Unavailable::Sources { capacity: 4 },
+        "no slot for another listener, watched descriptor or datagram socket, of 4; raise the SOURCES of the memory",
     );
     says(
         ConfigError::Connections { asked: 9, slots: 4 },
@@ -112,11 +110,11 @@ fn an_error() {
         "a window of 2147483648 bytes; at most 2147483647 can be used",
     );
     says(
-        ConnectError::Full { connections: 4 },
+        Unavailable::Connections { capacity: 4 },
         "all 4 slots for connections are taken: try later, or with a larger table",
     );
     says(
-        ConnectError::Stopping,
+        Unavailable::Stopping,
         "the server is stopping, and connects no more",
     );
     says(

@@ -15,7 +15,7 @@ use rustix::net::{
     SocketType, sockopt,
 };
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Local, NoDatagrams, Outcome, Peer};
+use tidegate_core::{Local, Outcome, Peer, Unavailable};
 
 /// A datagram socket, UDP or Unix.
 #[derive(Clone, Debug)]
@@ -235,7 +235,7 @@ pub enum DatagramsError {
     /// What was passed is not a datagram socket.
     Type,
     /// There is no free slot or no memory for it.
-    NoPlace(NoDatagrams),
+    NoPlace(Unavailable),
 }
 
 impl From<ListenError> for DatagramsError {

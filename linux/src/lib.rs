@@ -145,10 +145,10 @@ pub use stream::AttachError;
 pub use tidegate_core::framing;
 pub use tidegate_core::trace;
 pub use tidegate_core::{
-    Backoff, Block, Class, Config, ConfigError, Conn, ConnectError, Connections, Datagram,
-    DatagramMemory, Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler,
-    Ignored, Info, Instant, Local, NoDatagrams, NoTimer, Notice, Peer, Reason, Round, SendError,
-    Session, Sources, Stats, Token, Trigger, Windows,
+    Backoff, Block, Class, Config, ConfigError, Conn, Connections, Datagram, DatagramMemory,
+    Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Ignored, Info, Instant,
+    Local, Notice, Peer, Reason, Round, SendError, Session, Sources, Stats, Token, Trigger,
+    Unavailable, Windows,
 };
 pub use wake::{Mailbox, Waker};
 pub use watch::WatchError;

@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
 use rustix::termios::{LocalModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr};
-use tidegate_core::{ConnectError, Directions, Outcome, Transfer};
+use tidegate_core::{Directions, Outcome, Transfer, Unavailable};
 
 /// A descriptor cannot be attached as a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +31,7 @@ pub enum AttachError {
     /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
     Full(usize),
     /// The table of connections is full.
-    Connect(ConnectError),
+    Connect(Unavailable),
     /// A system call failed.
     System(CallError),
 }

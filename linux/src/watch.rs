@@ -5,7 +5,7 @@ use core::fmt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use tidegate_core::ListenersFull;
+use tidegate_core::Unavailable;
 
 /// A descriptor cannot be watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +13,7 @@ pub enum WatchError {
     /// It is a regular file, a directory or a device without readiness (`EPERM`): always ready, so just use it.
     NotPollable,
     /// All slots for listeners, watched descriptors and datagram sockets are taken.
-    Full,
+    Full(Unavailable),
     /// A system call failed.
     System(CallError),
 }
@@ -24,7 +24,7 @@ impl fmt::Display for WatchError {
             Self::NotPollable => f.write_str(
                 "cannot be waited for: a regular file or directory is always ready; use it without a watch",
             ),
-            Self::Full => ListenersFull.fmt(f),
+            Self::Full(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }

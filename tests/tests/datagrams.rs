@@ -14,7 +14,7 @@ use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, server, turn_until};
 use tidegate::{
     Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, DatagramsError, Fault,
-    FaultKind, Handler, Local, NoDatagrams, Peer, SendError, Token,
+    FaultKind, Handler, Local, Peer, SendError, Token, Unavailable,
 };
 
 /// Notes what comes, and sends it back if it is to.
@@ -418,7 +418,7 @@ fn what_cannot_be_opened_is_reported_with_its_reason() {
         receive: 16 * 1024,
         ..on_v4()
     };
-    let full = DatagramsError::NoPlace(NoDatagrams::Memory);
+    let full = DatagramsError::NoPlace(Unavailable::DatagramMemory);
     assert_eq!(server.datagrams(&large), Err(full));
     assert!(full.to_string().contains("DatagramMemory"), "{full}");
     assert!(DatagramsError::Type.to_string().contains("SOCK_DGRAM"));

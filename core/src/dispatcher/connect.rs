@@ -13,37 +13,8 @@ use crate::record::Record;
 use crate::slot::State;
 use crate::stats::bump;
 use crate::token::Token;
-use core::fmt;
+use crate::unavailable::Unavailable;
 use defmt_or_log::{debug, warn};
-
-/// Why an outbound connection was not even begun.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum ConnectError {
-    /// Every slot of the table is taken, or reserved for a listener. It is the same table as that of accepted
-    /// connections, and none is evicted.
-    Full {
-        /// How many there are.
-        connections: u32,
-    },
-    /// The server is stopping, and the connection for which it would be made, if there is one, was opened more than 10
-    /// s ago, or has had its reply.
-    Stopping,
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full { connections } => write!(
-                f,
-                "all {connections} slots for connections are taken: try later, or with a larger table"
-            ),
-            Self::Stopping => f.write_str("the server is stopping, and connects no more"),
-        }
-    }
-}
-
-impl core::error::Error for ConnectError {}
 
 /// The functions for outbound connections. Reached by these pointers alone, so that only a program that connects links
 /// them.
@@ -66,17 +37,17 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: nothing was begun, and there will be no notice.
+    /// [`Unavailable`]: nothing was begun, and there will be no notice.
     pub fn connect(
         &mut self,
         to: Destination,
         origin: Option<Token>,
-    ) -> Result<Token, ConnectError> {
+    ) -> Result<Token, Unavailable> {
         if self.m.stop_at.is_some() && !origin.is_some_and(|origin| self.may_connect_for(origin)) {
-            return Err(ConnectError::Stopping);
+            return Err(Unavailable::Stopping);
         }
-        let connections = self.m.connections;
-        let full = ConnectError::Full { connections };
+        let capacity = self.m.connections;
+        let full = Unavailable::Connections { capacity };
         // No listener has this index: what is reserved for one is not for us.
         let free = self
             .has_free(NONE)

@@ -3,7 +3,7 @@
 //! They are in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
 
 use super::Dispatcher;
-use super::listener::{Listener, ListenersFull};
+use super::listener::Listener;
 use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
@@ -12,6 +12,7 @@ use crate::slot::{Slot, State};
 use crate::stats::bump;
 use crate::table::Source;
 use crate::token::Token;
+use crate::unavailable::Unavailable;
 use defmt_or_log::error;
 
 /// The most datagrams that are received for one readiness event. As many as that are only tried if they come in poll
@@ -56,10 +57,10 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all slots for sources are taken, by listeners too.
-    pub fn add_datagrams(&mut self) -> Result<Token, ListenersFull> {
+    /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
+    pub fn add_datagrams(&mut self) -> Result<Token, Unavailable> {
         let nobody = Listener::new(self.m.pause_min);
-        let index = self.take_place(nobody).ok_or(ListenersFull)?;
+        let index = self.take_place(nobody)?;
         self.m.datagrams = Some(&VERBS);
         let slot = self.slots.at_mut(index);
         slot.state = State::Datagrams;

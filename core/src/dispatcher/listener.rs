@@ -14,7 +14,7 @@ use crate::stats::bump;
 use crate::table::Source;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
-use core::fmt;
+use crate::unavailable::{Unavailable, count};
 use defmt_or_log::{debug, error, warn};
 
 /// The state of a listener in addition to its slot.
@@ -52,30 +52,15 @@ impl Listener {
     }
 }
 
-/// Every slot for a listener, a watched descriptor or a datagram socket is taken: the table has no more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ListenersFull;
-
-impl fmt::Display for ListenersFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "no slot for another listener, watched descriptor or datagram socket; raise the SOURCES of the memory",
-        )
-    }
-}
-
-impl core::error::Error for ListenersFull {}
-
 impl Dispatcher<'_> {
     /// Adds a listener, from each of whose sources at most `per_source` connections are taken (`None`: no limit).
     /// [`Config::sources`](crate::Config::sources) defines a source. Unix peers have none.
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all slots for sources are taken.
+    /// [`Unavailable::Sources`] when all slots for sources are taken.
     #[inline]
-    pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
+    pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, Unavailable> {
         let listener = Listener {
             per_source,
             ..Listener::new(self.m.pause_min)
@@ -87,12 +72,12 @@ impl Dispatcher<'_> {
     }
 
     /// The same without a limit, and without what counts the sources.
-    pub(crate) fn listen_to_all(&mut self) -> Result<Token, ListenersFull> {
+    pub(crate) fn listen_to_all(&mut self) -> Result<Token, Unavailable> {
         self.add_listener(Listener::new(self.m.pause_min))
     }
 
-    fn add_listener(&mut self, listener: Listener) -> Result<Token, ListenersFull> {
-        let index = self.take_place(listener).ok_or(ListenersFull)?;
+    fn add_listener(&mut self, listener: Listener) -> Result<Token, Unavailable> {
+        let index = self.take_place(listener)?;
         let slot = self.slots.at_mut(index);
         slot.state = State::Listening;
         self.m.listening = self.m.listening.saturating_add(1);
@@ -108,22 +93,25 @@ impl Dispatcher<'_> {
     }
 
     /// A free slot of the second table.
-    pub(super) fn take_place(&mut self, listener: Listener) -> Option<u32> {
+    pub(super) fn take_place(&mut self, listener: Listener) -> Result<u32, Unavailable> {
         let used = self.places();
         let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
         let index = match free {
             Some(index) => index,
             None => {
-                let slot = Slot::NEW;
-                (self.slots.others.list.push(Source { slot, listener })).ok()?;
-                return Some(used.end);
+                let (slot, list) = (Slot::NEW, &mut self.slots.others.list);
+                let full = Unavailable::Sources {
+                    capacity: count(list.capacity()),
+                };
+                list.push(Source { slot, listener }).map_err(|_| full)?;
+                return Ok(used.end);
             }
         };
         if let Some(known) = self.slots.listener_mut(index & !LISTENER_BIT) {
             let held = known.held;
             *known = Listener { held, ..listener };
         }
-        Some(index)
+        Ok(index)
     }
 
     /// How many listeners are not closed.

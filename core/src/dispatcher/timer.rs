@@ -8,8 +8,9 @@ use super::Dispatcher;
 use crate::output::Alarm;
 use crate::slot::State;
 use crate::time::{Instant, nanos_of};
-use crate::timers::{Fired, NoTimer, Timers};
+use crate::timers::{Fired, Timers};
 use crate::token::Token;
+use crate::unavailable::Unavailable;
 use core::time::Duration;
 
 /// Timers of connections. A token that names no open connection changes nothing. Lengths are counted from the time of
@@ -55,8 +56,8 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: the table has fewer.
-    pub fn set_free_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
+    /// [`Unavailable::Timer`]: the table has fewer.
+    pub fn set_free_timer(&mut self, timer: u32, after: Duration) -> Result<(), Unavailable> {
         self.start_free_timer(timer, nanos_of(after), 0)
     }
 
@@ -65,13 +66,13 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: the table has fewer.
-    pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
+    /// [`Unavailable::Timer`]: the table has fewer.
+    pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), Unavailable> {
         let period = nanos_of(period).max(1);
         self.start_free_timer(timer, period, period)
     }
 
-    fn start_free_timer(&mut self, timer: u32, after: u64, period: u64) -> Result<(), NoTimer> {
+    fn start_free_timer(&mut self, timer: u32, after: u64, period: u64) -> Result<(), Unavailable> {
         let at = self.m.now.plus_nanos(after);
         self.alarms.set_free(timer, at, period)
     }

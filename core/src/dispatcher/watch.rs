@@ -2,13 +2,14 @@
 //! for readiness, like the listeners, in the second table, and the application reads them itself.
 
 use super::Dispatcher;
-use super::listener::{Listener, ListenersFull};
+use super::listener::Listener;
 use crate::directions::Directions;
 use crate::event::Fault;
 use crate::flags::Flags;
 use crate::output::Notice;
 use crate::slot::State;
 use crate::token::{LISTENER_BIT, Token};
+use crate::unavailable::Unavailable;
 
 /// The functions for watched descriptors. Reached by these pointers alone, so that only a program that watches one
 /// links them.
@@ -33,10 +34,10 @@ impl Dispatcher<'_> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`] when all slots for sources are taken, by listeners too.
-    pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
+    /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
+    pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
         let nobody = Listener::new(self.m.pause_min);
-        let index = self.take_place(nobody).ok_or(ListenersFull)?;
+        let index = self.take_place(nobody)?;
         self.m.watched = Some(&VERBS);
         let slot = self.slots.at_mut(index);
         slot.state = State::Watching;

@@ -4,7 +4,6 @@ use super::bytes::{NOBODY, Store};
 use super::connections::Connections;
 use crate::destination::Destination;
 use crate::dispatcher::calls::Info;
-use crate::dispatcher::connect::ConnectError;
 use crate::event::Peer;
 use crate::flags::Flags;
 use crate::output::Span;
@@ -12,6 +11,7 @@ use crate::slot::{Cursors, HEARS_ON};
 use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
+use crate::unavailable::Unavailable;
 use core::fmt;
 use core::time::Duration;
 
@@ -264,8 +264,8 @@ impl Conn<'_> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: then there is no notice.
-    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    /// [`Unavailable`]: then there is no notice.
+    pub fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.all.connect_for(Some(self.token), to)
     }
 

@@ -7,14 +7,13 @@ use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
-use crate::dispatcher::connect::ConnectError;
 use crate::event::{Local, Peer};
 use crate::output::Span;
 use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
-use crate::timers::NoTimer;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
+use crate::unavailable::Unavailable;
 use core::time::Duration;
 
 /// All connections of a session, each by its token, and the timers: what a handler borrows in calls that are not about
@@ -122,8 +121,8 @@ impl Connections<'_> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: then there is no notice.
-    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    /// [`Unavailable`]: then there is no notice.
+    pub fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.connect_for(None, to)
     }
 
@@ -171,8 +170,8 @@ impl Connections<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: the memory has fewer.
-    pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), NoTimer> {
+    /// [`Unavailable`]: the memory has fewer.
+    pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), Unavailable> {
         let nanos = nanos_of(after);
         let (token, micros) = (Token::free_timer(timer), micros(nanos));
         (self.machine).record(token, Input::SetFreeTimer { micros }, Detail::Number(nanos));
@@ -184,8 +183,8 @@ impl Connections<'_> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: the memory has fewer.
-    pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), NoTimer> {
+    /// [`Unavailable`]: the memory has fewer.
+    pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), Unavailable> {
         let nanos = nanos_of(period);
         let (token, micros) = (Token::free_timer(timer), micros(nanos));
         (self.machine).record(token, Input::SetInterval { micros }, Detail::Number(nanos));
@@ -209,7 +208,7 @@ impl Connections<'_> {
         &mut self,
         origin: Option<Token>,
         to: Destination,
-    ) -> Result<Token, ConnectError> {
+    ) -> Result<Token, Unavailable> {
         let wanted = self.machine.connect(to, origin);
         let token = wanted.unwrap_or(Token::NONE);
         self.machine

@@ -4,10 +4,10 @@ use super::bytes::copy;
 use super::conn::{SendError, width};
 use super::connections::Connections;
 use super::{Handler, Session};
-use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
+use crate::unavailable::Unavailable;
 use core::fmt;
 use heapless::{Vec, VecView};
 
@@ -55,29 +55,6 @@ impl<const RX: usize, const TX: usize, const SOCKETS: usize> Default
         Self::new()
     }
 }
-
-/// There is no capacity for a datagram socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum NoDatagrams {
-    /// Every slot for a source that is not a connection is taken.
-    Full(ListenersFull),
-    /// The borrowed [`DatagramMemory`] has not so many bytes left, or there is none.
-    Memory,
-}
-
-impl fmt::Display for NoDatagrams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full(full) => full.fmt(f),
-            Self::Memory => f.write_str(
-                "no memory is left for the windows of another datagram socket: lend a larger DatagramMemory first",
-            ),
-        }
-    }
-}
-
-impl core::error::Error for NoDatagrams {}
 
 /// A datagram that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -224,8 +201,8 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`NoDatagrams`].
-    pub fn add_datagrams(&mut self, receive: u32, send: u32) -> Result<Token, NoDatagrams> {
+    /// [`Unavailable::DatagramMemory`] or [`Unavailable::Sources`].
+    pub fn add_datagrams(&mut self, receive: u32, send: u32) -> Result<Token, Unavailable> {
         let added = self.find_place(receive, send);
         let token = added.unwrap_or(Token::NONE);
         let input = Input::AddDatagrams { receive };
@@ -233,14 +210,18 @@ impl<'m, H: Handler> Session<'m, H> {
         added
     }
 
-    fn find_place(&mut self, receive: u32, send: u32) -> Result<Token, NoDatagrams> {
+    fn find_place(&mut self, receive: u32, send: u32) -> Result<Token, Unavailable> {
         let (Some(arrivals), Some(departures)) = (&mut self.arrivals, &mut self.departures) else {
-            return Err(NoDatagrams::Memory);
+            return Err(Unavailable::DatagramMemory);
         };
         let is_gone = |owner| self.machine.is_gone(owner);
-        let into = arrivals.find(receive, is_gone).ok_or(NoDatagrams::Memory)?;
-        let from = departures.find(send, is_gone).ok_or(NoDatagrams::Memory)?;
-        let token = self.machine.add_datagrams().map_err(NoDatagrams::Full)?;
+        let into = arrivals
+            .find(receive, is_gone)
+            .ok_or(Unavailable::DatagramMemory)?;
+        let from = departures
+            .find(send, is_gone)
+            .ok_or(Unavailable::DatagramMemory)?;
+        let token = self.machine.add_datagrams()?;
         arrivals.give(into, token, receive);
         departures.give(from, token, send);
         self.tell_of_datagram = Some(Self::tell_datagram);

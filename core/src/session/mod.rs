@@ -15,7 +15,7 @@ mod tests;
 
 pub use conn::{Conn, SendError};
 pub use connections::Connections;
-pub use datagram::{Datagram, DatagramMemory, NoDatagrams};
+pub use datagram::{Datagram, DatagramMemory};
 pub use handler::Handler;
 pub use memory::Memory;
 
@@ -23,14 +23,13 @@ use crate::config::{Config, ConfigError};
 use crate::destination::Destination;
 use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
-use crate::dispatcher::connect::ConnectError;
-use crate::dispatcher::listener::ListenersFull;
 use crate::event::{Completion, Event, Fault, Op, Outcome};
 use crate::output::{Action, Span};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input};
+use crate::unavailable::Unavailable;
 use bytes::Store;
 use core::fmt;
 use datagram::AnyWindows;
@@ -122,8 +121,8 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`].
-    pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, ListenersFull> {
+    /// [`Unavailable`].
+    pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, Unavailable> {
         let added = if H::LIMITS_SOURCES {
             self.machine.listen(per_source)
         } else {
@@ -163,8 +162,8 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`].
-    pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
+    /// [`Unavailable`].
+    pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
         let added = self.machine.watch(directions);
         self.tell_of_watched = Some(Self::tell_of_watched);
         let token = added.unwrap_or(Token::NONE);
@@ -247,8 +246,8 @@ impl<'m, H: Handler> Session<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`].
-    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    /// [`Unavailable`].
+    pub fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.handler_and_connections().1.connect(to)
     }
 }

@@ -8,35 +8,13 @@ mod heap;
 mod tests;
 
 use crate::time::Instant;
-use core::fmt;
+use crate::unavailable::{Unavailable, count};
 pub(crate) use heap::Timer;
 use heap::{Due, Heap, Len};
 
 /// Timers fired in one iteration. One that is set while they fire waits for the next iteration, even if it is due at
 /// once: so a handler that sets a timer of no length in its timer does not keep the connections waiting.
 const FIRED: u32 = 64;
-
-/// There is no such timer: the table has fewer, numbered from 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct NoTimer {
-    /// Its number.
-    pub timer: u32,
-    /// How many the table has.
-    pub timers: usize,
-}
-
-impl fmt::Display for NoTimer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timer, timers } = self;
-        write!(
-            f,
-            "no timer {timer}; the memory has {timers}, numbered from 0: raise its TIMERS"
-        )
-    }
-}
-
-impl core::error::Error for NoTimer {}
 
 /// A timer that has fired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,11 +127,16 @@ impl Timers<[Free]> {
     ///
     /// # Errors
     ///
-    /// [`NoTimer`]: there are fewer.
-    pub(crate) fn set_free(&mut self, timer: u32, at: Instant, period: u64) -> Result<(), NoTimer> {
-        let timers = self.free.len();
+    /// [`Unavailable::Timer`]: there are fewer.
+    pub(crate) fn set_free(
+        &mut self,
+        timer: u32,
+        at: Instant,
+        period: u64,
+    ) -> Result<(), Unavailable> {
+        let capacity = count(self.free.len());
         let known = self.free.get_mut(timer as usize);
-        known.ok_or(NoTimer { timer, timers })?.period = period;
+        known.ok_or(Unavailable::Timer { timer, capacity })?.period = period;
         let turn = self.next_turn();
         self.free().set(timer, at, turn);
         Ok(())

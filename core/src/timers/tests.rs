@@ -1,4 +1,5 @@
 use super::*;
+use crate::unavailable::Unavailable;
 use alloc::vec::Vec;
 
 /// A timer of the list that is searched: whose, when, how many were set before, its period.
@@ -103,9 +104,9 @@ fn at_most_so_many_fire_in_an_iteration() {
     let timers = timers.set_free(1, Instant::ZERO, 0);
     assert_eq!(
         timers,
-        Err(NoTimer {
+        Err(Unavailable::Timer {
             timer: 1,
-            timers: 1
+            capacity: 1
         })
     );
 }

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net;
 #[cfg(doc)]
 use tidegate_core::{Config, Connections, Session};
-use tidegate_core::{ConnectError, Destination, Directions, Handler, Token};
+use tidegate_core::{Destination, Directions, Handler, Token, Unavailable};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Adds a listener; returns its token, whose [`index`](Token::index) handlers get, and its address.
@@ -104,11 +104,9 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         directions: Directions,
     ) -> Result<Token, WatchError> {
         let copy = watch::duplicate(descriptor.as_fd())?;
-        let token = self.session.watch(directions);
-        let token = token.map_err(|_| WatchError::Full)?;
-        self.sockets
-            .put(token, copy)
-            .map_err(|_| WatchError::Full)?;
+        let token = self.session.watch(directions).map_err(WatchError::Full)?;
+        // There is a slot for each that the session has one for.
+        let _ = self.sockets.put(token, copy);
         Ok(token)
     }
 
@@ -117,8 +115,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`].
-    pub fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    /// [`Unavailable`].
+    pub fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.will_connect();
         self.session.connect(to)
     }

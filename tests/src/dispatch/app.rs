@@ -9,8 +9,8 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::time::Duration;
 use tidegate_core::{
-    Conn, ConnectError, Connections, Datagram, Destination, Directions, Fault, Handler, Reason,
-    SendError, Token,
+    Conn, Connections, Datagram, Destination, Directions, Fault, Handler, Reason, SendError, Token,
+    Unavailable,
 };
 
 /// What the application, the driver and the checker have in common.
@@ -60,7 +60,7 @@ pub(super) trait Face {
     fn set_timer(&mut self, after: Duration);
     fn cancel_timer(&mut self);
     fn shut_down(&mut self);
-    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError>;
+    fn connect(&mut self, to: Destination) -> Result<Token, Unavailable>;
     /// Calls `visit` with another connection during this service, if such a call exists.
     fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face));
     /// Whether there is no session around it: spare capacity lies behind what is queued, and capacity must be
@@ -132,7 +132,7 @@ impl Face for Conn<'_> {
     fn shut_down(&mut self) {
         self.shut_down();
     }
-    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.connect(to)
     }
     fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face)) {

@@ -6,7 +6,7 @@ use super::laws::IMPOSSIBLE;
 use super::model::{Kind, Model};
 use super::rest::Rest;
 use tidegate_core::{
-    ConnectError, Destination, Directions, FaultKind, Instant, Op, Outcome, Token, Trigger,
+    Destination, Directions, FaultKind, Instant, Op, Outcome, Token, Trigger, Unavailable,
 };
 
 /// No listener: that of outbound connections.
@@ -46,17 +46,18 @@ impl Model {
         &mut self,
         to: Destination,
         origin: Option<Token>,
-        answer: Result<Token, ConnectError>,
+        answer: Result<Token, Unavailable>,
     ) {
         let token = match answer {
             Ok(token) => token,
-            Err(ConnectError::Stopping) => return assert!(self.has_stopped()),
-            Err(ConnectError::Full { connections }) => {
+            Err(Unavailable::Stopping) => return assert!(self.has_stopped()),
+            Err(Unavailable::Connections { capacity }) => {
                 let free = self.limit.saturating_sub(self.taken());
                 assert!(free <= self.withheld_from(NOBODY), "a slot was free");
-                assert_eq!(connections, self.limit);
+                assert_eq!(capacity, self.limit);
                 return;
             }
+            Err(other) => panic!("{other:?}"),
         };
         let may = !self.has_stopped() || origin.is_some();
         assert!(may, "connects for none while stopping");

@@ -8,8 +8,8 @@ use super::model::Call;
 use super::timers::Free;
 use core::time::Duration;
 use tidegate_core::{
-    Action, Alarm, ConnectError, Destination, Directions, Dispatcher, Event, Instant, Notice, Op,
-    Outcome, Peer, SendError, Session, Span, Token,
+    Action, Alarm, Destination, Directions, Dispatcher, Event, Instant, Notice, Op, Outcome, Peer,
+    SendError, Session, Span, Token, Unavailable,
 };
 
 /// Slots for sources that are not connections, and free timers, in each table here.
@@ -23,7 +23,7 @@ pub(super) trait World {
     fn timeout(&mut self, now: Instant);
     fn output(&mut self) -> Option<Action>;
     fn listen(&mut self, per_source: Option<u32>) -> Token;
-    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError>;
+    fn connect(&mut self, to: Destination) -> Result<Token, Unavailable>;
     fn stop(&mut self, by: Instant);
     fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8];
     fn send_from(&self, token: Token, from: Span) -> &[u8];
@@ -86,7 +86,7 @@ impl<'a> World for Session<'_, App<'a>> {
                 .expect("one waits"),
         )
     }
-    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.connect(to)
     }
     fn stop(&mut self, by: Instant) {
@@ -194,7 +194,7 @@ impl World for Bare<'_, '_> {
     fn datagram_from(&self, _: Token) -> Option<(Peer, Vec<u8>)> {
         None
     }
-    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.core.connect(to, None)
     }
     fn stop(&mut self, by: Instant) {
@@ -316,7 +316,7 @@ impl Face for BareConn<'_, '_, '_> {
     fn shut_down(&mut self) {
         self.world.core.shut_down(self.token);
     }
-    fn connect(&mut self, to: Destination) -> Result<Token, ConnectError> {
+    fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.world.core.connect(to, Some(self.token))
     }
     fn lend(&mut self, _: Token, _: &mut dyn FnMut(&mut dyn Face)) {}

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tidegate_core::Token;
-use tidegate_core::{DatagramMemory, NoDatagrams};
+use tidegate_core::{DatagramMemory, Unavailable};
 
 /// The network at a datagram socket.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<'m, H: Handler> World<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`NoDatagrams`].
+    /// [`Unavailable`].
     ///
     /// # Panics
     ///
@@ -40,7 +40,7 @@ impl<'m, H: Handler> World<'m, H> {
     pub fn add_datagrams<const RX: usize, const TX: usize>(
         &mut self,
         memory: &'m mut DatagramMemory<RX, TX>,
-    ) -> Result<Token, NoDatagrams> {
+    ) -> Result<Token, Unavailable> {
         let [receive, send] = [RX, TX].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
         self.session.lend_datagrams(memory);
         let token = self.session.add_datagrams(receive, send)?;

@@ -3,8 +3,8 @@
 use super::{Handler, World};
 use core::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::Directions;
-use tidegate_core::ListenersFull;
 use tidegate_core::Token;
+use tidegate_core::Unavailable;
 
 /// Watched descriptors.
 impl<H: Handler> World<'_, H> {
@@ -14,12 +14,12 @@ impl<H: Handler> World<'_, H> {
     ///
     /// # Errors
     ///
-    /// [`ListenersFull`].
+    /// [`Unavailable`].
     ///
     /// # Panics
     ///
     /// The kernel has no descriptor for it.
-    pub fn watch(&mut self, directions: Directions) -> Result<Token, ListenersFull> {
+    pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
         let token = self.session.watch(directions)?;
         let ours = core::mem::replace(&mut self.kernel.limits_mut().descriptors, u32::MAX);
         let descriptor = self.kernel.datagrams().expect("a descriptor");

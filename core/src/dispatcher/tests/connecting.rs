@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::{Class, FullTable};
 use crate::destination::Destination;
-use crate::dispatcher::connect::ConnectError;
 use crate::slot::State;
+use crate::unavailable::Unavailable;
 
 const TO: Destination = Destination::Registered(3);
 const REFUSED: Fault = FaultKind::Refused.with_code(111);
@@ -216,7 +216,7 @@ fn a_full_table_and_a_stopping_server_connect_none() {
         };
         let mut bench = Bench::new::<2>(&config);
         let (accepted, outbound) = (bench.spoken(), bench.connect());
-        let refused = ConnectError::Full { connections: 2 };
+        let refused = Unavailable::Connections { capacity: 2 };
         assert_eq!(bench.machine.connect(TO, None), Err(refused));
         bench.run();
         assert_eq!(bench.machine.connect(TO, None), Err(refused));
@@ -229,7 +229,7 @@ fn a_full_table_and_a_stopping_server_connect_none() {
         bench.run();
         let another = bench.connect();
         bench.machine.stop(bench.now.plus(Duration::from_secs(9)));
-        assert_eq!(bench.machine.connect(TO, None), Err(ConnectError::Stopping));
+        assert_eq!(bench.machine.connect(TO, None), Err(Unavailable::Stopping));
         bench.run();
         for token in [outbound, another] {
             assert_eq!(bench.closed(token), Some(Reason::Stopping));

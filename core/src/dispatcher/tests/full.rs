@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::FullTable;
 use crate::destination::Destination;
-use crate::dispatcher::connect::ConnectError;
+use crate::unavailable::Unavailable;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -301,7 +301,7 @@ fn a_reserved_slot_is_not_for_whom_we_connect_to() {
     bench.listener = all;
     bench.rest();
     let ours = bench.machine.connect(to, None).expect("one is free");
-    let full = ConnectError::Full { connections: 3 };
+    let full = Unavailable::Connections { capacity: 3 };
     assert_eq!(
         bench.machine.connect(to, None),
         Err(full),

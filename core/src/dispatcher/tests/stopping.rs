@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Class;
 use crate::destination::Destination;
-use crate::dispatcher::connect::ConnectError;
+use crate::unavailable::Unavailable;
 use alloc::format;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -242,7 +242,7 @@ fn what_is_being_connected_for_a_fresh_connection_is_not_given_up() {
             bench.passes(client, made);
             bench.passes(made, client);
             let again = bench.machine.connect(TO, Some(client));
-            assert_eq!(again, Err(ConnectError::Stopping), "it was answered");
+            assert_eq!(again, Err(Unavailable::Stopping), "it was answered");
             bench.ends(client);
             bench.machine.finish(client);
             bench.run();

@@ -1,9 +1,7 @@
 //! The type of a session's memory bounds what it can have at a time.
 
-use crate::{
-    Config, Conn, Connections, DatagramMemory, Handler, Instant, ListenersFull, Memory,
-    NoDatagrams, NoTimer, Session,
-};
+use crate::unavailable::Unavailable;
+use crate::{Config, Conn, Connections, DatagramMemory, Handler, Instant, Memory, Session};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -32,13 +30,17 @@ fn has<const SOURCES: usize, const TIMERS: usize, const SOCKETS: usize>() {
         session.add_datagrams(1, 1).expect("a slot");
     }
     if SOCKETS < SOURCES {
-        assert_eq!(session.add_datagrams(1, 1), Err(NoDatagrams::Memory));
+        assert_eq!(
+            session.add_datagrams(1, 1),
+            Err(Unavailable::DatagramMemory)
+        );
     }
     for number in sockets..SOURCES {
         let token = session.listen(None).expect("a slot");
         assert_eq!(token.index() as usize, number);
     }
-    assert_eq!(session.listen(None), Err(ListenersFull));
+    let capacity = u32::try_from(SOURCES).expect("few");
+    assert_eq!(session.listen(None), Err(Unavailable::Sources { capacity }));
     let start = Instant::from_nanos(5);
     let mut all = session.connections(start);
     let numbers = || 0..u32::try_from(TIMERS).expect("few");
@@ -46,8 +48,8 @@ fn has<const SOURCES: usize, const TIMERS: usize, const SOCKETS: usize>() {
         let after = Duration::from_nanos(timer.into());
         assert_eq!(all.set_timer(timer, after), Ok(()));
     }
-    let (timer, timers) = (numbers().end, TIMERS);
-    let none = Err(NoTimer { timer, timers });
+    let (timer, capacity) = (numbers().end, numbers().end);
+    let none = Err(Unavailable::Timer { timer, capacity });
     assert_eq!(all.set_timer(timer, Duration::ZERO), none);
     assert_eq!(all.set_interval(timer, Duration::ZERO), none);
     session.handle_timeout(start.plus(Duration::from_secs(1)));

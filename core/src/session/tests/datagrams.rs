@@ -10,11 +10,10 @@ use crate::directions::Directions;
 use crate::dispatcher::laws;
 use crate::event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer};
 use crate::output::Action;
-use crate::session::{
-    Connections, Datagram, DatagramMemory, Handler, Memory, NoDatagrams, SendError, Session,
-};
+use crate::session::{Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session};
 use crate::time::Instant;
 use crate::token::Token;
+use crate::unavailable::Unavailable;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
@@ -184,7 +183,7 @@ fn windows_run_out_and_those_of_closed_sockets_are_reused() {
     let first = bench.session.add_datagrams(4, 2).expect("a place");
     for (receive, send) in [(3, 1), (1, 5)] {
         let none = bench.session.add_datagrams(receive, send);
-        assert_eq!(none, Err(NoDatagrams::Memory), "{receive} {send}");
+        assert_eq!(none, Err(Unavailable::DatagramMemory), "{receive} {send}");
     }
     let mut all = bench.session.connections(NOW);
     all.close_datagrams(first);
@@ -202,7 +201,7 @@ fn windows_run_out_and_those_of_closed_sockets_are_reused() {
     bench.session.add_datagrams(2, 4).expect("the rest");
     let full = bench.session.add_datagrams(0, 0);
     assert_eq!(full.map(|_| ()), Ok(()), "one that never has anything");
-    let text = NoDatagrams::Memory.to_string();
+    let text = Unavailable::DatagramMemory.to_string();
     assert!(text.contains("larger DatagramMemory"), "{text}");
 }
 
@@ -211,7 +210,10 @@ fn without_memory_there_are_none() {
     let memory = Box::leak(Box::new(Memory::<1, 8, 8>::new()));
     let mut session =
         Session::new(memory, &Config::default(), App::default()).expect("a sound config");
-    assert_eq!(session.add_datagrams(0, 0), Err(NoDatagrams::Memory));
+    assert_eq!(
+        session.add_datagrams(0, 0),
+        Err(Unavailable::DatagramMemory)
+    );
     let nobody = Token::from_bits(0);
     assert!(session.datagram_into(nobody).is_empty());
     assert_eq!(session.datagram_from(nobody), None);

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Alarm, ConnectError, Connections, Destination, Directions, Dispatcher, Info, Instant,
-    ListenersFull, NoTimer, Round, SendError, Token,
+    Alarm, Connections, Destination, Directions, Dispatcher, Info, Instant, Round, SendError,
+    Token, Unavailable,
 };
 
 #[unsafe(no_mangle)]
@@ -22,7 +22,7 @@ pub fn timers_set_free(
     m: &mut Dispatcher<'_>,
     timer: u32,
     after: Duration,
-) -> [Result<(), NoTimer>; 2] {
+) -> [Result<(), Unavailable>; 2] {
     [m.set_free_timer(timer, after), m.set_interval(timer, after)]
 }
 
@@ -37,7 +37,7 @@ pub fn timers_poll(m: &mut Dispatcher<'_>) -> Option<Alarm> {
 }
 
 #[unsafe(no_mangle)]
-pub fn watch_begin(m: &mut Dispatcher<'_>, at: Directions) -> Result<Token, ListenersFull> {
+pub fn watch_begin(m: &mut Dispatcher<'_>, at: Directions) -> Result<Token, Unavailable> {
     m.watch(at)
 }
 
@@ -79,7 +79,7 @@ pub fn all_ask(all: &Connections<'_>, token: Token, each: fn(Token)) -> (Option<
 }
 
 #[unsafe(no_mangle)]
-pub fn all_connect(all: &mut Connections<'_>, to: Destination) -> Result<Token, ConnectError> {
+pub fn all_connect(all: &mut Connections<'_>, to: Destination) -> Result<Token, Unavailable> {
     all.connect(to)
 }
 
@@ -107,7 +107,7 @@ pub fn all_timers(
     token: Token,
     timer: u32,
     after: Duration,
-) -> Result<(), NoTimer> {
+) -> Result<(), Unavailable> {
     all.set_timer_of(token, after);
     all.cancel_timer_of(token);
     all.cancel_timer(timer);

@@ -2,12 +2,12 @@
 
 use crate::session::Unknown;
 use tidegate_core::{
-    Connections, Datagram, DatagramMemory, Dispatcher, ListenersFull, Local, NoDatagrams, Peer, SendError,
-    Session, Token,
+    Connections, Datagram, DatagramMemory, Dispatcher, Local, Peer, SendError, Session, Token,
+    Unavailable,
 };
 
 #[unsafe(no_mangle)]
-pub fn datagrams_begin(m: &mut Dispatcher<'_>) -> Result<Token, ListenersFull> {
+pub fn datagrams_begin(m: &mut Dispatcher<'_>) -> Result<Token, Unavailable> {
     m.add_datagrams()
 }
 
@@ -37,7 +37,7 @@ pub fn session_add_datagrams(
     s: &mut Session<'_, Unknown>,
     receive: u32,
     send: u32,
-) -> Result<Token, NoDatagrams> {
+) -> Result<Token, Unavailable> {
     s.add_datagrams(receive, send)
 }
 

@@ -2,7 +2,7 @@
 
 use tidegate_core::framing::{
     Decoder, Delimiter, FixedLength, FrameError, Framed, Gap, IdleGap, LengthPrefix, Lines, Scan,
-    FrameError, Skip,
+    Skip,
 };
 use tidegate_core::{Conn, Instant};
 

@@ -1,8 +1,8 @@
 //! The verbs of [`Dispatcher`], the calls by token, and what may be asked.
 
 use tidegate_core::{
-    Action, Config, ConfigError, ConnectError, Destination, Directions, Dispatcher, Event, Info,
-    Instant, ListenersFull, Notice, Span, Stats, Table, Token, Trigger, Windows,
+    Action, Config, ConfigError, Destination, Directions, Dispatcher, Event, Info, Instant, Notice,
+    Span, Stats, Table, Token, Trigger, Unavailable, Windows,
 };
 
 const N: usize = 100;
@@ -17,7 +17,7 @@ pub fn machine_new<'t>(
 }
 
 #[unsafe(no_mangle)]
-pub fn machine_listen(m: &mut Dispatcher<'_>, limit: Option<u32>) -> Result<Token, ListenersFull> {
+pub fn machine_listen(m: &mut Dispatcher<'_>, limit: Option<u32>) -> Result<Token, Unavailable> {
     m.listen(limit)
 }
 
@@ -145,7 +145,7 @@ pub fn machine_connect(
     m: &mut Dispatcher<'_>,
     to: Destination,
     origin: Option<Token>,
-) -> Result<Token, ConnectError> {
+) -> Result<Token, Unavailable> {
     m.connect(to, origin)
 }
 

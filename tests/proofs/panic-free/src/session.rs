@@ -3,9 +3,9 @@
 use core::time::Duration;
 use tidegate_core::trace::RecordedInput;
 use tidegate_core::{
-    Action, Completion, Config, ConfigError, Conn, ConnectError, Connections, Datagram, Destination,
-    Directions, Event, Fault, Handler, Info, Instant, ListenersFull, Memory, Reason,
-    SendError, Session, Span, Stats, Token, Trigger,
+    Action, Completion, Config, ConfigError, Conn, Connections, Datagram, Destination, Directions,
+    Event, Fault, Handler, Info, Instant, Memory, Reason, SendError, Session, Span, Stats, Token,
+    Trigger, Unavailable,
 };
 
 /// An application of which nothing is known.
@@ -106,7 +106,7 @@ pub fn session_new<'m>(
 }
 
 #[unsafe(no_mangle)]
-pub fn session_listen(s: &mut Machine<'_>, limit: Option<u32>) -> Result<Token, ListenersFull> {
+pub fn session_listen(s: &mut Machine<'_>, limit: Option<u32>) -> Result<Token, Unavailable> {
     s.listen(limit)
 }
 
@@ -252,7 +252,7 @@ pub fn conn_connections(c: &Conn<'_>, each: fn(Token)) {
 }
 
 #[unsafe(no_mangle)]
-pub fn session_connect(s: &mut Machine<'_>, to: Destination) -> Result<Token, ConnectError> {
+pub fn session_connect(s: &mut Machine<'_>, to: Destination) -> Result<Token, Unavailable> {
     s.connect(to)
 }
 
@@ -262,7 +262,7 @@ pub fn session_destination(s: &Machine<'_>, token: Token) -> Option<Destination>
 }
 
 #[unsafe(no_mangle)]
-pub fn conn_connect(c: &mut Conn<'_>, to: Destination) -> Result<Token, ConnectError> {
+pub fn conn_connect(c: &mut Conn<'_>, to: Destination) -> Result<Token, Unavailable> {
     c.connect(to)
 }
 
