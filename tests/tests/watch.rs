@@ -176,7 +176,10 @@ fn what_cannot_be_waited_for_is_refused_with_its_reason() {
         server.watch(&from, Directions::READ).expect("a place");
     }
     let full = server.watch(&from, Directions::READ);
-    assert!(matches!(full, Err(WatchError::Full(_))), "the listener has one: {full:?}");
+    assert!(
+        matches!(full, Err(WatchError::Full(_))),
+        "the listener has one: {full:?}"
+    );
     // A slot that is freed is there for the next.
     let first = server.session().machine().watched_tokens().next();
     server.connections().unwatch(first.expect("one of them"));
