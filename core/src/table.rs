@@ -4,7 +4,7 @@ use crate::dispatcher::Machine;
 use crate::dispatcher::listener::Listener;
 use crate::record::Record;
 use crate::slot::Slot;
-use crate::timers::{Free, Timer, Timers};
+use crate::timers::{FreeTimers, Timer, Timers};
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
 use heapless::{Vec, VecView};
@@ -18,10 +18,10 @@ use heapless::{Vec, VecView};
 #[derive(Debug)]
 #[repr(C)]
 pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize = 16> {
-    /// Written before it is borrowed, as the three below; until then it has no bytes, so that the table is all zeros.
+    /// Written before it is borrowed, as the two below; until then it has no bytes, so that the table is all zeros.
     machine: MaybeUninit<Machine>,
     others: MaybeUninit<Others<Vec<Source, SOURCES>>>,
-    alarms: MaybeUninit<Timers<[Free; TIMERS]>>,
+    free_timers: FreeTimers<TIMERS>,
     /// What an index that names no record falls on.
     no_record: MaybeUninit<Record>,
     slots: [Slot; N],
@@ -59,11 +59,15 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
                 SOURCES <= 255,
                 "a connection's record has one byte for its listener"
             );
+            assert!(
+                TIMERS < LISTENER_BIT as usize,
+                "timers have numbers of 32 bits, those of the connections too"
+            );
         }
         Self {
             machine: MaybeUninit::uninit(),
             others: MaybeUninit::uninit(),
-            alarms: MaybeUninit::uninit(),
+            free_timers: FreeTimers::NONE,
             no_record: MaybeUninit::uninit(),
             slots: [Slot::UNUSED; N],
             records: [Record::UNUSED; N],
@@ -79,7 +83,6 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
         if self.slots.first().is_some_and(|slot| slot.generation != 0) {
             self.sources.fill(0);
             self.blocks.fill(0);
-            self.timers.fill(Timer::NONE);
         }
         // Slots come into use in order, and have a generation from then on.
         let used = self.slots.iter_mut();
@@ -97,8 +100,7 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
             },
             sources: &mut self.sources,
             blocks: &mut self.blocks,
-            timers: &mut self.timers,
-            alarms: self.alarms.write(Timers::NONE),
+            timers: Timers::new(&mut self.free_timers, &mut self.timers),
             machine: self.machine.write(machine()),
         }
     }
@@ -118,8 +120,7 @@ pub(crate) struct Parts<'t> {
     pub(crate) records: Records<'t>,
     pub(crate) sources: &'t mut [u64],
     pub(crate) blocks: &'t mut [u64],
-    pub(crate) timers: &'t mut [Timer],
-    pub(crate) alarms: &'t mut Timers<[Free]>,
+    pub(crate) timers: Timers<'t>,
     pub(crate) machine: &'t mut Machine,
 }
 

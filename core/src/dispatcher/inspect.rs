@@ -141,7 +141,7 @@ impl Dispatcher<'_> {
         self.m.others_next = false;
         self.sources.fill(0);
         self.blocks.fill(0);
-        self.alarms.clear(self.timers);
+        self.timers.clear();
         self.m.outbound = Some(&connect::VERBS);
         self.slots.forget_used();
         self.put_machine(&image.machine);

@@ -42,7 +42,7 @@ use crate::queue::{NONE, Parted, Queue};
 use crate::stats::{Stats, bump};
 use crate::table::{Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
-use crate::timers::{Free, Timer, Timers};
+use crate::timers::Timers;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
@@ -276,8 +276,7 @@ pub struct Dispatcher<'t> {
     pub(crate) records: Records<'t>,
     sources: &'t mut [u64],
     blocks: &'t mut [u64],
-    timers: &'t mut [Timer],
-    alarms: &'t mut Timers<[Free]>,
+    timers: Timers<'t>,
     m: &'t mut Machine,
 }
 
@@ -315,7 +314,6 @@ impl<'t> Dispatcher<'t> {
             sources: parts.sources,
             blocks: parts.blocks,
             timers: parts.timers,
-            alarms: parts.alarms,
             m: parts.machine,
         };
         if config.full.evicts() {
@@ -336,8 +334,7 @@ impl<'t> Dispatcher<'t> {
             records: self.records.reborrow(),
             sources: self.sources,
             blocks: self.blocks,
-            timers: self.timers,
-            alarms: self.alarms,
+            timers: self.timers.reborrow(),
             m: self.m,
         }
     }
@@ -416,7 +413,7 @@ impl Dispatcher<'_> {
         self.begin_turn();
         self.m.turns = self.m.turns.wrapping_add(1);
         self.m.turn.left = self.m.continuing.len();
-        self.alarms.begin_iteration();
+        self.timers.begin_iteration();
         self.watch_stale();
         self.expire();
     }

@@ -1,14 +1,11 @@
-//! What the machine makes of timers: it sets those of connections that live, and takes away those of connections that end. The
-//! heaps, and nothing else, are [`Timers`].
-//!
-//! They are exact: none fires early, and none is left out. A periodic one that was delayed reports how many periods
-//! have passed, and keeps its phase. There are no ticks: [`poll_timeout`](Dispatcher::poll_timeout) knows the next.
+//! What the machine makes of timers: it sets those of connections that live, and removes those of connections that end. The
+//! heap, and nothing else, is [`Timers`](crate::timers::Timers).
 
 use super::Dispatcher;
 use crate::output::Alarm;
 use crate::slot::State;
 use crate::time::{Instant, nanos_of};
-use crate::timers::{Fired, Timers};
+use crate::timers::Fired;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
 use core::time::Duration;
@@ -26,7 +23,7 @@ impl Dispatcher<'_> {
             )
         {
             let at = self.m.now.plus(after);
-            self.alarms.set(self.timers, index, at);
+            self.timers.set(index, at);
         }
     }
 
@@ -41,12 +38,12 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn timer(&self, token: Token) -> Option<Instant> {
         let index = self.connection(token)?;
-        Timers::due(self.timers, index)
+        self.timers.due(index)
     }
 
     /// A connection that closes has no timer any more.
     pub(super) fn drop_timer(&mut self, index: u32) {
-        self.alarms.cancel(self.timers, index);
+        self.timers.cancel(index);
     }
 }
 
@@ -74,18 +71,18 @@ impl Dispatcher<'_> {
 
     fn start_free_timer(&mut self, timer: u32, after: u64, period: u64) -> Result<(), Unavailable> {
         let at = self.m.now.plus_nanos(after);
-        self.alarms.set_free(timer, at, period)
+        self.timers.set_free(timer, at, period)
     }
 
     /// Takes a free timer away, if it is set.
     pub fn cancel_free_timer(&mut self, timer: u32) {
-        self.alarms.cancel_free(timer);
+        self.timers.cancel_free(timer);
     }
 
     /// When a free timer is due next; `None`: it is not set.
     #[must_use]
     pub fn free_timer(&self, timer: u32) -> Option<Instant> {
-        self.alarms.free_due(timer)
+        self.timers.free_due(timer)
     }
 }
 
@@ -95,7 +92,7 @@ impl Dispatcher<'_> {
     /// come in the order in which they are due, and those that are due together in the order in which they were set.
     #[inline]
     pub fn poll_timer(&mut self) -> Option<Alarm> {
-        Some(match self.alarms.poll(self.timers, self.m.now)? {
+        Some(match self.timers.poll(self.m.now)? {
             Fired::Connection(index) => Alarm::Connection(self.token(index)),
             Fired::Free { timer, periods } => Alarm::Free { timer, periods },
         })
@@ -104,19 +101,19 @@ impl Dispatcher<'_> {
     /// When the next timer is due.
     #[inline]
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.alarms.next(self.timers)
+        self.timers.next()
     }
 
-    /// Whether both heaps are sound, and only live connections have a timer.
+    /// Whether the heap is sound, and only live connections have a timer.
     #[cfg(any(test, feature = "inspect"))]
     pub(super) fn timers_are_sound(&self) -> bool {
         let idle = |index: &u32| {
             let slot = self.slots.at(*index);
             !slot.is_live() || slot.state == State::Closing
         };
-        self.alarms.is_sound(self.timers)
+        self.timers.is_sound()
             && (0..self.slots.used())
                 .filter(idle)
-                .all(|index| Timers::due(self.timers, index).is_none())
+                .all(|index| self.timers.due(index).is_none())
     }
 }

@@ -1,7 +1,7 @@
-//! [`Timers`]: the application's timers, one for each connection and free ones, as many as the table has.
+//! [`Timers`]: the application's timers, one for each connection and free ones, in one heap.
 //!
-//! They are exact: none fires early, and none is left out. There are no ticks. The timers of the connections lie in an array
-//! that is lent to each call; the free ones, and what is known of both, are this part's own.
+//! They are exact: none fires early, and none is left out. There are no ticks. Those that are due together fire in the
+//! order in which they were set.
 
 mod heap;
 #[cfg(test)]
@@ -10,7 +10,6 @@ mod tests;
 use crate::time::Instant;
 use crate::unavailable::{Unavailable, count};
 pub(crate) use heap::Timer;
-use heap::{Due, Heap, Len};
 
 /// Timers fired in one iteration. One that is set while they fire waits for the next iteration, even if it is due at
 /// once: so a handler that sets a timer of no length in its timer does not keep the connections waiting.
@@ -25,39 +24,20 @@ pub(crate) enum Fired {
     Free { timer: u32, periods: u64 },
 }
 
-type Poll = fn(&mut Timers<[Free]>, &mut [Timer], Instant) -> Option<Fired>;
-
 /// The functions for timers once one is set. Reached by these pointers alone, so that only a program that sets one
 /// links them.
 #[derive(Clone, Copy, Debug)]
 struct Verbs {
-    poll: Poll,
-    next: fn(&Timers<[Free]>, &[Timer]) -> Option<Instant>,
-    cancel: fn(&mut Timers<[Free]>, &mut [Timer], u32),
+    poll: fn(&mut Timers<'_>, Instant) -> Option<Fired>,
+    next: fn(&Timers<'_>) -> Option<Instant>,
+    cancel: fn(&mut Timers<'_>, u32),
 }
 
 const VERBS: Verbs = Verbs {
-    poll: |timers, lent, now| timers.poll_set(lent, now),
-    next: |timers, lent| timers.next_set(lent),
-    cancel: |timers, lent, index| timers.of_connections(lent).cancel(index),
+    poll: |timers, now| timers.poll_set(now),
+    next: |timers| timers.next_set(),
+    cancel: |timers, number| timers.take_out(number),
 };
-
-/// The timers.
-#[derive(Debug)]
-pub(crate) struct Timers<F: ?Sized> {
-    /// From the first timer that is set on.
-    verbs: Option<&'static Verbs>,
-    /// How many connections have a timer set.
-    connections: Len,
-    /// How many free ones are set.
-    free_len: Len,
-    /// How many were ever set.
-    turn: u64,
-    /// Those that were set before this iteration began may fire in it, so many of them.
-    before: u64,
-    left: u32,
-    free: F,
-}
 
 /// A free timer.
 #[derive(Clone, Copy, Debug)]
@@ -74,53 +54,80 @@ impl Free {
     };
 }
 
-impl AsRef<Timer> for Free {
-    fn as_ref(&self) -> &Timer {
-        &self.timer
-    }
+/// What is known of the timers, and the free ones: all zeros at first.
+#[derive(Debug)]
+pub(crate) struct Known<F: ?Sized> {
+    /// From the first timer that is set on.
+    verbs: Option<&'static Verbs>,
+    /// How many were ever set.
+    turn: u64,
+    /// Those that were set before this iteration began may fire in it, `left` of them.
+    before: u64,
+    left: u32,
+    /// How many are set.
+    len: u32,
+    free: F,
 }
 
-impl AsMut<Timer> for Free {
-    fn as_mut(&mut self) -> &mut Timer {
-        &mut self.timer
-    }
-}
+/// The free timers of a table.
+pub(crate) type FreeTimers<const TIMERS: usize> = Known<[Free; TIMERS]>;
 
-impl<const TIMERS: usize> Timers<[Free; TIMERS]> {
+impl<const TIMERS: usize> FreeTimers<TIMERS> {
     pub(crate) const NONE: Self = Self {
         verbs: None,
-        connections: Len::NONE,
-        free_len: Len::NONE,
         turn: 0,
         before: 0,
         left: 0,
+        len: 0,
         free: [Free::NONE; TIMERS],
     };
 }
 
-/// `lent`: the timers of the connections, by index. Work: the logarithm of the number of timers that are set.
-impl Timers<[Free]> {
-    /// Sets the timer of a connection, or sets it again. An index beyond the array is that of no timer.
-    pub(crate) fn set(&mut self, lent: &mut [Timer], index: u32, at: Instant) {
-        let turn = self.next_turn();
-        self.of_connections(lent).set(index, at, turn);
+/// The timers, by number: the free ones first, so that they touch no page of the connections'. N + TIMERS is a length
+/// that Rust cannot name, so the entries lie in two arrays.
+#[derive(Debug)]
+pub(crate) struct Timers<'t> {
+    known: &'t mut Known<[Free]>,
+    connections: &'t mut [Timer],
+}
+
+impl<'t> Timers<'t> {
+    /// Forgets what was set.
+    pub(crate) fn new<const TIMERS: usize>(
+        known: &'t mut FreeTimers<TIMERS>,
+        connections: &'t mut [Timer],
+    ) -> Self {
+        let mut timers = Self { known, connections };
+        timers.clear();
+        timers
+    }
+
+    pub(crate) fn reborrow(&mut self) -> Timers<'_> {
+        Timers {
+            known: self.known,
+            connections: self.connections,
+        }
+    }
+}
+
+/// Work: the logarithm of the number of timers that are set.
+impl Timers<'_> {
+    /// Sets the timer of a connection, or sets it again.
+    pub(crate) fn set(&mut self, index: u32, at: Instant) {
+        self.start(self.number(index), at);
     }
 
     /// Removes the timer of a connection, if it is set.
-    pub(crate) fn cancel(&mut self, lent: &mut [Timer], index: u32) {
-        if let Some(verbs) = self.verbs {
-            (verbs.cancel)(self, lent, index);
+    pub(crate) fn cancel(&mut self, index: u32) {
+        if let Some(verbs) = self.known.verbs {
+            (verbs.cancel)(self, self.number(index));
         }
-        debug_assert_eq!(
-            Self::due(lent, index),
-            None,
-            "none is set without the verbs"
-        );
+        debug_assert_eq!(self.due(index), None, "none is set without the verbs");
     }
 
     /// When the timer of a connection is due; `None`: it is not set.
-    pub(crate) fn due(lent: &[Timer], index: u32) -> Option<Instant> {
-        heap::due(lent, index).map(|due| due.at)
+    pub(crate) fn due(&self, index: u32) -> Option<Instant> {
+        self.key(self.number(index)).map(|due| due.at)
     }
 
     /// Sets a free timer, or sets it again. `period`: in nanoseconds; 0: one-shot.
@@ -134,129 +141,96 @@ impl Timers<[Free]> {
         at: Instant,
         period: u64,
     ) -> Result<(), Unavailable> {
-        let capacity = count(self.free.len());
-        let known = self.free.get_mut(timer as usize);
-        known.ok_or(Unavailable::Timer { timer, capacity })?.period = period;
-        let turn = self.next_turn();
-        self.free().set(timer, at, turn);
+        let capacity = count(self.known.free.len());
+        let free = self.known.free.get_mut(timer as usize);
+        free.ok_or(Unavailable::Timer { timer, capacity })?.period = period;
+        self.start(timer, at);
         Ok(())
     }
 
     /// Removes a free timer, if it is set.
     pub(crate) fn cancel_free(&mut self, timer: u32) {
-        self.free().cancel(timer);
+        if self.free_due(timer).is_some() {
+            self.take_out(timer);
+        }
     }
 
     /// When a free timer is due next; `None`: it is not set.
     pub(crate) fn free_due(&self, timer: u32) -> Option<Instant> {
-        heap::due(&self.free, timer).map(|due| due.at)
+        self.known.free.get(timer as usize)?.timer.due()
     }
 
     /// An iteration begins: those that are set may fire.
     pub(crate) const fn begin_iteration(&mut self) {
-        self.before = self.turn;
-        self.left = FIRED;
+        self.known.before = self.known.turn;
+        self.known.left = FIRED;
     }
 
     /// The next timer that fires; `None`: no more in this iteration. In the order in which they are due, and those that are
     /// due together in the order in which they were set.
     #[inline]
-    pub(crate) fn poll(&mut self, lent: &mut [Timer], now: Instant) -> Option<Fired> {
-        (self.verbs?.poll)(self, lent, now)
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Fired> {
+        (self.known.verbs?.poll)(self, now)
     }
 
     /// When the next timer is due; `None`: none is set, or it is due [never](Instant::NEVER).
     #[inline]
-    pub(crate) fn next(&self, lent: &[Timer]) -> Option<Instant> {
-        (self.verbs?.next)(self, lent)
+    pub(crate) fn next(&self) -> Option<Instant> {
+        (self.known.verbs?.next)(self)
     }
 
-    fn poll_set(&mut self, lent: &mut [Timer], now: Instant) -> Option<Fired> {
-        let (connection, free) = self.first(lent);
-        debug_assert!(connection.is_none() || connection != free, "set one by one");
-        // Between equals the order of setting decides, and no two have the same.
-        let of_free = match (connection, free) {
-            (Some(connection), Some(free)) => free < connection,
-            (None, Some(_)) => true,
-            (_, None) => false,
-        };
-        let due = if of_free { free? } else { connection? };
-        if due.at > now || due.turn > self.before || self.left == 0 {
+    fn next_set(&self) -> Option<Instant> {
+        let first = self.first()?.at;
+        (first < Instant::NEVER).then_some(first)
+    }
+
+    fn poll_set(&mut self, now: Instant) -> Option<Fired> {
+        let first = self.first()?;
+        if first.at > now || first.turn > self.known.before || self.known.left == 0 {
             return None;
         }
-        self.left = self.left.saturating_sub(1);
-        if of_free {
-            let periods = self.tick(due, now);
-            let timer = due.timer;
-            return Some(Fired::Free { timer, periods });
-        }
-        self.of_connections(lent).cancel(due.timer);
-        Some(Fired::Connection(due.timer))
-    }
-
-    /// Takes a free timer that is due out, or sets it to its next period; how many periods have passed.
-    fn tick(&mut self, due: Due, now: Instant) -> u64 {
-        let late = now.nanos_since(due.at);
-        let timer = self.free.get(due.timer as usize);
-        let period = timer.map_or(0, |timer| timer.period);
-        let Some(more) = late.checked_div(period) else {
-            self.free().cancel(due.timer);
-            return 1;
+        self.known.left = self.known.left.saturating_sub(1);
+        let number = first.number;
+        let Some(free) = self.known.free.get(number as usize) else {
+            self.take_out(number);
+            return Some(Fired::Connection(number.wrapping_sub(self.number(0))));
         };
-        let periods = more.saturating_add(1);
-        let passed = periods.saturating_mul(period);
-        let turn = self.next_turn();
-        (self.free()).set(due.timer, due.at.plus_nanos(passed), turn);
-        periods
+        let period = free.period;
+        let periods = match now.nanos_since(first.at).checked_div(period) {
+            Some(more) => {
+                let periods = more.saturating_add(1);
+                let passed = periods.saturating_mul(period);
+                self.start(number, first.at.plus_nanos(passed));
+                periods
+            }
+            None => {
+                self.take_out(number);
+                1
+            }
+        };
+        let timer = number;
+        Some(Fired::Free { timer, periods })
     }
 
-    fn next_set(&self, lent: &[Timer]) -> Option<Instant> {
-        let (connection, free) = self.first(lent);
-        let first = [connection, free].into_iter().flatten().min();
-        first.map(|due| due.at).filter(|at| *at < Instant::NEVER)
+    fn start(&mut self, number: u32, at: Instant) {
+        self.known.verbs = Some(&VERBS);
+        self.known.turn = self.known.turn.saturating_add(1);
+        self.put_in(number, at, self.known.turn);
     }
 
-    fn first(&self, lent: &[Timer]) -> (Option<Due>, Option<Due>) {
-        (
-            heap::first(lent, self.connections),
-            heap::first(&self.free, self.free_len),
-        )
+    /// The number of the timer of a connection.
+    fn number(&self, index: u32) -> u32 {
+        count(self.known.free.len()).saturating_add(index)
     }
 
-    /// For a timer that is set now.
-    fn next_turn(&mut self) -> u64 {
-        self.verbs = Some(&VERBS);
-        self.turn = self.turn.saturating_add(1);
-        self.turn
-    }
-
-    fn of_connections<'a>(&'a mut self, lent: &'a mut [Timer]) -> Heap<'a> {
-        Heap {
-            timers: lent,
-            len: &mut self.connections,
+    /// Removes all of them.
+    pub(crate) fn clear(&mut self) {
+        // A page that is only read is none of the process's.
+        if self.known.verbs.take().is_some() {
+            self.connections.fill(Timer::NONE);
+            self.known.free.fill(Free::NONE);
         }
-    }
-
-    fn free(&mut self) -> Heap<'_, Free> {
-        Heap {
-            timers: &mut self.free,
-            len: &mut self.free_len,
-        }
-    }
-
-    /// Whether both heaps are sound.
-    #[cfg(any(test, feature = "inspect"))]
-    pub(crate) fn is_sound(&self, lent: &[Timer]) -> bool {
-        heap::is_sound(lent, self.connections) && heap::is_sound(&self.free, self.free_len)
-    }
-
-    /// None is set any more.
-    #[cfg(feature = "inspect")]
-    pub(crate) fn clear(&mut self, lent: &mut [Timer]) {
-        lent.fill(Timer::NONE);
-        (self.connections, self.free_len) = (Len::NONE, Len::NONE);
-        (self.turn, self.before, self.left) = (0, 0, 0);
-        self.verbs = None;
-        self.free.fill(Free::NONE);
+        (self.known.turn, self.known.len) = (0, 0);
+        self.begin_iteration();
     }
 }

@@ -244,7 +244,7 @@ fn a_new_session_in_old_memory_has_no_timer() {
 }
 
 #[test]
-fn a_timer_costs_nothing_until_it_is_set() {
+fn a_timer_takes_24_bytes() {
     type One = Memory<1, RX, TX>;
     assert_eq!(One::TIMER, 24);
     const { assert!(One::CONNECTION + One::TIMER <= 160) };
