@@ -186,6 +186,7 @@ mod queue;
 #[cfg(test)]
 mod random;
 mod record;
+mod schedule;
 mod session;
 mod slot;
 mod spinning;
@@ -203,7 +204,7 @@ pub use backoff::Backoff;
 pub use config::{Block, Class, Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
 pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};
-pub use dispatcher::{Dispatcher, Round, calls::Info};
+pub use dispatcher::{Dispatcher, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
@@ -215,6 +216,7 @@ pub use output::{Action, Alarm, Notice, Reason, Span};
 pub use session::{
     Conn, Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session,
 };
+pub use schedule::Round;
 pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;

@@ -49,7 +49,7 @@ pub struct Stats {
     pub rebuilds: u64,
     /// Slots that are used up: their next generation would repeat an old token. The table has so many fewer.
     pub slots_retired: u64,
-    /// The most sources that were ever queued at once.
+    /// The most sources that were ever queued at the beginning of an iteration.
     pub worst_queue: u32,
 }
 

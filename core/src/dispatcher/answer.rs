@@ -1,7 +1,7 @@
 //! Completions of actions: one for each, whatever order they come in.
 
 use super::Dispatcher;
-use crate::config::{Class, OPERATION_MIN};
+use crate::config::Class;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
@@ -226,7 +226,7 @@ impl Dispatcher<'_> {
         add(&mut self.records.at_mut(index).bytes_out, n);
         add(&mut self.m.stats.bytes_out, n);
         self.spend(index, Directions::WRITE, n);
-        if self.m.visit.index == index && notice.is_none() {
+        if self.m.schedule.is_serving(index) && notice.is_none() {
             self.ends_at_rest(index);
         }
         notice
@@ -340,7 +340,7 @@ impl Dispatcher<'_> {
     /// Sixteen interruptions use a quantum up.
     pub(super) fn spend_on_fault(&mut self, index: u32, direction: Directions, fault: Fault) {
         let cost = if fault.kind == FaultKind::Interrupted {
-            self.m.quantum.div_ceil(16).saturating_mul(OPERATION_MIN)
+            self.m.schedule.cost_of_interruption()
         } else {
             0
         };

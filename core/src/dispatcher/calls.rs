@@ -6,7 +6,6 @@ use crate::event::Peer;
 use crate::flags::Flags;
 use crate::ignored::Ignored;
 use crate::output::{Reason, Span};
-use crate::queue::NONE;
 use crate::record::Record;
 use crate::slot::{Cursors, State};
 use crate::time::Instant;
@@ -92,7 +91,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(self.find(token)?);
         let receiving = slot.in_flight.contains(Directions::READ);
         receiving
-            .then(|| (self.m.yielding).bounded(slot.receive_span(self.m.windows), slot.rx.len()))
+            .then(|| (self.m.schedule).bounded(slot.receive_span(self.m.windows), slot.rx.len()))
     }
 
     /// Drops up to `n` bytes from the front of what was received.
@@ -253,12 +252,12 @@ impl Dispatcher<'_> {
             // What it has waited for so far was no output.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
         }
-        if self.m.visit.index == index {
+        if self.m.schedule.is_serving(index) {
             return;
         }
         self.touch(index);
         // What is being sent does not move, so what counts is where the bytes end.
-        if self.m.visit.index != NONE && tx.end > self.m.yielding.threshold() {
+        if self.m.schedule.serving().is_some() && self.m.schedule.is_filled(tx.end) {
             self.fill(index);
         }
     }

@@ -1,6 +1,6 @@
 //! Outbound connections: a slot is taken at the application's request, and the driver connects.
 
-use super::{Dispatcher, Visit, pairs};
+use super::{Dispatcher, pairs};
 use crate::attempts::Attempts;
 use crate::destination::Destination;
 use crate::directions::Directions;
@@ -62,8 +62,8 @@ impl Dispatcher<'_> {
         }
         // In the service in which its slot came free it has been serviced: an application that repeatedly connects
         // without success waits for the others each time.
-        if self.m.visit.index == index {
-            self.m.visit = Visit::NOBODY;
+        if self.m.schedule.is_serving(index) {
+            self.m.schedule.end_service();
         }
         self.touch(index);
         Ok(token)
@@ -88,10 +88,10 @@ impl Dispatcher<'_> {
 
     fn attempt(&mut self, index: u32) -> Option<Action> {
         let windows = self.m.windows;
-        let sent = self.m.visit.sent;
+        let may_send = self.m.schedule.may_send();
         let slot = self.slots.at_mut(index);
         let issue = slot.issue(slot.wanted(windows, false));
-        if issue.is_empty() || sent >= self.m.quantum {
+        if issue.is_empty() || !may_send {
             return None;
         }
         slot.flags.set(Flags::CALLED);

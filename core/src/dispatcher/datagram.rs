@@ -137,15 +137,16 @@ impl Dispatcher<'_> {
     }
 
     fn next_of_datagrams(&mut self, index: u32) -> Option<Action> {
-        let (windows, quantum, visit) = (self.m.windows, self.m.quantum, self.m.visit);
+        let windows = self.m.windows;
+        let (receives, sends) = (self.m.schedule.may_receive(), self.m.schedule.may_send());
         let slot = self.slots.at_mut(index);
         let issue = slot.issue(slot.wanted(windows, false));
         let token = Token::new(index, slot.generation);
-        if issue.contains(Directions::WRITE) && visit.sent < quantum {
+        if issue.contains(Directions::WRITE) && sends {
             slot.in_flight |= Directions::WRITE;
             return Some(Action::SendTo { token });
         }
-        if issue.contains(Directions::READ) && visit.received < quantum && !visit.yields {
+        if issue.contains(Directions::READ) && receives {
             slot.in_flight |= Directions::READ;
             return Some(Action::ReceiveFrom { token });
         }
@@ -154,7 +155,7 @@ impl Dispatcher<'_> {
 
     /// The completion of `ReceiveFrom`.
     fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
-        let (turn, pause) = (self.m.turns, self.m.pause_min);
+        let (turn, pause) = (self.m.schedule.iterations(), self.m.pause_min);
         let Source { slot, listener } = self.slots.source_mut(index)?;
         slot.in_flight -= Directions::READ;
         if slot.state != State::Datagrams {

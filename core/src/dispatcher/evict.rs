@@ -60,7 +60,7 @@ impl Dispatcher<'_> {
         let longest = self.m.deadlines.longest(&self.slots, class);
         longest.take(LOOKS).find(|&(_, index)| {
             let slot = self.slots.at(index);
-            let rests = slot.queued == Queued::No && self.m.visit.index != index;
+            let rests = slot.queued == Queued::No && !self.m.schedule.is_serving(index);
             let of = LISTENER_BIT | u32::from(self.records.at(index).listener);
             let may_go = !self.is_reserved_from(index, listener) && (!own_only || of == listener);
             rests && may_go && is_of_kind(index)

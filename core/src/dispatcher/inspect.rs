@@ -19,9 +19,8 @@
 //! 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
 //! no stop, no timer, nothing outbound.
 
+use super::Dispatcher;
 use super::connect;
-use super::yielding::Yielding;
-use super::{Dispatcher, Turn, Visit};
 use crate::attempts::Attempts;
 use crate::config::Class;
 use crate::deadlines::LATE;
@@ -29,8 +28,9 @@ use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
 use crate::flags::Flags;
 use crate::output::Reason;
-use crate::queue::{NONE, Parted, Queue, Run};
+use crate::queue::{NONE, Queue, Run};
 use crate::record::Record;
+use crate::schedule::Progress;
 use crate::slot::{Cursors, Queued, Slot, State};
 use crate::stats::Stats;
 use crate::time::Instant;
@@ -114,7 +114,7 @@ impl Dispatcher<'_> {
             let full = image.connections.push(self.source_image(index)).is_err();
             debug_assert!(!full, "an image holds {CONNECTIONS} connections");
         }
-        for queue in [self.m.fresh.all(), &self.m.continuing] {
+        for queue in self.m.schedule.queues() {
             let run = core::iter::successors(queue.head(), |index| {
                 let next = self.slots.at(*index).run.next;
                 (next != NONE).then_some(next)
@@ -132,19 +132,16 @@ impl Dispatcher<'_> {
         self.m.now = NOW;
         self.m.deadlines.empty();
         self.m.free = Queue::EMPTY;
-        self.m.fresh = Parted::EMPTY;
-        self.m.continuing = Queue::EMPTY;
         self.m.stats = Stats::default();
         (self.m.stale_now, self.m.stale_turns) = (false, 0);
         (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
         self.m.evicting = false;
-        self.m.others_next = false;
         self.sources.fill(0);
         self.blocks.fill(0);
         self.timers.clear();
         self.m.outbound = Some(&connect::VERBS);
         self.slots.forget_used();
-        self.put_machine(&image.machine);
+        self.put_machine(image);
         let waits_for_look = image.machine[0] & 32 != 0;
         let mut places = Places([[NONE; CONNECTIONS + 1]; QUEUES]);
         for (source, index) in image.connections.iter().zip(0u32..) {
@@ -201,72 +198,59 @@ impl Dispatcher<'_> {
     /// The connection that is being serviced.
     #[must_use]
     pub fn visited(&self) -> Option<Token> {
-        let index = self.m.visit.index;
-        (index & LISTENER_BIT == 0).then(|| self.token(index))
+        let serving = self.m.schedule.serving();
+        let connection = serving.filter(|index| index & LISTENER_BIT == 0);
+        connection.map(|index| self.token(index))
     }
 
     fn machine_image(&self, turn: bool) -> [u8; MACHINE] {
         let m = &*self.m;
-        let Visit { received, sent, .. } = m.visit;
-        let Turn {
-            moved,
-            served,
-            fresh,
-            left,
-            over: _,
-        } = m.turn;
         let goes_on = turn && self.has_outputs();
+        let progress = m.schedule.progress(goes_on, self.has_outputs());
+        let (received, sent, yields) = progress.spent;
         let facts = u8::from(m.starved)
             | u8::from(m.rebuild) << 1
             | u8::from(goes_on) << 2
-            | u8::from(m.visit.yields) << 3
-            | u8::from(m.yielding.is_bounding()) << 4
-            | u8::from(m.yielding.waits_for_look(m.turns)) << 5;
-        let visit = pair(received.min(m.quantum), sent.min(m.quantum));
+            | u8::from(yields) << 3
+            | u8::from(progress.bounds) << 4
+            | u8::from(progress.waits_for_poll) << 5;
         let pause = self.slots.listener(0).map_or(0, |listener| listener.pause);
         let [pause_low, pause_high] = millis(pause);
-        let over = moved >= m.look && served > 0;
-        let (done, left) = if goes_on {
-            let left = if over { 0 } else { left };
-            (pair(moved.min(m.look), served.min(1)), left)
-        } else {
-            (0, 0)
-        };
-        // A continuing source waits in one iteration for what was done in another.
-        let fresh = if self.has_outputs() {
-            fresh.min(m.fresh_in_a_row)
-        } else {
-            0
-        };
-        let fresh = pair(fresh, left.min(m.continuing.len()));
-        [facts, visit, pause_low, pause_high, done, fresh]
+        let (moved, served, left) = progress.iteration.unwrap_or((0, 0, 0));
+        let (done, fresh) = (pair(moved, served), pair(progress.fresh, left));
+        [
+            facts,
+            pair(received, sent),
+            pause_low,
+            pause_high,
+            done,
+            fresh,
+        ]
     }
 
-    fn put_machine(&mut self, bytes: &[u8; MACHINE]) {
-        let [facts, visit, pause_low, pause_high, moved, fresh] = *bytes;
+    fn put_machine(&mut self, image: &Image) {
+        let [facts, spent, pause_low, pause_high, moved, fresh] = image.machine;
         self.m.starved = facts & 1 != 0;
         self.m.rebuild = facts & 2 != 0;
-        let (received, sent) = halves(visit);
-        self.m.visit = Visit {
-            index: NONE,
-            received,
-            sent,
-            yields: facts & 8 != 0,
-        };
-        self.m.yielding = Yielding::new(self.m.windows);
-        self.m.yielding.put_back(facts & 16 != 0);
+        let (received, sent) = halves(spent);
         if let Some(listener) = self.slots.listener_mut(0) {
             listener.pause = nanos([pause_low, pause_high]);
         }
         let (moved, served) = halves(moved);
         let (fresh, left) = halves(fresh);
-        self.m.turn = Turn {
-            moved,
-            served,
+        let progress = Progress {
+            spent: (received, sent, facts & 8 != 0),
+            bounds: facts & 16 != 0,
+            waits_for_poll: facts & 32 != 0,
+            iteration: (facts & 4 != 0).then_some((moved, served, left)),
             fresh,
-            left,
-            over: facts & 4 == 0,
         };
+        let serviced = |bytes: &[u8; SOURCE]| bytes[0] & 32 != 0;
+        let connections = image.connections.iter().zip(0..);
+        let sources = connections.chain([(&image.listener, LISTENER_BIT)]);
+        let serving = (sources.filter(|(bytes, _)| serviced(bytes))).map(|(_, index)| index);
+        let windows = self.m.windows;
+        (self.m.schedule).put_back(windows, progress, serving.last());
     }
 
     fn source_image(&self, index: u32) -> [u8; SOURCE] {
@@ -282,7 +266,7 @@ impl Dispatcher<'_> {
             .find(|(state, _)| **state == slot.state);
         bytes[0] = state.map_or(0, |(_, number)| number)
             | u8::from(connection && record.is_tcp()) << 4
-            | u8::from(self.m.visit.index == index) << 5
+            | u8::from(self.m.schedule.is_serving(index)) << 5
             | u8::from(slot.is_late()) << 6;
         [bytes[1], bytes[2]] = slot
             .flags
@@ -362,9 +346,6 @@ impl Dispatcher<'_> {
         let state = ALL.get(usize::from(bytes[0] & 15)).copied();
         let state = state.unwrap_or(State::Free);
         let listens = index & LISTENER_BIT != 0;
-        if bytes[0] & 32 != 0 {
-            self.m.visit.index = index;
-        }
         let (rx, tx) = (halves(bytes[4]), halves(bytes[5]));
         let (wants, tally) = halves(bytes[6]);
         let (reason, class) = halves(bytes[7]);
@@ -402,11 +383,10 @@ impl Dispatcher<'_> {
         };
         let attempts = self.slots.at(index).attempts;
         if attempts.is_filled() {
-            self.m.yielding.add(index);
+            self.m.schedule.fill_again(index);
         }
         if attempts.is_flushed() {
-            let turn = self.m.turns.wrapping_sub(u32::from(!waits_for_look));
-            self.m.yielding.put_flushed(turn);
+            self.m.schedule.put_flushed(waits_for_look);
         }
         let (run, timer) = halves(bytes[PLACES]);
         places.take(usize::from(bytes[8] & 3), run, index);
@@ -462,18 +442,11 @@ impl Dispatcher<'_> {
     fn put_queues(&mut self, places: &Places) {
         for (row, kind) in places.0.iter().zip(1usize..) {
             for index in row.iter().copied().take_while(|index| *index != NONE) {
+                let slots = &mut self.slots;
                 match kind {
-                    1 => {
-                        self.slots.at_mut(index).queued = Queued::Fresh;
-                        self.m.fresh.push(&mut Run(&mut self.slots), index);
-                    }
-                    2 => {
-                        self.slots.at_mut(index).queued = Queued::Continuing;
-                        self.m.continuing.push(&mut Run(&mut self.slots), index);
-                    }
-                    _ => {
-                        self.m.deadlines.put_back(&mut self.slots, index);
-                    }
+                    1 => self.m.schedule.put(slots, index, Queued::Fresh),
+                    2 => self.m.schedule.put(slots, index, Queued::Continuing),
+                    _ => self.m.deadlines.put_back(slots, index),
                 }
             }
         }

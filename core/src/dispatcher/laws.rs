@@ -4,7 +4,8 @@
 use super::{Dispatcher, counts};
 use crate::directions::Directions;
 use crate::flags::Flags;
-use crate::queue::{Link, NONE, Queue};
+use crate::queue::NONE;
+use crate::schedule::walk;
 use crate::slot::{Queued, Slot, State};
 use crate::token::LISTENER_BIT;
 use core::fmt;
@@ -57,7 +58,7 @@ impl Dispatcher<'_> {
         for index in all(self) {
             let slot = self.slots.at(index);
             windows(self, slot, index)?;
-            if slot.queued == Queued::No && self.m.visit.index != index {
+            if slot.queued == Queued::No && !self.m.schedule.is_serving(index) {
                 can_go_on(self, index)?;
                 has_its_deadline(self, slot, index)?;
             }
@@ -78,89 +79,20 @@ fn all(machine: &Dispatcher<'_>) -> impl Iterator<Item = u32> + Clone {
     (0..machine.slots.used()).chain(machine.places())
 }
 
-fn count(machine: &Dispatcher<'_>, of: impl Fn(&Slot) -> bool) -> u32 {
-    let found = all(machine).filter(|index| of(machine.slots.at(*index)));
-    u32::try_from(found.count()).unwrap_or(u32::MAX)
-}
-
-/// Walks the members of a queue from its head on; their links agree, and `each` holds of them.
-fn walk(
-    machine: &Dispatcher<'_>,
-    queue: &Queue,
-    link: impl Fn(&Slot) -> Link,
-    mut each: impl FnMut(u32, &Slot) -> Held,
-) -> Held {
-    let (mut before, mut next, mut members) = (NONE, queue.head().unwrap_or(NONE), 0u32);
-    while next != NONE {
-        let slot = machine.slots.at(next);
-        let here = link(slot);
-        hold(here.prev == before, "links agree", next)?;
-        hold(members < queue.len(), "a queue is as long as it says", next)?;
-        each(next, slot)?;
-        members = members.saturating_add(1);
-        (before, next) = (next, here.next);
-    }
-    hold(
-        members == queue.len(),
-        "a queue is as long as it says",
-        before,
-    )
-}
-
 /// Each slot is in at most one run queue, or in the free list, and its flag names it.
 fn run_queues(machine: &Dispatcher<'_>) -> Held {
-    let m = &*machine.m;
-    let mut before = Queued::First;
-    walk(
-        machine,
-        m.fresh.all(),
-        |slot| slot.run,
-        |index, slot| {
-            let goes_first = slot.queued == Queued::First && before == Queued::First;
-            before = slot.queued;
-            hold(
-                goes_first || slot.queued == Queued::Fresh,
-                "who goes first is before the other fresh",
-                index,
-            )
-        },
-    )?;
-    walk(
-        machine,
-        &m.continuing,
-        |slot| slot.run,
-        |index, slot| {
-            let knows = slot.queued == Queued::Continuing;
-            hold(knows, "a slot knows its run queue", index)
-        },
-    )?;
-    hold(
-        !m.others_next || m.fresh.others_len() > 0,
-        "only those who wait are next",
-        NONE,
-    )?;
-    for (queued, len) in [
-        (Queued::First, m.fresh.first_len()),
-        (Queued::Fresh, m.fresh.others_len()),
-        (Queued::Continuing, m.continuing.len()),
-    ] {
-        let marked = count(machine, |slot| slot.queued == queued);
-        hold(marked == len, "whoever is marked as queued is queued", NONE)?;
-    }
-    walk(
-        machine,
-        &m.free,
-        |slot| slot.run,
-        |index, slot| {
-            let free = slot.state == State::Free && slot.queued == Queued::No;
-            hold(
-                free && index & LISTENER_BIT == 0,
-                "the free list holds free slots",
-                index,
-            )
-        },
-    )?;
-    let used = (0..machine.slots.used()).map(|index| machine.slots.at(index));
+    let (slots, m) = (&machine.slots, &*machine.m);
+    let broken = |(law, source)| Broken { law, source };
+    (m.schedule.check(slots, all(machine))).map_err(broken)?;
+    let free = walk(slots, &m.free, |index, slot| {
+        let free = slot.state == State::Free && slot.queued == Queued::No;
+        match free && index & LISTENER_BIT == 0 {
+            true => Ok(()),
+            false => Err(("the free list holds free slots", index)),
+        }
+    });
+    free.map_err(broken)?;
+    let used = (0..slots.used()).map(|index| slots.at(index));
     let unused = used.filter(|slot| slot.state == State::Free).count();
     hold(
         m.free.len() as usize == unused,
@@ -225,12 +157,6 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
             NONE,
         )?;
     }
-    let flushed = used().filter(|slot| slot.attempts.is_flushed());
-    hold(
-        m.yielding.in_flight() as usize == flushed.count(),
-        "sends of filled connections are counted",
-        NONE,
-    )?;
     let evicted = |slot: &Slot| slot.reason == Some(crate::Reason::Evicted);
     hold(
         m.evicting == used().any(evicted),

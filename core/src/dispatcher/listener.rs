@@ -163,7 +163,7 @@ impl Dispatcher<'_> {
         }
         let slot = self.slots.at(index);
         let issue = slot.issue(slot.wanted(self.m.windows, admits));
-        if issue.is_empty() || self.m.visit.received >= self.m.quantum || self.m.visit.yields {
+        if issue.is_empty() || !self.m.schedule.may_receive() {
             return None;
         }
         let listener = self.token(index);
@@ -325,6 +325,7 @@ impl Dispatcher<'_> {
     /// there is more. While stopping, the queue is emptied in one go.
     fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
+        let iteration = self.m.schedule.iterations();
         // A full table refuses or evicts for an event, not on speculation, also if it became full in the middle of a
         // burst.
         let has_free = self.has_free(index);
@@ -343,14 +344,14 @@ impl Dispatcher<'_> {
                 let mut another = stopping;
                 listener.pause = self.m.pause_min;
                 if let Outcome::Accepted(_) = outcome {
-                    another |= listener.burst.another(self.m.turns, most) && has_free;
+                    another |= listener.burst.another(iteration, most) && has_free;
                 }
                 slot.ready -= Directions::READ.when(!another);
             }
             Outcome::Drained(_) => {
                 slot.ready -= Directions::READ;
                 // A speculative one is not a failure.
-                let tried = listener.burst.vain(self.m.turns);
+                let tried = listener.burst.vain(iteration);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
             }
             Outcome::Failed(failed) => {

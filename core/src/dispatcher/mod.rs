@@ -1,9 +1,8 @@
 //! [`Dispatcher`]: the four verbs.
 //!
-//! `turn` takes events in and decides which source is serviced, `serve` derives outputs, `answer` takes completions in,
+//! `turn` takes events in and schedules their sources, `serve` derives outputs, `answer` takes completions in,
 //! `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time, `timer` keeps the
-//! application's, `watch` its descriptors, `datagram` its datagram sockets, `rounds` detects when all have been
-//! serviced, `source` counts the connections of one source in `counts`, `calls` is the application's side. `laws` and
+//! application's, `watch` its descriptors, `datagram` its datagram sockets, `filled` sends what handlers queued elsewhere, `source` counts the connections of one source in `counts`, `calls` is the application's side. `laws` and
 //! `inspect` are for tests of it.
 
 mod answer;
@@ -14,6 +13,7 @@ mod counts;
 mod datagram;
 mod deadline;
 mod evict;
+mod filled;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 #[cfg(any(test, feature = "inspect"))]
@@ -21,7 +21,6 @@ pub(crate) mod laws;
 pub(crate) mod listener;
 mod pairs;
 mod preferred;
-mod rounds;
 mod serve;
 mod source;
 mod stop;
@@ -30,15 +29,15 @@ pub(crate) mod tests;
 mod timer;
 mod turn;
 pub(crate) mod watch;
-mod yielding;
 
-use crate::config::{Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
+use crate::config::{Config, ConfigError, FullTable, Sources, Windows};
 use crate::deadlines::Deadlines;
 use crate::directions::{Directions, Trigger};
 use crate::event::{Completion, Event, Op};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
-use crate::queue::{NONE, Parted, Queue};
+use crate::queue::{NONE, Queue};
+use crate::schedule::{Round, Schedule, units};
 use crate::stats::{Stats, bump};
 use crate::table::{Parts, Records, Slots, Table};
 use crate::time::{Instant, nanos_of};
@@ -46,9 +45,6 @@ use crate::timers::Timers;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
-pub use rounds::Round;
-use rounds::Served;
-use yielding::Yielding;
 
 /// What the machine knows beside its slots.
 #[derive(Debug)]
@@ -57,11 +53,6 @@ pub(crate) struct Machine {
     trigger: Trigger,
     full: FullTable,
     connections: u32,
-    /// In units of [`OPERATION_MIN`].
-    quantum: u32,
-    /// In units of [`OPERATION_MIN`].
-    look: u32,
-    fresh_in_a_row: u32,
     /// In units of [`OPERATION_MIN`].
     linger: u16,
     accept_failures: u16,
@@ -74,20 +65,8 @@ pub(crate) struct Machine {
     now: Instant,
     deadlines: Deadlines,
     free: Queue,
-    /// Those that were just reported ready. Sources with priority go first.
-    fresh: Parted,
-    continuing: Queue,
-    /// A source with priority was serviced last while others of the fresh were waiting, and still are: one of them is
-    /// next.
-    others_next: bool,
-    served: Served,
-    visit: Visit,
+    schedule: Schedule,
     issued: Issued,
-    yielding: Yielding,
-    turn: Turn,
-    /// Iterations so far, modulo 2³².
-    turns: u32,
-
     /// Slots that are taken, reserved ones too.
     taken: u32,
     /// Some listener would accept if a slot were free.
@@ -136,31 +115,6 @@ pub(crate) struct Machine {
     long_warning: Limited,
 }
 
-/// The source that is being served.
-#[derive(Clone, Copy, Debug)]
-struct Visit {
-    index: u32,
-    /// What it has received and sent, in units of [`OPERATION_MIN`].
-    received: u32,
-    sent: u32,
-    /// Its handler has filled the send buffer of another connection past the threshold: it receives no more in this
-    /// service.
-    yields: bool,
-}
-
-impl Visit {
-    const NOBODY: Self = Self::to(NONE);
-
-    const fn to(index: u32) -> Self {
-        Self {
-            index,
-            received: 0,
-            sent: 0,
-            yields: false,
-        }
-    }
-}
-
 /// The operation that was issued to the driver last, until it completes or the next is pulled.
 #[derive(Clone, Copy, Debug)]
 struct Issued {
@@ -176,30 +130,6 @@ impl Issued {
     };
 }
 
-/// What has been done since the kernel was last polled.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    /// In units of [`OPERATION_MIN`], all sources together.
-    moved: u32,
-    served: u32,
-    /// How many that were just reported have gone before one that is continuing, in earlier iterations, too.
-    fresh: u32,
-    /// How many that were continuing when the iteration began have not been serviced.
-    left: u32,
-    /// There was nothing more to do: what is done next is done in another iteration.
-    over: bool,
-}
-
-impl Turn {
-    const FIRST: Self = Self {
-        moved: 0,
-        served: 0,
-        fresh: 0,
-        left: 0,
-        over: false,
-    };
-}
-
 impl Machine {
     fn new(config: &Config, connections: u32, windows: Windows) -> Self {
         Self {
@@ -207,9 +137,6 @@ impl Machine {
             trigger: config.trigger,
             full: config.full,
             connections,
-            quantum: units(config.quantum),
-            look: units(config.look),
-            fresh_in_a_row: config.fresh_in_a_row,
             linger: u16::try_from(units(config.linger_bytes)).unwrap_or(u16::MAX),
             accept_failures: config.accept_failures,
             accept_burst: config.accept_burst,
@@ -220,15 +147,8 @@ impl Machine {
             now: Instant::ZERO,
             deadlines: Deadlines::new(config),
             free: Queue::EMPTY,
-            fresh: Parted::EMPTY,
-            continuing: Queue::EMPTY,
-            others_next: false,
-            served: Served::NOBODY,
-            visit: Visit::NOBODY,
+            schedule: Schedule::new(config, windows),
             issued: Issued::NOTHING,
-            yielding: Yielding::new(windows),
-            turn: Turn::FIRST,
-            turns: 0,
             taken: 0,
             starved: false,
             evicting: false,
@@ -258,12 +178,6 @@ impl Machine {
             long_warning: Limited::NEW,
         }
     }
-}
-
-/// How much an operation counts for: its bytes in units of [`OPERATION_MIN`], rounded up, at least one.
-const fn units(bytes: u32) -> u32 {
-    let units = bytes.div_ceil(OPERATION_MIN);
-    if units == 0 { 1 } else { units }
 }
 
 /// The machine: what happened goes in as a value, what to do comes out as a value.
@@ -410,9 +324,9 @@ impl Dispatcher<'_> {
     /// again.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
-        self.begin_turn();
-        self.m.turns = self.m.turns.wrapping_add(1);
-        self.m.turn.left = self.m.continuing.len();
+        self.m.schedule.begin();
+        let waiting = self.m.schedule.waiting();
+        self.m.stats.worst_queue = self.m.stats.worst_queue.max(waiting);
         self.timers.begin_iteration();
         self.watch_stale();
         self.expire();
@@ -435,22 +349,15 @@ impl Dispatcher<'_> {
         if self.m.rebuild {
             return Some(self.rebuild());
         }
-        if self.m.yielding.is_due()
+        if self.m.schedule.has_filled()
             && let Some(action) = self.send_of_filled()
         {
             return Some(action);
         }
         loop {
-            let index = match self.m.visit.index {
-                NONE => {
-                    let Some(next) = self.pick() else {
-                        self.end_turn();
-                        return None;
-                    };
-                    self.m.visit = Visit::to(next);
-                    next
-                }
-                index => index,
+            let Some(index) = self.m.schedule.next(&mut self.slots) else {
+                self.end_iteration();
+                return None;
             };
             if let Some(action) = self.next_output(index) {
                 // A copy, so that the action itself can stay in registers.
@@ -534,10 +441,21 @@ impl Dispatcher<'_> {
     /// Whether something waits that [`poll_output`](Self::poll_output) acts on.
     #[inline]
     fn has_outputs(&self) -> bool {
-        !self.m.fresh.is_empty()
-            || !self.m.continuing.is_empty()
-            || self.m.visit.index != NONE
-            || self.m.rebuild
+        self.m.schedule.has_work() || self.m.rebuild
+    }
+
+    /// Begins a round: of all the sources that are queued now.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        self.m.schedule.round()
+    }
+
+    /// Whether each source that was queued when this round began has been serviced since, or has gone. Call it at least
+    /// once in 2³¹ services. However many sources become ready meanwhile, it becomes true, as each queue is serviced in
+    /// order.
+    #[must_use]
+    pub fn is_round_over(&self, round: Round) -> bool {
+        self.m.schedule.is_round_over(round)
     }
 
     /// The latest time that was set.

@@ -1,8 +1,7 @@
 //! What a listener and its connections may have before others: slots that are reserved for them, and priority.
 
 use super::Dispatcher;
-use crate::queue::Run;
-use crate::slot::{Queued, State};
+use crate::slot::State;
 use crate::token::{LISTENER_BIT, Token};
 
 /// The functions for preferred listeners. Reached by these pointers alone, so that only a program that prefers one
@@ -10,13 +9,11 @@ use crate::token::{LISTENER_BIT, Token};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verbs {
     touch: fn(&mut Dispatcher<'_>, u32) -> bool,
-    pick: fn(&mut Dispatcher<'_>) -> Option<u32>,
     release: fn(&mut Dispatcher<'_>, u32),
 }
 
 const VERBS: Verbs = Verbs {
     touch: |machine, index| machine.touch_preferred(index),
-    pick: |machine| machine.pick_preferred(),
     release: |machine, index| {
         machine.change_reserved(index, 0);
         machine.change_priority(index, false);
@@ -30,12 +27,6 @@ impl Dispatcher<'_> {
         (self.m.preferred).is_some_and(|verbs| (verbs.touch)(self, index))
     }
 
-    /// The next of the fresh, where some have priority: one of them, but never two in a row while others wait.
-    #[cold]
-    pub(super) fn pick_first(&mut self) -> Option<u32> {
-        (self.m.preferred?.pick)(self)
-    }
-
     /// A listener that is released has nothing before others any more.
     pub(super) fn prefer_no_more(&mut self, index: u32) {
         if let Some(verbs) = self.m.preferred {
@@ -46,23 +37,9 @@ impl Dispatcher<'_> {
     fn touch_preferred(&mut self, index: u32) -> bool {
         let first = self.goes_first(index);
         if first {
-            self.slots.at_mut(index).queued = Queued::First;
-            (self.m.fresh).push_first(&mut Run(&mut self.slots), index);
+            self.m.schedule.touch_first(&mut self.slots, index);
         }
         first
-    }
-
-    fn pick_preferred(&mut self) -> Option<u32> {
-        let members = &mut Run(&mut self.slots);
-        let (fresh, served) = (&mut self.m.fresh, &mut self.m.served);
-        let (index, served) = if self.m.others_next {
-            (fresh.pop(members)?, &mut served.fresh)
-        } else {
-            (fresh.pop_first(members)?, &mut served.first)
-        };
-        *served = served.wrapping_add(1);
-        self.m.others_next = !self.m.others_next && fresh.others_len() > 0;
-        Some(index)
     }
 }
 

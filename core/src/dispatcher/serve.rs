@@ -1,6 +1,6 @@
 //! Outputs, derived from a slot's bits when they are pulled.
 
-use super::{Dispatcher, Issued, Visit};
+use super::{Dispatcher, Issued};
 use crate::config::{Class, Windows};
 use crate::directions::Directions;
 use crate::event::Op;
@@ -36,10 +36,8 @@ impl Dispatcher<'_> {
         };
         let issue = slot.issue(wanted);
         if !issue.is_empty() {
-            let sends = issue.contains(Directions::WRITE) && self.m.visit.sent < self.m.quantum;
-            let receives = issue.contains(Directions::READ)
-                && self.m.visit.received < self.m.quantum
-                && !self.m.visit.yields;
+            let sends = issue.contains(Directions::WRITE) && self.m.schedule.may_send();
+            let receives = issue.contains(Directions::READ) && self.m.schedule.may_receive();
             let token = Token::new(index, slot.generation);
             // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
             // is capacity for the reply, and a send takes all of it.
@@ -47,7 +45,7 @@ impl Dispatcher<'_> {
                 slot.in_flight |= Directions::READ;
                 let into = self
                     .m
-                    .yielding
+                    .schedule
                     .bounded(slot.receive_span(windows), slot.rx.len());
                 self.m.issued = Issued {
                     index,
@@ -86,7 +84,7 @@ impl Dispatcher<'_> {
                 self.unlink(index);
                 self.link(index, Class::Idle);
             }
-            self.m.visit = Visit::NOBODY;
+            self.m.schedule.end_service();
         }
         rests
     }

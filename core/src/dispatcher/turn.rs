@@ -1,12 +1,11 @@
-//! Scheduling: events in, run queues, the end of an iteration and of a service, and slots that come free.
+//! Readiness events in, the end of an iteration and of a service, and slots that come free.
 
-use super::{Dispatcher, Turn, Visit, units};
-use crate::config::OPERATION_MIN;
+use super::Dispatcher;
 use crate::directions::{Directions, Trigger};
 use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::Run;
-use crate::slot::{Queued, State};
+use crate::slot::State;
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
@@ -25,17 +24,6 @@ impl Dispatcher<'_> {
             let passed = now.nanos_since(self.m.now);
             self.m.now = now;
             self.m.recorder.trace(|| Entry::Time(passed));
-        }
-    }
-
-    /// What is done now is done in a new iteration, if the last one is over.
-    #[inline]
-    pub(super) fn begin_turn(&mut self) {
-        if self.m.turn.over {
-            self.m.turn = Turn {
-                fresh: self.m.turn.fresh,
-                ..Turn::FIRST
-            };
         }
     }
 
@@ -145,82 +133,21 @@ impl Dispatcher<'_> {
     /// Schedules a source, unless it is being serviced or queued.
     #[inline]
     pub(crate) fn touch(&mut self, index: u32) {
-        if self.m.visit.index == index {
-            return;
-        }
-        let slot = self.slots.at_mut(index);
-        if slot.queued != Queued::No {
-            return;
-        }
-        slot.queued = Queued::Fresh;
         if self.m.priorities == 0 || !self.touch_first(index) {
-            self.m.fresh.push(&mut Run(&mut self.slots), index);
-        }
-        let fresh = self.m.fresh.all().len();
-        let waiting = fresh.saturating_add(self.m.continuing.len());
-        if waiting > self.m.stats.worst_queue {
-            self.m.stats.worst_queue = waiting;
+            self.m.schedule.touch(&mut self.slots, index);
         }
     }
 
-    /// Puts a source that has had its quantum behind the others.
-    pub(super) fn touch_last(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
-        if slot.queued != Queued::No {
-            return;
-        }
-        slot.queued = Queued::Continuing;
-        self.m.continuing.push(&mut Run(&mut self.slots), index);
-    }
-
-    /// The next source, unless the iteration is over.
+    /// There is nothing more to do in this iteration.
     #[inline]
-    pub(super) fn pick(&mut self) -> Option<u32> {
-        let turn = &mut self.m.turn;
-        if turn.moved >= self.m.look && turn.served > 0
-            || self.m.yielding.waits_for_look(self.m.turns)
-        {
-            return None;
-        }
-        let continuing = turn.left > 0 && !self.m.continuing.is_empty();
-        let continued =
-            continuing && (turn.fresh >= self.m.fresh_in_a_row || self.m.fresh.is_empty());
-        let index = if continued {
-            turn.fresh = 0;
-            turn.left = turn.left.saturating_sub(1);
-            let continuing = &mut self.m.served.continuing;
-            *continuing = continuing.wrapping_add(1);
-            self.m.continuing.pop(&mut Run(&mut self.slots))?
-        } else if self.m.fresh.first_len() > 0 {
-            self.pick_first()?
-        } else {
-            self.m.others_next = false;
-            let index = self.m.fresh.pop(&mut Run(&mut self.slots))?;
-            self.m.served.fresh = self.m.served.fresh.wrapping_add(1);
-            index
-        };
-        let turn = &mut self.m.turn;
-        if !continued {
-            turn.fresh = turn.fresh.wrapping_add(1);
-        }
-        turn.served = turn.served.wrapping_add(1);
-        Some(index)
-    }
-
-    /// There is nothing more to do in this iteration. The count of fresh sources that have gone before one that
-    /// continues is kept for the next, as one iteration may be used up by fewer than a row of them.
-    #[inline]
-    pub(super) fn end_turn(&mut self) {
-        self.m.turn.over = true;
+    pub(super) fn end_iteration(&mut self) {
+        self.m.schedule.end();
         self.m.deadlines.find_first(&self.slots);
-        if self.m.continuing.is_empty() {
-            self.m.turn.fresh = 0;
-        }
     }
 
     /// Ends a service: what is left to do waits behind the others, and the deadline is that of the new state.
     pub(super) fn leave(&mut self, index: u32) {
-        self.m.visit = Visit::NOBODY;
+        self.m.schedule.end_service();
         let windows = self.m.windows;
         let slot = self.slots.at(index);
         match slot.state {
@@ -231,7 +158,7 @@ impl Dispatcher<'_> {
             | State::Lingering => {
                 // All that could be done has been done, unless a quantum is used up, or what it is has just changed.
                 if !slot.issue(slot.wanted(windows, false)).is_empty() {
-                    self.touch_last(index);
+                    self.m.schedule.touch_last(&mut self.slots, index);
                 }
                 self.settle(index);
                 // A listener may have waited for a connection to be idle.
@@ -243,12 +170,12 @@ impl Dispatcher<'_> {
                 // With an accept in flight, its completion schedules it.
                 let issue = slot.issue(Directions::READ);
                 if !issue.is_empty() && self.admits(index) {
-                    self.touch_last(index);
+                    self.m.schedule.touch_last(&mut self.slots, index);
                 }
             }
             State::Datagrams => {
                 if !slot.issue(slot.wanted(windows, false)).is_empty() {
-                    self.touch_last(index);
+                    self.m.schedule.touch_last(&mut self.slots, index);
                 }
             }
             State::Free | State::Reserved | State::Closing | State::Watching | State::Retired => {}
@@ -256,29 +183,12 @@ impl Dispatcher<'_> {
     }
 
     /// Charges an operation to the iteration's budget and, if `index` is the source being serviced, to its quantum;
-    /// otherwise schedules `index`. To the iteration, a send after a receive of the same service counts by its bytes
-    /// alone: a small request and its reply are one small exchange, and with 64 of them a poll of the kernel is due.
+    /// otherwise schedules `index`.
     #[inline]
     pub(super) fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
-        let units = units(bytes);
-        let (turn, visit) = (&mut self.m.turn, &mut self.m.visit);
-        if visit.index != index {
-            turn.moved = turn.moved.saturating_add(units);
-            return self.touch(index);
+        if !self.m.schedule.charge(index, direction, bytes) {
+            self.touch(index);
         }
-        // Neither overflows: a service ends at its quantum, and an iteration soon after its budget.
-        let counted = if direction == Directions::READ {
-            visit.received = visit.received.wrapping_add(units);
-            units
-        } else {
-            visit.sent = visit.sent.wrapping_add(units);
-            if visit.received > 0 {
-                bytes / OPERATION_MIN
-            } else {
-                units
-            }
-        };
-        turn.moved = turn.moved.wrapping_add(counted);
     }
 
     /// Frees a slot, with its next generation.
@@ -318,16 +228,7 @@ impl Dispatcher<'_> {
 
     pub(super) fn drop_from_queues(&mut self, index: u32) {
         self.unlink(index);
-        let members = &mut Run(&mut self.slots);
-        match members.0.at(index).queued {
-            Queued::No => {}
-            Queued::First => self.m.fresh.remove_first(members, index),
-            Queued::Fresh => {
-                self.m.fresh.remove(members, index);
-                self.m.others_next &= self.m.fresh.others_len() > 0;
-            }
-            Queued::Continuing => self.m.continuing.remove(members, index),
-        }
+        self.m.schedule.remove(&mut self.slots, index);
     }
 
     /// Starts the end of a connection: whatever is in flight is joined, then it is closed. An earlier reason stays if

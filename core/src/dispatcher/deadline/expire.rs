@@ -63,7 +63,7 @@ impl Dispatcher<'_> {
             self.m.deadlines.make_late(&mut self.slots, index);
             return self.touch(index);
         }
-        let waits = slot.queued != Queued::No || self.m.visit.index == index;
+        let waits = slot.queued != Queued::No || self.m.schedule.is_serving(index);
         if waits && (wanted & (slot.ready | slot.in_flight)) != Directions::NONE {
             return;
         }

@@ -264,14 +264,7 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         &machine.sources,
         &machine.blocks,
     );
-    let queues = (
-        &m.deadlines,
-        &m.free,
-        m.fresh.all(),
-        &m.continuing,
-        &m.visit,
-        &m.turn,
-    );
+    let queues = (&m.deadlines, &m.free, &m.schedule);
     let facts = (
         m.taken,
         m.starved,
@@ -281,7 +274,6 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         m.unix_peers,
         m.stop_at,
         m.priorities,
-        m.others_next,
     );
     format!("{tables:?} {queues:?} {facts:?}")
 }

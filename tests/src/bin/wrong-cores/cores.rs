@@ -98,8 +98,8 @@ pub(crate) const CORES: [Wrong; 29] = [
             ),
             (
                 "dispatcher/turn.rs",
-                "        self.unlink(index);\n        let members",
-                "        let members",
+                "        self.unlink(index);\n        self.m.schedule.remove",
+                "        self.m.schedule.remove",
             ),
         ],
     },
@@ -121,7 +121,7 @@ pub(crate) const CORES: [Wrong; 29] = [
             ),
             (
                 "dispatcher/listener.rs",
-                "if issue.is_empty() || self.m.visit.received >= self.m.quantum || self.m.visit.yields {",
+                "if issue.is_empty() || !self.m.schedule.may_receive() {",
                 "if issue.is_empty() {",
             ),
         ],
@@ -162,9 +162,9 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "ready queue LIFO",
         changes: &[
             (
-                "dispatcher/turn.rs",
-                "self.m.fresh.push(&mut Run(&mut self.slots), index);",
-                "self.m.fresh.push_first(&mut Run(&mut self.slots), index);",
+                "queue.rs",
+                "self.all.push(members, index);",
+                "self.all.push_first(members, index);",
             ),
             (
                 "queue.rs",
@@ -273,9 +273,9 @@ pub(crate) const CORES: [Wrong; 29] = [
     Wrong {
         name: "a priority that starves",
         changes: &[(
-            "dispatcher/preferred.rs",
-            "self.m.others_next = !self.m.others_next && fresh.others_len() > 0;",
-            "self.m.others_next = false;",
+            "schedule/priority.rs",
+            "self.others_next = !self.others_next && self.fresh.others_len() > 0;",
+            "self.others_next = false;",
         )],
     },
     Wrong {

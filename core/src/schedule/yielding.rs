@@ -15,13 +15,8 @@
 //! A peer that does not read delays no other: one attempt is made for it. What a handler adds to what was received
 //! needs capacity beyond that: with the default windows, three bytes for each that was received are lossless.
 
-use super::{Dispatcher, Issued};
 use crate::config::Windows;
-use crate::directions::Directions;
-use crate::event::{Completion, Op};
-use crate::output::{Action, Span};
-use crate::slot::State;
-use crate::token::Token;
+use crate::output::Span;
 
 /// What is known of send buffers that other sources' handlers have filled.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +33,7 @@ pub(super) struct Yielding {
     to: u32,
     /// Sends of filled connections that are in flight, and the iteration in which the last of them was issued.
     flushed: u32,
-    turn: u32,
+    iteration: u32,
 }
 
 impl Yielding {
@@ -52,15 +47,15 @@ impl Yielding {
             from: 0,
             to: 0,
             flushed: 0,
-            turn: 0,
+            iteration: 0,
         }
     }
 
     /// Whether nothing is serviced in this iteration any more: a send of a filled connection completes in the next
     /// poll.
     #[inline]
-    pub(super) const fn waits_for_look(&self, turn: u32) -> bool {
-        self.flushed > 0 && self.turn == turn
+    pub(super) const fn waits_for_poll(&self, iteration: u32) -> bool {
+        self.flushed > 0 && self.iteration == iteration
     }
 
     #[inline]
@@ -80,11 +75,6 @@ impl Yielding {
         self.is_used && self.most < u32::MAX
     }
 
-    #[cfg(feature = "inspect")]
-    pub(super) const fn put_back(&mut self, is_used: bool) {
-        self.is_used = is_used;
-    }
-
     /// The part of a receive that may be filled, behind `left` bytes that the handler has left.
     #[inline]
     pub(super) const fn bounded(&self, into: Span, left: u32) -> Span {
@@ -98,16 +88,39 @@ impl Yielding {
         Span { at: into.at, len }
     }
 
-    #[cfg(feature = "inspect")]
-    pub(super) const fn put_flushed(&mut self, turn: u32) {
-        self.flushed = self.flushed.saturating_add(1);
-        self.turn = turn;
-    }
-
     /// How many sends of filled connections are in flight.
     #[cfg(any(test, feature = "inspect"))]
     pub(super) const fn in_flight(&self) -> u32 {
         self.flushed
+    }
+
+    /// A handler has filled the send buffer of another connection: receives are bounded from now on.
+    pub(super) const fn bound(&mut self) {
+        self.is_used = true;
+    }
+
+    /// A connection that may be filled, of a range that becomes shorter with each call.
+    pub(super) const fn next(&mut self) -> Option<u32> {
+        if !self.is_due() {
+            return None;
+        }
+        let index = self.from;
+        self.from = index.saturating_add(1);
+        Some(index)
+    }
+
+    /// A send of a filled connection is in flight; `more`: it was not counted.
+    pub(super) const fn flushes(&mut self, iteration: u32, more: bool) {
+        if more {
+            self.flushed = self.flushed.saturating_add(1);
+        }
+        self.iteration = iteration;
+    }
+
+    /// Such a send has completed.
+    pub(super) const fn flushed(&mut self) {
+        debug_assert!(self.flushed > 0, "it was counted");
+        self.flushed = self.flushed.saturating_sub(1);
     }
 
     /// The connection of this index is filled.
@@ -121,83 +134,6 @@ impl Yielding {
         }
         if next > self.to {
             self.to = next;
-        }
-    }
-}
-
-impl Dispatcher<'_> {
-    /// The handler of the serviced source has filled the send buffer of another connection past the threshold.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn fill(&mut self, index: u32) {
-        // What was just accepted is greeted in the service of its listener, which receives nothing to forward.
-        if self.slots.at(self.m.visit.index).state == State::Listening {
-            return;
-        }
-        self.m.yielding.is_used = true;
-        self.m.visit.yields = true;
-        self.m.yielding.add(index);
-        self.slots.at_mut(index).attempts.fill();
-    }
-
-    /// The next send of a connection that was filled, if it can be tried. Work: the slots between the first and the last
-    /// that was filled.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn send_of_filled(&mut self) -> Option<Action> {
-        let windows = self.m.windows;
-        while self.m.yielding.is_due() {
-            let index = self.m.yielding.from;
-            self.m.yielding.from = index.saturating_add(1);
-            let slot = self.slots.at_mut(index);
-            if !slot.attempts.take_filled() {
-                continue;
-            }
-            if slot.in_flight.contains(Directions::WRITE) {
-                self.flushes(index);
-                continue;
-            }
-            let sends = slot.issue(slot.wanted(windows, false));
-            if sends.contains(Directions::WRITE) && slot.state != State::Connecting {
-                slot.in_flight |= Directions::WRITE;
-                let token = Token::new(index, slot.generation);
-                let from = slot.send_span();
-                self.m.issued = Issued {
-                    index,
-                    op: Op::Send,
-                };
-                self.flushes(index);
-                return Some(Action::Send { token, from });
-            }
-        }
-        None
-    }
-
-    /// The send that is in flight is that of a filled connection.
-    fn flushes(&mut self, index: u32) {
-        let attempts = &mut self.slots.at_mut(index).attempts;
-        if !attempts.is_flushed() {
-            attempts.flush();
-            self.m.yielding.flushed = self.m.yielding.flushed.saturating_add(1);
-        }
-        self.m.yielding.turn = self.m.turns;
-    }
-
-    /// The send of a filled connection has completed. What was queued behind it may fill the buffer, too.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn flushed(&mut self, index: u32, completion: Completion) {
-        let n = match completion {
-            Completion::Complete(n) | Completion::Drained(n) => n,
-            Completion::Failed(_) => 0,
-        };
-        let slot = self.slots.at_mut(index);
-        slot.attempts.flushed();
-        let fills = n > 0 && slot.tx.len() > n && slot.tx.end > self.m.yielding.threshold;
-        self.m.yielding.flushed = self.m.yielding.flushed.saturating_sub(1);
-        if fills {
-            slot.attempts.fill();
-            self.m.yielding.add(index);
         }
     }
 }

@@ -1,0 +1,81 @@
+//! Connections whose send buffers other sources' handlers have filled: they are sent from before anything else is done; see
+//! the schedule's `yielding`.
+
+use super::{Dispatcher, Issued};
+use crate::directions::Directions;
+use crate::event::{Completion, Op};
+use crate::output::Action;
+use crate::slot::State;
+use crate::token::Token;
+
+impl Dispatcher<'_> {
+    /// The handler of the serviced source has filled the send buffer of another connection past the threshold.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn fill(&mut self, index: u32) {
+        // What was just accepted is greeted in the service of its listener, which receives nothing to forward.
+        let serving = self.m.schedule.serving();
+        if serving.is_some_and(|serving| self.slots.at(serving).state == State::Listening) {
+            return;
+        }
+        self.m.schedule.fill(index);
+        self.slots.at_mut(index).attempts.fill();
+    }
+
+    /// The next send of a connection that was filled, if it can be tried. Work: the slots between the first and the last
+    /// that was filled.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn send_of_filled(&mut self) -> Option<Action> {
+        let windows = self.m.windows;
+        while let Some(index) = self.m.schedule.next_filled() {
+            let slot = self.slots.at_mut(index);
+            if !slot.attempts.take_filled() {
+                continue;
+            }
+            if slot.in_flight.contains(Directions::WRITE) {
+                self.flushes(index);
+                continue;
+            }
+            let sends = slot.issue(slot.wanted(windows, false));
+            if sends.contains(Directions::WRITE) && slot.state != State::Connecting {
+                slot.in_flight |= Directions::WRITE;
+                let token = Token::new(index, slot.generation);
+                let from = slot.send_span();
+                self.m.issued = Issued {
+                    index,
+                    op: Op::Send,
+                };
+                self.flushes(index);
+                return Some(Action::Send { token, from });
+            }
+        }
+        None
+    }
+
+    /// The send that is in flight is that of a filled connection.
+    fn flushes(&mut self, index: u32) {
+        let attempts = &mut self.slots.at_mut(index).attempts;
+        let more = !attempts.is_flushed();
+        attempts.flush();
+        self.m.schedule.flushes(more);
+    }
+
+    /// The send of a filled connection has completed. What was queued behind it may fill the buffer, too.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn flushed(&mut self, index: u32, completion: Completion) {
+        let n = match completion {
+            Completion::Complete(n) | Completion::Drained(n) => n,
+            Completion::Failed(_) => 0,
+        };
+        let slot = self.slots.at_mut(index);
+        slot.attempts.flushed();
+        let fills = n > 0 && slot.tx.len() > n && self.m.schedule.is_filled(slot.tx.end);
+        self.m.schedule.flushed();
+        if fills {
+            slot.attempts.fill();
+            self.m.schedule.fill_again(index);
+        }
+    }
+}
