@@ -213,10 +213,10 @@ pub use event::{Completion, Event, Fault, FaultKind, Local, Op, Outcome, Peer, T
 pub use heapless;
 pub use ignored::Ignored;
 pub use output::{Action, Alarm, Notice, Reason, Span};
+pub use schedule::Round;
 pub use session::{
     Conn, Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session,
 };
-pub use schedule::Round;
 pub use spinning::Spinning;
 pub use stats::Stats;
 pub use table::Table;
