@@ -122,12 +122,13 @@ impl Stats {
 
 /// One more.
 pub(crate) fn bump(count: &mut u64) {
-    *count = count.saturating_add(1);
+    add(count, 1);
 }
 
-/// `n` more.
+/// `n` more. At 100 Gbit/s a count of bytes would overflow after 46 years.
 pub(crate) fn add(count: &mut u64, n: u32) {
-    *count = count.saturating_add(u64::from(n));
+    debug_assert!(count.checked_add(n.into()).is_some(), "a counter does not overflow");
+    *count = count.wrapping_add(u64::from(n));
 }
 
 #[cfg(test)]
