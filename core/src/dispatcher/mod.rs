@@ -47,40 +47,46 @@ use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
 
 /// What the machine knows beside its slots.
+// In this order, what each message needs first: it lies on a few lines of the cache, and an access is a short
+// instruction, as it is up to 127 bytes from the beginning.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Machine {
+    now: Instant,
     windows: Windows,
     trigger: Trigger,
     full: FullTable,
+    /// Some listener would accept if a slot were free.
+    starved: bool,
+    /// A connection is being closed for another.
+    evicting: bool,
+    /// A stale event came in this iteration, and in how many iterations in a row before it.
+    stale_now: bool,
+    stale_turns: u8,
+    rebuild: bool,
+    /// The time to stop has come, and the sources that waited for a last service have had it.
+    stop_over: bool,
+    issued: Issued,
+    /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
+    stop_at: Option<Instant>,
+    /// Listeners that wait for their pause to end.
+    paused: u32,
+    /// Listeners that are not closed.
+    listening: u32,
+    /// Slots that are taken, reserved ones too.
+    taken: u32,
+    free: Queue,
+    schedule: Schedule,
+    deadlines: Deadlines,
+    /// Slots that are reserved for the connections of some listener, all together.
+    reserved: u32,
+    /// Listeners that have priority.
+    priorities: u32,
     connections: u32,
     /// In units of [`OPERATION_MIN`].
     linger: u16,
     accept_failures: u16,
     accept_burst: u16,
-    pause_min: u64,
-    pause_max: u64,
-    hash_seed: u64,
-    sources: Sources,
-
-    now: Instant,
-    deadlines: Deadlines,
-    free: Queue,
-    schedule: Schedule,
-    issued: Issued,
-    /// Slots that are taken, reserved ones too.
-    taken: u32,
-    /// Some listener would accept if a slot were free.
-    starved: bool,
-    /// A connection is being closed for another.
-    evicting: bool,
-    /// Listeners that wait for their pause to end.
-    paused: u32,
-    /// Listeners that are not closed.
-    listening: u32,
-    /// Slots that are reserved for the connections of some listener, all together.
-    reserved: u32,
-    /// Listeners that have priority.
-    priorities: u32,
     /// The functions for datagram sockets, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
     /// The same of listeners that are preferred.
@@ -93,26 +99,22 @@ pub(crate) struct Machine {
     watched: Option<&'static watch::Verbs>,
     /// The same of connections that are made.
     outbound: Option<&'static connect::Verbs>,
+    /// The time to stop has come: the sources that wait for a last service.
+    last_round: Option<Round>,
+    pause_min: u64,
+    pause_max: u64,
+    hash_seed: u64,
+    sources: Sources,
     /// Unix peers so far, to number them.
     unix_peers: u32,
-    /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
-    stop_at: Option<Instant>,
-    /// That time has come: the sources that wait for a last service.
-    last_round: Option<Round>,
-    /// And they have had it.
-    stop_over: bool,
-    /// A stale event came in this iteration, and in how many iterations in a row before it.
-    stale_now: bool,
-    stale_turns: u8,
-    rebuild: bool,
 
-    recorder: Recorder,
     stats: Stats,
     full_warning: Limited,
     most_warning: Limited,
     source_warning: Limited,
     shortage_warning: Limited,
     long_warning: Limited,
+    recorder: Recorder,
 }
 
 /// The operation that was issued to the driver last, until it completes or the next is pulled.
