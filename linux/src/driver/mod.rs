@@ -243,6 +243,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    #[inline(never)]
     pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
         let machine = self.session.machine();
         let busy = machine.has_work() && machine.trigger() == Trigger::Level;
