@@ -53,17 +53,9 @@ impl Class {
         Self::HalfClosed,
     ];
 
+    /// Its place in [`ALL`](Self::ALL).
     pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::FirstByte => 0,
-            Self::Request => 1,
-            Self::WriteStall => 2,
-            Self::Congestion => 3,
-            Self::Idle => 4,
-            Self::Linger => 5,
-            Self::Connect => 6,
-            Self::HalfClosed => 7,
-        }
+        self as usize
     }
 
     /// The text for a log when it has passed.

@@ -127,7 +127,10 @@ pub(crate) fn bump(count: &mut u64) {
 
 /// `n` more. At 100 Gbit/s a count of bytes would overflow after 46 years.
 pub(crate) fn add(count: &mut u64, n: u32) {
-    debug_assert!(count.checked_add(n.into()).is_some(), "a counter does not overflow");
+    debug_assert!(
+        count.checked_add(n.into()).is_some(),
+        "a counter does not overflow"
+    );
     *count = count.wrapping_add(u64::from(n));
 }
 

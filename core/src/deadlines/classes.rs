@@ -65,9 +65,21 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    #[inline]
-    fn new(config: &Config, class: Class) -> Self {
-        let length = config.length(class).map_or(OFF, nanos_of).min(OFF);
+    const OFF: Self = Self {
+        queue: Queue::EMPTY,
+        length: OFF,
+        granule: 0,
+    };
+
+    /// Of congestion, the step of its wait.
+    fn new(config: &Config, class: Class, step: u8) -> Self {
+        let mut length = config.length(class).map_or(OFF, nanos_of).min(OFF);
+        if let Some(&times) = step
+            .checked_sub(1)
+            .and_then(|at| LONGER.get(usize::from(at)))
+        {
+            length = length.saturating_mul(times).min(LONGEST.max(length));
+        }
         let granule = match restarts(class) {
             Flags::NONE => 0,
             // Which has been idle or half-closed longest must be exact.
@@ -92,87 +104,53 @@ impl Timed {
     }
 }
 
-/// Every class of deadline.
+/// Every queue, in the order of [`QUEUES`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Classes {
-    first_byte: Timed,
-    request: Timed,
-    write_stall: Timed,
-    congestion: Timed,
-    /// Waits for memory that are longer because the one before was not enough.
-    longer: [Timed; LONGER.len()],
-    idle: Timed,
-    linger: Timed,
-    connect: Timed,
-    half_closed: Timed,
-}
+pub(super) struct Classes([Timed; QUEUES.len()]);
 
 impl Classes {
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            first_byte: Timed::new(config, Class::FirstByte),
-            request: Timed::new(config, Class::Request),
-            write_stall: Timed::new(config, Class::WriteStall),
-            congestion: Timed::new(config, Class::Congestion),
-            longer: LONGER.map(|times| {
-                let first = nanos_of(config.congestion).min(OFF);
-                Timed {
-                    length: first.saturating_mul(times).min(LONGEST.max(first)),
-                    ..Timed::new(config, Class::Congestion)
-                }
-            }),
-            idle: Timed::new(config, Class::Idle),
-            linger: Timed::new(config, Class::Linger),
-            connect: Timed::new(config, Class::Connect),
-            half_closed: Timed::new(config, Class::HalfClosed),
+        let mut all = [Timed::OFF; QUEUES.len()];
+        for (timed, &(class, step)) in all.iter_mut().zip(&QUEUES) {
+            *timed = Timed::new(config, class, step);
         }
+        Self(all)
     }
 
-    pub(super) const fn of(&self, class: Class) -> &Timed {
-        match class {
-            Class::FirstByte => &self.first_byte,
-            Class::Request => &self.request,
-            Class::WriteStall => &self.write_stall,
-            Class::Congestion => &self.congestion,
-            Class::Idle => &self.idle,
-            Class::Linger => &self.linger,
-            Class::Connect => &self.connect,
-            Class::HalfClosed => &self.half_closed,
-        }
-    }
-
-    pub(super) const fn of_mut(&mut self, class: Class) -> &mut Timed {
-        match class {
-            Class::FirstByte => &mut self.first_byte,
-            Class::Request => &mut self.request,
-            Class::WriteStall => &mut self.write_stall,
-            Class::Congestion => &mut self.congestion,
-            Class::Idle => &mut self.idle,
-            Class::Linger => &mut self.linger,
-            Class::Connect => &mut self.connect,
-            Class::HalfClosed => &mut self.half_closed,
-        }
+    pub(super) fn of(&self, class: Class) -> &Timed {
+        self.step(class, 0)
     }
 
     /// The queue of a class at this step of its wait; only congestion has steps.
     pub(super) fn step(&self, class: Class, step: u8) -> &Timed {
-        let longer = step
-            .checked_sub(1)
-            .and_then(|at| self.longer.get(usize::from(at)));
-        match longer {
-            Some(longer) if class == Class::Congestion => longer,
-            Some(_) | None => self.of(class),
-        }
+        let [first, ..] = &self.0;
+        self.0.get(place(class, step)).unwrap_or(first)
     }
 
     pub(super) fn step_mut(&mut self, class: Class, step: u8) -> &mut Timed {
-        let at = step.checked_sub(1).map_or(LONGER.len(), usize::from);
-        if class != Class::Congestion || at >= LONGER.len() {
-            return self.of_mut(class);
+        let [first, others @ ..] = &mut self.0;
+        match (place(class, step).checked_sub(1)).and_then(|place| others.get_mut(place)) {
+            Some(timed) => timed,
+            None => first,
         }
-        match self.longer.get_mut(at) {
-            Some(longer) => longer,
-            None => &mut self.congestion,
-        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Timed> {
+        self.0.iter()
+    }
+}
+
+/// The place of a queue in [`QUEUES`].
+const fn place(class: Class, step: u8) -> usize {
+    match class {
+        Class::Congestion if step > 0 => (Class::ALL.len() - 1).wrapping_add(step as usize),
+        Class::FirstByte
+        | Class::Request
+        | Class::WriteStall
+        | Class::Congestion
+        | Class::Idle
+        | Class::Linger
+        | Class::Connect
+        | Class::HalfClosed => class.index(),
     }
 }

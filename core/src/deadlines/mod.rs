@@ -167,7 +167,7 @@ impl Deadlines {
             let head = timed.queue.head().unwrap_or(NONE);
             let index = search.next.unwrap_or(head);
             let slot = slots.at(index);
-            if index != NONE && self.classes.of(class).is_on() && slot.deadline <= now {
+            if index != NONE && timed.is_on() && slot.deadline <= now {
                 search.next = Some(slot.timer.next);
                 return Some((index, class));
             }
@@ -201,9 +201,9 @@ impl Deadlines {
     /// The least of the heads of the classes that are on.
     fn least(&self, slots: &Slots<'_>) -> Instant {
         let mut first = Instant::NEVER;
-        for &(class, step) in &QUEUES {
-            if self.classes.of(class).is_on()
-                && let Some(index) = self.classes.step(class, step).queue.head()
+        for timed in self.classes.iter() {
+            if timed.is_on()
+                && let Some(index) = timed.queue.head()
             {
                 first = first.min(slots.at(index).deadline);
             }
@@ -239,7 +239,7 @@ impl Deadlines {
     }
 
     /// When a deadline of this class that passes then was set, in nanoseconds since the origin.
-    pub(crate) const fn set_at(&self, class: Class, deadline: Instant) -> u64 {
+    pub(crate) fn set_at(&self, class: Class, deadline: Instant) -> u64 {
         let whole = self.classes.of(class).due(Instant::ZERO);
         deadline.nanos_since(whole)
     }
@@ -253,18 +253,18 @@ impl Deadlines {
 
     /// The length of a class in nanoseconds; one that is off has 146 years.
     #[inline]
-    pub(crate) const fn length(&self, class: Class) -> u64 {
+    pub(crate) fn length(&self, class: Class) -> u64 {
         self.classes.of(class).length
     }
 
     /// Whether a class is on.
     #[inline]
-    pub(crate) const fn is_on(&self, class: Class) -> bool {
+    pub(crate) fn is_on(&self, class: Class) -> bool {
         self.classes.of(class).is_on()
     }
 
     /// Whether so many milliseconds, known to one, are longer than a class; never if it is off.
-    pub(crate) const fn is_longer(&self, waited_ms: u64, class: Class) -> bool {
+    pub(crate) fn is_longer(&self, waited_ms: u64, class: Class) -> bool {
         let timed = self.classes.of(class);
         timed.is_on() && waited_ms > timed.length.div_ceil(1_000_000)
     }
