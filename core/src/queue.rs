@@ -3,9 +3,6 @@
 //! The links lie in the members, so a queue cannot overflow and needs no capacity; a member can be taken out of the
 //! middle. Every operation touches at most three members.
 
-use crate::slot::{Queued, Slot};
-use crate::table::Slots;
-
 /// No member.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -30,32 +27,6 @@ pub(crate) trait Linked {
     /// Takes the link of a member that leaves.
     fn unlink(&mut self, index: u32) -> Link {
         core::mem::replace(self.link(index), Link::NONE)
-    }
-}
-
-/// The slots, linked by the free list or a run queue.
-pub(crate) struct Run<'a, 't>(pub(crate) &'a mut Slots<'t>);
-
-impl Linked for Run<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        let slot: &mut Slot = self.0.at_mut(index);
-        &mut slot.run
-    }
-
-    fn unlink(&mut self, index: u32) -> Link {
-        let slot: &mut Slot = self.0.at_mut(index);
-        slot.queued = Queued::No;
-        core::mem::replace(&mut slot.run, Link::NONE)
-    }
-}
-
-/// The slots, linked by the queue of a deadline class.
-pub(crate) struct Timer<'a, 't>(pub(crate) &'a mut Slots<'t>);
-
-impl Linked for Timer<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        let slot: &mut Slot = self.0.at_mut(index);
-        &mut slot.timer
     }
 }
 

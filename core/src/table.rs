@@ -2,8 +2,9 @@
 
 use crate::dispatcher::Machine;
 use crate::dispatcher::listener::Listener;
+use crate::queue::{Link, Linked};
 use crate::record::Record;
-use crate::slot::Slot;
+use crate::slot::{Queued, Slot};
 use crate::timers::{FreeTimers, Timer, Timers};
 use crate::token::LISTENER_BIT;
 use core::mem::MaybeUninit;
@@ -235,6 +236,21 @@ impl Others {
     fn at_mut(&mut self, index: u32) -> &mut Slot {
         let place = self.list.get_mut((index ^ LISTENER_BIT) as usize);
         place.map_or(&mut self.nowhere, |source| &mut source.slot)
+    }
+}
+
+/// The slots, linked by the free list or a run queue.
+pub(crate) struct Run<'a, 't>(pub(crate) &'a mut Slots<'t>);
+
+impl Linked for Run<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).run
+    }
+
+    fn unlink(&mut self, index: u32) -> Link {
+        let slot = self.0.at_mut(index);
+        slot.queued = Queued::No;
+        core::mem::replace(&mut slot.run, Link::NONE)
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::attempts::Attempts;
 use crate::config::{Class, Config};
-use crate::queue::{Link, NONE, Timer};
+use crate::queue::{Link, Linked, NONE};
 use crate::slot::Slot;
 use crate::table::Slots;
 use crate::time::Instant;
@@ -30,6 +30,15 @@ impl Slot {
     /// Whether it is of this class and at this step of its wait; only congestion has steps.
     fn is_in(&self, class: Class, step: u8) -> bool {
         self.class == Some(class) && (class != Class::Congestion || self.attempts.step() == step)
+    }
+}
+
+/// The slots, linked by the queue of a deadline class.
+struct Linking<'a, 't>(&'a mut Slots<'t>);
+
+impl Linked for Linking<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).timer
     }
 }
 
@@ -90,7 +99,7 @@ impl Deadlines {
         while prev != NONE && slots.at(prev).deadline > due {
             prev = slots.at(prev).timer.prev;
         }
-        timed.queue.insert(&mut Timer(slots), index, prev);
+        timed.queue.insert(&mut Linking(slots), index, prev);
         debug_assert!(self.is_in_order(slots, index), "a queue is sorted");
         if self.classes.of(class).is_on() {
             self.first = self.first.min(due);
@@ -110,7 +119,7 @@ impl Deadlines {
             self.late = self.late.saturating_sub(late.into());
             let queue = &mut (self.classes.step_mut(class, slot.attempts.step())).queue;
             let was_first = queue.head() == Some(index);
-            queue.remove(&mut Timer(slots), index);
+            queue.remove(&mut Linking(slots), index);
             if was_first {
                 self.is_exact = false;
             }
@@ -371,7 +380,7 @@ impl Deadlines {
         let Some(class) = slot.class else { return };
         self.late += u32::from(slot.is_late());
         let timed = self.classes.step_mut(class, slot.attempts.step());
-        timed.queue.push(&mut Timer(slots), index);
+        timed.queue.push(&mut Linking(slots), index);
     }
 
     /// A time, in nanoseconds, beyond all that a time waited or since the opening is compared with.

@@ -2,9 +2,9 @@
 
 use super::{Iteration, Schedule, Service, Yielding};
 use crate::config::Windows;
-use crate::queue::{Parted, Queue, Run};
+use crate::queue::{Parted, Queue};
 use crate::slot::Queued;
-use crate::table::Slots;
+use crate::table::{Run, Slots};
 
 /// All that bears on what comes next, each number at most as large as what it is compared with.
 #[derive(Clone, Copy)]

@@ -16,9 +16,9 @@ mod yielding;
 use crate::config::{Config, OPERATION_MIN, Windows};
 use crate::directions::Directions;
 use crate::output::Span;
-use crate::queue::{Parted, Queue, Run};
+use crate::queue::{Parted, Queue};
 use crate::slot::Queued;
-use crate::table::Slots;
+use crate::table::{Run, Slots};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use checks::walk;
 #[cfg(feature = "inspect")]

@@ -1,9 +1,8 @@
 //! Sources with priority: they go before the other fresh ones, but never two in a row while others wait.
 
 use super::Schedule;
-use crate::queue::Run;
 use crate::slot::Queued;
-use crate::table::Slots;
+use crate::table::{Run, Slots};
 
 /// What a schedule does with sources that have priority. Reached by these pointers alone, so that only a program that gives one
 /// priority links it.
