@@ -1,8 +1,6 @@
 //! [`Attempts`]: what attempts have come to that a readiness event led to, in one byte of a slot.
 
 use crate::directions::Directions;
-#[cfg(feature = "inspect")]
-use crate::slot::State;
 
 /// What attempts have come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,29 +114,15 @@ impl Attempts {
         Self(bits)
     }
 
-    /// Those that may matter to a source that is ready in these directions. `edge`: a receive is never doubted.
-    pub(crate) const fn bits_that_matter(self, state: State, ready: Directions, edge: bool) -> u8 {
+    /// Those that may matter to a source that is ready in these directions, in some of which none is ever doubted.
+    pub(crate) const fn bits_that_matter(self, ready: Directions, never: Directions) -> u8 {
         let asked = (ready.byte() | self.doubted().byte()) << CLAIMED;
-        let never = if edge {
-            Directions::READ.byte() << CLAIMED
-        } else {
-            0
-        };
-        let matter = self.0 & !(3 << CLAIMED & !asked) & !never;
-        match state {
-            State::Closing => self.0 & FLUSHED,
-            State::Lingering => matter & !(Directions::WRITE.byte() << CLAIMED),
-            State::Free
-            | State::Reserved
-            | State::Connecting
-            | State::Open
-            | State::HalfClosed
-            | State::Finishing
-            | State::Listening
-            | State::Watching
-            | State::Datagrams
-            | State::Retired => matter,
-        }
+        self.0 & !(3 << CLAIMED & !asked) & !(never.byte() << CLAIMED)
+    }
+
+    /// Whether the send is in flight that was due for another source, and nothing else.
+    pub(crate) const fn flushed_bit(self) -> u8 {
+        self.0 & FLUSHED
     }
 }
 

@@ -9,7 +9,7 @@ use core::time::Duration;
 pub const OPERATION_MIN: u32 = 256;
 
 /// Bytes of the largest window: one bit of the numbers of free capacity is a flag.
-const WINDOW_MAX: u32 = crate::slot::ROOM;
+pub(crate) const WINDOW_MAX: u32 = (1 << 31) - 1;
 
 /// The deadline of a connection is of exactly one class, which its state decides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

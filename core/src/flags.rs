@@ -1,8 +1,5 @@
 //! [`Flags`]: facts about a source, a bit each.
 
-#[cfg(feature = "inspect")]
-use crate::slot::State;
-
 /// Facts about a source, each true exactly when its sentence is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Flags(u16);
@@ -87,7 +84,6 @@ impl Flags {
     }
 }
 
-/// For images.
 /// As bits, for images and tests.
 #[cfg(any(test, feature = "inspect"))]
 impl Flags {
@@ -104,24 +100,5 @@ impl Flags {
 
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
-    }
-
-    /// Those that are still read in this state, or may be in one that follows.
-    pub(crate) const fn that_matter(state: State) -> Self {
-        let opened = Self::SPOKEN.or(Self::PAUSED);
-        let ends = Self::CALLED.or(Self::CANCELLED).or(Self::CLOSED);
-        match state {
-            State::Finishing | State::Lingering => Self(!opened.0),
-            State::Closing => ends.or(Self::TOLD).or(Self::RESET),
-            State::Free
-            | State::Reserved
-            | State::Connecting
-            | State::Open
-            | State::HalfClosed
-            | State::Listening
-            | State::Watching
-            | State::Datagrams
-            | State::Retired => Self(u16::MAX),
-        }
     }
 }

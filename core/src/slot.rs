@@ -19,7 +19,7 @@
 //! ```
 
 use crate::attempts::Attempts;
-use crate::config::{Class, Windows};
+use crate::config::{Class, WINDOW_MAX, Windows};
 use crate::directions::{self, Directions};
 use crate::event::FaultKind;
 use crate::flags::Flags;
@@ -132,10 +132,10 @@ pub(crate) struct Slot {
 const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
 
 /// In what a slot wants: receiving goes on while it waits for capacity.
-pub(crate) const HEARS_ON: u32 = 1 << 31;
+pub(crate) const HEARS_ON: u32 = !ROOM;
 
 /// In what a slot wants: how many bytes of capacity. A window is smaller.
-pub(crate) const ROOM: u32 = HEARS_ON - 1;
+pub(crate) const ROOM: u32 = WINDOW_MAX;
 
 /// What a slot wants whose handler left data while output was queued: to be called again when all output has been sent.
 /// Bytes are received in the meantime; the peer's FIN is held.

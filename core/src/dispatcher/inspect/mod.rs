@@ -19,6 +19,8 @@
 //! 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
 //! no stop, no timer, nothing outbound.
 
+mod matter;
+
 use super::Dispatcher;
 use super::connect;
 use crate::attempts::Attempts;
@@ -269,11 +271,7 @@ impl Dispatcher<'_> {
             | u8::from(connection && record.is_tcp()) << 4
             | u8::from(self.m.schedule.is_serving(index)) << 5
             | u8::from(slot.is_late()) << 6;
-        [bytes[1], bytes[2]] = slot
-            .flags
-            .and(Flags::that_matter(slot.state))
-            .bits()
-            .to_le_bytes();
+        [bytes[1], bytes[2]] = matter::flags(slot).bits().to_le_bytes();
         bytes[3] = bits(slot.in_flight) << 2 | bits(slot.registered) << 6;
         bytes[8] |= u8::from(slot.registered == Directions::HANGUP) << 7;
         bytes[7] = pair(
@@ -288,11 +286,7 @@ impl Dispatcher<'_> {
         if slot.class.is_some() || listener {
             [bytes[10], bytes[11]] = millis(slot.deadline.nanos_since(now));
         }
-        bytes[ATTEMPTS] = (slot.attempts).bits_that_matter(
-            slot.state,
-            slot.ready,
-            self.m.trigger == Trigger::Edge,
-        );
+        bytes[ATTEMPTS] = matter::attempts(slot, self.m.trigger == Trigger::Edge);
         // Of one that is being closed nothing else matters.
         if slot.state == State::Closing {
             return bytes;
