@@ -1,6 +1,6 @@
 //! [`Child`]: the exit of a child process, as a descriptor to be watched (`pidfd_open(2)`).
 
-use crate::error::CallError;
+use crate::error::Error;
 use core::fmt;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io;
@@ -37,8 +37,8 @@ impl Child {
     /// # Errors
     ///
     /// There is no such process (`ESRCH`), no descriptor is free, or the kernel is older than Linux 5.3 (`ENOSYS`).
-    pub fn of(pid: u32) -> Result<Self, CallError> {
-        let failed = CallError::of("pidfd_open");
+    pub fn of(pid: u32) -> Result<Self, Error> {
+        let failed = Error::of("pidfd_open");
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::Errno::SRCH).map_err(&failed)?;
         let process = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(failed)?;

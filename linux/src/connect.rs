@@ -3,15 +3,16 @@
 use crate::address::{Address, UNIX_MAX};
 use crate::datagram::Senders;
 use crate::errno;
+use crate::error::Error;
 use crate::listen::{Keepalive, Tuning, user_timeout};
-use core::fmt;
+use crate::socket::count;
 use core::net::SocketAddr;
 use core::time::Duration;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Destination, Fault, FaultKind, Local, Outcome, Peer};
+use tidegate_core::{Destination, Fault, FaultKind, Local, Outcome, Peer, Unavailable};
 
 /// Options of every outbound connection, as those of a [`Listen`](crate::Listen) are of every accepted one. A connection
 /// that is wanted costs a call for each.
@@ -66,31 +67,6 @@ impl Default for Connect {
     }
 }
 
-/// A destination cannot be registered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DestinationError {
-    /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
-    Full(usize),
-    /// The path is empty, has a NUL in it, or is longer than 107 bytes.
-    Path,
-}
-
-impl fmt::Display for DestinationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full(most) => write!(
-                f,
-                "{most} destinations are registered already, as many as the memory has; raise its DESTINATIONS"
-            ),
-            Self::Path => {
-                f.write_str("the path is not usable; it has 1 to 107 bytes, none of them 0")
-            }
-        }
-    }
-}
-
-impl core::error::Error for DestinationError {}
-
 /// Where outbound connections go, and what they are like.
 #[derive(Debug)]
 pub(crate) struct Registered<'m> {
@@ -112,20 +88,21 @@ impl<'m> Registered<'m> {
         }
     }
 
-    pub(crate) fn add(&mut self, address: &Address<'_>) -> Result<Destination, DestinationError> {
+    pub(crate) fn add(&mut self, address: &Address<'_>) -> Result<Destination, Error> {
         let name = match address {
             Address::Inet(address) => return Ok(Destination::Inet(*address)),
             Address::Unix(name) | Address::Abstract(name) => name,
         };
         // The empty name would be chosen by the kernel, and one that fills all 108 bytes has no end.
         if name.is_empty() || name.len() > UNIX_MAX {
-            return Err(DestinationError::Path);
+            return Err(Error::Path { max: UNIX_MAX });
         }
         let address = address.unix().and_then(Result::ok);
-        let address = address.ok_or(DestinationError::Path)?;
-        let number = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
-        let most = self.paths.capacity();
-        (self.paths.push(address)).map_err(|_| DestinationError::Full(most))?;
+        let address = address.ok_or(Error::Path { max: UNIX_MAX })?;
+        let number = count(self.paths.len());
+        let capacity = count(self.paths.capacity());
+        let full = Unavailable::Destinations { capacity };
+        self.paths.push(address).map_err(|_| full)?;
         Ok(Destination::Registered(number))
     }
 
@@ -249,7 +226,7 @@ mod tests {
         for path in ["", "a\0b", &long] {
             assert_eq!(
                 registered.add(&Address::Unix(path)),
-                Err(DestinationError::Path)
+                Err(Error::Path { max: UNIX_MAX })
             );
         }
         for number in 0..2 {
@@ -258,7 +235,9 @@ mod tests {
         }
         assert_eq!(
             registered.add(&Address::Unix("/run/x.sock")),
-            Err(DestinationError::Full(2))
+            Err(Error::Unavailable(Unavailable::Destinations {
+                capacity: 2
+            }))
         );
         let unknown = Destination::Registered(4);
         let invalid = Outcome::Failed(FaultKind::Invalid.with_code(22));

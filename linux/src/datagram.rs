@@ -2,11 +2,11 @@
 
 use crate::address::{self, Address};
 use crate::errno;
+use crate::error::Error;
 use crate::inherit;
-use crate::listen::{self, ListenError};
+use crate::listen;
 use crate::local;
 use crate::socket_file::{OwnFile, SocketFile};
-use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
@@ -15,7 +15,7 @@ use rustix::net::{
     SocketType, sockopt,
 };
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Local, Outcome, Peer, Unavailable};
+use tidegate_core::{Local, Outcome, Peer};
 
 /// A datagram socket, UDP or Unix.
 #[derive(Clone, Debug)]
@@ -87,13 +87,13 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Opens and binds.
-    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<OwnFile>), ListenError> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<OwnFile>), Error> {
         let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::DGRAM, flags, None);
-        let socket = socket.map_err(failed("socket"))?;
+        let socket = socket.map_err(Error::of_open("socket"))?;
         if family == AddressFamily::INET6 {
-            sockopt::set_ipv6_v6only(&socket, true).map_err(failed("IPV6_V6ONLY"))?;
+            sockopt::set_ipv6_v6only(&socket, true).map_err(Error::of_open("IPV6_V6ONLY"))?;
         }
         if self.freebind {
             listen::set_freebind(&socket, family)?;
@@ -104,86 +104,91 @@ impl<'a> Datagrams<'a> {
             && let Err(errno) = address::connect(&socket, peer)
         {
             file.inspect(|file| file.remove(&socket));
-            return Err(ListenError::new("connect", errno));
+            return Err(Error::open("connect", errno));
         }
         Ok((socket, file))
     }
 
     /// Sets the options that apply to a socket opened elsewhere, too.
-    pub(crate) fn set(&self, socket: &OwnedFd) -> Result<(), ListenError> {
+    pub(crate) fn set(&self, socket: &OwnedFd) -> Result<(), Error> {
         if let Some(bytes) = self.receive_buffer {
             sockopt::set_socket_recv_buffer_size(socket, bytes as usize)
-                .map_err(failed("SO_RCVBUF"))?;
+                .map_err(Error::of_open("SO_RCVBUF"))?;
         }
         if let Some(bytes) = self.send_buffer {
             sockopt::set_socket_send_buffer_size(socket, bytes as usize)
-                .map_err(failed("SO_SNDBUF"))?;
+                .map_err(Error::of_open("SO_SNDBUF"))?;
         }
         if self.broadcast {
-            sockopt::set_socket_broadcast(socket, true).map_err(failed("SO_BROADCAST"))?;
+            sockopt::set_socket_broadcast(socket, true).map_err(Error::of_open("SO_BROADCAST"))?;
         }
-        match sockopt::socket_domain(socket).map_err(failed("SO_DOMAIN"))? {
+        match sockopt::socket_domain(socket).map_err(Error::of_open("SO_DOMAIN"))? {
             AddressFamily::INET => self.set_v4(socket)?,
             AddressFamily::INET6 => self.set_v6(socket)?,
             _ => return Ok(()),
         }
         for group in self.groups {
-            group.join(socket).map_err(failed("ADD_MEMBERSHIP"))?;
+            group
+                .join(socket)
+                .map_err(Error::of_open("ADD_MEMBERSHIP"))?;
         }
         Ok(())
     }
 
-    fn set_v4(&self, socket: &OwnedFd) -> Result<(), ListenError> {
+    fn set_v4(&self, socket: &OwnedFd) -> Result<(), Error> {
         if self.local {
-            local::ask(socket, AddressFamily::INET).map_err(|(of, errno)| failed(of)(errno))?;
+            local::ask(socket, AddressFamily::INET)
+                .map_err(|(of, errno)| Error::of_open(of)(errno))?;
         }
         if let Some(index) = self.multicast_interface {
             let any = Ipv4Addr::UNSPECIFIED;
             sockopt::set_ip_multicast_if_with_ifindex(socket, &any, &any, index)
-                .map_err(failed("IP_MULTICAST_IF"))?;
+                .map_err(Error::of_open("IP_MULTICAST_IF"))?;
         }
         if let Some(ttl) = self.multicast_ttl {
             sockopt::set_ip_multicast_ttl(socket, ttl.into())
-                .map_err(failed("IP_MULTICAST_TTL"))?;
+                .map_err(Error::of_open("IP_MULTICAST_TTL"))?;
         }
         if let Some(ttl) = self.ttl {
-            sockopt::set_ip_ttl(socket, ttl.into()).map_err(failed("IP_TTL"))?;
+            sockopt::set_ip_ttl(socket, ttl.into()).map_err(Error::of_open("IP_TTL"))?;
         }
         sockopt::set_ip_multicast_loop(socket, self.multicast_loop)
-            .map_err(failed("IP_MULTICAST_LOOP"))
+            .map_err(Error::of_open("IP_MULTICAST_LOOP"))
     }
 
-    fn set_v6(&self, socket: &OwnedFd) -> Result<(), ListenError> {
+    fn set_v6(&self, socket: &OwnedFd) -> Result<(), Error> {
         if self.local {
-            local::ask(socket, AddressFamily::INET6).map_err(|(of, errno)| failed(of)(errno))?;
+            local::ask(socket, AddressFamily::INET6)
+                .map_err(|(of, errno)| Error::of_open(of)(errno))?;
         }
         if let Some(index) = self.multicast_interface {
-            sockopt::set_ipv6_multicast_if(socket, index).map_err(failed("IPV6_MULTICAST_IF"))?;
+            sockopt::set_ipv6_multicast_if(socket, index)
+                .map_err(Error::of_open("IPV6_MULTICAST_IF"))?;
         }
         if let Some(ttl) = self.multicast_ttl {
             sockopt::set_ipv6_multicast_hops(socket, ttl.into())
-                .map_err(failed("IPV6_MULTICAST_HOPS"))?;
+                .map_err(Error::of_open("IPV6_MULTICAST_HOPS"))?;
         }
         if self.ttl.is_some() {
             sockopt::set_ipv6_unicast_hops(socket, self.ttl)
-                .map_err(failed("IPV6_UNICAST_HOPS"))?;
+                .map_err(Error::of_open("IPV6_UNICAST_HOPS"))?;
         }
         sockopt::set_ipv6_multicast_loop(socket, self.multicast_loop)
-            .map_err(failed("IPV6_MULTICAST_LOOP"))
+            .map_err(Error::of_open("IPV6_MULTICAST_LOOP"))
     }
 
     /// Checks that `socket` is one of datagrams, and makes it non-blocking and close-on-exec.
-    pub(crate) fn prepare(&self, socket: &OwnedFd) -> Result<(), DatagramsError> {
+    pub(crate) fn prepare(&self, socket: &OwnedFd) -> Result<(), Error> {
         match sockopt::socket_type(socket) {
             Ok(SocketType::DGRAM) => {}
-            Ok(_) | Err(Errno::NOTSOCK) => return Err(DatagramsError::Type),
-            Err(errno) => return Err(failed("SO_TYPE")(errno).into()),
+            Ok(_) | Err(Errno::NOTSOCK) => return Err(Error::NotDatagrams),
+            Err(errno) => return Err(Error::of_open("SO_TYPE")(errno).into()),
         }
-        ioctl_fionbio(socket, true).map_err(failed("FIONBIO"))?;
-        fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(failed("FD_CLOEXEC"))?;
-        let family = sockopt::socket_domain(socket).map_err(failed("SO_DOMAIN"))?;
+        ioctl_fionbio(socket, true).map_err(Error::of_open("FIONBIO"))?;
+        fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(Error::of_open("FD_CLOEXEC"))?;
+        let family = sockopt::socket_domain(socket).map_err(Error::of_open("SO_DOMAIN"))?;
         let reset = inherit::reset_datagrams(socket, family);
-        reset.map_err(|(option, errno)| failed(option)(errno))?;
+        reset.map_err(|(option, errno)| Error::of_open(option)(errno))?;
         Ok(self.set(socket)?)
     }
 }
@@ -222,41 +227,6 @@ impl Group {
         }
     }
 }
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
-    move |errno| ListenError::new(call, errno)
-}
-
-/// A datagram socket could not be added.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DatagramsError {
-    /// It could not be opened.
-    Open(ListenError),
-    /// What was passed is not a datagram socket.
-    Type,
-    /// There is no free slot or no memory for it.
-    NoPlace(Unavailable),
-}
-
-impl From<ListenError> for DatagramsError {
-    fn from(error: ListenError) -> Self {
-        Self::Open(error)
-    }
-}
-
-impl fmt::Display for DatagramsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(error) => error.fmt(f),
-            Self::Type => f.write_str(
-                "it is not a datagram socket; pass one of type SOCK_DGRAM (ListenDatagram=)",
-            ),
-            Self::NoPlace(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for DatagramsError {}
 
 /// The names of the Unix senders that came last.
 #[derive(Debug)]

@@ -70,7 +70,7 @@
 //!     while server.session().handler().last != 230 || server.session().handler().beats < 3 {
 //!         server.turn(None)?;
 //!     }
-//!     Ok::<(), tidegate::CallError>(())
+//!     Ok::<(), tidegate::Error>(())
 //! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -128,20 +128,18 @@ mod wake;
 mod watch;
 
 pub use address::{Address, AddressError, AddressFault, parse_host};
-pub use adopt::AdoptError;
 pub use child::{Child, Exit};
-pub use connect::{Connect, DestinationError};
-pub use datagram::{Datagrams, DatagramsError, Group};
+pub use connect::Connect;
+pub use datagram::{Datagrams, Group};
 pub use driver::{Server, SessionMut};
-pub use error::{CallError, StartError};
-pub use listen::{Keepalive, Listen, ListenError, PerSource};
+pub use error::Error;
+pub use listen::{Keepalive, Listen, PerSource};
 pub use memory::Memory;
 pub use retry::{Listening, Retry, Source};
 pub use rustix::io::Errno;
-pub use serial::{Bits, Counts, Flow, Line, LineError, Modem, Parity, Rs485, Serial, SerialError};
+pub use serial::{Bits, Counts, Flow, Line, Modem, Parity, Rs485, Serial};
 pub use socket_file::SocketFile;
 pub use stop::StopHandle;
-pub use stream::AttachError;
 pub use tidegate_core::framing;
 pub use tidegate_core::trace;
 pub use tidegate_core::{
@@ -151,7 +149,6 @@ pub use tidegate_core::{
     Unavailable, Windows,
 };
 pub use wake::{Mailbox, Waker};
-pub use watch::WatchError;
 
 /// The code in the README is compiled.
 #[cfg(doctest)]

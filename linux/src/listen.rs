@@ -1,9 +1,9 @@
 //! [`Listen`]: where to listen, and what every connection accepted there inherits.
 
 use crate::address::Address;
+use crate::error::Error;
 use crate::inherit::Failed;
 use crate::socket_file::{OwnFile, SocketFile};
-use core::fmt;
 use core::time::Duration;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -189,11 +189,11 @@ impl<'a> Listen<'a> {
     }
 
     /// Opens, binds and listens.
-    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<OwnFile>), ListenError> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, Option<OwnFile>), Error> {
         let family = self.address.family();
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)
-            .map_err(|errno| ListenError::new("socket", errno))?;
+            .map_err(|errno| Error::open("socket", errno))?;
         self.set_to_bind(&socket, family)?;
         self.set_to_inherit(&socket, family)?;
         let file = bind(&socket, SocketType::STREAM, &self.address, &self.file)?;
@@ -201,25 +201,25 @@ impl<'a> Listen<'a> {
             Ok(()) => Ok((socket, file)),
             Err(errno) => {
                 file.inspect(|file| file.remove(&socket));
-                Err(ListenError::new("listen", errno))
+                Err(Error::open("listen", errno))
             }
         }
     }
 
     /// What has a meaning before the socket is bound.
-    fn set_to_bind(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), ListenError> {
+    fn set_to_bind(&self, socket: &OwnedFd, family: AddressFamily) -> Result<(), Error> {
         if family == AddressFamily::UNIX {
             return Ok(());
         }
         if family == AddressFamily::INET6 {
-            sockopt::set_ipv6_v6only(socket, true).map_err(failed("IPV6_V6ONLY"))?;
+            sockopt::set_ipv6_v6only(socket, true).map_err(Error::of_open("IPV6_V6ONLY"))?;
         }
-        sockopt::set_socket_reuseaddr(socket, true).map_err(failed("SO_REUSEADDR"))?;
+        sockopt::set_socket_reuseaddr(socket, true).map_err(Error::of_open("SO_REUSEADDR"))?;
         if self.freebind {
             set_freebind(socket, family)?;
         }
         if self.reuse_port {
-            sockopt::set_socket_reuseport(socket, true).map_err(failed("SO_REUSEPORT"))?;
+            sockopt::set_socket_reuseport(socket, true).map_err(Error::of_open("SO_REUSEPORT"))?;
         }
         Ok(())
     }
@@ -229,7 +229,7 @@ impl<'a> Listen<'a> {
         &self,
         socket: &OwnedFd,
         family: AddressFamily,
-    ) -> Result<(), ListenError> {
+    ) -> Result<(), Error> {
         let tuning = Tuning {
             nodelay: self.nodelay,
             keepalive: self.keepalive,
@@ -238,7 +238,7 @@ impl<'a> Listen<'a> {
             send_buffer: self.send_buffer,
         };
         let set = tuning.set(socket, family);
-        set.map_err(|(option, errno)| ListenError::new(option, errno))
+        set.map_err(|(option, errno)| Error::open(option, errno))
     }
 }
 
@@ -260,13 +260,13 @@ fn millis(timeout: Duration) -> u32 {
 }
 
 /// Lets a socket of the internet be bound to an address that this machine does not have.
-pub(crate) fn set_freebind(socket: &OwnedFd, family: AddressFamily) -> Result<(), ListenError> {
+pub(crate) fn set_freebind(socket: &OwnedFd, family: AddressFamily) -> Result<(), Error> {
     match family {
         AddressFamily::INET6 => {
-            sockopt::set_ipv6_freebind(socket, true).map_err(failed("IPV6_FREEBIND"))
+            sockopt::set_ipv6_freebind(socket, true).map_err(Error::of_open("IPV6_FREEBIND"))
         }
         AddressFamily::INET => {
-            sockopt::set_ip_freebind(socket, true).map_err(failed("IP_FREEBIND"))
+            sockopt::set_ip_freebind(socket, true).map_err(Error::of_open("IP_FREEBIND"))
         }
         _ => Ok(()),
     }
@@ -278,99 +278,19 @@ pub(crate) fn bind(
     kind: SocketType,
     address: &Address<'_>,
     file: &SocketFile,
-) -> Result<Option<OwnFile>, ListenError> {
+) -> Result<Option<OwnFile>, Error> {
     match (address, address.unix()) {
         (Address::Inet(address), _) => {
-            net::bind(socket, address).map_err(failed("bind"))?;
+            net::bind(socket, address).map_err(Error::of_open("bind"))?;
             Ok(None)
         }
-        (_, Some(name)) => file.bind(socket, kind, &name.map_err(failed("bind"))?),
+        (_, Some(name)) => file.bind(socket, kind, &name.map_err(Error::of_open("bind"))?),
         (Address::Unix(_) | Address::Abstract(_), None) => Ok(None),
     }
 }
 
-fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
-    move |errno| ListenError::new(call, errno)
-}
-
 /// The default of both buffers.
 const BUFFER: u32 = 64 * 1024;
-
-/// A listener could not be opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ListenError {
-    /// The call or the option that failed; `"table"`: the table of listeners is full.
-    pub call: &'static str,
-    /// The system's error number.
-    pub errno: Errno,
-    /// The process that serves a Unix socket at this path (`SO_PEERCRED`), if the kernel reports it.
-    pub holder: Option<u32>,
-}
-
-impl ListenError {
-    pub(crate) const fn new(call: &'static str, errno: Errno) -> Self {
-        Self {
-            call,
-            errno,
-            holder: None,
-        }
-    }
-}
-
-impl ListenError {
-    /// Whether the cause may pass: this machine does not have the address, or the network interface, yet.
-    #[must_use]
-    pub const fn may_pass(&self) -> bool {
-        matches!(self.errno, Errno::ADDRNOTAVAIL | Errno::NODEV)
-    }
-}
-
-impl fmt::Display for ListenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hint = match self.errno {
-            Errno::ADDRINUSE => {
-                "address in use; choose another, or stop the process that listens there"
-            }
-            Errno::ADDRNOTAVAIL => {
-                "no interface of this machine has this address; choose one that it has, or 0.0.0.0 for all"
-            }
-            Errno::NODEV => "no network interface has this name or number; ip link lists them",
-            Errno::ACCESS => {
-                "permission denied; ports below 1024 need privileges, paths a writable folder"
-            }
-            Errno::NOENT => "the path's folder does not exist; make it, or choose another path",
-            Errno::AFNOSUPPORT => "this kernel lacks the address family; choose another address",
-            Errno::NAMETOOLONG | Errno::INVAL => {
-                "the address is not usable; a link-local one needs its interface ([fe80::1%eth0]:PORT), a path has at most 107 bytes"
-            }
-            Errno::MFILE | Errno::NFILE => "too many open files; raise the limit (ulimit -n)",
-            Errno::NOTSOCK => {
-                "a file that is not a socket is there; choose another path, or remove it"
-            }
-            Errno::STALE => {
-                "another file has come to the path just now; choose a folder that only this user may write to"
-            }
-            Errno::PERM => "not permitted; an owner is given by root only",
-            Errno::NOSPC => "no slot for another listener",
-            _ => "",
-        };
-        let number = self.errno.raw_os_error();
-        if let Some(holder) = self.holder {
-            return write!(
-                f,
-                "address in use by process {holder}; choose another, or stop it ({}: errno {number})",
-                self.call
-            );
-        }
-        if hint.is_empty() {
-            write!(f, "{} failed: errno {number}", self.call)
-        } else {
-            write!(f, "{hint} ({}: errno {number})", self.call)
-        }
-    }
-}
-
-impl core::error::Error for ListenError {}
 
 #[cfg(test)]
 mod tests {

@@ -3,10 +3,10 @@
 use crate::address::{Address, AddressFault};
 use crate::backend::Backend;
 use crate::clock;
-use crate::datagram::{Datagrams, DatagramsError};
+use crate::datagram::Datagrams;
 use crate::driver::Server;
-use crate::error::CallError;
-use crate::listen::{Listen, ListenError};
+use crate::error::Error;
+use crate::listen::Listen;
 use core::net::SocketAddr;
 use core::time::Duration;
 use rustix::io::Errno;
@@ -26,12 +26,12 @@ pub trait Source {
     ///
     /// # Errors
     ///
-    /// [`ListenError`].
+    /// [`Error`].
     fn open_at<H: Handler, B: Backend>(
         &self,
         server: &mut Server<'_, H, B>,
         address: Address<'_>,
-    ) -> Result<Listening, ListenError>;
+    ) -> Result<Listening, Error>;
 }
 
 impl Source for Listen<'_> {
@@ -39,7 +39,7 @@ impl Source for Listen<'_> {
         &self,
         server: &mut Server<'_, H, B>,
         address: Address<'_>,
-    ) -> Result<Listening, ListenError> {
+    ) -> Result<Listening, Error> {
         server.listen(&Listen {
             address,
             ..self.clone()
@@ -52,15 +52,10 @@ impl Source for Datagrams<'_> {
         &self,
         server: &mut Server<'_, H, B>,
         address: Address<'_>,
-    ) -> Result<Listening, ListenError> {
-        let opened = server.datagrams(&Datagrams {
+    ) -> Result<Listening, Error> {
+        server.datagrams(&Datagrams {
             address,
             ..self.clone()
-        });
-        opened.map_err(|error| match error {
-            DatagramsError::Open(error) => error,
-            DatagramsError::Type => ListenError::new("socket", Errno::PROTOTYPE),
-            DatagramsError::NoPlace(_) => ListenError::new("table", Errno::NOSPC),
         })
     }
 }
@@ -121,18 +116,18 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
     }
 
     /// Listens at the address that `text` is ([`Address::parse`]), with all of `source` but its own address. `None`: it is
-    /// not there yet ([`ListenError::may_pass`]), so it waits here.
+    /// not there yet ([`Error::may_pass`]), so it waits here.
     ///
     /// # Errors
     ///
-    /// [`ListenError`], if it will not come by waiting; also if `N` wait already.
+    /// [`Error`], if it will not come by waiting; also if `N` wait already.
     pub fn listen<H: Handler, B: Backend>(
         &mut self,
         server: &mut Server<'_, H, B>,
         text: &'a str,
         source: S,
         what: T,
-    ) -> Result<Option<Listening>, ListenError> {
+    ) -> Result<Option<Listening>, Error> {
         match open_at(server, text, &source) {
             Ok(listening) => Ok(Some(listening)),
             Err(error) if error.may_pass() => {
@@ -181,7 +176,7 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
     pub fn turn<'m, H: Handler, B: Backend>(
         &mut self,
         server: &mut Server<'m, H, B>,
-        mut notify: impl FnMut(&mut Server<'m, H, B>, T, Result<Listening, ListenError>),
+        mut notify: impl FnMut(&mut Server<'m, H, B>, T, Result<Listening, Error>),
     ) {
         if self.waiting.is_empty() {
             return;
@@ -218,8 +213,8 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
     pub fn run<H: Handler, B: Backend>(
         &mut self,
         server: &mut Server<'_, H, B>,
-        mut notify: impl FnMut(T, Result<Listening, ListenError>),
-    ) -> Result<(), CallError> {
+        mut notify: impl FnMut(T, Result<Listening, Error>),
+    ) -> Result<(), Error> {
         while !server.is_stopped() {
             server.turn(self.longest())?;
             self.turn(server, |_, what, result| notify(what, result));
@@ -240,17 +235,17 @@ fn open_at<H: Handler, B: Backend>(
     server: &mut Server<'_, H, B>,
     text: &str,
     source: &impl Source,
-) -> Result<Listening, ListenError> {
+) -> Result<Listening, Error> {
     let address = Address::parse(text).map_err(|error| match error.fault() {
-        AddressFault::NoInterface => ListenError::new("address", Errno::NODEV),
-        AddressFault::System(errno) => ListenError::new("address", Errno::from_raw_os_error(errno)),
+        AddressFault::NoInterface => Error::open("address", Errno::NODEV),
+        AddressFault::System(errno) => Error::open("address", Errno::from_raw_os_error(errno)),
         AddressFault::NoPort
         | AddressFault::Port
         | AddressFault::NoHost
         | AddressFault::Host
         | AddressFault::Brackets
         | AddressFault::NoPath
-        | AddressFault::Path => ListenError::new("address", Errno::INVAL),
+        | AddressFault::Path => Error::open("address", Errno::INVAL),
     })?;
     source.open_at(server, address)
 }

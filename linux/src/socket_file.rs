@@ -1,7 +1,7 @@
 //! [`SocketFile`]: the file of a Unix socket: its permissions, its owner, what becomes of one that is there already, and of ours
 //! at the end.
 
-use crate::listen::ListenError;
+use crate::error::Error;
 use core::sync::atomic::{AtomicBool, Ordering};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
@@ -45,24 +45,25 @@ impl SocketFile {
         socket: &OwnedFd,
         kind: SocketType,
         name: &SocketAddrUnix,
-    ) -> Result<Option<OwnFile>, ListenError> {
+    ) -> Result<Option<OwnFile>, Error> {
         let Some(path) = name.path_bytes() else {
-            net::bind(socket, name).map_err(failed("bind"))?;
+            net::bind(socket, name).map_err(Error::of_open("bind"))?;
             return Ok(None);
         };
         if let Some(mode) = self.mode {
             let mode = Mode::from_raw_mode(u32::from(mode & 0o777));
-            fs::fchmod(socket, mode).map_err(failed("fchmod"))?;
+            fs::fchmod(socket, mode).map_err(Error::of_open("fchmod"))?;
         }
         match self.bind_once(socket, name) {
             Err(Errno::ADDRINUSE) if self.replace => {
                 remove_stale(path, kind, name)?;
-                self.bind_once(socket, name).map_err(failed("bind"))?;
+                self.bind_once(socket, name)
+                    .map_err(Error::of_open("bind"))?;
             }
-            bound => bound.map_err(failed("bind"))?,
+            bound => bound.map_err(Error::of_open("bind"))?,
         }
         // It is there now, and goes again if anything about it fails.
-        let ours = Identity::of(&fs::lstat(path).map_err(failed("lstat"))?);
+        let ours = Identity::of(&fs::lstat(path).map_err(Error::of_open("lstat"))?);
         if let Err(error) = self.give(path, ours) {
             remove(path, ours);
             return Err(error);
@@ -84,19 +85,20 @@ impl SocketFile {
     }
 
     /// Gives the file to its owner: what is at `path` only if it is a socket and ours.
-    fn give(&self, path: &[u8], ours: Identity) -> Result<(), ListenError> {
+    fn give(&self, path: &[u8], ours: Identity) -> Result<(), Error> {
         if self.user.is_none() && self.group.is_none() {
             return Ok(());
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(CWD, path, flags, Mode::empty()).map_err(failed("open"))?;
-        let found = fs::fstat(&file).map_err(failed("fstat"))?;
+        let file = fs::openat(CWD, path, flags, Mode::empty()).map_err(Error::of_open("open"))?;
+        let found = fs::fstat(&file).map_err(Error::of_open("fstat"))?;
         let own = is_socket(&found) && found.st_uid == geteuid().as_raw() && found.st_nlink == 1;
         if !own || Identity::of(&found) != ours {
-            return Err(ListenError::new("open", Errno::STALE));
+            return Err(Error::open("open", Errno::STALE));
         }
         let (user, group) = (self.user.map(Uid::from_raw), self.group.map(Gid::from_raw));
-        fs::chownat(&file, c"", user, group, AtFlags::EMPTY_PATH).map_err(failed("fchownat"))
+        fs::chownat(&file, c"", user, group, AtFlags::EMPTY_PATH)
+            .map_err(Error::of_open("fchownat"))
     }
 }
 
@@ -123,43 +125,44 @@ fn with_umask_without<R>(mode: Mode, bind: impl FnOnce() -> R) -> R {
 }
 
 /// Removes the file of a socket that no process serves, or returns why it stays.
-fn remove_stale(path: &[u8], kind: SocketType, name: &SocketAddrUnix) -> Result<(), ListenError> {
+fn remove_stale(path: &[u8], kind: SocketType, name: &SocketAddrUnix) -> Result<(), Error> {
     let found = match fs::lstat(path) {
         Err(Errno::NOENT) => return Ok(()),
-        found => found.map_err(failed("lstat"))?,
+        found => found.map_err(Error::of_open("lstat"))?,
     };
     if !is_socket(&found) {
-        return Err(ListenError::new("bind", Errno::NOTSOCK));
+        return Err(Error::open("bind", Errno::NOTSOCK));
     }
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let probe = net::socket_with(AddressFamily::UNIX, kind, flags, None);
-    let probe = probe.map_err(failed("socket"))?;
+    let probe = probe.map_err(Error::of_open("socket"))?;
     match net::connect(&probe, name) {
         Err(Errno::CONNREFUSED) => {}
         Err(Errno::NOENT) => return Ok(()),
         Ok(()) => {
             let holder = sockopt::socket_peercred(&probe).ok();
             let holder = holder.map(|who| who.pid.as_raw_pid().unsigned_abs());
-            return Err(ListenError {
+            return Err(Error::Open {
+                call: "bind",
+                errno: Errno::ADDRINUSE,
                 holder: holder.filter(|pid| *pid > 0),
-                ..ListenError::new("bind", Errno::ADDRINUSE)
             });
         }
         // A listener with a full queue would block; a socket of another type is in use, too.
         Err(Errno::AGAIN | Errno::INPROGRESS | Errno::PROTOTYPE) => {
-            return Err(ListenError::new("bind", Errno::ADDRINUSE));
+            return Err(Error::open("bind", Errno::ADDRINUSE));
         }
-        Err(errno) => return Err(ListenError::new("connect", errno)),
+        Err(errno) => return Err(Error::open("connect", errno)),
     }
     // Another one that starts just now may have replaced it already.
     match fs::lstat(path) {
         Err(Errno::NOENT) => Ok(()),
         Ok(now) if Identity::of(&now) == Identity::of(&found) => match fs::unlink(path) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(ListenError::new("unlink", errno)),
+            Err(errno) => Err(Error::open("unlink", errno)),
         },
-        Ok(_) => Err(ListenError::new("bind", Errno::ADDRINUSE)),
-        Err(errno) => Err(ListenError::new("lstat", errno)),
+        Ok(_) => Err(Error::open("bind", Errno::ADDRINUSE)),
+        Err(errno) => Err(Error::open("lstat", errno)),
     }
 }
 
@@ -217,8 +220,4 @@ impl OwnFile {
     pub(crate) fn remove(self, socket: &OwnedFd) {
         (self.remove)(socket.as_fd(), self.ours);
     }
-}
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> ListenError {
-    move |errno| ListenError::new(call, errno)
 }

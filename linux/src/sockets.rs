@@ -1,12 +1,12 @@
 //! [`Sockets`]: the descriptors of a server, by their tokens.
 
-use crate::socket;
+use crate::socket::{self, count};
 use crate::socket_file::OwnFile;
 use crate::stream::Stream;
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Fault, FaultKind, Outcome, Token};
+use tidegate_core::{Fault, FaultKind, Outcome, Token, Unavailable};
 
 /// The descriptors, each owned here alone and closed once.
 #[derive(Debug)]
@@ -119,13 +119,11 @@ impl<'m> Sockets<'m> {
         Some(stream)
     }
 
-    /// How many streams there can be.
-    pub(crate) fn most_streams(&self) -> usize {
-        self.streams.capacity()
-    }
-
-    pub(crate) fn is_full_of_streams(&self) -> bool {
-        self.streams.is_full()
+    /// Checks that another stream can be kept.
+    pub(crate) fn has_slot_for_stream(&self) -> Result<(), Unavailable> {
+        let capacity = count(self.streams.capacity());
+        let full = Unavailable::Streams { capacity };
+        (!self.streams.is_full()).then_some(()).ok_or(full)
     }
 
     /// Keeps a stream for its token.

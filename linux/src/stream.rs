@@ -2,7 +2,7 @@
 //! turned into an [`Outcome`], and what of them may be attached.
 
 use crate::errno;
-use crate::error::CallError;
+use crate::error::Error;
 use crate::socket::{self, count};
 use core::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,56 +10,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
 use rustix::termios::{LocalModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr};
-use tidegate_core::{Directions, Outcome, Transfer, Unavailable};
-
-/// A descriptor cannot be attached as a stream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AttachError {
-    /// It is a regular file, a directory or a device without readiness (`EPERM` of `epoll_ctl(2)`): always ready, so read
-    /// and write it without a loop.
-    NotPollable,
-    /// It is a socket: those come by a listener ([`Server::listen`](crate::Server::listen)) or are connected
-    /// ([`Server::connect`](crate::Server::connect)).
-    Socket,
-    /// It is one of the descriptors 0 to 2. Flags set on them apply to every process that shares the open file
-    /// description, a shell for instance, and outlive this one: open a descriptor of your own (`/dev/tty`,
-    /// `/proc/self/fd/0`).
-    Standard,
-    /// It is a terminal that returns 0 bytes when nothing has come (`VMIN` is 0, `termios(3)`), which would look like
-    /// EOF: set `VMIN` to 1.
-    Polled,
-    /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
-    Full(usize),
-    /// The table of connections is full.
-    Connect(Unavailable),
-    /// A system call failed.
-    System(CallError),
-}
-
-impl fmt::Display for AttachError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotPollable => {
-                "cannot be waited for: a regular file or directory is always ready; read and write it without the loop"
-            }
-            Self::Socket => "it is a socket; listen or connect for one",
-            Self::Standard => {
-                "it is a standard stream, which is shared with others; open a descriptor of your own, such as /dev/tty"
-            }
-            Self::Polled => "the terminal's VMIN is 0, so that silence looks like EOF; set it to 1",
-            Self::Full(most) => {
-                return write!(
-                    f,
-                    "{most} streams are attached already, as many as the memory has; close one, or raise its STREAMS"
-                );
-            }
-            Self::Connect(error) => return error.fmt(f),
-            Self::System(error) => return error.fmt(f),
-        })
-    }
-}
-
-impl core::error::Error for AttachError {}
+use tidegate_core::{Directions, Outcome, Transfer};
 
 /// A non-socket stream.
 #[derive(Debug)]
@@ -78,26 +29,26 @@ impl AsFd for Stream {
 impl Stream {
     /// Checks a descriptor of the application, and makes it non-blocking and close-on-exec. Also returns its
     /// directions.
-    pub(crate) fn of(descriptor: OwnedFd) -> Result<(Self, Directions), AttachError> {
-        let system = |call| move |errno| AttachError::System(CallError::of(call)(errno));
+    pub(crate) fn of(descriptor: OwnedFd) -> Result<(Self, Directions), Error> {
+        let system = |call| move |errno| Error::System { call, errno };
         if descriptor.as_raw_fd() <= 2 {
             // It stays open: were it closed, the next descriptor would get its number, and what is meant for a user.
             core::mem::forget(descriptor);
-            return Err(AttachError::Standard);
+            return Err(Error::Standard);
         }
         let status = fstat(&descriptor).map_err(system("fstat"))?;
         let file = FileType::from_raw_mode(status.st_mode);
         if file == FileType::Socket {
-            return Err(AttachError::Socket);
+            return Err(Error::IsSocket);
         }
         let device: &dyn Device = match tcgetattr(&descriptor) {
-            Ok(termios) if looks_ended(&termios) => return Err(AttachError::Polled),
+            Ok(termios) if looks_ended(&termios) => return Err(Error::Polled),
             Ok(_) => &Terminal,
             Err(_) if file == FileType::Fifo => &Pipe,
             Err(_) => &Other,
         };
-        if !crate::watch::is_pollable(descriptor.as_fd()).map_err(AttachError::System)? {
-            return Err(AttachError::NotPollable);
+        if !crate::watch::is_pollable(descriptor.as_fd())? {
+            return Err(Error::NotPollable);
         }
         let mode = fcntl_getfl(&descriptor).map_err(system("fcntl"))? & OFlags::RWMODE;
         let directions = match mode {
@@ -289,8 +240,9 @@ mod tests {
     use alloc::string::ToString;
     use std::fs::File;
     use std::os::unix::net::UnixStream;
+    use tidegate_core::Unavailable;
 
-    fn refused(descriptor: impl Into<OwnedFd>) -> AttachError {
+    fn refused(descriptor: impl Into<OwnedFd>) -> Error {
         match Stream::of(descriptor.into()) {
             Ok(stream) => panic!("{stream:?}"),
             Err(error) => error,
@@ -300,17 +252,17 @@ mod tests {
     #[test]
     fn what_cannot_be_waited_for_is_refused() {
         let file = std::env::current_exe().and_then(File::open);
-        assert_eq!(refused(file.expect("a file")), AttachError::NotPollable);
+        assert_eq!(refused(file.expect("a file")), Error::NotPollable);
         let folder = File::open("/").expect("a folder");
-        assert_eq!(refused(folder), AttachError::NotPollable);
+        assert_eq!(refused(folder), Error::NotPollable);
         let null = File::open("/dev/null").expect("a device");
-        assert_eq!(refused(null), AttachError::NotPollable);
+        assert_eq!(refused(null), Error::NotPollable);
     }
 
     #[test]
     fn a_socket_is_refused() {
         let (one, _other) = UnixStream::pair().expect("a pair");
-        assert_eq!(refused(one), AttachError::Socket);
+        assert_eq!(refused(one), Error::IsSocket);
     }
 
     #[test]
@@ -330,7 +282,11 @@ mod tests {
 
     #[test]
     fn errors_say_what_to_do() {
-        assert!(AttachError::Polled.to_string().contains("VMIN"));
-        assert!(AttachError::Full(16).to_string().contains("16"));
+        assert!(Error::Polled.to_string().contains("VMIN"));
+        assert!(
+            Error::Unavailable(Unavailable::Streams { capacity: 16 })
+                .to_string()
+                .contains("16")
+        );
     }
 }

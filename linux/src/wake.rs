@@ -2,7 +2,7 @@
 //!
 //! Both are an `eventfd(2)`, to be watched like any descriptor: [`Server::watch`](crate::Server::watch).
 
-use crate::error::CallError;
+use crate::error::Error;
 use core::fmt;
 use heapless::mpmc::Queue;
 use rustix::event::{EventfdFlags, eventfd};
@@ -25,10 +25,10 @@ impl Waker {
     /// # Errors
     ///
     /// No descriptor is free (`EMFILE`, `ENFILE`).
-    pub fn new() -> Result<Self, CallError> {
+    pub fn new() -> Result<Self, Error> {
         let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Self {
-            counter: counter.map_err(CallError::of("eventfd"))?,
+            counter: counter.map_err(Error::of("eventfd"))?,
         })
     }
 
@@ -82,7 +82,7 @@ impl<T, const N: usize> Mailbox<T, N> {
         deprecated,
         reason = "a sender that is held up hides what others put behind it until it goes on; then it wakes us, so nothing is lost"
     )]
-    pub fn new() -> Result<Self, CallError> {
+    pub fn new() -> Result<Self, Error> {
         Ok(Self {
             values: Queue::new(),
             waker: Waker::new()?,

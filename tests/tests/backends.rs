@@ -8,7 +8,7 @@ use tests::bounded::Watchdog;
 use tests::net::{Client, tcp};
 use tests::server::{Echo, anywhere, memory, serve};
 use tidegate::backend::{AnyBackend, Backend, Kind, Places, Poll, Select};
-use tidegate::{Config, Memory, Reason, Server, StartError, Trigger};
+use tidegate::{Config, Error, Memory, Reason, Server, Trigger};
 use tidegate_core::FaultKind;
 
 /// Descriptors are used up: one test at a time.
@@ -43,7 +43,7 @@ fn a_trigger_that_a_backend_lacks() {
                 assert!(kind.has(trigger), "{kind:?}, {trigger:?}");
                 continue;
             };
-            let expected = StartError::Trigger {
+            let expected = Error::Trigger {
                 backend: kind,
                 trigger,
             };
@@ -67,7 +67,7 @@ fn too_few_entries_for_the_table() {
         Server::with_backend(memory::<5, 64, 64, ()>(), &config, Echo, poll).map(drop)
     };
     assert_eq!(made(4), Ok(()));
-    let error = StartError::Places {
+    let error = Error::Places {
         lent: 21,
         needed: 22,
     };

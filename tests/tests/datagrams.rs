@@ -13,7 +13,7 @@ use tests::net::{Client as _, tcp};
 use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, server, turn_until};
 use tidegate::{
-    Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, DatagramsError, Fault,
+    Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Error, Fault,
     FaultKind, Handler, Local, Peer, SendError, Token, Unavailable,
 };
 
@@ -399,10 +399,10 @@ fn one_bound_elsewhere_is_served_and_no_other_kind() {
         until_in(&mut server, 1);
         let stream = TcpListener::bind(V4).expect("a port");
         let refused = server.adopt_datagrams(OwnedFd::from(stream), &options);
-        assert_eq!(refused, Err(DatagramsError::Type), "{mode}");
+        assert_eq!(refused, Err(Error::NotDatagrams), "{mode}");
         let (pipe, _to) = rustix::pipe::pipe().expect("a pipe");
         let refused = server.adopt_datagrams(pipe, &options);
-        assert_eq!(refused, Err(DatagramsError::Type), "{mode}");
+        assert_eq!(refused, Err(Error::NotDatagrams), "{mode}");
     }
 }
 
@@ -418,8 +418,8 @@ fn what_cannot_be_opened_is_reported_with_its_reason() {
         receive: 16 * 1024,
         ..on_v4()
     };
-    let full = DatagramsError::NoPlace(Unavailable::DatagramMemory);
+    let full = Error::Unavailable(Unavailable::DatagramMemory);
     assert_eq!(server.datagrams(&large), Err(full));
     assert!(full.to_string().contains("DatagramMemory"), "{full}");
-    assert!(DatagramsError::Type.to_string().contains("SOCK_DGRAM"));
+    assert!(Error::NotDatagrams.to_string().contains("SOCK_DGRAM"));
 }

@@ -17,7 +17,7 @@ use tests::net::{Client, descriptors, tcp};
 use tests::server::{anywhere, serve, turn_until};
 use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
 use tidegate::{
-    CallError, Config, Conn, DatagramMemory, Datagrams, Destination, Directions, Handler, Memory,
+    Config, Conn, DatagramMemory, Datagrams, Destination, Directions, Error, Handler, Memory,
     Server,
 };
 
@@ -238,7 +238,7 @@ fn so_it_is_when_waiting_fails() {
         server.lend_datagrams(&mut windows);
         let others = Others::of(&mut server);
         assert!(break_backend());
-        let failed: Result<(), CallError> = server.run();
+        let failed: Result<(), Error> = server.run();
         assert!(failed.is_err(), "{mode}");
         drop(server);
         others.hear_the_end(mode);

@@ -12,7 +12,7 @@ use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
 use tests::net::{Client, server_end, tcp};
 use tests::server::{AnyServer, Echo, anywhere, deaf, memory, serve, turn_until};
-use tidegate::{AdoptError, Config, Conn, DatagramMemory, Datagrams, Handler, Listen};
+use tidegate::{Config, Conn, DatagramMemory, Datagrams, Error, Handler, Listen};
 
 /// Options that hold one `int`, with a value that a new socket does not have.
 const PASSED: &[(&str, c_int, c_int, c_int)] = &[
@@ -195,14 +195,14 @@ fn one_that_was_shut_down_is_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).expect("shut down");
         let refused = server.adopt(listener.into(), &anywhere());
-        assert_eq!(refused, Err(AdoptError::NotListening), "{mode}");
+        assert_eq!(refused, Err(Error::NotListening), "{mode}");
         let path = std::env::temp_dir().join(format!("passed-{}", std::process::id()));
         let listener = UnixListener::bind(&path).expect("a listener");
         std::fs::remove_file(&path).expect("removed");
         rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).expect("shut down");
         let refused = server.adopt(OwnedFd::from(listener), &anywhere());
-        assert_eq!(refused, Err(AdoptError::ShutDown), "{mode}");
-        assert!(AdoptError::ShutDown.to_string().contains("shut down"));
+        assert_eq!(refused, Err(Error::ShutDown), "{mode}");
+        assert!(Error::ShutDown.to_string().contains("shut down"));
     }
 }
 

@@ -9,8 +9,7 @@ use tests::net::{Client, tcp};
 use tests::server::{anywhere, memory, turn_until};
 use tidegate::backend::{AnyBackend, Kind, Places};
 use tidegate::{
-    Address, AttachError, Config, Conn, DestinationError, Handler, Listen, Memory, PerSource,
-    Serial, SerialError, Server,
+    Address, Config, Conn, Error, Handler, Listen, Memory, PerSource, Serial, Server, Unavailable,
 };
 
 /// Two listeners, no free timer, three streams, one serial line, two destinations, one sender.
@@ -60,10 +59,12 @@ fn there_is_as_much_as_the_memory_says() {
         for path in ["/run/a", "/run/b"] {
             server.destination(path).expect("an entry");
         }
-        let full = Err(DestinationError::Full(2));
+        let full = Err(Error::Unavailable(Unavailable::Destinations {
+            capacity: 2,
+        }));
         assert_eq!(server.destination_at(&Address::Unix("/run/c")), full);
         server.serial(&Serial::at("/dev/a")).expect("an entry");
-        let full = Err(SerialError::Full(1));
+        let full = Err(Error::Unavailable(Unavailable::Lines { capacity: 1 }));
         assert_eq!(server.serial(&Serial::at("/dev/b")), full);
         let pipes = [(); 3].map(|()| pipe().expect("a pipe"));
         let ends = pipes.map(|(from, to)| {
@@ -71,7 +72,10 @@ fn there_is_as_much_as_the_memory_says() {
             to
         });
         let (from, _to) = pipe().expect("a pipe");
-        assert_eq!(server.attach(from, 0), Err(AttachError::Full(3)));
+        assert_eq!(
+            server.attach(from, 0),
+            Err(Error::Unavailable(Unavailable::Streams { capacity: 3 }))
+        );
         // Every entry of the backend is in use: listeners, what stops it, streams and the last connection.
         for (number, address) in (1..).zip(addresses) {
             let talk = thread::spawn(move || {

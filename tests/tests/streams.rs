@@ -18,8 +18,8 @@ use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, serve, server, turn_until};
 use tests::terminal::{device, terminal};
 use tidegate::{
-    AttachError, Bits, Config, Conn, FaultKind, Flow, Handler, Ignored, Parity, Peer, Reason,
-    Rs485, Serial, Stats, Token,
+    Bits, Config, Conn, Error, FaultKind, Flow, Handler, Ignored, Parity, Peer, Reason, Rs485,
+    Serial, Stats, Token, Unavailable,
 };
 
 /// Forwards what it receives to one of the others, on request; else sends it back. Records its notices.
@@ -422,16 +422,16 @@ fn what_is_no_stream_is_refused_with_its_reason() {
     let mut server = switch(MODES[0]);
     for path in ["/proc/self/exe", "/", "/dev/null"] {
         let file = File::open(path).expect("a file");
-        assert_eq!(server.attach(file, 0), Err(AttachError::NotPollable));
+        assert_eq!(server.attach(file, 0), Err(Error::NotPollable));
     }
     let (socket, _other) = UnixStream::pair().expect("a pair");
-    assert_eq!(server.attach(socket, 0), Err(AttachError::Socket));
+    assert_eq!(server.attach(socket, 0), Err(Error::IsSocket));
     let (far, path) = terminal();
     let mut settings = rustix::termios::tcgetattr(&far).expect("settings");
     settings.special_codes[rustix::termios::SpecialCodeIndex::VMIN] = 0;
     let now = rustix::termios::OptionalActions::Now;
     rustix::termios::tcsetattr(&far, now, &settings).expect("settable");
-    assert_eq!(server.attach(device(&path), 0), Err(AttachError::Polled));
+    assert_eq!(server.attach(device(&path), 0), Err(Error::Polled));
     let mut held = Vec::new();
     for _ in 0..STREAMS {
         let (from, to) = pipe().expect("a pipe");
@@ -439,7 +439,12 @@ fn what_is_no_stream_is_refused_with_its_reason() {
         held.push(to);
     }
     let (from, _to) = pipe().expect("a pipe");
-    assert_eq!(server.attach(from, 0), Err(AttachError::Full(STREAMS)));
+    assert_eq!(
+        server.attach(from, 0),
+        Err(Error::Unavailable(Unavailable::Streams {
+            capacity: STREAMS as u32
+        }))
+    );
     // A slot that is freed is there for the next.
     held.clear();
     turn_until(&mut server, "all are closed", gone(STREAMS as u64));
@@ -526,7 +531,7 @@ fn nothing_of_a_former_program_stays_and_a_line_can_be_set_while_it_is_open() {
     // A pseudo-terminal has no wires, and returns an error.
     let no_wires = open.modem().expect_err("no modem");
     assert!(
-        matches!(no_wires.errno, Errno::NOTTY | Errno::INVAL),
+        matches!(no_wires.errno(), Some(Errno::NOTTY | Errno::INVAL)),
         "{no_wires}"
     );
     assert!(open.set_dtr(true).is_err() && open.set_rts(false).is_err());

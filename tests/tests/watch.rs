@@ -11,7 +11,8 @@ use tests::modes::MODES;
 use tests::net::{Client as _, tcp};
 use tests::server::{memory, over_epoll, server};
 use tidegate::{
-    Child, Config, Conn, Connections, Directions, Exit, Handler, Mailbox, Token, Waker, WatchError,
+    Child, Config, Conn, Connections, Directions, Error, Exit, Handler, Mailbox, Token,
+    Unavailable, Waker,
 };
 
 /// Records its notices, and does with each what `act` says.
@@ -167,9 +168,9 @@ fn what_cannot_be_waited_for_is_refused_with_its_reason() {
     for path in ["/proc/self/exe", "/", "/dev/null"] {
         let file = File::open(path).expect("a file");
         let refused = server.watch(&file, Directions::READ);
-        assert_eq!(refused, Err(WatchError::NotPollable), "{path}");
+        assert_eq!(refused, Err(Error::NotPollable), "{path}");
     }
-    let text = WatchError::NotPollable.to_string();
+    let text = Error::NotPollable.to_string();
     assert!(text.contains("regular file"), "{text}");
     let (from, _to) = pipe();
     for _ in 1..16 {
@@ -177,7 +178,10 @@ fn what_cannot_be_waited_for_is_refused_with_its_reason() {
     }
     let full = server.watch(&from, Directions::READ);
     assert!(
-        matches!(full, Err(WatchError::Full(_))),
+        matches!(
+            full,
+            Err(Error::Unavailable(Unavailable::Sources { capacity: 16 }))
+        ),
         "the listener has one: {full:?}"
     );
     // A slot that is freed is there for the next.

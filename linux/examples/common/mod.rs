@@ -1,6 +1,5 @@
 //! What every example needs around its handler: options, listeners, the end on SIGTERM or SIGINT, a summary.
 
-use core::error::Error;
 use core::fmt::{self, Display};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,8 +11,8 @@ use std::process;
 use tidegate::backend::Backend;
 use tidegate::signals::{self, Signal};
 use tidegate::{
-    Address, AddressFault, CallError, Config, Datagrams, Handler, Listen, ListenError, Listening,
-    PerSource, Retry, Server, SocketFile, Source, Sources,
+    Address, AddressFault, Config, Datagrams, Error, Handler, Listen, Listening, PerSource, Retry,
+    Server, SocketFile, Source, Sources,
 };
 use values::Bind;
 
@@ -22,7 +21,7 @@ use values::Bind;
 pub(crate) mod values;
 
 /// An error that `main` prints.
-pub(crate) type Failure = Box<dyn Error>;
+pub(crate) type Failure = Box<dyn core::error::Error>;
 
 /// SIGHUP came: what is not there yet is tried at once.
 static RELOAD: AtomicBool = AtomicBool::new(false);
@@ -257,7 +256,7 @@ pub(crate) fn serve<H: Handler>(
 pub(crate) fn serve_by<H: Handler>(
     server: &mut Server<'_, H>,
     common: &Common,
-    iterate: impl Fn(&mut Server<'_, H>, Option<Duration>) -> Result<(), CallError>,
+    iterate: impl Fn(&mut Server<'_, H>, Option<Duration>) -> Result<(), Error>,
 ) -> Result<(), Failure> {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Warn);
@@ -340,7 +339,7 @@ impl Source for Socket<'_> {
         &self,
         server: &mut Server<'_, H, B>,
         address: Address<'_>,
-    ) -> Result<Listening, ListenError> {
+    ) -> Result<Listening, Error> {
         let (Address::Inet(address), Some(streams)) = (address, self.streams) else {
             return self.datagrams.open_at(server, address);
         };
@@ -383,7 +382,7 @@ impl log::Log for Stderr {
 }
 
 /// What has become of one that was tried again.
-fn say_later(text: &str, opened: Result<Listening, ListenError>) {
+fn say_later(text: &str, opened: Result<Listening, Error>) {
     match opened {
         Ok(listening) => say_where(text, listening),
         Err(why) => complain(format_args!("cannot listen on {text}: {why}")),

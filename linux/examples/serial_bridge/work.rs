@@ -3,7 +3,7 @@
 use super::bridge::Bridge;
 use super::rfc2217::Reply;
 use core::time::Duration;
-use tidegate::{CallError, Counts, Errno, Ignored, Line, Modem, Serial, Server};
+use tidegate::{Counts, Errno, Error, Ignored, Line, Modem, Serial, Server};
 
 /// An operation on the line, and the reply to a telnet client.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ pub(crate) enum Work {
 pub(crate) fn iterate(
     server: &mut Server<'_, Bridge>,
     longest: Option<Duration>,
-) -> Result<(), CallError> {
+) -> Result<(), Error> {
     let more = !server.session().handler().jobs.is_empty();
     server.turn(more.then_some(Duration::ZERO).or(longest))?;
     let bridge = server.handler_mut();
@@ -150,7 +150,7 @@ fn work(line: &Line<'_>, work: Work) -> Done {
     match done {
         Ok(()) => Done::Well(Ignored::NONE),
         // A pseudo-terminal has no wires.
-        Err(why) if matches!(why.errno, Errno::NOTTY | Errno::INVAL) => Done::Failed(None),
+        Err(why) if matches!(why.errno(), Some(Errno::NOTTY | Errno::INVAL)) => Done::Failed(None),
         Err(why) => Done::Failed(Some(why.to_string())),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::places::Places;
 use super::{Accepted, Backend, Epoll, Kind, Poll, Select, Spin, Uring, sealed};
-use crate::error::CallError;
+use crate::error::Error;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tidegate_core::{Completion, Directions, Event, Instant, Outcome, Token, Trigger};
@@ -31,7 +31,7 @@ impl<'m> AnyBackend<'m> {
     pub fn new<const N: usize, const W: usize>(
         kind: Kind,
         places: &'m mut Places<N, W>,
-    ) -> Result<Self, CallError> {
+    ) -> Result<Self, Error> {
         Ok(match kind {
             Kind::Epoll => Self::Epoll(Epoll::new()?),
             Kind::Poll => Self::Poll(Poll::new(places)),
@@ -107,7 +107,7 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.end());
     }
 
-    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, Error> {
         each!(self, backend => backend.wait(until, busy))
     }
 
@@ -115,7 +115,7 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.report(index))
     }
 
-    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), Error> {
         // SAFETY: the caller's promise.
         each!(self, backend => unsafe { backend.watch(stop) })
     }

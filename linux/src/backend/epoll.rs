@@ -2,7 +2,7 @@
 
 use super::{Backend, Kind, sealed};
 use crate::clock;
-use crate::error::CallError;
+use crate::error::Error;
 use core::fmt;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -44,13 +44,13 @@ impl Epoll {
     /// # Errors
     ///
     /// `epoll_create1(2)` failed: no descriptor or no memory is free.
-    pub fn new() -> Result<Self, CallError> {
+    pub fn new() -> Result<Self, Error> {
         let nothing = epoll::Event {
             flags: EventFlags::empty(),
             data: EventData::new_u64(0),
         };
         Ok(Self {
-            set: epoll::create(CreateFlags::CLOEXEC).map_err(CallError::of("epoll_create1"))?,
+            set: epoll::create(CreateFlags::CLOEXEC).map_err(Error::of("epoll_create1"))?,
             events: [nothing; BATCH],
             count: 0,
         })
@@ -107,14 +107,14 @@ impl Backend for Epoll {
     }
 
     #[inline]
-    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, Error> {
         let batch = if busy { BUSY_BATCH } else { BATCH };
         self.count = loop {
             let timeout = until.map(clock::timeout);
             match epoll::wait(&self.set, &mut self.events[..batch], timeout.as_ref()) {
                 Ok(count) => break count,
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(CallError::of("epoll_wait")(errno)),
+                Err(errno) => return Err(Error::of("epoll_wait")(errno)),
             }
         };
         Ok(self.count)

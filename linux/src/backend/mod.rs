@@ -20,7 +20,7 @@ pub use uring::Uring;
 #[doc(hidden)]
 pub use uring::bare;
 
-use crate::error::CallError;
+use crate::error::Error;
 use crate::socket;
 use crate::stop::Stop;
 use core::fmt;
@@ -116,11 +116,11 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// # Safety
     ///
     /// As [`arm`](Self::arm).
-    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), Error> {
         let (was, now) = (Directions::NONE, Directions::READ);
         // SAFETY: the caller's promise.
         let watched = unsafe { self.arm(stop, Stop::TOKEN, was, now, Trigger::Level) };
-        watched.map(drop).map_err(CallError::of(self.arm_call()))
+        watched.map(drop).map_err(Error::of(self.arm_call()))
     }
 
     /// The call that registers, for people.
@@ -190,7 +190,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     /// # Errors
     ///
     /// The call that failed: the process or the kernel is broken.
-    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, CallError>;
+    fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, Error>;
 
     /// Whether something was begun of which the kernel learns only by the next [`wait`](Self::wait): then that is due now.
     #[inline]

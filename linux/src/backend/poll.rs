@@ -3,7 +3,7 @@
 use super::places::{Change, List, Places, Polled, Registered, Slices};
 use super::{Backend, Kind, sealed};
 use crate::clock;
-use crate::error::CallError;
+use crate::error::Error;
 use crate::socket;
 use core::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -95,7 +95,7 @@ impl Backend for Poll<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, Error> {
         self.blind = false;
         loop {
             let timeout = until.map(clock::timeout);
@@ -112,7 +112,7 @@ impl Backend for Poll<'_> {
                     self.blind = true;
                     return Ok(self.list.len());
                 }
-                Err(errno) => return Err(CallError::of("poll")(errno)),
+                Err(errno) => return Err(Error::of("poll")(errno)),
             }
         }
     }

@@ -5,7 +5,7 @@ use super::places::{List, Places, Slices};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::clock;
-use crate::error::CallError;
+use crate::error::Error;
 use crate::socket;
 use core::fmt;
 use core::time::Duration;
@@ -121,7 +121,7 @@ impl Backend for Select<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, Error> {
         self.blind = false;
         loop {
             let (bound, alone) = self.fill();
@@ -149,7 +149,7 @@ impl Backend for Select<'_> {
                     self.blind = true;
                     return Ok(self.list.len());
                 }
-                Err(errno) => return Err(CallError::of("select")(errno)),
+                Err(errno) => return Err(Error::of("select")(errno)),
             }
         }
     }

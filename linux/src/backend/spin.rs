@@ -3,7 +3,7 @@
 use super::places::{List, Places, Slices};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
-use crate::error::CallError;
+use crate::error::Error;
 use crate::socket;
 use core::fmt;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -74,7 +74,7 @@ impl Backend for Spin<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, _until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, _until: Option<Instant>, _busy: bool) -> Result<usize, Error> {
         Ok(self.list.len())
     }
 

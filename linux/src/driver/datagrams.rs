@@ -2,7 +2,8 @@
 
 use super::Server;
 use crate::backend::Backend;
-use crate::datagram::{Datagrams, DatagramsError, Group, is_internet};
+use crate::datagram::{Datagrams, Group, is_internet};
+use crate::error::Error;
 use crate::socket_file::OwnFile;
 use crate::sockets::{NO_SOCKET, Role, Source};
 use core::net::SocketAddr;
@@ -26,11 +27,11 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     ///
     /// # Errors
     ///
-    /// [`DatagramsError`].
+    /// [`Error`].
     pub fn datagrams(
         &mut self,
         options: &Datagrams<'_>,
-    ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
+    ) -> Result<(Token, Option<SocketAddr>), Error> {
         let (socket, file) = options.open()?;
         self.add_datagrams(socket, file, options)
     }
@@ -40,12 +41,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     ///
     /// # Errors
     ///
-    /// [`DatagramsError`].
+    /// [`Error`].
     pub fn adopt_datagrams(
         &mut self,
         socket: OwnedFd,
         options: &Datagrams<'_>,
-    ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
+    ) -> Result<(Token, Option<SocketAddr>), Error> {
         options.prepare(&socket)?;
         self.add_datagrams(socket, None, options)
     }
@@ -55,13 +56,13 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         socket: OwnedFd,
         file: Option<OwnFile>,
         options: &Datagrams<'_>,
-    ) -> Result<(Token, Option<SocketAddr>), DatagramsError> {
+    ) -> Result<(Token, Option<SocketAddr>), Error> {
         let name = net::getsockname(&socket).ok();
         let address = name.and_then(|name| SocketAddr::try_from(name).ok());
         let token = self.session.add_datagrams(options.receive, options.send);
         let token = token.map_err(|error| {
             file.inspect(|file| file.remove(&socket));
-            DatagramsError::NoPlace(error)
+            Error::Unavailable(error)
         })?;
         self.on_datagrams = Some(Self::carry_datagram);
         // There is a slot for each that the session has one for.

@@ -12,7 +12,7 @@ pub use session::SessionMut;
 use crate::backend::{Backend, Epoll};
 use crate::clock;
 use crate::connect::Registered;
-use crate::error::{CallError, StartError};
+use crate::error::Error;
 use crate::memory::Memory;
 use crate::seed::seed;
 use crate::serial::Lines;
@@ -78,7 +78,7 @@ impl<'m, H: Handler> Server<'m, H> {
     ///
     /// # Errors
     ///
-    /// [`StartError`].
+    /// [`Error`].
     pub fn new<
         const N: usize,
         const RX: usize,
@@ -104,8 +104,8 @@ impl<'m, H: Handler> Server<'m, H> {
         >,
         config: &Config,
         handler: H,
-    ) -> Result<Self, StartError> {
-        let epoll = Epoll::new().map_err(StartError::System)?;
+    ) -> Result<Self, Error> {
+        let epoll = Epoll::new()?;
         Self::with_backend(memory, config, handler, epoll)
     }
 }
@@ -115,7 +115,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     ///
     /// # Errors
     ///
-    /// [`StartError`].
+    /// [`Error`].
     pub fn with_backend<
         const N: usize,
         const RX: usize,
@@ -142,7 +142,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         config: &Config,
         handler: H,
         mut backend: B,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, Error> {
         let (memory, tables) = memory.lend();
         // The first reading loads the kernel's vdso, for which rustix may allocate: now, not later.
         let _ = clock::now();
@@ -155,7 +155,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         } else {
             config
         };
-        let session = Session::new(memory, config, handler).map_err(StartError::Config)?;
+        let session = Session::new(memory, config, handler)?;
         let slots = tables.connections.capacity();
         let connections = config
             .connections
@@ -163,12 +163,12 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let sources = tables.sources.capacity();
         check(&backend, config.trigger, connections, sources)?;
         backend.expect(sources);
-        let stop = Stop::new().map_err(CallError::of("eventfd"));
-        let stop = stop.map_err(StartError::System)?;
+        let stop = Stop::new().map_err(Error::of("eventfd"));
+        let stop = stop?;
         // SAFETY: nothing is between this and the server, in which the backend is a field before the stop, so that it is
         // dropped before it.
         let watched = unsafe { backend.watch(stop.as_fd()) };
-        watched.map_err(StartError::System)?;
+        watched?;
         Ok(Self {
             session,
             backend,
@@ -195,9 +195,9 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// No descriptor is free (`EMFILE`).
-    pub fn stop_handle(&self) -> Result<StopHandle, CallError> {
+    pub fn stop_handle(&self) -> Result<StopHandle, Error> {
         self.on_stop.set(Some(Self::take_stops));
-        self.stop.handle().map_err(CallError::of("fcntl"))
+        self.stop.handle().map_err(Error::of("fcntl"))
     }
 
     /// Requests a stop, as [`StopHandle::stop`] does.
@@ -229,7 +229,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// Waiting failed, which it does only if the process or the kernel is broken.
-    pub fn run(&mut self) -> Result<(), CallError> {
+    pub fn run(&mut self) -> Result<(), Error> {
         while !self.is_stopped() {
             self.turn(None)?;
         }
@@ -244,7 +244,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     ///
     /// As [`run`](Self::run).
     #[inline(never)]
-    pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), CallError> {
+    pub fn turn(&mut self, longest: Option<Duration>) -> Result<(), Error> {
         let machine = self.session.machine();
         let busy = machine.has_work() && machine.trigger() == Trigger::Level;
         let limit = longest.map(|longest| clock::now().plus(longest));
@@ -314,17 +314,17 @@ fn check(
     trigger: Trigger,
     connections: u32,
     sources: usize,
-) -> Result<(), StartError> {
+) -> Result<(), Error> {
     let kind = backend.kind();
     if !kind.has(trigger) {
         let backend = kind;
-        return Err(StartError::Trigger { backend, trigger });
+        return Err(Error::Trigger { backend, trigger });
     }
     // And what stops it.
     let needed = (connections as usize).saturating_add(sources + 1);
     let lent = backend.places();
     if lent < needed {
-        return Err(StartError::Places { lent, needed });
+        return Err(Error::Places { lent, needed });
     }
     Ok(())
 }

@@ -2,19 +2,19 @@
 
 use super::Server;
 use crate::address::Address;
-use crate::adopt::{self, AdoptError};
+use crate::adopt;
 use crate::backend::Backend;
-use crate::connect::{Connect, DestinationError};
-use crate::listen::{Listen, ListenError};
-use crate::serial::{Line, Serial, SerialError};
+use crate::connect::Connect;
+use crate::error::Error;
+use crate::listen::Listen;
+use crate::serial::{Line, Serial};
 use crate::socket;
 use crate::socket_file::OwnFile;
 use crate::sockets::{Role, Source};
-use crate::stream::{AttachError, Stream};
-use crate::watch::{self, WatchError};
+use crate::stream::Stream;
+use crate::watch;
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Errno;
 use rustix::net;
 #[cfg(doc)]
 use tidegate_core::{Config, Connections, Session};
@@ -25,11 +25,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`ListenError`] names the call that failed, and the error.
-    pub fn listen(
-        &mut self,
-        listen: &Listen<'_>,
-    ) -> Result<(Token, Option<SocketAddr>), ListenError> {
+    /// [`Error::Open`] names the call that failed, and the error.
+    pub fn listen(&mut self, listen: &Listen<'_>) -> Result<(Token, Option<SocketAddr>), Error> {
         let listen = &listen.beside(self.write_stall);
         let (socket, file) = listen.open()?;
         let address = net::getsockname(&socket)
@@ -44,12 +41,12 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`AdoptError`] reports what it is instead of a listening socket.
+    /// [`Error`] reports what it is instead of a listening socket.
     pub fn adopt(
         &mut self,
         socket: OwnedFd,
         listen: &Listen<'_>,
-    ) -> Result<(Token, Option<SocketAddr>), AdoptError> {
+    ) -> Result<(Token, Option<SocketAddr>), Error> {
         let listen = listen.beside(self.write_stall);
         let (listen, address) = adopt::prepare(&socket, &listen)?;
         Ok((self.add_listener(socket, None, &listen)?, address))
@@ -66,16 +63,15 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         socket: OwnedFd,
         file: Option<OwnFile>,
         listen: &Listen<'_>,
-    ) -> Result<Token, ListenError> {
-        let full = ListenError::new("table", Errno::NOSPC);
+    ) -> Result<Token, Error> {
         let limit = self.limit(listen);
-        let Ok(token) = self.session.listen(limit) else {
+        let token = self.session.listen(limit).inspect_err(|_| {
             file.inspect(|file| file.remove(&socket));
-            return Err(full);
-        };
+        })?;
         let refusal = listen.refusal;
         let source = Source::new(socket, file, Role::Listener { refusal });
-        (self.sockets.put_source(token, source)).map_err(|_| full)?;
+        // There is a slot for each that the session has one for.
+        let _ = self.sockets.put_source(token, source);
         if !listen.refusal.is_empty() {
             self.refuse = socket::refuse;
         }
@@ -97,14 +93,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`WatchError`], for regular files and directories too: they cannot be waited for.
-    pub fn watch(
-        &mut self,
-        descriptor: impl AsFd,
-        directions: Directions,
-    ) -> Result<Token, WatchError> {
+    /// [`Error`], for regular files and directories too: they cannot be waited for.
+    pub fn watch(&mut self, descriptor: impl AsFd, directions: Directions) -> Result<Token, Error> {
         let copy = watch::duplicate(descriptor.as_fd())?;
-        let token = self.session.watch(directions).map_err(WatchError::Full)?;
+        let token = self.session.watch(directions)?;
         // There is a slot for each that the session has one for.
         let _ = self.sockets.put(token, copy);
         Ok(token)
@@ -125,8 +117,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`DestinationError`].
-    pub fn destination(&mut self, path: &str) -> Result<Destination, DestinationError> {
+    /// [`Error`].
+    pub fn destination(&mut self, path: &str) -> Result<Destination, Error> {
         self.registered.add(&Address::Unix(path))
     }
 
@@ -135,11 +127,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`DestinationError`], never for an internet address.
-    pub fn destination_at(
-        &mut self,
-        address: &Address<'_>,
-    ) -> Result<Destination, DestinationError> {
+    /// [`Error`], never for an internet address.
+    pub fn destination_at(&mut self, address: &Address<'_>) -> Result<Destination, Error> {
         self.registered.add(address)
     }
 
@@ -151,8 +140,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`SerialError`].
-    pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
+    /// [`Error`].
+    pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, Error> {
         self.on_stream = Some(Self::carry_stream);
         self.lines.add(serial)
     }
@@ -179,23 +168,17 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// # Errors
     ///
-    /// [`AttachError`]; the descriptor is closed then, unless it is a standard stream.
-    pub fn attach(
-        &mut self,
-        descriptor: impl Into<OwnedFd>,
-        number: u32,
-    ) -> Result<Token, AttachError> {
+    /// [`Error`]; the descriptor is closed then, unless it is a standard stream.
+    pub fn attach(&mut self, descriptor: impl Into<OwnedFd>, number: u32) -> Result<Token, Error> {
         let (stream, directions) = Stream::of(descriptor.into())?;
-        let most = self.sockets.most_streams();
-        if self.sockets.is_full_of_streams() {
-            return Err(AttachError::Full(most));
-        }
+        self.sockets.has_slot_for_stream()?;
         self.will_connect();
         self.on_stream = Some(Self::carry_stream);
         let to = Destination::Stream { number, directions };
-        let token = self.session.connect(to).map_err(AttachError::Connect)?;
-        let kept = self.sockets.put_stream(token, stream);
-        kept.map(|()| token).map_err(|_| AttachError::Full(most))
+        let token = self.session.connect(to)?;
+        // It has a slot.
+        let _ = self.sockets.put_stream(token, stream);
+        Ok(token)
     }
 
     /// Sets what outbound connections are like from now on.

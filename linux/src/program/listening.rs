@@ -17,9 +17,7 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tidegate::{
-    Address, Errno, Listen, ListenError, Listening, PerSource, Retry, SocketFile, Token,
-};
+use tidegate::{Address, Errno, Error, Listen, Listening, PerSource, Retry, SocketFile, Token};
 use tidegate_core::heapless;
 
 /// Listeners that wait for their address, by what they are for.
@@ -244,7 +242,7 @@ impl<'o> Plan<'o> {
     }
 
     /// Whether there may be a remedy: another address of the same name, or waiting.
-    fn may_wait(&self, error: ListenError, target: &Target) -> bool {
+    fn may_wait(&self, error: Error, target: &Target) -> bool {
         let waits = self.options.bind == Bind::Wait && error.may_pass();
         waits || (target.one_of_several && is_missing(error))
     }
@@ -290,7 +288,7 @@ impl<'o> Plan<'o> {
         &self,
         server: &mut AnyServer,
         role: Role,
-        result: Result<Listening, ListenError>,
+        result: Result<Listening, Error>,
         opened: Option<&Opened>,
     ) {
         let (token, address) = match result {
@@ -421,15 +419,11 @@ fn at_most(connections: u32) -> u32 {
 }
 
 /// Opens one listener.
-fn open_at(
-    server: &mut AnyServer,
-    text: &str,
-    listen: Listen<'_>,
-) -> Result<Listening, ListenError> {
+fn open_at(server: &mut AnyServer, text: &str, listen: Listen<'_>) -> Result<Listening, Error> {
     // The caller handles what is to be retried: nothing is retried here.
     let mut none = Retry::<(), Listen<'_>, 0>::new();
     let opened = none.listen(server, text, listen, ());
-    let listening = opened?.ok_or(ListenError {
+    let listening = opened?.ok_or(Error::Open {
         call: "bind",
         errno: Errno::ADDRNOTAVAIL,
         holder: None,
@@ -447,13 +441,16 @@ fn beside(server: &mut AnyServer, listener: Token) -> &mut Handlers {
     server.handler_mut()
 }
 
-fn cannot_listen(text: &str, error: ListenError) -> Failure {
+fn cannot_listen(text: &str, error: Error) -> Failure {
     Failure::System(format!("cannot listen on {text}: {error}"))
 }
 
 /// Whether this machine has no such address; another address of the same name may do.
-fn is_missing(error: ListenError) -> bool {
-    matches!(error.errno, Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)
+fn is_missing(error: Error) -> bool {
+    matches!(
+        error.errno(),
+        Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)
+    )
 }
 
 fn warn_if_wide(address: SocketAddr) {

@@ -6,7 +6,7 @@ use super::handlers::Handlers;
 use super::services::Service;
 use static_cell::ConstStaticCell;
 use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
-use tidegate::{CallError, Memory, Server, StartError};
+use tidegate::{Error, Memory, Server};
 
 /// The most connections.
 pub(crate) const CONNECTIONS: usize = 20_000;
@@ -50,7 +50,7 @@ const DESCRIPTORS: usize = (CONNECTIONS + 1024).div_ceil(usize::BITS as usize);
 pub(crate) type AnyServer = Server<'static, Handlers, AnyBackend<'static>>;
 
 /// Makes the server of a thread, in the memory that is reserved for it: to be called once for each, from 0.
-pub(crate) fn server(thread: u32, options: &Options) -> Result<AnyServer, StartError> {
+pub(crate) fn server(thread: u32, options: &Options) -> Result<AnyServer, Error> {
     match thread.checked_sub(1) {
         None => in_memory(options, MEMORY.take(), PLACES.take()),
         Some(other) => {
@@ -64,8 +64,8 @@ fn in_memory<const N: usize, const P: usize>(
     options: &Options,
     memory: &'static mut MemoryFor<N>,
     places: &'static mut Places<P, DESCRIPTORS>,
-) -> Result<AnyServer, StartError> {
-    let backend = backend(options.backend, places).map_err(StartError::System)?;
+) -> Result<AnyServer, Error> {
+    let backend = backend(options.backend, places)?;
     let handlers = Handlers::new(Service::new(options.service));
     Server::with_backend(memory, &options.config, handlers, backend)
 }
@@ -74,7 +74,7 @@ fn in_memory<const N: usize, const P: usize>(
 fn backend<const P: usize>(
     kind: Kind,
     places: &'static mut Places<P, DESCRIPTORS>,
-) -> Result<AnyBackend<'static>, CallError> {
+) -> Result<AnyBackend<'static>, Error> {
     match AnyBackend::new(kind, places) {
         Err(error) if kind == Kind::Uring => {
             log::warn!("--backend uring: {error}; serving by epoll");

@@ -3,9 +3,8 @@
 use super::calls::{self, Rs485Flags};
 use super::settings::{self, WrongSpeed};
 use super::{Rs485, Serial};
-use crate::error::CallError;
+use crate::error::Error;
 use core::ffi::{CStr, c_int};
-use core::fmt;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open as open_file};
 use rustix::io::Errno;
@@ -53,34 +52,6 @@ pub struct Counts {
     pub buffer_overrun: u32,
 }
 
-/// A line cannot be set so.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LineError {
-    /// The driver makes a speed that is more than 3 % off.
-    Speed {
-        /// The requested speed, in bits per second.
-        asked: u32,
-        /// What it makes.
-        made: u32,
-    },
-    /// A system call failed.
-    System(CallError),
-}
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Speed { asked, made } => write!(
-                f,
-                "the driver makes {made} bits per second of {asked}; choose a speed that it has"
-            ),
-            Self::System(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for LineError {}
-
 impl<'a> Line<'a> {
     pub(crate) const fn of(descriptor: BorrowedFd<'a>) -> Self {
         Self { descriptor }
@@ -91,14 +62,14 @@ impl<'a> Line<'a> {
     ///
     /// # Errors
     ///
-    /// [`LineError`]; what was set before may be set in part then.
-    pub fn set(&self, serial: &Serial<'_>) -> Result<Ignored, LineError> {
+    /// [`Error`]; what was set before may be set in part then.
+    pub fn set(&self, serial: &Serial<'_>) -> Result<Ignored, Error> {
         set(self.descriptor, serial).map_err(|failed| match failed {
-            Unset::Speed(WrongSpeed(made)) => LineError::Speed {
+            Unset::Speed(WrongSpeed(made)) => Error::Speed {
                 asked: serial.speed,
                 made,
             },
-            Unset::Call(errno) => LineError::System(CallError::of("tcsetattr")(errno)),
+            Unset::Call(errno) => Error::of("tcsetattr")(errno),
         })
     }
 
@@ -107,9 +78,9 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// The driver has no breaks, or the device is gone.
-    pub fn set_break(&self, on: bool) -> Result<(), CallError> {
+    pub fn set_break(&self, on: bool) -> Result<(), Error> {
         let call = if on { "TIOCSBRK" } else { "TIOCCBRK" };
-        calls::set_break(self.descriptor, on).map_err(CallError::of(call))
+        calls::set_break(self.descriptor, on).map_err(Error::of(call))
     }
 
     /// Switches DTR.
@@ -117,7 +88,7 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// There is no such wire, or the device is gone.
-    pub fn set_dtr(&self, on: bool) -> Result<(), CallError> {
+    pub fn set_dtr(&self, on: bool) -> Result<(), Error> {
         self.set_modem(calls::DTR, on)
     }
 
@@ -126,13 +97,13 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// There is no such wire, or the device is gone.
-    pub fn set_rts(&self, on: bool) -> Result<(), CallError> {
+    pub fn set_rts(&self, on: bool) -> Result<(), Error> {
         self.set_modem(calls::RTS, on)
     }
 
-    fn set_modem(&self, bits: c_int, on: bool) -> Result<(), CallError> {
+    fn set_modem(&self, bits: c_int, on: bool) -> Result<(), Error> {
         let call = if on { "TIOCMBIS" } else { "TIOCMBIC" };
-        calls::set_modem(self.descriptor, bits, on).map_err(CallError::of(call))
+        calls::set_modem(self.descriptor, bits, on).map_err(Error::of(call))
     }
 
     /// The modem's lines as they are now.
@@ -140,8 +111,8 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// There are none, or the device is gone.
-    pub fn modem(&self) -> Result<Modem, CallError> {
-        let bits = calls::modem(self.descriptor).map_err(CallError::of("TIOCMGET"))?;
+    pub fn modem(&self) -> Result<Modem, Error> {
+        let bits = calls::modem(self.descriptor).map_err(Error::of("TIOCMGET"))?;
         let on = |line: c_int| bits & line != 0;
         Ok(Modem {
             dtr: on(calls::DTR),
@@ -158,8 +129,8 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// The driver does not count, or the device is gone.
-    pub fn counts(&self) -> Result<Counts, CallError> {
-        let counters = calls::counters(self.descriptor).map_err(CallError::of("TIOCGICOUNT"))?;
+    pub fn counts(&self) -> Result<Counts, Error> {
+        let counters = calls::counters(self.descriptor).map_err(Error::of("TIOCGICOUNT"))?;
         Ok(Counts {
             framing: counters.frame.cast_unsigned(),
             overrun: counters.overrun.cast_unsigned(),
@@ -174,8 +145,8 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// The device is gone.
-    pub fn unsent(&self) -> Result<u32, CallError> {
-        calls::unsent(self.descriptor).map_err(CallError::of("TIOCOUTQ"))
+    pub fn unsent(&self) -> Result<u32, Error> {
+        calls::unsent(self.descriptor).map_err(Error::of("TIOCOUTQ"))
     }
 
     /// Discards what the kernel has received and not returned yet (`input`), and what it was given and has not sent
@@ -184,14 +155,14 @@ impl<'a> Line<'a> {
     /// # Errors
     ///
     /// The device is gone.
-    pub fn purge(&self, input: bool, output: bool) -> Result<(), CallError> {
+    pub fn purge(&self, input: bool, output: bool) -> Result<(), Error> {
         let queues = match (input, output) {
             (true, true) => QueueSelector::IOFlush,
             (true, false) => QueueSelector::IFlush,
             (false, true) => QueueSelector::OFlush,
             (false, false) => return Ok(()),
         };
-        tcflush(self.descriptor, queues).map_err(CallError::of("tcflush"))
+        tcflush(self.descriptor, queues).map_err(Error::of("tcflush"))
     }
 }
 
@@ -299,7 +270,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_is_made_of_a_speed() {
-        let error = LineError::Speed {
+        let error = Error::Speed {
             asked: 115_200,
             made: 9_600,
         };

@@ -4,13 +4,14 @@ mod calls;
 mod line;
 mod settings;
 
-pub use line::{Counts, Line, LineError, Modem};
+pub use line::{Counts, Line, Modem};
 
 use crate::errno;
+use crate::error::Error;
+use crate::socket::count;
 use crate::stream::Stream;
-use core::fmt;
 use tidegate_core::heapless::{CString, VecView};
-use tidegate_core::{Destination, Directions, FaultKind, Ignored, Outcome};
+use tidegate_core::{Destination, Directions, FaultKind, Ignored, Outcome, Unavailable};
 
 /// Bytes of the longest path, without the NUL at its end.
 const PATH_MAX: usize = 127;
@@ -141,37 +142,6 @@ impl Default for Rs485 {
     }
 }
 
-/// A serial line cannot be registered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SerialError {
-    /// There are so many already, all that the server's [`Memory`](crate::Memory) has.
-    Full(usize),
-    /// The path is empty, has a NUL in it, or is longer than 127 bytes.
-    Path,
-    /// The speed is 0, which would hang up.
-    Speed,
-}
-
-impl fmt::Display for SerialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full(most) => write!(
-                f,
-                "{most} serial lines are registered already, as many as the memory has; raise its LINES"
-            ),
-            Self::Path => write!(
-                f,
-                "the path is not usable; it has 1 to {PATH_MAX} bytes, none of them 0"
-            ),
-            Self::Speed => {
-                f.write_str("a speed of 0 hangs up; write bits per second, such as 9600")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SerialError {}
-
 /// A line that is registered.
 #[derive(Debug)]
 pub(crate) struct Registered {
@@ -190,26 +160,27 @@ impl<'m> Lines<'m> {
         Self(lines)
     }
 
-    pub(crate) fn add(&mut self, serial: &Serial<'_>) -> Result<Destination, SerialError> {
+    pub(crate) fn add(&mut self, serial: &Serial<'_>) -> Result<Destination, Error> {
         if serial.speed == 0 {
-            return Err(SerialError::Speed);
+            return Err(Error::Speed { asked: 0, made: 0 });
         }
         let bytes = serial.path.as_bytes();
         if bytes.is_empty() || bytes.contains(&0) {
-            return Err(SerialError::Path);
+            return Err(Error::Path { max: PATH_MAX });
         }
         let mut path = CString::new();
         path.extend_from_bytes(bytes)
-            .map_err(|_| SerialError::Path)?;
-        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+            .map_err(|_| Error::Path { max: PATH_MAX })?;
+        let number = count(self.0.len());
         let serial = Serial {
             path: "",
             ..*serial
         };
         let open = Registered::open;
         let line = Registered { path, serial, open };
-        let most = self.0.capacity();
-        self.0.push(line).map_err(|_| SerialError::Full(most))?;
+        let capacity = count(self.0.capacity());
+        let full = Unavailable::Lines { capacity };
+        self.0.push(line).map_err(|_| full)?;
         let directions = Directions::BOTH;
         Ok(Destination::Stream { number, directions })
     }
@@ -243,19 +214,25 @@ mod tests {
         let mut lines = Lines::new(&mut lines);
         let long = "x".repeat(128);
         for path in ["", "a\0b", &long] {
-            assert_eq!(lines.add(&Serial::at(path)), Err(SerialError::Path));
+            assert_eq!(
+                lines.add(&Serial::at(path)),
+                Err(Error::Path { max: PATH_MAX })
+            );
         }
         let still = Serial {
             speed: 0,
             ..Serial::at("/dev/ttyS0")
         };
-        assert_eq!(lines.add(&still), Err(SerialError::Speed));
+        assert_eq!(lines.add(&still), Err(Error::Speed { asked: 0, made: 0 }));
         for number in 0..4 {
             let to = lines.add(&Serial::at(&long[..127]));
             let directions = Directions::BOTH;
             assert_eq!(to, Ok(Destination::Stream { number, directions }));
         }
-        assert_eq!(lines.add(&Serial::at("x")), Err(SerialError::Full(4)));
+        assert_eq!(
+            lines.add(&Serial::at("x")),
+            Err(Error::Unavailable(Unavailable::Lines { capacity: 4 }))
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ const PATIENCE: Timespec = Timespec {
 ///
 /// The system does not let us.
 pub(super) fn new() -> io::Result<BareRing> {
-    BareRing::new().map_err(|error| error.errno)
+    BareRing::new().map_err(|error| error.errno().unwrap_or(io::Errno::INVAL))
 }
 
 impl Real {

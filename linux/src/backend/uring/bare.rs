@@ -4,7 +4,7 @@
 use super::buffers::{Buffers, Chain};
 use super::ring::Ring;
 use super::submission::{self, Name, Request};
-use crate::error::{CallError, REGISTER, SETUP};
+use crate::error::{Error, REGISTER, SETUP};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 use tidegate_core::Token;
@@ -56,16 +56,16 @@ impl BareRing {
     /// # Errors
     ///
     /// Those of [`Uring::new`](super::Uring::new).
-    pub fn new() -> Result<Self, CallError> {
-        let mut ring = Ring::new(ENTRIES, ENTRIES).map_err(CallError::of(SETUP))?;
-        ring.hand_over().map_err(CallError::of("io_uring_enter"))?;
+    pub fn new() -> Result<Self, Error> {
+        let mut ring = Ring::new(ENTRIES, ENTRIES).map_err(Error::of(SETUP))?;
+        ring.hand_over().map_err(Error::of("io_uring_enter"))?;
         let mut bare = Self {
             ring,
-            buffers: Buffers::new().map_err(CallError::of("mmap"))?,
+            buffers: Buffers::new().map_err(Error::of("mmap"))?,
         };
         // SAFETY: they are a field behind that of the ring, so they are dropped after it.
         let given = unsafe { bare.buffers.give_to(&bare.ring) };
-        given.map_err(CallError::of(REGISTER))?;
+        given.map_err(Error::of(REGISTER))?;
         Ok(bare)
     }
 

@@ -28,7 +28,7 @@ mod submission;
 use super::{Accepted, Backend, Kind, sealed};
 use crate::clock;
 use crate::errno;
-use crate::error::{CallError, REGISTER, SETUP};
+use crate::error::{Error, REGISTER, SETUP};
 use crate::socket;
 use buffers::Buffers;
 use core::cell::OnceCell;
@@ -129,19 +129,19 @@ impl Uring {
     /// The kernel has no io_uring (`ENOSYS`), is older than Linux 6.1 (`EINVAL`), does not allow it here (`EPERM`:
     /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or its resources are exhausted (`ENOMEM`, `EMFILE`).
     /// `E2BIG`: more than 2^24 slots.
-    pub fn new(places: u32) -> Result<Self, CallError> {
-        let failed = CallError::of(SETUP);
+    pub fn new(places: u32) -> Result<Self, Error> {
+        let failed = Error::of(SETUP);
         if places > Name::SLOTS {
             return Err(failed(Errno::TOOBIG));
         }
         let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
         // Refused calls are better met now than later.
-        ring.hand_over().map_err(CallError::of("io_uring_enter"))?;
+        ring.hand_over().map_err(Error::of("io_uring_enter"))?;
         let mut uring = Self {
             ring,
-            buffers: Buffers::new().map_err(CallError::of("mmap"))?,
-            slots: Slots::new(places as usize).map_err(CallError::of("mmap"))?,
-            streams: Zeroed::new(places as usize).map_err(CallError::of("mmap"))?,
+            buffers: Buffers::new().map_err(Error::of("mmap"))?,
+            slots: Slots::new(places as usize).map_err(Error::of("mmap"))?,
+            streams: Zeroed::new(places as usize).map_err(Error::of("mmap"))?,
             streaming: 0,
             stop: None,
             reported: false,
@@ -152,7 +152,7 @@ impl Uring {
         };
         // SAFETY: they are a field behind that of the ring, so they are dropped after it, now if this fails as ever after.
         let given = unsafe { uring.buffers.give_to(&uring.ring) };
-        given.map_err(CallError::of(REGISTER))?;
+        given.map_err(Error::of(REGISTER))?;
         Ok(uring)
     }
 }
@@ -181,7 +181,7 @@ impl Backend for Uring {
         self.slots.sources = sources;
     }
 
-    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), CallError> {
+    unsafe fn watch(&mut self, stop: BorrowedFd<'_>) -> Result<(), Error> {
         self.stop = Some(stop.as_raw_fd());
         self.reported = true;
         Ok(())
@@ -229,7 +229,7 @@ impl Backend for Uring {
         let _ = self.ring.cancel_all();
     }
 
-    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, CallError> {
+    fn wait(&mut self, until: Option<Instant>, _busy: bool) -> Result<usize, Error> {
         if self.reported {
             self.poll_again();
         }
@@ -256,7 +256,7 @@ impl Backend for Uring {
                     self.pause(until);
                     return Ok(0);
                 }
-                Err(errno) => return Err(CallError::of("io_uring_enter")(errno)),
+                Err(errno) => return Err(Error::of("io_uring_enter")(errno)),
             }
         }
     }
