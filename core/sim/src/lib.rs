@@ -29,7 +29,10 @@ mod world;
 
 pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
-pub use kernel::{Family, Fd, Kernel, Letter, Limits, Received, Report, Route, Shutdown, asked};
+pub use kernel::{
+    Endpoint, Family, Fd, Interest, Kernel, Letter, Limits, Received, Report, Route, Shutdown,
+    State, asked,
+};
 pub use random::Random;
 pub use tidegate_core::errno::Errno;
 pub use world::{Broken, End, Interface, Peer, PeerId, Scene, Script, Setup, Told, World};

@@ -1,6 +1,7 @@
 //! Listening, connecting, accepting.
 
-use super::{ANYBODY, Call, Errno, Family, Fd, Kernel, Kind, Listener, Socket, State};
+use super::endpoint::{Endpoint, State};
+use super::{ANYBODY, Call, Errno, Family, Fd, Kernel, Kind, Listener, Socket};
 use crate::flags::EpollFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -107,14 +108,14 @@ impl Kernel {
         for at in waiting {
             self.reset(at);
             if let Some(socket) = self.socket_mut(at) {
-                socket.error = Some(Errno::HOSTUNREACH);
+                socket.end.error = Some(Errno::HOSTUNREACH);
             }
         }
     }
 
     fn is_resolving(&self, at: u32, address: IpAddr) -> bool {
         self.socket(at).is_some_and(|socket| {
-            socket.state == State::Connecting && socket.towards == Some(address)
+            socket.end.state == State::Connecting && socket.towards == Some(address)
         })
     }
 
@@ -136,7 +137,7 @@ impl Kernel {
         };
         let towards = to.filter(|_| route == Some(Route::Unresolved));
         if let Some(socket) = self.socket_mut(at)
-            && socket.state == State::Fresh
+            && socket.end.state == State::Fresh
         {
             socket.towards = towards;
         }
@@ -162,18 +163,13 @@ impl Kernel {
             return Err(errno);
         }
         let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
-        match socket.error.take() {
-            Some(errno) => Err(errno),
-            None if socket.state == State::Connecting => Err(Errno::INPROGRESS),
-            None if socket.state == State::Fresh => Err(Errno::NOTCONN),
-            None => Ok(()),
-        }
+        socket.end.take_connected()
     }
 
     fn begin_connect(&mut self, at: u32, port: u16, route: Option<Route>) -> Result<(), Errno> {
         let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
-        let family = socket.family;
-        match socket.state {
+        let family = socket.end.family;
+        match socket.end.state {
             State::Fresh => {}
             State::Connecting => return Err(Errno::ALREADY),
             State::Established | State::Closed => return Err(Errno::ISCONN),
@@ -210,7 +206,7 @@ impl Kernel {
                     }
                 } else {
                     self.join(at, listener);
-                    self.wake(at, EpollFlags::NONE);
+                    self.wake(at, Endpoint::STATE);
                 }
                 Err(Errno::INPROGRESS)
             }
@@ -243,7 +239,7 @@ impl Kernel {
         // or more).
         if let Some(next) = listener.knocking.pop_front() {
             self.join(next, at);
-            self.wake(next, EpollFlags::NONE);
+            self.wake(next, Endpoint::STATE);
         }
         let peer = self.socket(child).and_then(|socket| socket.address);
         Ok((self.describe(child)?, peer))
@@ -268,7 +264,7 @@ impl Kernel {
 
     fn put_state(&mut self, at: u32, state: State, knocks_at: Option<u32>) {
         if let Some(socket) = self.socket_mut(at) {
-            socket.state = state;
+            socket.end.state = state;
             socket.knocks_at = knocks_at;
         }
     }
@@ -279,7 +275,7 @@ impl Kernel {
         let Some(socket) = self.socket(at) else {
             return;
         };
-        let child = Socket::connected(socket.family, socket.address, at);
+        let child = Socket::connected(socket.end.family, socket.address, at);
         let child = self.file(Kind::Socket(child));
         if let Some(socket) = self.socket_mut(at) {
             socket.peer = Some(child);
@@ -288,7 +284,7 @@ impl Kernel {
         if let Some(listener) = self.listener_mut(listener) {
             listener.queue.push_back(child);
         }
-        self.wake(listener, EpollFlags::IN | EpollFlags::PRI);
+        self.wake(listener, Endpoint::INPUT);
     }
 
     /// The last descriptor of a listener is gone: what it had not accepted is reset.

@@ -1,5 +1,6 @@
 //! Epoll sets: registering, waking, waiting.
 
+use super::interest::Interest;
 use super::set::Item;
 use super::{Call, Errno, Fd, Kernel, Kind, Set};
 use crate::flags::EpollFlags;
@@ -15,8 +16,6 @@ pub struct Report {
     pub data: u64,
 }
 
-/// Bits that are always part of the interest.
-const UNASKED: EpollFlags = EpollFlags::from_bits(0x18);
 /// The flags that may be combined with `EXCLUSIVE` (`EPOLLEXCLUSIVE_OK_BITS`): `IN`, `OUT`, `ERR`, `HUP`, `WAKEUP`,
 /// `ET`, itself.
 const BESIDE_EXCLUSIVE: EpollFlags = EpollFlags::from_bits((0xb << 28) | 0x1d);
@@ -67,12 +66,8 @@ impl Kernel {
         if entry.items.contains_key(&key) {
             return Err(Errno::EXIST);
         }
-        let item = Item {
-            mask: mask | UNASKED,
-            data,
-            queued: false,
-            fired: false,
-        };
+        let interest = Interest::new(mask);
+        let item = Item { interest, data };
         if let Some(set) = self.set_mut(set) {
             set.items.insert(key, item);
         }
@@ -111,12 +106,11 @@ impl Kernel {
         }
         let entry = self.set_mut(set).ok_or(Errno::INVAL)?;
         let item = entry.items.get_mut(&key).ok_or(Errno::NOENT)?;
-        if item.mask.contains(EpollFlags::EXCLUSIVE) {
+        if item.interest.mask.contains(EpollFlags::EXCLUSIVE) {
             return Err(Errno::INVAL);
         }
-        item.mask = mask | UNASKED;
         item.data = data;
-        item.fired = false;
+        item.interest.modify(mask);
         self.queue_if_ready(set, key);
         Ok(())
     }
@@ -167,29 +161,17 @@ impl Kernel {
             let Some(key) = set.ready.pop_front() else {
                 break;
             };
-            let Some(item) = set.items.get_mut(&key) else {
-                continue;
-            };
-            item.queued = false;
-            let Item {
-                mask, data, fired, ..
-            } = *item;
-            let mask = if fired { EpollFlags::NONE } else { mask };
-            let flags = self.poll_file(key.1) & mask;
-            if flags.is_empty() {
-                continue;
-            }
-            reports.push(Report { flags, data });
+            let bits = self.poll_file(key.1);
             let Some(item) = self.set_mut(at).and_then(|set| set.items.get_mut(&key)) else {
                 continue;
             };
-            if mask.contains(EpollFlags::ONESHOT) {
-                item.fired = true;
-                continue;
-            }
-            if !mask.contains(EpollFlags::ET) {
-                item.queued = true;
+            let flags = item.interest.report(bits);
+            if item.interest.queued {
                 back.push_back(key);
+            }
+            if !flags.is_empty() {
+                let data = item.data;
+                reports.push(Report { flags, data });
             }
         }
         if let Some(set) = self.set_mut(at) {
@@ -206,7 +188,7 @@ impl Kernel {
             Kind::Socket(_) | Kind::Listener(_) | Kind::Post(_) => None,
         });
         let items = items.into_iter().flatten();
-        items.map(|(&(fd, _), item)| (Fd(fd), item.mask - UNASKED, item.data))
+        items.map(|(&(fd, _), item)| (Fd(fd), item.interest.asked(), item.data))
     }
 
     /// Something has happened to a file: its watchers are notified, the latest first, and after them the exclusive
@@ -232,8 +214,7 @@ impl Kernel {
         let bits = self.poll_file(key.1);
         if let Some(set) = self.set_mut(set)
             && let Some(item) = set.items.get(&key)
-            && !item.fired
-            && item.mask.intersects(bits)
+            && item.interest.is_ready(bits)
         {
             set.queue(key);
         }

@@ -2,7 +2,9 @@
 
 mod connecting;
 mod datagram;
+mod endpoint;
 mod epoll;
+mod interest;
 mod multishot;
 mod set;
 mod slab;
@@ -13,8 +15,9 @@ mod tests;
 
 pub use connecting::Route;
 pub use datagram::{Letter, Received, asked};
+pub use endpoint::{Endpoint, State};
 pub use epoll::Report;
-pub use socket::Family;
+pub use interest::Interest;
 
 use super::faults::{Call, Fault, Faults};
 use super::flags::EpollFlags;
@@ -24,7 +27,7 @@ use core::net::{IpAddr, SocketAddr};
 use datagram::Post;
 use set::Set;
 use slab::Slab;
-use socket::{Socket, State};
+use socket::Socket;
 use tidegate_core::errno::Errno;
 
 /// A descriptor: the lowest number that was free when it was made.
@@ -62,6 +65,29 @@ impl Default for Limits {
             merged_wake_ups: true,
         }
     }
+}
+
+impl Limits {
+    /// What may lie between a writer of this family and its reader.
+    pub(super) const fn buffer(&self, family: Family) -> usize {
+        match family {
+            Family::Unix => self.unix_buffer,
+            Family::Tcp | Family::Terminal => self.tcp_buffer,
+        }
+    }
+}
+
+/// The kinds of streams.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Family {
+    /// Unix streams: each write is kept apart and frees its buffer when it has been read whole.
+    Unix,
+    /// TCP: bytes are bytes; FIN, resets, an urgent mark.
+    Tcp,
+    /// Pseudo-terminals in raw mode, which are non-socket streams: no EOF but the hang-up, after which everything fails
+    /// with `EIO` (`pty(7)`). Listening is plugging a device in, connecting is opening it, accepting returns that it
+    /// was. Not compared with Linux by `differ`: there, bytes take their time in between.
+    Terminal,
 }
 
 /// How a descriptor is shut down.

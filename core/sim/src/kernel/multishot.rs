@@ -1,7 +1,8 @@
 //! Receives of `io_uring(7)`: multishot ones (`IORING_RECV_MULTISHOT`), one-shot ones, and the poll that has to
 //! accompany the former.
 
-use super::socket::{Socket, State};
+use super::endpoint::State;
+use super::socket::Socket;
 use super::{Errno, Fd, Kernel};
 use crate::flags::EpollFlags;
 
@@ -95,7 +96,7 @@ impl Kernel {
         let (at, limits) = (self.stream(fd)?, self.limits.clone());
         let polled = self.socket_mut(at).map(|socket| {
             // A connection that is being made has no end.
-            socket.state != State::Connecting && socket.poll(&limits).intersects(END)
+            socket.end.state != State::Connecting && socket.poll(&limits).intersects(END)
         });
         Ok(polled.unwrap_or(false))
     }
@@ -116,10 +117,10 @@ impl Socket {
     fn left_after_bytes(&self, merges: bool) -> Option<u32> {
         let wake_ups = self.multishot?;
         // The kernel knows that there is more: bytes, or FIN (`tcp_inq_hint`).
-        if self.holds_bytes() || self.ended {
+        if self.end.holds_bytes() || self.end.ended {
             return Some(wake_ups);
         }
-        let ended = self.receive_shut;
+        let ended = self.end.receive_shut;
         if ended && wake_ups > 1 && !merges {
             return Some(1);
         }

@@ -1,5 +1,6 @@
 //! [`Set`]: an epoll set: its items, and the one list of those that may be ready.
 
+use super::interest::Interest;
 use crate::flags::EpollFlags;
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -9,12 +10,8 @@ pub(super) type Key = (u32, u32);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
-    pub(super) mask: EpollFlags,
+    pub(super) interest: Interest,
     pub(super) data: u64,
-    /// In the ready list.
-    pub(super) queued: bool,
-    /// A one-shot item that was reported, and is silent until it is modified.
-    pub(super) fired: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -27,20 +24,17 @@ impl Set {
     /// Puts an item at the end of the ready list, unless it is there.
     pub(super) fn queue(&mut self, key: Key) {
         if let Some(item) = self.items.get_mut(&key)
-            && !item.queued
+            && !item.interest.queued
         {
-            item.queued = true;
+            item.interest.queued = true;
             self.ready.push_back(key);
         }
     }
 
-    /// Something has changed about a file: `ep_poll_callback`. `what` is empty if anything may have.
+    /// Something has changed about a file. `what` is empty if anything may have.
     pub(super) fn wake(&mut self, key: Key, what: EpollFlags) {
-        let Some(item) = self.items.get(&key) else {
-            return;
-        };
-        let asked = what.is_empty() || item.mask.intersects(what);
-        if asked && !item.fired {
+        let item = self.items.get(&key);
+        if item.is_some_and(|item| item.interest.is_woken_by(what)) {
             self.queue(key);
         }
     }
@@ -48,7 +42,7 @@ impl Set {
     /// Forgets an item, also if it is queued.
     pub(super) fn remove(&mut self, key: Key) -> Option<Item> {
         let item = self.items.remove(&key)?;
-        if item.queued {
+        if item.interest.queued {
             self.ready.retain(|other| *other != key);
         }
         Some(item)

@@ -1,10 +1,8 @@
 //! Sending, receiving (of a terminal: writing, reading), shutting down, and what a close does to the other end.
 
-use super::{Call, Errno, Family, Fault, Fd, Kernel, Kind, Shutdown, Socket, State};
+use super::endpoint::{Endpoint, State};
+use super::{Call, Errno, Family, Fault, Fd, Kernel, Kind, Shutdown, Socket};
 use crate::flags::EpollFlags;
-
-/// The key of a wake-up for new bytes.
-const INPUT: EpollFlags = EpollFlags::from_bits(0x3);
 
 impl Kernel {
     /// Receives; 0 bytes are EOF. With an empty buffer nothing is received: 0 if bytes are queued, which stay, and
@@ -16,35 +14,15 @@ impl Kernel {
     /// terminal that was hung up, each time; injected ones.
     pub fn recv(&mut self, fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
-        let most = self.most(at, Call::Recv, into.len(), INPUT)?;
-        let into = into.get_mut(..most).unwrap_or_default();
+        let most = self.most(at, Call::Recv, into.len(), Endpoint::INPUT)?;
         let socket = self.socket_mut(at).ok_or(Errno::NOTCONN)?;
-        match (socket.family, socket.state) {
-            (Family::Unix, State::Fresh) => return Err(Errno::INVAL),
-            (Family::Tcp | Family::Terminal, State::Fresh) => return Err(Errno::NOTCONN),
-            (_, State::Connecting) => return Err(Errno::AGAIN),
-            (_, State::Established | State::Closed) => {}
-        }
-        if into.is_empty() && (socket.family == Family::Terminal || socket.holds_bytes()) {
-            return Ok(0);
-        }
-        let (moved, freed) = socket.take(into);
+        let moved = socket.end.recv(most)?;
         if moved > 0 {
+            let freed = socket.take(into.get_mut(..moved).unwrap_or_default());
             let writer = socket.peer;
             self.make_room(writer, freed);
-            return Ok(moved);
         }
-        if socket.ended {
-            return Ok(0);
-        }
-        if socket.family == Family::Terminal && socket.peer.is_none() {
-            return Err(Errno::IO);
-        }
-        match socket.error.take() {
-            Some(errno) => Err(errno),
-            None if socket.receive_shut => Ok(0),
-            None => Err(Errno::AGAIN),
-        }
+        Ok(moved)
     }
 
     /// Sends as much as fits.
@@ -57,10 +35,9 @@ impl Kernel {
         let at = self.stream(fd)?;
         let most = self.most(at, Call::Send, bytes.len(), EpollFlags::OUT)?;
         let bytes = bytes.get(..most).unwrap_or_default();
-        match self.socket(at).map(|socket| socket.family) {
+        match self.socket(at).map(|socket| socket.end.family) {
             Some(Family::Unix) => self.send_unix(at, bytes),
-            Some(Family::Tcp) => self.send_tcp(at, bytes),
-            Some(Family::Terminal) => self.write_terminal(at, bytes),
+            Some(Family::Tcp | Family::Terminal) => self.send_charged(at, bytes),
             None => Err(Errno::NOTCONN),
         }
     }
@@ -73,16 +50,16 @@ impl Kernel {
     /// As [`send`](Self::send); `OPNOTSUPP` on a Unix stream, whose urgent bytes are another matter.
     pub fn send_urgent(&mut self, fd: Fd, byte: u8) -> Result<(), Errno> {
         let at = self.stream(fd)?;
-        if self.socket(at).map(|socket| socket.family) != Some(Family::Tcp) {
+        if self.socket(at).map(|socket| socket.end.family) != Some(Family::Tcp) {
             return Err(Errno::OPNOTSUPP);
         }
         let peer = self.peer(at);
-        self.send_tcp(at, &[])?;
+        self.send_charged(at, &[])?;
         if let Some(peer) = peer
             && let Some(socket) = self.socket_mut(peer)
         {
             socket.mark(byte);
-            self.wake(peer, INPUT);
+            self.wake(peer, Endpoint::INPUT);
         }
         Ok(())
     }
@@ -97,39 +74,38 @@ impl Kernel {
         self.failing(Call::Shutdown, at)?;
         if let Some(listener) = self.listener_mut(at) {
             listener.stopped |= how != Shutdown::Write;
-            self.wake(at, EpollFlags::NONE);
+            self.wake(at, Endpoint::STATE);
             return Ok(());
         }
         let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
-        if socket.family == Family::Terminal {
+        if socket.end.family == Family::Terminal {
             return Err(Errno::NOTSOCK);
         }
-        let read = how != Shutdown::Write;
-        let write = how != Shutdown::Read;
-        let ends = write && !socket.send_shut && socket.state == State::Established;
-        let apart = socket.state != State::Established && socket.family == Family::Tcp;
-        socket.receive_shut |= read;
-        socket.send_shut |= write;
-        let (family, peer) = (socket.family, socket.peer);
+        let done = socket.end.shut_down(how);
+        let (family, peer) = (socket.end.family, socket.peer);
         match family {
             Family::Unix => {
-                self.wake(at, EpollFlags::NONE);
+                self.wake(at, Endpoint::STATE);
                 if let Some(peer) = peer
                     && let Some(socket) = self.socket_mut(peer)
                 {
-                    socket.receive_shut |= write;
-                    socket.send_shut |= read;
-                    self.wake(peer, EpollFlags::NONE);
+                    socket.end.receive_shut |= how != Shutdown::Read;
+                    socket.end.send_shut |= how != Shutdown::Write;
+                    self.wake(peer, Endpoint::STATE);
                 }
             }
             Family::Tcp | Family::Terminal => {
-                if ends {
-                    self.send_end(at);
+                if done == Ok(true)
+                    && let Some(peer) = peer
+                    && let Some(socket) = self.socket_mut(peer)
+                {
+                    socket.end.end();
+                    self.wake(peer, Endpoint::STATE);
                 }
-                self.wake(at, EpollFlags::NONE);
+                self.wake(at, Endpoint::STATE);
             }
         }
-        if apart { Err(Errno::NOTCONN) } else { Ok(()) }
+        done.map(|_| ())
     }
 
     /// Takes the stored error of a socket (`SO_ERROR`), which clears it.
@@ -142,7 +118,9 @@ impl Kernel {
         if let Some(Kind::Set(_)) = self.files.get(at).map(|file| &file.kind) {
             return Err(Errno::NOTSOCK);
         }
-        Ok(self.socket_mut(at).and_then(|socket| socket.error.take()))
+        Ok(self
+            .socket_mut(at)
+            .and_then(|socket| socket.end.error.take()))
     }
 
     /// Makes the last close reset the connection (`SO_LINGER` of zero seconds), of TCP.
@@ -153,7 +131,7 @@ impl Kernel {
     pub fn reset_on_close(&mut self, fd: Fd) -> Result<(), Errno> {
         let at = self.stream(fd)?;
         if let Some(socket) = self.socket_mut(at) {
-            socket.resets = socket.family == Family::Tcp;
+            socket.resets = socket.end.family == Family::Tcp;
         }
         Ok(())
     }
@@ -175,9 +153,9 @@ impl Kernel {
         self.failing(Call::Unsent, at)?;
         let window = self.limits.tcp_window;
         let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
-        Ok(match socket.family {
-            Family::Unix | Family::Terminal => socket.charged,
-            Family::Tcp => socket.charged.saturating_sub(window),
+        Ok(match socket.end.family {
+            Family::Unix | Family::Terminal => socket.end.charged,
+            Family::Tcp => socket.end.charged.saturating_sub(window),
         })
     }
 
@@ -189,7 +167,7 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`.
     pub fn answers(&self, fd: Fd) -> Result<bool, Errno> {
         let at = self.stream(fd)?;
-        let family = self.socket(at).ok_or(Errno::NOTSOCK)?.family;
+        let family = self.socket(at).ok_or(Errno::NOTSOCK)?.end.family;
         let silent = self.peer(at).and_then(|peer| self.socket(peer));
         Ok(family != Family::Tcp || !silent.is_some_and(|peer| peer.silent))
     }
@@ -212,7 +190,7 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`.
     pub fn unread(&self, fd: Fd) -> Result<usize, Errno> {
         let at = self.stream(fd)?;
-        Ok(self.socket(at).map_or(0, Socket::unread))
+        Ok(self.socket(at).map_or(0, |socket| socket.end.readable()))
     }
 }
 
@@ -221,13 +199,13 @@ impl Kernel {
     pub(crate) fn has_urgent(&self, fd: Fd) -> bool {
         let peer = self.stream(fd).ok().and_then(|at| self.peer(at));
         let socket = peer.and_then(|peer| self.socket(peer));
-        socket.is_some_and(|socket| socket.urgent.is_some())
+        socket.is_some_and(|socket| socket.end.urgent.is_some())
     }
 
     /// Whether it is a terminal that was opened.
     pub(crate) fn is_terminal(&self, fd: Fd) -> bool {
         let socket = self.stream(fd).ok().and_then(|at| self.socket(at));
-        socket.is_some_and(|socket| socket.family == Family::Terminal)
+        socket.is_some_and(|socket| socket.end.family == Family::Terminal)
     }
 
     /// The socket or listener behind a descriptor.
@@ -268,16 +246,16 @@ impl Kernel {
         let mut sent = 0;
         loop {
             let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
-            if socket.state == State::Fresh {
+            if socket.end.state == State::Fresh {
                 return Err(Errno::NOTCONN);
             }
-            if socket.send_shut {
+            if socket.end.send_shut {
                 return Err(Errno::PIPE);
             }
             let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) else {
                 return Ok(sent);
             };
-            if socket.charged >= buffer {
+            if socket.end.charged >= buffer {
                 return if sent > 0 {
                     Ok(sent)
                 } else {
@@ -290,83 +268,48 @@ impl Kernel {
             let chunk = rest.get(..longest.min(rest.len())).unwrap_or(rest);
             let charge = charge(&self.limits.unix_charge, chunk.len());
             if let Some(socket) = self.socket_mut(at) {
-                socket.charged += charge;
+                socket.end.charged += charge;
             }
             if let Some(peer) = self.socket_mut(peer) {
                 peer.put(chunk, charge);
             }
-            self.wake(peer, INPUT);
+            self.wake(peer, Endpoint::INPUT);
             sent += chunk.len();
         }
     }
 
-    fn send_tcp(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
-        let short = self.short;
-        let buffer = self.limits.tcp_buffer;
-        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
-        if socket.state == State::Connecting {
-            return Err(Errno::AGAIN);
-        }
-        if let Some(errno) = socket.error.take() {
-            return Err(errno);
-        }
-        if socket.send_shut || socket.state != State::Established {
-            return Err(Errno::PIPE);
-        }
-        let room = match short {
+    /// TCP and terminals, which are charged by the byte.
+    fn send_charged(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
+        let socket = self.socket(at).ok_or(Errno::NOTSOCK)?;
+        let family = socket.end.family;
+        let buffer = match self.short && family == Family::Tcp {
             true => 0,
-            false => buffer.saturating_sub(socket.charged),
+            false => self.limits.buffer(family),
         };
-        let taken = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
-        socket.no_space |= taken.len() < bytes.len();
-        if taken.is_empty() && !bytes.is_empty() {
-            return Err(Errno::AGAIN);
-        }
+        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
+        let taken = socket.end.send(bytes.len(), buffer)?;
         let Some(peer) = socket.peer else {
             // The peer is gone: the response is a reset.
             self.reset(at);
-            return Ok(taken.len());
+            return Ok(taken);
         };
-        let deaf = self
-            .socket(peer)
-            .is_some_and(|peer| peer.receive_shut && peer.send_shut);
+        let deaf = self.socket(peer).is_some_and(|peer| {
+            family == Family::Tcp && peer.end.receive_shut && peer.end.send_shut
+        });
         if deaf {
             self.reset(peer);
             self.reset(at);
-            return Ok(taken.len());
+            return Ok(taken);
         }
-        if let Some(socket) = self.socket_mut(at) {
-            socket.charged += taken.len();
-        }
-        if let Some(peer) = self.socket_mut(peer)
-            && !taken.is_empty()
+        if taken > 0
+            && let Some(peer) = self.socket_mut(peer)
         {
-            peer.put(taken, 0);
+            peer.put(bytes.get(..taken).unwrap_or(bytes), 0);
         }
-        if !taken.is_empty() {
-            self.wake(peer, INPUT);
+        if taken > 0 {
+            self.wake(peer, Endpoint::INPUT);
         }
-        Ok(taken.len())
-    }
-
-    fn write_terminal(&mut self, at: u32, bytes: &[u8]) -> Result<usize, Errno> {
-        let buffer = self.limits.tcp_buffer;
-        let socket = self.socket_mut(at).ok_or(Errno::NOTSOCK)?;
-        let Some(peer) = socket.peer else {
-            return Err(Errno::IO);
-        };
-        let room = buffer.saturating_sub(socket.charged);
-        let taken = bytes.get(..room.min(bytes.len())).unwrap_or(bytes);
-        socket.no_space |= taken.len() < bytes.len();
-        if taken.is_empty() {
-            return Err(Errno::AGAIN);
-        }
-        socket.charged += taken.len();
-        if let Some(peer) = self.socket_mut(peer) {
-            peer.put(taken, 0);
-        }
-        self.wake(peer, INPUT);
-        Ok(taken.len())
+        Ok(taken)
     }
 
     /// A reader has freed so much of what a writer had been charged.
@@ -374,43 +317,13 @@ impl Kernel {
         let Some(writer) = writer else {
             return;
         };
-        let limits = &self.limits;
         let Some(Kind::Socket(socket)) = self.files.get_mut(writer).map(|file| &mut file.kind)
         else {
             return;
         };
-        socket.charged = socket.charged.saturating_sub(freed);
-        let tells = match socket.family {
-            Family::Unix => freed > 0 && socket.is_writable(limits, 1),
-            Family::Tcp | Family::Terminal => {
-                let tells = socket.no_space && socket.is_writable(limits, 0);
-                socket.no_space &= !tells;
-                tells
-            }
-        };
-        if tells {
-            self.wake(writer, EpollFlags::OUT);
-        }
-    }
-
-    /// TCP: FIN goes to the peer. When both have sent and received FIN, the connection is over on both sides.
-    fn send_end(&mut self, at: u32) {
-        let (ended, peer) = match self.socket(at) {
-            Some(socket) => (socket.ended, socket.peer),
-            None => return,
-        };
-        if let Some(peer) = peer {
-            if let Some(socket) = self.socket_mut(peer) {
-                socket.receive_shut = true;
-                socket.ended = true;
-                if ended {
-                    socket.state = State::Closed;
-                }
-            }
-            self.wake(peer, EpollFlags::NONE);
-        }
-        if ended && let Some(socket) = self.socket_mut(at) {
-            socket.state = State::Closed;
+        let buffer = self.limits.buffer(socket.end.family);
+        if socket.end.acknowledge(freed, buffer) {
+            self.wake(writer, Endpoint::SPACE);
         }
     }
 
@@ -419,21 +332,10 @@ impl Kernel {
         let Some(socket) = self.socket_mut(at) else {
             return;
         };
-        if socket.state == State::Closed {
-            return;
+        if socket.end.reset() {
+            socket.peer = None;
+            self.wake(at, Endpoint::STATE);
         }
-        socket.error = Some(match socket.state {
-            State::Connecting => Errno::CONNREFUSED,
-            // `tcp_reset` in CLOSE_WAIT.
-            State::Established if socket.ended && !socket.send_shut => Errno::PIPE,
-            State::Fresh | State::Established | State::Closed => Errno::CONNRESET,
-        });
-        socket.state = State::Closed;
-        socket.receive_shut = true;
-        socket.send_shut = true;
-        socket.peer = None;
-        socket.charged = 0;
-        self.wake(at, EpollFlags::NONE);
     }
 
     /// The last descriptor of a socket is gone; `at` was its file.
@@ -444,19 +346,19 @@ impl Kernel {
         let Some(peer) = socket.peer else {
             return;
         };
-        let unread = socket.unread > 0 || socket.urgent.is_some();
-        match socket.family {
+        let unread = socket.end.unread > 0 || socket.end.urgent.is_some();
+        match socket.end.family {
             Family::Unix => {
                 let reset = unread || socket.resets;
                 if let Some(other) = self.socket_mut(peer) {
-                    other.receive_shut = true;
-                    other.send_shut = true;
+                    other.end.receive_shut = true;
+                    other.end.send_shut = true;
                     other.peer = None;
                     if reset {
-                        other.error = Some(Errno::CONNRESET);
+                        other.end.error = Some(Errno::CONNRESET);
                     }
                 }
-                self.wake(peer, EpollFlags::NONE);
+                self.wake(peer, Endpoint::STATE);
                 if unread {
                     let freed = socket.queue.iter().map(|chunk| chunk.charge).sum();
                     self.make_room(Some(peer), freed);
@@ -466,12 +368,12 @@ impl Kernel {
             Family::Terminal => {
                 if let Some(other) = self.socket_mut(peer) {
                     other.peer = None;
-                    other.charged = 0;
-                    other.state = State::Closed;
+                    other.end.charged = 0;
+                    other.end.state = State::Closed;
                 }
-                self.wake(peer, EpollFlags::NONE);
+                self.wake(peer, Endpoint::STATE);
             }
-            Family::Tcp if socket.state == State::Closed => {
+            Family::Tcp if socket.end.state == State::Closed => {
                 if let Some(other) = self.socket_mut(peer) {
                     other.peer = None;
                 }
@@ -480,16 +382,12 @@ impl Kernel {
             Family::Tcp => {
                 if let Some(other) = self.socket_mut(peer) {
                     other.peer = None;
-                    if !socket.send_shut {
-                        other.receive_shut = true;
-                        other.ended = true;
-                        if socket.ended {
-                            other.state = State::Closed;
-                        }
+                    if !socket.end.send_shut {
+                        other.end.end();
                     }
                 }
-                if !socket.send_shut {
-                    self.wake(peer, EpollFlags::NONE);
+                if !socket.end.send_shut {
+                    self.wake(peer, Endpoint::STATE);
                 }
             }
         }

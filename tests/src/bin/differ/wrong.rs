@@ -62,18 +62,18 @@ pub(crate) const KERNELS: [Wrong; 22] = [
     ),
     wrong(
         "a level-triggered item is reported once and not queued again",
-        &[change("epoll.rs", AGAIN, AGAIN, "false")],
+        &[change("interest.rs", AGAIN, AGAIN, "false")],
     ),
     wrong(
         "an edge-triggered item is queued again like a level-triggered one",
-        &[change("epoll.rs", AGAIN, AGAIN, "true")],
+        &[change("interest.rs", AGAIN, AGAIN, "true")],
     ),
     wrong(
         "a modification leaves a fired one-shot item silent",
         &[change(
-            "epoll.rs",
-            "item.fired = false",
-            "item.fired = false",
+            "interest.rs",
+            "self.fired = false",
+            "self.fired = false",
             "()",
         )],
     ),
@@ -81,7 +81,7 @@ pub(crate) const KERNELS: [Wrong; 22] = [
         "a modification does not queue an item that is ready",
         &[change(
             "epoll.rs",
-            "item.fired = false;\n        self.queue_if_ready(set, key)",
+            "item.interest.modify(mask);\n        self.queue_if_ready(set, key)",
             "self.queue_if_ready(set, key)",
             "()",
         )],
@@ -97,29 +97,29 @@ pub(crate) const KERNELS: [Wrong; 22] = [
     ),
     wrong(
         "every wake-up reaches every item, whatever its interest",
-        &[change("set.rs", ASKED, ASKED, "true")],
+        &[change("interest.rs", ASKED, ASKED, "true")],
     ),
     wrong(
         "a change of state wakes only items with an interest in input",
         &[change(
-            "set.rs",
+            "interest.rs",
             ASKED,
             ASKED,
-            "item.mask.intersects(if what.is_empty() { EpollFlags::IN } else { what })",
+            "self.mask.intersects(if what.is_empty() { EpollFlags::IN } else { what })",
         )],
     ),
     wrong(
         "hang-up and error are reported only on request",
         &[
             change(
-                "epoll.rs",
+                "interest.rs",
                 "mask: mask | UNASKED",
                 "UNASKED",
                 "EpollFlags::NONE",
             ),
             change(
-                "epoll.rs",
-                "item.mask = mask | UNASKED",
+                "interest.rs",
+                "self.mask = mask | UNASKED",
                 "UNASKED",
                 "EpollFlags::NONE",
             ),
@@ -128,19 +128,24 @@ pub(crate) const KERNELS: [Wrong; 22] = [
     wrong(
         "what was true when an item was queued is reported, true or not",
         &[change(
-            "epoll.rs",
-            "let flags = self.poll_file(key.1) & mask",
-            "self.poll_file(key.1) & mask",
+            "interest.rs",
+            "let flags = bits & mask",
+            "bits & mask",
             "mask - EpollFlags::from_bits(0xf << 28) - UNASKED",
         )],
     ),
     wrong(
         "a writer is never told of free capacity",
-        &[change("stream.rs", "if tells {", "tells", "false")],
+        &[change(
+            "stream.rs",
+            "if socket.end.acknowledge(freed, buffer) {",
+            "socket.end.acknowledge(freed, buffer)",
+            "{ socket.end.acknowledge(freed, buffer); false }",
+        )],
     ),
     wrong(
         "reading a part of a write already wakes its writer",
-        &[change("stream.rs", "freed > 0 &&", "freed > 0", "true")],
+        &[change("endpoint.rs", "freed > 0 &&", "freed > 0", "true")],
     ),
     wrong(
         "a withdrawn item stays in the ready list",
@@ -163,7 +168,7 @@ pub(crate) const KERNELS: [Wrong; 22] = [
     wrong(
         "one shut direction is already a hang-up",
         &[change(
-            "socket.rs",
+            "endpoint.rs",
             "let both = self.receive_shut && self.send_shut",
             "self.receive_shut && self.send_shut",
             "self.receive_shut || self.send_shut",
@@ -172,7 +177,7 @@ pub(crate) const KERNELS: [Wrong; 22] = [
     wrong(
         "the peer's FIN is RDHUP without IN",
         &[change(
-            "socket.rs",
+            "endpoint.rs",
             "EpollFlags::RDHUP | EpollFlags::IN",
             "EpollFlags::RDHUP | EpollFlags::IN",
             "EpollFlags::RDHUP",
@@ -191,8 +196,8 @@ pub(crate) const KERNELS: [Wrong; 22] = [
         "a shutdown wakes only the other end",
         &[change(
             "stream.rs",
-            "Family::Unix => {\n                self.wake(at, EpollFlags::NONE)",
-            "self.wake(at, EpollFlags::NONE)",
+            "Family::Unix => {\n                self.wake(at, Endpoint::STATE)",
+            "self.wake(at, Endpoint::STATE)",
             "()",
         )],
     ),
@@ -209,18 +214,18 @@ pub(crate) const KERNELS: [Wrong; 22] = [
         "a one-shot item that has fired still reports hang-ups and errors",
         &[
             change(
-                "epoll.rs",
-                "if fired { EpollFlags::NONE }",
+                "interest.rs",
+                "if self.fired { EpollFlags::NONE }",
                 "EpollFlags::NONE",
                 "UNASKED",
             ),
             change(
-                "epoll.rs",
+                "interest.rs",
                 AGAIN,
                 AGAIN,
-                "!fired && !mask.contains(EpollFlags::ET)",
+                "!self.fired && !mask.contains(EpollFlags::ET)",
             ),
-            change("set.rs", "asked && !item.fired", "!item.fired", "true"),
+            change("interest.rs", "asked && !self.fired", "!self.fired", "true"),
         ],
     ),
     of_ring(
@@ -245,14 +250,14 @@ pub(crate) const KERNELS: [Wrong; 22] = [
                 "multishot.rs",
                 "\n        Some(0)\n",
                 "Some(0)",
-                "{ self.forgotten.set(self.error.is_some()); Some(0) }",
+                "{ self.forgotten.set(self.end.error.is_some()); Some(0) }",
             ),
             change(
                 "multishot.rs",
                 "self.stream(fd)?;\n        self.recv(fd, into)",
                 "self.recv(fd, into)",
                 "{ let at = self.stream(fd)?; match self.socket(at) {
-                    Some(socket) if socket.forgotten.get() && socket.unread == 0 => Err(Errno::AGAIN),
+                    Some(socket) if socket.forgotten.get() && socket.end.unread == 0 => Err(Errno::AGAIN),
                     _ => self.recv(fd, into),
                 } }",
             ),
@@ -261,7 +266,7 @@ pub(crate) const KERNELS: [Wrong; 22] = [
 ];
 
 const AGAIN: &str = "!mask.contains(EpollFlags::ET)";
-const ASKED: &str = "what.is_empty() || item.mask.intersects(what)";
+const ASKED: &str = "what.is_empty() || self.mask.intersects(what)";
 
 /// What they need to remember, which the right one does not: a file below `core/sim/src`, a text that occurs once in it, and
 /// what is put behind that.
