@@ -21,10 +21,12 @@ extern crate alloc;
 extern crate std;
 
 mod documented;
+mod driver;
 mod faults;
 mod flags;
 mod kernel;
 mod random;
+mod socket_state;
 mod world;
 
 pub use faults::{Call, Fault, Faults, Taken};
@@ -34,5 +36,6 @@ pub use kernel::{
     State, asked,
 };
 pub use random::Random;
+pub use socket_state::SocketState;
 pub use tidegate_core::errno::Errno;
 pub use world::{Broken, End, Interface, Peer, PeerId, Scene, Script, Setup, Told, World};

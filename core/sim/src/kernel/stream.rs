@@ -202,10 +202,15 @@ impl Kernel {
         socket.is_some_and(|socket| socket.end.urgent.is_some())
     }
 
+    /// The kind of a stream; of anything else, TCP.
+    pub(crate) fn family(&self, fd: Fd) -> Family {
+        let socket = self.stream(fd).ok().and_then(|at| self.socket(at));
+        socket.map_or(Family::Tcp, |socket| socket.end.family)
+    }
+
     /// Whether it is a terminal that was opened.
     pub(crate) fn is_terminal(&self, fd: Fd) -> bool {
-        let socket = self.stream(fd).ok().and_then(|at| self.socket(at));
-        socket.is_some_and(|socket| socket.end.family == Family::Terminal)
+        self.family(fd) == Family::Terminal
     }
 
     /// The socket or listener behind a descriptor.

@@ -4,6 +4,7 @@ mod empty;
 mod exclusive;
 mod multishot;
 mod routes;
+mod small;
 
 use super::*;
 use crate::{EpollFlags as Flags, Errno};

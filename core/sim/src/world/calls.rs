@@ -2,7 +2,7 @@
 
 use super::broken::Broken;
 use super::driver::{Driver, Interface, Pending};
-use super::outcome;
+use crate::driver;
 use crate::kernel::{Family, Fd, Kernel, Shutdown};
 use alloc::format;
 use alloc::vec;
@@ -64,11 +64,11 @@ impl Driver {
             Action::Unsent { token } => {
                 let socket = self.socket(token)?;
                 if let Ok(Some(errno)) = kernel.take_error(socket) {
-                    return Ok(outcome::of_transfer(kernel, socket, errno));
+                    return Ok(driver::failed(kernel.family(socket), errno));
                 }
                 let (unsent, answers) = (kernel.unsent(socket), kernel.answers(socket));
                 unsent
-                    .map_err(|errno| outcome::of_transfer(kernel, socket, errno))
+                    .map_err(|errno| driver::failed(kernel.family(socket), errno))
                     .map(|n| {
                         let n = u32::try_from(n).unwrap_or(u32::MAX);
                         match answers {
@@ -190,7 +190,7 @@ impl Driver {
         };
         let n = match received {
             Ok(n) => n,
-            Err(errno) => return Ok(outcome::of_transfer(kernel, socket, errno)),
+            Err(errno) => return Ok(driver::failed(kernel.family(socket), errno)),
         };
         let space = session.receive_into(token, into);
         if space.len() != bytes.len() || bytes.is_empty() {
@@ -200,7 +200,7 @@ impl Driver {
         }
         let (to, from) = (space.iter_mut(), bytes.iter().take(n));
         to.zip(from).for_each(|(to, from)| *to = *from);
-        Ok(outcome::moved(n, bytes.len(), n > 0))
+        Ok(driver::moved(n, bytes.len(), n > 0))
     }
 
     fn send<H: Handler>(
@@ -219,8 +219,8 @@ impl Driver {
         }
         let socket = self.socket(token)?;
         Ok(match kernel.send(socket, bytes) {
-            Ok(n) => outcome::moved(n, bytes.len(), true),
-            Err(errno) => outcome::of_transfer(kernel, socket, errno),
+            Ok(n) => driver::moved(n, bytes.len(), true),
+            Err(errno) => driver::failed(kernel.family(socket), errno),
         })
     }
 }

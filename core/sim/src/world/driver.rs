@@ -2,7 +2,6 @@
 
 use super::broken::Broken;
 use super::watch::Watch;
-use crate::flags::EpollFlags;
 use crate::kernel::{Fd, Kernel};
 use crate::random::Random;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -180,20 +179,8 @@ impl Driver {
             }
             Err(errno) => return Err(Broken::new(format!("epoll_wait: {errno}"))),
         };
-        let closing = EpollFlags::RDHUP | EpollFlags::HUP | EpollFlags::ERR | EpollFlags::PRI;
         for report in &reports {
-            let flags = report.flags;
-            let input = flags.intersects(EpollFlags::IN | EpollFlags::PRI);
-            let token = Token::from_bits(report.data);
-            let directions = Directions::READ.when(input)
-                | Directions::WRITE.when(flags.contains(EpollFlags::OUT));
-            let closing = flags.intersects(closing);
-            let event = Event::Ready {
-                token,
-                directions,
-                closing,
-            };
-            session.handle_event(now, event);
+            session.handle_event(now, report.event());
         }
         Ok(reports.len())
     }

@@ -5,7 +5,6 @@ mod calls;
 mod driver;
 mod echo;
 mod network;
-mod outcome;
 mod parts;
 mod peer;
 mod post;

@@ -3,7 +3,7 @@
 use super::broken::Broken;
 use super::driver::{Driver, Interface};
 use crate::flags::EpollFlags;
-use crate::kernel::{Fd, Kernel};
+use crate::kernel::{Fd, Interest, Kernel};
 use alloc::format;
 use alloc::vec::Vec;
 use tidegate_core::Token;
@@ -22,7 +22,7 @@ impl Driver {
         trigger: Trigger,
     ) -> Result<(), Errno> {
         let fd = self.sockets.get(&token).copied().ok_or(Errno::BADF)?;
-        let (mask, data) = (interest(now, trigger), token.to_bits());
+        let (mask, data) = (Interest::mask_of(now, trigger), token.to_bits());
         let faults = kernel.faults.taken().len();
         let done = if now.is_empty() {
             kernel.epoll_delete(self.set, fd)
@@ -79,7 +79,7 @@ impl Driver {
         let armed = session.armed().filter(|(token, ..)| known(token));
         let believed = armed.map(|(token, armed, trigger)| {
             let fd = self.sockets.get(&token).copied();
-            (fd, interest(armed, trigger), token.to_bits())
+            (fd, Interest::mask_of(armed, trigger), token.to_bits())
         });
         let mut believed: Vec<_> = believed.collect();
         let held = kernel.registered(self.set);
@@ -91,16 +91,5 @@ impl Driver {
         believed.sort_by_key(order);
         held.sort_by_key(order);
         believed == held
-    }
-}
-
-/// The interest to register, as the Linux driver does.
-fn interest(directions: Directions, trigger: Trigger) -> EpollFlags {
-    let read = (EpollFlags::IN | EpollFlags::RDHUP).when(directions.contains(Directions::READ));
-    let flags = read | EpollFlags::OUT.when(directions.contains(Directions::WRITE));
-    match trigger {
-        Trigger::Level => flags,
-        Trigger::Edge => flags | EpollFlags::ET | EpollFlags::RDHUP | EpollFlags::PRI,
-        Trigger::Oneshot => flags | EpollFlags::ONESHOT,
     }
 }
