@@ -20,7 +20,11 @@ fn closes(trigger: Trigger) {
     }
     assert!(report.closed, "more than {STATES} states");
     assert_eq!(report.seen.undocumented(), [""; 0], "not documented");
-    assert_eq!(report.seen.missing(1), [""; 0], "documented and not seen");
+    assert_eq!(
+        report.seen.missing(1, trigger),
+        [""; 0],
+        "documented and not seen"
+    );
     let (waits, _) = report.patience.expect("it closed");
     assert!(waits <= 3, "at rest only after {waits} deadlines");
 }

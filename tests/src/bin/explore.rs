@@ -117,7 +117,7 @@ fn run(asked: &Asked) -> ExitCode {
         .flatten()
         .for_each(|line| println!("{line}"));
     let undocumented = report.seen.undocumented();
-    let missing = report.seen.missing(asked.settings.connections);
+    let missing = (report.seen).missing(asked.settings.connections, asked.settings.trigger);
     println!("rows of the table: {}", report.seen.rows().len());
     undocumented
         .iter()

@@ -14,8 +14,8 @@ impl World<'_> {
         self.nothing_is_lost()?;
         self.agrees()?;
         if rests {
-            let gone = self.sockets.iter().all(|socket| !socket.open);
-            let served = self.backlog == 0 || !self.listener.open;
+            let gone = self.sockets.iter().all(|socket| !socket.is_open());
+            let served = self.backlog == 0 || !self.listener.is_open();
             if !gone || !served {
                 return Err("it rests, and not all is over".to_owned());
             }
@@ -33,12 +33,12 @@ impl World<'_> {
             .sockets
             .iter()
             .enumerate()
-            .filter(|(_, socket)| socket.open)
+            .filter(|(_, socket)| socket.is_open())
         {
             let token = self.token(at);
             let wanted = self.core.wanted(token);
-            let lost = !(wanted & socket.possible()).is_empty();
-            if lost && socket.report(self.settings.trigger).is_none() {
+            let lost = !(wanted & socket.kernel.possible()).is_empty();
+            if lost && !socket.kernel.would_report() {
                 return Err(format!("#{at}: possible, wanted, and nothing will notify"));
             }
             let Some((class, _)) = self.core.deadline(token) else {
@@ -46,7 +46,8 @@ impl World<'_> {
             };
             let state = inspect::STATES[self.core.state(token)];
             let goes_on = matches!(state, "Open" | "HalfClosed") && class != Class::Congestion;
-            if socket.reset && goes_on && socket.report(self.settings.trigger).is_none() {
+            let failed = socket.kernel.end.error.is_some();
+            if failed && goes_on && !socket.kernel.would_report() {
                 return Err(format!("#{at}: a reset that nothing will notify"));
             }
             let held = self.core.unconsumed(token);
@@ -64,7 +65,7 @@ impl World<'_> {
         }
         let listener = inspect::listener();
         let admits = self.core.wanted(listener).contains(Directions::READ);
-        if admits && self.backlog > 0 && self.listener.registered.is_empty() {
+        if admits && self.backlog > 0 && self.listener.kernel.interest.is_none() {
             return Err("a slot is free, a connection waits, and nothing will notify".to_owned());
         }
         Ok(())
@@ -82,7 +83,7 @@ impl World<'_> {
         for (token, socket) in all.chain([listener]) {
             let held = self.core.armed().find(|(armed, ..)| *armed == token);
             let held = held.map_or(Directions::NONE, |(_, held, _)| held);
-            if held != socket.registered {
+            if held != socket.kernel.registered() {
                 return Err(format!("{token:?}: {held:?} is said to be registered"));
             }
             registered += usize::from(!held.is_empty());

@@ -2,13 +2,13 @@
 //! chooses its reaction.
 
 use super::choices::Choices;
-use super::socket::{Socket, UNREAD};
+use super::socket::Socket;
 use super::steps::Call;
 use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect::{self, PEER};
 use tidegate_core::{
-    Action, Directions, Event, Fault, FaultKind, Notice, Op, Outcome, Reason, Span, Token,
+    Action, Directions, Event, Fault, FaultKind, Notice, Op, Outcome, Reason, Span, Token, Trigger,
 };
 
 /// Every class of failure.
@@ -52,8 +52,11 @@ impl World<'_> {
             Action::Recv { token, into } => self.receive(token, into, choices),
             Action::Send { token, from } => self.send(token, from, choices),
             Action::Arm {
-                token, was, now, ..
-            } => self.arm(token, was, now, choices),
+                token,
+                was,
+                now,
+                trigger,
+            } => self.arm(token, was, (now, trigger), choices),
             Action::Shutdown { token } => self.shutdown(token, choices),
             Action::Unsent { token } => self.unsent(token, choices),
             Action::ReceiveFrom { token } | Action::SendTo { token } => {
@@ -67,7 +70,7 @@ impl World<'_> {
 
     fn accept(&mut self, listener: Token, token: Token, choices: &mut Choices) -> Lawful {
         let (at, taken) = (place(token), self.core.state(token));
-        if self.sockets.get(at).is_none_or(|socket| socket.open)
+        if self.sockets.get(at).is_none_or(|socket| socket.is_open())
             || inspect::STATES[taken] != "Reserved"
             || listener != inspect::listener()
         {
@@ -157,24 +160,19 @@ impl World<'_> {
         if socket.told && !socket.shut && (socket.ended || socket.paused) {
             return Err(format!("receives though {socket:?}"));
         }
-        let n = socket.arrived.min(into.len);
-        let honest = match n {
-            _ if socket.reset => failed(FaultKind::Reset),
-            0 if socket.finished => Outcome::Complete(0),
-            n if n == into.len => Outcome::Complete(n),
-            n => Outcome::Drained(n),
-        };
+        let mut after = socket.kernel;
+        let honest = by_kind(after.receive(into.len));
         // What is received can be less than the capacity; more than that is impossible.
         let room = self.settings.window - into.at;
         let outcome = self.transfer(honest, room, choices);
         let at = place(token);
+        if outcome == honest {
+            self.sockets[at].kernel = after;
+        }
         let what = match outcome {
             Outcome::Complete(0) => What::End,
             Outcome::Drained(0) => What::WouldBlock,
-            Outcome::Complete(n) | Outcome::Drained(n) if n <= into.len => {
-                self.sockets[at].arrived -= n;
-                What::Bytes
-            }
+            Outcome::Complete(n) | Outcome::Drained(n) if n <= into.len => What::Bytes,
             Outcome::Complete(_)
             | Outcome::Drained(_)
             | Outcome::Accepted(_)
@@ -229,23 +227,16 @@ impl World<'_> {
         if from.len == 0 || from.at + from.len > self.settings.room || socket.shut {
             return Err(format!("sends {from:?}, {socket:?}"));
         }
-        let room = UNREAD - socket.unread.min(UNREAD);
-        let honest = match room.min(from.len) {
-            _ if socket.reset => failed(FaultKind::Reset),
-            n if n == from.len => Outcome::Complete(n),
-            n => Outcome::Drained(n),
-        };
+        let mut after = socket.kernel;
+        let honest = by_kind(after.send(from.len));
         let outcome = self.transfer(honest, from.len, choices);
         let at = place(token);
+        if outcome == honest {
+            self.sockets[at].kernel = after;
+        }
         let what = match outcome {
-            Outcome::Drained(0) => {
-                self.sockets[at].no_space = true;
-                What::SentNot
-            }
-            Outcome::Complete(n) | Outcome::Drained(n) if n <= from.len => {
-                self.sockets[at].unread += n;
-                What::Sent
-            }
+            Outcome::Drained(0) => What::SentNot,
+            Outcome::Complete(n) | Outcome::Drained(n) if n <= from.len => What::Sent,
             Outcome::Complete(_)
             | Outcome::Drained(_)
             | Outcome::Accepted(_)
@@ -266,15 +257,14 @@ impl World<'_> {
         &mut self,
         token: Token,
         was: Directions,
-        now: Directions,
+        (now, trigger): (Directions, Trigger),
         choices: &mut Choices,
     ) -> Lawful {
         let socket = self.source(token);
-        if !socket.open || socket.registered != was || (was | now).is_empty() {
+        if !socket.is_open() || socket.kernel.registered() != was || (was | now).is_empty() {
             return Err(format!("arms {was:?} to {now:?}: {socket:?}"));
         }
-        socket.registered = now;
-        (socket.fired, socket.changed) = (false, true);
+        socket.kernel.arm(now, trigger);
         let faults = [None, Some(FaultKind::Shortage), Some(FaultKind::Invalid)];
         let what = if now.is_empty() {
             &faults[..1]
@@ -284,7 +274,7 @@ impl World<'_> {
         let Some(kind) = self.one_of(what, choices) else {
             return Ok(());
         };
-        self.source(token).registered = Directions::NONE;
+        self.source(token).kernel.interest = None;
         self.silently(token, Op::Arm, failed(kind), What::ArmFailed)
     }
 
@@ -293,25 +283,26 @@ impl World<'_> {
         if socket.shut || !socket.asked_to_finish {
             return Err(format!("an unrequested FIN: {socket:?}"));
         }
-        let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Reset)], choices);
+        let mut after = socket.kernel;
+        let honest = by_kind(after.shut_down());
+        let outcome = self.one_of(&[honest, failed(FaultKind::Reset)], choices);
         let done = outcome == Outcome::Complete(0);
         let at = place(token);
-        self.sockets[at].shut = done;
-        // With both ends there is a hang-up.
-        self.sockets[at].changed |= done && self.sockets[at].finished;
+        if done {
+            (self.sockets[at].shut, self.sockets[at].kernel) = (true, after);
+        }
         let what = if done { What::Shut } else { What::ShutFailed };
         self.silently(token, Op::Shutdown, outcome, what)
     }
 
     fn unsent(&mut self, token: Token, choices: &mut Choices) -> Lawful {
-        let socket = self.socket(token)?;
-        if socket.reset {
-            let fault = failed(FaultKind::Reset);
-            return self.silently(token, Op::Unsent, fault, What::UnsentFailed);
+        self.socket(token)?;
+        let honest = by_kind(self.sockets[place(token)].kernel.unsent());
+        if let Outcome::Failed(_) = honest {
+            return self.silently(token, Op::Unsent, honest, What::UnsentFailed);
         }
-        let unread = socket.unread;
         if self.settings.probes && choices.choose(2) == 0 {
-            self.silently(token, Op::Unsent, Outcome::Complete(unread), What::Unsent)
+            self.silently(token, Op::Unsent, honest, What::Unsent)
         } else {
             let fault = failed(FaultKind::Unknown);
             self.silently(token, Op::Unsent, fault, What::UnsentFailed)
@@ -319,8 +310,8 @@ impl World<'_> {
     }
 
     fn close(&mut self, token: Token, choices: &mut Choices) -> Lawful {
-        let socket = core::mem::take(self.source(token));
-        if !socket.open || !socket.registered.is_empty() {
+        let socket = core::mem::replace(self.source(token), Socket::NONE);
+        if !socket.is_open() || socket.kernel.interest.is_some() {
             return Err(format!("closes {socket:?}"));
         }
         let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Unknown)], choices);
@@ -356,9 +347,11 @@ impl World<'_> {
         for at in self.places() {
             let token = self.token(at);
             let held = self.core.armed().find(|(armed, ..)| *armed == token);
-            let socket = &mut self.sockets[at];
-            socket.registered = held.map_or(Directions::NONE, |(_, held, _)| held);
-            (socket.fired, socket.changed) = (false, true);
+            let kernel = &mut self.sockets[at].kernel;
+            kernel.interest = None;
+            if let Some((_, held, trigger)) = held {
+                kernel.arm(held, trigger);
+            }
         }
         Ok(())
     }
@@ -472,9 +465,20 @@ impl World<'_> {
             .then(|| self.sockets.get(place(token)))
             .flatten();
         match socket {
-            Some(socket) if socket.open && token == self.token(place(token)) => Ok(*socket),
+            Some(socket) if socket.is_open() && token == self.token(place(token)) => Ok(*socket),
             _ => Err(format!("{token:?} is not a connection")),
         }
+    }
+}
+
+/// The same for every error of a kind.
+fn by_kind(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed(fault) => failed(fault.kind),
+        Outcome::Complete(_)
+        | Outcome::Drained(_)
+        | Outcome::Accepted(_)
+        | Outcome::Datagram { .. } => outcome,
     }
 }
 

@@ -1,35 +1,20 @@
 //! [`Socket`]: one connection as the kernel, its peer and the application have it.
-//!
-//! It stands apart from the kernel of `tidegate-sim` because a state is stored tens of millions of times: a socket, its peer
-//! and what the application requested are three bytes, and unread bytes are a number below four.
 
 use tidegate_core::{Directions, Trigger};
+use tidegate_sim::{Endpoint, Errno, Family, Interest, SocketState, State};
 
-/// Bytes of a packed socket.
+/// Bytes of a packed socket: states are kept tens of millions of times.
 pub(super) const SOCKET: usize = 3;
 /// Bytes of ours that may wait for the peer to read them.
-pub(super) const UNREAD: u32 = 1;
+const UNREAD: usize = 1;
 
 /// A connection from outside the machine.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Socket {
-    /// Accepted and not closed.
-    pub(super) open: bool,
-    /// Bytes from the peer that wait to be received.
-    pub(super) arrived: u32,
-    /// Bytes of ours that the peer has not read.
-    pub(super) unread: u32,
-    pub(super) finished: bool,
-    pub(super) reset: bool,
+    /// As the simulated kernel has it; not connected: there is none.
+    pub(super) kernel: SocketState,
     /// FIN was sent.
     pub(super) shut: bool,
-    /// A send would have blocked since it was last writable.
-    pub(super) no_space: bool,
-    /// Something has happened since it was reported: an edge.
-    pub(super) changed: bool,
-    /// A one-shot interest has been reported.
-    pub(super) fired: bool,
-    pub(super) registered: Directions,
 
     /// The notices of the application, and what it requested.
     pub(super) told: bool,
@@ -41,17 +26,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) const ACCEPTED: Self = Self {
-        open: true,
-        arrived: 0,
-        unread: 0,
-        finished: false,
-        reset: false,
+    pub(super) const NONE: Self = Self {
+        kernel: SocketState::new(Endpoint::new(Family::Tcp), UNREAD),
         shut: false,
-        no_space: false,
-        changed: false,
-        fired: false,
-        registered: Directions::NONE,
         told: false,
         ended: false,
         paused: false,
@@ -59,65 +36,72 @@ impl Socket {
         aborted: false,
         waits_for_room: false,
     };
+    pub(super) const ACCEPTED: Self = Self {
+        kernel: SocketState::new(Endpoint::connected(Family::Tcp), UNREAD),
+        ..Self::NONE
+    };
 
-    /// What could be done now.
-    pub(super) fn possible(&self) -> Directions {
-        Directions::READ.when(self.arrived > 0 || self.finished || self.reset)
-            | Directions::WRITE.when(self.unread < UNREAD || self.reset)
+    /// Accepted and not closed.
+    pub(super) fn is_open(&self) -> bool {
+        self.kernel.end.state != State::Fresh
     }
 
-    /// What a wait would report, and whether as the end.
-    pub(super) fn report(&self, trigger: Trigger) -> Option<(Directions, bool)> {
-        if self.registered.is_empty() {
-            return None;
-        }
-        let due = match trigger {
-            Trigger::Level => true,
-            Trigger::Edge => self.changed,
-            Trigger::Oneshot => !self.fired,
-        };
-        let closing = self.reset
-            || self.finished && (self.shut || self.registered.contains(Directions::READ));
-        let directions = self.possible() & self.registered;
-        (due && (closing || !directions.is_empty())).then_some((directions, closing))
-    }
-
-    /// Whether the peer may still do something.
-    pub(super) fn has_peer(&self) -> bool {
-        self.open && !self.reset
+    /// Whether there is a connection that the peer can reset.
+    pub(super) fn can_be_reset(&self) -> bool {
+        self.is_open() && self.kernel.end.state != State::Closed
     }
 
     /// What still matters once the machine closes it: what is registered, and what it owes the application.
     pub(super) fn closing(&self) -> Self {
+        let interest = self.kernel.interest.map(|interest| Interest {
+            // Something may always come.
+            queued: true,
+            fired: false,
+            ..interest
+        });
+        let rest = if self.is_open() {
+            Self::ACCEPTED.kernel
+        } else {
+            Self::NONE.kernel
+        };
         Self {
-            open: self.open,
-            registered: self.registered,
+            kernel: SocketState { interest, ..rest },
             told: self.told,
             ended: self.ended,
             asked_to_finish: self.asked_to_finish,
             aborted: self.aborted,
-            // Something may always come.
-            changed: true,
-            ..Self::default()
+            ..Self::NONE
+        }
+    }
+
+    /// A wait that reports nothing of it takes it out of the ready list.
+    pub(super) fn wait_in_vain(&mut self) {
+        if !self.kernel.would_report() {
+            let nothing = self.kernel.report(tidegate_core::Token::NONE);
+            debug_assert_eq!(nothing, None, "{self:?}");
         }
     }
 
     pub(super) fn pack(&self) -> [u8; SOCKET] {
         let bits =
             |flags: &[bool]| (flags.iter().rev()).fold(0, |bits, flag| bits << 1 | u8::from(*flag));
-        let registered = |direction| self.registered.contains(direction);
-        let bytes = u8::try_from(self.arrived << 4 | self.unread).expect("few bytes");
+        let SocketState { end, interest, .. } = self.kernel;
+        let registered = self.kernel.registered();
+        let is = |of: fn(&Interest) -> bool| interest.as_ref().is_some_and(of);
+        let number = |of: usize| u8::try_from(of).expect("few bytes");
+        let state = position(&STATES, &end.state);
+        let error = position(&ERRORS, &end.error);
         [
-            bytes << 2 | bits(&[registered(Directions::READ), registered(Directions::WRITE)]),
+            number(end.unread) << 6 | number(end.charged) << 4 | error << 2 | state,
             bits(&[
-                self.open,
-                self.finished,
-                self.reset,
-                self.shut,
-                self.no_space,
-                self.changed,
-                self.fired,
-                self.registered == Directions::HANGUP,
+                end.receive_shut,
+                end.send_shut,
+                end.ended,
+                end.no_space,
+                is(|interest| interest.queued),
+                is(|interest| interest.fired),
+                registered.contains(Directions::READ),
+                registered.contains(Directions::WRITE),
             ]),
             bits(&[
                 self.told,
@@ -126,31 +110,63 @@ impl Socket {
                 self.asked_to_finish,
                 self.aborted,
                 self.waits_for_room,
+                self.shut,
+                interest.is_some(),
             ]),
         ]
     }
 
-    pub(super) fn unpack([bytes, kernel, app]: [u8; SOCKET]) -> Self {
+    pub(super) fn unpack([bytes, kernel, app]: [u8; SOCKET], trigger: Trigger) -> Self {
         let bit = |of: u8, at: u32| of >> at & 1 != 0;
+        let directions =
+            Directions::READ.when(bit(kernel, 6)) | Directions::WRITE.when(bit(kernel, 7));
+        let interest = bit(app, 7).then(|| Interest {
+            queued: bit(kernel, 4),
+            fired: bit(kernel, 5),
+            ..Interest::new(Interest::mask_of(directions, trigger))
+        });
+        let end = Endpoint {
+            state: STATES[usize::from(bytes & 3)],
+            error: ERRORS[usize::from(bytes >> 2 & 3)],
+            charged: usize::from(bytes >> 4 & 3),
+            unread: usize::from(bytes >> 6),
+            receive_shut: bit(kernel, 0),
+            send_shut: bit(kernel, 1),
+            ended: bit(kernel, 2),
+            no_space: bit(kernel, 3),
+            ..Self::NONE.kernel.end
+        };
         Self {
-            open: bit(kernel, 0),
-            arrived: u32::from(bytes >> 6),
-            unread: u32::from(bytes >> 2 & 15),
-            finished: bit(kernel, 1),
-            reset: bit(kernel, 2),
-            shut: bit(kernel, 3),
-            no_space: bit(kernel, 4),
-            changed: bit(kernel, 5),
-            fired: bit(kernel, 6),
-            registered: Directions::READ.when(bit(bytes, 0))
-                | Directions::WRITE.when(bit(bytes, 1))
-                | Directions::HANGUP.when(bit(kernel, 7)),
+            kernel: SocketState {
+                end,
+                interest,
+                ..Self::NONE.kernel
+            },
             told: bit(app, 0),
             ended: bit(app, 1),
             paused: bit(app, 2),
             asked_to_finish: bit(app, 3),
             aborted: bit(app, 4),
             waits_for_room: bit(app, 5),
+            shut: bit(app, 6),
         }
     }
+}
+
+const STATES: [State; 4] = [
+    State::Fresh,
+    State::Connecting,
+    State::Established,
+    State::Closed,
+];
+const ERRORS: [Option<Errno>; 4] = [
+    None,
+    Some(Errno::CONNRESET),
+    Some(Errno::PIPE),
+    Some(Errno::CONNREFUSED),
+];
+
+fn position<T: PartialEq>(all: &[T; 4], of: &T) -> u8 {
+    let at = all.iter().position(|other| other == of);
+    u8::try_from(at.expect("one of them")).expect("below 4")
 }

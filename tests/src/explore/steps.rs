@@ -2,7 +2,6 @@
 //! iterations.
 
 use super::choices::Choices;
-use super::socket::UNREAD;
 use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect::{self, CONNECTIONS};
@@ -88,10 +87,10 @@ impl World<'_> {
             return add(Step::Output);
         }
         for (at, socket) in self.sockets.iter().enumerate() {
-            if socket.has_peer() && socket.unread > 0 {
+            if socket.kernel.end.charged > 0 {
                 add(Step::PeerReads(at));
             }
-            if socket.has_peer() && socket.shut && !socket.finished {
+            if socket.shut && socket.kernel.is_open() {
                 add(Step::PeerFinishes(at));
             }
         }
@@ -120,10 +119,10 @@ impl World<'_> {
 
     /// What a wait would report.
     fn reports(&self) -> heapless::Vec<Step, 16> {
-        let due = |at: &usize| self.sockets[*at].report(self.settings.trigger).is_some();
+        let due = |at: &usize| self.sockets[*at].kernel.would_report();
         let mut reports: heapless::Vec<Step, 16> =
             self.places().filter(due).map(Step::Report).collect();
-        if !self.listener.registered.is_empty() && self.backlog > 0 {
+        if self.listener.kernel.interest.is_some() && self.backlog > 0 {
             reports
                 .push(Step::ReportListener)
                 .unwrap_or_else(|_| panic!("few reports"));
@@ -182,12 +181,16 @@ impl World<'_> {
                 return;
             }
             let visited = self.core.visited().map(|token| token.index() as usize);
-            if let Some(at) = visited.filter(|at| self.sockets[*at].open) {
+            if let Some(at) = visited.filter(|at| self.sockets[*at].is_open()) {
                 self.peer(at, true, &mut add);
             }
             return;
         }
-        let full = self.sockets.iter().filter(|socket| socket.open).count();
+        let full = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.is_open())
+            .count();
         let crowd = self.settings.crowd || full < self.settings.connections as usize;
         if self.backlog < self.settings.backlog && crowd {
             add(Step::Connects);
@@ -215,13 +218,13 @@ impl World<'_> {
             }
             self.peer(at, false, &mut add);
             self.calls(at, &mut add);
-            if self.sockets[at].open && self.settings.spurious {
+            if self.sockets[at].is_open() && self.settings.spurious {
                 add(Step::Spurious(at, Directions::READ, false));
                 add(Step::Spurious(at, Directions::WRITE, false));
                 add(Step::Spurious(at, Directions::NONE, true));
             }
         }
-        if self.settings.spurious && self.listener.open {
+        if self.settings.spurious && self.listener.is_open() {
             add(Step::SpuriousListener);
         }
         if self.settings.stale && !self.core.has_work() {
@@ -235,21 +238,20 @@ impl World<'_> {
 
     fn peer(&self, at: usize, reads: bool, add: &mut impl FnMut(Step)) {
         let socket = &self.sockets[at];
-        if !socket.has_peer() {
-            return;
-        }
-        if reads && socket.unread > 0 {
+        if reads && socket.kernel.end.charged > 0 {
             add(Step::PeerReads(at));
         }
-        if !socket.finished {
-            if socket.arrived < self.settings.arrive {
+        if socket.kernel.is_open() {
+            if socket.kernel.end.unread < self.settings.arrive as usize {
                 add(Step::PeerSends(at));
             }
             if !socket.shut || reads {
                 add(Step::PeerFinishes(at));
             }
         }
-        add(Step::PeerResets(at));
+        if socket.can_be_reset() {
+            add(Step::PeerResets(at));
+        }
     }
 
     /// Whether the send buffer is full, and the application does not wait for capacity yet.
@@ -296,11 +298,11 @@ impl World<'_> {
         match step {
             Step::Output => return self.output(choices),
             Step::Report(at) => {
-                let trigger = self.settings.trigger;
-                let (directions, closing) = (self.sockets[at].report(trigger)).expect("offered");
-                self.sockets[at].changed = false;
-                self.sockets[at].fired = true;
-                return self.report(self.token(at), directions, closing);
+                let token = self.token(at);
+                let event = self.sockets[at].kernel.report(token);
+                return self
+                    .event(event.expect("offered"), What::Report)
+                    .map(|_| ());
             }
             Step::ReportListener | Step::SpuriousListener => {
                 return self.report(inspect::listener(), Directions::READ, false);
@@ -319,25 +321,19 @@ impl World<'_> {
             }
             Step::PeerReads(at) => {
                 self.say(|| format!("the peer of #{at} reads"));
-                let socket = &mut self.sockets[at];
-                socket.unread = 0;
-                socket.changed |= core::mem::take(&mut socket.no_space);
+                self.sockets[at].kernel.read(u32::MAX);
             }
             Step::PeerSends(at) => {
                 self.say(|| format!("the peer of #{at} sends a byte"));
-                self.sockets[at].arrived += 1;
-                self.sockets[at].changed = true;
+                self.sockets[at].kernel.arrive(1);
             }
             Step::PeerFinishes(at) => {
                 self.say(|| format!("the peer of #{at} finishes"));
-                self.sockets[at].finished = true;
-                self.sockets[at].changed = true;
+                self.sockets[at].kernel.end();
             }
             Step::PeerResets(at) => {
                 self.say(|| format!("the peer of #{at} resets"));
-                let socket = &mut self.sockets[at];
-                (socket.reset, socket.changed) = (true, true);
-                (socket.arrived, socket.unread, socket.no_space) = (0, UNREAD, false);
+                self.sockets[at].kernel.reset();
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! [`Seen`]: which state follows which when what happens.
 
 use alloc::collections::BTreeSet;
+use tidegate_core::Trigger;
 use tidegate_core::inspect::STATES;
 
 /// The documented table.
@@ -126,22 +127,29 @@ impl Seen {
     /// The rows that are not documented.
     #[must_use]
     pub fn undocumented(&self) -> Vec<String> {
-        let (alone, several) = documented();
-        let known = &alone | &several;
+        let known = documented().concat();
+        let known = known.into_iter().collect();
         self.rows().difference(&known).cloned().collect()
     }
 
-    /// The documented rows that were not seen: of the first table if there is one connection, else of the second.
+    /// The documented rows that were not seen: of the first table if there is one connection, else of the second; of the
+    /// third unless events come by edge.
     #[must_use]
-    pub fn missing(&self, connections: u32) -> Vec<String> {
-        let (alone, several) = documented();
-        let due = if connections == 1 { alone } else { several };
-        due.difference(&self.rows()).cloned().collect()
+    pub fn missing(&self, connections: u32, trigger: Trigger) -> Vec<String> {
+        let [alone, several, changed] = documented();
+        let mut due = if connections == 1 { alone } else { several };
+        if connections == 1 && trigger != Trigger::Edge {
+            due.extend(changed);
+        }
+        let seen = self.rows();
+        due.retain(|row| !seen.contains(row));
+        due
     }
 }
 
-/// The rows of the documented tables: what one connection sees, and what takes several.
-fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
+/// The rows of the documented tables: what one connection sees under each trigger, what takes several, and what edge
+/// leaves out.
+fn documented() -> [Vec<String>; 3] {
     let rows = |text: &str| {
         let begins = |line: &str| {
             STATES
@@ -152,8 +160,8 @@ fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
             .map(str::to_owned)
             .collect()
     };
-    let (alone, several) = DOCUMENTED.split_once("\n## ").unwrap_or((DOCUMENTED, ""));
-    (rows(alone), rows(several))
+    let mut tables = DOCUMENTED.split("\n## ").map(rows);
+    core::array::from_fn(|_| tables.next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) struct World<'t> {
     pub(super) sockets: [Socket; CONNECTIONS],
     /// Peers that wait to be accepted.
     pub(super) backlog: u32,
-    /// The listener's descriptor works and is registered.
+    /// The listener's descriptor works and is registered. Its own sockets wait in the backlog.
     pub(super) listener: Socket,
     /// An iteration is in progress.
     pub(super) turn: bool,
@@ -80,7 +80,7 @@ impl<'t> World<'t> {
         Self {
             settings,
             core,
-            sockets: [Socket::default(); CONNECTIONS],
+            sockets: [Socket::NONE; CONNECTIONS],
             backlog: 0,
             listener: Socket::ACCEPTED,
             turn: false,
@@ -113,10 +113,7 @@ impl<'t> World<'t> {
                 "Finishing" | "Lingering" => socket.paused = false,
                 _ => {}
             }
-            // An edge of which nothing is left is not reported, and the next one comes anyway.
-            let trigger = self.settings.trigger;
-            socket.changed = trigger == Trigger::Edge && socket.report(trigger).is_some();
-            socket.fired &= trigger == Trigger::Oneshot;
+            socket.wait_in_vain();
         }
     }
 
@@ -141,8 +138,8 @@ impl<'t> World<'t> {
         let image = self.core.image(self.turn);
         into.clear();
         into.extend_from_slice(&image.machine);
-        let facts = u8::from(self.turn) | u8::from(self.listener.open) << 1;
-        let registered = u8::from(!self.listener.registered.is_empty());
+        let facts = u8::from(self.turn) | u8::from(self.listener.is_open()) << 1;
+        let registered = u8::from(self.listener.kernel.interest.is_some());
         into.push(facts | registered << 2);
         into.push(u8::try_from(self.backlog).expect("a short queue"));
         into.extend_from_slice(&image.listener);
@@ -171,16 +168,21 @@ impl<'t> World<'t> {
         image.machine.copy_from_slice(&bytes[..MACHINE]);
         let facts = bytes[MACHINE];
         self.turn = facts & 1 != 0;
-        self.listener.open = facts & 2 != 0;
-        self.listener.registered = tidegate_core::Directions::READ.when(facts & 4 != 0);
+        self.listener = if facts & 2 == 0 {
+            Socket::NONE
+        } else {
+            Socket::ACCEPTED
+        };
+        let armed = tidegate_core::Directions::READ.when(facts & 4 != 0);
+        self.listener.kernel.arm(armed, Trigger::Level);
         self.backlog = bytes[MACHINE + 1].into();
         image.listener.copy_from_slice(&bytes[MACHINE + 2..HEAD]);
-        self.sockets = [Socket::default(); CONNECTIONS];
+        self.sockets = [Socket::NONE; CONNECTIONS];
         for (each, socket) in bytes[HEAD..].chunks_exact(EACH).zip(&mut self.sockets) {
             let (source, kernel) = each.split_at(SOURCE);
             let source = source.try_into().expect("as long");
             image.connections.push(source).expect("as many slots");
-            *socket = Socket::unpack(kernel.try_into().expect("as long"));
+            *socket = Socket::unpack(kernel.try_into().expect("as long"), self.settings.trigger);
         }
         self.core.put_back(&image);
         self.now = inspect::NOW;
