@@ -189,6 +189,7 @@ mod record;
 mod schedule;
 mod session;
 mod slot;
+mod source;
 mod spinning;
 mod stats;
 mod table;
@@ -204,7 +205,7 @@ pub use backoff::Backoff;
 pub use config::{Block, Class, Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
 pub use destination::Destination;
 pub use directions::{Directions, Trigger, awaited, issue};
-pub use dispatcher::{Dispatcher, calls::Info};
+pub use dispatcher::{Dispatcher, Table, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
@@ -219,7 +220,6 @@ pub use session::{
 };
 pub use spinning::Spinning;
 pub use stats::Stats;
-pub use table::Table;
 pub use time::Instant;
 pub use token::Token;
 pub use unavailable::Unavailable;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::FullTable;
-use crate::table::{Others, Source};
+use crate::source::Source;
+use crate::table::Others;
 use alloc::vec::Vec;
 use core::time::Duration;
 

@@ -3,14 +3,13 @@
 //! They are in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
 
 use super::Dispatcher;
-use super::listener::Listener;
 use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::flags::Flags;
 use crate::output::{Action, Notice};
 use crate::slot::{Slot, State};
+use crate::source::{Listener, Source};
 use crate::stats::bump;
-use crate::table::Source;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
 use defmt_or_log::error;

@@ -1,7 +1,6 @@
 //! Listeners: a slot is reserved before anything is accepted, so a completed accept never meets a full table.
 
 use super::Dispatcher;
-use super::burst::Burst;
 use crate::config::FullTable;
 use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Outcome, Peer};
@@ -9,47 +8,13 @@ use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
 use crate::record::Record;
 use crate::slot::{Slot, State};
+use crate::source::{Listener, Source};
 use crate::stats::bump;
-use crate::table::{Run, Source};
+use crate::table::Run;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use crate::unavailable::{Unavailable, count};
 use defmt_or_log::{debug, error, warn};
-
-/// The state of a listener in addition to its slot.
-#[derive(Clone, Debug)]
-pub(crate) struct Listener {
-    /// The most connections that one source address may have, over all listeners that have such a limit.
-    pub(super) per_source: Option<u32>,
-    /// The most connections that it may have at a time.
-    pub(super) at_most: u32,
-    /// Slots that only its connections may take.
-    pub(super) reserved: u32,
-    /// It and its connections go first.
-    pub(super) priority: bool,
-    /// Slots that are taken for its connections, and for those of an earlier listener in its slot.
-    pub(super) held: u32,
-    /// How long the next pause lasts, in nanoseconds.
-    pub(super) pause: u64,
-    pub(super) burst: Burst,
-    /// Of a datagram socket: the count of datagrams dropped by the kernel, as last reported.
-    pub(super) lost: u32,
-}
-
-impl Listener {
-    pub(super) const fn new(pause: u64) -> Self {
-        Self {
-            per_source: None,
-            at_most: u32::MAX,
-            reserved: 0,
-            priority: false,
-            held: 0,
-            pause,
-            burst: Burst::ONE,
-            lost: 0,
-        }
-    }
-}
 
 impl Dispatcher<'_> {
     /// Adds a listener, from each of whose sources at most `per_source` connections are taken (`None`: no limit).

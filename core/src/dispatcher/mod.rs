@@ -1,12 +1,11 @@
 //! [`Dispatcher`]: the four verbs.
 //!
 //! `turn` takes events in and schedules their sources, `serve` derives outputs, `answer` takes completions in,
-//! `listener` accepts, `burst` says how often, `connect` connects, `deadline` keeps time, `timer` keeps the
+//! `listener` accepts, `connect` connects, `deadline` keeps time, `timer` keeps the
 //! application's, `watch` its descriptors, `datagram` its datagram sockets, `filled` sends what handlers queued elsewhere, `source` counts the connections of one source in `counts`, `calls` is the application's side. `laws` and
 //! `inspect` are for tests of it.
 
 mod answer;
-mod burst;
 pub(crate) mod calls;
 pub(crate) mod connect;
 mod counts;
@@ -18,17 +17,18 @@ mod filled;
 pub mod inspect;
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) mod laws;
-pub(crate) mod listener;
+mod listener;
 mod pairs;
 mod preferred;
 mod serve;
 mod source;
 mod stop;
+mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timer;
 mod turn;
-pub(crate) mod watch;
+mod watch;
 
 use crate::config::{Config, ConfigError, FullTable, Sources, Windows};
 use crate::deadlines::Deadlines;
@@ -39,12 +39,14 @@ use crate::output::{Action, Notice};
 use crate::queue::{NONE, Queue};
 use crate::schedule::{Round, Schedule, units};
 use crate::stats::{Stats, bump};
-use crate::table::{Parts, Records, Slots, Table};
+use crate::table::{Records, Slots};
 use crate::time::{Instant, nanos_of};
 use crate::timers::Timers;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use defmt_or_log::trace;
+use table::Parts;
+pub use table::Table;
 
 /// What the machine knows beside its slots.
 // In this order, what each message needs first: it lies on a few lines of the cache, and an access is a short

@@ -2,12 +2,12 @@
 //! for readiness, like the listeners, in the second table, and the application reads them itself.
 
 use super::Dispatcher;
-use super::listener::Listener;
 use crate::directions::Directions;
 use crate::event::Fault;
 use crate::flags::Flags;
 use crate::output::Notice;
 use crate::slot::State;
+use crate::source::Listener;
 use crate::token::{LISTENER_BIT, Token};
 use crate::unavailable::Unavailable;
 

@@ -2,7 +2,7 @@
 
 use super::bytes::{Area, Store};
 use crate::config::Windows;
-use crate::table::Table;
+use crate::dispatcher::Table;
 use heapless::{Vec, VecView};
 
 /// Slots for `N` connections, each with a receive window of `RX` bytes, a send window of `TX` bytes and the

@@ -2,7 +2,7 @@
 
 /// How many accepts one event is good for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Burst {
+pub(crate) struct Burst {
     /// The iteration in which it was last accepted from.
     turn: u32,
     /// Accepts for each event now.
@@ -17,7 +17,7 @@ impl Burst {
     /// Iterations with single accepts after one that would block: an extra call in nine at most.
     const REST: u16 = 8;
 
-    pub(super) const ONE: Self = Self {
+    pub(crate) const ONE: Self = Self {
         turn: 0,
         size: 1,
         left: 1,
@@ -25,7 +25,7 @@ impl Burst {
     };
 
     /// A connection was accepted: whether another is due for the same report.
-    pub(super) const fn another(&mut self, turn: u32, most: u16) -> bool {
+    pub(crate) const fn another(&mut self, turn: u32, most: u16) -> bool {
         if self.turn != turn {
             let in_a_row = self.left == 0 && self.turn.wrapping_add(1) == turn;
             let twice = self.size.saturating_mul(2);
@@ -45,7 +45,7 @@ impl Burst {
     }
 
     /// An accept found no connection: whether it was one more than the event was good for.
-    pub(super) const fn vain(&mut self, turn: u32) -> bool {
+    pub(crate) const fn vain(&mut self, turn: u32) -> bool {
         let more = self.turn == turn && self.left < self.size;
         *self = Self {
             turn: self.turn,
