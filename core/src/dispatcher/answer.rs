@@ -191,9 +191,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         debug_assert!(slot.in_flight.contains(Directions::WRITE));
         slot.in_flight -= Directions::WRITE;
-        if slot.attempts.is_flushed() {
-            self.flushed(index, completion);
-        }
+        self.note_flushed(index, completion);
         let slot = self.slots.at_mut(index);
         let (n, short) = match completion {
             Completion::Complete(n) => (n, n == 0),
@@ -325,13 +323,10 @@ impl Dispatcher<'_> {
     fn impossible_transfer(&mut self, index: u32, direction: Directions) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
         slot.in_flight -= direction;
-        let flushed = direction == Directions::WRITE && slot.attempts.is_flushed();
-        if flushed {
-            self.flushed(index, Completion::Drained(0));
-        }
         let op = if direction == Directions::READ {
             Op::Recv
         } else {
+            self.note_flushed(index, Completion::Drained(0));
             Op::Send
         };
         self.impossible(index, op)

@@ -124,6 +124,7 @@ impl Dispatcher<'_> {
 
     /// Queues the first `n` bytes of the [`space`](Self::space), at most all of it, to be sent.
     pub fn commit(&mut self, token: Token, n: u32) {
+        self.will_fill();
         if let Some(index) = self.connection(token) {
             self.commit_at(index, n);
         }

@@ -8,11 +8,57 @@ use crate::output::Action;
 use crate::slot::State;
 use crate::token::Token;
 
+/// The functions for it. Reached by these pointers alone, so that only a program whose handlers send to other
+/// connections links them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verbs {
+    fill: fn(&mut Dispatcher<'_>, u32),
+    send: fn(&mut Dispatcher<'_>) -> Option<Action>,
+    flushed: fn(&mut Dispatcher<'_>, u32, Completion),
+}
+
+const VERBS: Verbs = Verbs {
+    fill: |machine, index| machine.filled(index),
+    send: |machine| machine.send_of_filled(),
+    flushed: |machine, index, completion| machine.flushed(index, completion),
+};
+
 impl Dispatcher<'_> {
+    /// A handler is about to queue bytes on a connection that is not its own.
+    pub(crate) const fn will_fill(&mut self) {
+        self.m.filled = Some(&VERBS);
+    }
+
     /// The handler of the serviced source has filled the send buffer of another connection past the threshold.
     #[cold]
-    #[inline(never)]
     pub(super) fn fill(&mut self, index: u32) {
+        if let Some(verbs) = self.m.filled {
+            (verbs.fill)(self, index);
+        }
+    }
+
+    /// The next send of a connection that was filled, if one is due and can be tried.
+    #[inline]
+    pub(super) fn next_of_filled(&mut self) -> Option<Action> {
+        let verbs = self.m.filled?;
+        if self.m.schedule.has_filled() {
+            (verbs.send)(self)
+        } else {
+            None
+        }
+    }
+
+    /// A send has completed, perhaps that of a filled connection.
+    #[inline]
+    pub(super) fn note_flushed(&mut self, index: u32, completion: Completion) {
+        if let Some(verbs) = self.m.filled
+            && self.slots.at(index).attempts.is_flushed()
+        {
+            (verbs.flushed)(self, index, completion);
+        }
+    }
+
+    fn filled(&mut self, index: u32) {
         // What was just accepted is greeted in the service of its listener, which receives nothing to forward.
         let serving = self.m.schedule.serving();
         if serving.is_some_and(|serving| self.slots.at(serving).state == State::Listening) {
@@ -22,11 +68,8 @@ impl Dispatcher<'_> {
         self.slots.at_mut(index).attempts.fill();
     }
 
-    /// The next send of a connection that was filled, if it can be tried. Work: the slots between the first and the last
-    /// that was filled.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn send_of_filled(&mut self) -> Option<Action> {
+    /// Work: the slots between the first and the last that was filled.
+    fn send_of_filled(&mut self) -> Option<Action> {
         let windows = self.m.windows;
         while let Some(index) = self.m.schedule.next_filled() {
             let slot = self.slots.at_mut(index);
@@ -62,9 +105,7 @@ impl Dispatcher<'_> {
     }
 
     /// The send of a filled connection has completed. What was queued behind it may fill the buffer, too.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn flushed(&mut self, index: u32, completion: Completion) {
+    fn flushed(&mut self, index: u32, completion: Completion) {
         let n = match completion {
             Completion::Complete(n) | Completion::Drained(n) => n,
             Completion::Failed(_) => 0,

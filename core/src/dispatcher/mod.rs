@@ -91,6 +91,8 @@ pub(crate) struct Machine {
     accept_burst: u16,
     /// The functions for datagram sockets, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
+    /// The same of handlers that send to other connections.
+    filled: Option<&'static filled::Verbs>,
     /// The same of listeners that are preferred.
     preferred: Option<&'static preferred::Verbs>,
     /// The same of sources that are limited.
@@ -161,6 +163,7 @@ impl Machine {
             reserved: 0,
             priorities: 0,
             datagrams: None,
+            filled: None,
             preferred: None,
             sources_of: None,
             victim: None,
@@ -353,9 +356,7 @@ impl Dispatcher<'_> {
         if self.m.rebuild {
             return Some(self.rebuild());
         }
-        if self.m.schedule.has_filled()
-            && let Some(action) = self.send_of_filled()
-        {
+        if let Some(action) = self.next_of_filled() {
             return Some(action);
         }
         loop {

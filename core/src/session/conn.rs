@@ -281,6 +281,7 @@ impl Conn<'_> {
             return None;
         }
         self.all.record(token, Input::Lend);
+        self.all.machine.will_fill();
         self.all.lent = 0;
         // What a connection is shown in its service is consumed when that service ends, once.
         let Cursors { at, end } = if back {

@@ -71,6 +71,7 @@ impl Connections<'_> {
     ///
     /// [`SendError`], `Closed` also if the token names no live connection.
     pub fn send_to(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
+        self.machine.will_fill();
         let sent = match self.machine.connection(token) {
             Some(index) => {
                 if index == self.own {
@@ -227,6 +228,7 @@ impl Connections<'_> {
 
     /// One of all others, by its index; returns whether it took them.
     pub(super) fn send_to_another(&mut self, index: u32, bytes: &[u8]) -> bool {
+        self.machine.will_fill();
         let taken = self.send_at(index, bytes, false).is_ok();
         let token = self.machine.token(index);
         let input = sent_to(bytes.len(), taken);

@@ -224,6 +224,7 @@ impl<'m, H: Handler> Session<'m, H> {
     ) -> Option<R> {
         let index = self.machine.connection(token)?;
         self.machine.record(token, Input::Lend, Detail::None);
+        self.machine.will_fill();
         self.forget_last(index);
         self.visit(token, visit)
     }

@@ -132,6 +132,8 @@ impl Dispatcher<'_> {
 
     /// Makes this machine one that holds what the image holds, in a table of the same size with the same configuration.
     pub fn put_back(&mut self, image: &Image) {
+        // Which functions are linked is none of its state.
+        self.will_fill();
         self.m.now = NOW;
         self.m.deadlines.empty();
         self.m.free = Queue::EMPTY;
