@@ -200,6 +200,7 @@ mod timers;
 mod token;
 pub mod trace;
 mod unavailable;
+mod uses;
 
 pub use backoff::Backoff;
 pub use config::{Block, Class, Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};

@@ -22,6 +22,7 @@ mod pairs;
 mod preferred;
 mod serve;
 mod source;
+mod stale;
 mod stop;
 mod table;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use crate::time::{Instant, nanos_of};
 use crate::timers::Timers;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
+use crate::uses::{Everything, Uses};
 use defmt_or_log::trace;
 use table::Parts;
 pub use table::Table;
@@ -91,6 +93,8 @@ pub(crate) struct Machine {
     accept_burst: u16,
     /// The functions for datagram sockets, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
+    /// The same for stale events that do not end, if there may be some.
+    staleness: Option<&'static stale::Verbs>,
     /// The same of handlers that send to other connections.
     filled: Option<&'static filled::Verbs>,
     /// The same of listeners that are preferred.
@@ -163,6 +167,7 @@ impl Machine {
             reserved: 0,
             priorities: 0,
             datagrams: None,
+            staleness: None,
             filled: None,
             preferred: None,
             sources_of: None,
@@ -212,15 +217,11 @@ impl<'t> Dispatcher<'t> {
         config: &Config,
         windows: Windows,
     ) -> Result<Self, ConfigError> {
-        let mut made = Self::without_limits(table, config, windows)?;
-        if config.sources.block.is_some() {
-            made.count_sources();
-        }
-        Ok(made)
+        Self::of::<Everything, N, SOURCES, TIMERS>(table, config, windows)
     }
 
-    /// The same without any limit of a source, and without what counts them.
-    pub(crate) fn without_limits<const N: usize, const SOURCES: usize, const TIMERS: usize>(
+    /// The same without what a handler does not need.
+    pub(crate) fn of<U: Uses, const N: usize, const SOURCES: usize, const TIMERS: usize>(
         table: &'t mut Table<N, SOURCES, TIMERS>,
         config: &Config,
         windows: Windows,
@@ -229,7 +230,7 @@ impl<'t> Dispatcher<'t> {
         config.check(slots, windows)?;
         let connections = config.connections.unwrap_or(slots);
         let parts: Parts<'t> = table.parts(|| Machine::new(config, connections, windows));
-        let made = Self {
+        let mut made = Self {
             slots: parts.slots,
             records: parts.records,
             sources: parts.sources,
@@ -239,6 +240,15 @@ impl<'t> Dispatcher<'t> {
         };
         if config.full.evicts() {
             made.m.victim = Some(|machine, listener| machine.victim(listener));
+        }
+        if U::LIMITS_SOURCES && config.sources.block.is_some() {
+            made.count_sources();
+        }
+        if U::RECORDS {
+            made.m.recorder.begin();
+        }
+        if U::SHARES_DESCRIPTORS {
+            made.watch_staleness();
         }
         Ok(made)
     }
@@ -271,14 +281,21 @@ impl<'t> Dispatcher<'t> {
     /// Out of line, as little of it as there can be in the loop.
     #[inline(never)]
     fn record_call(&mut self, token: Token, input: Input, detail: Detail) {
-        self.keep(token, input);
+        self.m.recorder.push_if_on(self.m.now, token, input);
         self.trace(|| Entry::Call(token, input, detail));
     }
 
     /// The same for the flight recorder alone.
     #[inline]
-    pub(crate) fn keep(&mut self, token: Token, input: Input) {
-        self.m.recorder.push(self.m.now, token, input);
+    pub(crate) fn keep<U: Uses>(&mut self, token: Token, input: Input) {
+        if U::RECORDS {
+            self.m.recorder.push(self.m.now, token, input);
+        }
+    }
+
+    /// The same where it is not known whether the recorder is on.
+    pub(crate) fn keep_if_on(&mut self, token: Token, input: Input) {
+        self.m.recorder.push_if_on(self.m.now, token, input);
     }
 
     /// The same for the full trace alone, and what comes out: a replay compares it.
@@ -305,6 +322,12 @@ impl Dispatcher<'_> {
     /// reads the counters of its source and its block, which costs the same whatever their limits are.
     #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
+        self.take_in::<Everything>(now, event)
+    }
+
+    /// The same for a handler that may need less.
+    #[inline]
+    pub(crate) fn take_in<U: Uses>(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.advance_clock(now);
         match event {
             Event::Ready {
@@ -316,11 +339,11 @@ impl Dispatcher<'_> {
                     directions,
                     closing,
                 };
-                self.keep(token, input);
+                self.keep::<U>(token, input);
                 self.ready(token, directions, closing)
             }
             Event::Done { token, op, outcome } => {
-                self.keep(token, Input::done(op, &outcome));
+                self.keep::<U>(token, Input::done(op, &outcome));
                 self.done(token, op, outcome)
             }
         }
@@ -353,8 +376,8 @@ impl Dispatcher<'_> {
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
         self.m.issued = Issued::NOTHING;
-        if self.m.rebuild {
-            return Some(self.rebuild());
+        if let Some(action) = self.next_rebuild() {
+            return Some(action);
         }
         if let Some(action) = self.next_of_filled() {
             return Some(action);
@@ -398,7 +421,7 @@ impl Dispatcher<'_> {
 
     /// The transfer that was issued last completes inline.
     #[inline]
-    pub(crate) fn complete_transfer(
+    pub(crate) fn complete_transfer<U: Uses>(
         &mut self,
         index: u32,
         op: Op,
@@ -408,7 +431,7 @@ impl Dispatcher<'_> {
             let slot = self.slots.at(index);
             (Token::new(index, slot.generation), slot.in_flight)
         };
-        self.keep(token, Input::completed(op, completion));
+        self.keep::<U>(token, Input::completed(op, completion));
         match op {
             Op::Recv if in_flight.contains(Directions::READ) => self.received(index, completion),
             Op::Send if in_flight.contains(Directions::WRITE) => self.sent(index, completion),

@@ -3,19 +3,14 @@
 use super::Dispatcher;
 use crate::directions::{Directions, Trigger};
 use crate::flags::Flags;
-use crate::output::{Action, Notice, Reason};
+use crate::output::{Notice, Reason};
 use crate::slot::State;
 use crate::stats::bump;
 use crate::table::Run;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use crate::trace::Entry;
-use defmt_or_log::{trace, warn};
-
-/// Iterations in a row with a stale event after which the driver is asked to rebuild its readiness set. A registration
-/// that outlived its descriptor reports at every wait and cannot be removed; eight iterations are more than any event
-/// that was merely late.
-const STALE_TURNS: u8 = 8;
+use defmt_or_log::warn;
 
 impl Dispatcher<'_> {
     #[inline]
@@ -92,42 +87,6 @@ impl Dispatcher<'_> {
         }
         self.touch(index);
         None
-    }
-
-    #[cold]
-    pub(super) fn stale(&mut self, token: Token) {
-        trace!("stale: {:?}", token);
-        bump(&mut self.m.stats.stale);
-        self.m.stale_now = true;
-    }
-
-    /// Requests a new readiness set when stale events do not end.
-    pub(super) fn watch_stale(&mut self) {
-        let stale = core::mem::take(&mut self.m.stale_now);
-        self.m.stale_turns = if stale {
-            self.m.stale_turns.saturating_add(1)
-        } else {
-            0
-        };
-        if self.m.stale_turns >= STALE_TURNS {
-            self.m.stale_turns = 0;
-            self.m.rebuild = true;
-        }
-    }
-
-    pub(super) fn rebuild(&mut self) -> Action {
-        self.m.rebuild = false;
-        bump(&mut self.m.stats.rebuilds);
-        warn!("stale reports do not end: the readiness set is rebuilt");
-        // What the new set reports first is the present state, so a one-shot that had fired is armed again.
-        let used = self.slots.used() as usize;
-        let others = self.slots.others.list.iter_mut();
-        let others = others.map(|source| &mut source.slot);
-        let connections = self.slots.connections.iter_mut().take(used);
-        for slot in connections.chain(others) {
-            slot.armed = slot.registered;
-        }
-        Action::Rebuild
     }
 
     /// Schedules a source, unless it is being serviced or queued.

@@ -223,7 +223,7 @@ impl Connections<'_> {
             len: width(len),
             missed: u16::try_from(missed).unwrap_or(u16::MAX),
         };
-        self.machine.keep(Token::NONE, input);
+        self.machine.keep_if_on(Token::NONE, input);
     }
 
     /// One of all others, by its index; returns whether it took them.

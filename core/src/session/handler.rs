@@ -7,6 +7,7 @@ use crate::directions::Directions;
 use crate::event::Fault;
 use crate::output::Reason;
 use crate::token::Token;
+use crate::uses::Uses;
 
 /// What an application does with its connections. Each method borrows one connection for one service; nothing it does
 /// can block, and what it requests happens after it returns.
@@ -63,6 +64,18 @@ pub trait Handler {
     /// loopback or a link between two machines, may set `false` here, and does not link the code that counts: all its
     /// connections are taken, whatever the limits say.
     const LIMITS_SOURCES: bool = true;
+
+    /// Whether the [flight recorder](crate::trace) is on. `true` by default. A server that nobody will ask for its last
+    /// inputs may set `false` here, and does not link what keeps them: the recorder stays empty. The full trace has them all
+    /// the same.
+    const RECORDS: bool = true;
+
+    /// Whether what its descriptors refer to may be open elsewhere too: in a child that was forked, in a process that a
+    /// descriptor was passed to, or under a number that the program duplicated. Such a socket stays registered when the server has closed its own, and is
+    /// reported at every wait, so a new readiness set is made then ([`Action::Rebuild`](crate::Action::Rebuild)). `true` by default. A program in
+    /// which that cannot be may set `false` here, and does not link what makes one: such events are dropped and counted
+    /// ([`Stats::stale`](crate::Stats::stale)), but do not end.
+    const SHARES_DESCRIPTORS: bool = true;
 
     /// A connection was accepted, or one of ours is connected. Does nothing by default.
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
@@ -152,4 +165,10 @@ pub trait Handler {
     fn unwatched(&mut self, connections: &mut Connections<'_>, token: Token, fault: Fault) {
         let _ = (connections, token, fault);
     }
+}
+
+impl<H: Handler> Uses for H {
+    const LIMITS_SOURCES: bool = H::LIMITS_SOURCES;
+    const RECORDS: bool = H::RECORDS;
+    const SHARES_DESCRIPTORS: bool = H::SHARES_DESCRIPTORS;
 }

@@ -99,11 +99,7 @@ impl<'m, H: Handler> Session<'m, H> {
             states,
         } = memory.lend();
         Ok(Self {
-            machine: if H::LIMITS_SOURCES {
-                Dispatcher::new(table, config, windows)?
-            } else {
-                Dispatcher::without_limits(table, config, windows)?
-            },
+            machine: Dispatcher::of::<H, N, SOURCES, TIMERS>(table, config, windows)?,
             received,
             sending,
             states,
@@ -265,7 +261,7 @@ impl<H: Handler> Session<'_, H> {
         match event {
             // What is ready is scheduled; only for a watched descriptor the handler is notified now.
             Event::Ready { .. } => {
-                if let Some(notice) = self.machine.handle_event(now, event) {
+                if let Some(notice) = self.machine.take_in::<H>(now, event) {
                     self.tell(notice, None, None);
                 }
             }
@@ -284,7 +280,7 @@ impl<H: Handler> Session<'_, H> {
             } => self.last_words(token),
             Event::Done { .. } | Event::Ready { .. } => None,
         };
-        if let Some(notice) = self.machine.handle_event(now, event) {
+        if let Some(notice) = self.machine.take_in::<H>(now, event) {
             self.tell(notice, Some(event), info.as_ref());
         }
     }

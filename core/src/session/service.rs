@@ -38,7 +38,7 @@ impl<H: Handler> Session<'_, H> {
         if self.machine.is_traced() {
             self.trace_completion(index, op, completion);
         }
-        let notice = self.machine.complete_transfer(index, op, completion);
+        let notice = self.machine.complete_transfer::<H>(index, op, completion);
         if op == Op::Send && self.machine.slots.at(index).tx.is_empty() {
             self.sending.release(index);
         }
@@ -145,7 +145,7 @@ impl<H: Handler> Session<'_, H> {
             Alarm::Connection(token) => token,
             Alarm::Free { timer, .. } => Token::free_timer(timer),
         };
-        self.machine.keep(token, Input::Due);
+        self.machine.keep::<H>(token, Input::Due);
         match alarm {
             Alarm::Connection(token) => {
                 self.tell_of(token, Told::Timer);
@@ -242,7 +242,7 @@ impl<H: Handler> Session<'_, H> {
             consumed: u16::try_from(consumed).unwrap_or(u16::MAX),
             queued: more.saturating_sub(queued),
         };
-        self.machine.keep(token, input);
+        self.machine.keep::<H>(token, input);
         if left > 0 {
             self.keep_left(index);
         }

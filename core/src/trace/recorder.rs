@@ -17,6 +17,8 @@ pub struct Recorder<const K: usize = RECORDED> {
     /// Where the next one goes.
     next: u32,
     kept: [Option<RecordedInput>; K],
+    /// What puts one in, if it is on: reached by this pointer alone where it is not known, so that only then it is linked.
+    put: Option<fn(&mut Self, RecordedInput)>,
     /// Where the full trace goes.
     #[cfg(feature = "trace")]
     sink: Option<&'static mut (dyn super::Sink + Send)>,
@@ -37,9 +39,17 @@ impl<const K: usize> Recorder<K> {
         Self {
             next: 0,
             kept: [None; K],
+            put: None,
             #[cfg(feature = "trace")]
             sink: None,
         }
+    }
+
+    /// Has it keep what comes.
+    pub(crate) const fn begin(&mut self) {
+        self.put = Some(|recorder, RecordedInput { at, token, input }| {
+            recorder.push(at, token, input);
+        });
     }
 
     #[inline]
@@ -47,6 +57,13 @@ impl<const K: usize> Recorder<K> {
         if let Some(place) = self.kept.get_mut(self.next as usize & Self::MASK) {
             *place = Some(RecordedInput { at, token, input });
             self.next = self.next.wrapping_add(1);
+        }
+    }
+
+    /// The same unless it is off.
+    pub(crate) fn push_if_on(&mut self, at: Instant, token: Token, input: Input) {
+        if let Some(put) = self.put {
+            put(self, RecordedInput { at, token, input });
         }
     }
 

@@ -68,7 +68,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             }
             // What is in flight completes by the next wait at the latest.
             Action::Cancel { .. } => return,
-            Action::Rebuild => return self.rebuild(),
+            Action::Rebuild if H::SHARES_DESCRIPTORS => return self.rebuild(),
+            Action::Rebuild => return,
             // Transfers are performed by the caller.
             Action::Recv { .. } | Action::Send { .. } => return,
         };

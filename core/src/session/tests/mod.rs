@@ -11,6 +11,7 @@ mod order;
 mod others;
 mod recorder;
 mod timers;
+mod uses;
 mod windows;
 
 use super::*;

@@ -23,6 +23,10 @@ impl Handler for Echo {
     const CONNECTS: bool = false;
     /// Over the loopback all have one address, and nobody to share the slots with.
     const LIMITS_SOURCES: bool = false;
+    /// Nobody asks for its last inputs.
+    const RECORDS: bool = false;
+    /// It has no children, and passes no descriptor on.
+    const SHARES_DESCRIPTORS: bool = false;
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();

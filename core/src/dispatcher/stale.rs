@@ -1,0 +1,88 @@
+//! Events of what is gone: a few are late, but those of a registration that outlived its descriptor do not end, and only a new
+//! readiness set does without it.
+
+use super::Dispatcher;
+use crate::output::Action;
+use crate::stats::bump;
+use crate::token::Token;
+use defmt_or_log::{trace, warn};
+
+/// Iterations in a row with a stale event after which the driver is asked to rebuild its readiness set. A registration
+/// that outlived its descriptor reports at every wait and cannot be removed; eight iterations are more than any event
+/// that was merely late.
+const STALE_TURNS: u8 = 8;
+
+/// The functions for a new readiness set. Reached by these pointers alone, so that a server whose descriptors nobody shares does
+/// not link them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verbs {
+    watch: fn(&mut Dispatcher<'_>),
+    rebuild: fn(&mut Dispatcher<'_>) -> Action,
+}
+
+const VERBS: Verbs = Verbs {
+    watch: |machine| machine.count_stale(),
+    rebuild: |machine| machine.renew(),
+};
+
+impl Dispatcher<'_> {
+    /// Has stale events that do not end lead to a new readiness set.
+    pub(super) const fn watch_staleness(&mut self) {
+        self.m.staleness = Some(&VERBS);
+    }
+
+    #[cold]
+    pub(super) fn stale(&mut self, token: Token) {
+        trace!("stale: {:?}", token);
+        bump(&mut self.m.stats.stale);
+        self.m.stale_now = true;
+    }
+
+    /// Requests a new readiness set when stale events do not end.
+    #[inline]
+    pub(super) fn watch_stale(&mut self) {
+        if (self.m.stale_now || self.m.stale_turns > 0)
+            && let Some(verbs) = self.m.staleness
+        {
+            (verbs.watch)(self);
+        }
+    }
+
+    /// The request, if it is due.
+    #[inline]
+    pub(super) fn next_rebuild(&mut self) -> Option<Action> {
+        if self.m.rebuild {
+            Some((self.m.staleness?.rebuild)(self))
+        } else {
+            None
+        }
+    }
+
+    fn count_stale(&mut self) {
+        let stale = core::mem::take(&mut self.m.stale_now);
+        self.m.stale_turns = if stale {
+            self.m.stale_turns.saturating_add(1)
+        } else {
+            0
+        };
+        if self.m.stale_turns >= STALE_TURNS {
+            self.m.stale_turns = 0;
+            self.m.rebuild = true;
+        }
+    }
+
+    fn renew(&mut self) -> Action {
+        self.m.rebuild = false;
+        bump(&mut self.m.stats.rebuilds);
+        warn!("stale reports do not end: the readiness set is rebuilt");
+        // What the new set reports first is the present state, so a one-shot that had fired is armed again.
+        let used = self.slots.used() as usize;
+        let others = self.slots.others.list.iter_mut();
+        let others = others.map(|source| &mut source.slot);
+        let connections = self.slots.connections.iter_mut().take(used);
+        for slot in connections.chain(others) {
+            slot.armed = slot.registered;
+        }
+        Action::Rebuild
+    }
+}
