@@ -353,6 +353,7 @@ impl Sources {
 /// A [`Config`] that cannot work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ConfigError {
     /// More connections were requested than the table has slots, or none.
     Connections {

@@ -129,8 +129,6 @@ impl fmt::Display for Errno {
     }
 }
 
-impl core::error::Error for Errno {}
-
 /// `accept4`: `accept(2)`, section "Error handling": errors of the new connection's network come through here, and must
 /// not end the listener.
 #[must_use]

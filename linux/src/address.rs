@@ -186,6 +186,7 @@ pub struct AddressError {
 
 /// What is wrong with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum AddressFault {
     /// The port is missing.
     NoPort,

@@ -246,7 +246,7 @@ impl Site {
                 Some(root) => root.find(path, now),
                 None => Err(Status::NotFound),
             },
-            Err(error) => Err(error.status()),
+            Err(error) => Err(error.status),
         };
         match found {
             Ok(found) => self.serve_file(conn, state, head, now, found),

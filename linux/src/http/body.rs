@@ -1,7 +1,7 @@
 //! [`Body`]: where a request's body ends.
 
 use super::fields::Fields;
-use core::fmt;
+use super::head::Refusal;
 
 /// Bytes of the longest line with the size of a chunk, extensions included.
 const MAX_CHUNK_LINE: usize = 256;
@@ -31,18 +31,6 @@ pub struct Discarded {
     /// Whether the body ends with them.
     pub complete: bool,
 }
-
-/// A chunked body that is not one. Where the next request would begin is not known: the connection must end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MalformedBody;
-
-impl fmt::Display for MalformedBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the chunks of the request's body are malformed")
-    }
-}
-
-impl core::error::Error for MalformedBody {}
 
 impl Body {
     /// None.
@@ -83,8 +71,8 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// [`MalformedBody`]; line ends within chunks are CRLF only.
-    pub fn discard(&mut self, data: &[u8]) -> Result<Discarded, MalformedBody> {
+    /// [`Refusal::BODY`]; line ends within chunks are CRLF only.
+    pub fn discard(&mut self, data: &[u8]) -> Result<Discarded, Refusal> {
         let mut consumed = 0;
         loop {
             let rest = data.get(consumed..).unwrap_or(&[]);
@@ -116,36 +104,36 @@ impl Body {
         }
     }
 
-    fn size(&mut self, rest: &[u8]) -> Result<usize, MalformedBody> {
+    fn size(&mut self, rest: &[u8]) -> Result<usize, Refusal> {
         // The crate takes a line without a digit for the last chunk, and LF alone for part of an extension, where others
         // see a line end.
         if rest.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
-            return Err(MalformedBody);
+            return Err(Refusal::BODY);
         }
         let end = rest.iter().position(|&byte| byte == b'\n');
         if end.unwrap_or(rest.len()) > MAX_CHUNK_LINE {
-            return Err(MalformedBody);
+            return Err(Refusal::BODY);
         }
         match httparse::parse_chunk_size(rest) {
             Ok(httparse::Status::Partial) if end.is_none() => Ok(0),
             Ok(httparse::Status::Complete((line, size))) if end == line.checked_sub(1) => {
                 self.0 = match size {
                     0 => Rest::Trailers,
-                    _ => Rest::Chunk(size.checked_add(2).ok_or(MalformedBody)?),
+                    _ => Rest::Chunk(size.checked_add(2).ok_or(Refusal::BODY)?),
                 };
                 Ok(line)
             }
-            Ok(_) | Err(_) => Err(MalformedBody),
+            Ok(_) | Err(_) => Err(Refusal::BODY),
         }
     }
 
     /// Inside a chunk, of whose bytes the last two are its line end.
-    fn chunk(&mut self, bytes: u64, rest: &[u8]) -> Result<usize, MalformedBody> {
+    fn chunk(&mut self, bytes: u64, rest: &[u8]) -> Result<usize, Refusal> {
         let n = at_most(bytes, rest);
         let content = at_most(bytes.saturating_sub(2), rest);
         let end: &[u8] = if bytes == 1 { b"\n" } else { b"\r\n" };
         if !end.starts_with(rest.get(content..n).unwrap_or(&[])) {
-            return Err(MalformedBody);
+            return Err(Refusal::BODY);
         }
         self.0 = match bytes - n as u64 {
             0 => Rest::ChunkSize,
@@ -155,14 +143,14 @@ impl Body {
     }
 
     /// Fields that are dropped, and the empty line.
-    fn trailers(&mut self, rest: &[u8]) -> Result<usize, MalformedBody> {
+    fn trailers(&mut self, rest: &[u8]) -> Result<usize, Refusal> {
         match httparse::parse_headers(rest, &mut Fields::new().0) {
             Ok(httparse::Status::Complete((n, _))) if n <= MAX_TRAILERS => {
                 self.0 = Rest::Length(0);
                 Ok(n)
             }
             Ok(httparse::Status::Partial) if rest.len() < MAX_TRAILERS => Ok(0),
-            Ok(_) | Err(_) => Err(MalformedBody),
+            Ok(_) | Err(_) => Err(Refusal::BODY),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Status;
 use super::authority;
 use super::body::Body;
 use super::fields::{Fields, elements, number, values};
-use super::target::{PathError, Target, normalize};
+use super::target::{Target, normalize};
 use core::fmt;
 use httparse::Header;
 
@@ -55,9 +55,12 @@ impl Method {
     }
 }
 
-/// Why a request is refused by its head alone. The connection must end after the response: where the next request would
-/// begin is not known.
+/// Why a request is refused: by its head, its path or its body. After one that [`Head::parse`] or [`Body::discard`] returned the
+/// connection must end with the response: where the next request would begin is not known.
+///
+/// What the path and the body can be refused for are constants of it, to be compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Refusal {
     /// The status of the response.
     pub status: Status,
@@ -68,6 +71,20 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The target is `*` or an authority: it has no path.
+    pub const NO_PATH: Self = Self::new(Status::NotFound, "the target has no path");
+    /// A `%` without two hexadecimal digits behind it.
+    pub const ESCAPE: Self =
+        Self::bad("a % in the path must be followed by two hexadecimal digits");
+    /// An escaped NUL, which no name has.
+    pub const NUL: Self = Self::bad("the path has an escaped NUL");
+    /// An escaped `/` within a segment, which no name has; to take it for a separator would name something else.
+    pub const SLASH: Self = Self::new(Status::NotFound, "the path has an escaped slash");
+    /// The path is longer than the buffer.
+    pub const PATH_TOO_LONG: Self = Self::new(Status::NotFound, "the path is too long");
+    /// A chunked body that is not one.
+    pub const BODY: Self = Self::bad("the chunks of the request's body are malformed");
+
     pub(super) const fn new(status: Status, why: &'static str) -> Self {
         Self {
             status,
@@ -201,11 +218,12 @@ impl<'d, 'f> Head<'d, 'f> {
     ///
     /// # Errors
     ///
-    /// [`PathError`].
-    pub fn path<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], PathError> {
+    /// [`Refusal`]: [`NO_PATH`](Refusal::NO_PATH), [`ESCAPE`](Refusal::ESCAPE), [`NUL`](Refusal::NUL), [`SLASH`](Refusal::SLASH) or
+    /// [`PATH_TOO_LONG`](Refusal::PATH_TOO_LONG). Of these the connection may go on.
+    pub fn path<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], Refusal> {
         match self.target {
             Target::Resource { path, .. } => normalize(path, buffer),
-            Target::Server | Target::Authority => Err(PathError::NoPath),
+            Target::Server | Target::Authority => Err(Refusal::NO_PATH),
         }
     }
 

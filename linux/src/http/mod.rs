@@ -48,10 +48,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use body::{Body, Discarded, MalformedBody};
+pub use body::{Body, Discarded};
 pub use fields::Fields;
 pub use head::{Head, MAX_FIELDS, MAX_HEAD, MAX_TARGET, Method, Refusal};
 pub use representation::{Condition, Part, Representation};
 pub use response::{ContentRange, Response};
 pub use status::Status;
-pub use target::PathError;

@@ -3,7 +3,6 @@
 use super::Status;
 use super::authority;
 use super::head::{Method, Refusal};
-use core::fmt;
 use percent_encoding::percent_decode;
 
 /// A target, taken apart (RFC 9112, section 3.2).
@@ -86,49 +85,9 @@ fn after_scheme(target: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// Why a path names nothing here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PathError {
-    /// The target is `*` or an authority.
-    NoPath,
-    /// A `%` without two hexadecimal digits behind it.
-    BadEscape,
-    /// An escaped NUL, which no name has.
-    Nul,
-    /// An escaped `/` within a segment, which no name has; to take it for a separator would name something else.
-    Slash,
-    /// Longer than the buffer.
-    TooLong,
-}
-
-impl PathError {
-    /// The status for it: 400 for what is malformed, 404 for what can name nothing.
-    #[must_use]
-    pub const fn status(self) -> Status {
-        match self {
-            Self::BadEscape | Self::Nul => Status::BadRequest,
-            Self::NoPath | Self::Slash | Self::TooLong => Status::NotFound,
-        }
-    }
-}
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoPath => "the target has no path",
-            Self::BadEscape => "a % in the path must be followed by two hexadecimal digits",
-            Self::Nul => "the path has an escaped NUL",
-            Self::Slash => "the path has an escaped slash",
-            Self::TooLong => "the path is too long",
-        })
-    }
-}
-
-impl core::error::Error for PathError {}
-
 /// Writes the normalized form of `path` to `buffer`: escapes decoded, once, each within its segment; `.` and `..` applied,
 /// escaped or not, never above the root (RFC 3986, sections 5.2.4 and 6.2.2). Empty segments stay: they name nothing.
-pub(super) fn normalize<'b>(path: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], PathError> {
+pub(super) fn normalize<'b>(path: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Refusal> {
     let mut len = 0; // what is in the buffer: nothing, or segments with a slash in front of each
     let segments = path.strip_prefix(b"/").unwrap_or(path);
     let mut segments = segments.split(|&byte| byte == b'/').peekable();
@@ -150,11 +109,11 @@ pub(super) fn normalize<'b>(path: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8
             _ => {}
         }
     }
-    buffer.get(..len).ok_or(PathError::TooLong)
+    buffer.get(..len).ok_or(Refusal::PATH_TOO_LONG)
 }
 
 /// Appends a decoded segment.
-fn decode(segment: &[u8], buffer: &mut [u8], len: &mut usize) -> Result<(), PathError> {
+fn decode(segment: &[u8], buffer: &mut [u8], len: &mut usize) -> Result<(), Refusal> {
     // The crate leaves a bad escape as it is.
     let mut escapes = segment.split(|&byte| byte == b'%').skip(1);
     let good = |digits: &[u8]| {
@@ -166,20 +125,20 @@ fn decode(segment: &[u8], buffer: &mut [u8], len: &mut usize) -> Result<(), Path
             == 2
     };
     if !escapes.all(good) {
-        return Err(PathError::BadEscape);
+        return Err(Refusal::ESCAPE);
     }
     for byte in percent_decode(segment) {
         match byte {
-            0 => return Err(PathError::Nul),
-            b'/' => return Err(PathError::Slash),
+            0 => return Err(Refusal::NUL),
+            b'/' => return Err(Refusal::SLASH),
             _ => put(buffer, len, byte)?,
         }
     }
     Ok(())
 }
 
-fn put(buffer: &mut [u8], len: &mut usize, byte: u8) -> Result<(), PathError> {
-    *buffer.get_mut(*len).ok_or(PathError::TooLong)? = byte;
+fn put(buffer: &mut [u8], len: &mut usize, byte: u8) -> Result<(), Refusal> {
+    *buffer.get_mut(*len).ok_or(Refusal::PATH_TOO_LONG)? = byte;
     *len += 1;
     Ok(())
 }

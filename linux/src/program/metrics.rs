@@ -122,7 +122,7 @@ impl Site {
                 (Status::NotFound, "there is only /metrics here\n")
             }
             (Method::Get | Method::Head, Err(error)) => {
-                (error.status(), "there is only /metrics here\n")
+                (error.status, "there is only /metrics here\n")
             }
             (Method::Options, _) => (Status::NoContent, ""),
             (Method::Other, _) => (Status::NotImplemented, "only GET and HEAD are answered\n"),

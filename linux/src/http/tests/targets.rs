@@ -4,9 +4,9 @@ use super::alloc::format;
 use super::alloc::string::String;
 use super::alloc::vec::Vec;
 use crate::Errno;
-use crate::http::{Fields, Head, PathError, Status};
+use crate::http::{Fields, Head, Refusal, Status};
 
-fn path(method: &str, target: &str) -> Result<Vec<u8>, PathError> {
+fn path(method: &str, target: &str) -> Result<Vec<u8>, Refusal> {
     let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut fields = Fields::new();
     let head = Head::parse(head.as_bytes(), &mut fields).expect("valid");
@@ -59,15 +59,15 @@ fn paths() {
         ("/a//b", Ok("/a//b")),
         ("/a//../b", Ok("/a/b")),
         // What names nothing.
-        ("/%", Err(PathError::BadEscape)),
-        ("/%4", Err(PathError::BadEscape)),
-        ("/%zz", Err(PathError::BadEscape)),
-        ("/%4/1", Err(PathError::BadEscape)),
-        ("/%%41", Err(PathError::BadEscape)),
-        ("/%u0041", Err(PathError::BadEscape)),
-        ("/a%00.txt", Err(PathError::Nul)),
-        ("/..%2fsecret", Err(PathError::Slash)),
-        ("/a%2Fb", Err(PathError::Slash)),
+        ("/%", Err(Refusal::ESCAPE)),
+        ("/%4", Err(Refusal::ESCAPE)),
+        ("/%zz", Err(Refusal::ESCAPE)),
+        ("/%4/1", Err(Refusal::ESCAPE)),
+        ("/%%41", Err(Refusal::ESCAPE)),
+        ("/%u0041", Err(Refusal::ESCAPE)),
+        ("/a%00.txt", Err(Refusal::NUL)),
+        ("/..%2fsecret", Err(Refusal::SLASH)),
+        ("/a%2Fb", Err(Refusal::SLASH)),
     ] {
         let expected = expected.map(|path| path.as_bytes().to_vec());
         assert_eq!(path("GET", target), expected, "{target}");
@@ -78,7 +78,7 @@ fn paths() {
     );
     assert_eq!(
         path("GET", &format!("/{}", "a".repeat(64))),
-        Err(PathError::TooLong)
+        Err(Refusal::PATH_TOO_LONG)
     );
     for (method, target) in [
         ("OPTIONS", "*"),
@@ -87,7 +87,7 @@ fn paths() {
     ] {
         assert_eq!(
             path(method, target),
-            Err(PathError::NoPath),
+            Err(Refusal::NO_PATH),
             "{method} {target}"
         );
     }
@@ -133,6 +133,6 @@ fn resource_exhaustion_is_no_fact_about_a_file() {
     ] {
         assert_eq!(Status::of_file_error(errno), status, "{errno:?}");
     }
-    assert_eq!(PathError::BadEscape.status(), Status::BadRequest);
-    assert_eq!(PathError::Slash.status(), Status::NotFound);
+    assert_eq!(Refusal::ESCAPE.status, Status::BadRequest);
+    assert_eq!(Refusal::SLASH.status, Status::NotFound);
 }
