@@ -2,7 +2,7 @@
 
 use crate::config::Class;
 use crate::directions::{Directions, Trigger};
-use crate::event::{Fault, Op};
+use crate::event::{Fault, FaultKind, Op};
 use crate::token::Token;
 use core::fmt;
 
@@ -98,7 +98,7 @@ pub enum Action {
     ///
     /// It is requested for a stalled connection, and for one whose peer has sent FIN and to which nothing is queued, or
     /// that transfers nothing and of which a hang-up was reported: `Failed` with the error if it has one (`SO_ERROR`),
-    /// and with [`FaultKind::Refused`](crate::FaultKind::Refused) if nothing can be sent any more though there was
+    /// and with [`FaultKind::Refused`](FaultKind::Refused) if nothing can be sent any more though there was
     /// none: a Unix peer that has closed, a terminal without its other end, a device that is gone.
     Unsent {
         /// The connection.
@@ -238,14 +238,14 @@ impl Reason {
             Self::Evicted => 4,
             Self::Stopping => 5,
             Self::Failed(fault) => match fault.kind {
-                crate::FaultKind::Reset => 6,
-                crate::FaultKind::Interrupted
-                | crate::FaultKind::Refused
-                | crate::FaultKind::TimedOut
-                | crate::FaultKind::Unreachable
-                | crate::FaultKind::Shortage
-                | crate::FaultKind::Invalid
-                | crate::FaultKind::Unknown => 7,
+                FaultKind::Reset => 6,
+                FaultKind::Interrupted
+                | FaultKind::Refused
+                | FaultKind::TimedOut
+                | FaultKind::Unreachable
+                | FaultKind::Shortage
+                | FaultKind::Invalid
+                | FaultKind::Unknown => 7,
             },
             Self::Deadline(class) => 8 + class.index(),
         }

@@ -4,6 +4,7 @@
 use super::{Dispatcher, counts};
 use crate::directions::Directions;
 use crate::flags::Flags;
+use crate::output::Reason;
 use crate::queue::NONE;
 use crate::schedule::walk;
 use crate::slot::{Queued, Slot, State};
@@ -157,7 +158,7 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
             NONE,
         )?;
     }
-    let evicted = |slot: &Slot| slot.reason == Some(crate::Reason::Evicted);
+    let evicted = |slot: &Slot| slot.reason == Some(Reason::Evicted);
     hold(
         m.evicting == used().any(evicted),
         "somebody is evicted while the machine says so",

@@ -2,6 +2,7 @@
 
 use super::bytes::{NOBODY, Store};
 use super::connections::Connections;
+use super::send_error::{SendError, width};
 use crate::destination::Destination;
 use crate::dispatcher::calls::Info;
 use crate::event::Peer;
@@ -12,52 +13,7 @@ use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
 use crate::unavailable::Unavailable;
-use core::fmt;
 use core::time::Duration;
-
-/// Why bytes were not taken, none of them; or, by the traits of `embedded-io`, why none were read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum SendError {
-    /// The free send capacity is `room` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all
-    /// would fit.
-    Full {
-        /// Bytes that would fit.
-        room: usize,
-    },
-    /// More than the send window could ever hold.
-    TooLong {
-        /// The size of the send window in bytes.
-        window: usize,
-    },
-    /// The connection is finished, aborted or gone, or not opened yet.
-    Closed,
-    /// Reading through `embedded-io` found no data. Return from the handler:
-    /// [`Handler::readable`](crate::Handler::readable) is called when there is more.
-    Empty,
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full { room } => write!(
-                f,
-                "send window full: capacity for {room} bytes now; return from the handler, which is called when there is more"
-            ),
-            Self::TooLong { window } => {
-                write!(
-                    f,
-                    "longer than the send window of {window} bytes; send it in parts"
-                )
-            }
-            Self::Closed => f.write_str("connection closed for sending"),
-            Self::Empty => f.write_str("no data now; return from the handler"),
-        }
-    }
-}
-
-impl core::error::Error for SendError {}
 
 /// One connection, borrowed by its handler for one service.
 #[derive(Debug)]
@@ -416,9 +372,4 @@ impl Conn<'_> {
         let left = self.data.len();
         (self.all.machine).trace(|| Entry::Returned(width(left)));
     }
-}
-
-/// A length that was checked against a window, which is below 2³².
-pub(super) fn width(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -1,8 +1,8 @@
 //! [`Connections`]: all of them, for what is about none in particular.
 
 use super::bytes::{NOBODY, Store, copy};
-use super::conn::{SendError, width};
-use super::datagram::AnyWindows;
+use super::send_error::{SendError, width};
+use super::windows::AnyWindows;
 use crate::destination::Destination;
 use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;

@@ -1,60 +1,14 @@
-//! [`DatagramMemory`]: the windows of datagram sockets. [`Datagram`]: one that was received.
+//! Datagrams: sockets for them, and [`Datagram`], one that was received.
 
 use super::bytes::copy;
-use super::conn::{SendError, width};
 use super::connections::Connections;
+use super::send_error::{SendError, width};
+use super::windows::DatagramMemory;
 use super::{Handler, Session};
 use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
 use crate::unavailable::Unavailable;
-use core::fmt;
-use heapless::{Vec, VecView};
-
-/// Windows of datagram sockets: `RX` bytes to receive and `TX` bytes to send, of which each socket gets a region of its
-/// own. Borrowed by a [`Session`] that has such sockets; one without them needs none.
-///
-/// At most `SOCKETS` sockets have windows in it, 16 by default. Made at compile time it is all zeros, so that a
-/// `static` of it lies in `.bss`.
-#[derive(Debug)]
-pub struct DatagramMemory<const RX: usize, const TX: usize, const SOCKETS: usize = 16> {
-    received: Lot<RX, SOCKETS>,
-    sending: Lot<TX, SOCKETS>,
-}
-
-impl<const RX: usize, const TX: usize, const SOCKETS: usize> DatagramMemory<RX, TX, SOCKETS> {
-    /// Bytes that it takes.
-    pub const SIZE: usize = size_of::<Self>();
-
-    /// Unused memory.
-    #[must_use]
-    pub const fn new() -> Self {
-        const {
-            assert!(
-                RX < 1 << 31 && TX < 1 << 31,
-                "positions in a window are 31 bits wide"
-            );
-        }
-        Self {
-            received: Lot {
-                parts: Vec::new(),
-                bytes: [0; RX],
-            },
-            sending: Lot {
-                parts: Vec::new(),
-                bytes: [0; TX],
-            },
-        }
-    }
-}
-
-impl<const RX: usize, const TX: usize, const SOCKETS: usize> Default
-    for DatagramMemory<RX, TX, SOCKETS>
-{
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// A datagram that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,108 +33,6 @@ impl Datagram<'_> {
     }
 }
 
-/// The windows of one direction: one after the other.
-#[derive(Debug)]
-pub(super) struct Lot<const BYTES: usize, const SOCKETS: usize> {
-    parts: Vec<Part, SOCKETS>,
-    bytes: [u8; BYTES],
-}
-
-/// The same, whatever its sizes.
-pub(super) trait Windows {
-    fn parts(&self) -> (&VecView<Part>, &[u8]);
-    fn parts_mut(&mut self) -> (&mut VecView<Part>, &mut [u8]);
-}
-
-impl<const BYTES: usize, const SOCKETS: usize> Windows for Lot<BYTES, SOCKETS> {
-    fn parts(&self) -> (&VecView<Part>, &[u8]) {
-        (&self.parts, &self.bytes)
-    }
-
-    fn parts_mut(&mut self) -> (&mut VecView<Part>, &mut [u8]) {
-        (&mut self.parts, &mut self.bytes)
-    }
-}
-
-pub(super) type AnyWindows = dyn Windows;
-
-/// Not by the trait: its table would link what prints addresses with all that have datagrams.
-impl fmt::Debug for AnyWindows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Windows")
-    }
-}
-
-/// The window of one socket.
-#[derive(Debug)]
-pub(super) struct Part {
-    owner: Token,
-    at: u32,
-    len: u32,
-    /// The queued datagram: its receiver, its source address, and its length in bytes.
-    queued: Option<(Peer, Option<Local>, u32)>,
-}
-
-impl Part {
-    fn range(&self, len: u32) -> core::ops::Range<usize> {
-        self.at as usize..self.at.saturating_add(len.min(self.len)) as usize
-    }
-}
-
-impl AnyWindows {
-    /// Capacity for a window of `len` bytes: the number of a region whose owner is gone, or of the one behind the last.
-    fn find(&self, len: u32, is_gone: impl Fn(Token) -> bool) -> Option<usize> {
-        let (parts, bytes) = self.parts();
-        let old = (parts.iter()).position(|part| part.len >= len && is_gone(part.owner));
-        old.or_else(|| {
-            let end = u64::from(self.end()).saturating_add(u64::from(len));
-            let fits = end <= bytes.len() as u64 && !parts.is_full();
-            fits.then_some(parts.len())
-        })
-    }
-
-    fn give(&mut self, number: usize, owner: Token, len: u32) {
-        let at = self.end();
-        let (parts, _) = self.parts_mut();
-        match parts.get_mut(number) {
-            Some(part) => (part.owner, part.queued) = (owner, None),
-            None => {
-                let part = Part {
-                    owner,
-                    at,
-                    len,
-                    queued: None,
-                };
-                // The capacity was found before.
-                let _ = parts.push(part);
-            }
-        }
-    }
-
-    fn end(&self) -> u32 {
-        let last = self.parts().0.last();
-        last.map_or(0, |part| part.at.saturating_add(part.len))
-    }
-
-    fn of(&self, owner: Token) -> Option<&Part> {
-        self.parts().0.iter().find(|part| part.owner == owner)
-    }
-
-    pub(super) fn window(&self, owner: Token, len: u32) -> &[u8] {
-        let range = self.of(owner).map(|part| part.range(len));
-        range
-            .and_then(|range| self.parts().1.get(range))
-            .unwrap_or(&[])
-    }
-
-    fn window_mut(&mut self, owner: Token) -> &mut [u8] {
-        let range = self.of(owner).map(|part| part.range(part.len));
-        range
-            .and_then(|range| self.parts_mut().1.get_mut(range))
-            .unwrap_or(&mut [])
-    }
-}
-
 /// Datagram sockets.
 impl<'m, H: Handler> Session<'m, H> {
     /// Borrows the windows of all datagram sockets, before the first is added. It is done once: another is not used.
@@ -189,10 +41,8 @@ impl<'m, H: Handler> Session<'m, H> {
         memory: &'m mut DatagramMemory<RX, TX, SOCKETS>,
     ) {
         if self.arrivals.is_none() {
-            memory.received.parts.clear();
-            memory.sending.parts.clear();
-            self.arrivals = Some(&mut memory.received);
-            self.departures = Some(&mut memory.sending);
+            let (arrivals, departures) = memory.lend();
+            (self.arrivals, self.departures) = (Some(arrivals), Some(departures));
         }
     }
 
@@ -241,9 +91,7 @@ impl<'m, H: Handler> Session<'m, H> {
     /// [`Action::SendTo`](crate::Action::SendTo). `None` if nothing is queued.
     #[must_use]
     pub fn datagram_from(&self, token: Token) -> Option<(Peer, Option<Local>, &[u8])> {
-        let departures = self.departures.as_ref()?;
-        let (to, local, len) = departures.of(token)?.queued?;
-        Some((to, local, departures.window(token, len)))
+        self.departures.as_ref()?.queued(token)
     }
 
     /// Notifies the handler of a completion.
@@ -391,10 +239,7 @@ impl Connections<'_> {
             return Err(SendError::Full { room: 0 });
         }
         copy(window, bytes);
-        let mut parts = departures.parts_mut().0.iter_mut();
-        if let Some(part) = parts.find(|part| part.owner == socket) {
-            part.queued = Some((to, local, width(bytes.len())));
-        }
+        departures.queue(socket, to, local, width(bytes.len()));
         self.machine.queue_datagram(socket);
         Ok(())
     }

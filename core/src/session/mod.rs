@@ -9,15 +9,19 @@ mod handler;
 mod io_traits;
 mod memory;
 mod others;
+mod send_error;
 mod service;
 #[cfg(test)]
 mod tests;
+mod windows;
 
-pub use conn::{Conn, SendError};
+pub use conn::Conn;
 pub use connections::Connections;
-pub use datagram::{Datagram, DatagramMemory};
+pub use datagram::Datagram;
 pub use handler::Handler;
 pub use memory::Memory;
+pub use send_error::SendError;
+pub use windows::DatagramMemory;
 
 use crate::config::{Config, ConfigError};
 use crate::destination::Destination;
@@ -32,9 +36,9 @@ use crate::trace::{Detail, Entry, Input};
 use crate::unavailable::Unavailable;
 use bytes::Store;
 use core::fmt;
-use datagram::AnyWindows;
 use heapless::VecView;
 use memory::Lent;
+use windows::AnyWindows;
 
 /// A [`Dispatcher`], the bytes of its connections, and the [`Handler`].
 pub struct Session<'m, H: Handler> {
