@@ -2,7 +2,7 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line states it. All but `explore`, `fails_once`, `fuzz_replay`, `shrink`,
+//! Each file in `tests/` keeps one; its first line states it. All but `explore`, `fails_once`, `fuzz_replay`, `imports`, `shrink`,
 //! `text` and `traces` talk to the real kernel, over loopback, on ports that it chooses; the program among them is
 //! built by the first test that needs it ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or
 //! `redis-cli`, are ignored by default, as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
@@ -32,6 +32,7 @@
 //! | `fuzz_replay` | no input of a fuzz target breaks a law |
 //! | `half_close` | either side may finish first |
 //! | `http_status` | the example is a web server to browsers, benchmarks and attackers; requests, files, ranges and uploads are treated as RFC 9110 and 9112 require |
+//! | `imports` | no file of the core imports, over others, itself: each can be understood after those that it imports |
 //! | `inherited` | accepted connections have the options and flags of their listener |
 //! | `inject` | whatever a system call returns, no other connection is affected, nothing spins, and service resumes |
 //! | `linger` | a long reply arrives whole even if the client's input was left unread |
