@@ -375,6 +375,16 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
+    /// One that had sent FIN before the application finished waits for the peer's, and for nothing else; but a query that
+    /// is in flight is joined first.
+    pub(super) fn linger_if_shut(&mut self, index: u32) {
+        let slot = self.slots.at(index);
+        let shut = slot.flags.has(Flags::SHUT) && !slot.flags.has(Flags::CALLED);
+        if slot.state == State::Finishing && shut && !slot.flags.has(Flags::ENDED) {
+            self.linger(index);
+        }
+    }
+
     /// FIN is sent, and the application has finished.
     pub(super) fn linger(&mut self, index: u32) {
         let slot = self.slots.at_mut(index);

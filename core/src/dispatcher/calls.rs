@@ -319,11 +319,7 @@ impl Dispatcher<'_> {
             slot.state = State::Finishing;
             slot.reason = Some(reason);
             slot.wants = 0;
-            let shut = slot.flags.has(Flags::SHUT) && !slot.flags.has(Flags::CALLED);
-            // Only the peer's FIN is missing.
-            if shut && !slot.flags.has(Flags::ENDED) {
-                self.linger(index);
-            }
+            self.linger_if_shut(index);
             // The wait for the peer's FIN begins here, though the connection may not have been serviced since its
             // accept.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();

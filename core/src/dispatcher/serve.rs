@@ -151,7 +151,10 @@ impl Dispatcher<'_> {
                     }
                 }
             }
-            State::Finishing => self.finish_early(index),
+            State::Finishing => {
+                self.finish_early(index);
+                self.linger_if_shut(index);
+            }
             State::Lingering => {
                 if slot.flags.has(Flags::ENDED) {
                     self.begin_close(index, Reason::Finished);

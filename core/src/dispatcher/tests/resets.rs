@@ -2,6 +2,7 @@
 //! every trigger; a hang-up that is not a reset does not, and is not queried repeatedly.
 
 use super::*;
+use crate::slot::State;
 
 /// Why nothing is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -189,5 +190,43 @@ fn what_waits_to_be_sent_is_not_asked_about_at_the_fin() {
         assert!(bench.notices.contains(&Notice::Ended(token)));
         assert!(!kinds(&actions).contains(&"unsent"), "{actions:?}");
         assert!(bench.closed(token).is_none(), "{trigger:?}");
+    }
+}
+
+/// FIN is sent, the query is in flight when the application finishes, and its result is that nothing is wrong: the peer's
+/// FIN is waited for.
+#[test]
+fn what_finishes_during_the_query_lingers() {
+    for trigger in TRIGGERS {
+        for stops in [false, true] {
+            let mut bench = Bench::with(trigger);
+            let token = bench.spoken();
+            bench.machine.shut_down(token);
+            bench.run();
+            bench.machine.pause(token);
+            bench.run();
+            bench.report(token, Directions::NONE, true);
+            let mut asked = bench.outputs();
+            bench.report(token, Directions::NONE, true);
+            asked.extend(bench.outputs());
+            assert!(kinds(&asked).contains(&"unsent"), "{trigger:?}: {asked:?}");
+            if stops {
+                bench.machine.stop(bench.now.plus(Duration::from_secs(60)));
+            } else {
+                bench.machine.finish(token);
+            }
+            bench.run();
+            bench.done(token, Op::Unsent, Outcome::Complete(0));
+            bench.run();
+            let state = bench.slot(token).state;
+            assert_eq!(state, State::Lingering, "{trigger:?}, stops: {stops}");
+            bench.report(token, READ, true);
+            bench.script(token, &[END], &[]);
+            let reason = bench.closed(token).expect("the peer's FIN is its end");
+            assert!(
+                matches!(reason, Reason::Finished | Reason::Stopping),
+                "{reason:?}"
+            );
+        }
     }
 }
