@@ -91,9 +91,9 @@ impl<W: World> Drive<'_, W> {
         let mute = self.plan.mute;
         self.kernel.connects_come_to_an_end();
         for socket in self.kernel.sockets.values_mut() {
-            socket.peer_reads(u64::MAX);
+            socket.state.read(u32::MAX);
             if socket.shut && !mute {
-                socket.peer_finishes();
+                socket.state.end();
             }
         }
     }
@@ -136,17 +136,17 @@ impl<W: World> Drive<'_, W> {
                 idle.push(connection);
             }
             assert!(
-                socket.available() == 0 || !connection.receives(),
+                socket.state.end.unread == 0 || !connection.receives(),
                 "input that is not received: {token:?}"
             );
             assert!(
-                !socket.finished || connection.ended,
+                !socket.state.end.ended || connection.ended,
                 "an EOF that is not received: {token:?}"
             );
             // Without readiness a hang-up is noticed by receiving only.
             let learns = connection.receives() || !self.plan.completions;
             assert!(
-                !socket.reset || !learns,
+                !socket.is_reset() || !learns,
                 "a reset that is not noticed: {token:?}"
             );
             assert!(

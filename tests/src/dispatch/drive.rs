@@ -9,8 +9,8 @@ use alloc::rc::Rc;
 use core::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use tidegate_core::{
-    Action, Directions, Dispatcher, Event, Fault, FaultKind, Info, Instant, Op, Outcome, Span,
-    Stats, Token, Trigger,
+    Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token,
+    Trigger,
 };
 
 /// Outputs of an iteration: at most 64 operations of 256 bytes before the kernel is polled again, one service beyond,
@@ -313,13 +313,8 @@ impl<W: World> Drive<'_, W> {
                 self.kernel.send(token, from.len, completion)
             }
             Action::Unsent { .. } => {
-                let socket = &self.kernel.sockets[&token];
-                if socket.reset {
-                    return Some(Outcome::Failed(FaultKind::Reset.with_code(104)));
-                }
-                Some(Outcome::Complete(
-                    u32::try_from(socket.sent - socket.read).unwrap_or(u32::MAX),
-                ))
+                let mut state = self.kernel.sockets[&token].state;
+                Some(state.unsent())
             }
             Action::ReceiveFrom { token } => {
                 let completion = waits(token);
@@ -369,6 +364,9 @@ impl<W: World> Drive<'_, W> {
             Action::Shutdown { .. } => {
                 if let Some(socket) = self.kernel.sockets.get_mut(&token) {
                     socket.shut = true;
+                    if let Outcome::Complete(_) = outcome {
+                        let _done = socket.state.shut_down();
+                    }
                 }
             }
             Action::Close { .. } => self.kernel.close(token),

@@ -1,59 +1,35 @@
-//! [`Kernel`]: sockets, readiness and peers as they behave, as far as the machine can observe.
-//!
-//! Level: reports as long as the condition lasts. Edge: once for each change, and when registered. Oneshot: once, until
-//! modified. An edge of writability comes only after a send that would have blocked (`SOCK_NOSPACE`); the peer's FIN is
-//! reported as `closing` to sources armed for input, a reset to each that is registered.
-//!
-//! It stands apart from the kernel of `tidegate-sim` because completions here may be invented, and are taken as given: it
-//! counts bytes and holds none, and accepts that bytes came that no peer sent. A model that is held against Linux cannot.
+//! [`Kernel`]: sockets and peers by their tokens. How a socket behaves is [`SocketState`], the simulated kernel's; here is
+//! what a kernel that is lied about needs in addition. Completions may be invented, and are taken as given: so it counts
+//! bytes and holds none, and accepts that bytes came that no peer sent.
 
 use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use tidegate_core::{Directions, Event, FaultKind, Outcome, Token, Trigger};
+use tidegate_sim::{Endpoint, Family, SocketState, State};
 
 /// Bytes that a socket takes before a send would block. Less than a send window, so that sends are short.
-const CAPACITY: u64 = 20;
+const CAPACITY: usize = 20;
 /// Peers that may wait for being accepted.
 const BACKLOG: usize = 8;
 
-/// One connection, as the kernel and its peer know it. Numbers of bytes are since it was opened.
-#[derive(Debug, Default)]
+/// One connection, as the kernel and its peer know it.
+#[derive(Debug)]
 pub(super) struct Socket {
     /// Names the bytes of this peer.
     pub(super) id: u64,
-    /// What the peer has sent, and what of it was received here.
-    pub(super) arrived: u64,
+    pub(super) state: SocketState,
+    /// How much of what the peer has sent was received here, since it was opened.
     pub(super) received: u64,
-    pub(super) finished: bool,
-    pub(super) reset: bool,
-    /// What was sent here, and what of it the peer has read.
-    pub(super) sent: u64,
-    pub(super) read: u64,
-    /// FIN was sent.
+    /// FIN was sent, or is said to have been.
     pub(super) shut: bool,
-    /// A send would have blocked since writability was last reported.
-    no_space: bool,
-    /// A change that has not been reported.
-    changed: bool,
-    /// A one-shot interest was reported and not armed again.
-    fired: bool,
     /// A hostile completion hid something that edge mode does not report twice.
     pub(super) misled: bool,
 }
 
 impl Socket {
-    pub(super) fn available(&self) -> u64 {
-        self.arrived.saturating_sub(self.received)
-    }
-
-    pub(super) fn room(&self) -> u64 {
-        CAPACITY.saturating_sub(self.sent - self.read)
-    }
-
-    fn state(&self) -> Directions {
-        let input = self.available() > 0 || self.finished || self.reset;
-        Directions::READ.when(input) | Directions::WRITE.when(self.room() > 0 || self.reset)
+    pub(super) fn is_reset(&self) -> bool {
+        self.state.end.error.is_some()
     }
 
     /// The peer's byte at a position.
@@ -108,13 +84,11 @@ pub(super) struct Kernel {
 /// A connection that is being made.
 #[derive(Debug)]
 struct Connecting {
+    state: SocketState,
     /// There is no listener.
     refused: bool,
     /// Polls until it shows its result.
     left: u32,
-    /// It was not reported since it showed, or since it was armed.
-    changed: bool,
-    fired: bool,
 }
 
 impl Kernel {
@@ -153,10 +127,16 @@ impl Kernel {
     /// A connection is there, whatever the source of that claim.
     pub(super) fn open(&mut self, token: Token) {
         self.opened += 1;
+        let connecting = self.connecting.remove(&token);
         let socket = Socket {
             id: self.opened,
-            changed: true,
-            ..Socket::default()
+            state: SocketState {
+                interest: connecting.and_then(|connecting| connecting.state.interest),
+                ..SocketState::new(Endpoint::connected(Family::Tcp), CAPACITY)
+            },
+            received: 0,
+            shut: false,
+            misled: false,
         };
         self.sockets.insert(token, socket);
     }
@@ -186,28 +166,23 @@ impl Kernel {
             self.connecting.insert(token, Connecting::new(refused));
         }
         let connecting = self.connecting.get_mut(&token)?;
-        connecting.left = connecting.left.saturating_sub(u32::from(completion));
-        if connecting.left == 0 {
-            return Some(if connecting.refused {
-                Outcome::Failed(FaultKind::Refused.with_code(111))
-            } else {
-                Outcome::Complete(0)
-            });
-        }
-        (!completion).then_some(Outcome::Drained(0))
+        connecting.comes_nearer(u32::from(completion));
+        // What is returned may be another completion.
+        let mut state = connecting.state;
+        Some(state.connected()).filter(|outcome| !completion || *outcome != Outcome::Drained(0))
     }
 
     /// Takes account of its completion, made up or not.
     pub(super) fn attempted(&mut self, token: Token, outcome: Outcome) {
         match outcome {
-            Outcome::Complete(_) => {
-                self.connecting.remove(&token);
-                self.open(token);
-            }
+            Outcome::Complete(_) => self.open(token),
             Outcome::Drained(_) => {
                 let connecting = Connecting::new(false);
                 let connecting = self.connecting.entry(token).or_insert(connecting);
-                connecting.changed = true;
+                // If that is not so, an edge was reported in vain.
+                if let Some(interest) = &mut connecting.state.interest {
+                    interest.queued = true;
+                }
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } | Outcome::Failed(_) => {}
         }
@@ -216,44 +191,21 @@ impl Kernel {
     /// All that is being connected shows what became of it.
     pub(super) fn connects_come_to_an_end(&mut self) {
         for connecting in self.connecting.values_mut() {
-            connecting.left = 0;
+            connecting.comes_nearer(u32::MAX);
         }
     }
 
     /// A receive of up to `len` bytes. A completion driver never reports that it drained, and waits if there is
     /// nothing.
     pub(super) fn receive(&self, token: Token, len: u32, completion: bool) -> Option<Outcome> {
-        let socket = self.sockets.get(&token)?;
-        if socket.reset {
-            return Some(Outcome::Failed(FaultKind::Reset.with_code(104)));
-        }
-        let n = u32::try_from(socket.available())
-            .unwrap_or(u32::MAX)
-            .min(len);
-        match n {
-            0 if socket.finished => Some(Outcome::Complete(0)),
-            0 if completion => None,
-            n if n == len || completion => Some(Outcome::Complete(n)),
-            n => Some(Outcome::Drained(n)),
-        }
+        let mut state = self.sockets.get(&token)?.state;
+        completed(state.receive(len), completion)
     }
 
     /// A send of `len` bytes.
-    pub(super) fn send(&mut self, token: Token, len: u32, completion: bool) -> Option<Outcome> {
-        let socket = self.sockets.get_mut(&token)?;
-        if socket.reset {
-            return Some(Outcome::Failed(FaultKind::Reset.with_code(32)));
-        }
-        let n = u32::try_from(socket.room()).unwrap_or(u32::MAX).min(len);
-        match n {
-            0 if completion => None,
-            0 => {
-                socket.no_space = true;
-                Some(Outcome::Drained(0))
-            }
-            n if n == len || completion => Some(Outcome::Complete(n)),
-            n => Some(Outcome::Drained(n)),
-        }
+    pub(super) fn send(&self, token: Token, len: u32, completion: bool) -> Option<Outcome> {
+        let mut state = self.sockets.get(&token)?.state;
+        completed(state.send(len), completion)
     }
 
     /// Takes account of a completion, made up or not.
@@ -262,22 +214,25 @@ impl Kernel {
             return;
         };
         let (n, short) = match outcome {
-            Outcome::Complete(n) => (u64::from(n), false),
-            Outcome::Drained(n) => (u64::from(n), true),
+            Outcome::Complete(n) => (n, false),
+            Outcome::Drained(n) => (n, true),
             Outcome::Accepted(_) | Outcome::Datagram { .. } | Outcome::Failed(_) => return,
         };
+        let end = &mut socket.state.end;
         if receive {
-            socket.received += n;
-            socket.arrived = socket.arrived.max(socket.received);
-            socket.finished |= n == 0 && !short;
+            socket.received += u64::from(n);
+            end.unread = end.unread.saturating_sub(n as usize);
+            if n == 0 && !short && socket.state.is_open() {
+                socket.state.end.end();
+            }
             // The EOF after a short read is reported by an edge of its own, unless that was reported already: then as
             // `closing`.
-            socket.misled |= edge
-                && short
-                && (socket.available() > 0 || (n == 0 && socket.finished) || socket.reset);
+            let end = &socket.state.end;
+            let hidden = end.unread > 0 || (n == 0 && end.ended) || end.error.is_some();
+            socket.misled |= edge && short && hidden;
         } else {
-            socket.sent += n;
-            socket.no_space |= n == 0;
+            end.charged += n as usize;
+            end.no_space |= n == 0 || short;
         }
     }
 
@@ -292,22 +247,29 @@ impl Kernel {
             !(was | now).is_empty(),
             "Arm of nothing to nothing: {token:?}"
         );
-        self.forget(token);
+        self.registered.remove(&token);
         if !now.is_empty() {
             self.registered.insert(token, (now, trigger));
         }
-        if let Some(socket) = self.sockets.get_mut(&token) {
-            socket.changed = true;
-            socket.fired = false;
-        }
-        if let Some(connecting) = self.connecting.get_mut(&token) {
-            connecting.changed = true;
-            connecting.fired = false;
+        if let Some(state) = self.state_mut(token) {
+            state.arm(now, trigger);
         }
     }
 
     pub(super) fn forget(&mut self, token: Token) {
         self.registered.remove(&token);
+        if let Some(state) = self.state_mut(token) {
+            state.interest = None;
+        }
+    }
+
+    /// The stream behind a token.
+    fn state_mut(&mut self, token: Token) -> Option<&mut SocketState> {
+        let socket = self.sockets.get_mut(&token);
+        let connecting = self.connecting.get_mut(&token);
+        socket
+            .map(|socket| &mut socket.state)
+            .or(connecting.map(|connecting| &mut connecting.state))
     }
 
     /// A new readiness set.
@@ -320,63 +282,41 @@ impl Kernel {
         let mut armed = armed.to_vec();
         armed.sort_by_key(|(token, ..)| *token);
         assert_eq!(held, armed, "what is armed is what is registered");
-        for socket in self.sockets.values_mut() {
-            socket.changed = true;
-            socket.fired = false;
-        }
-        for connecting in self.connecting.values_mut() {
-            connecting.changed = true;
-            connecting.fired = false;
+        for (token, now, trigger) in held {
+            if let Some(state) = self.state_mut(token) {
+                state.interest = None;
+                state.arm(now, trigger);
+            }
         }
     }
 
     /// What a wait reports, at most `most` of it.
     pub(super) fn wait(&mut self, most: usize) -> Vec<Event> {
         let mut events = Vec::new();
-        for (token, (registered, trigger)) in &self.registered {
+        for (&token, &(registered, _)) in &self.registered {
             if events.len() == most {
                 break;
             }
-            let (token, registered) = (*token, *registered);
             if let Some(connecting) = self.connecting.get_mut(&token) {
-                if connecting.reports(*trigger) {
-                    events.push(Event::Ready {
-                        token,
-                        directions: registered & Directions::WRITE,
-                        closing: connecting.refused,
-                    });
-                }
+                connecting.comes_nearer(1);
+                events.extend(connecting.state.report(token));
                 continue;
             }
-            let (state, closing, reports) = match self.sockets.get_mut(&token) {
-                Some(socket) => {
-                    let told =
-                        socket.reset || (socket.finished && registered.contains(Directions::READ));
-                    let reports = match trigger {
-                        Trigger::Level => true,
-                        Trigger::Edge => core::mem::take(&mut socket.changed),
-                        Trigger::Oneshot => !socket.fired,
-                    };
-                    (socket.state(), told, reports)
-                }
-                None if self.lines.contains_key(&token) => (self.lines[&token], false, true),
-                None if self.letters.contains_key(&token) => {
-                    let letters = &self.letters[&token];
-                    (letters.state(), letters.closing(), true)
-                }
-                None => {
-                    let waiting = self
-                        .backlogs
-                        .get(&token)
-                        .is_some_and(|backlog| !backlog.is_empty());
-                    (Directions::READ.when(waiting), false, true)
-                }
+            if let Some(socket) = self.sockets.get_mut(&token) {
+                events.extend(socket.state.report(token));
+                continue;
+            }
+            let (state, closing) = if let Some(line) = self.lines.get(&token) {
+                (*line, false)
+            } else if let Some(letters) = self.letters.get(&token) {
+                (letters.state(), letters.closing())
+            } else {
+                let backlog = self.backlogs.get(&token);
+                let waiting = backlog.is_some_and(|backlog| !backlog.is_empty());
+                (Directions::READ.when(waiting), false)
             };
             let directions = state & registered;
-            if reports && (closing || !directions.is_empty()) {
-                if let Some(socket) = self.sockets.get_mut(&token) {
-                    socket.fired = true;
-                }
+            if closing || !directions.is_empty() {
                 events.push(Event::Ready {
                     token,
                     directions,
@@ -388,26 +328,39 @@ impl Kernel {
     }
 }
 
+/// A completion driver never reports that it drained, and waits if nothing moves: `None`.
+fn completed(outcome: Outcome, completion: bool) -> Option<Outcome> {
+    match outcome {
+        Outcome::Drained(0) if completion => None,
+        Outcome::Drained(n) if completion => Some(Outcome::Complete(n)),
+        Outcome::Complete(_)
+        | Outcome::Drained(_)
+        | Outcome::Accepted(_)
+        | Outcome::Datagram { .. }
+        | Outcome::Failed(_) => Some(outcome),
+    }
+}
+
 impl Connecting {
     const fn new(refused: bool) -> Self {
+        let mut end = Endpoint::new(Family::Tcp);
+        end.state = State::Connecting;
         Self {
+            state: SocketState::new(end, CAPACITY),
             refused,
             left: 2,
-            changed: false,
-            fired: false,
         }
     }
 
-    /// Whether this poll reports it.
-    fn reports(&mut self, trigger: Trigger) -> bool {
-        self.left = self.left.saturating_sub(1);
-        if self.left > 0 {
-            return false;
-        }
-        match trigger {
-            Trigger::Level => true,
-            Trigger::Edge => core::mem::take(&mut self.changed),
-            Trigger::Oneshot => !core::mem::replace(&mut self.fired, true),
+    /// So many polls have passed; after the last one it shows its result.
+    fn comes_nearer(&mut self, polls: u32) {
+        self.left = self.left.saturating_sub(polls);
+        if self.left == 0 && self.state.end.state == State::Connecting {
+            if self.refused {
+                self.state.reset();
+            } else {
+                self.state.establish();
+            }
         }
     }
 }
@@ -421,32 +374,5 @@ impl Kernel {
             return None;
         }
         self.sockets.values_mut().nth(nth % count)
-    }
-}
-
-impl Socket {
-    pub(super) fn peer_sends(&mut self, n: u64) {
-        if !self.finished && !self.reset {
-            self.arrived += n;
-            self.changed = true;
-        }
-    }
-
-    pub(super) fn peer_finishes(&mut self) {
-        self.changed |= !self.finished;
-        self.finished = true;
-    }
-
-    pub(super) fn peer_resets(&mut self) {
-        self.changed |= !self.reset;
-        self.reset = true;
-    }
-
-    pub(super) fn peer_reads(&mut self, n: u64) {
-        self.read = self.sent.min(self.read.saturating_add(n));
-        if self.no_space && self.room() > 0 {
-            self.no_space = false;
-            self.changed = true;
-        }
     }
 }

@@ -249,11 +249,11 @@ impl Model {
         let timed_out = self.stop_at.is_some_and(|by| by <= now);
         let connection = &self.connections[&token];
         let sent = connection.pending().is_empty();
+        // The query said that it receives no more.
+        let refused = |fault: &Fault| fault.kind == FaultKind::Refused;
+        let hung_up = connection.faults.iter().any(refused);
         match reason {
             Reason::PeerFinished => {
-                // Or it receives no more, which was requested after its end.
-                let refused = |fault: &Fault| fault.kind == FaultKind::Refused;
-                let hung_up = connection.faults.iter().any(refused);
                 let ours = connection.finished || connection.half || hung_up;
                 assert!(
                     ours && connection.ended && connection.receives(),
@@ -263,7 +263,8 @@ impl Model {
             }
             Reason::Finished => {
                 // Where nothing comes back, FIN sent is all of it.
-                let ours = connection.finished || (connection.half && !connection.receives());
+                let half = connection.half || hung_up;
+                let ours = connection.finished || (half && !connection.receives());
                 assert!(sent && ours, "{token:?}");
             }
             Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),

@@ -73,7 +73,7 @@ impl<W: World> Drive<'_, W> {
     fn peer(&mut self) {
         let (what, amount) = (self.below(8), self.byte());
         let nth = usize::from(amount >> 5);
-        let some = u64::from(amount & 31);
+        let some = u32::from(amount & 31);
         if what < 2 {
             let source = u32::from(amount) % super::input::SOURCES;
             return self.kernel.connect(usize::from(amount >> 7), source);
@@ -82,13 +82,13 @@ impl<W: World> Drive<'_, W> {
             return;
         };
         match what {
-            2..=4 => socket.peer_sends(some),
-            5 => socket.peer_reads(some),
+            2..=4 => socket.state.arrive(some),
+            5 => socket.state.read(some),
             6 => {
-                socket.peer_sends(some);
-                socket.peer_finishes();
+                socket.state.arrive(some);
+                socket.state.end();
             }
-            _ => socket.peer_resets(),
+            _ => socket.state.reset(),
         }
     }
 
