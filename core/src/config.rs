@@ -1,6 +1,6 @@
 //! Every limit, with its unit, bound, default and reason. There is no other option, and no hidden one.
 
-use crate::directions::Trigger;
+use crate::readiness::Trigger;
 use core::fmt;
 use core::time::Duration;
 
@@ -8,8 +8,8 @@ use core::time::Duration;
 /// 256 bytes is where the cost of a system call begins to depend on the length.
 pub const OPERATION_MIN: u32 = 256;
 
-/// Bytes of the largest window: one bit of the numbers of free capacity is a flag.
-pub(crate) const WINDOW_MAX: u32 = (1 << 31) - 1;
+/// Bytes of the largest window.
+const WINDOW_MAX: u32 = u32::MAX >> 1;
 
 /// The deadline of a connection is of exactly one class, which its state decides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,7 +1,7 @@
 //! [`Destination`]: where an outbound connection goes.
 
-use crate::directions::Directions;
 use crate::event::Peer;
+use crate::readiness::Directions;
 use core::net::SocketAddr;
 
 /// Where to connect to.

@@ -1,6 +1,6 @@
 //! What goes in: [`Event`], [`Outcome`], [`Fault`], [`Peer`].
 
-use crate::directions::Directions;
+use crate::readiness::Directions;
 use crate::token::Token;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};

@@ -167,17 +167,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod attempts;
 mod backoff;
 mod config;
 mod deadlines;
 mod destination;
-mod directions;
 mod dispatcher;
 pub mod errno;
 mod escape;
 mod event;
-mod flags;
 pub mod framing;
 mod ignored;
 mod log;
@@ -185,6 +182,7 @@ mod output;
 mod queue;
 #[cfg(test)]
 mod random;
+mod readiness;
 mod record;
 mod schedule;
 mod session;
@@ -205,7 +203,6 @@ mod uses;
 pub use backoff::Backoff;
 pub use config::{Block, Class, Config, ConfigError, FullTable, OPERATION_MIN, Sources, Windows};
 pub use destination::Destination;
-pub use directions::{Directions, Trigger, awaited, issue};
 pub use dispatcher::{Dispatcher, Table, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
@@ -215,6 +212,7 @@ pub use event::{Completion, Event, Fault, FaultKind, Local, Op, Outcome, Peer, T
 pub use heapless;
 pub use ignored::Ignored;
 pub use output::{Action, Alarm, Notice, Reason, Span};
+pub use readiness::{Directions, Trigger, awaited, issue};
 pub use schedule::Round;
 pub use session::{
     Conn, Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session,

@@ -1,8 +1,8 @@
 //! What comes out: [`Action`] to the driver; [`Notice`], [`Alarm`] and [`Reason`] to the application.
 
 use crate::config::Class;
-use crate::directions::{Directions, Trigger};
 use crate::event::{Fault, FaultKind, Op};
+use crate::readiness::{Directions, Trigger};
 use crate::token::Token;
 use core::fmt;
 

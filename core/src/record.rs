@@ -1,10 +1,10 @@
 //! [`Record`]: what the machine seldom needs to know of a connection, in one cache line of its own.
 
 use crate::destination::Destination;
-use crate::directions::Directions;
 use crate::event::Peer;
 use crate::ignored::Ignored;
 use crate::queue::{Link, NONE};
+use crate::readiness::Directions;
 use crate::time::Instant;
 use crate::token::Token;
 use core::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};

@@ -72,6 +72,11 @@ impl Slots<'_> {
     }
 
     /// A listener, a watched descriptor or a datagram socket, by its index.
+    pub(crate) fn source(&self, index: u32) -> Option<&Source> {
+        self.others.list.get((index ^ LISTENER_BIT) as usize)
+    }
+
+    /// The same, to be changed.
     pub(crate) fn source_mut(&mut self, index: u32) -> Option<&mut Source> {
         (self.others.list).get_mut((index ^ LISTENER_BIT) as usize)
     }

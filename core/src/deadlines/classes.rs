@@ -1,9 +1,9 @@
 //! [`Classes`]: how long each class of deadline is, and its queue.
 
-use crate::attempts::Attempts;
 use crate::config::{Class, Config};
-use crate::flags::Flags;
 use crate::queue::Queue;
+use crate::slot::Attempts;
+use crate::slot::Flags;
 use crate::time::{Instant, nanos_of};
 
 /// What since the last service restarts a deadline of this class.

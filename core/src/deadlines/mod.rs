@@ -9,9 +9,9 @@ mod classes;
 #[cfg(test)]
 mod tests;
 
-use crate::attempts::Attempts;
 use crate::config::{Class, Config};
 use crate::queue::{Link, Linked, NONE};
+use crate::slot::Attempts;
 use crate::slot::Slot;
 use crate::table::Slots;
 use crate::time::Instant;

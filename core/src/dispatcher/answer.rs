@@ -2,11 +2,11 @@
 
 use super::Dispatcher;
 use crate::config::Class;
-use crate::directions::{Directions, Trigger};
 use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
-use crate::flags::Flags;
 use crate::output::{Notice, Reason};
-use crate::slot::{Cursors, State};
+use crate::readiness::{Directions, Trigger};
+use crate::slot::Flags;
+use crate::slot::{Call, Cursors, State};
 use crate::stats::{add, bump};
 use crate::token::Token;
 use defmt_or_log::{debug, error};
@@ -17,7 +17,7 @@ impl Dispatcher<'_> {
         let transfers = |direction| {
             let slot = self.slots.at(token.slot());
             slot.generation == token.generation()
-                && slot.in_flight.contains(direction)
+                && slot.readiness.is_in_flight(direction)
                 && !token.is_listener()
         };
         match op {
@@ -48,30 +48,18 @@ impl Dispatcher<'_> {
     pub(crate) fn called(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
         let index = token.slot();
         let slot = self.slots.at(index);
-        let flags = slot.flags;
+        let call = slot.call;
         let asked = match op {
-            Op::Accept => slot.state == State::Reserved,
-            Op::Refuse => flags.has(Flags::CALLED) && token.is_listener(),
-            Op::Shutdown => {
-                flags.has(Flags::CALLED) && flags.has(Flags::SHUT) && !flags.has(Flags::CHECKED)
-            }
-            // One that is not opened yet has nothing else in flight.
-            Op::Connect => {
-                flags.has(Flags::CALLED) && !flags.has(Flags::TOLD) && !token.is_listener()
-            }
-            Op::Unsent => {
-                let asked = !flags.has(Flags::SHUT) || flags.has(Flags::CHECKED);
-                flags.has(Flags::CALLED) && asked && flags.has(Flags::TOLD)
-            }
-            Op::ReceiveFrom => slot.is_of_datagrams_with(Directions::READ, token),
-            Op::SendTo => slot.is_of_datagrams_with(Directions::WRITE, token),
-            Op::Close => {
-                flags.has(Flags::CLOSED)
-                    && slot.state == State::Closing
-                    && !flags.has(Flags::CALLED)
-            }
+            Op::Accept => slot.state() == State::Reserved,
+            Op::Refuse => call == Some(Call::Refuse),
+            Op::Shutdown => call == Some(Call::Shutdown),
+            Op::Connect => call == Some(Call::Connect),
+            Op::Unsent => call == Some(Call::Unsent),
+            Op::Close => call == Some(Call::Close),
+            Op::ReceiveFrom => self.has_datagram_in_flight(index, Directions::READ),
+            Op::SendTo => self.has_datagram_in_flight(index, Directions::WRITE),
             // What is not accepted yet was never armed.
-            Op::Arm => matches!(outcome, Outcome::Failed(_)) && slot.state != State::Reserved,
+            Op::Arm => matches!(outcome, Outcome::Failed(_)) && slot.state() != State::Reserved,
             Op::Cancel => matches!(outcome, Outcome::Failed(_)),
             Op::Recv | Op::Send => false,
         };
@@ -110,8 +98,7 @@ impl Dispatcher<'_> {
     pub(crate) fn received(&mut self, index: u32, completion: Completion) -> Option<Notice> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
-        debug_assert!(slot.in_flight.contains(Directions::READ));
-        slot.in_flight -= Directions::READ;
+        slot.readiness.end(Directions::READ);
         let (n, short) = match completion {
             Completion::Complete(n) => (n, false),
             Completion::Drained(n) => (n, true),
@@ -125,7 +112,7 @@ impl Dispatcher<'_> {
                 || (!slot.flags.has(Flags::CLOSING)
                     && (self.m.trigger != Trigger::Edge || record.is_tcp())))
         {
-            slot.ready -= Directions::READ;
+            slot.readiness.clear_ready(Directions::READ);
         }
         if n == 0 || !slot.hears() {
             return self.received_else(index, n, short);
@@ -162,7 +149,7 @@ impl Dispatcher<'_> {
         let open = slot.hears();
         if n == 0 && !short && slot.keeps_end_waiting() {
             // From now on nothing is received until then.
-            slot.wants = windows.send;
+            slot.want(windows.send, false);
         }
         // The end can be read again, and is when the application has taken what came before it.
         let later = open && (slot.is_held_back() || slot.flags.has(Flags::PAUSED));
@@ -174,7 +161,7 @@ impl Dispatcher<'_> {
                 slot.ask_about_end();
             }
         }
-        if slot.state == State::Lingering && n > 0 {
+        if slot.state() == State::Lingering && n > 0 {
             let units = u16::try_from(super::units(n)).unwrap_or(u16::MAX);
             slot.tally = slot.tally.saturating_add(units);
             if slot.tally >= self.m.linger {
@@ -189,8 +176,7 @@ impl Dispatcher<'_> {
     #[inline]
     pub(crate) fn sent(&mut self, index: u32, completion: Completion) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
-        debug_assert!(slot.in_flight.contains(Directions::WRITE));
-        slot.in_flight -= Directions::WRITE;
+        slot.readiness.end(Directions::WRITE);
         self.note_flushed(index, completion);
         let slot = self.slots.at_mut(index);
         let (n, short) = match completion {
@@ -204,7 +190,7 @@ impl Dispatcher<'_> {
         // Unlike a short read, a short send proves nothing in edge mode: only a send that would block makes the kernel
         // report writability.
         if short && (n == 0 || self.m.trigger != Trigger::Edge) {
-            slot.ready -= Directions::WRITE;
+            slot.readiness.clear_ready(Directions::WRITE);
         }
         if n == 0 {
             return self.sent_nothing(index);
@@ -216,7 +202,7 @@ impl Dispatcher<'_> {
         slot.attempts.moved(Directions::WRITE);
         slot.flags.set(Flags::TAKEN);
         slot.forget_question();
-        let notice = if slot.wants == 0 {
+        let notice = if slot.send_wanted == 0 {
             None
         } else {
             self.fits(index)
@@ -237,7 +223,7 @@ impl Dispatcher<'_> {
         if !slot.has_wanted_room(windows) {
             return None;
         }
-        slot.wants = 0;
+        slot.send_wanted = 0;
         Some(Notice::Writable(Token::new(index, slot.generation)))
     }
 
@@ -279,7 +265,7 @@ impl Dispatcher<'_> {
     pub(super) fn moved_nothing(&mut self, index: u32, direction: Directions) {
         let edge = self.m.trigger == Trigger::Edge;
         let slot = self.slots.at_mut(index);
-        let waits_for_edge = direction == Directions::READ || slot.state == State::Connecting;
+        let waits_for_edge = direction == Directions::READ || slot.state() == State::Connecting;
         let attempts = &mut slot.attempts;
         if !attempts.is_claimed(direction) || (edge && waits_for_edge) {
             return;
@@ -313,7 +299,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         slot.attempts.doubt(direction);
         slot.flags.set(Flags::CONGESTED);
-        if slot.armed.contains(direction) {
+        if slot.readiness.armed().contains(direction) {
             slot.flags.set(Flags::UNWANTED);
         }
     }
@@ -322,7 +308,7 @@ impl Dispatcher<'_> {
     #[cold]
     fn impossible_transfer(&mut self, index: u32, direction: Directions) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
-        slot.in_flight -= direction;
+        slot.readiness.end(direction);
         let op = if direction == Directions::READ {
             Op::Recv
         } else {
@@ -357,41 +343,23 @@ impl Dispatcher<'_> {
     /// FIN is sent: what the peer still sends is discarded.
     fn shut(&mut self, index: u32, outcome: Outcome) {
         let slot = self.slots.at_mut(index);
-        slot.flags.clear(Flags::CALLED);
-        if slot.state == State::HalfClosed
-            && let Outcome::Failed(fault) = outcome
-        {
+        slot.call = None;
+        match (slot.state(), outcome) {
             // The peer would never learn of our FIN.
-            self.begin_close(index, Reason::Failed(fault));
-        } else if slot.state == State::Finishing {
-            if let Outcome::Failed(_) | Outcome::Drained(_) = outcome {
-                // The peer is gone (ENOTCONN), or would not notice EOF: nothing to wait for.
+            (State::HalfClosing, Outcome::Failed(fault)) => {
+                self.begin_close(index, Reason::Failed(fault));
+            }
+            (State::HalfClosing, _) => slot.half_close(),
+            // The peer is gone (ENOTCONN), or would not notice EOF: nothing to wait for.
+            (State::Finishing, Outcome::Failed(_) | Outcome::Drained(_)) => {
                 let reason = slot.reason.unwrap_or(Reason::Finished);
                 self.begin_close(index, reason);
-            } else {
-                self.linger(index);
             }
+            (State::Finishing, _) => slot.linger(),
+            // It is being closed.
+            (_, _) => {}
         }
         self.touch(index);
-    }
-
-    /// One that had sent FIN before the application finished waits for the peer's, and for nothing else; but a query that
-    /// is in flight is joined first.
-    pub(super) fn linger_if_shut(&mut self, index: u32) {
-        let slot = self.slots.at(index);
-        let shut = slot.flags.has(Flags::SHUT) && !slot.flags.has(Flags::CALLED);
-        if slot.state == State::Finishing && shut && !slot.flags.has(Flags::ENDED) {
-            self.linger(index);
-        }
-    }
-
-    /// FIN is sent, and the application has finished.
-    pub(super) fn linger(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
-        slot.state = State::Lingering;
-        slot.rx = Cursors::EMPTY;
-        slot.tally = 0;
-        slot.ready |= Directions::READ;
     }
 
     /// It is gone: the last notice of this token.
@@ -402,7 +370,7 @@ impl Dispatcher<'_> {
         }
         let token = self.token(index);
         let slot = self.slots.at(index);
-        let told = slot.flags.has(Flags::TOLD);
+        let told = slot.flags.has(Flags::OPENED);
         let owed = told || self.records.at(index).is_outbound();
         let reason = slot.reason.unwrap_or(Reason::Finished);
         if reason == Reason::Evicted {
@@ -428,18 +396,17 @@ impl Dispatcher<'_> {
             return None;
         };
         let slot = self.slots.at_mut(index);
-        slot.armed = Directions::NONE;
-        slot.registered = Directions::NONE;
-        if slot.state == State::Watching {
+        slot.readiness.disarm();
+        if slot.state() == State::Watching {
             return self.watch_failed(index, fault);
         }
-        if matches!(slot.state, State::Listening | State::Datagrams) {
+        if matches!(slot.state(), State::Listening | State::Datagrams) {
             self.hold_back(index, fault);
         } else if index & crate::token::LISTENER_BIT == 0 {
             // Accepting more would meet the same: the listener it came from pauses.
             let listener = crate::token::LISTENER_BIT | u32::from(self.records.at(index).listener);
             if fault.kind == FaultKind::Shortage
-                && self.slots.at(listener).state == State::Listening
+                && self.slots.at(listener).state() == State::Listening
             {
                 self.hold_back(listener, fault);
             }

@@ -1,12 +1,12 @@
 //! The application's side: what it did with the bytes, and what it wants.
 
 use super::Dispatcher;
-use crate::directions::Directions;
 use crate::event::Peer;
-use crate::flags::Flags;
 use crate::ignored::Ignored;
 use crate::output::{Reason, Span};
+use crate::readiness::Directions;
 use crate::record::Record;
+use crate::slot::Flags;
 use crate::slot::{Cursors, State};
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
@@ -68,7 +68,7 @@ impl Dispatcher<'_> {
     pub fn refused_by(&self, token: Token) -> Option<u32> {
         let index = self.find(token).filter(|index| index & LISTENER_BIT == 0)?;
         let slot = self.slots.at(index);
-        let refused = slot.state == State::Closing
+        let refused = slot.state().is_closing()
             && !self.was_opened(index)
             && !self.records.at(index).is_outbound();
         refused.then(|| u32::from(self.records.at(index).listener))
@@ -89,7 +89,7 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn receiving(&self, token: Token) -> Option<Span> {
         let slot = self.slots.at(self.find(token)?);
-        let receiving = slot.in_flight.contains(Directions::READ);
+        let receiving = slot.readiness.is_in_flight(Directions::READ);
         receiving
             .then(|| (self.m.schedule).bounded(slot.receive_span(self.m.windows), slot.rx.len()))
     }
@@ -136,7 +136,7 @@ impl Dispatcher<'_> {
         if let Some(index) = self.connection(token)
             && n > self.room_at(index)
         {
-            self.want_room_at(index, n);
+            self.want_room_at(index, n, false);
         }
     }
 
@@ -194,12 +194,12 @@ impl Dispatcher<'_> {
     /// Whether it is a live connection that the application knows: it was notified, or requested it itself.
     pub(crate) fn is_known(&self, index: u32) -> bool {
         let slot = self.slots.at(index);
-        slot.is_live() && (slot.flags.has(Flags::TOLD) || self.records.at(index).is_outbound())
+        slot.is_live() && (slot.flags.has(Flags::OPENED) || self.records.at(index).is_outbound())
     }
 
     /// Whether a known connection was opened: `Opened` was notified.
     pub(crate) fn was_opened(&self, index: u32) -> bool {
-        self.slots.at(index).flags.has(Flags::TOLD)
+        self.slots.at(index).flags.has(Flags::OPENED)
     }
 }
 
@@ -213,7 +213,7 @@ impl Dispatcher<'_> {
         if n > 0 {
             slot.rx.advance(n);
             slot.flags.set(Flags::CONSUMED);
-            if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
+            if slot.rx.is_empty() && !slot.readiness.is_in_flight(Directions::READ) {
                 slot.rx = Cursors::EMPTY;
             }
             self.touch(index);
@@ -225,7 +225,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         let Cursors { at, end } = slot.rx;
         let due = at > 0 && end >= windows.receive && slot.hears();
-        if !due || slot.in_flight.contains(Directions::READ) {
+        if !due || slot.readiness.is_in_flight(Directions::READ) {
             return None;
         }
         let len = slot.rx.len();
@@ -263,12 +263,12 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Notifies `Writable` once there is send capacity for `n` bytes; nothing is received until then, but with `HEARS_ON`. That may
-    /// replace a wait during which nothing was received, so the source is scheduled.
-    pub(crate) fn want_room_at(&mut self, index: u32, n: u32) {
+    /// Notifies `Writable` once there is send capacity for `n` bytes; nothing is received until then, unless `keep_reading`.
+    /// That may replace a wait during which nothing was received, so the source is scheduled.
+    pub(crate) fn want_room_at(&mut self, index: u32, n: u32, keep_reading: bool) {
         let slot = self.slots.at_mut(index);
-        if slot.state == State::Open {
-            slot.wants = n;
+        if slot.state() == State::Open {
+            slot.want(n, keep_reading);
             self.touch(index);
         }
     }
@@ -293,17 +293,14 @@ impl Dispatcher<'_> {
     }
 
     pub(crate) fn shut_down_at(&mut self, index: u32) {
-        let slot = self.slots.at_mut(index);
-        if slot.state == State::Open {
-            slot.state = State::HalfClosed;
-            slot.wants = 0;
+        if self.slots.at_mut(index).shut_down() {
             self.touch(index);
         }
     }
 
     pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {
         let slot = self.slots.at_mut(index);
-        if slot.state == State::Connecting {
+        if slot.state() == State::Connecting {
             return self.begin_close(index, reason);
         }
         let sends = self
@@ -316,10 +313,7 @@ impl Dispatcher<'_> {
             return self.begin_close(index, reason);
         }
         if slot.hears() {
-            slot.state = State::Finishing;
-            slot.reason = Some(reason);
-            slot.wants = 0;
-            self.linger_if_shut(index);
+            slot.finish(reason);
             // The wait for the peer's FIN begins here, though the connection may not have been serviced since its
             // accept.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
@@ -330,7 +324,7 @@ impl Dispatcher<'_> {
 
     pub(crate) fn abort_at(&mut self, index: u32) {
         let slot = self.slots.at(index);
-        if slot.is_live() && slot.state != State::Closing {
+        if slot.is_live() && !slot.state().is_closing() {
             self.begin_close(index, Reason::Aborted);
             self.slots.at_mut(index).flags.set(Flags::RESET);
         }
@@ -345,6 +339,9 @@ impl Dispatcher<'_> {
     #[inline]
     pub(crate) fn room_at(&self, index: u32) -> u32 {
         let slot = self.slots.at(index);
-        slot.room(self.m.windows, slot.in_flight.contains(Directions::WRITE))
+        slot.room(
+            self.m.windows,
+            slot.readiness.is_in_flight(Directions::WRITE),
+        )
     }
 }

@@ -1,16 +1,16 @@
 //! Outbound connections: a slot is taken at the application's request, and the driver connects.
 
 use super::{Dispatcher, pairs};
-use crate::attempts::Attempts;
 use crate::destination::Destination;
-use crate::directions::Directions;
 use crate::event::{FaultKind, Op, Outcome};
-use crate::flags::Flags;
 use crate::ignored::Ignored;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::NONE;
+use crate::readiness::Directions;
 use crate::record::Record;
-use crate::slot::State;
+use crate::slot::Attempts;
+use crate::slot::Flags;
+use crate::slot::{Call, State};
 use crate::stats::bump;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
@@ -54,7 +54,7 @@ impl Dispatcher<'_> {
             .then(|| self.take_slot(State::Connecting));
         let index = free.flatten().ok_or(full)?;
         *self.records.at_mut(index) = Record::connecting(to, origin);
-        self.slots.at_mut(index).ready = Directions::BOTH;
+        (self.slots.at_mut(index).readiness).set_ready(Directions::BOTH);
         self.m.outbound = Some(&VERBS);
         let token = self.token(index);
         if let Some(origin) = origin {
@@ -90,11 +90,11 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         let may_send = self.m.schedule.may_send();
         let slot = self.slots.at_mut(index);
-        let issue = slot.issue(slot.wanted(windows, false));
+        let issue = slot.readiness.issue(slot.wanted(windows));
         if issue.is_empty() || !may_send {
             return None;
         }
-        slot.flags.set(Flags::CALLED);
+        slot.call = Some(Call::Connect);
         let token = Token::new(index, slot.generation);
         // The time begins with the first attempt: the clock may have stood still since long before the request.
         let record = self.records.at_mut(index);
@@ -105,8 +105,8 @@ impl Dispatcher<'_> {
     /// If it was being closed meanwhile, that goes on now.
     fn attempted(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let slot = self.slots.at_mut(index);
-        slot.flags.clear(Flags::CALLED);
-        if slot.state != State::Connecting {
+        slot.call = None;
+        if slot.state() != State::Connecting {
             self.touch(index);
             return None;
         }
@@ -115,13 +115,13 @@ impl Dispatcher<'_> {
                 return Some(self.open_outbound(index, Ignored::of_bits(ignored)));
             }
             Outcome::Drained(_) => {
-                slot.ready -= Directions::WRITE;
+                slot.readiness.clear_ready(Directions::WRITE);
                 self.moved_nothing(index, Directions::WRITE);
                 self.spend(index, Directions::WRITE, 0);
             }
             Outcome::Failed(fault) => {
                 // Once the connect is in progress, resource exhaustion is its result.
-                let begun = !slot.registered.is_empty();
+                let begun = !slot.readiness.registered().is_empty();
                 self.spend_on_fault(index, Directions::WRITE, fault);
                 match fault.kind {
                     FaultKind::Interrupted => {}
@@ -153,19 +153,9 @@ impl Dispatcher<'_> {
         record.set_ignored(ignored);
         let (directions, ignored) = (record.directions(), record.ignored());
         let slot = self.slots.at_mut(index);
-        slot.state = State::Open;
         slot.attempts = Attempts::NONE;
-        // An outbound connection sends first, as a rule: no first byte is expected.
-        slot.flags.set(Flags::TOLD.or(Flags::SPOKEN));
-        slot.ready = Directions::BOTH;
         // What goes one way is as what goes both when the other way is at its end.
-        if !directions.contains(Directions::READ) {
-            slot.flags.set(Flags::ENDED);
-        }
-        if !directions.contains(Directions::WRITE) {
-            slot.state = State::HalfClosed;
-            slot.flags.set(Flags::SHUT);
-        }
+        slot.connect(directions);
         let token = Token::new(index, slot.generation);
         bump(&mut self.m.stats.connected);
         self.m.stats.open = self.m.stats.open.saturating_add(1);

@@ -3,12 +3,11 @@
 //! They are in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
 
 use super::Dispatcher;
-use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Op, Outcome};
-use crate::flags::Flags;
 use crate::output::{Action, Notice};
-use crate::slot::{Slot, State};
-use crate::source::{Listener, Source};
+use crate::readiness::Directions;
+use crate::slot::State;
+use crate::source::{Datagrams, Kind, Listener, Source};
 use crate::stats::bump;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
@@ -38,15 +37,6 @@ const VERBS: Verbs = Verbs {
     },
 };
 
-impl Slot {
-    /// Whether it is a datagram socket with an operation in flight in this direction.
-    pub(super) fn is_of_datagrams_with(&self, direction: Directions, token: Token) -> bool {
-        token.is_listener()
-            && self.flags.has(Flags::DATAGRAMS)
-            && self.in_flight.contains(direction)
-    }
-}
-
 /// While one is queued to be sent nothing is received: what comes waits in the kernel, up to its buffer. An error of
 /// the socket is notified and ends nothing; it is closed only if its descriptor is not a socket any more. Resource
 /// exhaustion while receiving suspends it for a while, as it does a listener.
@@ -59,12 +49,10 @@ impl Dispatcher<'_> {
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn add_datagrams(&mut self) -> Result<Token, Unavailable> {
         let nobody = Listener::new(self.m.pause_min);
-        let index = self.take_place(nobody)?;
+        let index = (self.take_place(Kind::Datagrams(Datagrams::default()), nobody))?;
         self.m.datagrams = Some(&VERBS);
         let slot = self.slots.at_mut(index);
-        slot.state = State::Datagrams;
-        slot.flags = Flags::WATCHED.or(Flags::DATAGRAMS);
-        slot.ready = Directions::WRITE;
+        slot.readiness.set_ready(Directions::WRITE);
         self.touch(index);
         Ok(self.token(index))
     }
@@ -73,34 +61,40 @@ impl Dispatcher<'_> {
     /// names none.
     #[must_use]
     pub fn has_datagram_room(&self, token: Token) -> Option<bool> {
-        let index = self.find_datagrams(token)?;
-        Some(!self.slots.at(index).flags.has(Flags::LOADED))
+        let source = self.slots.source(self.find(token)?)?;
+        match source.kind {
+            Kind::Datagrams(datagrams) if source.slot.state() == State::Datagrams => {
+                Some(!datagrams.loaded)
+            }
+            Kind::Datagrams(_) | Kind::Listener | Kind::Watch(_) => None,
+        }
     }
 
     /// Has the datagram sent that the application put where [`Action::SendTo`] finds it. One at a time; a token that
     /// does not name a datagram socket changes nothing.
     pub fn queue_datagram(&mut self, token: Token) {
-        if let Some(index) = self.find_datagrams(token) {
-            let slot = self.slots.at_mut(index);
-            slot.flags.set(Flags::LOADED);
-            slot.tally = 0;
+        if let Some((index, source)) = self.find_datagrams(token) {
+            source.slot.tally = 0;
+            if let Some(datagrams) = source.datagrams_mut() {
+                datagrams.loaded = true;
+            }
             self.touch(index);
         }
     }
 
     /// Has [`Notice::Datagram`] notified when the queued one is gone; if none is queued, there is no notice.
     pub fn want_datagram_room(&mut self, token: Token) {
-        if let Some(index) = self.find_datagrams(token) {
-            let slot = self.slots.at_mut(index);
-            slot.wants = slot.flags.has(Flags::LOADED).into();
+        let found = self.find_datagrams(token);
+        if let Some(datagrams) = found.and_then(|(_, source)| source.datagrams_mut()) {
+            datagrams.send_wanted = datagrams.loaded;
         }
     }
 
     /// Ends it: no more notices, what is queued is dropped, and the driver closes it. A token that does not name a
     /// datagram socket changes nothing.
     pub fn close_datagrams(&mut self, token: Token) {
-        if let Some(index) = self.find_datagrams(token) {
-            self.slots.at_mut(index).state = State::Closing;
+        if let Some((index, source)) = self.find_datagrams(token) {
+            source.slot.close_source();
             self.touch(index);
         }
     }
@@ -114,15 +108,23 @@ impl Dispatcher<'_> {
     /// [`want_datagram_room`](Self::want_datagram_room); it waits no longer. Call it when [`Notice::Datagram`] comes
     /// after a send.
     pub fn take_datagram_wish(&mut self, token: Token) -> bool {
-        let wish = self
-            .find_datagrams(token)
-            .map(|index| core::mem::take(&mut self.slots.at_mut(index).wants));
-        wish.is_some_and(|wish| wish != 0)
+        let found = self.find_datagrams(token);
+        let datagrams = found.and_then(|(_, source)| source.datagrams_mut());
+        datagrams.is_some_and(|datagrams| core::mem::take(&mut datagrams.send_wanted))
     }
 
-    fn find_datagrams(&self, token: Token) -> Option<u32> {
+    /// Whether it is a datagram socket with an operation in flight in this direction.
+    pub(super) fn has_datagram_in_flight(&self, index: u32, direction: Directions) -> bool {
+        (self.slots.source(index)).is_some_and(|source| {
+            matches!(source.kind, Kind::Datagrams(_))
+                && source.slot.readiness.is_in_flight(direction)
+        })
+    }
+
+    fn find_datagrams(&mut self, token: Token) -> Option<(u32, &mut Source)> {
         let index = self.find(token)?;
-        (self.slots.at(index).state == State::Datagrams).then_some(index)
+        let source = self.slots.source_mut(index)?;
+        (source.slot.state() == State::Datagrams).then_some((index, source))
     }
 
     /// The next receive or send, if one is due.
@@ -136,17 +138,17 @@ impl Dispatcher<'_> {
     }
 
     fn next_of_datagrams(&mut self, index: u32) -> Option<Action> {
-        let windows = self.m.windows;
         let (receives, sends) = (self.m.schedule.may_receive(), self.m.schedule.may_send());
-        let slot = self.slots.at_mut(index);
-        let issue = slot.issue(slot.wanted(windows, false));
+        let source = self.slots.source_mut(index)?;
+        let issue = source.slot.readiness.issue(source.wanted(false));
+        let slot = &mut source.slot;
         let token = Token::new(index, slot.generation);
         if issue.contains(Directions::WRITE) && sends {
-            slot.in_flight |= Directions::WRITE;
+            slot.readiness.begin(Directions::WRITE);
             return Some(Action::SendTo { token });
         }
         if issue.contains(Directions::READ) && receives {
-            slot.in_flight |= Directions::READ;
+            slot.readiness.begin(Directions::READ);
             return Some(Action::ReceiveFrom { token });
         }
         None
@@ -155,27 +157,29 @@ impl Dispatcher<'_> {
     /// The completion of `ReceiveFrom`.
     fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let (turn, pause) = (self.m.schedule.iterations(), self.m.pause_min);
-        let Source { slot, listener } = self.slots.source_mut(index)?;
-        slot.in_flight -= Directions::READ;
-        if slot.state != State::Datagrams {
+        let source = self.slots.source_mut(index)?;
+        let Source { slot, listener, .. } = source;
+        slot.readiness.end(Directions::READ);
+        if slot.state() != State::Datagrams {
             self.touch(index);
             return None;
         }
         match outcome {
             Outcome::Datagram { len, lost, .. } => {
-                let more = lost.wrapping_sub(core::mem::replace(&mut listener.lost, lost));
-                let stats = &mut self.m.stats;
-                stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
                 listener.pause = pause;
                 let another = listener.burst.another(turn, BURST);
-                slot.ready -= Directions::READ.when(!another);
+                (slot.readiness).clear_ready(Directions::READ.when(!another));
                 slot.tally = 0;
+                let before = &mut source.datagrams_mut()?.lost;
+                let more = lost.wrapping_sub(core::mem::replace(before, lost));
+                let stats = &mut self.m.stats;
+                stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
                 bump(&mut self.m.stats.datagrams_in);
                 self.spend(index, Directions::READ, len);
                 Some(Notice::Datagram(self.token(index)))
             }
             Outcome::Drained(_) => {
-                slot.ready -= Directions::READ;
+                slot.readiness.clear_ready(Directions::READ);
                 // A speculative one is not a failure.
                 let tried = listener.burst.vain(turn);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
@@ -186,7 +190,7 @@ impl Dispatcher<'_> {
             }
             Outcome::Failed(fault) => self.datagram_failed(index, Directions::READ, fault),
             Outcome::Complete(_) | Outcome::Accepted(_) => {
-                slot.ready -= Directions::READ;
+                slot.readiness.clear_ready(Directions::READ);
                 self.impossible_datagram(index);
                 None
             }
@@ -195,23 +199,23 @@ impl Dispatcher<'_> {
 
     /// The completion of `SendTo`.
     fn datagram_went(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
-        let slot = self.slots.at_mut(index);
-        slot.in_flight -= Directions::WRITE;
-        if slot.state != State::Datagrams {
+        let source = self.slots.source_mut(index)?;
+        let slot = &mut source.slot;
+        slot.readiness.end(Directions::WRITE);
+        if slot.state() != State::Datagrams {
             self.touch(index);
             return None;
         }
         match outcome {
             Outcome::Complete(n) => {
-                slot.flags.clear(Flags::LOADED);
                 slot.tally = 0;
-                let waited = slot.wants != 0;
+                let waited = source.datagrams_mut()?.unload();
                 bump(&mut self.m.stats.datagrams_out);
                 self.spend(index, Directions::WRITE, n);
                 waited.then_some(Notice::Datagram(self.token(index)))
             }
             Outcome::Drained(_) => {
-                slot.ready -= Directions::WRITE;
+                slot.readiness.clear_ready(Directions::WRITE);
                 slot.tally = slot.tally.saturating_add(1);
                 self.spend(index, Directions::WRITE, 0);
                 self.rests_after(index, SENDS);
@@ -219,8 +223,7 @@ impl Dispatcher<'_> {
             }
             Outcome::Failed(fault) => self.datagram_failed(index, Directions::WRITE, fault),
             Outcome::Accepted(_) | Outcome::Datagram { .. } => {
-                slot.flags.clear(Flags::LOADED);
-                let waited = slot.wants != 0;
+                let waited = source.datagrams_mut()?.unload();
                 self.impossible_datagram(index);
                 waited.then_some(Notice::Datagram(self.token(index)))
             }
@@ -247,17 +250,19 @@ impl Dispatcher<'_> {
         if fault.kind == FaultKind::Interrupted {
             return None;
         }
-        let slot = self.slots.at_mut(index);
+        let source = self.slots.source_mut(index)?;
         if direction == Directions::WRITE {
-            slot.flags.clear(Flags::LOADED);
-        } else {
-            slot.ready -= Directions::READ;
+            source.datagrams_mut()?.unload();
+        }
+        let slot = &mut source.slot;
+        if direction == Directions::READ {
+            slot.readiness.clear_ready(Directions::READ);
         }
         match fault.kind {
             FaultKind::Shortage | FaultKind::Unknown if direction == Directions::READ => {
                 self.hold_back(index, fault);
             }
-            FaultKind::Invalid => slot.state = State::Closing,
+            FaultKind::Invalid => slot.close_source(),
             FaultKind::Interrupted
             | FaultKind::Reset
             | FaultKind::Refused

@@ -17,7 +17,11 @@ impl Dispatcher<'_> {
     pub(super) fn victim(&self, listener: u32) -> Option<u32> {
         let ended = |index: u32| {
             let accepted = !self.records.at(index).is_outbound();
-            accepted && self.slots.at(index).state == State::HalfClosed
+            accepted
+                && matches!(
+                    self.slots.at(index).state(),
+                    State::HalfClosing | State::HalfClosed
+                )
         };
         if let Some((_, index)) = self.longest_half_closed(listener, ended) {
             return Some(index);

@@ -2,9 +2,9 @@
 //! the schedule's `yielding`.
 
 use super::{Dispatcher, Issued};
-use crate::directions::Directions;
 use crate::event::{Completion, Op};
 use crate::output::Action;
+use crate::readiness::Directions;
 use crate::slot::State;
 use crate::token::Token;
 
@@ -61,7 +61,7 @@ impl Dispatcher<'_> {
     fn filled(&mut self, index: u32) {
         // What was just accepted is greeted in the service of its listener, which receives nothing to forward.
         let serving = self.m.schedule.serving();
-        if serving.is_some_and(|serving| self.slots.at(serving).state == State::Listening) {
+        if serving.is_some_and(|serving| self.slots.at(serving).state() == State::Listening) {
             return;
         }
         self.m.schedule.fill(index);
@@ -76,13 +76,13 @@ impl Dispatcher<'_> {
             if !slot.attempts.take_filled() {
                 continue;
             }
-            if slot.in_flight.contains(Directions::WRITE) {
+            if slot.readiness.is_in_flight(Directions::WRITE) {
                 self.flushes(index);
                 continue;
             }
-            let sends = slot.issue(slot.wanted(windows, false));
-            if sends.contains(Directions::WRITE) && slot.state != State::Connecting {
-                slot.in_flight |= Directions::WRITE;
+            let sends = slot.readiness.issue(slot.wanted(windows));
+            if sends.contains(Directions::WRITE) && slot.state() != State::Connecting {
+                slot.readiness.begin(Directions::WRITE);
                 let token = Token::new(index, slot.generation);
                 let from = slot.send_span();
                 self.m.issued = Issued {

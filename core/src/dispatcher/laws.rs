@@ -2,12 +2,13 @@
 //! `inspect`). Bounded work, no allocation.
 
 use super::{Dispatcher, counts};
-use crate::directions::Directions;
-use crate::flags::Flags;
 use crate::output::Reason;
 use crate::queue::NONE;
+use crate::readiness::Directions;
 use crate::schedule::walk;
+use crate::slot::Flags;
 use crate::slot::{Queued, Slot, State};
+use crate::source::{Kind, Source};
 use crate::token::LISTENER_BIT;
 use core::fmt;
 
@@ -86,7 +87,7 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
     let broken = |(law, source)| Broken { law, source };
     (m.schedule.check(slots, all(machine))).map_err(broken)?;
     let free = walk(slots, &m.free, |index, slot| {
-        let free = slot.state == State::Free && slot.queued == Queued::No;
+        let free = slot.state() == State::Free && slot.queued == Queued::No;
         match free && index & LISTENER_BIT == 0 {
             true => Ok(()),
             false => Err(("the free list holds free slots", index)),
@@ -94,7 +95,7 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
     });
     free.map_err(broken)?;
     let used = (0..slots.used()).map(|index| slots.at(index));
-    let unused = used.filter(|slot| slot.state == State::Free).count();
+    let unused = used.filter(|slot| slot.state() == State::Free).count();
     hold(
         m.free.len() as usize == unused,
         "every free slot is in the list",
@@ -111,14 +112,14 @@ fn deadlines(machine: &Dispatcher<'_>) -> Held {
 fn counts(machine: &Dispatcher<'_>) -> Held {
     let m = &*machine.m;
     let used = || (0..machine.slots.used()).map(|index| machine.slots.at(index));
-    let gone = |slot: &&Slot| matches!(slot.state, State::Free | State::Retired);
+    let gone = |slot: &&Slot| slot.state().is_gone();
     let taken = used().filter(|slot| !gone(slot)).count();
     hold(
         m.taken as usize == taken && m.taken <= m.connections,
         "free and taken are all",
         NONE,
     )?;
-    let open = used().filter(|slot| slot.is_live() && slot.flags.has(Flags::TOLD));
+    let open = used().filter(|slot| slot.is_live() && slot.flags.has(Flags::OPENED));
     hold(
         m.stats.open as usize == open.count(),
         "open is counted",
@@ -127,8 +128,8 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     let sources = || machine.slots.others.list.iter();
     let places = || sources().map(|source| &source.slot);
     let listeners = || sources().map(|source| &source.listener);
-    let listener = |slot: &&Slot| !gone(slot) && !slot.flags.has(Flags::WATCHED);
-    let listening = places().filter(listener).count();
+    let listens = |source: &&Source| source.kind == Kind::Listener && !gone(&&source.slot);
+    let listening = sources().filter(listens).count();
     hold(
         m.listening as usize == listening,
         "listeners are counted",
@@ -169,7 +170,7 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
 /// Where some listener limits them, every connection that has a source is counted for it and for its block, and nothing else
 /// is.
 fn sources(machine: &Dispatcher<'_>) -> Held {
-    let told = |index: &u32| machine.slots.at(*index).flags.has(Flags::TOLD);
+    let told = |index: &u32| machine.slots.at(*index).flags.has(Flags::OPENED);
     let known = || (0..machine.slots.used()).filter(told);
     for (kind, words) in [&*machine.sources, &*machine.blocks]
         .into_iter()
@@ -209,32 +210,36 @@ fn windows(machine: &Dispatcher<'_>, slot: &Slot, index: u32) -> Held {
 /// Law 8: what is wanted is queued, armed, or in flight, or waits for a deadline.
 fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
     let (slot, m) = (machine.slots.at(index), &*machine.m);
-    let admits = slot.state == State::Listening && machine.admits(index);
-    let wanted = slot.wanted(m.windows, admits);
+    let admits = slot.state() == State::Listening && machine.admits(index);
+    let wanted = machine.wanted_by(index, admits);
     hold(
-        slot.issue(wanted).is_empty(),
+        slot.readiness.issue(wanted).is_empty(),
         "what is possible and wanted is queued",
         index,
     )?;
     hold(
-        slot.armed.covers(slot.awaited(slot.interest(wanted))),
+        (slot.readiness).covers(slot.readiness.awaited(slot.interest(wanted))),
         "what is awaited is armed",
         index,
     )?;
-    let joins = !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED);
-    let goes_on = match slot.state {
+    let joins = !slot.readiness.in_flight().is_empty() || slot.call.is_some();
+    let goes_on = match slot.state() {
         State::Listening if admits => true,
         State::Listening => {
-            slot.flags.has(Flags::PAUSED) || m.starved || joins || !slot.armed.is_empty()
+            slot.flags.has(Flags::PAUSED)
+                || m.starved
+                || joins
+                || !slot.readiness.armed().is_empty()
         }
         State::Finishing => !slot.tx.is_empty() || joins,
-        State::HalfClosed => {
-            (!slot.tx.is_empty() || joins || slot.flags.has(Flags::SHUT)) && !slot.is_complete()
-        }
+        State::HalfClosing => !slot.tx.is_empty() || joins,
+        State::HalfClosed => !slot.is_complete(),
         State::Connecting => {
-            joins || slot.flags.has(Flags::CONGESTED) || slot.armed.contains(Directions::WRITE)
+            joins
+                || slot.flags.has(Flags::CONGESTED)
+                || slot.readiness.armed().contains(Directions::WRITE)
         }
-        State::Closing => joins || slot.flags.has(Flags::CLOSED),
+        State::Closing | State::Cancelling => joins,
         State::Lingering => !slot.flags.has(Flags::ENDED),
         State::Open
         | State::Free

@@ -2,13 +2,12 @@
 
 use super::Dispatcher;
 use crate::config::FullTable;
-use crate::directions::Directions;
 use crate::event::{Fault, FaultKind, Outcome, Peer};
-use crate::flags::Flags;
 use crate::output::{Action, Notice, Reason};
+use crate::readiness::Directions;
 use crate::record::Record;
-use crate::slot::{Slot, State};
-use crate::source::{Listener, Source};
+use crate::slot::{Call, Flags, State};
+use crate::source::{Kind, Listener, Source};
 use crate::stats::bump;
 use crate::table::Run;
 use crate::time::Instant;
@@ -41,39 +40,49 @@ impl Dispatcher<'_> {
     }
 
     fn add_listener(&mut self, listener: Listener) -> Result<Token, Unavailable> {
-        let index = self.take_place(listener)?;
+        let index = self.take_place(Kind::Listener, listener)?;
         let slot = self.slots.at_mut(index);
-        slot.state = State::Listening;
         self.m.listening = self.m.listening.saturating_add(1);
         // One that comes too late ends as the others did.
         if self.m.stop_at.is_some() {
-            slot.ready = Directions::READ;
+            slot.readiness.set_ready(Directions::READ);
         }
         if self.m.stop_over {
-            slot.state = State::Closing;
+            slot.close_source();
         }
         self.touch(index);
         Ok(self.token(index))
     }
 
-    /// A free slot of the second table.
-    pub(super) fn take_place(&mut self, listener: Listener) -> Result<u32, Unavailable> {
+    /// Takes a free slot of the second table.
+    pub(super) fn take_place(
+        &mut self,
+        kind: Kind,
+        listener: Listener,
+    ) -> Result<u32, Unavailable> {
         let used = self.places();
-        let free = (used.clone()).find(|index| self.slots.at(*index).state == State::Free);
+        let free = (used.clone()).find(|index| self.slots.at(*index).state() == State::Free);
         let index = match free {
             Some(index) => index,
             None => {
-                let (slot, list) = (Slot::NEW, &mut self.slots.others.list);
+                let list = &mut self.slots.others.list;
                 let full = Unavailable::Sources {
                     capacity: count(list.capacity()),
                 };
-                list.push(Source { slot, listener }).map_err(|_| full)?;
-                return Ok(used.end);
+                list.push(Source::new(kind, listener.clone()))
+                    .map_err(|_| full)?;
+                used.end
             }
         };
-        if let Some(known) = self.slots.listener_mut(index & !LISTENER_BIT) {
-            let held = known.held;
-            *known = Listener { held, ..listener };
+        if let Some(source) = self.slots.source_mut(index) {
+            let held = source.listener.held;
+            source.listener = Listener { held, ..listener };
+            source.kind = kind;
+            source.slot.take(match kind {
+                Kind::Listener => State::Listening,
+                Kind::Watch(_) => State::Watching,
+                Kind::Datagrams(_) => State::Datagrams,
+            });
         }
         Ok(index)
     }
@@ -118,21 +127,20 @@ impl Dispatcher<'_> {
         let admits = self.admits(index);
         let slot = self.slots.at(index);
         // As long as its queue is empty, and it is armed, the kernel reports the next connection.
-        let waits = slot.ready.contains(Directions::READ)
+        let waits = slot.readiness.is_ready(Directions::READ)
             || slot.flags.has(Flags::UNWANTED)
-            || !slot.armed.contains(Directions::READ);
+            || !slot.readiness.armed().contains(Directions::READ);
         if !admits && !slot.flags.has(Flags::PAUSED) && waits {
             self.m.starved = true;
             self.warn_full(index);
         }
-        let slot = self.slots.at(index);
-        let issue = slot.issue(slot.wanted(self.m.windows, admits));
+        let issue = (self.slots.at(index).readiness).issue(self.wanted_by(index, admits));
         if issue.is_empty() || !self.m.schedule.may_receive() {
             return None;
         }
         let listener = self.token(index);
         if let Some(connection) = self.reserve(index) {
-            self.slots.at_mut(index).in_flight = Directions::READ;
+            (self.slots.at_mut(index).readiness).begin(Directions::READ);
             let token = self.token(connection);
             return Some(Action::Accept { listener, token });
         }
@@ -141,8 +149,8 @@ impl Dispatcher<'_> {
             FullTable::Wait => None,
             FullTable::Refuse => {
                 let slot = self.slots.at_mut(index);
-                slot.in_flight = Directions::READ;
-                slot.flags.set(Flags::CALLED);
+                slot.readiness.begin(Directions::READ);
+                slot.call = Some(Call::Refuse);
                 Some(Action::Refuse { listener })
             }
             FullTable::Evict | FullTable::EvictHalfClosed => {
@@ -217,7 +225,7 @@ impl Dispatcher<'_> {
             }
         };
         let slot = self.slots.at_mut(index);
-        slot.state = state;
+        slot.take(state);
         self.m.taken = self.m.taken.saturating_add(1);
         Some(index)
     }
@@ -253,17 +261,13 @@ impl Dispatcher<'_> {
         let limit = limit.and_then(|listener| listener.per_source);
         if self.source_is_full(index, limit) {
             bump(&mut self.m.stats.refused_source);
-            let slot = self.slots.at_mut(index);
-            slot.state = State::Closing;
-            slot.flags.set(Flags::RESET);
+            self.slots.at_mut(index).reject();
             self.touch(index);
             return None;
         }
         self.remember_source(index);
         let slot = self.slots.at_mut(index);
-        slot.state = State::Open;
-        slot.flags = Flags::TOLD;
-        slot.ready = Directions::BOTH;
+        slot.accept();
         let token = Token::new(index, slot.generation);
         bump(&mut self.m.stats.accepted);
         self.m.stats.open = self.m.stats.open.saturating_add(1);
@@ -278,7 +282,7 @@ impl Dispatcher<'_> {
 
     /// The completion of `Refuse`.
     pub(super) fn refused(&mut self, index: u32, outcome: Outcome) {
-        self.slots.at_mut(index).flags.clear(Flags::CALLED);
+        self.slots.at_mut(index).call = None;
         if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
             bump(&mut self.m.stats.refused_full);
         }
@@ -294,13 +298,13 @@ impl Dispatcher<'_> {
         // burst.
         let has_free = self.has_free(index);
         let most = if has_free { self.m.accept_burst } else { 1 };
-        let Some(Source { slot, listener }) = self.slots.source_mut(index) else {
+        let Some(Source { slot, listener, .. }) = self.slots.source_mut(index) else {
             return;
         };
-        if !slot.in_flight.contains(Directions::READ) {
+        if !slot.readiness.is_in_flight(Directions::READ) {
             return;
         }
-        slot.in_flight = Directions::NONE;
+        slot.readiness.end(Directions::READ);
         let mut fault = None;
         match outcome {
             Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
@@ -310,10 +314,10 @@ impl Dispatcher<'_> {
                 if let Outcome::Accepted(_) = outcome {
                     another |= listener.burst.another(iteration, most) && has_free;
                 }
-                slot.ready -= Directions::READ.when(!another);
+                slot.readiness.clear_ready(Directions::READ.when(!another));
             }
             Outcome::Drained(_) => {
-                slot.ready -= Directions::READ;
+                slot.readiness.clear_ready(Directions::READ);
                 // A speculative one is not a failure.
                 let tried = listener.burst.vain(iteration);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
@@ -326,7 +330,7 @@ impl Dispatcher<'_> {
                     | FaultKind::Refused
                     | FaultKind::TimedOut
                     | FaultKind::Unreachable => {
-                        slot.ready -= Directions::READ.when(!stopping);
+                        slot.readiness.clear_ready(Directions::READ.when(!stopping));
                     }
                     FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),
                     FaultKind::Invalid => {
@@ -336,7 +340,7 @@ impl Dispatcher<'_> {
                             failed.code
                         );
                         bump(&mut self.m.stats.listeners_failed);
-                        slot.state = State::Closing;
+                        slot.close_source();
                     }
                 }
             }
@@ -344,7 +348,7 @@ impl Dispatcher<'_> {
         if slot.tally > 0 {
             bump(&mut self.m.stats.accept_failures);
         }
-        let hopeless = slot.tally >= self.m.accept_failures && slot.state == State::Listening;
+        let hopeless = slot.tally >= self.m.accept_failures && slot.state() == State::Listening;
         if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
             self.hold_back(index, fault);
             if hopeless {
@@ -352,8 +356,10 @@ impl Dispatcher<'_> {
                 self.slots.at_mut(index).tally = self.m.accept_failures.saturating_sub(1);
             }
         }
-        if stopping && !self.slots.at(index).ready.contains(Directions::READ) {
-            self.slots.at_mut(index).state = State::Closing;
+        let slot = self.slots.at_mut(index);
+        let emptied = stopping && !slot.readiness.is_ready(Directions::READ);
+        if emptied && slot.state() == State::Listening {
+            slot.close_source();
         }
         self.spend(index, Directions::READ, 0);
         self.touch(index);
@@ -362,7 +368,7 @@ impl Dispatcher<'_> {
     /// Suspends a listener, or a datagram socket, for a while: until its deadline, twice as long each time, or until a
     /// slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
-        let Some(Source { slot, listener }) = self.slots.source_mut(index) else {
+        let Some(Source { slot, listener, .. }) = self.slots.source_mut(index) else {
             return;
         };
         slot.deadline = self.m.now.plus_nanos(listener.pause);
@@ -410,8 +416,8 @@ impl Dispatcher<'_> {
         for index in self.places() {
             let slot = self.slots.at_mut(index);
             // Datagrams need no slot: only a pause keeps them waiting.
-            let waits = slot.state == State::Datagrams && slot.flags.has(Flags::PAUSED);
-            if slot.state != State::Listening && !waits {
+            let waits = slot.state() == State::Datagrams && slot.flags.has(Flags::PAUSED);
+            if slot.state() != State::Listening && !waits {
                 continue;
             }
             if slot.flags.has(Flags::PAUSED) {
@@ -428,7 +434,7 @@ impl Dispatcher<'_> {
     /// The end of the pause that ends first.
     pub(super) fn first_pause(&self) -> Option<Instant> {
         (self.slots.others.list.iter().map(|source| &source.slot))
-            .filter(|slot| matches!(slot.state, State::Listening | State::Datagrams))
+            .filter(|slot| matches!(slot.state(), State::Listening | State::Datagrams))
             .filter(|slot| slot.flags.has(Flags::PAUSED))
             .map(|slot| slot.deadline)
             .min()

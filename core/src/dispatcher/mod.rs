@@ -33,11 +33,11 @@ mod watch;
 
 use crate::config::{Config, ConfigError, FullTable, Sources, Windows};
 use crate::deadlines::Deadlines;
-use crate::directions::{Directions, Trigger};
 use crate::event::{Completion, Event, Op};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
 use crate::queue::{NONE, Queue};
+use crate::readiness::{Directions, Trigger};
 use crate::schedule::{Round, Schedule, units};
 use crate::stats::{Stats, bump};
 use crate::table::{Records, Slots};
@@ -429,7 +429,10 @@ impl Dispatcher<'_> {
     ) -> Option<Notice> {
         let (token, in_flight) = {
             let slot = self.slots.at(index);
-            (Token::new(index, slot.generation), slot.in_flight)
+            (
+                Token::new(index, slot.generation),
+                slot.readiness.in_flight(),
+            )
         };
         self.keep::<U>(token, Input::completed(op, completion));
         match op {
@@ -522,8 +525,9 @@ impl Dispatcher<'_> {
         (0..self.slots.used())
             .chain(self.places())
             .map(|index| (self.token(index), self.slots.at(index)))
-            .filter(|(_, slot)| !slot.registered.is_empty())
-            .map(|(token, slot)| (token, slot.registered, self.trigger_of(token.slot())))
+            .map(|(token, slot)| (token, slot.readiness.registered()))
+            .filter(|(_, registered)| !registered.is_empty())
+            .map(|(token, registered)| (token, registered, self.trigger_of(token.slot())))
     }
 
     /// The live connections, of which the application was notified and `Closed` was not; those that it requested, too,

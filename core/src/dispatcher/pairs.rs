@@ -70,7 +70,7 @@ impl Dispatcher<'_> {
     /// fresh and nothing was sent to it yet.
     fn is_unanswered(&self, index: u32) -> bool {
         let record = self.records.at(index);
-        is_open(self.slots.at(index).state)
+        is_open(self.slots.at(index).state())
             && !record.is_outbound()
             && (self.is_speaking(index) || self.is_fresh(index) && record.bytes_out == 0)
     }
@@ -79,7 +79,7 @@ impl Dispatcher<'_> {
     fn other_of(&self, index: u32) -> Option<u32> {
         let record = self.records.at(index);
         let other = self.connection(record.other()?)?;
-        let (of_other, state) = (self.records.at(other), self.slots.at(other).state);
+        let (of_other, state) = (self.records.at(other), self.slots.at(other).state());
         let mutual = of_other.other() == Some(self.token(index));
         let differ = of_other.is_outbound() != record.is_outbound();
         (mutual && differ && (is_open(state) || state == State::Connecting)).then_some(other)
@@ -93,5 +93,5 @@ impl Dispatcher<'_> {
 }
 
 const fn is_open(state: State) -> bool {
-    matches!(state, State::Open | State::HalfClosed)
+    state.hears()
 }

@@ -52,7 +52,7 @@ impl Dispatcher<'_> {
         let Some(index) = self.find(listener) else {
             return;
         };
-        if self.slots.at(index).state == State::Listening {
+        if self.slots.at(index).state() == State::Listening {
             self.change_reserved(index, slots);
         }
     }
@@ -65,7 +65,7 @@ impl Dispatcher<'_> {
         let Some(index) = self.find(listener) else {
             return;
         };
-        if self.slots.at(index).state == State::Listening
+        if self.slots.at(index).state() == State::Listening
             && let Some(listener) = self.slots.listener_mut(index & !LISTENER_BIT)
         {
             listener.at_most = connections;
@@ -94,7 +94,7 @@ impl Dispatcher<'_> {
         let Some(index) = self.find(listener) else {
             return;
         };
-        if self.slots.at(index).state == State::Listening {
+        if self.slots.at(index).state() == State::Listening {
             self.change_priority(index, priority);
         }
     }

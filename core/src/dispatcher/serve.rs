@@ -2,12 +2,12 @@
 
 use super::{Dispatcher, Issued};
 use crate::config::{Class, Windows};
-use crate::directions::Directions;
 use crate::event::Op;
-use crate::flags::Flags;
 use crate::output::{Action, Reason};
-use crate::slot::State;
-use crate::token::Token;
+use crate::readiness::Directions;
+use crate::slot::Flags;
+use crate::slot::{Call, State};
+use crate::token::{LISTENER_BIT, Token};
 use defmt_or_log::warn;
 
 /// How long a connection without a deadline for its first byte counts as just made, in nanoseconds: 10 s.
@@ -19,10 +19,12 @@ impl Dispatcher<'_> {
     pub(super) fn next_output(&mut self, index: u32) -> Option<Action> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
-        let wanted = match slot.state {
-            State::Open | State::HalfClosed | State::Finishing | State::Lingering => {
-                slot.wanted(windows, false)
-            }
+        let wanted = match slot.state() {
+            State::Open
+            | State::HalfClosing
+            | State::HalfClosed
+            | State::Finishing
+            | State::Lingering => slot.wanted(windows),
             State::Free
             | State::Reserved
             | State::Connecting
@@ -30,11 +32,12 @@ impl Dispatcher<'_> {
             | State::Listening
             | State::Watching
             | State::Datagrams
-            | State::Closing => {
+            | State::Closing
+            | State::Cancelling => {
                 return self.next_step(index);
             }
         };
-        let issue = slot.issue(wanted);
+        let issue = slot.readiness.issue(wanted);
         if !issue.is_empty() {
             let sends = issue.contains(Directions::WRITE) && self.m.schedule.may_send();
             let receives = issue.contains(Directions::READ) && self.m.schedule.may_receive();
@@ -42,7 +45,7 @@ impl Dispatcher<'_> {
             // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
             // is capacity for the reply, and a send takes all of it.
             if receives && (!sends || slot.room(windows, false) > 0) {
-                slot.in_flight |= Directions::READ;
+                slot.readiness.begin(Directions::READ);
                 let into = self
                     .m
                     .schedule
@@ -54,7 +57,7 @@ impl Dispatcher<'_> {
                 return Some(Action::Recv { token, into });
             }
             if sends {
-                slot.in_flight |= Directions::WRITE;
+                slot.readiness.begin(Directions::WRITE);
                 let from = slot.send_span();
                 self.m.issued = Issued {
                     index,
@@ -93,18 +96,20 @@ impl Dispatcher<'_> {
     #[inline(never)]
     fn next_step(&mut self, index: u32) -> Option<Action> {
         self.progress(index);
-        let action = match self.slots.at(index).state {
+        let action = match self.slots.at(index).state() {
             State::Connecting => (self.next_attempt(index)).or_else(|| self.rearm(index, true)),
-            State::Open | State::HalfClosed | State::Finishing | State::Lingering => {
-                self.call(index).or_else(|| self.rearm(index, true))
-            }
+            State::Open
+            | State::HalfClosing
+            | State::HalfClosed
+            | State::Finishing
+            | State::Lingering => self.call(index).or_else(|| self.rearm(index, true)),
             State::Listening => self.accept(index).or_else(|| {
                 let admits = self.admits(index);
                 self.rearm(index, admits)
             }),
             State::Watching => self.rearm(index, true),
             State::Datagrams => (self.next_datagram(index)).or_else(|| self.rearm(index, true)),
-            State::Closing => self.close(index),
+            State::Closing | State::Cancelling => self.close(index),
             State::Free | State::Reserved | State::Retired => None,
         };
         match action.and_then(|action| action.operation()) {
@@ -123,13 +128,13 @@ impl Dispatcher<'_> {
     fn progress(&mut self, index: u32) {
         let windows = self.m.windows;
         let slot = self.slots.at(index);
-        match slot.state {
+        match slot.state() {
             State::Connecting => {
                 if self.m.stop_at.is_some() && !self.is_spared(index) {
                     self.begin_close(index, Reason::Stopping);
                 }
             }
-            State::Open | State::HalfClosed => {
+            State::Open | State::HalfClosing | State::HalfClosed => {
                 if slot.is_stuck(windows) {
                     self.warn_too_long(index);
                     self.begin_close(index, Reason::TooLong);
@@ -151,10 +156,7 @@ impl Dispatcher<'_> {
                     }
                 }
             }
-            State::Finishing => {
-                self.finish_early(index);
-                self.linger_if_shut(index);
-            }
+            State::Finishing => self.finish_early(index),
             State::Lingering => {
                 if slot.flags.has(Flags::ENDED) {
                     self.begin_close(index, Reason::Finished);
@@ -163,6 +165,7 @@ impl Dispatcher<'_> {
             State::Free
             | State::Reserved
             | State::Closing
+            | State::Cancelling
             | State::Listening
             | State::Watching
             | State::Datagrams
@@ -208,7 +211,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         if slot.flags.has(Flags::ENDED)
             && slot.tx.is_empty()
-            && !slot.in_flight.contains(Directions::WRITE)
+            && !slot.readiness.is_in_flight(Directions::WRITE)
         {
             let reason = slot.reason.unwrap_or(Reason::PeerFinished);
             self.begin_close(index, reason);
@@ -219,7 +222,7 @@ impl Dispatcher<'_> {
     fn call(&mut self, index: u32) -> Option<Action> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
-        if slot.flags.has(Flags::CALLED) {
+        if slot.call.is_some() {
             return None;
         }
         let token = Token::new(index, slot.generation);
@@ -232,7 +235,7 @@ impl Dispatcher<'_> {
                 && !slot.flags.has(Flags::TAKEN);
             if stalls || slot.may_have_hung_up() {
                 slot.flags.clear(Flags::CHECKED);
-                slot.flags.set(Flags::CALLED);
+                slot.call = Some(Call::Unsent);
                 if !stalls {
                     slot.flags.clear(Flags::STALLS);
                 }
@@ -242,20 +245,19 @@ impl Dispatcher<'_> {
         slot.flags.clear(Flags::STALLS);
         if slot.hears()
             && slot.flags.has(Flags::SUSPECT)
-            && slot.wanted(windows, false).is_empty()
+            && slot.wanted(windows).is_empty()
             && !slot.flags.has(Flags::CONGESTED)
         {
             // No transfer is due that would return it.
             slot.flags.clear(Flags::SUSPECT);
-            slot.flags.set(Flags::CALLED.or(Flags::CHECKED));
+            slot.flags.set(Flags::CHECKED);
+            slot.call = Some(Call::Unsent);
             return Some(Action::Unsent { token });
         }
-        let flushed = matches!(slot.state, State::HalfClosed | State::Finishing)
-            && slot.tx.is_empty()
-            && !slot.in_flight.contains(Directions::WRITE);
-        if flushed && !slot.flags.has(Flags::SHUT) {
+        let flushed = slot.tx.is_empty() && !slot.readiness.is_in_flight(Directions::WRITE);
+        if flushed && matches!(slot.state(), State::HalfClosing | State::Finishing) {
             slot.flags.clear(Flags::CHECKED);
-            slot.flags.set(Flags::SHUT.or(Flags::CALLED));
+            slot.call = Some(Call::Shutdown);
             return Some(Action::Shutdown { token });
         }
         None
@@ -263,19 +265,16 @@ impl Dispatcher<'_> {
 
     /// Arms what is awaited and not armed; disarms what was reported and not wanted.
     fn rearm(&mut self, index: u32, admits: bool) -> Option<Action> {
-        let windows = self.m.windows;
         let trigger = self.trigger_of(index);
+        let wanted = self.wanted_by(index, admits);
         let slot = self.slots.at_mut(index);
-        let wanted = slot.wanted(windows, admits);
         let unwanted = slot.flags.has(Flags::UNWANTED);
         slot.flags.clear(Flags::UNWANTED);
-        if slot.hears() && !wanted.is_empty() && !slot.flags.has(Flags::CALLED) {
+        if slot.hears() && !wanted.is_empty() && slot.call.is_none() {
             slot.flags.clear(Flags::CHECKED);
         }
         let wanted = slot.interest(wanted);
-        let now = trigger.rearm(wanted, slot.awaited(wanted), slot.armed, unwanted)?;
-        let was = core::mem::replace(&mut slot.registered, now);
-        slot.armed = now;
+        let (was, now) = slot.readiness.rearm(trigger, wanted, unwanted)?;
         Some(Action::Arm {
             token: Token::new(index, slot.generation),
             was,
@@ -284,19 +283,27 @@ impl Dispatcher<'_> {
         })
     }
 
+    /// What a source could use now. `admits`: a listener may take a connection, or apply the policy instead.
+    pub(super) fn wanted_by(&self, index: u32, admits: bool) -> Directions {
+        if index & LISTENER_BIT == 0 {
+            return self.slots.at(index).wanted(self.m.windows);
+        }
+        let source = self.slots.source(index);
+        source.map_or(Directions::NONE, |source| source.wanted(admits))
+    }
+
     /// Joins what is in flight, removes what is registered, closes.
     fn close(&mut self, index: u32) -> Option<Action> {
         let trigger = self.trigger_of(index);
         let slot = self.slots.at_mut(index);
         let token = Token::new(index, slot.generation);
-        if !slot.in_flight.is_empty() || slot.flags.has(Flags::CALLED) {
-            let first = !slot.flags.has(Flags::CANCELLED);
-            slot.flags.set(Flags::CANCELLED);
-            return first.then_some(Action::Cancel { token });
+        if slot.call == Some(Call::Close) {
+            return None;
         }
-        if !slot.registered.is_empty() {
-            let was = core::mem::replace(&mut slot.registered, Directions::NONE);
-            slot.armed = Directions::NONE;
+        if !slot.readiness.in_flight().is_empty() || slot.call.is_some() {
+            return slot.cancel().then_some(Action::Cancel { token });
+        }
+        if let Some(was) = slot.readiness.disarm() {
             return Some(Action::Arm {
                 token,
                 was,
@@ -304,10 +311,7 @@ impl Dispatcher<'_> {
                 trigger,
             });
         }
-        if slot.flags.has(Flags::CLOSED) {
-            return None;
-        }
-        slot.flags.set(Flags::CLOSED);
+        slot.call = Some(Call::Close);
         let reset = slot.flags.has(Flags::RESET);
         Some(Action::Close { token, reset })
     }

@@ -3,7 +3,7 @@
 use super::Dispatcher;
 use super::counts::{self, Counts, Key};
 use crate::config::Sources;
-use crate::flags::Flags;
+use crate::slot::Flags;
 use core::net::{IpAddr, SocketAddr};
 use defmt_or_log::warn;
 
@@ -37,7 +37,7 @@ impl Dispatcher<'_> {
             return;
         }
         for index in 0..self.slots.used() {
-            if self.slots.at(index).flags.has(Flags::TOLD) {
+            if self.slots.at(index).flags.has(Flags::OPENED) {
                 self.add_source(index);
             }
         }

@@ -81,7 +81,7 @@ impl Dispatcher<'_> {
         let others = others.map(|source| &mut source.slot);
         let connections = self.slots.connections.iter_mut().take(used);
         for slot in connections.chain(others) {
-            slot.armed = slot.registered;
+            slot.readiness.renew();
         }
         Action::Rebuild
     }

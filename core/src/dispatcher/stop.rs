@@ -1,8 +1,8 @@
 //! The orderly end: what has come is received and replied to, then everything is finished, and closed at the time.
 
 use super::Dispatcher;
-use crate::directions::Directions;
 use crate::output::Reason;
+use crate::readiness::Directions;
 use crate::slot::State;
 use crate::time::Instant;
 use defmt_or_log::info;
@@ -24,9 +24,9 @@ impl Dispatcher<'_> {
         self.keep_unanswered_pairs();
         for index in (0..self.slots.used()).chain(self.places()) {
             let slot = self.slots.at_mut(index);
-            match slot.state {
-                State::Open | State::HalfClosed | State::Listening => {
-                    slot.ready = Directions::BOTH;
+            match slot.state() {
+                State::Open | State::HalfClosing | State::HalfClosed | State::Listening => {
+                    slot.readiness.set_ready(Directions::BOTH);
                 }
                 State::Connecting => {}
                 State::Free
@@ -34,6 +34,7 @@ impl Dispatcher<'_> {
                 | State::Finishing
                 | State::Lingering
                 | State::Closing
+                | State::Cancelling
                 | State::Watching
                 | State::Datagrams
                 | State::Retired => continue,
@@ -63,7 +64,8 @@ impl Dispatcher<'_> {
                 for index in 0..self.slots.used() {
                     let slot = self.slots.at_mut(index);
                     if slot.hears() {
-                        slot.ready |= slot.wanted(windows, false) & Directions::READ;
+                        let reads = slot.wanted(windows) & Directions::READ;
+                        slot.readiness.set_ready(reads);
                         self.touch(index);
                     }
                 }
@@ -80,8 +82,8 @@ impl Dispatcher<'_> {
         }
         for index in self.places() {
             let slot = self.slots.at_mut(index);
-            if slot.state == State::Listening {
-                slot.state = State::Closing;
+            if slot.state() == State::Listening {
+                slot.close_source();
                 self.touch(index);
             }
         }

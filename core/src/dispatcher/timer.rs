@@ -18,8 +18,8 @@ impl Dispatcher<'_> {
     pub fn set_timer(&mut self, token: Token, after: Duration) {
         if let Some(index) = self.connection(token)
             && !matches!(
-                self.slots.at(index).state,
-                State::Connecting | State::Closing
+                self.slots.at(index).state(),
+                State::Connecting | State::Closing | State::Cancelling
             )
         {
             let at = self.m.now.plus(after);
@@ -109,7 +109,7 @@ impl Dispatcher<'_> {
     pub(super) fn timers_are_sound(&self) -> bool {
         let idle = |index: &u32| {
             let slot = self.slots.at(*index);
-            !slot.is_live() || slot.state == State::Closing
+            !slot.is_live() || slot.state().is_closing()
         };
         self.timers.is_sound()
             && (0..self.slots.used())

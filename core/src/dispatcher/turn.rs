@@ -1,10 +1,10 @@
 //! Readiness events in, the end of an iteration and of a service, and slots that come free.
 
 use super::Dispatcher;
-use crate::directions::{Directions, Trigger};
-use crate::flags::Flags;
 use crate::output::{Notice, Reason};
-use crate::slot::State;
+use crate::readiness::{Directions, Trigger};
+use crate::slot::{Flags, State};
+use crate::source::Kind;
 use crate::stats::bump;
 use crate::table::Run;
 use crate::time::Instant;
@@ -51,7 +51,6 @@ impl Dispatcher<'_> {
         directions: Directions,
         closing: bool,
     ) -> Option<Notice> {
-        let windows = self.m.windows;
         let index = token.slot();
         let trigger = self.trigger_of(index);
         let slot = self.slots.at_mut(index);
@@ -59,7 +58,7 @@ impl Dispatcher<'_> {
             self.stale(token);
             return None;
         }
-        if slot.state == State::Watching {
+        if slot.state() == State::Watching {
             return self.watched(token, directions, closing);
         }
         let mut reported = directions & Directions::BOTH;
@@ -67,23 +66,19 @@ impl Dispatcher<'_> {
             slot.flags.set(Flags::CLOSING);
             reported = Directions::BOTH;
             // By level it is reported again once nothing else is armed.
-            let alone = slot.registered == Directions::HANGUP;
+            let alone = slot.readiness.registered() == Directions::HANGUP;
             if slot.hears() && (alone || trigger == Trigger::Edge) {
                 slot.flags.set(Flags::SUSPECT);
             }
         }
-        slot.ready |= reported;
+        slot.readiness.report(reported, trigger);
         slot.attempts.claim(directions);
-        match trigger {
-            // What a listener wants is computed when it is serviced.
-            Trigger::Level => {
-                if slot.state == State::Listening || !slot.wanted(windows, true).contains(reported)
-                {
-                    slot.flags.set(Flags::UNWANTED);
-                }
-            }
-            Trigger::Oneshot => slot.armed = Directions::NONE,
-            Trigger::Edge => {}
+        // What a listener wants is computed when it is serviced.
+        if trigger == Trigger::Level
+            && (index & LISTENER_BIT != 0 && slot.state() == State::Listening
+                || !self.wanted_by(index, true).contains(reported))
+        {
+            self.slots.at_mut(index).flags.set(Flags::UNWANTED);
         }
         self.touch(index);
         None
@@ -109,14 +104,15 @@ impl Dispatcher<'_> {
         self.m.schedule.end_service();
         let windows = self.m.windows;
         let slot = self.slots.at(index);
-        match slot.state {
+        match slot.state() {
             State::Connecting
             | State::Open
+            | State::HalfClosing
             | State::HalfClosed
             | State::Finishing
             | State::Lingering => {
                 // All that could be done has been done, unless a quantum is used up, or what it is has just changed.
-                if !slot.issue(slot.wanted(windows, false)).is_empty() {
+                if !slot.readiness.issue(slot.wanted(windows)).is_empty() {
                     self.m.schedule.touch_last(&mut self.slots, index);
                 }
                 self.settle(index);
@@ -127,17 +123,23 @@ impl Dispatcher<'_> {
             }
             State::Listening => {
                 // With an accept in flight, its completion schedules it.
-                let issue = slot.issue(Directions::READ);
+                let issue = slot.readiness.issue(Directions::READ);
                 if !issue.is_empty() && self.admits(index) {
                     self.m.schedule.touch_last(&mut self.slots, index);
                 }
             }
             State::Datagrams => {
-                if !slot.issue(slot.wanted(windows, false)).is_empty() {
+                let wanted = self.wanted_by(index, false);
+                if !self.slots.at(index).readiness.issue(wanted).is_empty() {
                     self.m.schedule.touch_last(&mut self.slots, index);
                 }
             }
-            State::Free | State::Reserved | State::Closing | State::Watching | State::Retired => {}
+            State::Free
+            | State::Reserved
+            | State::Closing
+            | State::Cancelling
+            | State::Watching
+            | State::Retired => {}
         }
     }
 
@@ -154,11 +156,12 @@ impl Dispatcher<'_> {
     pub(super) fn release(&mut self, index: u32) {
         self.drop_from_queues(index);
         if index & LISTENER_BIT != 0 {
+            let kind = self.slots.source(index).map(|source| source.kind);
+            let listened = kind == Some(Kind::Listener);
             let slot = self.slots.at_mut(index);
             if slot.flags.has(Flags::PAUSED) {
                 self.m.paused = self.m.paused.saturating_sub(1);
             }
-            let listened = !slot.flags.has(Flags::WATCHED);
             slot.renew();
             self.count_retired(index);
             self.m.listening = self.m.listening.saturating_sub(listened.into());
@@ -167,7 +170,7 @@ impl Dispatcher<'_> {
         }
         let slot = self.slots.at_mut(index);
         slot.renew();
-        if slot.state == State::Free {
+        if slot.state() == State::Free {
             self.m.free.push(&mut Run(&mut self.slots), index);
         }
         self.count_retired(index);
@@ -179,7 +182,7 @@ impl Dispatcher<'_> {
     }
 
     fn count_retired(&mut self, index: u32) {
-        if self.slots.at(index).state == State::Retired {
+        if self.slots.at(index).state() == State::Retired {
             bump(&mut self.m.stats.slots_retired);
             warn!("a slot is used up: {:?}", index);
         }
@@ -193,27 +196,9 @@ impl Dispatcher<'_> {
     /// Starts the end of a connection: whatever is in flight is joined, then it is closed. An earlier reason stays if
     /// all output was sent to the kernel for it.
     pub(super) fn begin_close(&mut self, index: u32, reason: Reason) {
-        let slot = self.slots.at_mut(index);
-        match slot.state {
-            State::Connecting | State::Open | State::HalfClosed | State::Finishing => {
-                slot.reason = Some(reason);
-            }
-            State::Lingering => {}
-            State::Free
-            | State::Reserved
-            | State::Closing
-            | State::Listening
-            | State::Watching
-            | State::Datagrams
-            | State::Retired => {
-                return;
-            }
+        if !self.slots.at_mut(index).close(reason) {
+            return;
         }
-        slot.flags.clear(Flags::SUSPECT.or(Flags::STALLS));
-        if !slot.flags.has(Flags::CALLED) {
-            slot.flags.clear(Flags::CHECKED);
-        }
-        slot.state = State::Closing;
         self.unlink(index);
         self.drop_timer(index);
         self.touch(index);

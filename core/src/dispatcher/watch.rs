@@ -2,13 +2,13 @@
 //! for readiness, like the listeners, in the second table, and the application reads them itself.
 
 use super::Dispatcher;
-use crate::directions::Directions;
 use crate::event::Fault;
-use crate::flags::Flags;
 use crate::output::Notice;
+use crate::readiness::Directions;
+use crate::slot::Flags;
 use crate::slot::State;
-use crate::source::Listener;
-use crate::token::{LISTENER_BIT, Token};
+use crate::source::{Kind, Listener, Source};
+use crate::token::Token;
 use crate::unavailable::Unavailable;
 
 /// The functions for watched descriptors. Reached by these pointers alone, so that only a program that watches one
@@ -37,12 +37,8 @@ impl Dispatcher<'_> {
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
         let nobody = Listener::new(self.m.pause_min);
-        let index = self.take_place(nobody)?;
+        let index = self.take_place(Kind::Watch(directions & Directions::BOTH), nobody)?;
         self.m.watched = Some(&VERBS);
-        let slot = self.slots.at_mut(index);
-        slot.state = State::Watching;
-        slot.flags = Flags::WATCHED;
-        slot.wants = directions.bits();
         self.touch(index);
         Ok(self.token(index))
     }
@@ -50,8 +46,8 @@ impl Dispatcher<'_> {
     /// Changes the interest; with none, it has no events at all, not even a hang-up. A token that does not name a
     /// watched descriptor changes nothing.
     pub fn watch_for(&mut self, token: Token, directions: Directions) {
-        if let Some(index) = self.find_watched(token) {
-            self.slots.at_mut(index).wants = directions.bits();
+        if let Some((index, source)) = self.find_watched(token) {
+            source.kind = Kind::Watch(directions & Directions::BOTH);
             self.touch(index);
         }
     }
@@ -59,8 +55,8 @@ impl Dispatcher<'_> {
     /// Ends it: no more notices, and the driver closes the descriptor. A token that does not name a watched descriptor
     /// changes nothing.
     pub fn unwatch(&mut self, token: Token) {
-        if let Some(index) = self.find_watched(token) {
-            self.slots.at_mut(index).state = State::Closing;
+        if let Some((index, source)) = self.find_watched(token) {
+            source.slot.close_source();
             self.touch(index);
         }
     }
@@ -68,14 +64,14 @@ impl Dispatcher<'_> {
     /// The descriptors that are watched.
     pub fn watched_tokens(&self) -> impl Iterator<Item = Token> + '_ {
         self.places()
-            .filter(|index| self.slots.at(*index).state == State::Watching)
+            .filter(|index| self.slots.at(*index).state() == State::Watching)
             .map(|index| self.token(index))
     }
 
-    fn find_watched(&self, token: Token) -> Option<u32> {
+    fn find_watched(&mut self, token: Token) -> Option<(u32, &mut Source)> {
         let index = self.find(token)?;
-        (index & LISTENER_BIT != 0 && self.slots.at(index).state == State::Watching)
-            .then_some(index)
+        let source = self.slots.source_mut(index)?;
+        (source.slot.state() == State::Watching).then_some((index, source))
     }
 
     /// A readiness event.
@@ -97,8 +93,8 @@ impl Dispatcher<'_> {
     /// A hang-up or an error makes every direction ready, so that the application's own call decides.
     fn is_ready(&mut self, token: Token, directions: Directions, closing: bool) -> Option<Notice> {
         let index = token.slot();
-        let slot = self.slots.at_mut(index);
-        let wanted = Directions::of_bits(slot.wants);
+        let source = self.slots.source_mut(index)?;
+        let wanted = source.wanted(false);
         let reported = if closing {
             Directions::BOTH
         } else {
@@ -106,7 +102,7 @@ impl Dispatcher<'_> {
         };
         let told = reported & wanted;
         if !wanted.contains(directions) || told.is_empty() {
-            slot.flags.set(Flags::UNWANTED);
+            source.slot.flags.set(Flags::UNWANTED);
             self.touch(index);
         }
         (!told.is_empty()).then_some(Notice::Watched(token, Ok(told)))
@@ -115,7 +111,7 @@ impl Dispatcher<'_> {
     /// There would never be an event of it.
     fn is_not_armed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
         let token = self.token(index);
-        self.slots.at_mut(index).state = State::Closing;
+        self.slots.at_mut(index).close_source();
         self.touch(index);
         Some(Notice::Watched(token, Err(fault)))
     }

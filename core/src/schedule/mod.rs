@@ -14,9 +14,9 @@ mod service;
 mod yielding;
 
 use crate::config::{Config, OPERATION_MIN, Windows};
-use crate::directions::Directions;
 use crate::output::Span;
 use crate::queue::{Parted, Queue};
+use crate::readiness::Directions;
 use crate::slot::Queued;
 use crate::table::{Run, Slots};
 #[cfg(any(test, feature = "inspect"))]

@@ -2,8 +2,8 @@
 
 use super::units;
 use crate::config::OPERATION_MIN;
-use crate::directions::Directions;
 use crate::queue::NONE;
+use crate::readiness::Directions;
 
 /// The source that is being serviced, and what is charged to it.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@ use super::send_error::{SendError, width};
 use crate::destination::Destination;
 use crate::dispatcher::calls::Info;
 use crate::event::Peer;
-use crate::flags::Flags;
 use crate::output::Span;
-use crate::slot::{Cursors, HEARS_ON};
+use crate::slot::Cursors;
+use crate::slot::Flags;
 use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
@@ -147,7 +147,7 @@ impl Conn<'_> {
         let n = width(n).min(self.all.machine.windows().send);
         self.record(Input::WantRoom(n));
         if n > self.all.machine.room_at(self.all.own) {
-            self.all.machine.want_room_at(self.all.own, n | HEARS_ON);
+            self.all.machine.want_room_at(self.all.own, n, true);
         }
     }
 

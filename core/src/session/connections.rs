@@ -4,11 +4,11 @@ use super::bytes::{NOBODY, Store, copy};
 use super::send_error::{SendError, width};
 use super::windows::AnyWindows;
 use crate::destination::Destination;
-use crate::directions::Directions;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calls::Info;
 use crate::event::{Local, Peer};
 use crate::output::Span;
+use crate::readiness::Directions;
 use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
@@ -96,7 +96,7 @@ impl Connections<'_> {
     pub fn send_all(&mut self, bytes: &[u8]) -> u32 {
         let mut missed = 0u32;
         for index in 0..self.machine.slots.used() {
-            let other = index != self.own && self.machine.slots.at(index).state == State::Open;
+            let other = index != self.own && self.machine.slots.at(index).state() == State::Open;
             if other && !self.send_to_another(index, bytes) {
                 missed = missed.saturating_add(1);
             }
@@ -247,7 +247,7 @@ impl Connections<'_> {
         let len = width(bytes.len());
         let window = self.machine.windows().send;
         let mut slot = self.machine.slots.at_mut(index);
-        if slot.state != State::Open || window.wrapping_sub(slot.tx.end) < len {
+        if slot.state() != State::Open || window.wrapping_sub(slot.tx.end) < len {
             // Not behind what is queued: in front of it, or not at all.
             self.check_room(index, bytes.len(), notify)?;
             self.move_to_front(index);
@@ -275,7 +275,7 @@ impl Connections<'_> {
         let window = self.machine.windows().send;
         let len = width(len);
         let slot = self.machine.slots.at(index);
-        if slot.state != State::Open {
+        if slot.state() != State::Open {
             return Err(SendError::Closed);
         }
         if len > window {
@@ -285,7 +285,7 @@ impl Connections<'_> {
         let room = self.machine.room_at(index);
         if len > room {
             if tell {
-                self.machine.want_room_at(index, len);
+                self.machine.want_room_at(index, len, false);
             }
             let room = room as usize;
             return Err(SendError::Full { room });
@@ -314,7 +314,7 @@ impl Connections<'_> {
     #[inline(never)]
     fn move_to_front(&mut self, index: u32) {
         let slot = self.machine.slots.at_mut(index);
-        if !slot.in_flight.contains(Directions::WRITE) && !slot.tx.is_empty() {
+        if !slot.readiness.is_in_flight(Directions::WRITE) && !slot.tx.is_empty() {
             let span = slot.send_span();
             slot.tx = Cursors {
                 at: 0,
@@ -338,7 +338,7 @@ impl Connections<'_> {
     fn take_area_from_its_owner(&mut self, index: u32) {
         let slot = self.machine.slots.at(self.sending.owner());
         let lent = self.lent > 0 && self.sending.owner() == self.own;
-        if !lent && !slot.in_flight.contains(Directions::WRITE) {
+        if !lent && !slot.readiness.is_in_flight(Directions::WRITE) {
             self.sending.take(index, slot.send_span());
         }
     }

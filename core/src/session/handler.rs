@@ -3,9 +3,9 @@
 use super::conn::Conn;
 use super::connections::Connections;
 use super::datagram::Datagram;
-use crate::directions::Directions;
 use crate::event::Fault;
 use crate::output::Reason;
+use crate::readiness::Directions;
 use crate::token::Token;
 use crate::uses::Uses;
 

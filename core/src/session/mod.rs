@@ -25,10 +25,10 @@ pub use windows::DatagramMemory;
 
 use crate::config::{Config, ConfigError};
 use crate::destination::Destination;
-use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Dispatcher;
 use crate::event::{Completion, Event, Fault, Op, Outcome};
 use crate::output::{Action, Span};
+use crate::readiness::{Directions, Trigger};
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::Token;

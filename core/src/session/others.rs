@@ -45,7 +45,7 @@ impl Conn<'_> {
         let mut missed = 0u32;
         for index in 0..self.all.machine.slots.used() {
             let other =
-                index != self.all.own && self.all.machine.slots.at(index).state == State::Open;
+                index != self.all.own && self.all.machine.slots.at(index).state() == State::Open;
             if other
                 && to(&Info::of(self.all.machine.records.at(index)))
                 && !self.all.send_to_another(index, bytes)

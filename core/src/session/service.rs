@@ -5,12 +5,12 @@ use super::bytes::NOBODY;
 use super::conn::Conn;
 use super::connections::Connections;
 use super::{Handler, Session, Watched};
-use crate::directions::Directions;
 use crate::dispatcher::calls::Info;
 use crate::event::{Completion, Event, Op, Outcome};
-use crate::flags::Flags;
 use crate::output::{Alarm, Notice, Span};
-use crate::slot::{Cursors, UNTIL_SENT};
+use crate::readiness::Directions;
+use crate::slot::Flags;
+use crate::slot::{ALL_SENT, Cursors};
 use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Bytes, Entry, Input};
@@ -211,7 +211,7 @@ impl<H: Handler> Session<'_, H> {
     #[inline(never)]
     fn claim_from(&mut self, owner: u32, index: u32) {
         let other = self.machine.slots.at(owner);
-        if !other.in_flight.contains(Directions::READ) {
+        if !other.readiness.is_in_flight(Directions::READ) {
             let Cursors { at, end } = other.rx;
             let len = end.saturating_sub(at);
             self.received.take(index, Span { at, len });
@@ -235,7 +235,7 @@ impl<H: Handler> Session<'_, H> {
         self.machine.consume_at(index, consumed);
         let slot = self.machine.slots.at(index);
         let more = slot.tx.end.wrapping_sub(slot.tx.at);
-        if slot.rx.is_empty() && !slot.in_flight.contains(Directions::READ) {
+        if slot.rx.is_empty() && !slot.readiness.is_in_flight(Directions::READ) {
             self.received.release(index);
         }
         let input = Input::Handled {
@@ -295,13 +295,12 @@ impl<H: Handler> Session<'_, H> {
     /// then.
     fn keep_left(&mut self, index: u32) {
         let slot = self.machine.slots.at(index);
-        if slot.wants == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
-            let wants = if self.machine.room_at(index) == 0 {
-                1
+        if slot.send_wanted == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
+            if self.machine.room_at(index) == 0 {
+                self.machine.want_room_at(index, 1, false);
             } else {
-                UNTIL_SENT
-            };
-            self.machine.want_room_at(index, wants);
+                self.machine.want_room_at(index, ALL_SENT, true);
+            }
         }
         if let Some(span) = self.machine.compact_at(index) {
             self.received.move_to_front(index, span);

@@ -18,8 +18,6 @@ pub(crate) struct Listener {
     /// How long the next pause lasts, in nanoseconds.
     pub(crate) pause: u64,
     pub(crate) burst: Burst,
-    /// Of a datagram socket: the count of datagrams dropped by the kernel, as last reported.
-    pub(crate) lost: u32,
 }
 
 impl Listener {
@@ -32,7 +30,6 @@ impl Listener {
             held: 0,
             pause,
             burst: Burst::ONE,
-            lost: 0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Input`]: what went in, in 8 bytes. [`RecordedInput`]: that, with its time and its source.
 
-use crate::directions::Directions;
 use crate::event::{Completion, FaultKind, Op, Outcome};
+use crate::readiness::Directions;
 use crate::time::Instant;
 use crate::token::Token;
 use core::fmt;

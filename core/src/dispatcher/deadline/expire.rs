@@ -4,9 +4,9 @@ use super::super::Dispatcher;
 use super::{awaited, waited};
 use crate::config::Class;
 use crate::deadlines::{LATE, restarts};
-use crate::directions::{Directions, Trigger};
-use crate::flags::Flags;
 use crate::output::Reason;
+use crate::readiness::{Directions, Trigger};
+use crate::slot::Flags;
 use crate::slot::{Queued, State};
 use crate::time::Instant;
 
@@ -55,16 +55,16 @@ impl Dispatcher<'_> {
             return self.settle(index);
         }
         let slot = self.slots.at_mut(index);
-        let wanted = slot.wanted(windows, false) & awaited(class);
+        let wanted = slot.wanted(windows) & awaited(class);
         if slot.deadline != LATE && !wanted.is_empty() {
             // A try without a notification proves nothing about the kernel's.
-            slot.attempts.disclaim(wanted - slot.ready);
-            slot.ready |= wanted;
+            slot.attempts.disclaim(wanted - slot.readiness.ready());
+            slot.readiness.set_ready(wanted);
             self.m.deadlines.make_late(&mut self.slots, index);
             return self.touch(index);
         }
         let waits = slot.queued != Queued::No || self.m.schedule.is_serving(index);
-        if waits && (wanted & (slot.ready | slot.in_flight)) != Directions::NONE {
+        if waits && !(wanted & (slot.readiness.ready() | slot.readiness.in_flight())).is_empty() {
             return;
         }
         let gap = self.m.now.nanos_since(slot.deadline) > GAP && slot.deadline != LATE;
@@ -108,10 +108,10 @@ impl Dispatcher<'_> {
     /// the kernel has, it is queried first whether the peer takes it.
     fn tried_again(&mut self, index: u32) {
         let slot = self.slots.at(index);
-        if slot.state == State::Connecting {
+        if slot.state() == State::Connecting {
             return self.connect_again(index);
         }
-        let lingers = slot.state == State::Lingering;
+        let lingers = slot.state() == State::Lingering;
         if !lingers && slot.tx.is_empty() {
             // Resource exhaustion is not the peer's fault: its time is that of any other.
             return self.try_again(index);
@@ -140,7 +140,8 @@ impl Dispatcher<'_> {
         slot.flags.clear(Flags::CONGESTED);
         for direction in [Directions::READ, Directions::WRITE] {
             let asked = slot.attempts.is_claimed(direction) && !edge;
-            slot.ready |= (slot.resting() & direction).when(!asked);
+            let rested = slot.resting() & direction;
+            slot.readiness.set_ready(rested.when(!asked));
         }
         if self.m.deadlines.grows(slot.attempts) {
             slot.attempts.lengthen();

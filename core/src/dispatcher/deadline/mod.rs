@@ -7,9 +7,9 @@ mod unsent;
 use super::Dispatcher;
 use crate::config::Class;
 use crate::deadlines::restarts;
-use crate::directions::Directions;
-use crate::flags::Flags;
+use crate::readiness::Directions;
 use crate::record::Record;
+use crate::slot::Flags;
 use crate::slot::{Slot, State};
 use crate::time::Instant;
 
@@ -21,9 +21,10 @@ impl Slot {
     /// the application sends makes it live longer.
     #[inline]
     pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
-        let class = match self.state {
+        let class = match self.state() {
             State::Connecting
             | State::Open
+            | State::HalfClosing
             | State::HalfClosed
             | State::Finishing
             | State::Lingering
@@ -32,28 +33,35 @@ impl Slot {
                 Class::Congestion
             }
             State::Connecting => Class::Connect,
-            State::Open | State::HalfClosed if first_byte && !self.flags.has(Flags::SPOKEN) => {
+            State::Open | State::HalfClosing | State::HalfClosed
+                if first_byte && !self.flags.has(Flags::SPOKEN) =>
+            {
                 Class::FirstByte
             }
-            State::Open | State::HalfClosed | State::Finishing if !self.tx.is_empty() => {
+            State::Open | State::HalfClosing | State::HalfClosed | State::Finishing
+                if !self.tx.is_empty() =>
+            {
                 Class::WriteStall
             }
-            State::Open | State::HalfClosed
+            State::Open | State::HalfClosing | State::HalfClosed
                 if !self.flags.has(Flags::SPOKEN) && !self.is_half_closed() =>
             {
                 Class::FirstByte
             }
-            State::Open | State::HalfClosed
+            State::Open | State::HalfClosing | State::HalfClosed
                 if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) =>
             {
                 Class::Request
             }
-            State::Open | State::HalfClosed if self.is_half_closed() => Class::HalfClosed,
-            State::Open | State::HalfClosed => Class::Idle,
+            State::Open | State::HalfClosing | State::HalfClosed if self.is_half_closed() => {
+                Class::HalfClosed
+            }
+            State::Open | State::HalfClosing | State::HalfClosed => Class::Idle,
             State::Finishing | State::Lingering => Class::Linger,
             State::Free
             | State::Reserved
             | State::Closing
+            | State::Cancelling
             | State::Listening
             | State::Watching
             | State::Datagrams

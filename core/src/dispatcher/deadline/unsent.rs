@@ -4,18 +4,18 @@
 use super::super::Dispatcher;
 use super::waited;
 use crate::config::Class;
-use crate::directions::Trigger;
 use crate::event::{FaultKind, Outcome};
-use crate::flags::Flags;
 use crate::output::Reason;
-use crate::slot::{Slot, State};
+use crate::readiness::Trigger;
+use crate::slot::Flags;
+use crate::slot::Slot;
 
 /// The pending query. While something is in flight its kind stays known; then a stall is queried one stall later.
 impl Slot {
     /// Output has stalled: how much has the peer not acknowledged?
     pub(in crate::dispatcher) fn ask_about_stall(&mut self) {
         self.flags.set(Flags::PROBE);
-        if !self.flags.has(Flags::CALLED) {
+        if self.call.is_none() {
             self.flags.set(Flags::STALLS);
         }
     }
@@ -29,7 +29,7 @@ impl Slot {
     /// Drops the pending query.
     pub(in crate::dispatcher) fn forget_question(&mut self) {
         self.flags.clear(Flags::PROBE);
-        if !self.flags.has(Flags::CALLED) && self.state != State::Closing {
+        if self.call.is_none() {
             self.flags.clear(Flags::STALLS);
         }
     }
@@ -44,8 +44,8 @@ impl Dispatcher<'_> {
         if slot.flags.has(Flags::CHECKED) {
             return self.checked(index, outcome);
         }
-        let stalls = slot.flags.has(Flags::STALLS) && slot.state != State::Closing;
-        slot.flags.clear(Flags::CALLED);
+        let stalls = slot.flags.has(Flags::STALLS);
+        slot.call = None;
         self.touch(index);
         if !stalls {
             return self.hung_up(index, outcome);
@@ -112,9 +112,7 @@ impl Dispatcher<'_> {
             | FaultKind::Invalid
             | FaultKind::Unknown => return,
         }
-        slot.state = State::HalfClosed;
-        slot.flags.set(Flags::SHUT);
-        slot.wants = 0;
+        slot.lose_peer();
     }
 
     /// The result of the query whether a connection without transfers has failed, made after a hang-up. If it has not,
@@ -122,7 +120,7 @@ impl Dispatcher<'_> {
     fn checked(&mut self, index: u32, outcome: Outcome) {
         let edge = self.m.trigger == Trigger::Edge;
         let slot = self.slots.at_mut(index);
-        slot.flags.clear(Flags::CALLED);
+        slot.call = None;
         if !slot.hears() || edge {
             slot.flags.clear(Flags::CHECKED);
         }

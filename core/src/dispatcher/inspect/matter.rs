@@ -1,21 +1,20 @@
 //! What of a slot is still read in its state, or may be in one that follows: two images that differ in nothing else are of
 //! one state.
 
-use crate::directions::Directions;
-use crate::flags::Flags;
-use crate::slot::{Slot, State};
+use crate::readiness::Directions;
+use crate::slot::{Flags, Slot, State};
 
 /// Its flags.
 pub(super) fn flags(slot: &Slot) -> Flags {
     let opened = Flags::SPOKEN.or(Flags::PAUSED).bits();
-    let ends = Flags::CALLED.or(Flags::CANCELLED).or(Flags::CLOSED);
-    slot.flags.and(match slot.state {
+    slot.flags.and(match slot.state() {
         State::Finishing | State::Lingering => Flags::of(!opened),
-        State::Closing => ends.or(Flags::TOLD).or(Flags::RESET),
+        State::Closing | State::Cancelling => Flags::OPENED.or(Flags::RESET),
         State::Free
         | State::Reserved
         | State::Connecting
         | State::Open
+        | State::HalfClosing
         | State::HalfClosed
         | State::Listening
         | State::Watching
@@ -27,18 +26,23 @@ pub(super) fn flags(slot: &Slot) -> Flags {
 /// The bits of its attempts. `edge`: a receive is never doubted.
 pub(super) fn attempts(slot: &Slot, edge: bool) -> u8 {
     let never = Directions::READ.when(edge);
-    match slot.state {
-        State::Closing => slot.attempts.flushed_bit(),
-        State::Lingering => (slot.attempts).bits_that_matter(slot.ready, never | Directions::WRITE),
+    match slot.state() {
+        State::Closing | State::Cancelling => slot.attempts.flushed_bit(),
+        State::Lingering => {
+            (slot.attempts).bits_that_matter(slot.readiness.ready(), never | Directions::WRITE)
+        }
         State::Free
         | State::Reserved
         | State::Connecting
         | State::Open
+        | State::HalfClosing
         | State::HalfClosed
         | State::Finishing
         | State::Listening
         | State::Watching
         | State::Datagrams
-        | State::Retired => slot.attempts.bits_that_matter(slot.ready, never),
+        | State::Retired => slot
+            .attempts
+            .bits_that_matter(slot.readiness.ready(), never),
     }
 }

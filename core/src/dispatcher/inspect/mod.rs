@@ -23,17 +23,15 @@ mod matter;
 
 use super::Dispatcher;
 use super::connect;
-use crate::attempts::Attempts;
 use crate::config::Class;
 use crate::deadlines::LATE;
-use crate::directions::{Directions, Trigger};
 use crate::event::{FaultKind, Peer};
-use crate::flags::Flags;
 use crate::output::Reason;
 use crate::queue::{NONE, Queue};
+use crate::readiness::{Directions, Readiness, Trigger};
 use crate::record::Record;
 use crate::schedule::Progress;
-use crate::slot::{Cursors, Queued, Slot, State};
+use crate::slot::{ALL_SENT, Attempts, Call, Cursors, Flags, Queued, Slot, State};
 use crate::stats::Stats;
 use crate::table::Run;
 use crate::time::Instant;
@@ -58,7 +56,7 @@ pub const NOW: Instant = Instant::from_nanos(MILLI << 32);
 pub const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 51234));
 
 /// The states, as they are numbered in the first byte of a source.
-pub const STATES: [&str; 10] = [
+pub const STATES: [&str; 12] = [
     "Free",
     "Reserved",
     "Open",
@@ -69,10 +67,12 @@ pub const STATES: [&str; 10] = [
     "Retired",
     "Connecting",
     "HalfClosed",
+    "HalfClosing",
+    "Cancelling",
 ];
 
 const MILLI: u64 = 1_000_000;
-const ALL: [State; 10] = [
+const ALL: [State; 12] = [
     State::Free,
     State::Reserved,
     State::Open,
@@ -83,6 +83,16 @@ const ALL: [State; 10] = [
     State::Retired,
     State::Connecting,
     State::HalfClosed,
+    State::HalfClosing,
+    State::Cancelling,
+];
+/// The calls, as they are numbered from 1 on.
+const CALLS: [Call; 5] = [
+    Call::Connect,
+    Call::Unsent,
+    Call::Shutdown,
+    Call::Refuse,
+    Call::Close,
 ];
 /// Bytes sent by a machine that was put back: more than any number that is subtracted from it.
 const SENT: u32 = 1 << 16;
@@ -168,22 +178,22 @@ impl Dispatcher<'_> {
         let Some(index) = self.find(token) else {
             return Directions::NONE;
         };
-        let slot = self.slots.at(index);
-        let admits = slot.state == State::Listening && self.admits(index);
-        slot.wanted(self.m.windows, admits)
+        let listens = self.slots.at(index).state() == State::Listening;
+        self.wanted_by(index, listens && self.admits(index))
     }
 
     /// The three sets of a source: ready, in flight, armed.
     #[must_use]
     pub fn sets(&self, token: Token) -> [Directions; 3] {
         let slot = self.slots.at(token.slot());
-        [slot.ready, slot.in_flight, slot.armed]
+        let sets = slot.readiness;
+        [sets.ready(), sets.in_flight(), sets.armed()]
     }
 
     /// The state of a source, alive or not, as its index in [`STATES`].
     #[must_use]
     pub fn state(&self, token: Token) -> usize {
-        let state = self.slots.at(token.slot()).state;
+        let state = self.slots.at(token.slot()).state();
         ALL.iter().position(|other| *other == state).unwrap_or(0)
     }
 
@@ -263,19 +273,24 @@ impl Dispatcher<'_> {
         let record = self.records.at(index);
         let now = self.m.now;
         let connection = slot.is_live() && index & LISTENER_BIT == 0;
-        let listener = slot.state == State::Listening && slot.flags.has(Flags::PAUSED);
+        let listener = slot.state() == State::Listening && slot.flags.has(Flags::PAUSED);
         let mut bytes = [0; SOURCE];
         let state = ALL
             .iter()
             .zip(0u8..)
-            .find(|(state, _)| **state == slot.state);
+            .find(|(state, _)| **state == slot.state());
         bytes[0] = state.map_or(0, |(_, number)| number)
             | u8::from(connection && record.is_tcp()) << 4
             | u8::from(self.m.schedule.is_serving(index)) << 5
             | u8::from(slot.is_late()) << 6;
         [bytes[1], bytes[2]] = matter::flags(slot).bits().to_le_bytes();
-        bytes[3] = bits(slot.in_flight) << 2 | bits(slot.registered) << 6;
-        bytes[8] |= u8::from(slot.registered == Directions::HANGUP) << 7;
+        let sets = slot.readiness;
+        let registered = sets.registered();
+        bytes[3] = bits(sets.in_flight()) << 2 | bits(registered) << 6;
+        bytes[8] |= u8::from(registered == Directions::HANGUP) << 7;
+        let calls = CALLS.iter().zip(1u8..);
+        let call = (calls.into_iter()).find(|(call, _)| slot.call == Some(**call));
+        bytes[8] |= call.map_or(0, |(_, number)| number << 2);
         bytes[7] = pair(
             slot.reason.map_or(0, number_of),
             slot.class.map_or(0, |class| number(class) + 1),
@@ -290,13 +305,15 @@ impl Dispatcher<'_> {
         }
         bytes[ATTEMPTS] = matter::attempts(slot, self.m.trigger == Trigger::Edge);
         // Of one that is being closed nothing else matters.
-        if slot.state == State::Closing {
+        if slot.state().is_closing() {
             return bytes;
         }
-        bytes[3] |= bits(slot.ready) | bits(slot.armed) << 4;
-        bytes[8] |= u8::from(slot.armed == Directions::HANGUP) << 6;
+        bytes[3] |= bits(sets.ready());
+        bytes[8] |= u8::from(sets.armed() != registered) << 6;
+        // The whole window is 15, which is more than any other number.
+        let wanted = slot.send_wanted.min(15);
         bytes[5] = pair(slot.tx.at, slot.tx.end);
-        bytes[6] = pair(slot.wants, slot.tally.into());
+        bytes[6] = pair(wanted, slot.tally.into());
         if connection {
             self.put_waits(index, &mut bytes);
         }
@@ -322,7 +339,7 @@ impl Dispatcher<'_> {
                 [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(beyond));
             }
         }
-        if slot.state != State::Lingering {
+        if slot.state() != State::Lingering {
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "modulo 2^32 as the machine has it"
@@ -343,42 +360,39 @@ impl Dispatcher<'_> {
         let state = ALL.get(usize::from(bytes[0] & 15)).copied();
         let state = state.unwrap_or(State::Free);
         let listens = index & LISTENER_BIT != 0;
-        let (rx, tx) = (halves(bytes[4]), halves(bytes[5]));
-        let (wants, tally) = halves(bytes[6]);
+        let (wanted, tally) = halves(bytes[6]);
         let (reason, class) = halves(bytes[7]);
         let class = class
             .checked_sub(1)
             .and_then(|class| Class::ALL.get(class as usize))
             .copied();
-        *self.slots.at_mut(index) = Slot {
-            deadline: if bytes[0] & 64 == 0 {
-                NOW.plus_nanos(nanos([bytes[10], bytes[11]]))
-            } else {
-                LATE
-            },
-            rx: Cursors {
-                at: rx.0,
-                end: rx.1,
-            },
-            tx: Cursors {
-                at: tx.0,
-                end: tx.1,
-            },
-            generation: GENERATION,
-            wants,
-            tally: u16::try_from(tally).unwrap_or(0),
-            flags: Flags::of(u16::from_le_bytes([bytes[1], bytes[2]])),
-            reason: reason_of(reason),
-            state,
-            ready: directions(bytes[3]),
-            in_flight: directions(bytes[3] >> 2),
-            armed: directions(bytes[3] >> 4) | Directions::HANGUP.when(bytes[8] & 64 != 0),
-            registered: directions(bytes[3] >> 6) | Directions::HANGUP.when(bytes[8] & 128 != 0),
-            class,
-            attempts: Attempts::of(bytes[ATTEMPTS]),
-            ..Slot::NEW
+        let slot = self.slots.at_mut(index);
+        *slot = Slot::NEW.in_state(state);
+        slot.deadline = if bytes[0] & 64 == 0 {
+            NOW.plus_nanos(nanos([bytes[10], bytes[11]]))
+        } else {
+            LATE
         };
-        let attempts = self.slots.at(index).attempts;
+        slot.rx = cursors(bytes[4]);
+        slot.tx = cursors(bytes[5]);
+        slot.generation = GENERATION;
+        slot.send_wanted = if wanted == 15 { ALL_SENT } else { wanted };
+        slot.tally = u16::try_from(tally).unwrap_or(0);
+        slot.flags = Flags::of(u16::from_le_bytes([bytes[1], bytes[2]]));
+        slot.reason = reason_of(reason);
+        slot.call = usize::from(bytes[8] >> 2 & 7)
+            .checked_sub(1)
+            .and_then(|call| CALLS.get(call))
+            .copied();
+        slot.readiness = Readiness::of(
+            directions(bytes[3]),
+            directions(bytes[3] >> 2),
+            directions(bytes[3] >> 6) | Directions::HANGUP.when(bytes[8] & 128 != 0),
+            bytes[8] & 64 != 0,
+        );
+        slot.class = class;
+        slot.attempts = Attempts::of(bytes[ATTEMPTS]);
+        let attempts = slot.attempts;
         if attempts.is_filled() {
             self.m.schedule.fill_again(index);
         }
@@ -413,7 +427,7 @@ impl Dispatcher<'_> {
         record.stalled_at = ago([bytes[12], bytes[13]]).wrapping_millis();
         record.bytes_out = SENT.into();
         record.acknowledged = SENT - u32::from(bytes[ACKNOWLEDGED]);
-        if self.slots.at(index).flags.has(Flags::TOLD) {
+        if self.slots.at(index).flags.has(Flags::OPENED) {
             self.remember_source(index);
         }
     }
@@ -421,17 +435,17 @@ impl Dispatcher<'_> {
     /// What is counted over all sources.
     fn count_source(&mut self, index: u32) {
         let slot = self.slots.at(index);
-        let gone = matches!(slot.state, State::Free | State::Retired);
+        let gone = slot.state().is_gone();
         if index & LISTENER_BIT != 0 {
             self.m.listening = u32::from(!gone);
             self.m.paused = u32::from(slot.flags.has(Flags::PAUSED));
             return;
         }
-        let open = slot.is_live() && slot.flags.has(Flags::TOLD);
+        let open = slot.is_live() && slot.flags.has(Flags::OPENED);
         self.m.stats.open += u32::from(open);
         self.m.taken += u32::from(!gone);
         self.m.evicting |= slot.reason == Some(Reason::Evicted);
-        if slot.state == State::Free {
+        if slot.state() == State::Free {
             self.m.free.push(&mut Run(&mut self.slots), index);
         }
     }
@@ -484,6 +498,11 @@ fn pair(low: u32, high: u32) -> u8 {
         "{low} and {high} are for a small machine"
     );
     u8::try_from(low.min(15) | high.min(15) << 4).unwrap_or(0)
+}
+
+fn cursors(pair: u8) -> Cursors {
+    let (at, end) = halves(pair);
+    Cursors { at, end }
 }
 
 fn halves(pair: u8) -> (u32, u32) {

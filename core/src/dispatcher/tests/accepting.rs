@@ -60,7 +60,7 @@ fn listeners_are_level_whatever_connections_are() {
 fn a_slot_is_reserved_before_the_accept_is_issued() {
     let mut bench = Bench::new::<1>(&Config::default());
     let token = bench.reserve();
-    assert_eq!(bench.slot(token).state, State::Reserved);
+    assert_eq!(bench.slot(token).state(), State::Reserved);
     assert_eq!(bench.machine.info(token), None, "not a connection yet");
     bench.ready(bench.listener, READ);
     assert_eq!(

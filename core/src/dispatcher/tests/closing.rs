@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Class;
-use crate::flags::Flags;
+use crate::slot::Flags;
 use crate::slot::State;
 use crate::token::LISTENER_BIT;
 
@@ -29,7 +29,7 @@ fn finishing_sends_the_rest_then_our_end_and_waits_for_the_peers() {
             ["send", "send", "shutdown", "recv"],
             "{trigger:?}"
         );
-        assert_eq!(bench.slot(token).state, State::Lingering);
+        assert_eq!(bench.slot(token).state(), State::Lingering);
         bench.ready(token, READ);
         let actions = bench.script(token, &[Outcome::Complete(5), END], &[]);
         assert_eq!(
@@ -424,7 +424,7 @@ fn a_slot_whose_generation_would_wrap_is_retired_and_the_others_go_on() {
     assert_eq!((last.index(), last.generation()), (token.index(), u32::MAX));
     bench.machine.abort(last);
     bench.run();
-    assert_eq!(bench.slot(last).state, State::Retired);
+    assert_eq!(bench.slot(last).state(), State::Retired);
     assert_eq!(bench.machine.stats().slots_retired, 1, "and counted");
     for _ in 0..3 {
         let token = bench.rest();
@@ -481,7 +481,7 @@ fn what_was_not_asked_is_counted() {
     bench.done(Token::new(LISTENER_BIT | 9, 1), Op::Refuse, END);
     assert_eq!(bench.machine.stats().unasked, counted + 1);
     assert_eq!(bench.machine.stats().stale, 1);
-    assert_eq!(bench.slot(token).state, State::Open);
+    assert_eq!(bench.slot(token).state(), State::Open);
     assert!(!bench.slot(token).flags.has(Flags::ENDED));
 }
 

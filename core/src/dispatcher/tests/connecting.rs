@@ -45,7 +45,7 @@ fn it_opens_at_once_or_later_with_the_same_notices() {
             if later {
                 let actions = bench.attempts(&[BLOCKED]);
                 assert_eq!(kinds(&actions), ["connect", "add"], "{trigger:?}");
-                assert!(bench.slot(token).armed.contains(WRITE));
+                assert!(bench.slot(token).readiness.armed().contains(WRITE));
                 bench.ready(token, WRITE);
             }
             let actions = bench.attempts(&[END]);
@@ -99,9 +99,9 @@ fn a_false_report_changes_nothing_and_a_second_makes_it_rest() {
         for number in 0..4 {
             bench.report(token, Directions::BOTH, true);
             bench.attempts(&[BLOCKED]);
-            assert_eq!(bench.slot(token).state, State::Connecting);
+            assert_eq!(bench.slot(token).state(), State::Connecting);
             let rests = number > 0 && trigger != Trigger::Edge;
-            let armed = bench.slot(token).armed.contains(WRITE);
+            let armed = bench.slot(token).readiness.armed().contains(WRITE);
             assert_eq!(armed, !rests, "{trigger:?}, {number}");
             if rests {
                 bench.later(Duration::from_millis(20));
@@ -351,7 +351,7 @@ fn a_half_that_is_shut_down_sends_the_rest_and_receives_on() {
         bench.ready(token, WRITE);
         let actions = bench.run();
         assert_eq!(kinds(&actions)[..2], ["send", "shutdown"], "{trigger:?}");
-        assert_eq!(bench.slot(token).state, State::HalfClosed);
+        assert_eq!(bench.slot(token).state(), State::HalfClosed);
         bench.hears(token, 9);
         assert_eq!(bench.machine.unconsumed(token).len, 9);
         bench.machine.consume(token, 9);
@@ -370,7 +370,7 @@ fn a_half_that_is_finished_before_the_peer_lingers() {
     assert_eq!(kinds(&bench.run()), ["shutdown"]);
     bench.machine.finish(token);
     bench.run();
-    assert_eq!(bench.slot(token).state, State::Lingering);
+    assert_eq!(bench.slot(token).state(), State::Lingering);
     bench.later(Duration::from_secs(2));
     bench.run();
     assert_eq!(bench.closed(token), Some(Reason::Finished));

@@ -26,7 +26,7 @@ impl Bench {
     fn socket(&mut self) -> Token {
         let token = self.machine.add_datagrams().expect("a place");
         self.run();
-        assert_eq!(self.slot(token).armed, READ);
+        assert_eq!(self.slot(token).readiness.armed(), READ);
         token
     }
 
@@ -55,7 +55,7 @@ fn what_comes_is_notified_whatever_its_length() {
         for (n, len) in [0, 1, 65_535, u32::MAX].into_iter().enumerate() {
             assert_eq!(bench.receives(token, &[datagram(len)])[0], "receive from");
             assert_eq!(bench.heard(token), n + 1, "{len} bytes");
-            assert_eq!(bench.slot(token).armed, READ, "it goes on");
+            assert_eq!(bench.slot(token).readiness.armed(), READ, "it goes on");
         }
         assert_eq!(bench.machine.stats().datagrams_in, 4);
         assert_eq!(
@@ -126,7 +126,7 @@ fn an_error_is_notified_and_ends_nothing() {
                 "{kind:?}: one for each report"
             );
             assert_eq!(bench.heard(token), n);
-            assert_eq!(bench.slot(token).armed, READ);
+            assert_eq!(bench.slot(token).readiness.armed(), READ);
         }
         bench.receives(token, &[datagram(3)]);
         assert_eq!(bench.machine.stats().datagram_faults, 39);
@@ -178,14 +178,14 @@ fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
         _ => None,
     });
     assert_eq!(kinds(&all), ["send to", "mod"]);
-    assert_eq!(bench.slot(token).armed, WRITE);
+    assert_eq!(bench.slot(token).readiness.armed(), WRITE);
     bench.ready(token, WRITE);
     let all = bench.run_with(|action| match action {
         Action::SendTo { .. } => Some(Outcome::Complete(9)),
         _ => None,
     });
     assert_eq!(kinds(&all), ["send to", "mod"]);
-    assert_eq!(bench.slot(token).armed, READ);
+    assert_eq!(bench.slot(token).readiness.armed(), READ);
     assert_eq!(bench.heard(token), 1, "who waited is told");
     assert!(bench.machine.take_datagram_wish(token));
     assert!(!bench.machine.take_datagram_wish(token), "once");
@@ -323,7 +323,7 @@ fn unrequested_or_impossible_completions_change_nothing() {
             "who waited is told"
         );
     }
-    assert_eq!(bench.slot(token).state, State::Datagrams);
+    assert_eq!(bench.slot(token).state(), State::Datagrams);
     assert_eq!(bench.machine.stats().open, 1);
 }
 
@@ -342,7 +342,7 @@ fn what_is_in_flight_is_not_completed_by_a_transfer() {
             assert_eq!(bench.machine.stats().unasked, unasked + 1, "{op:?}");
         }
     }
-    assert_eq!(bench.slot(token).in_flight, Directions::BOTH);
+    assert_eq!(bench.slot(token).readiness.in_flight(), Directions::BOTH);
 }
 
 #[test]

@@ -421,17 +421,29 @@ fn no_event_of_level_mode_is_spurious_twice() {
         for _ in 0..8 {
             // The kernel reports what is registered, and hang-up whatever is, but nothing that is not.
             let slot = bench.slot(token);
-            if slot.generation != token.generation() || slot.registered.is_empty() {
+            if slot.generation != token.generation() || slot.readiness.registered().is_empty() {
                 break;
             }
-            let before = (slot.rx, slot.tx, slot.state, slot.registered, slot.tally);
-            bench.report(token, slot.registered, true);
+            let before = (
+                slot.rx,
+                slot.tx,
+                slot.state(),
+                slot.readiness.registered(),
+                slot.tally,
+            );
+            bench.report(token, slot.readiness.registered(), true);
             bench.run_with(|action| match action {
                 Action::Recv { .. } => Some(Outcome::Drained(1)),
                 _ => None,
             });
             let slot = bench.slot(token);
-            let after = (slot.rx, slot.tx, slot.state, slot.registered, slot.tally);
+            let after = (
+                slot.rx,
+                slot.tx,
+                slot.state(),
+                slot.readiness.registered(),
+                slot.tally,
+            );
             vain = if before == after { vain + 1 } else { 0 };
             assert!(vain < 2, "{slot:?}");
         }

@@ -19,7 +19,7 @@ fn a_full_table_waits_and_the_next_slot_is_taken_at_once() {
     let mut bench = Bench::new::<2>(&config(FullTable::Wait));
     let (a, _) = (bench.rest(), bench.rest());
     assert!(
-        bench.slot(bench.listener).registered.is_empty(),
+        bench.slot(bench.listener).readiness.registered().is_empty(),
         "the kernel queues"
     );
     bench.ready(bench.listener, READ);
@@ -266,7 +266,7 @@ fn a_reserved_slot_is_left_to_its_listener() {
     bench.machine.reserve_slots(control, 0);
     bench.run();
     assert!(
-        bench.slot(all).registered.contains(READ),
+        bench.slot(all).readiness.registered().contains(READ),
         "now it is theirs"
     );
     bench.listener = all;

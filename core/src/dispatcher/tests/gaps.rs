@@ -148,7 +148,7 @@ fn what_is_in_flight_is_waited_for() {
                 bench.machine.consume(token, 5);
             }
             bench.outputs();
-            let closing = bench.slot(token).state == crate::slot::State::Closing;
+            let closing = bench.slot(token).state().is_closing();
             assert_eq!(closing, !comes, "{class:?}");
             bench.answer_all();
             bench.run();

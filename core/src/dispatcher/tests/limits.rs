@@ -198,7 +198,13 @@ fn a_limit_that_is_raised_lets_in_at_once() {
     assert_eq!(bench.try_reserve(bench.listener), None);
     bench.machine.limit_connections(bench.listener, u32::MAX);
     bench.run();
-    assert!(bench.slot(bench.listener).registered.contains(READ));
+    assert!(
+        bench
+            .slot(bench.listener)
+            .readiness
+            .registered()
+            .contains(READ)
+    );
     bench.rest();
 }
 

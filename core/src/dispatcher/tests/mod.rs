@@ -26,10 +26,10 @@ mod transfer;
 
 use super::{Dispatcher, laws};
 use crate::config::{Config, Windows};
-use crate::directions::{Directions, Trigger};
 use crate::dispatcher::Table;
 use crate::event::{Event, Fault, FaultKind, Op, Outcome};
 use crate::output::{Action, Notice, Reason};
+use crate::readiness::{Directions, Trigger};
 use crate::slot::{Queued, Slot};
 use crate::time::Instant;
 use crate::token::Token;

@@ -50,14 +50,15 @@ fn resting(trigger: Trigger, why: Why) -> (Bench, Token) {
     bench.run();
     // More comes, or the FIN is reported again: that is not wanted.
     let fin = matches!(why, Why::Ended | Why::EndedAndShut);
-    if bench.slot(token).registered.contains(READ) && trigger != Trigger::Edge {
+    if bench.slot(token).readiness.registered().contains(READ) && trigger != Trigger::Edge {
         bench.report(token, READ, fin);
         bench.run();
     }
     assert!(
         bench
             .slot(token)
-            .issue(bench.slot(token).wanted(WINDOWS, false))
+            .readiness
+            .issue(bench.slot(token).wanted(WINDOWS))
             .is_empty()
     );
     (bench, token)
@@ -68,7 +69,7 @@ fn a_reset_is_noticed_of_one_that_wants_nothing() {
     for trigger in TRIGGERS {
         for why in WHYS {
             let (mut bench, token) = resting(trigger, why);
-            let registered = bench.slot(token).registered;
+            let registered = bench.slot(token).readiness.registered();
             assert!(
                 !registered.is_empty(),
                 "{trigger:?} {why:?}: {registered:?}"
@@ -100,7 +101,10 @@ fn a_reset_that_comes_just_before_the_pause_is_noticed() {
         // By level and one-shot the kernel reports it of what is armed now; the edge is past.
         if bench.closed(token).is_none() {
             assert_ne!(trigger, Trigger::Edge);
-            assert!(!bench.slot(token).armed.is_empty(), "{trigger:?}");
+            assert!(
+                !bench.slot(token).readiness.armed().is_empty(),
+                "{trigger:?}"
+            );
             bench.report(token, Directions::NONE, true);
             bench.run_with(|action| match action {
                 Action::Unsent { .. } => Some(Outcome::Failed(RESET)),
@@ -128,7 +132,7 @@ fn a_hang_up_that_is_no_reset_is_asked_about_once_and_ends_nothing() {
             assert_eq!(asked, 1, "{trigger:?} {why:?}");
             assert!(bench.closed(token).is_none());
             // It lasts: by level it would be reported at every wait, so nothing is registered any more.
-            let silent = bench.slot(token).armed.is_empty();
+            let silent = bench.slot(token).readiness.armed().is_empty();
             assert_eq!(silent, trigger != Trigger::Edge, "{trigger:?} {why:?}");
             assert_eq!(bench.run(), [], "{trigger:?} {why:?}");
         }
@@ -218,7 +222,7 @@ fn what_finishes_during_the_query_lingers() {
             bench.run();
             bench.done(token, Op::Unsent, Outcome::Complete(0));
             bench.run();
-            let state = bench.slot(token).state;
+            let state = bench.slot(token).state();
             assert_eq!(state, State::Lingering, "{trigger:?}, stops: {stops}");
             bench.report(token, READ, true);
             bench.script(token, &[END], &[]);

@@ -19,7 +19,7 @@ struct Case {
     then: &'static [State],
 }
 
-use State::{Closing, Finishing, Free, Lingering, Listening, Open, Reserved};
+use State::{Cancelling, Closing, Finishing, Free, Lingering, Listening, Open, Reserved};
 
 /// One line for each state. No source ignores an event: it leads to an attempt, or level mode disarms the interest.
 #[rustfmt::skip]
@@ -39,7 +39,7 @@ const CASES: [Case; 20] = [
          ["send shutdown recv mod", "send shutdown recv", "send shutdown recv mod"], &[Finishing, Lingering]),
     case("shutting down", shutting, Finishing, ["del", "", ""], &[Finishing]),
     case("lingering", lingering, Lingering, ["recv", "recv", "recv mod"], &[Lingering]),
-    case("joining", joining, Closing, ["", "", ""], &[Closing]),
+    case("joining", joining, Cancelling, ["", "", ""], &[Cancelling]),
     case("closing", closing, Closing, ["", "", ""], &[Closing]),
     case("gone", gone, Free, ["", "", ""], &[Free]),
     case("listening", listening, Listening, ["accept", "accept", "accept"], &[Listening]),
@@ -69,7 +69,7 @@ impl Case {
     fn bench(&self, trigger: Trigger) -> (Bench, Token) {
         let mut bench = Bench::with(trigger);
         let token = (self.reach)(&mut bench);
-        assert_eq!(bench.slot(token).state, self.state, "{}", self.name);
+        assert_eq!(bench.slot(token).state(), self.state, "{}", self.name);
         (bench, token)
     }
 
@@ -302,7 +302,7 @@ fn every_report_in_every_state_leads_to_what_the_table_says() {
                 bench.report(token, directions, closing);
                 let actions = bench.run();
                 assert!(case.allows(trigger, &actions), "{context}: {actions:?}");
-                let then = bench.slot(token).state;
+                let then = bench.slot(token).state();
                 assert!(case.then.contains(&then), "{context}: {then:?}");
                 comes_to_an_end(bench, &context);
             }
@@ -326,17 +326,17 @@ fn a_hang_up_never_reports_again_unheard() {
                     Action::Send { .. } => Some(FAILED),
                     _ => None,
                 });
-                if bench.slot(token).armed == Directions::HANGUP {
+                if bench.slot(token).readiness.armed() == Directions::HANGUP {
                     bench.report(token, Directions::NONE, true);
                     assert_eq!(kinds(&bench.run())[0], "unsent", "{context}");
                 }
                 let slot = bench.slot(token);
-                match slot.state {
+                match slot.state() {
                     Free | Reserved | Closing | Listening => {}
-                    _ if !slot.in_flight.is_empty() => {}
+                    _ if !slot.readiness.in_flight().is_empty() => {}
                     _ => {
-                        let silent =
-                            slot.registered.is_empty() || bench.machine.trigger() != Trigger::Level;
+                        let silent = slot.readiness.registered().is_empty()
+                            || bench.machine.trigger() != Trigger::Level;
                         assert!(silent && slot.class.is_some(), "{context}: {slot:?}");
                     }
                 }

@@ -83,14 +83,8 @@ fn one_in_the_middle_of_a_message_sends_the_rest() {
         bench.hears(half, 5);
         bench.machine.stop(bench.now.plus(BY));
         bench.run();
-        assert!(
-            bench.slot(whole).flags.has(crate::flags::Flags::SHUT),
-            "it is idle"
-        );
-        assert!(
-            !bench.slot(half).flags.has(crate::flags::Flags::SHUT),
-            "it is not"
-        );
+        assert!(bench.slot(whole).has_shut(), "it is idle");
+        assert!(!bench.slot(half).has_shut(), "it is not");
         bench.hears(half, 5);
         bench.machine.consume(half, 10);
         bench.run();
@@ -125,7 +119,7 @@ fn one_that_sends_nothing_has_the_time_of_the_stop_and_that_for_a_first_byte() {
 fn one_that_only_reads_is_finished_at_once() {
     for trigger in TRIGGERS {
         let (bench, token) = stopped(trigger, None, 11 * SECOND);
-        assert!(bench.slot(token).flags.has(crate::flags::Flags::SHUT));
+        assert!(bench.slot(token).has_shut());
     }
     // EOF was received: it will send nothing.
     let mut bench = Bench::level();
@@ -190,7 +184,7 @@ fn the_first_exchange_through_a_connection_that_was_made_for_another_goes_on() {
                     bench.passes(made, client);
                 }
                 for token in [client, made] {
-                    assert!(!bench.slot(token).flags.has(crate::flags::Flags::SHUT));
+                    assert!(!bench.slot(token).has_shut());
                     assert_eq!(bench.closed(token), None);
                 }
                 // With the end of one the other is as it would be without.
@@ -200,7 +194,7 @@ fn the_first_exchange_through_a_connection_that_was_made_for_another_goes_on() {
                     bench.machine.finish(made);
                 }
                 bench.run();
-                assert!(bench.slot(client).flags.has(crate::flags::Flags::SHUT));
+                assert!(bench.slot(client).has_shut());
                 if !aborts {
                     bench.ends(made);
                 }
@@ -246,7 +240,7 @@ fn what_is_being_connected_for_a_fresh_connection_is_not_given_up() {
             bench.ends(client);
             bench.machine.finish(client);
             bench.run();
-            assert!(bench.slot(made).flags.has(crate::flags::Flags::SHUT));
+            assert!(bench.slot(made).has_shut());
             bench.ends(made);
         }
         assert!(bench.machine.is_stopped());
@@ -274,7 +268,7 @@ fn a_pair_that_had_its_reply_or_is_old_does_not_delay_a_stop() {
         bench.machine.stop(bench.now.plus(BY));
         bench.run();
         for token in [old, for_old, answered, for_answered] {
-            assert!(bench.slot(token).flags.has(crate::flags::Flags::SHUT));
+            assert!(bench.slot(token).has_shut());
             bench.ends(token);
             assert_eq!(bench.closed(token), Some(Reason::Stopping));
         }

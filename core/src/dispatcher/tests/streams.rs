@@ -98,7 +98,7 @@ fn where_no_end_can_be_sent_nothing_is_waited_for_but_what_is_on_its_way() {
         let expected = (!lingers).then_some(Reason::Finished);
         assert_eq!(bench.closed(token), expected, "{outcome:?}");
         if lingers {
-            assert_eq!(bench.slot(token).state, State::Lingering);
+            assert_eq!(bench.slot(token).state(), State::Lingering);
             bench.later(Duration::from_secs(3));
             bench.run();
             assert!(bench.closed(token).is_some(), "it has its time, no more");
@@ -112,7 +112,7 @@ fn without_an_end_of_its_own_it_goes_on_to_receive() {
     let token = bench.stream(Directions::BOTH);
     bench.machine.shut_down(token);
     bench.shut(BLOCKED);
-    assert_eq!(bench.slot(token).state, State::HalfClosed);
+    assert_eq!(bench.slot(token).state(), State::HalfClosed);
     bench.hears(token, 4);
     bench.machine.consume(token, 4);
     bench.ready(token, READ);

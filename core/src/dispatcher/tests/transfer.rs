@@ -140,7 +140,7 @@ fn a_short_send_proves_nothing_in_edge_mode() {
         let actions = bench.script(token, &[], &[Outcome::Drained(40), BLOCKED]);
         let expected = [(0, 100), (40, 60)].map(|(at, len)| Span { at, len });
         assert_eq!(sent(&actions), expected[..sends], "{trigger:?}");
-        assert!(bench.slot(token).armed.contains(WRITE));
+        assert!(bench.slot(token).readiness.armed().contains(WRITE));
         bench.ready(token, WRITE);
         assert_eq!(
             sent(&bench.run()),
@@ -159,7 +159,7 @@ fn a_send_of_nothing_would_have_blocked() {
         bench.machine.commit(token, 1);
         let actions = bench.script(token, &[], &[Outcome::Complete(0)]);
         assert_eq!(sent(&actions).len(), 1);
-        assert!(bench.slot(token).armed.contains(WRITE));
+        assert!(bench.slot(token).readiness.armed().contains(WRITE));
     }
 }
 
@@ -257,7 +257,7 @@ fn oneshot_arms_again_what_is_awaited_after_each_report() {
         bench.run();
     }
     bench.stalled(token, 10);
-    assert_eq!(bench.slot(token).registered, BOTH);
+    assert_eq!(bench.slot(token).readiness.registered(), BOTH);
     bench.ready(token, WRITE);
     assert_eq!(armed(&bench.run()), [(BOTH, READ)]);
     bench.machine.pause(token);
@@ -393,7 +393,11 @@ fn capacity_that_was_requested_is_notified_once_when_it_is_there() {
     let token = bench.rest();
     bench.machine.want_room(token, 10);
     bench.machine.want_room(token, u32::MAX);
-    assert_eq!(bench.slot(token).wants, 0, "all there is fits already");
+    assert_eq!(
+        bench.slot(token).send_wanted,
+        0,
+        "all there is fits already"
+    );
     bench.stalled(token, WINDOWS.send);
     bench.machine.want_room(token, 100);
     let writable = |bench: &Bench| {

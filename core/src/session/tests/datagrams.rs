@@ -6,10 +6,10 @@
 )]
 
 use crate::config::Config;
-use crate::directions::Directions;
 use crate::dispatcher::laws;
 use crate::event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer};
 use crate::output::Action;
+use crate::readiness::Directions;
 use crate::session::{Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session};
 use crate::time::Instant;
 use crate::token::Token;

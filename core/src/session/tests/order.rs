@@ -2,7 +2,7 @@
 //! completions.
 
 use super::*;
-use crate::directions::Trigger;
+use crate::readiness::Trigger;
 use std::println;
 
 /// SplitMix64.

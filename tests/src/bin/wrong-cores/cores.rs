@@ -14,24 +14,31 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "no generation check",
         changes: &[
             (
-                "slot.rs",
-                "self.generation == token.generation() && !matches!",
-                "!matches!",
+                "slot/mod.rs",
+                "self.generation == token.generation() && !self",
+                "!self",
             ),
             (
                 "dispatcher/answer.rs",
-                "slot.generation == token.generation()\n                && slot.in_flight",
-                "slot.in_flight",
+                "slot.generation == token.generation()\n                && slot.readiness",
+                "slot.readiness",
             ),
         ],
     },
     Wrong {
         name: "DEL after close",
-        changes: &[(
-            "dispatcher/serve.rs",
-            "if !slot.registered.is_empty() {",
-            "if !slot.registered.is_empty() && slot.flags.has(Flags::CLOSED) {",
-        )],
+        changes: &[
+            (
+                "dispatcher/serve.rs",
+                "if let Some(was) = slot.readiness.disarm() {",
+                "if let Some(was) = None::<Directions> {",
+            ),
+            (
+                "dispatcher/serve.rs",
+                "if slot.call == Some(Call::Close) {\n            return None;",
+                "if slot.call == Some(Call::Close) {\n            let now = Directions::NONE;\n            return (slot.readiness.disarm()).map(|was| Action::Arm { token, was, now, trigger });",
+            ),
+        ],
     },
     Wrong {
         name: "no pause at EMFILE",
@@ -43,18 +50,11 @@ pub(crate) const CORES: [Wrong; 29] = [
     },
     Wrong {
         name: "read interest kept when full",
-        changes: &[
-            (
-                "slot.rs",
-                "\n                    && self.rx.end < windows.receive",
-                "",
-            ),
-            (
-                "slot.rs",
-                "return output | Directions::READ.when(self.rx.end < windows.receive);",
-                "return output | Directions::READ;",
-            ),
-        ],
+        changes: &[(
+            "slot/mod.rs",
+            "\n                    && self.rx.end < windows.receive",
+            "",
+        )],
     },
     Wrong {
         name: "HUP ignored",
@@ -93,8 +93,8 @@ pub(crate) const CORES: [Wrong; 29] = [
         changes: &[
             (
                 "dispatcher/turn.rs",
-                "slot.state = State::Closing;\n        self.unlink(index);",
-                "slot.state = State::Closing;",
+                "            return;\n        }\n        self.unlink(index);\n        self.drop_timer",
+                "            return;\n        }\n        self.drop_timer",
             ),
             (
                 "dispatcher/turn.rs",
@@ -106,7 +106,7 @@ pub(crate) const CORES: [Wrong; 29] = [
     Wrong {
         name: "write interest kept",
         changes: &[(
-            "directions.rs",
+            "readiness.rs",
             "Self::Level if missing || (unwanted && !wanted.contains(armed)) => Some(wanted),",
             "Self::Level if missing => Some(wanted | armed),",
         )],
@@ -116,7 +116,7 @@ pub(crate) const CORES: [Wrong; 29] = [
         changes: &[
             (
                 "dispatcher/listener.rs",
-                "slot.ready -= Directions::READ.when(!another);",
+                "slot.readiness.clear_ready(Directions::READ.when(!another));",
                 "let _ = another;",
             ),
             (
@@ -194,7 +194,7 @@ pub(crate) const CORES: [Wrong; 29] = [
     Wrong {
         name: "generation not raised",
         changes: &[(
-            "slot.rs",
+            "slot/state.rs",
             "self.generation.checked_add(1)",
             "self.generation.checked_add(0)",
         )],
@@ -202,9 +202,9 @@ pub(crate) const CORES: [Wrong; 29] = [
     Wrong {
         name: "output cut",
         changes: &[(
-            "dispatcher/calls.rs",
-            "slot.state = State::Finishing;",
-            "slot.state = State::Finishing;\n            slot.tx = Cursors::EMPTY;",
+            "slot/state.rs",
+            "self.state = State::Finishing;",
+            "self.state = State::Finishing;\n        self.tx = Cursors::EMPTY;",
         )],
     },
     Wrong {
@@ -266,8 +266,8 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "a transition that forgets its deadline",
         changes: &[(
             "dispatcher/deadline/mod.rs",
-            "State::Open | State::HalfClosed if self.is_half_closed() => Class::HalfClosed,",
-            "State::Open | State::HalfClosed if self.is_half_closed() => return None,",
+            "State::Open | State::HalfClosing | State::HalfClosed if self.is_half_closed() => {\n                Class::HalfClosed",
+            "State::Open | State::HalfClosing | State::HalfClosed if self.is_half_closed() => {\n                return None",
         )],
     },
     Wrong {

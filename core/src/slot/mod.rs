@@ -1,61 +1,19 @@
 //! [`Slot`]: the state of a source that every iteration needs, in one cache line.
-//!
-//! ```text
-//!              Accept           Accepted
-//!   Free ─────────────▶ Reserved ───────▶ Open ──────────────┐ finish, peer's end, drain
-//!    ▲                     │              │                   ▼
-//!    │                     │ failed       │ abort,       Finishing   send what is queued
-//!    │                     │              │ deadline,         │ Shutdown done (skipped if the peer's end was read)
-//!    │                     │              │ error             ▼
-//!    │                     │              │              Lingering   receive and discard
-//!    │   Done(Close)       ▼              ▼                   │ peer's end, byte cap, deadline, error
-//!    └───────────────────────────── Closing ◀─────────────────┘      join what is in flight, disarm, Close
-//!
-//!   An outbound connection: Free ── connect ──▶ Connecting ── Connect done ──▶ Open; failed, too late: Closing.
-//!   Open ── our end, the peer's still to come ──▶ HalfClosed, which ends as Open does.
-//!   A slot whose generation has come to its last value becomes Retired instead of Free.
-//!   A listener is Listening until it is drained or fails, then Closing, then Free; a descriptor that is watched is
-//!   Watching until that is given up or cannot be done, then Closing, then Free; and so is a socket of Datagrams.
-//! ```
 
-use crate::attempts::Attempts;
-use crate::config::{Class, WINDOW_MAX, Windows};
-use crate::directions::{self, Directions};
+mod attempts;
+mod flags;
+mod state;
+
+use crate::config::{Class, Windows};
 use crate::event::FaultKind;
-use crate::flags::Flags;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
+use crate::readiness::{Directions, Readiness};
 use crate::time::Instant;
 use crate::token::Token;
-
-/// Where a source is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
-    /// Free.
-    Free,
-    /// Taken for an `Accept` that has not completed.
-    Reserved,
-    /// Requested by the application; the kernel has not connected it yet.
-    Connecting,
-    /// Bytes go both ways.
-    Open,
-    /// What is queued is sent, then FIN; bytes still come in. With the peer's FIN it is finished.
-    HalfClosed,
-    /// What is queued is sent, then FIN.
-    Finishing,
-    /// FIN is sent; what arrives is discarded until the peer's FIN.
-    Lingering,
-    /// Every operation in flight is joined, then the descriptor closed.
-    Closing,
-    /// A listener that accepts.
-    Listening,
-    /// A descriptor of the application's, which is notified of its readiness.
-    Watching,
-    /// A datagram socket.
-    Datagrams,
-    /// Used up: its next generation would repeat an old token.
-    Retired,
-}
+pub(crate) use attempts::Attempts;
+pub(crate) use flags::Flags;
+pub(crate) use state::{Call, State};
 
 /// Where the bytes of a window begin and end: `at ≤ end ≤` its size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,23 +65,17 @@ pub(crate) struct Slot {
     /// The application's bytes that the kernel has not taken.
     pub(crate) tx: Cursors,
     pub(crate) generation: u32,
-    /// The free send capacity that the application waits for, in the bits of [`ROOM`]; 0 if none. Receiving is
-    /// suspended while it is set, unless [`HEARS_ON`]. Of a watched descriptor, the bits of the directions; of a
-    /// datagram socket, not 0 while the application waits until the queued datagram is sent.
-    pub(crate) wants: u32,
+    /// The free send capacity, in bytes, that the application waits for, [`ALL_SENT`] for the whole window; 0 if none. Receiving
+    /// is suspended while it is set, unless [`Flags::KEEP_READING`].
+    pub(crate) send_wanted: u32,
     /// While lingering, what was discarded, in units of `OPERATION_MIN`; of a listener, failures in a row.
     pub(crate) tally: u16,
     pub(crate) flags: Flags,
     pub(crate) reason: Option<Reason>,
-    pub(crate) state: State,
-    /// The kernel reported it, or it is new, and no attempt since has shown otherwise.
-    pub(crate) ready: Directions,
-    /// Issued to the driver and not completed.
-    pub(crate) in_flight: Directions,
-    /// What the kernel has been asked to report, and has not reported yet if the trigger is one-shot.
-    pub(crate) armed: Directions,
-    /// What the kernel's set holds, reported or not: the same as `armed` but for one-shot.
-    pub(crate) registered: Directions,
+    /// Written by the transitions in `state` alone.
+    state: State,
+    pub(crate) call: Option<Call>,
+    pub(crate) readiness: Readiness,
     pub(crate) class: Option<Class>,
     pub(crate) queued: Queued,
     pub(crate) attempts: Attempts,
@@ -131,15 +83,9 @@ pub(crate) struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
 
-/// In what a slot wants: receiving goes on while it waits for capacity.
-pub(crate) const HEARS_ON: u32 = !ROOM;
-
-/// In what a slot wants: how many bytes of capacity. A window is smaller.
-pub(crate) const ROOM: u32 = WINDOW_MAX;
-
-/// What a slot wants whose handler left data while output was queued: to be called again when all output has been sent.
-/// Bytes are received in the meantime; the peer's FIN is held.
-pub(crate) const UNTIL_SENT: u32 = HEARS_ON;
+/// In [`Slot::send_wanted`]: all output is to be sent. The handler left data while output was queued, and is called again when that
+/// has been sent; the peer's FIN is held until then.
+pub(crate) const ALL_SENT: u32 = u32::MAX;
 
 impl Slot {
     /// What lies in a table before its slots are used for the first time, which writes [`NEW`](Self::NEW): zeros, so that a
@@ -149,6 +95,7 @@ impl Slot {
         timer: Link { prev: 0, next: 0 },
         generation: 0,
         reason: Some(Reason::Failed(FaultKind::Interrupted.with_code(0))),
+        call: Some(Call::Connect),
         class: Some(Class::FirstByte),
         ..Self::NEW
     };
@@ -161,69 +108,47 @@ impl Slot {
         rx: Cursors::EMPTY,
         tx: Cursors::EMPTY,
         generation: 1,
-        wants: 0,
+        send_wanted: 0,
         tally: 0,
         flags: Flags::NONE,
         reason: None,
         state: State::Free,
-        ready: Directions::NONE,
-        in_flight: Directions::NONE,
-        armed: Directions::NONE,
-        registered: Directions::NONE,
+        call: None,
+        readiness: Readiness::NONE,
         class: None,
         queued: Queued::No,
         attempts: Attempts::NONE,
     };
 
-    /// Makes a free slot ready for its next incarnation, or retires it if there is none left.
-    pub(crate) const fn renew(&mut self) {
-        let (generation, state) = match self.generation.checked_add(1) {
-            Some(next) => (next, State::Free),
-            None => (self.generation, State::Retired),
-        };
-        *self = Self {
-            generation,
-            state,
-            ..Self::NEW
-        };
-    }
-
     /// Whether `token` names this incarnation, and it is taken.
     #[inline]
     pub(crate) fn is_named(&self, token: Token) -> bool {
-        self.generation == token.generation() && !matches!(self.state, State::Free | State::Retired)
+        self.generation == token.generation() && !self.state.is_gone()
     }
 
-    /// What this source could use now. Never stored: read off its state and its buffers.
-    ///
-    /// `admits`: a listener may take a connection, or apply the policy instead.
+    /// What a connection could use now. Never stored: read off its state and its buffers.
     #[inline]
-    pub(crate) fn wanted(&self, windows: Windows, admits: bool) -> Directions {
+    pub(crate) fn wanted(&self, windows: Windows) -> Directions {
         let output = Directions::WRITE.when(!self.tx.is_empty());
-        let special = Flags::ENDED.or(Flags::PAUSED).or(Flags::CONGESTED);
-        if self.state == State::Open && !self.flags.has(special) && self.wants == 0 {
-            return output | Directions::READ.when(self.rx.end < windows.receive);
-        }
         let wanted = match self.state {
-            State::Open | State::HalfClosed => {
+            State::Open | State::HalfClosing | State::HalfClosed => {
                 // An application that waits for capacity gets no more data: nothing is lost when EOF comes.
                 let hears = !self.flags.has(Flags::ENDED.or(Flags::PAUSED))
                     && !self.is_held_back()
                     && self.rx.end < windows.receive;
                 output | Directions::READ.when(hears)
             }
-            State::Connecting => Directions::WRITE.when(!self.flags.has(Flags::CALLED)),
+            State::Connecting => Directions::WRITE.when(self.call.is_none()),
             State::Finishing => output,
             State::Lingering => Directions::READ.when(!self.flags.has(Flags::ENDED)),
-            State::Listening => Directions::READ.when(admits),
-            State::Watching => Directions::of_bits(self.wants),
-            // What comes waits in the kernel until the reply to the previous datagram is sent.
-            State::Datagrams => match self.flags.has(Flags::LOADED) {
-                _ if self.flags.has(Flags::PAUSED) => Directions::NONE,
-                true => Directions::WRITE,
-                false => Directions::READ,
-            },
-            State::Free | State::Reserved | State::Closing | State::Retired => Directions::NONE,
+            State::Free
+            | State::Reserved
+            | State::Closing
+            | State::Cancelling
+            | State::Listening
+            | State::Watching
+            | State::Datagrams
+            | State::Retired => Directions::NONE,
         };
         if self.flags.has(Flags::CONGESTED) {
             return wanted - self.resting();
@@ -264,68 +189,60 @@ impl Slot {
     /// Whether receiving is suspended because there is no capacity for the reply.
     #[inline]
     pub(crate) const fn is_held_back(&self) -> bool {
-        self.wants != 0 && self.wants & HEARS_ON == 0
+        self.send_wanted != 0 && !self.flags.has(Flags::KEEP_READING)
     }
 
     /// Whether there is the send capacity now that is waited for.
     #[inline]
     pub(crate) const fn has_wanted_room(&self, windows: Windows) -> bool {
-        let wanted = if self.wants == UNTIL_SENT {
-            windows.send
+        let wanted = if self.send_wanted < windows.send {
+            self.send_wanted
         } else {
-            self.wants & ROOM
+            windows.send
         };
-        self.wants > 0 && self.room(windows, false) >= wanted
+        self.send_wanted > 0 && self.room(windows, false) >= wanted
+    }
+
+    /// The application waits for so much capacity, and `keep_reading` meanwhile or not.
+    pub(crate) const fn want(&mut self, capacity: u32, keep_reading: bool) {
+        self.send_wanted = capacity;
+        if keep_reading {
+            self.flags.set(Flags::KEEP_READING);
+        } else {
+            self.flags.clear(Flags::KEEP_READING);
+        }
     }
 
     /// Whether the handler left data while output was queued, and is called again before EOF is notified.
     pub(crate) const fn keeps_end_waiting(&self) -> bool {
-        self.wants == UNTIL_SENT && !self.rx.is_empty()
+        self.send_wanted == ALL_SENT && !self.rx.is_empty()
     }
 
     /// Whether bytes that come are the application's.
     #[inline]
     pub(crate) const fn hears(&self) -> bool {
-        matches!(self.state, State::Open | State::HalfClosed)
+        self.state.hears()
     }
 
     /// Whether an open connection has nothing to do and nothing special about it: all that came has its reply, nothing is queued,
     /// and the kernel will report more.
     #[inline]
     pub(crate) fn rests(&self) -> bool {
-        const RESTING: Flags = Flags::TOLD.or(Flags::SPOKEN);
         self.state == State::Open
-            && self.flags.are_but_for_activity(RESTING)
+            && (self.flags).are_but_for_activity(Flags::OPENED.or(Flags::SPOKEN))
             && self.rx.is_empty()
             && self.tx.is_empty()
-            && self.wants == 0
-            && self.in_flight.is_empty()
-            && !self.ready.contains(Directions::READ)
-            && self.armed.contains(Directions::READ)
+            && self.send_wanted == 0
+            && self.call.is_none()
+            && self.readiness.in_flight().is_empty()
+            && !self.readiness.is_ready(Directions::READ)
+            && self.readiness.armed().contains(Directions::READ)
             && self.class == Some(Class::Idle)
     }
 
-    /// `wanted ∩ ready − in_flight`
-    pub(crate) fn issue(&self, wanted: Directions) -> Directions {
-        directions::issue(wanted, self.ready, self.in_flight)
-    }
-
-    /// `wanted − ready − in_flight`
-    pub(crate) fn awaited(&self, wanted: Directions) -> Directions {
-        directions::awaited(wanted, self.ready, self.in_flight)
-    }
-
-    /// Whether it is a connection that reports, user calls and deadlines may touch.
+    /// Whether it is a connection that events, user calls and deadlines may touch.
     pub(crate) const fn is_live(&self) -> bool {
-        matches!(
-            self.state,
-            State::Connecting
-                | State::Open
-                | State::HalfClosed
-                | State::Finishing
-                | State::Lingering
-                | State::Closing
-        )
+        self.state.is_live()
     }
 
     /// Where the next receive goes. While lingering the whole window is a waste bin.
@@ -360,8 +277,8 @@ impl Slot {
 
     /// Whether there is nothing more to receive for now: a try would block, or is not wanted.
     pub(crate) fn has_heard_all(&self) -> bool {
-        !self.in_flight.contains(Directions::READ)
-            && (!self.ready.contains(Directions::READ)
+        !self.readiness.is_in_flight(Directions::READ)
+            && (!self.readiness.is_ready(Directions::READ)
                 || self.flags.has(Flags::PAUSED.or(Flags::ENDED)))
             && !self.is_held_back()
             && !self.keeps_end_waiting()
@@ -369,7 +286,7 @@ impl Slot {
 
     /// Whether one side has ended, or both have and the application has not taken all that came.
     pub(crate) const fn is_half_closed(&self) -> bool {
-        matches!(self.state, State::HalfClosed)
+        matches!(self.state, State::HalfClosing | State::HalfClosed)
             || matches!(self.state, State::Open) && self.flags.has(Flags::ENDED)
     }
 
@@ -382,8 +299,7 @@ impl Slot {
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::HalfClosed
             && self.flags.has(Flags::ENDED)
-            && self.flags.has(Flags::SHUT)
-            && !self.flags.has(Flags::CALLED)
+            && self.call.is_none()
             && self.rx.is_empty()
     }
 
@@ -394,7 +310,7 @@ impl Slot {
             && self.rx.at == 0
             && self.rx.end >= windows.receive
             && self.tx.is_empty()
-            && self.wants == 0
+            && self.send_wanted == 0
             && !self.flags.has(Flags::PAUSED.or(Flags::ENDED))
     }
 }
@@ -407,15 +323,17 @@ mod tests {
         receive: 8,
         send: 8,
     };
-    const STATES: [State; 12] = [
+    const STATES: [State; 14] = [
         State::Free,
         State::Reserved,
         State::Connecting,
         State::Open,
+        State::HalfClosing,
         State::HalfClosed,
         State::Finishing,
         State::Lingering,
         State::Closing,
+        State::Cancelling,
         State::Listening,
         State::Watching,
         State::Datagrams,
@@ -441,36 +359,39 @@ mod tests {
                             flags: Flags::of(flags),
                             ..slot(state)
                         };
-                        let wanted = slot.wanted(WINDOWS, true);
-                        let loaded = slot.flags.has(Flags::LOADED);
-                        let paused = slot.flags.has(Flags::PAUSED);
+                        let wanted = slot.wanted(WINDOWS);
                         let sends = match state {
-                            State::Datagrams => loaded && !paused,
-                            State::Open | State::HalfClosed | State::Finishing => queued > 0,
-                            State::Connecting => !slot.flags.has(Flags::CALLED),
+                            State::Open
+                            | State::HalfClosing
+                            | State::HalfClosed
+                            | State::Finishing => queued > 0,
+                            State::Connecting => true,
                             State::Free
                             | State::Reserved
                             | State::Lingering
                             | State::Closing
+                            | State::Cancelling
                             | State::Listening
                             | State::Watching
+                            | State::Datagrams
                             | State::Retired => false,
                         };
                         let hears = match state {
-                            State::Open | State::HalfClosed => {
+                            State::Open | State::HalfClosing | State::HalfClosed => {
                                 received < 8
                                     && !slot.flags.has(Flags::ENDED)
                                     && !slot.flags.has(Flags::PAUSED)
                             }
                             State::Lingering => !slot.flags.has(Flags::ENDED),
-                            State::Listening => true,
-                            State::Datagrams => !loaded && !paused,
                             State::Free
                             | State::Reserved
                             | State::Connecting
                             | State::Finishing
                             | State::Closing
+                            | State::Cancelling
+                            | State::Listening
                             | State::Watching
+                            | State::Datagrams
                             | State::Retired => false,
                         };
                         let calm = !slot.flags.has(Flags::CONGESTED);
@@ -481,19 +402,16 @@ mod tests {
             }
         }
         let waits_for_room = Slot {
-            wants: 1,
+            send_wanted: 1,
             ..slot(State::Open)
         };
-        assert!(waits_for_room.wanted(WINDOWS, true).is_empty());
-        let hears_on = Slot {
-            wants: HEARS_ON | 1,
+        assert!(waits_for_room.wanted(WINDOWS).is_empty());
+        let keeps_reading = Slot {
+            send_wanted: 1,
+            flags: Flags::KEEP_READING,
             ..slot(State::Open)
         };
-        assert_eq!(hears_on.wanted(WINDOWS, true), Directions::READ);
-        assert!(
-            slot(State::Listening).wanted(WINDOWS, false).is_empty(),
-            "a full table is just an empty wanted"
-        );
+        assert_eq!(keeps_reading.wanted(WINDOWS), Directions::READ);
     }
 
     #[test]
@@ -511,15 +429,14 @@ mod tests {
 
     #[test]
     fn all_is_quiet_when_nothing_is_coming_and_none_waits() {
-        let heard = |ready, in_flight, flags, wants| {
-            let open = slot(State::Open);
-            let slot = Slot {
-                ready,
-                in_flight,
+        let heard = |ready, in_flight, flags, send_wanted| {
+            let mut slot = Slot {
                 flags,
-                wants,
-                ..open
+                send_wanted,
+                ..slot(State::Open)
             };
+            slot.readiness.set_ready(ready);
+            slot.readiness.begin(in_flight);
             slot.has_heard_all()
         };
         const READ: Directions = Directions::READ;

@@ -1,4 +1,5 @@
-//! [`Directions`]: the set of READ and WRITE, and the two equations over it. [`Trigger`]: how the kernel reports.
+//! [`Directions`]: the set of READ and WRITE. [`Trigger`]: how the kernel reports. [`Readiness`]: what is known of one source, and the
+//! two equations over it.
 
 use core::fmt;
 use core::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Sub, SubAssign};
@@ -112,6 +113,165 @@ impl Trigger {
             Self::Edge if missing => Some(Directions::BOTH),
             Self::Oneshot if missing => Some(awaited),
             Self::Level | Self::Edge | Self::Oneshot => None,
+        }
+    }
+}
+
+/// What is known of one source, and what its driver and the kernel have been asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Readiness {
+    /// The kernel reported it, or the source is new, and no attempt since has shown otherwise.
+    ready: Directions,
+    /// Issued to the driver and not completed.
+    in_flight: Directions,
+    /// The bits of what the kernel's set holds, reported or not, and [`SPENT`](Self::SPENT).
+    kernel: u8,
+}
+
+impl Readiness {
+    /// It is registered as one-shot, and was reported since: the kernel is silent about it.
+    const SPENT: u8 = 8;
+
+    pub(crate) const NONE: Self = Self {
+        ready: Directions::NONE,
+        in_flight: Directions::NONE,
+        kernel: 0,
+    };
+
+    /// `wanted ∩ ready − in_flight`
+    #[inline]
+    pub(crate) fn issue(self, wanted: Directions) -> Directions {
+        issue(wanted, self.ready, self.in_flight)
+    }
+
+    /// `wanted − ready − in_flight`
+    #[inline]
+    pub(crate) fn awaited(self, wanted: Directions) -> Directions {
+        awaited(wanted, self.ready, self.in_flight)
+    }
+
+    #[inline]
+    pub(crate) const fn ready(self) -> Directions {
+        self.ready
+    }
+
+    #[inline]
+    pub(crate) const fn in_flight(self) -> Directions {
+        self.in_flight
+    }
+
+    #[inline]
+    pub(crate) const fn is_ready(self, direction: Directions) -> bool {
+        self.ready.contains(direction)
+    }
+
+    #[inline]
+    pub(crate) const fn is_in_flight(self, direction: Directions) -> bool {
+        self.in_flight.contains(direction)
+    }
+
+    /// What the kernel's set holds.
+    #[inline]
+    pub(crate) const fn registered(self) -> Directions {
+        Directions(self.kernel & !Self::SPENT)
+    }
+
+    /// What the kernel will report.
+    #[inline]
+    pub(crate) const fn armed(self) -> Directions {
+        if self.kernel & Self::SPENT == 0 {
+            self.registered()
+        } else {
+            Directions::NONE
+        }
+    }
+
+    /// An attempt is worth making.
+    #[inline]
+    pub(crate) fn set_ready(&mut self, directions: Directions) {
+        self.ready |= directions;
+    }
+
+    /// An attempt would block.
+    #[inline]
+    pub(crate) fn clear_ready(&mut self, directions: Directions) {
+        self.ready -= directions;
+    }
+
+    /// The kernel has reported these directions.
+    #[inline]
+    pub(crate) fn report(&mut self, directions: Directions, trigger: Trigger) {
+        self.ready |= directions;
+        if trigger == Trigger::Oneshot {
+            self.kernel |= Self::SPENT;
+        }
+    }
+
+    /// An operation is issued.
+    #[inline]
+    pub(crate) fn begin(&mut self, direction: Directions) {
+        debug_assert!(
+            (self.in_flight & direction).is_empty(),
+            "one operation at a time in each direction"
+        );
+        self.in_flight |= direction;
+    }
+
+    /// It has completed.
+    #[inline]
+    pub(crate) fn end(&mut self, direction: Directions) {
+        debug_assert!(self.in_flight.contains(direction), "it was issued");
+        self.in_flight -= direction;
+    }
+
+    /// Whether the kernel reports all of `awaited`: a hang-up comes with whatever else is armed.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn covers(self, awaited: Directions) -> bool {
+        self.armed().covers(awaited)
+    }
+
+    /// What is to be registered for what is `wanted`, if anything has to be: what was, and what is now; see
+    /// [`Trigger::rearm`].
+    #[inline]
+    pub(crate) fn rearm(
+        &mut self,
+        trigger: Trigger,
+        wanted: Directions,
+        unwanted: bool,
+    ) -> Option<(Directions, Directions)> {
+        let now = trigger.rearm(wanted, self.awaited(wanted), self.armed(), unwanted)?;
+        let was = self.registered();
+        self.kernel = now.0;
+        Some((was, now))
+    }
+
+    /// Nothing is to be registered any more: what was, if anything.
+    pub(crate) fn disarm(&mut self) -> Option<Directions> {
+        let was = self.registered();
+        self.kernel = 0;
+        (!was.is_empty()).then_some(was)
+    }
+
+    /// The kernel's set is a new one, which reports the present state first: a one-shot that was reported is armed again.
+    pub(crate) const fn renew(&mut self) {
+        self.kernel &= !Self::SPENT;
+    }
+}
+
+/// For images.
+#[cfg(feature = "inspect")]
+impl Readiness {
+    pub(crate) const fn of(
+        ready: Directions,
+        in_flight: Directions,
+        registered: Directions,
+        spent: bool,
+    ) -> Self {
+        let spent = if spent { Self::SPENT } else { 0 };
+        Self {
+            ready,
+            in_flight,
+            kernel: registered.0 | spent,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Attempts`]: what attempts have come to that a readiness event led to, in one byte of a slot.
 
-use crate::directions::Directions;
+use crate::readiness::Directions;
 
 /// What attempts have come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
