@@ -45,7 +45,8 @@ impl World<'_> {
                 return Err(format!("#{at}: no deadline"));
             };
             let state = inspect::STATES[self.core.state(token)];
-            let goes_on = matches!(state, "Open" | "HalfClosed") && class != Class::Congestion;
+            let goes_on = matches!(state, "Open" | "HalfClosing" | "HalfClosed")
+                && class != Class::Congestion;
             let failed = socket.kernel.end.error.is_some();
             if failed && goes_on && !socket.kernel.would_report() {
                 return Err(format!("#{at}: a reset that nothing will notify"));

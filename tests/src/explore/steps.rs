@@ -151,7 +151,7 @@ impl World<'_> {
     /// What a well-behaved application does about this connection: takes what came, and finishes after the end.
     fn owes(&self, at: usize) -> Option<Call> {
         let socket = &self.sockets[at];
-        let over = socket.asked_to_finish || socket.aborted || self.is(at, "Closing");
+        let over = socket.asked_to_finish || socket.aborted || self.is_closing(at);
         if !socket.told || over {
             return None;
         }
@@ -212,7 +212,7 @@ impl World<'_> {
             return;
         }
         for at in self.places() {
-            if self.is(at, "Closing") {
+            if self.is_closing(at) {
                 // The kernel's events for it, and the application's calls, change nothing.
                 continue;
             }
@@ -230,6 +230,10 @@ impl World<'_> {
         if self.settings.stale && !self.core.has_work() {
             add(Step::Stale);
         }
+    }
+
+    fn is_closing(&self, at: usize) -> bool {
+        self.is(at, "Closing") || self.is(at, "Cancelling")
     }
 
     fn is(&self, at: usize, state: &str) -> bool {

@@ -109,7 +109,7 @@ impl<'t> World<'t> {
             let state = self.core.state(self.token(at));
             let socket = &mut self.sockets[at];
             match inspect::STATES[state] {
-                "Closing" => *socket = socket.closing(),
+                "Closing" | "Cancelling" => *socket = socket.closing(),
                 "Finishing" | "Lingering" => socket.paused = false,
                 _ => {}
             }
