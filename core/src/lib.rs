@@ -215,7 +215,7 @@ pub use output::{Action, Alarm, Notice, Reason, Span};
 pub use readiness::{Directions, Trigger, awaited, issue};
 pub use schedule::Round;
 pub use session::{
-    Conn, Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session,
+    AnyMemory, Conn, Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session,
 };
 pub use spinning::Spinning;
 pub use stats::Stats;

@@ -134,7 +134,7 @@ pub use datagram::{Datagrams, Group};
 pub use driver::{Server, SessionMut};
 pub use error::Error;
 pub use listen::{Keepalive, Listen, PerSource};
-pub use memory::Memory;
+pub use memory::{AnyMemory, Memory};
 pub use retry::{Listening, Retry, Source};
 pub use rustix::io::Errno;
 pub use serial::{Bits, Counts, Flow, Line, Modem, Parity, Rs485, Serial};

@@ -3,6 +3,7 @@
 use crate::serial;
 use crate::sockets::Source;
 use crate::stream::Stream;
+use core::ops::DerefMut;
 use rustix::fd::OwnedFd;
 use rustix::net::SocketAddrUnix;
 use tidegate_core::heapless::{Vec, VecView};
@@ -126,14 +127,52 @@ impl<
             },
         }
     }
+}
+
+/// A page that is only read is none of the process's.
+fn empty<T>(list: &mut VecView<T>) -> &mut VecView<T> {
+    if !list.is_empty() {
+        list.clear();
+    }
+    list
+}
+
+/// A [`Memory`], whatever its sizes and capacities: what a [`Server`](crate::Server) is made in. Nothing else is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the memory of a server",
+    note = "a server is made in a `&mut tidegate::Memory<N, RX, TX, S>`, whose `S` is the handler's `State`"
+)]
+pub trait AnyMemory {
+    /// The application's own state of a connection.
+    type State;
+
+    /// That of its session.
+    #[doc(hidden)]
+    type Session: tidegate_core::AnyMemory<State = Self::State>;
 
     /// Its parts, for a server; it forgets what they held.
-    pub(crate) fn lend(
-        &mut self,
-    ) -> (
-        &mut tidegate_core::Memory<N, RX, TX, S, SOURCES, TIMERS>,
-        Tables<'_>,
-    ) {
+    #[doc(hidden)]
+    fn lend(&mut self) -> (&mut Self::Session, Tables<'_>);
+}
+
+impl<
+    const N: usize,
+    const RX: usize,
+    const TX: usize,
+    S,
+    const SOURCES: usize,
+    const TIMERS: usize,
+    const STREAMS: usize,
+    const LINES: usize,
+    const DESTINATIONS: usize,
+    const SENDERS: usize,
+> AnyMemory for Memory<N, RX, TX, S, SOURCES, TIMERS, STREAMS, LINES, DESTINATIONS, SENDERS>
+{
+    type State = S;
+
+    type Session = tidegate_core::Memory<N, RX, TX, S, SOURCES, TIMERS>;
+
+    fn lend(&mut self) -> (&mut Self::Session, Tables<'_>) {
         let others = &mut self.others;
         let tables = Tables {
             connections: empty(&mut self.descriptors),
@@ -147,17 +186,20 @@ impl<
     }
 }
 
-/// A page that is only read is none of the process's.
-fn empty<T>(list: &mut VecView<T>) -> &mut VecView<T> {
-    if !list.is_empty() {
-        list.clear();
+/// One in a `Box`, or whatever else owns it.
+impl<P: DerefMut<Target: AnyMemory>> AnyMemory for P {
+    type State = <P::Target as AnyMemory>::State;
+
+    type Session = <P::Target as AnyMemory>::Session;
+
+    fn lend(&mut self) -> (&mut Self::Session, Tables<'_>) {
+        (**self).lend()
     }
-    list
 }
 
 /// The tables of a [`Memory`], whatever their sizes.
 #[derive(Debug)]
-pub(crate) struct Tables<'m> {
+pub struct Tables<'m> {
     pub(crate) connections: &'m mut VecView<Option<OwnedFd>>,
     pub(crate) sources: &'m mut VecView<Option<Source>>,
     pub(crate) streams: &'m mut VecView<(Token, Stream)>,

@@ -45,9 +45,10 @@ use crate::time::{Instant, nanos_of};
 use crate::timers::Timers;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
+use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use defmt_or_log::trace;
-use table::Parts;
+pub(crate) use table::Parts;
 pub use table::Table;
 
 /// What the machine knows beside its slots.
@@ -217,26 +218,26 @@ impl<'t> Dispatcher<'t> {
         config: &Config,
         windows: Windows,
     ) -> Result<Self, ConfigError> {
-        Self::of::<Everything, N, SOURCES, TIMERS>(table, config, windows)
+        Self::of::<Everything>(table.lend(), config, windows)
     }
 
     /// The same without what a handler does not need.
-    pub(crate) fn of<U: Uses, const N: usize, const SOURCES: usize, const TIMERS: usize>(
-        table: &'t mut Table<N, SOURCES, TIMERS>,
+    pub(crate) fn of<U: Uses>(
+        parts: Parts<'t>,
         config: &Config,
         windows: Windows,
     ) -> Result<Self, ConfigError> {
-        let slots = u32::try_from(N).unwrap_or(u32::MAX);
+        let slots = count(parts.slots.connections.len());
         config.check(slots, windows)?;
         let connections = config.connections.unwrap_or(slots);
-        let parts: Parts<'t> = table.parts(|| Machine::new(config, connections, windows));
+        let machine = Machine::new(config, connections, windows);
         let mut made = Self {
             slots: parts.slots,
             records: parts.records,
             sources: parts.sources,
             blocks: parts.blocks,
             timers: parts.timers,
-            m: parts.machine,
+            m: parts.machine.write(machine),
         };
         if config.full.evicts() {
             made.m.victim = Some(|machine, listener| machine.victim(listener));

@@ -79,7 +79,7 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
     }
 
     /// Resets it and borrows its parts.
-    pub(crate) fn parts(&mut self, machine: impl FnOnce() -> Machine) -> Parts<'_> {
+    pub(crate) fn lend(&mut self) -> Parts<'_> {
         // A page that is only read is none of the process's.
         if self.slots.first().is_some_and(|slot| slot.generation != 0) {
             self.sources.fill(0);
@@ -102,7 +102,7 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
             sources: &mut self.sources,
             blocks: &mut self.blocks,
             timers: Timers::new(&mut self.free_timers, &mut self.timers),
-            machine: self.machine.write(machine()),
+            machine: &mut self.machine,
         }
     }
 }
@@ -115,12 +115,13 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Default
     }
 }
 
-/// The borrowed parts of a table.
+/// The borrowed parts of a table, whatever its sizes.
+#[derive(Debug)]
 pub(crate) struct Parts<'t> {
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
     pub(crate) sources: &'t mut [u64],
     pub(crate) blocks: &'t mut [u64],
     pub(crate) timers: Timers<'t>,
-    pub(crate) machine: &'t mut Machine,
+    pub(crate) machine: &'t mut MaybeUninit<Machine>,
 }

@@ -2,7 +2,8 @@
 
 use super::bytes::{Area, Store};
 use crate::config::Windows;
-use crate::dispatcher::Table;
+use crate::dispatcher::{Parts, Table};
+use core::ops::DerefMut;
 use heapless::{Vec, VecView};
 
 /// Slots for `N` connections, each with a receive window of `RX` bytes, a send window of `TX` bytes and the
@@ -89,25 +90,6 @@ impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, 
             states: Vec::new(),
         }
     }
-
-    /// Its parts, for a session.
-    pub(super) fn lend(&mut self) -> Lent<'_, N, S, SOURCES, TIMERS> {
-        // A page that is only read is none of the process's.
-        if !self.states.is_empty() {
-            self.states.clear();
-        }
-        let Windows { receive, send } = Self::WINDOWS;
-        Lent {
-            table: &mut self.table,
-            received: Store::new(
-                receive,
-                self.received.as_flattened_mut(),
-                &mut self.receive_area,
-            ),
-            sending: Store::new(send, self.sending.as_flattened_mut(), &mut self.send_area),
-            states: self.states.as_mut_view(),
-        }
-    }
 }
 
 impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, const TIMERS: usize>
@@ -118,9 +100,59 @@ impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, 
     }
 }
 
+/// A [`Memory`], whatever its sizes: what a [`Session`](crate::Session) is made in. Nothing else is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the memory of a session",
+    note = "a session is made in a `&mut Memory<N, RX, TX, S>`, whose `S` is the handler's `State`"
+)]
+pub trait AnyMemory {
+    /// The application's own state of a connection.
+    type State;
+
+    /// Its parts, for a session.
+    #[doc(hidden)]
+    fn lend(&mut self) -> Lent<'_, Self::State>;
+}
+
+impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, const TIMERS: usize>
+    AnyMemory for Memory<N, RX, TX, S, SOURCES, TIMERS>
+{
+    type State = S;
+
+    fn lend(&mut self) -> Lent<'_, S> {
+        // A page that is only read is none of the process's.
+        if !self.states.is_empty() {
+            self.states.clear();
+        }
+        let windows = Self::WINDOWS;
+        let (received, sending) = (
+            self.received.as_flattened_mut(),
+            self.sending.as_flattened_mut(),
+        );
+        Lent {
+            windows,
+            table: self.table.lend(),
+            received: Store::new(windows.receive, received, &mut self.receive_area),
+            sending: Store::new(windows.send, sending, &mut self.send_area),
+            states: self.states.as_mut_view(),
+        }
+    }
+}
+
+/// One in a `Box`, or whatever else owns it.
+impl<P: DerefMut<Target: AnyMemory>> AnyMemory for P {
+    type State = <P::Target as AnyMemory>::State;
+
+    fn lend(&mut self) -> Lent<'_, Self::State> {
+        (**self).lend()
+    }
+}
+
 /// The parts of a [`Memory`].
-pub(super) struct Lent<'m, const N: usize, S, const SOURCES: usize, const TIMERS: usize> {
-    pub(super) table: &'m mut Table<N, SOURCES, TIMERS>,
+#[derive(Debug)]
+pub struct Lent<'m, S> {
+    pub(super) windows: Windows,
+    pub(super) table: Parts<'m>,
     pub(super) received: Store<'m>,
     pub(super) sending: Store<'m>,
     pub(super) states: &'m mut VecView<S>,

@@ -19,7 +19,7 @@ pub use conn::Conn;
 pub use connections::Connections;
 pub use datagram::Datagram;
 pub use handler::Handler;
-pub use memory::Memory;
+pub use memory::{AnyMemory, Memory};
 pub use send_error::SendError;
 pub use windows::DatagramMemory;
 
@@ -84,26 +84,20 @@ impl<'m, H: Handler> Session<'m, H> {
     /// # Errors
     ///
     /// [`ConfigError`] names the value that cannot work, and what would.
-    pub fn new<
-        const N: usize,
-        const RX: usize,
-        const TX: usize,
-        const SOURCES: usize,
-        const TIMERS: usize,
-    >(
-        memory: &'m mut Memory<N, RX, TX, H::State, SOURCES, TIMERS>,
+    pub fn new(
+        memory: &'m mut impl AnyMemory<State = H::State>,
         config: &Config,
         handler: H,
     ) -> Result<Self, ConfigError> {
-        let windows = Memory::<N, RX, TX, H::State, SOURCES, TIMERS>::WINDOWS;
         let Lent {
+            windows,
             table,
             received,
             sending,
             states,
         } = memory.lend();
         Ok(Self {
-            machine: Dispatcher::of::<H, N, SOURCES, TIMERS>(table, config, windows)?,
+            machine: Dispatcher::of::<H>(table, config, windows)?,
             received,
             sending,
             states,

@@ -13,7 +13,7 @@ use crate::backend::{Backend, Epoll};
 use crate::clock;
 use crate::connect::Registered;
 use crate::error::Error;
-use crate::memory::Memory;
+use crate::memory::AnyMemory;
 use crate::seed::seed;
 use crate::serial::Lines;
 use crate::socket;
@@ -79,29 +79,8 @@ impl<'m, H: Handler> Server<'m, H> {
     /// # Errors
     ///
     /// [`Error`].
-    pub fn new<
-        const N: usize,
-        const RX: usize,
-        const TX: usize,
-        const SOURCES: usize,
-        const TIMERS: usize,
-        const STREAMS: usize,
-        const LINES: usize,
-        const DESTINATIONS: usize,
-        const SENDERS: usize,
-    >(
-        memory: &'m mut Memory<
-            N,
-            RX,
-            TX,
-            H::State,
-            SOURCES,
-            TIMERS,
-            STREAMS,
-            LINES,
-            DESTINATIONS,
-            SENDERS,
-        >,
+    pub fn new(
+        memory: &'m mut impl AnyMemory<State = H::State>,
         config: &Config,
         handler: H,
     ) -> Result<Self, Error> {
@@ -116,29 +95,8 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// # Errors
     ///
     /// [`Error`].
-    pub fn with_backend<
-        const N: usize,
-        const RX: usize,
-        const TX: usize,
-        const SOURCES: usize,
-        const TIMERS: usize,
-        const STREAMS: usize,
-        const LINES: usize,
-        const DESTINATIONS: usize,
-        const SENDERS: usize,
-    >(
-        memory: &'m mut Memory<
-            N,
-            RX,
-            TX,
-            H::State,
-            SOURCES,
-            TIMERS,
-            STREAMS,
-            LINES,
-            DESTINATIONS,
-            SENDERS,
-        >,
+    pub fn with_backend(
+        memory: &'m mut impl AnyMemory<State = H::State>,
         config: &Config,
         handler: H,
         mut backend: B,

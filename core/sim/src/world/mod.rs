@@ -39,8 +39,8 @@ use tidegate_core::Stats;
 use tidegate_core::Token;
 use tidegate_core::Trigger;
 use tidegate_core::trace::Recorder;
+use tidegate_core::{AnyMemory, Conn, Connections, Handler, Session};
 use tidegate_core::{Config, ConfigError};
-use tidegate_core::{Conn, Connections, Handler, Memory, Session};
 use watch::Watch;
 
 /// Where the session listens.
@@ -211,8 +211,8 @@ impl<'m, H: Handler> World<'m, H> {
     /// # Panics
     ///
     /// The kernel is given fewer than two descriptors.
-    pub fn new<const N: usize, const RX: usize, const TX: usize>(
-        memory: &'m mut Memory<N, RX, TX, H::State>,
+    pub fn new(
+        memory: &'m mut impl AnyMemory<State = H::State>,
         setup: &Setup,
         handler: H,
     ) -> Result<Self, ConfigError> {
@@ -229,8 +229,8 @@ impl<'m, H: Handler> World<'m, H> {
     ///
     /// The kernel is given fewer than two descriptors.
     #[cfg(feature = "trace")]
-    pub fn recorded<const N: usize, const RX: usize, const TX: usize>(
-        memory: &'m mut Memory<N, RX, TX, H::State>,
+    pub fn recorded(
+        memory: &'m mut impl AnyMemory<State = H::State>,
         setup: &Setup,
         handler: H,
         sink: &'static mut (dyn tidegate_core::trace::Sink + Send),
@@ -394,8 +394,8 @@ impl<'m, H: Handler> World<'m, H> {
 }
 
 /// A session of the setup's, with nothing in it yet.
-fn session_of<'m, H: Handler, const N: usize, const RX: usize, const TX: usize>(
-    memory: &'m mut Memory<N, RX, TX, H::State>,
+fn session_of<'m, H: Handler>(
+    memory: &'m mut impl AnyMemory<State = H::State>,
     setup: &Setup,
     handler: H,
 ) -> Result<Session<'m, Watch<H>>, ConfigError> {

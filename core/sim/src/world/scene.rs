@@ -8,7 +8,7 @@ use crate::faults::Faults;
 use alloc::string::String;
 use alloc::vec::Vec;
 use tidegate_core::ConfigError;
-use tidegate_core::{Handler, Memory};
+use tidegate_core::{AnyMemory, Handler};
 
 /// What a [`World`] is made of, but for its handler: it can be run as often as wanted, made smaller while it still fails,
 /// and printed as a test.
@@ -71,9 +71,9 @@ impl Scene {
     /// # Errors
     ///
     /// As [`World::new`].
-    pub fn world<'m, H: Handler, const N: usize, const RX: usize, const TX: usize>(
+    pub fn world<'m, H: Handler>(
         &self,
-        memory: &'m mut Memory<N, RX, TX, H::State>,
+        memory: &'m mut impl AnyMemory<State = H::State>,
         handler: H,
     ) -> Result<World<'m, H>, ConfigError> {
         let mut world = World::new(memory, &self.setup, handler)?;

@@ -6,7 +6,7 @@ use super::*;
 use crate::Fault;
 use alloc::vec;
 use tidegate_core::Reason;
-use tidegate_core::{Class, FullTable};
+use tidegate_core::{Class, FullTable, Memory};
 use tidegate_core::{Conn, Datagram, DatagramMemory};
 use tidegate_core::{Directions, FaultKind, Token};
 

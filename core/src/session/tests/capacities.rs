@@ -64,3 +64,13 @@ fn there_is_as_much_of_each_as_the_memory_says() {
     has::<40, 60, 7>();
     has::<255, 17, 255>();
 }
+
+#[test]
+fn it_may_be_whatever_owns_it() {
+    let mut boxed = alloc::boxed::Box::new(Memory::<2, 64, 64, _, 1, 0>::new());
+    for _ in 0..2 {
+        let made = Session::new(&mut boxed, &Config::default(), Ticks::default());
+        let mut session = made.expect("a session");
+        assert!(session.listen(None).is_ok() && session.listen(None).is_err());
+    }
+}
