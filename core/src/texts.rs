@@ -84,7 +84,7 @@ fn a_peer() {
 #[test]
 fn an_error() {
     says(
-        SendError::Full { room: 9 },
+        SendError::Full { capacity: 9 },
         "send window full: capacity for 9 bytes now; return from the handler, which is called when there is more",
     );
     says(

@@ -10,7 +10,7 @@ impl Handler for Echo {
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();
-        let n = data.len().min(conn.room());
+        let n = data.len().min(conn.capacity());
         if conn.send(&data[..n]).is_ok() {
             conn.consume(n);
         }

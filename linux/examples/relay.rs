@@ -111,9 +111,9 @@ impl Handler for Relay {
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
-        let n = data.len().min(to.room());
+        let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
-        to.want_room(data.len() - sent);
+        to.want_capacity(data.len() - sent);
         sent
     });
     from.consume(sent.unwrap_or(0));

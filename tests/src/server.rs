@@ -21,7 +21,7 @@ impl Handler for Echo {
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();
-        let n = data.len().min(conn.room());
+        let n = data.len().min(conn.capacity());
         if conn.send(&data[..n]).is_ok() {
             conn.consume(n);
         }
@@ -36,8 +36,8 @@ impl Handler for Echo {
 #[must_use]
 pub fn memory<const N: usize, const RX: usize, const TX: usize, S: Send + 'static>()
 -> &'static mut Memory<N, RX, TX, S> {
-    let room = 16 * 1024 * 1024 + 4 * Memory::<N, RX, TX, S>::SIZE;
-    let maker = thread::Builder::new().stack_size(room);
+    let capacity = 16 * 1024 * 1024 + 4 * Memory::<N, RX, TX, S>::SIZE;
+    let maker = thread::Builder::new().stack_size(capacity);
     let made = maker
         .spawn(|| Box::leak(Box::new(Memory::new())))
         .expect("a thread");

@@ -84,7 +84,7 @@ fn bring(machine: &mut Dispatcher<'_>, now: Instant, token: Token) {
     assert_eq!(machine.handle_event(now, answer), None);
     machine.consume(token, 1);
     machine.commit(token, 1);
-    machine.want_room(token, 1);
+    machine.want_capacity(token, 1);
     machine.pause(token);
     machine.resume(token);
     machine.finish(token);

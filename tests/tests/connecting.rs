@@ -27,7 +27,7 @@ impl Handler for Caller {
 
     fn opened(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         self.told.push((conn.token(), None));
-        conn.send(b"hello").expect("room");
+        conn.send(b"hello").expect("capacity");
     }
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
@@ -199,7 +199,7 @@ impl Handler for AfterTheEnd {
 
     fn ended(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let answer = conn.data().to_ascii_uppercase();
-        conn.send(&answer).expect("room");
+        conn.send(&answer).expect("capacity");
         conn.finish();
     }
 }
@@ -214,7 +214,7 @@ impl Handler for Half {
     type State = ();
 
     fn opened(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
-        conn.send(&pattern(3, 900)).expect("room");
+        conn.send(&pattern(3, 900)).expect("capacity");
         conn.shut_down();
         assert!(conn.send(b"x").is_err(), "nothing behind our end");
     }

@@ -208,7 +208,7 @@ fn entries_that_are_missing_have_it_too() {
     for at in 1..90 {
         let mut bytes = MAGIC.to_vec();
         let mut add = |entry: &Entry<'_>| {
-            bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
+            bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("capacity"));
         };
         tape.entries()[..at].iter().for_each(&mut add);
         add(&Entry::Lost(7));
@@ -247,7 +247,7 @@ fn what_a_trace_says_is_made_harmless() {
         .chain([&note])
         .chain(&tape.entries()[1..])
     {
-        bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
+        bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("capacity"));
     }
     fs::write(&path, &bytes).expect("a file");
     for option in [&["--explain"][..], &[], &["--calls"]] {

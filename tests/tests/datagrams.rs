@@ -53,7 +53,7 @@ impl Handler for Post {
         }
     }
 
-    fn datagram_room(&mut self, _: &mut Connections<'_>, _: Token) {
+    fn datagram_writable(&mut self, _: &mut Connections<'_>, _: Token) {
         self.rooms += 1;
     }
 

@@ -20,7 +20,7 @@ impl Handler for AfterTheEnd {
 
     fn ended(&mut self, conn: &mut Conn<'_>, count: &mut usize) {
         let answer = pattern(*count as u64, 50_000);
-        conn.send(&answer).expect("room");
+        conn.send(&answer).expect("capacity");
         conn.finish();
     }
 }

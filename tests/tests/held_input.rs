@@ -19,7 +19,7 @@ impl Handler for Careful {
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         while let Some(request) = conn.data().first_chunk::<REQUEST>() {
-            if conn.room() < self.answer {
+            if conn.capacity() < self.answer {
                 return;
             }
             let answer = [request[0]].repeat(self.answer);

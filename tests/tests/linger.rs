@@ -17,7 +17,7 @@ impl Handler for Answer {
     type State = ();
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
-        conn.send(&pattern(1, ANSWER)).expect("room");
+        conn.send(&pattern(1, ANSWER)).expect("capacity");
         conn.finish();
     }
 }

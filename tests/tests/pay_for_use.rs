@@ -22,7 +22,7 @@ impl<const LIMITS: bool> Handler for Echo<LIMITS> {
     const LIMITS_SOURCES: bool = LIMITS;
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
-        let n = conn.data().len().min(conn.room());
+        let n = conn.data().len().min(conn.capacity());
         if conn.send(&conn.data()[..n]).is_ok() {
             conn.consume(n);
         }

@@ -165,7 +165,7 @@ fn a_trace_that_is_cut_off_is_used_as_far_as_it_goes() {
     let is_call = |entry: &Entry<'_>| matches!(entry, Entry::Call(..));
     let at = tape.entries().iter().rposition(is_call).expect("a call");
     for entry in &tape.entries()[..=at] {
-        file.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("room"));
+        file.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("capacity"));
     }
     file.pop();
     let cut = Tape::read(&[file.clone()]).expect("most of it");

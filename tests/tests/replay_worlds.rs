@@ -34,7 +34,7 @@ struct Recording(Arc<Mutex<Vec<u8>>>);
 impl Recording {
     fn push(&self, entry: &Entry<'_>) {
         let mut space = [0; 1024];
-        let bytes = encode(entry, Payload::Whole, &mut space).expect("room");
+        let bytes = encode(entry, Payload::Whole, &mut space).expect("capacity");
         let read = decode(bytes).expect("an entry").expect("one");
         assert_eq!(read, (entry.clone(), &[][..]), "read back");
         self.0.lock().expect("no panic").extend_from_slice(bytes);
@@ -215,7 +215,7 @@ kinds!(ENTRIES, entry of Entry, Entry<'_>:
     Start Time Event Iteration Output Notified Alarm Again Returned Call Note Lost End);
 kinds!(CALLS, call of Input, Input:
     Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
-    Send Space Reserve Commit SendTo SendOthers WantRoom ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
+    Send Space Reserve Commit SendTo SendOthers WantCapacity ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
     CancelTimer Connect Lend GiveBack SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
 kinds!(ACTIONS, action of Action, Action:
     Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close Rebuild);

@@ -107,7 +107,7 @@ impl Handler for Late {
 
     fn ended(&mut self, conn: &mut Conn<'_>, _: &mut bool) {
         let data = conn.data();
-        conn.send(data).expect("room");
+        conn.send(data).expect("capacity");
         conn.consume(data.len());
         conn.finish();
     }

@@ -145,11 +145,11 @@ fn a_subnegotiation_that_is_too_long_is_left_out_whole() {
 #[test]
 fn what_is_escaped_comes_out_as_it_was_whatever_the_capacity() {
     let all: Vec<u8> = (0..=255).chain([255, 255, 0, 255]).collect();
-    for room in 0..all.len() + 8 {
+    for capacity in 0..all.len() + 8 {
         let mut wire = Vec::new();
-        let taken = escape(&all, room, |piece| wire.extend(piece));
-        assert!(wire.len() <= room, "{} into {room}", wire.len());
-        assert!(room < 2 || taken > 0);
+        let taken = escape(&all, capacity, |piece| wire.extend(piece));
+        assert!(wire.len() <= capacity, "{} into {capacity}", wire.len());
+        assert!(capacity < 2 || taken > 0);
         let expected: Vec<Heard> = match taken {
             0 => vec![],
             n => vec![Heard::Data(all[..n].into())],
@@ -438,7 +438,7 @@ fn a_client_sets_the_line_in_the_midst_of_its_data_and_the_next_finds_it_as_it_w
     assert_eq!(set.output_speed(), 250_000);
     assert!(set.control_modes.contains(ControlModes::CSTOPB));
     assert!(set.input_modes.contains(InputModes::IXON));
-    far.write_all(&[1, 255, 2]).expect("room");
+    far.write_all(&[1, 255, 2]).expect("capacity");
     one.hear(&[1, 255, 255, 2]);
     drop(one);
     until("the line is as it was", || {
@@ -478,7 +478,7 @@ fn a_query_returns_what_is_set_and_a_missing_wire_is_no_error() {
     one.say(&sub(8, &[]));
     one.say(&sub(12, &[1]));
     one.hear(&sub(112, &[1]));
-    far.write_all(b"later").expect("room");
+    far.write_all(b"later").expect("capacity");
     one.say(&sub(3, &[0]));
     one.hear(&sub(103, &[4]));
     one.say(&sub(9, &[]));
@@ -520,7 +520,7 @@ print('well')
         let expected: Vec<u8> = (0..=255).collect();
         assert!(heard[..] == expected[..], "{heard:?}");
         heard.reverse();
-        far.write_all(&heard).expect("room");
+        far.write_all(&heard).expect("capacity");
         let mut end = [0; 3];
         far.read_exact(&mut end).expect("bytes");
         assert_eq!(&end, b"end");

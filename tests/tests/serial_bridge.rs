@@ -127,7 +127,7 @@ fn a_client_that_comes_while_another_is_served_is_refused() {
     // Output of the line without a client is not for the next.
     tests::net::reset(first);
     let mut next = client(&bridge, &mut far);
-    far.write_all(b"for you").expect("room");
+    far.write_all(b"for you").expect("capacity");
     next.hear(b"for you");
 }
 
@@ -145,7 +145,7 @@ fn the_end_of_the_line_is_the_end_of_its_client_and_the_line_is_opened_again() {
     let bridge = bridge(&device);
     for round in 1..=3 {
         let mut client = client(&bridge, &mut far);
-        far.write_all(b"the last words").expect("room");
+        far.write_all(b"the last words").expect("capacity");
         // They have come before the line goes.
         client.hear(b"the last words");
         // The name first: the number of a pseudo-terminal that is gone may be another's at once.
@@ -172,12 +172,12 @@ fn after_a_clients_eof_the_reply_of_the_device_still_comes() {
     one.finish();
     let mut heard = [0; 6];
     far.read_exact(&mut heard).expect("bytes");
-    far.write_all(b"OK 42").expect("room");
+    far.write_all(b"OK 42").expect("capacity");
     one.hear(b"OK 42");
     // It only waits for a reply by now, and yields to another client.
     let mut next = client(&bridge, &mut far);
     assert_eq!(one.rest(), b"");
-    far.write_all(b"for you").expect("room");
+    far.write_all(b"for you").expect("capacity");
     next.hear(b"for you");
 }
 
@@ -211,7 +211,7 @@ fn a_new_client_takes_over_if_it_may() {
     for round in 0..3 {
         let mut new = client(&bridge, &mut far);
         assert!(old.is_reset(), "{round}");
-        far.write_all(b"for the new one").expect("room");
+        far.write_all(b"for the new one").expect("capacity");
         new.hear(b"for the new one");
         old = new;
     }
@@ -368,6 +368,6 @@ fn a_client_that_is_killed_frees_its_slot() {
         until("it is dead", || socat.has_ended());
     }
     let mut next = client(&bridge, &mut far);
-    far.write_all(b"served").expect("room");
+    far.write_all(b"served").expect("capacity");
     next.hear(b"served");
 }

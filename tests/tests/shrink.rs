@@ -12,7 +12,7 @@ impl Handler for Forgetful {
     type State = usize;
     fn readable(&mut self, conn: &mut Conn<'_>, seen: &mut usize) {
         let data = conn.data();
-        let n = data.len().min(conn.room());
+        let n = data.len().min(conn.capacity());
         let mut answer = data[..n].to_vec();
         let lost = (299 >= *seen && 299 < *seen + n).then(|| 299 - *seen);
         lost.map(|at| answer.remove(at));

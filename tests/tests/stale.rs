@@ -162,7 +162,7 @@ fn what_cannot_be_removed_is_left_behind_with_its_set() {
         assert_ne!(gone, now);
 
         let (ready, mut write) = std::io::pipe().expect("a pipe");
-        write.write_all(b"for ever").expect("room");
+        write.write_all(b"for ever").expect("capacity");
         let data = EventData::new_u64(gone.to_bits());
         add(server.as_fd(), &ready, data, EventFlags::IN).expect("registered");
         let mut turns = 0;
@@ -222,7 +222,7 @@ fn any_word_may_be_reported() {
         .expect("a connection")
         .to_bits();
     let (ready, mut write) = std::io::pipe().expect("a pipe");
-    write.write_all(b"for ever").expect("room");
+    write.write_all(b"for ever").expect("capacity");
     for word in [
         0,
         1,

@@ -48,7 +48,7 @@ impl Handler for Switch {
             Some(to) => pass_on(conn, to),
             None => {
                 let data = conn.data();
-                let n = data.len().min(conn.room());
+                let n = data.len().min(conn.capacity());
                 if conn.send(&data[..n]).is_ok() {
                     conn.consume(n);
                 }
@@ -82,9 +82,9 @@ impl Handler for Switch {
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
-        let n = data.len().min(to.room());
+        let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
-        to.want_room(data.len() - sent);
+        to.want_capacity(data.len() - sent);
         sent
     });
     from.consume(sent.unwrap_or(0));
@@ -242,7 +242,7 @@ trait HearBack {
 impl HearBack for File {
     fn hear_back(&mut self, said: &[u8]) {
         for piece in said.chunks(500) {
-            self.write_all(piece).expect("room");
+            self.write_all(piece).expect("capacity");
             let mut heard = vec![0; piece.len()];
             self.read_exact(&mut heard).expect("what was said");
             assert!(heard == piece);
@@ -260,7 +260,7 @@ fn of_a_terminal_that_is_not_open_any_more_eio_is_eof() {
         server.attach(far, 0).expect("a stream");
         let mut near = File::from(near);
         serve(&mut server, || near.hear_back(b"over the wire"));
-        near.write_all(b"the last words").expect("room");
+        near.write_all(b"the last words").expect("capacity");
         drop(near);
         turn_until(&mut server, "it is closed", gone(1));
         assert_eq!(server.stats().bytes_in, 13 + 14, "{mode}");
@@ -342,7 +342,7 @@ fn what_hangs_up_both_ways_is_closed_though_its_handler_does_nothing() {
             let line = server.serial(&Serial::at(&path)).expect("a line");
             server.connect(line).expect("a place");
             turn_until(&mut server, "it is opened", |stats| stats.open == 1);
-            far.write_all(said).expect("room");
+            far.write_all(said).expect("capacity");
             let heard = server.stats().bytes_in;
             let all = heard + said.len() as u64 * u64::from(heard == 0);
             turn_until(&mut server, "it is heard", |stats| stats.bytes_in >= all);

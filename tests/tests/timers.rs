@@ -39,7 +39,7 @@ impl Handler for Gaps {
         assert!(conn.now().since(self.heard) >= GAP, "early");
         let len = u8::try_from(conn.data().len()).expect("short");
         conn.consume(len.into());
-        conn.send(&[len]).expect("room");
+        conn.send(&[len]).expect("capacity");
     }
 
     fn tick(&mut self, all: &mut Connections<'_>, timer: u32, periods: u64) {

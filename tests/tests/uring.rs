@@ -30,7 +30,7 @@ impl Handler for Holds<'_> {
         let data = conn.data();
         *first = first.or(data.first().copied());
         if *first != Some(b'h') {
-            let n = data.len().min(conn.room());
+            let n = data.len().min(conn.capacity());
             if conn.send(&data[..n]).is_ok() {
                 conn.consume(n);
             }

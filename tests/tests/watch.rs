@@ -71,7 +71,7 @@ fn a_pipe_is_reported_until_it_is_read_then_its_eof() {
         server.watch(&from, Directions::READ).expect("watched");
         drop(from);
         let mut to = File::from(to);
-        to.write_all(b"abcde").expect("room");
+        to.write_all(b"abcde").expect("capacity");
         drop(to);
         // Three times bytes, then the end; then it is gone from the set.
         while server.session().machine().watched_tokens().count() > 0 {
@@ -92,7 +92,7 @@ fn writability_is_reported_as_long_as_it_lasts() {
         let mut times = 0;
         let handler = told(move |all, token, directions| {
             assert_eq!(directions, Directions::WRITE);
-            rustix::io::write(&copy, b"!").expect("room");
+            rustix::io::write(&copy, b"!").expect("capacity");
             times += 1;
             if times == 3 {
                 all.unwatch(token);
@@ -112,7 +112,7 @@ fn one_without_a_reader_delays_no_other() {
     let _bound = Watchdog::new();
     for mode in MODES {
         let (from, to) = pipe();
-        rustix::io::write(&to, b"!").expect("room");
+        rustix::io::write(&to, b"!").expect("capacity");
         let handler = told(|_, _, _| {});
         let (mut server, address) =
             server::<2, 64, 64, _>(mode, memory(), &Config::default(), handler);

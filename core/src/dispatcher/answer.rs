@@ -220,7 +220,7 @@ impl Dispatcher<'_> {
     fn fits(&mut self, index: u32) -> Option<Notice> {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
-        if !slot.has_wanted_room(windows) {
+        if !slot.has_wanted_capacity(windows) {
             return None;
         }
         slot.send_wanted = 0;

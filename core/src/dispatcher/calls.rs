@@ -118,7 +118,7 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         Span {
             at: slot.tx.end,
-            len: slot.room(self.m.windows, true),
+            len: slot.capacity(self.m.windows, true),
         }
     }
 
@@ -131,12 +131,12 @@ impl Dispatcher<'_> {
     }
 
     /// Receives nothing until `n` bytes fit into the send window, at most all of it, and notifies `Writable` then.
-    pub fn want_room(&mut self, token: Token, n: u32) {
+    pub fn want_capacity(&mut self, token: Token, n: u32) {
         let n = n.min(self.m.windows.send);
         if let Some(index) = self.connection(token)
-            && n > self.room_at(index)
+            && n > self.capacity_at(index)
         {
-            self.want_room_at(index, n, false);
+            self.want_capacity_at(index, n, false);
         }
     }
 
@@ -237,7 +237,7 @@ impl Dispatcher<'_> {
     pub(crate) fn commit_at(&mut self, index: u32, n: u32) {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
-        let n = n.min(slot.room(windows, true));
+        let n = n.min(slot.capacity(windows, true));
         if n > 0 {
             slot.tx.end = slot.tx.end.saturating_add(n);
             self.queued_at(index, n);
@@ -265,7 +265,7 @@ impl Dispatcher<'_> {
 
     /// Notifies `Writable` once there is send capacity for `n` bytes; nothing is received until then, unless `keep_reading`.
     /// That may replace a wait during which nothing was received, so the source is scheduled.
-    pub(crate) fn want_room_at(&mut self, index: u32, n: u32, keep_reading: bool) {
+    pub(crate) fn want_capacity_at(&mut self, index: u32, n: u32, keep_reading: bool) {
         let slot = self.slots.at_mut(index);
         if slot.state() == State::Open {
             slot.want(n, keep_reading);
@@ -337,9 +337,9 @@ impl Dispatcher<'_> {
 
     /// Bytes that can be queued, if what is queued may move.
     #[inline]
-    pub(crate) fn room_at(&self, index: u32) -> u32 {
+    pub(crate) fn capacity_at(&self, index: u32) -> u32 {
         let slot = self.slots.at(index);
-        slot.room(
+        slot.capacity(
             self.m.windows,
             slot.readiness.is_in_flight(Directions::WRITE),
         )

@@ -60,7 +60,7 @@ impl Dispatcher<'_> {
     /// Whether a datagram can be queued: the token names a datagram socket, and none is queued there. `None` if it
     /// names none.
     #[must_use]
-    pub fn has_datagram_room(&self, token: Token) -> Option<bool> {
+    pub fn has_datagram_capacity(&self, token: Token) -> Option<bool> {
         let source = self.slots.source(self.find(token)?)?;
         match source.kind {
             Kind::Datagrams(datagrams) if source.slot.state() == State::Datagrams => {
@@ -83,7 +83,7 @@ impl Dispatcher<'_> {
     }
 
     /// Has [`Notice::Datagram`] notified when the queued one is gone; if none is queued, there is no notice.
-    pub fn want_datagram_room(&mut self, token: Token) {
+    pub fn want_datagram_capacity(&mut self, token: Token) {
         let found = self.find_datagrams(token);
         if let Some(datagrams) = found.and_then(|(_, source)| source.datagrams_mut()) {
             datagrams.send_wanted = datagrams.loaded;
@@ -105,7 +105,7 @@ impl Dispatcher<'_> {
     }
 
     /// Whether the application waited until the one that was sent is gone,
-    /// [`want_datagram_room`](Self::want_datagram_room); it waits no longer. Call it when [`Notice::Datagram`] comes
+    /// [`want_datagram_capacity`](Self::want_datagram_capacity); it waits no longer. Call it when [`Notice::Datagram`] comes
     /// after a send.
     pub fn take_datagram_wish(&mut self, token: Token) -> bool {
         let found = self.find_datagrams(token);

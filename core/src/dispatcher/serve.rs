@@ -44,7 +44,7 @@ impl Dispatcher<'_> {
             let token = Token::new(index, slot.generation);
             // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
             // is capacity for the reply, and a send takes all of it.
-            if receives && (!sends || slot.room(windows, false) > 0) {
+            if receives && (!sends || slot.capacity(windows, false) > 0) {
                 slot.readiness.begin(Directions::READ);
                 let into = self
                     .m

@@ -16,7 +16,7 @@
 //! impl Handler for Upper {
 //!     type State = Scan;
 //!     fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
-//!         // A line is taken when its answer has room; if there is none, `writable` calls again when there is.
+//!         // A line is taken when its answer has capacity; if there is none, `writable` calls again when there is.
 //!         while conn.reserve(LINES.max_frame()).is_ok()
 //!             && let Some(line) = self.0.next(conn, scan)
 //!         {

@@ -84,11 +84,11 @@ impl Conn<'_> {
     /// Bytes that can be queued now.
     #[inline]
     #[must_use]
-    pub fn room(&self) -> usize {
-        self.all.machine.room_at(self.all.own) as usize
+    pub fn capacity(&self) -> usize {
+        self.all.machine.capacity_at(self.all.own) as usize
     }
 
-    /// The free part of the send window, [`room`](Self::room) bytes, to be filled in place; [`commit`](Self::commit)
+    /// The free part of the send window, [`capacity`](Self::capacity) bytes, to be filled in place; [`commit`](Self::commit)
     /// queues what was put there, in the same service and before anything else is sent on this connection.
     pub fn space(&mut self) -> &mut [u8] {
         self.trace(|| (Input::Space, Detail::None));
@@ -106,7 +106,7 @@ impl Conn<'_> {
     /// As [`send`](Self::send), for so many bytes.
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
         self.all.lent = 0;
-        let checked = self.all.check_room(self.all.own, len, true);
+        let checked = self.all.check_capacity(self.all.own, len, true);
         let (asked, taken) = (width(len), checked.is_ok());
         self.trace(|| (Input::Reserve { len: asked, taken }, Detail::None));
         let len = checked?;
@@ -143,11 +143,11 @@ impl Conn<'_> {
 
     /// Has `writable` called once there is send capacity for `n` bytes, at most the whole window, if there is not now.
     /// Unlike after a send that returned `Full`, bytes are received in the meantime.
-    pub fn want_room(&mut self, n: usize) {
+    pub fn want_capacity(&mut self, n: usize) {
         let n = width(n).min(self.all.machine.windows().send);
-        self.record(Input::WantRoom(n));
-        if n > self.all.machine.room_at(self.all.own) {
-            self.all.machine.want_room_at(self.all.own, n, true);
+        self.record(Input::WantCapacity(n));
+        if n > self.all.machine.capacity_at(self.all.own) {
+            self.all.machine.want_capacity_at(self.all.own, n, true);
         }
     }
 

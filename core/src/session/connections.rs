@@ -249,7 +249,7 @@ impl Connections<'_> {
         let mut slot = self.machine.slots.at_mut(index);
         if slot.state() != State::Open || window.wrapping_sub(slot.tx.end) < len {
             // Not behind what is queued: in front of it, or not at all.
-            self.check_room(index, bytes.len(), notify)?;
+            self.check_capacity(index, bytes.len(), notify)?;
             self.move_to_front(index);
             slot = self.machine.slots.at_mut(index);
         }
@@ -266,7 +266,7 @@ impl Connections<'_> {
 
     /// Whether so many bytes can be queued; if they only cannot now, and a notice is wanted, `Writable` comes when they
     /// can.
-    pub(super) fn check_room(
+    pub(super) fn check_capacity(
         &mut self,
         index: u32,
         len: usize,
@@ -282,13 +282,13 @@ impl Connections<'_> {
             let window = window as usize;
             return Err(SendError::TooLong { window });
         }
-        let room = self.machine.room_at(index);
-        if len > room {
+        let capacity = self.machine.capacity_at(index);
+        if len > capacity {
             if tell {
-                self.machine.want_room_at(index, len, false);
+                self.machine.want_capacity_at(index, len, false);
             }
-            let room = room as usize;
-            return Err(SendError::Full { room });
+            let capacity = capacity as usize;
+            return Err(SendError::Full { capacity });
         }
         Ok(len)
     }
@@ -306,7 +306,7 @@ impl Connections<'_> {
         let slot = self.machine.slots.at(index);
         Span {
             at: slot.tx.end,
-            len: slot.room(windows, true).min(len),
+            len: slot.capacity(windows, true).min(len),
         }
     }
 

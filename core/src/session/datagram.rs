@@ -142,12 +142,12 @@ impl<'m, H: Handler> Session<'m, H> {
             | Outcome::Accepted(_) => {}
         }
         // When it was notified of the failure, the application may have sent the next: then it waits for that.
-        match all.machine.has_datagram_room(token) {
+        match all.machine.has_datagram_capacity(token) {
             Some(true) if waited => {
-                self.handler.datagram_room(&mut all, token);
+                self.handler.datagram_writable(&mut all, token);
                 all.machine.trace(|| Entry::Returned(0));
             }
-            Some(false) if waited => all.machine.want_datagram_room(token),
+            Some(false) if waited => all.machine.want_datagram_capacity(token),
             Some(_) | None => {}
         }
     }
@@ -166,7 +166,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     ///
-    /// [`SendError`]: after `Full` (one waits), [`Handler::datagram_room`](crate::Handler::datagram_room) is called once it
+    /// [`SendError`]: after `Full` (one waits), [`Handler::datagram_writable`](crate::Handler::datagram_writable) is called once it
     /// is gone. `TooLong`: the window of this socket is smaller.
     pub fn send_datagram(
         &mut self,
@@ -225,8 +225,8 @@ impl Connections<'_> {
         to: Peer,
         bytes: &[u8],
     ) -> Result<(), SendError> {
-        let room = self.machine.has_datagram_room(socket);
-        let (Some(room), Some(departures)) = (room, &mut self.departures) else {
+        let capacity = self.machine.has_datagram_capacity(socket);
+        let (Some(capacity), Some(departures)) = (capacity, &mut self.departures) else {
             return Err(SendError::Closed);
         };
         let window = departures.window_mut(socket);
@@ -234,9 +234,9 @@ impl Connections<'_> {
             let window = window.len();
             return Err(SendError::TooLong { window });
         }
-        if !room {
-            self.machine.want_datagram_room(socket);
-            return Err(SendError::Full { room: 0 });
+        if !capacity {
+            self.machine.want_datagram_capacity(socket);
+            return Err(SendError::Full { capacity: 0 });
         }
         copy(window, bytes);
         departures.queue(socket, to, local, width(bytes.len()));

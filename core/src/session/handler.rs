@@ -26,7 +26,7 @@ use crate::uses::Uses;
 ///     type State = ();
 ///     fn readable(&mut self, conn: &mut Conn<'_>, _: &mut ()) {
 ///         let data = conn.data();
-///         let n = data.len().min(conn.room());
+///         let n = data.len().min(conn.capacity());
 ///         if conn.send(&data[..n]).is_ok() { conn.consume(n) }
 ///     }
 /// }
@@ -86,7 +86,7 @@ pub trait Handler {
     /// more bytes, after [`Conn::resume`], and by `writable`. Discards them by default.
     ///
     /// Data may be left: an incomplete message, or one whose reply lacks send capacity, whether that was found by
-    /// [`Conn::room`] or by a send that returned `Full`. What is left while output is queued is shown again once all
+    /// [`Conn::capacity`] or by a send that returned `Full`. What is left while output is queued is shown again once all
     /// output was sent, and only then is EOF notified. A receive window that is full although the handler was shown all
     /// of it with the whole send window free, waits for no capacity and has not [paused](Conn::pause) can never be
     /// emptied: the connection is closed with [`Reason::TooLong`].
@@ -150,7 +150,7 @@ pub trait Handler {
 
     /// The queued datagram that another waited for is gone: called once after a send that returned `Full`. Does nothing
     /// by default.
-    fn datagram_room(&mut self, connections: &mut Connections<'_>, socket: Token) {
+    fn datagram_writable(&mut self, connections: &mut Connections<'_>, socket: Token) {
         let _ = (connections, socket);
     }
 

@@ -61,7 +61,7 @@ impl Write for Conn<'_> {
             return Ok(0);
         }
         // Less than all only if there is some capacity; otherwise `Full` requests the notice.
-        let n = buf.len().min(self.room().max(1));
+        let n = buf.len().min(self.capacity().max(1));
         self.send(buf.get(..n).unwrap_or(buf)).map(|()| n)
     }
 
@@ -72,6 +72,6 @@ impl Write for Conn<'_> {
 
 impl WriteReady for Conn<'_> {
     fn write_ready(&mut self) -> Result<bool, SendError> {
-        Ok(self.room() > 0)
+        Ok(self.capacity() > 0)
     }
 }

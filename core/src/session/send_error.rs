@@ -7,11 +7,11 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
-    /// The free send capacity is `room` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all
+    /// The free send capacity is `capacity` bytes now. [`Handler::writable`](crate::Handler::writable) is called once all
     /// would fit.
     Full {
         /// Bytes that would fit.
-        room: usize,
+        capacity: usize,
     },
     /// More than the send window could ever hold.
     TooLong {
@@ -28,9 +28,9 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { room } => write!(
+            Self::Full { capacity } => write!(
                 f,
-                "send window full: capacity for {room} bytes now; return from the handler, which is called when there is more"
+                "send window full: capacity for {capacity} bytes now; return from the handler, which is called when there is more"
             ),
             Self::TooLong { window } => {
                 write!(

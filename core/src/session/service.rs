@@ -296,10 +296,10 @@ impl<H: Handler> Session<'_, H> {
     fn keep_left(&mut self, index: u32) {
         let slot = self.machine.slots.at(index);
         if slot.send_wanted == 0 && !slot.flags.has(Flags::PAUSED) && !slot.tx.is_empty() {
-            if self.machine.room_at(index) == 0 {
-                self.machine.want_room_at(index, 1, false);
+            if self.machine.capacity_at(index) == 0 {
+                self.machine.want_capacity_at(index, 1, false);
             } else {
-                self.machine.want_room_at(index, ALL_SENT, true);
+                self.machine.want_capacity_at(index, ALL_SENT, true);
             }
         }
         if let Some(span) = self.machine.compact_at(index) {

@@ -194,13 +194,13 @@ impl Slot {
 
     /// Whether there is the send capacity now that is waited for.
     #[inline]
-    pub(crate) const fn has_wanted_room(&self, windows: Windows) -> bool {
+    pub(crate) const fn has_wanted_capacity(&self, windows: Windows) -> bool {
         let wanted = if self.send_wanted < windows.send {
             self.send_wanted
         } else {
             windows.send
         };
-        self.send_wanted > 0 && self.room(windows, false) >= wanted
+        self.send_wanted > 0 && self.capacity(windows, false) >= wanted
     }
 
     /// The application waits for so much capacity, and `keep_reading` meanwhile or not.
@@ -267,7 +267,7 @@ impl Slot {
     }
 
     /// Bytes that can be queued now. What is being sent must not move, so then only the space behind it counts.
-    pub(crate) const fn room(&self, windows: Windows, sending: bool) -> u32 {
+    pub(crate) const fn capacity(&self, windows: Windows, sending: bool) -> u32 {
         if !matches!(self.state, State::Open) {
             return 0;
         }
@@ -401,11 +401,11 @@ mod tests {
                 }
             }
         }
-        let waits_for_room = Slot {
+        let waits_for_capacity = Slot {
             send_wanted: 1,
             ..slot(State::Open)
         };
-        assert!(waits_for_room.wanted(WINDOWS).is_empty());
+        assert!(waits_for_capacity.wanted(WINDOWS).is_empty());
         let keeps_reading = Slot {
             send_wanted: 1,
             flags: Flags::KEEP_READING,
@@ -459,12 +459,12 @@ mod tests {
             tx: Cursors { at: 5, end: 7 },
             ..slot(State::Open)
         };
-        assert_eq!(slot.room(WINDOWS, false), 6);
-        assert_eq!(slot.room(WINDOWS, true), 1);
+        assert_eq!(slot.capacity(WINDOWS, false), 6);
+        assert_eq!(slot.capacity(WINDOWS, true), 1);
         let slot = Slot {
             state: State::Finishing,
             ..slot
         };
-        assert_eq!(slot.room(WINDOWS, false), 0, "nothing follows FIN");
+        assert_eq!(slot.capacity(WINDOWS, false), 0, "nothing follows FIN");
     }
 }

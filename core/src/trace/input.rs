@@ -49,8 +49,8 @@ pub enum Input {
     SendTo { len: u32, taken: bool },
     /// [`Conn::send_others`](crate::Conn::send_others), with how many did not take it (65,535 at most). In the flight recorder only.
     SendOthers { len: u32, missed: u16 },
-    /// [`Conn::want_room`](crate::Conn::want_room).
-    WantRoom(u32),
+    /// [`Conn::want_capacity`](crate::Conn::want_capacity).
+    WantCapacity(u32),
     /// [`Conn::shut_down`](crate::Conn::shut_down).
     ShutDown,
     /// [`Conn::finish`](crate::Conn::finish).

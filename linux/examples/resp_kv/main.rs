@@ -158,7 +158,7 @@ impl Kv {
             Ok(words) => words,
             Err(why) => return self.refuse(conn, why),
         };
-        let (client, now, empty) = (index(conn), conn.now(), conn.room() == SEND);
+        let (client, now, empty) = (index(conn), conn.now(), conn.capacity() == SEND);
         let resp3 = self.service.client(client).resp3;
         let mut call = Call {
             words,

@@ -331,12 +331,12 @@ impl Bridge {
             if from.data().is_empty() && !port.waits {
                 return from.resume();
             }
-            let capacity = from.lend(line, |line| line.room()).unwrap_or(0);
-            if port.waits || capacity == 0 || from.room() < REPLY_MAX {
+            let capacity = from.lend(line, |line| line.capacity()).unwrap_or(0);
+            if port.waits || capacity == 0 || from.capacity() < REPLY_MAX {
                 if capacity == 0 {
-                    from.lend(line, |line| line.want_room(1));
+                    from.lend(line, |line| line.want_capacity(1));
                 }
-                from.want_room(REPLY_MAX);
+                from.want_capacity(REPLY_MAX);
                 return from.pause();
             }
             let (now, data) = (self.set, from.data());
@@ -386,7 +386,7 @@ impl Bridge {
         let client = self.client.as_mut();
         if let Some(port) = client.and_then(|client| client.port.as_mut()) {
             // A reply that is waited for has its capacity: nothing else takes the last `REPLY_MAX` bytes.
-            if waited || conn.room() >= bytes.len() + REPLY_MAX {
+            if waited || conn.capacity() >= bytes.len() + REPLY_MAX {
                 let _ = conn.send(bytes);
             }
             if waited {
@@ -424,7 +424,7 @@ impl Bridge {
 
 /// Whether it has data that is not forwarded yet, or something to send.
 fn is_busy(conn: &Conn<'_>) -> bool {
-    !conn.data().is_empty() || conn.room() < super::SEND
+    !conn.data().is_empty() || conn.capacity() < super::SEND
 }
 
 /// A remedy for a line that cannot be opened, where the error number alone does not suggest it.
@@ -445,9 +445,9 @@ fn hint(reason: Reason) -> &'static str {
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
-        let n = data.len().min(to.room());
+        let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
-        to.want_room(data.len() - sent);
+        to.want_capacity(data.len() - sent);
         sent
     });
     from.consume(sent.unwrap_or(0));

@@ -147,13 +147,13 @@ impl Port {
             return line.pause();
         }
         let taken = line.lend(client, |client| {
-            let capacity = client.room().saturating_sub(REPLY_MAX);
+            let capacity = client.capacity().saturating_sub(REPLY_MAX);
             let taken = telnet::escape(data, capacity, |piece| {
                 // It fits: that was checked.
                 let _ = client.send(piece);
             });
             if taken < data.len() {
-                client.want_room(2 * (data.len() - taken) + REPLY_MAX);
+                client.want_capacity(2 * (data.len() - taken) + REPLY_MAX);
             }
             taken
         });

@@ -231,7 +231,7 @@ impl Sink {
             reader.next += n as u64;
         }
         match reader.next < reader.end {
-            true => conn.want_room(1024),
+            true => conn.want_capacity(1024),
             false => conn.finish(),
         }
     }

@@ -138,7 +138,7 @@ fn recorded(conn: &mut Conn<'_>) -> Result<(), SendError> {
 /// A command that takes effect only once must be replied to in the same service. If there is no send capacity for that,
 /// `writable` is called when there is.
 fn has_capacity(conn: &mut Conn<'_>) -> Result<(), SendError> {
-    if conn.room() >= LINE {
+    if conn.capacity() >= LINE {
         return Ok(());
     }
     // More than fits now, so nothing of it is sent.

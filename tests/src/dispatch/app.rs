@@ -42,7 +42,7 @@ pub(super) trait Face {
     fn token(&self) -> Token;
     fn data(&self) -> Vec<u8>;
     fn consume(&mut self, n: usize);
-    fn room(&self) -> usize;
+    fn capacity(&self) -> usize;
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError>;
     /// Writes `bytes` into the spare capacity, commits `n`, and returns how many bytes fit.
     fn commit(&mut self, bytes: &[u8], n: usize) -> usize;
@@ -56,7 +56,7 @@ pub(super) trait Face {
     fn send_others(&mut self, bytes: &[u8]) -> Option<u32>;
     /// Whether it is full, so that `Writable` will come; without a session no such call exists.
     fn reserve(&mut self, n: u32) -> bool;
-    fn want_room(&mut self, n: u32);
+    fn want_capacity(&mut self, n: u32);
     fn set_timer(&mut self, after: Duration);
     fn cancel_timer(&mut self);
     fn shut_down(&mut self);
@@ -78,18 +78,18 @@ impl Face for Conn<'_> {
     fn consume(&mut self, n: usize) {
         self.consume(n);
     }
-    fn room(&self) -> usize {
-        self.room()
+    fn capacity(&self) -> usize {
+        self.capacity()
     }
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.send(bytes)
     }
     fn commit(&mut self, bytes: &[u8], n: usize) -> usize {
         // Two ways to the same bytes.
-        let room = self.room();
+        let capacity = self.capacity();
         let space = match n % 2 {
             0 => self.space(),
-            _ => self.reserve(room).unwrap_or(&mut []),
+            _ => self.reserve(capacity).unwrap_or(&mut []),
         };
         let len = space.len();
         space.copy_from_slice(&bytes[..len]);
@@ -120,8 +120,8 @@ impl Face for Conn<'_> {
     fn reserve(&mut self, n: u32) -> bool {
         matches!(self.reserve(n as usize), Err(SendError::Full { .. }))
     }
-    fn want_room(&mut self, n: u32) {
-        self.want_room(n as usize);
+    fn want_capacity(&mut self, n: u32) {
+        self.want_capacity(n as usize);
     }
     fn set_timer(&mut self, after: Duration) {
         self.set_timer(after);
@@ -192,11 +192,11 @@ impl Shared<'_> {
             "data of {:?}: {data:?}",
             face.token()
         );
-        let room = face.room();
-        let predicted = connection.room();
+        let capacity = face.capacity();
+        let predicted = connection.capacity();
         assert!(
-            room == 0 || room == predicted || (face.is_bare() && room < predicted),
-            "room {room}, not {predicted}"
+            capacity == 0 || capacity == predicted || (face.is_bare() && capacity < predicted),
+            "capacity {capacity}, not {predicted}"
         );
     }
 
@@ -291,12 +291,12 @@ impl Shared<'_> {
                 }
             }
             252.. => self.lend(face),
-            _ => self.wait_for_room(face, gone),
+            _ => self.wait_for_capacity(face, gone),
         }
     }
 
     /// In a session, a small number is capacity that is reserved, a larger one capacity that is only waited for.
-    fn wait_for_room(&mut self, face: &mut dyn Face, gone: bool) {
+    fn wait_for_capacity(&mut self, face: &mut dyn Face, gone: bool) {
         let (token, now) = (face.token(), self.model.now);
         let byte = self.input.byte();
         let n = match byte {
@@ -317,11 +317,11 @@ impl Shared<'_> {
             }
             n => n - 64,
         };
-        face.want_room(n.into());
+        face.want_capacity(n.into());
         if !gone {
             let connection = self.model.get(token);
             let n = u32::from(n).min(WINDOWS.send);
-            if n as usize > connection.room() && connection.can_send() {
+            if n as usize > connection.capacity() && connection.can_send() {
                 connection.wants = n;
             }
         }
@@ -333,19 +333,22 @@ impl Shared<'_> {
         let now = self.model.now;
         let answer = face.send(&bytes);
         let connection = self.model.get(face.token());
-        let room = connection.room();
+        let capacity = connection.capacity();
         match answer {
             Ok(()) => {
                 assert!(
                     !gone && connection.can_send() && !connection.aborted,
                     "sent after its end"
                 );
-                assert!(n <= room, "{n} bytes into {room}");
+                assert!(n <= capacity, "{n} bytes into {capacity}");
                 connection.queues(&bytes, now);
             }
-            Err(SendError::Full { room: told }) => {
+            Err(SendError::Full { capacity: told }) => {
                 if !face.is_bare() {
-                    assert!(told < n && told == room, "room {told}, not {room}");
+                    assert!(
+                        told < n && told == capacity,
+                        "capacity {told}, not {capacity}"
+                    );
                     connection.wants = u32::try_from(n).unwrap_or(u32::MAX);
                 }
             }
@@ -367,7 +370,7 @@ impl Shared<'_> {
         let connection = self.model.get(token);
         if answer.is_ok() {
             assert!(connection.can_send(), "sent to {token:?}");
-            assert!(bytes.len() <= connection.room());
+            assert!(bytes.len() <= connection.capacity());
             connection.queues(&bytes, now);
         }
     }
@@ -410,7 +413,7 @@ impl Shared<'_> {
         let mut full = 0;
         for token in open {
             let connection = self.model.get(token);
-            if n <= connection.room() {
+            if n <= connection.capacity() {
                 connection.queues(&bytes, now);
             } else {
                 full += 1;
@@ -470,8 +473,8 @@ impl Handler for App<'_> {
         self.hears(all, token, Heard::Came(len, from), data);
     }
 
-    fn datagram_room(&mut self, all: &mut Connections<'_>, token: Token) {
-        self.hears(all, token, Heard::Room, &[]);
+    fn datagram_writable(&mut self, all: &mut Connections<'_>, token: Token) {
+        self.hears(all, token, Heard::Capacity, &[]);
     }
 
     fn datagram_failed(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {

@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// Bytes that can be queued, if it is open: what is being sent must not move, so then only what lies behind counts.
-    pub(super) fn room(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         let before = self.sending.map_or(0, |from| from.at as usize);
         (TX - before).saturating_sub(self.pending().len())
     }

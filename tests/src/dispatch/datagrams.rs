@@ -39,7 +39,7 @@ pub(super) struct Socket {
 pub(super) enum Heard {
     Came(u32, Option<Peer>),
     Failed(FaultKind),
-    Room,
+    Capacity,
 }
 
 /// What the kernel has of a socket.
@@ -173,7 +173,7 @@ impl Model {
             self.of_datagrams.push_back(Heard::Failed(fault.kind));
         }
         if wish && !self.datagrams(token).ended {
-            self.of_datagrams.push_back(Heard::Room);
+            self.of_datagrams.push_back(Heard::Capacity);
         }
     }
 
@@ -237,14 +237,14 @@ impl App<'_> {
         if !shared.tame {
             let from = match heard {
                 Heard::Came(_, from) => from,
-                Heard::Failed(_) | Heard::Room => None,
+                Heard::Failed(_) | Heard::Capacity => None,
             };
             shared.act_on_datagrams(free, token, from);
         }
         // It sent another at once: it waits for that, or for nothing.
         let socket = shared.model.datagrams(token);
         let used = socket.ended || socket.queued.is_some();
-        if used && shared.model.of_datagrams.pop_front() == Some(Heard::Room) {
+        if used && shared.model.of_datagrams.pop_front() == Some(Heard::Capacity) {
             shared.model.datagrams(token).wish = true;
         }
     }
@@ -271,8 +271,8 @@ impl Shared<'_> {
                     socket.queued = Some((to, bytes));
                 }
                 Err(SendError::TooLong { window }) => assert!(n > window && window == TX),
-                Err(SendError::Full { room }) => {
-                    assert!(socket.queued.is_some() && room == 0, "{socket:?}");
+                Err(SendError::Full { capacity }) => {
+                    assert!(socket.queued.is_some() && capacity == 0, "{socket:?}");
                     socket.wish = true;
                 }
                 Err(other) => panic!("{other:?}: {token:?} is open: {socket:?}"),

@@ -68,7 +68,7 @@ impl Free for Dispatcher<'_> {
     }
     fn send_datagram(&mut self, token: Token, _: Peer, bytes: &[u8]) -> Result<(), SendError> {
         let window = super::datagrams::TX;
-        match self.has_datagram_room(token) {
+        match self.has_datagram_capacity(token) {
             None => Err(SendError::Closed),
             Some(_) if bytes.len() > window => Err(SendError::TooLong { window }),
             Some(true) => {
@@ -76,8 +76,8 @@ impl Free for Dispatcher<'_> {
                 Ok(())
             }
             Some(false) => {
-                self.want_datagram_room(token);
-                Err(SendError::Full { room: 0 })
+                self.want_datagram_capacity(token);
+                Err(SendError::Full { capacity: 0 })
             }
         }
     }

@@ -144,9 +144,9 @@ impl World for Bare<'_, '_> {
                 } else if let Outcome::Failed(fault) = outcome {
                     app.hears(&mut self.core, token, Heard::Failed(fault.kind), &[]);
                 }
-                match self.core.has_datagram_room(token) {
-                    Some(true) if waited => app.hears(&mut self.core, token, Heard::Room, &[]),
-                    Some(false) if waited => self.core.want_datagram_room(token),
+                match self.core.has_datagram_capacity(token) {
+                    Some(true) if waited => app.hears(&mut self.core, token, Heard::Capacity, &[]),
+                    Some(false) if waited => self.core.want_datagram_capacity(token),
                     Some(_) | None => {}
                 }
                 return;
@@ -240,8 +240,8 @@ impl BareConn<'_, '_, '_> {
             return Err(SendError::TooLong { window: TX });
         }
         if bytes.len() > space.len as usize || bytes.is_empty() {
-            let room = space.len as usize;
-            return Err(SendError::Full { room });
+            let capacity = space.len as usize;
+            return Err(SendError::Full { capacity });
         }
         let window = &mut self.world.send[token.index() as usize];
         window[space.at as usize..][..bytes.len()].copy_from_slice(bytes);
@@ -265,7 +265,7 @@ impl Face for BareConn<'_, '_, '_> {
             .core
             .consume(self.token, u32::try_from(n).unwrap_or(u32::MAX));
     }
-    fn room(&self) -> usize {
+    fn capacity(&self) -> usize {
         self.world.core.space(self.token).len as usize
     }
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
@@ -304,8 +304,8 @@ impl Face for BareConn<'_, '_, '_> {
     fn reserve(&mut self, _: u32) -> bool {
         false
     }
-    fn want_room(&mut self, n: u32) {
-        self.world.core.want_room(self.token, n);
+    fn want_capacity(&mut self, n: u32) {
+        self.world.core.want_capacity(self.token, n);
     }
     fn set_timer(&mut self, after: Duration) {
         self.world.core.set_timer(self.token, after);

@@ -57,7 +57,7 @@ impl World<'_> {
                 && !socket.paused
                 && !socket.asked_to_finish
                 && !socket.aborted
-                && !socket.waits_for_room
+                && !socket.waits_for_capacity
                 && held.at + held.len < self.settings.window;
             let open = inspect::STATES[self.core.state(token)] == "Open";
             if open && hears && class != Class::Congestion && !wanted.contains(Directions::READ) {

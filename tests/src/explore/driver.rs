@@ -163,8 +163,8 @@ impl World<'_> {
         let mut after = socket.kernel;
         let honest = by_kind(after.receive(into.len));
         // What is received can be less than the capacity; more than that is impossible.
-        let room = self.settings.window - into.at;
-        let outcome = self.transfer(honest, room, choices);
+        let capacity = self.settings.window - into.at;
+        let outcome = self.transfer(honest, capacity, choices);
         let at = place(token);
         if outcome == honest {
             self.sockets[at].kernel = after;
@@ -196,10 +196,10 @@ impl World<'_> {
                     Some(Call::Pause),
                     Some(Call::Finish),
                     Some(Call::Abort),
-                    Some(Call::WantRoom),
+                    Some(Call::WantCapacity),
                 ];
                 // Waiting for capacity concerns no other connection.
-                let waits = self.settings.connections == 1 && self.wants_room(at);
+                let waits = self.settings.connections == 1 && self.wants_capacity(at);
                 let end = if waits { 8 } else { 7 };
                 // The third is the same as the first if a window holds one byte.
                 let first = if self.settings.window > 1 { 0 } else { 1 };
@@ -224,7 +224,7 @@ impl World<'_> {
 
     fn send(&mut self, token: Token, from: Span, choices: &mut Choices) -> Lawful {
         let socket = self.socket(token)?;
-        if from.len == 0 || from.at + from.len > self.settings.room || socket.shut {
+        if from.len == 0 || from.at + from.len > self.settings.capacity || socket.shut {
             return Err(format!("sends {from:?}, {socket:?}"));
         }
         let mut after = socket.kernel;
@@ -245,8 +245,8 @@ impl World<'_> {
         };
         match self.answer(token, Op::Send, outcome, what)? {
             None => Ok(()),
-            Some(Notice::Writable(of)) if of == token && self.sockets[at].waits_for_room => {
-                self.sockets[at].waits_for_room = false;
+            Some(Notice::Writable(of)) if of == token && self.sockets[at].waits_for_capacity => {
+                self.sockets[at].waits_for_capacity = false;
                 self.reacts(at, choices, &[None, Some(Call::Commit), Some(Call::Finish)])
             }
             Some(notice) => Err(format!("notified {notice:?}")),

@@ -45,7 +45,7 @@ pub struct Settings {
     /// Bytes of each receive window, 1 or 2.
     pub window: u32,
     /// Bytes of each send window, 1 or 2.
-    pub room: u32,
+    pub capacity: u32,
     /// The most bytes of a peer that wait in the kernel, at most 3.
     pub arrive: u32,
     /// The most peers that wait to be accepted.
@@ -86,7 +86,7 @@ impl Settings {
         trigger: Trigger::Level,
         full: FullTable::Wait,
         window: 2,
-        room: 2,
+        capacity: 2,
         arrive: 2,
         backlog: 1,
         crowd: true,
@@ -138,7 +138,7 @@ impl Settings {
     pub fn small(trigger: Trigger) -> Self {
         Self {
             trigger,
-            room: 1,
+            capacity: 1,
             arrive: 1,
             crowd: false,
             spurious: false,

@@ -22,7 +22,7 @@ pub(super) struct Socket {
     pub(super) paused: bool,
     pub(super) asked_to_finish: bool,
     pub(super) aborted: bool,
-    pub(super) waits_for_room: bool,
+    pub(super) waits_for_capacity: bool,
 }
 
 impl Socket {
@@ -34,7 +34,7 @@ impl Socket {
         paused: false,
         asked_to_finish: false,
         aborted: false,
-        waits_for_room: false,
+        waits_for_capacity: false,
     };
     pub(super) const ACCEPTED: Self = Self {
         kernel: SocketState::new(Endpoint::connected(Family::Tcp), UNREAD),
@@ -109,7 +109,7 @@ impl Socket {
                 self.paused,
                 self.asked_to_finish,
                 self.aborted,
-                self.waits_for_room,
+                self.waits_for_capacity,
                 self.shut,
                 interest.is_some(),
             ]),
@@ -147,7 +147,7 @@ impl Socket {
             paused: bit(app, 2),
             asked_to_finish: bit(app, 3),
             aborted: bit(app, 4),
-            waits_for_room: bit(app, 5),
+            waits_for_capacity: bit(app, 5),
             shut: bit(app, 6),
         }
     }

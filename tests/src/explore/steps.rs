@@ -40,7 +40,7 @@ pub(super) enum Call {
     Consume(u32),
     /// Takes all and sends what fits.
     Echo,
-    WantRoom,
+    WantCapacity,
     Pause,
     Resume,
     Finish,
@@ -259,8 +259,8 @@ impl World<'_> {
     }
 
     /// Whether the send buffer is full, and the application does not wait for capacity yet.
-    pub(super) fn wants_room(&self, at: usize) -> bool {
-        let waits = self.sockets[at].waits_for_room;
+    pub(super) fn wants_capacity(&self, at: usize) -> bool {
+        let waits = self.sockets[at].waits_for_capacity;
         self.is(at, "Open") && !waits && self.core.space(self.token(at)).len == 0
     }
 
@@ -280,8 +280,8 @@ impl World<'_> {
         let owes = self.owes(at);
         if self.core.space(token).len > 0 {
             add(Step::Call(at, Call::Commit));
-        } else if self.wants_room(at) {
-            add(Step::Call(at, Call::WantRoom));
+        } else if self.wants_capacity(at) {
+            add(Step::Call(at, Call::WantCapacity));
         }
         let unread = self.core.unconsumed(token).len;
         if unread > 1 {
@@ -410,8 +410,8 @@ impl World<'_> {
         let rude = socket.aborted || socket.asked_to_finish && call != Call::Abort;
         let what = match call {
             Call::Commit => {
-                let room = self.core.space(token).len;
-                self.core.commit(token, room);
+                let capacity = self.core.space(token).len;
+                self.core.commit(token, capacity);
                 What::Commit
             }
             Call::Consume(n) => {
@@ -421,10 +421,10 @@ impl World<'_> {
                 What::Consume
             }
             Call::Echo => unreachable!("two calls"),
-            Call::WantRoom => {
-                self.core.want_room(token, self.settings.room);
-                socket.waits_for_room = true;
-                What::WantRoom
+            Call::WantCapacity => {
+                self.core.want_capacity(token, self.settings.capacity);
+                socket.waits_for_capacity = true;
+                What::WantCapacity
             }
             Call::Pause => {
                 self.core.pause(token);
@@ -439,7 +439,7 @@ impl World<'_> {
             Call::Finish => {
                 self.core.finish(token);
                 socket.asked_to_finish = true;
-                socket.waits_for_room = false;
+                socket.waits_for_capacity = false;
                 What::Finish
             }
             Call::Abort => {

@@ -73,7 +73,7 @@ impl<'t> World<'t> {
     pub(super) fn new(table: &'t mut Table<CONNECTIONS>, settings: Settings) -> Self {
         let windows = Windows {
             receive: settings.window,
-            send: settings.room,
+            send: settings.capacity,
         };
         let mut core = Dispatcher::new(table, &config(&settings), windows).expect("a sound config");
         core.listen(None).expect("a slot for a listener");

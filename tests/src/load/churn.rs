@@ -114,8 +114,8 @@ pub(super) fn run(
     let mut answered = 0_u32;
     while window.is_open(Instant::now()) {
         reports.clear();
-        let room = rustix::buffer::spare_capacity(&mut reports);
-        match epoll::wait(&next.set, room, Some(&PAUSE)) {
+        let capacity = rustix::buffer::spare_capacity(&mut reports);
+        match epoll::wait(&next.set, capacity, Some(&PAUSE)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(error()(errno.into())),
         }

@@ -199,8 +199,8 @@ impl Clients<'_> {
         let mut reports = Vec::with_capacity(BATCH);
         while self.window.is_open(Instant::now()) && self.window.lost <= LOST {
             reports.clear();
-            let room = rustix::buffer::spare_capacity(&mut reports);
-            match epoll::wait(&self.set, room, Some(&PAUSE)) {
+            let capacity = rustix::buffer::spare_capacity(&mut reports);
+            match epoll::wait(&self.set, capacity, Some(&PAUSE)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }

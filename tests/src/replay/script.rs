@@ -58,7 +58,7 @@ impl Player {
                 let _ = conn.reserve(len as usize).map(|space| space.len());
             }
             (Input::Commit(len), _) => conn.commit(len as usize),
-            (Input::WantRoom(len), _) => conn.want_room(len as usize),
+            (Input::WantCapacity(len), _) => conn.want_capacity(len as usize),
             (Input::ShutDown, _) => conn.shut_down(),
             (Input::Finish, _) => conn.finish(),
             (Input::TooLong, _) => conn.too_long(),
@@ -188,7 +188,7 @@ impl Handler for Player {
         self.play_all(all);
     }
 
-    fn datagram_room(&mut self, all: &mut Connections<'_>, _: Token) {
+    fn datagram_writable(&mut self, all: &mut Connections<'_>, _: Token) {
         self.play_all(all);
     }
 

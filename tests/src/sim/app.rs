@@ -90,7 +90,7 @@ impl App {
         match self.manner {
             Manner::Echo => {
                 let data = conn.data();
-                let n = data.len().min(conn.room());
+                let n = data.len().min(conn.capacity());
                 if conn.send(&data[..n]).is_ok() {
                     conn.consume(n);
                 }
@@ -191,7 +191,7 @@ impl App {
                 let _ = conn.connect(to);
             }
             37 => conn.shut_down(),
-            38 => conn.want_room(self.random.length(90) as usize),
+            38 => conn.want_capacity(self.random.length(90) as usize),
             _ => {
                 let n = self.random.length(40) as usize;
                 let visit = |other: &mut Conn<'_>| match n % 4 {
@@ -210,9 +210,9 @@ impl App {
 fn pump(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
-        let n = data.len().min(to.room());
+        let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
-        to.want_room(data.len() - sent);
+        to.want_capacity(data.len() - sent);
         sent
     });
     from.consume(sent.unwrap_or(0));

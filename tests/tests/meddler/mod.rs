@@ -201,7 +201,7 @@ impl Handler for Meddler {
         }
     }
 
-    fn datagram_room(&mut self, all: &mut Connections<'_>, _: Token) {
+    fn datagram_writable(&mut self, all: &mut Connections<'_>, _: Token) {
         self.at_large(all);
     }
 

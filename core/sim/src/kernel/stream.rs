@@ -20,7 +20,7 @@ impl Kernel {
         if moved > 0 {
             let freed = socket.take(into.get_mut(..moved).unwrap_or_default());
             let writer = socket.peer;
-            self.make_room(writer, freed);
+            self.free_capacity(writer, freed);
         }
         Ok(moved)
     }
@@ -318,7 +318,7 @@ impl Kernel {
     }
 
     /// A reader has freed so much of what a writer had been charged.
-    fn make_room(&mut self, writer: Option<u32>, freed: usize) {
+    fn free_capacity(&mut self, writer: Option<u32>, freed: usize) {
         let Some(writer) = writer else {
             return;
         };
@@ -366,7 +366,7 @@ impl Kernel {
                 self.wake(peer, Endpoint::STATE);
                 if unread {
                     let freed = socket.queue.iter().map(|chunk| chunk.charge).sum();
-                    self.make_room(Some(peer), freed);
+                    self.free_capacity(Some(peer), freed);
                 }
             }
             // What was written can still be read.

@@ -131,7 +131,7 @@ impl Default for Setup {
 ///         while let Some(end) = conn.data().iter().position(|&byte| byte == b'\n') {
 ///             let answer = conn.data()[..=end].to_ascii_uppercase();
 ///             if conn.send(&answer).is_err() {
-///                 return; // no room: `writable` will call again
+///                 return; // no capacity: `writable` will call again
 ///             }
 ///             conn.consume(end + 1);
 ///         }

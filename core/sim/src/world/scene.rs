@@ -27,7 +27,7 @@ use tidegate_core::{AnyMemory, Handler};
 ///     type State = ();
 ///     fn readable(&mut self, conn: &mut Conn<'_>, _: &mut ()) {
 ///         let data = conn.data();
-///         let n = data.len().min(conn.room());
+///         let n = data.len().min(conn.capacity());
 ///         let lost = data.get(..n).filter(|data| data.contains(&b'x')).is_some();
 ///         if conn.send(&data[usize::from(lost)..n]).is_ok() {
 ///             conn.consume(n);

@@ -152,8 +152,8 @@ impl<H: Handler> Handler for Watch<H> {
         self.handler.datagram(all, socket, datagram);
     }
 
-    fn datagram_room(&mut self, all: &mut Connections<'_>, socket: Token) {
-        self.handler.datagram_room(all, socket);
+    fn datagram_writable(&mut self, all: &mut Connections<'_>, socket: Token) {
+        self.handler.datagram_writable(all, socket);
     }
 
     fn datagram_failed(&mut self, all: &mut Connections<'_>, socket: Token, fault: Fault) {

@@ -169,10 +169,10 @@ fn resource_exhaustion_is_waited_out() {
 fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
     let mut bench = Bench::level();
     let token = bench.socket();
-    assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+    assert_eq!(bench.machine.has_datagram_capacity(token), Some(true));
     bench.machine.queue_datagram(token);
-    assert_eq!(bench.machine.has_datagram_room(token), Some(false));
-    bench.machine.want_datagram_room(token);
+    assert_eq!(bench.machine.has_datagram_capacity(token), Some(false));
+    bench.machine.want_datagram_capacity(token);
     let all = bench.run_with(|action| match action {
         Action::SendTo { .. } => Some(BLOCKED),
         _ => None,
@@ -189,7 +189,7 @@ fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
     assert_eq!(bench.heard(token), 1, "who waited is told");
     assert!(bench.machine.take_datagram_wish(token));
     assert!(!bench.machine.take_datagram_wish(token), "once");
-    assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+    assert_eq!(bench.machine.has_datagram_capacity(token), Some(true));
     bench.machine.queue_datagram(token);
     assert_eq!(kinds(&bench.run()), ["send to"]);
     assert_eq!(bench.heard(token), 1, "nobody waited");
@@ -217,7 +217,7 @@ fn what_cannot_be_sent_is_given_up_and_notified() {
             });
             assert_eq!(kinds(&all), ["send to"], "{kind:?}");
             assert_eq!(bench.heard(token), n);
-            assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+            assert_eq!(bench.machine.has_datagram_capacity(token), Some(true));
         }
         bench.receives(token, &[datagram(1)]);
         assert_eq!(bench.heard(token), 20, "it receives on");
@@ -242,7 +242,7 @@ fn what_is_no_socket_any_more_is_closed() {
         let all = bench.run_with(answer);
         assert_eq!(kinds(&all)[1..], ["del", "close"]);
         assert_eq!(bench.heard(token), 1, "it is told why");
-        assert_eq!(bench.machine.has_datagram_room(token), None);
+        assert_eq!(bench.machine.has_datagram_capacity(token), None);
     }
 }
 
@@ -270,7 +270,7 @@ fn closing_joins_what_is_in_flight() {
     );
     assert_ne!(next, token);
     bench.machine.queue_datagram(token);
-    bench.machine.want_datagram_room(token);
+    bench.machine.want_datagram_capacity(token);
     bench.machine.close_datagrams(token);
     assert_eq!(bench.run(), [], "the old name changes nothing");
 }
@@ -313,11 +313,11 @@ fn unrequested_or_impossible_completions_change_nothing() {
     assert_eq!(bench.heard(token), 0);
     for outcome in [datagram(1), Outcome::Accepted(None)] {
         bench.machine.queue_datagram(token);
-        bench.machine.want_datagram_room(token);
+        bench.machine.want_datagram_capacity(token);
         bench.run_with(|action| matches!(action, Action::SendTo { .. }).then_some(outcome));
         unasked += 1;
         assert_eq!(bench.machine.stats().unasked, unasked);
-        assert_eq!(bench.machine.has_datagram_room(token), Some(true));
+        assert_eq!(bench.machine.has_datagram_capacity(token), Some(true));
         assert!(
             bench.machine.take_datagram_wish(token),
             "who waited is told"

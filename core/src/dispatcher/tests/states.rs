@@ -30,7 +30,7 @@ const CASES: [Case; 20] = [
     case("has spoken", Bench::spoken, Open, ["recv", "recv", "recv mod"], &[Open]),
     case("input left", input_left, Open, ["recv", "recv", "recv mod"], &[Open]),
     case("output waits", output_waits, Open, ["recv send", "recv send", "recv send mod"], &[Open]),
-    case("waits for room", waits_for_room, Open, ["send recv mod", "send recv", "send recv mod"], &[Open]),
+    case("waits for capacity", waits_for_capacity, Open, ["send recv mod", "send recv", "send recv mod"], &[Open]),
     case("receiving", receiving, Open, ["add", "add", "add"], &[Open]),
     case("paused", paused, Open, ["mod", "unsent", "mod"], &[Open]),
     case("peer's end was read", ended, Open, ["mod", "unsent", "unsent mod"], &[Open]),
@@ -104,10 +104,10 @@ fn output_waits(bench: &mut Bench) -> Token {
     token
 }
 
-fn waits_for_room(bench: &mut Bench) -> Token {
+fn waits_for_capacity(bench: &mut Bench) -> Token {
     let token = bench.rest();
     bench.stalled(token, WINDOWS.send);
-    bench.machine.want_room(token, 1);
+    bench.machine.want_capacity(token, 1);
     token
 }
 
@@ -417,7 +417,7 @@ fn an_old_token_changes_nothing_whatever_comes_with_it() {
             }
             bench.machine.consume(token, 1);
             bench.machine.commit(token, 1);
-            bench.machine.want_room(token, 1);
+            bench.machine.want_capacity(token, 1);
             bench.machine.pause(token);
             bench.machine.resume(token);
             bench.machine.finish(token);

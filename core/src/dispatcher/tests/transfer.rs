@@ -182,7 +182,7 @@ fn input_is_gathered_before_one_send_while_there_is_capacity() {
     assert_eq!(
         kinds(&actions),
         ["recv", "recv", "recv", "recv", "send", "recv", "send"],
-        "no room, so it sends"
+        "no capacity, so it sends"
     );
 }
 
@@ -328,7 +328,7 @@ fn eof_is_read_again_when_the_application_has_capacity_or_resumes() {
         if paused {
             bench.machine.pause(token);
         } else {
-            bench.machine.want_room(token, 1);
+            bench.machine.want_capacity(token, 1);
         }
         assert_eq!(bench.done(token, Op::Recv, END), None);
         bench.run();
@@ -391,15 +391,15 @@ fn an_interrupted_operation_is_tried_again_and_that_is_bounded() {
 fn capacity_that_was_requested_is_notified_once_when_it_is_there() {
     let mut bench = Bench::level();
     let token = bench.rest();
-    bench.machine.want_room(token, 10);
-    bench.machine.want_room(token, u32::MAX);
+    bench.machine.want_capacity(token, 10);
+    bench.machine.want_capacity(token, u32::MAX);
     assert_eq!(
         bench.slot(token).send_wanted,
         0,
         "all there is fits already"
     );
     bench.stalled(token, WINDOWS.send);
-    bench.machine.want_room(token, 100);
+    bench.machine.want_capacity(token, 100);
     let writable = |bench: &Bench| {
         let told = bench
             .notices
@@ -419,7 +419,7 @@ fn more_capacity_than_the_window_has_is_all_of_it() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.stalled(token, 10);
-    bench.machine.want_room(token, u32::MAX);
+    bench.machine.want_capacity(token, u32::MAX);
     bench.ready(token, WRITE);
     bench.run();
     assert_eq!(bench.notices.last(), Some(&Notice::Writable(token)));

@@ -64,7 +64,7 @@ fn an_unwritten_handler_discards_and_finishes() {
     world.lend(a, |_, conn, _| assert_eq!(conn.data(), b"", "consumed"));
     world.fars[a].takes = 0;
     world.lend(a, |_, conn, _| {
-        conn.send(&[b'x'; TX]).expect("room");
+        conn.send(&[b'x'; TX]).expect("capacity");
         conn.send(b"y").expect_err("full");
     });
     world.run();

@@ -13,9 +13,9 @@ const REFUSED: Fault = FaultKind::Refused.with_code(111);
 fn pump(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
     let sent = from.lend(to, |to| {
-        let n = data.len().min(to.room());
+        let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
-        to.want_room(data.len() - sent);
+        to.want_capacity(data.len() - sent);
         sent
     });
     from.consume(sent.unwrap_or(0));
@@ -133,13 +133,13 @@ fn one_that_is_not_open_can_be_lent_and_given_up() {
     world.connects = Outcome::Drained(0);
     let token = world.session.connect(TO).expect("a place");
     world.run();
-    let room = world.session.lend(token, |_, conn, state| {
+    let capacity = world.session.lend(token, |_, conn, state| {
         assert_eq!(*state, 0);
         *state = 9;
         assert_eq!(conn.send(b"x"), Err(SendError::Closed));
-        conn.room()
+        conn.capacity()
     });
-    assert_eq!(room, Some(0));
+    assert_eq!(capacity, Some(0));
     world.session.lend(token, |_, conn, state| {
         assert_eq!(*state, 0, "a state begins when it is opened");
         conn.abort();

@@ -49,12 +49,12 @@ impl Handler for App {
         };
         assert_eq!(all.send_datagram(socket, to, data), Ok(()));
         if self.twice {
-            let full = Err(SendError::Full { room: 0 });
+            let full = Err(SendError::Full { capacity: 0 });
             assert_eq!(all.send_datagram(socket, to, data), full);
         }
     }
 
-    fn datagram_room(&mut self, all: &mut Connections<'_>, socket: Token) {
+    fn datagram_writable(&mut self, all: &mut Connections<'_>, socket: Token) {
         self.rooms += 1;
         let sent = all.send_datagram(socket, Peer::Registered(0), b"more");
         assert_eq!(sent, Ok(()));

@@ -159,10 +159,10 @@ fn a_frame_is_sent_whole_or_not_at_all() {
     world.lend(a, |_, conn, _| {
         let too_long = Err(FrameError::TooLong { max: TX });
         assert_eq!(framed.send(conn, b"abc"), Ok(()));
-        let room = TX - 5;
-        let full = FrameError::Send(SendError::Full { room });
+        let capacity = TX - 5;
+        let full = FrameError::Send(SendError::Full { capacity });
         assert_eq!(framed.send(conn, &[1; TX - 6]), Err(full));
-        assert_eq!(conn.room(), room, "nothing of it");
+        assert_eq!(conn.capacity(), capacity, "nothing of it");
         let window = TX;
         let beyond = FrameError::Send(SendError::TooLong { window });
         assert_eq!(framed.send(conn, &[1; TX]), Err(beyond));
@@ -175,7 +175,7 @@ fn a_frame_is_sent_whole_or_not_at_all() {
             too_long,
             "its length would be negative"
         );
-        assert_eq!(conn.room(), room);
+        assert_eq!(conn.capacity(), capacity);
         assert_eq!(framed.send(conn, b"de"), Ok(()));
     });
     world.run();
@@ -247,11 +247,11 @@ fn crates_of_the_embedded_world_read_and_write() {
         assert_eq!(conn.read(&mut more), Ok(1));
         assert_eq!((more[0], conn.read_ready()), (b'f', Ok(false)));
         assert_eq!(conn.read(&mut more), Err(SendError::Empty));
-        write!(conn, "{:>4}", 7).expect("room");
+        write!(conn, "{:>4}", 7).expect("capacity");
         assert_eq!(conn.write(&[]), Ok(0));
         assert_eq!(conn.write(&[b'x'; TX]), Ok(TX - 4), "what fits");
         assert_eq!(conn.write_ready(), Ok(false));
-        assert_eq!(conn.write(b"y"), Err(SendError::Full { room: 0 }));
+        assert_eq!(conn.write(b"y"), Err(SendError::Full { capacity: 0 }));
         assert_eq!(conn.flush(), Ok(()));
     });
     world.run();

@@ -30,16 +30,16 @@ fn send_takes_all_or_nothing() {
     let a = world.connect();
     world.fars[a].takes = 0;
     world.lend(a, |_, conn, _| {
-        assert_eq!(conn.room(), TX);
+        assert_eq!(conn.capacity(), TX);
         let window = TX;
         assert_eq!(conn.send(&[0; TX + 1]), Err(SendError::TooLong { window }));
         assert_eq!(conn.send(&[1; TX - 2]), Ok(()));
-        assert_eq!(conn.send(b"abc"), Err(SendError::Full { room: 2 }));
+        assert_eq!(conn.send(b"abc"), Err(SendError::Full { capacity: 2 }));
         assert_eq!(conn.send(b"ab"), Ok(()));
-        assert_eq!((conn.room(), conn.send(b"")), (0, Ok(())));
+        assert_eq!((conn.capacity(), conn.send(b"")), (0, Ok(())));
         conn.finish();
         assert_eq!(conn.send(b"x"), Err(SendError::Closed));
-        assert_eq!(conn.room(), 0);
+        assert_eq!(conn.capacity(), 0);
     });
     world.run();
     world.takes(a, usize::MAX);
@@ -58,8 +58,8 @@ fn writable_comes_once_after_full_when_it_fits() {
     let a = world.connect();
     world.fars[a].takes = 0;
     world.lend(a, |_, conn, _| {
-        conn.send(&[1; TX]).expect("room");
-        assert_eq!(conn.send(&[2; 20]), Err(SendError::Full { room: 0 }));
+        conn.send(&[1; TX]).expect("capacity");
+        assert_eq!(conn.send(&[2; 20]), Err(SendError::Full { capacity: 0 }));
     });
     world.run();
     for (taken, told) in [(19, 0), (1, 1), (5, 1), (100, 1)] {
@@ -74,7 +74,7 @@ fn nothing_is_received_while_the_handler_waits_for_capacity() {
     let a = world.connect();
     world.fars[a].takes = 0;
     world.lend(a, |_, conn, _| {
-        conn.send(&[1; TX]).expect("room");
+        conn.send(&[1; TX]).expect("capacity");
         conn.send(b"x").expect_err("full");
     });
     world.says(a, b"abc");
@@ -116,17 +116,17 @@ fn space_is_filled_in_place_and_committed() {
     let other = world.token(b);
     world.lend(a, |_, conn, _| {
         conn.commit(5);
-        assert_eq!(conn.room(), TX, "nothing was lent, nothing is queued");
+        assert_eq!(conn.capacity(), TX, "nothing was lent, nothing is queued");
         assert_eq!(conn.space().len(), TX);
         conn.space()[..3].copy_from_slice(b"abc");
         conn.commit(3);
         conn.commit(3);
-        assert_eq!(conn.room(), TX - 3);
+        assert_eq!(conn.capacity(), TX - 3);
         conn.space()[..3].copy_from_slice(b"def");
-        conn.send_to(other, b"other").expect("room");
+        conn.send_to(other, b"other").expect("capacity");
         conn.commit(3);
         conn.space()[..3].copy_from_slice(b"zzz");
-        conn.send(b"ghi").expect("room");
+        conn.send(b"ghi").expect("capacity");
         conn.commit(3);
     });
     world.run();
@@ -217,9 +217,9 @@ fn what_is_reserved_is_filled_in_and_committed_whole() {
         assert_eq!(space.len(), TX);
         space[..3].copy_from_slice(b"abc");
         conn.commit(3);
-        assert_eq!(conn.room(), TX - 3);
+        assert_eq!(conn.capacity(), TX - 3);
         let full = conn.reserve(TX - 2).map(|space| space.len());
-        assert_eq!(full, Err(SendError::Full { room: TX - 3 }));
+        assert_eq!(full, Err(SendError::Full { capacity: TX - 3 }));
     });
     world.run();
     assert_eq!(world.app().count("writable"), 0);
@@ -227,10 +227,10 @@ fn what_is_reserved_is_filled_in_and_committed_whole() {
     assert_eq!(world.app().count("writable"), 1, "now it would fit");
     world.lend(a, |_, conn, _| {
         conn.reserve(TX - 2)
-            .expect("room behind what is queued")
+            .expect("capacity behind what is queued")
             .fill(b'd');
         conn.commit(usize::MAX);
-        assert_eq!(conn.room(), 0, "no more than was reserved");
+        assert_eq!(conn.capacity(), 0, "no more than was reserved");
         conn.finish();
         let closed = conn.reserve(0).map(|space| space.len());
         assert_eq!(closed, Err(SendError::Closed));
@@ -245,7 +245,7 @@ fn what_is_reserved_is_filled_in_and_committed_whole() {
 fn an_application_may_find_a_message_too_long() {
     let mut world = World::new::<1>(App {
         readable: |_, conn, _| {
-            conn.send(b"no").expect("room");
+            conn.send(b"no").expect("capacity");
             conn.too_long();
             conn.finish();
         },
@@ -376,7 +376,7 @@ fn closed_has_a_final_snapshot_and_nothing_can_be_sent_to_it() {
             assert!(conn.data().is_empty());
             assert_eq!(conn.send(b"x"), Err(SendError::Closed));
             assert_eq!(conn.send_to(conn.token(), b"x"), Err(SendError::Closed));
-            assert_eq!((conn.room(), conn.space().len()), (0, 0));
+            assert_eq!((conn.capacity(), conn.space().len()), (0, 0));
             conn.commit(3);
             conn.consume(3);
             conn.pause();
@@ -385,7 +385,7 @@ fn closed_has_a_final_snapshot_and_nothing_can_be_sent_to_it() {
             conn.abort();
             assert_eq!(conn.connections().count(), 1);
             if let Some(other) = app.other {
-                conn.send_to(other, b"gone").expect("room");
+                conn.send_to(other, b"gone").expect("capacity");
             }
         },
         ..App::echo()
@@ -477,7 +477,7 @@ fn one_that_has_consumed_everything_receives_more_though_there_is_no_capacity_to
     });
     let a = world.connect();
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| conn.send(&[b'x'; TX]).expect("room"));
+    world.lend(a, |_, conn, _| conn.send(&[b'x'; TX]).expect("capacity"));
     world.run();
     world.says(a, b"one");
     world.says(a, b"two");
@@ -507,7 +507,7 @@ fn waiting_with_reading_kept_up_replaces_a_wait_that_suspends_it() {
             world.says(a, bytes);
         }
         assert_eq!(world.app().count("readable"), 2, "{trigger:?}: suspended");
-        world.lend(a, |_, conn, _| conn.want_room(TX));
+        world.lend(a, |_, conn, _| conn.want_capacity(TX));
         world.run();
         assert_eq!(world.app().count("readable"), 3, "{trigger:?}");
     }

@@ -84,7 +84,7 @@ impl App {
 
 fn echo(conn: &mut Conn<'_>) {
     let data = conn.data();
-    let n = data.len().min(conn.room());
+    let n = data.len().min(conn.capacity());
     if conn.send(&data[..n]).is_ok() {
         conn.consume(n);
     }

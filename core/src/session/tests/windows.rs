@@ -11,7 +11,7 @@ fn takes() -> App {
                 && conn.data().len() > usize::from(first)
             {
                 let whole = &conn.data()[1..=usize::from(first)];
-                conn.send(whole).expect("room");
+                conn.send(whole).expect("capacity");
                 conn.consume(1 + usize::from(first));
             }
         },
@@ -88,14 +88,14 @@ fn output_is_moved_to_the_front_when_its_end_has_no_capacity() {
         let (a, b) = (world.connect(), world.connect());
         world.fars[a].takes = 0;
         let filling: Vec<u8> = (0..30).collect();
-        world.lend(a, |_, conn, _| conn.send(&filling).expect("room"));
+        world.lend(a, |_, conn, _| conn.send(&filling).expect("capacity"));
         world.run();
         world.takes(a, 20);
         if lost {
             world.says(b, b"mine now");
         }
         world.lend(a, |_, conn, _| {
-            assert_eq!(conn.room(), 22);
+            assert_eq!(conn.capacity(), 22);
             assert_eq!(conn.send(&[99; 22]), Ok(()));
         });
         world.run();
@@ -119,19 +119,19 @@ fn a_new_connection_sees_nothing_of_the_one_before() {
     world.fars[a].takes = 0;
     world.says(a, b"secret");
     world.lend(a, |_, conn, _| {
-        conn.send(b"private").expect("room");
+        conn.send(b"private").expect("capacity");
         conn.abort();
     });
     world.run();
     let b = world.connect();
     world.lend(b, |_, conn, _| {
         assert!(conn.data().is_empty());
-        assert_eq!(conn.room(), TX);
+        assert_eq!(conn.capacity(), TX);
     });
     world.says(b, b"x");
     world.lend(b, |_, conn, _| {
         assert_eq!(conn.data(), b"x");
-        conn.send(b"y").expect("room");
+        conn.send(b"y").expect("capacity");
     });
     world.run();
     assert_eq!(world.fars[b].heard, b"y");
@@ -186,7 +186,7 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
     world.fars[a].takes = 2;
-    world.lend(a, |_, conn, _| conn.send(b"abcdef").expect("room"));
+    world.lend(a, |_, conn, _| conn.send(b"abcdef").expect("capacity"));
     world.run();
     world.fars[a].takes = usize::MAX;
     let token = world.token(a);
@@ -197,10 +197,10 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
         panic!("{sending:?}");
     };
     world.lend(a, |_, conn, _| {
-        assert_eq!(conn.room(), TX - 6, "only what lies behind it");
+        assert_eq!(conn.capacity(), TX - 6, "only what lies behind it");
         conn.space()[..3].copy_from_slice(b"ghi");
         conn.commit(3);
-        conn.send(&[b'z'; TX - 9]).expect("room");
+        conn.send(&[b'z'; TX - 9]).expect("capacity");
         conn.send(b"x").expect_err("full");
     });
     assert_eq!(world.session.send_from(token, from), b"cdef");

@@ -14,8 +14,8 @@ pub fn datagrams_begin(m: &mut Dispatcher<'_>) -> Result<Token, Unavailable> {
 #[unsafe(no_mangle)]
 pub fn datagrams_queue(m: &mut Dispatcher<'_>, token: Token) -> Option<bool> {
     m.queue_datagram(token);
-    m.want_datagram_room(token);
-    m.has_datagram_room(token)
+    m.want_datagram_capacity(token);
+    m.has_datagram_capacity(token)
 }
 
 #[unsafe(no_mangle)]

@@ -111,8 +111,8 @@ pub fn machine_commit(m: &mut Dispatcher<'_>, token: Token, n: u32) {
 }
 
 #[unsafe(no_mangle)]
-pub fn machine_want_room(m: &mut Dispatcher<'_>, token: Token, n: u32) {
-    m.want_room(token, n);
+pub fn machine_want_capacity(m: &mut Dispatcher<'_>, token: Token, n: u32) {
+    m.want_capacity(token, n);
 }
 
 #[unsafe(no_mangle)]

@@ -17,7 +17,7 @@ pub struct Unknown {
     ended: fn(&mut Conn<'_>, &mut u64),
     closed: fn(&mut Conn<'_>, &mut u64, Reason),
     datagram: fn(&mut Connections<'_>, Token, Datagram<'_>),
-    room: fn(&mut Connections<'_>, Token),
+    capacity: fn(&mut Connections<'_>, Token),
     failed: fn(&mut Connections<'_>, Token, Fault),
 }
 
@@ -48,8 +48,8 @@ impl Handler for Unknown {
         (self.datagram)(all, token, datagram);
     }
 
-    fn datagram_room(&mut self, all: &mut Connections<'_>, token: Token) {
-        (self.room)(all, token);
+    fn datagram_writable(&mut self, all: &mut Connections<'_>, token: Token) {
+        (self.capacity)(all, token);
     }
 
     fn datagram_failed(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {
@@ -81,7 +81,7 @@ impl Handler for Echo {
 
     fn readable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let data = conn.data();
-        let n = data.len().min(conn.room());
+        let n = data.len().min(conn.capacity());
         if conn.send(&data[..n]).is_ok() {
             conn.consume(n);
         }
@@ -201,7 +201,7 @@ pub fn conn_send(c: &mut Conn<'_>, bytes: &[u8]) -> Result<(), SendError> {
 
 #[unsafe(no_mangle)]
 pub fn conn_space<'c>(c: &'c mut Conn<'_>) -> (usize, &'c mut [u8]) {
-    (c.room(), c.space())
+    (c.capacity(), c.space())
 }
 
 #[unsafe(no_mangle)]
@@ -272,8 +272,8 @@ pub fn conn_lend(c: &mut Conn<'_>, token: Token, visit: fn(&mut Conn<'_>)) -> Op
 }
 
 #[unsafe(no_mangle)]
-pub fn conn_want_room(c: &mut Conn<'_>, n: usize) {
-    c.want_room(n);
+pub fn conn_want_capacity(c: &mut Conn<'_>, n: usize) {
+    c.want_capacity(n);
 }
 
 #[unsafe(no_mangle)]
