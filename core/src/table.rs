@@ -18,11 +18,20 @@ pub(crate) struct Others<L: ?Sized = VecView<Source>> {
 }
 
 impl<const SOURCES: usize> Others<Vec<Source, SOURCES>> {
-    pub(crate) const NONE: Self = Self {
+    /// All zeros.
+    pub(crate) const UNUSED: Self = Self {
         used: 0,
-        nowhere: Slot::NEW,
+        nowhere: Slot::UNUSED,
         list: Vec::new(),
     };
+
+    /// Has none of them.
+    pub(crate) fn begin(&mut self) -> &mut Others {
+        self.used = 0;
+        self.nowhere = Slot::NEW;
+        self.list.clear();
+        self
+    }
 }
 
 /// The slots of both tables, by index with [`LISTENER_BIT`].

@@ -59,10 +59,10 @@ impl Model {
 /// Runs `test` over a table of [`SLOTS`] slots, all used.
 fn with_slots(test: impl FnOnce(&mut Slots<'_>, &mut Deadlines, &mut Model)) {
     let mut connections = [const { Slot::UNUSED }; SLOTS as usize];
-    let mut others = Others::<heapless::Vec<Source, 1>>::NONE;
+    let mut others = Others::<heapless::Vec<Source, 1>>::UNUSED;
     let mut slots = Slots {
         connections: &mut connections,
-        others: &mut others,
+        others: others.begin(),
     };
     while slots.use_another().is_some() {}
     let mut deadlines = Deadlines::new(&config());

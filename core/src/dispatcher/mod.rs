@@ -123,7 +123,6 @@ pub(crate) struct Machine {
     source_warning: Limited,
     shortage_warning: Limited,
     long_warning: Limited,
-    recorder: Recorder,
 }
 
 /// The operation that was issued to the driver last, until it completes or the next is pulled.
@@ -182,7 +181,6 @@ impl Machine {
             stale_now: false,
             stale_turns: 0,
             rebuild: false,
-            recorder: Recorder::new(),
             stats: Stats::default(),
             full_warning: Limited::NEW,
             most_warning: Limited::NEW,
@@ -204,6 +202,7 @@ pub struct Dispatcher<'t> {
     sources: &'t mut [u64],
     blocks: &'t mut [u64],
     timers: Timers<'t>,
+    recorder: &'t mut Recorder,
     m: &'t mut Machine,
 }
 
@@ -237,6 +236,7 @@ impl<'t> Dispatcher<'t> {
             sources: parts.sources,
             blocks: parts.blocks,
             timers: parts.timers,
+            recorder: parts.recorder,
             m: parts.machine.write(machine),
         };
         if config.full.evicts() {
@@ -246,7 +246,7 @@ impl<'t> Dispatcher<'t> {
             made.count_sources();
         }
         if U::RECORDS {
-            made.m.recorder.begin();
+            made.recorder.switch_on();
         }
         if U::SHARES_DESCRIPTORS {
             made.watch_staleness();
@@ -267,6 +267,7 @@ impl<'t> Dispatcher<'t> {
             sources: self.sources,
             blocks: self.blocks,
             timers: self.timers.reborrow(),
+            recorder: self.recorder,
             m: self.m,
         }
     }
@@ -282,7 +283,7 @@ impl<'t> Dispatcher<'t> {
     /// Out of line, as little of it as there can be in the loop.
     #[inline(never)]
     fn record_call(&mut self, token: Token, input: Input, detail: Detail) {
-        self.m.recorder.push_if_on(self.m.now, token, input);
+        self.recorder.push_if_on(self.m.now, token, input);
         self.trace(|| Entry::Call(token, input, detail));
     }
 
@@ -290,30 +291,30 @@ impl<'t> Dispatcher<'t> {
     #[inline]
     pub(crate) fn keep<U: Uses>(&mut self, token: Token, input: Input) {
         if U::RECORDS {
-            self.m.recorder.push(self.m.now, token, input);
+            self.recorder.push(self.m.now, token, input);
         }
     }
 
     /// The same where it is not known whether the recorder is on.
     pub(crate) fn keep_if_on(&mut self, token: Token, input: Input) {
-        self.m.recorder.push_if_on(self.m.now, token, input);
+        self.recorder.push_if_on(self.m.now, token, input);
     }
 
     /// The same for the full trace alone, and what comes out: a replay compares it.
     #[inline]
     pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
-        self.m.recorder.trace(entry);
+        self.recorder.trace(entry);
     }
 
     /// Whether there is a full trace.
     #[inline]
     pub(crate) fn is_traced(&self) -> bool {
-        self.m.recorder.is_traced()
+        self.recorder.is_traced()
     }
 
     #[cfg(feature = "trace")]
     pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
-        self.m.recorder.trace_to(sink);
+        self.recorder.trace_to(sink);
     }
 }
 
@@ -499,7 +500,7 @@ impl Dispatcher<'_> {
     /// The flight recorder: what went in last.
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
-        &self.m.recorder
+        self.recorder
     }
 
     /// The counters.

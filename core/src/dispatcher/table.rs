@@ -7,6 +7,7 @@ use crate::source::Source;
 use crate::table::{Others, Records, Slots};
 use crate::timers::{FreeTimers, Timer, Timers};
 use crate::token::LISTENER_BIT;
+use crate::trace::Recorder;
 use core::mem::MaybeUninit;
 use heapless::Vec;
 
@@ -19,12 +20,12 @@ use heapless::Vec;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize = 16> {
-    /// Written before it is borrowed, as the two below; until then it has no bytes, so that the table is all zeros.
+    /// Written before it is borrowed; until then it has no bytes, so that the table is all zeros.
     machine: MaybeUninit<Machine>,
-    others: MaybeUninit<Others<Vec<Source, SOURCES>>>,
+    others: Others<Vec<Source, SOURCES>>,
     free_timers: FreeTimers<TIMERS>,
     /// What an index that names no record falls on.
-    no_record: MaybeUninit<Record>,
+    no_record: Record,
     slots: [Slot; N],
     records: [Record; N],
     /// How many connections each source has.
@@ -32,6 +33,7 @@ pub struct Table<const N: usize, const SOURCES: usize = 16, const TIMERS: usize 
     /// The same of blocks of sources, touched only if they are limited.
     blocks: [u64; N],
     timers: [Timer; N],
+    recorder: Recorder,
 }
 
 impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES, TIMERS> {
@@ -67,14 +69,15 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
         }
         Self {
             machine: MaybeUninit::uninit(),
-            others: MaybeUninit::uninit(),
+            others: Others::UNUSED,
             free_timers: FreeTimers::NONE,
-            no_record: MaybeUninit::uninit(),
+            no_record: Record::UNUSED,
             slots: [Slot::UNUSED; N],
             records: [Record::UNUSED; N],
             sources: [0; N],
             blocks: [0; N],
             timers: [Timer::NONE; N],
+            recorder: Recorder::EMPTY,
         }
     }
 
@@ -93,15 +96,16 @@ impl<const N: usize, const SOURCES: usize, const TIMERS: usize> Table<N, SOURCES
         Parts {
             slots: Slots {
                 connections: &mut self.slots,
-                others: self.others.write(Others::NONE),
+                others: self.others.begin(),
             },
             records: Records {
                 list: &mut self.records,
-                nowhere: self.no_record.write(Record::NEW),
+                nowhere: &mut self.no_record,
             },
             sources: &mut self.sources,
             blocks: &mut self.blocks,
             timers: Timers::new(&mut self.free_timers, &mut self.timers),
+            recorder: self.recorder.begin(),
             machine: &mut self.machine,
         }
     }
@@ -123,5 +127,6 @@ pub(crate) struct Parts<'t> {
     pub(crate) sources: &'t mut [u64],
     pub(crate) blocks: &'t mut [u64],
     pub(crate) timers: Timers<'t>,
+    pub(crate) recorder: &'t mut Recorder,
     pub(crate) machine: &'t mut MaybeUninit<Machine>,
 }

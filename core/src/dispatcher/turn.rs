@@ -18,7 +18,7 @@ impl Dispatcher<'_> {
         if now > self.m.now {
             let passed = now.nanos_since(self.m.now);
             self.m.now = now;
-            self.m.recorder.trace(|| Entry::Time(passed));
+            self.recorder.trace(|| Entry::Time(passed));
         }
     }
 

@@ -165,10 +165,19 @@ pub struct RecordedInput {
     pub input: Input,
 }
 
-const _: () = assert!(
-    size_of::<Option<RecordedInput>>() == 24,
-    "one is three words"
-);
+impl RecordedInput {
+    /// All zeros.
+    pub(super) const UNUSED: Self = Self {
+        at: Instant::ZERO,
+        token: Token::from_bits(0),
+        input: Input::Ready {
+            directions: Directions::NONE,
+            closing: false,
+        },
+    };
+}
+
+const _: () = assert!(size_of::<RecordedInput>() == 24, "one is three words");
 
 impl fmt::Display for RecordedInput {
     /// `12.000345678 #5 Recv: 64`: the time in seconds, the source, the input.

@@ -14,11 +14,11 @@ pub const RECORDED: usize = 64;
 /// A ring of its own, not `heapless::HistoryBuf`: that has no capacity of 0, and its `write` can panic as far as a linker
 /// can see, which the proof that no verb panics forbids.
 pub struct Recorder<const K: usize = RECORDED> {
-    /// Where the next one goes.
-    next: u32,
-    kept: [Option<RecordedInput>; K],
+    /// How many there were.
+    count: u64,
     /// What puts one in, if it is on: reached by this pointer alone where it is not known, so that only then it is linked.
     put: Option<fn(&mut Self, RecordedInput)>,
+    kept: [RecordedInput; K],
     /// Where the full trace goes.
     #[cfg(feature = "trace")]
     sink: Option<&'static mut (dyn super::Sink + Send)>,
@@ -31,22 +31,36 @@ impl<const K: usize> fmt::Debug for Recorder<K> {
 }
 
 impl<const K: usize> Recorder<K> {
-    const MASK: usize = K.wrapping_sub(1);
+    /// Where the one of this number is.
+    #[expect(clippy::cast_possible_truncation, reason = "modulo K is what is wanted")]
+    const fn place(number: u64) -> usize {
+        number as usize & K.wrapping_sub(1)
+    }
 
-    /// An empty one.
-    pub(crate) const fn new() -> Self {
-        const { assert!(K == 0 || K.is_power_of_two(), "0, or a power of two") };
+    /// All zeros.
+    pub(crate) const EMPTY: Self = {
+        assert!(K == 0 || K.is_power_of_two(), "0, or a power of two");
         Self {
-            next: 0,
-            kept: [None; K],
+            count: 0,
             put: None,
+            kept: [RecordedInput::UNUSED; K],
             #[cfg(feature = "trace")]
             sink: None,
         }
+    };
+
+    /// Has it empty, and off.
+    pub(crate) fn begin(&mut self) -> &mut Self {
+        (self.count, self.put) = (0, None);
+        #[cfg(feature = "trace")]
+        {
+            self.sink = None;
+        }
+        self
     }
 
     /// Has it keep what comes.
-    pub(crate) const fn begin(&mut self) {
+    pub(crate) const fn switch_on(&mut self) {
         self.put = Some(|recorder, RecordedInput { at, token, input }| {
             recorder.push(at, token, input);
         });
@@ -54,9 +68,9 @@ impl<const K: usize> Recorder<K> {
 
     #[inline]
     pub(crate) fn push(&mut self, at: Instant, token: Token, input: Input) {
-        if let Some(place) = self.kept.get_mut(self.next as usize & Self::MASK) {
-            *place = Some(RecordedInput { at, token, input });
-            self.next = self.next.wrapping_add(1);
+        if let Some(entry) = self.kept.get_mut(Self::place(self.count)) {
+            *entry = RecordedInput { at, token, input };
+            self.count = self.count.wrapping_add(1);
         }
     }
 
@@ -94,8 +108,8 @@ impl<const K: usize> Recorder<K> {
 
     /// What is kept, the oldest first.
     pub fn inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
-        let place = move |age| (self.next as usize).wrapping_add(age) & Self::MASK;
-        (0..K).filter_map(move |age| *self.kept.get(place(age))?)
+        let oldest = self.count.saturating_sub(K as u64);
+        (oldest..self.count).filter_map(|number| self.kept.get(Self::place(number)).copied())
     }
 }
 
@@ -105,8 +119,7 @@ mod tests {
     use alloc::vec::Vec;
 
     fn kept<const K: usize>(times: u32) -> Vec<u32> {
-        let mut recorder = Recorder::<K>::new();
-        recorder.next = u32::MAX - 5;
+        let mut recorder = Recorder::<K>::EMPTY;
         for n in 1..=times {
             recorder.push(Instant::ZERO, Token::NONE, Input::Commit(n));
         }
