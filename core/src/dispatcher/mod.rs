@@ -96,6 +96,8 @@ pub(crate) struct Machine {
     datagrams: Option<&'static datagram::Verbs>,
     /// The same for stale events that do not end, if there may be some.
     staleness: Option<&'static stale::Verbs>,
+    /// The same of a stop, once it was requested.
+    stopping: Option<&'static stop::Verbs>,
     /// The same of handlers that send to other connections.
     filled: Option<&'static filled::Verbs>,
     /// The same of listeners that are preferred.
@@ -168,6 +170,7 @@ impl Machine {
             priorities: 0,
             datagrams: None,
             staleness: None,
+            stopping: None,
             filled: None,
             preferred: None,
             sources_of: None,

@@ -129,24 +129,13 @@ impl Dispatcher<'_> {
         let windows = self.m.windows;
         let slot = self.slots.at(index);
         match slot.state() {
-            State::Connecting => {
-                if self.m.stop_at.is_some() && !self.is_spared(index) {
-                    self.begin_close(index, Reason::Stopping);
-                }
-            }
+            State::Connecting => self.give_up_to_stop(index),
             State::Open | State::HalfClosing | State::HalfClosed => {
                 if slot.is_stuck(windows) {
                     self.warn_too_long(index);
                     self.begin_close(index, Reason::TooLong);
-                } else if self.m.stop_at.is_some()
-                    && slot.has_heard_all()
-                    && !self.is_speaking(index)
-                    && !self.is_spared(index)
-                {
-                    self.finish_for(index, Reason::Stopping);
-                    self.finish_early(index);
-                } else if slot.is_complete() {
-                    match slot.reason {
+                } else if !self.finishes_to_stop(index) && self.slots.at(index).is_complete() {
+                    match self.slots.at(index).reason {
                         // It had hung up.
                         Some(reason) => self.begin_close(index, reason),
                         None => {
@@ -207,7 +196,7 @@ impl Dispatcher<'_> {
     }
 
     /// After the peer's FIN nothing is gained by sending ours and waiting: closing does both.
-    fn finish_early(&mut self, index: u32) {
+    pub(super) fn finish_early(&mut self, index: u32) {
         let slot = self.slots.at(index);
         if slot.flags.has(Flags::ENDED)
             && slot.tx.is_empty()

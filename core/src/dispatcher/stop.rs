@@ -7,6 +7,65 @@ use crate::slot::State;
 use crate::time::Instant;
 use defmt_or_log::info;
 
+/// The functions for a stop. Reached by these pointers alone, so that only a program that stops links them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verbs {
+    due: fn(&Dispatcher<'_>) -> Option<Instant>,
+    end: fn(&mut Dispatcher<'_>),
+    finish: fn(&mut Dispatcher<'_>, u32) -> bool,
+    give_up: fn(&mut Dispatcher<'_>, u32),
+}
+
+const VERBS: Verbs = Verbs {
+    due: |machine| {
+        let ahead = |by: &Instant| {
+            *by < Instant::NEVER && !machine.m.stop_over && !machine.is_stopped()
+        };
+        machine.m.stop_at.filter(ahead)
+    },
+    end: |machine| {
+        let due = machine.m.stop_at.is_some_and(|by| by <= machine.m.now);
+        if due && !machine.m.stop_over {
+            machine.end_stop();
+        }
+    },
+    finish: |machine, index| machine.finish_to_stop(index),
+    give_up: |machine, index| {
+        if !machine.is_spared(index) {
+            machine.begin_close(index, Reason::Stopping);
+        }
+    },
+};
+
+/// What a stop means for others.
+impl Dispatcher<'_> {
+    /// When the time to stop is over, if that is to come.
+    #[inline]
+    pub(super) fn stop_due(&self) -> Option<Instant> {
+        (self.m.stopping?.due)(self)
+    }
+
+    /// Acts on it when it is.
+    #[inline]
+    pub(super) fn check_stop(&mut self) {
+        if let Some(verbs) = self.m.stopping {
+            (verbs.end)(self);
+        }
+    }
+
+    /// Finishes a connection that has been read and has its replies, if a stop was requested.
+    pub(super) fn finishes_to_stop(&mut self, index: u32) -> bool {
+        (self.m.stopping).is_some_and(|verbs| (verbs.finish)(self, index))
+    }
+
+    /// Gives up a connection that is not connected yet, if a stop was requested and does not spare it.
+    pub(super) fn give_up_to_stop(&mut self, index: u32) {
+        if let Some(verbs) = self.m.stopping {
+            (verbs.give_up)(self, index);
+        }
+    }
+}
+
 impl Dispatcher<'_> {
     /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
     /// arrived, gets its replies and is finished. One that was made a moment ago and has sent nothing is not idle, and
@@ -21,6 +80,7 @@ impl Dispatcher<'_> {
         }
         let by = self.m.stop_at.map_or(by, |earlier| earlier.min(by));
         self.m.stop_at = Some(by);
+        self.m.stopping = Some(&VERBS);
         self.keep_unanswered_pairs();
         for index in (0..self.slots.used()).chain(self.places()) {
             let slot = self.slots.at_mut(index);
@@ -55,9 +115,20 @@ impl Dispatcher<'_> {
         self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0
     }
 
+    fn finish_to_stop(&mut self, index: u32) -> bool {
+        let finishes = self.slots.at(index).has_heard_all()
+            && !self.is_speaking(index)
+            && !self.is_spared(index);
+        if finishes {
+            self.finish_for(index, Reason::Stopping);
+            self.finish_early(index);
+        }
+        finishes
+    }
+
     /// The time to stop is over. What has come by then is received and replied to first: each connection is serviced
     /// once more, and then what is left is closed.
-    pub(super) fn end_stop(&mut self) {
+    fn end_stop(&mut self) {
         match self.m.last_round {
             None => {
                 let windows = self.m.windows;

@@ -27,9 +27,7 @@ impl Dispatcher<'_> {
         if self.m.paused > 0 {
             self.wake_listeners(now);
         }
-        if self.m.stop_at.is_some_and(|by| by <= now) && !self.m.stop_over {
-            self.end_stop();
-        }
+        self.check_stop();
     }
 
     fn judge_passed(&mut self, now: Instant) {

@@ -262,8 +262,7 @@ impl Dispatcher<'_> {
         } else {
             None
         };
-        let ahead = |by: &Instant| *by < Instant::NEVER && !self.m.stop_over && !self.is_stopped();
-        let stop = self.m.stop_at.filter(ahead);
+        let stop = self.stop_due();
         sooner(sooner(first, pause), sooner(stop, self.next_timer()))
     }
 }
