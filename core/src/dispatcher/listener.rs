@@ -98,14 +98,7 @@ impl Dispatcher<'_> {
         if self.slots.at(index).flags.has(Flags::PAUSED) {
             return false;
         }
-        self.has_free(index)
-            || match self.m.full {
-                FullTable::Wait => false,
-                FullTable::Refuse => true,
-                FullTable::Evict | FullTable::EvictHalfClosed => {
-                    !self.m.evicting && self.to_evict(index).is_some()
-                }
-            }
+        self.has_free(index) || (self.m.policy).is_some_and(|policy| (policy.admits)(self, index))
     }
 
     /// Whether a slot is free for a connection of this listener, or, if it is none, for one that we make; retired ones are
@@ -114,12 +107,6 @@ impl Dispatcher<'_> {
         !self.has_its_most(index)
             && self.m.connections.saturating_sub(self.m.taken) > self.withheld_from(index)
             && (!self.m.free.is_empty() || self.slots.used() < self.m.connections)
-    }
-
-    /// Whether this listener has as many connections as it may have. For it the table is full then.
-    pub(super) fn has_its_most(&self, index: u32) -> bool {
-        let listener = self.slots.listener(index ^ LISTENER_BIT);
-        listener.is_some_and(|listener| listener.held >= listener.at_most)
     }
 
     /// What a listener has to do.
@@ -145,23 +132,7 @@ impl Dispatcher<'_> {
             return Some(Action::Accept { listener, token });
         }
         self.warn_full(index);
-        match self.m.full {
-            FullTable::Wait => None,
-            FullTable::Refuse => {
-                let slot = self.slots.at_mut(index);
-                slot.readiness.begin(Directions::READ);
-                slot.call = Some(Call::Refuse);
-                Some(Action::Refuse { listener })
-            }
-            FullTable::Evict | FullTable::EvictHalfClosed => {
-                if let Some(victim) = self.to_evict(index) {
-                    self.m.evicting = true;
-                    self.begin_close(victim, Reason::Evicted);
-                }
-                self.m.starved = true;
-                None
-            }
-        }
+        (self.m.policy?.make_room)(self, index)
     }
 
     fn warn_full(&mut self, index: u32) {
@@ -280,18 +251,9 @@ impl Dispatcher<'_> {
         Some(Notice::Opened(token))
     }
 
-    /// The completion of `Refuse`.
-    pub(super) fn refused(&mut self, index: u32, outcome: Outcome) {
-        self.slots.at_mut(index).call = None;
-        if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
-            bump(&mut self.m.stats.refused_full);
-        }
-        self.tried(index, outcome);
-    }
-
     /// What an accept shows about its listener. One accept for each event, as a rule: the next poll reports again if
     /// there is more. While stopping, the queue is emptied in one go.
-    fn tried(&mut self, index: u32, outcome: Outcome) {
+    pub(super) fn tried(&mut self, index: u32, outcome: Outcome) {
         let stopping = self.m.stop_at.is_some();
         let iteration = self.m.schedule.iterations();
         // A full table refuses or evicts for an event, not on speculation, also if it became full in the middle of a

@@ -19,6 +19,7 @@ pub mod inspect;
 pub(crate) mod laws;
 mod listener;
 mod pairs;
+mod policy;
 mod preferred;
 mod serve;
 mod source;
@@ -48,6 +49,7 @@ use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use defmt_or_log::trace;
+use policy::Policy;
 pub(crate) use table::Parts;
 pub use table::Table;
 
@@ -104,8 +106,8 @@ pub(crate) struct Machine {
     preferred: Option<&'static preferred::Verbs>,
     /// The same of sources that are limited.
     sources_of: Option<&'static source::Verbs>,
-    /// The function that finds a connection to evict, if the policy needs one.
-    victim: Option<fn(&Dispatcher<'_>, u32) -> Option<u32>>,
+    /// What a full table does for a connection that waits.
+    policy: Option<&'static Policy>,
     /// The same of watched descriptors.
     watched: Option<&'static watch::Verbs>,
     /// The same of connections that are made.
@@ -174,7 +176,7 @@ impl Machine {
             filled: None,
             preferred: None,
             sources_of: None,
-            victim: None,
+            policy: Policy::of(config.full),
             watched: None,
             outbound: None,
             unix_peers: 0,
@@ -242,9 +244,6 @@ impl<'t> Dispatcher<'t> {
             recorder: parts.recorder,
             m: parts.machine.write(machine),
         };
-        if config.full.evicts() {
-            made.m.victim = Some(|machine, listener| machine.victim(listener));
-        }
         if U::LIMITS_SOURCES && config.sources.block.is_some() {
             made.count_sources();
         }
@@ -255,11 +254,6 @@ impl<'t> Dispatcher<'t> {
             made.watch_staleness();
         }
         Ok(made)
-    }
-
-    /// The connection that is to be closed for another of this listener, if one may be.
-    fn to_evict(&self, listener: u32) -> Option<u32> {
-        (self.m.victim?)(self, listener)
     }
 
     /// The same machine, borrowed for a shorter time.

@@ -10,6 +10,8 @@ use crate::token::{LISTENER_BIT, Token};
 pub(crate) struct Verbs {
     touch: fn(&mut Dispatcher<'_>, u32) -> bool,
     release: fn(&mut Dispatcher<'_>, u32),
+    withheld: fn(&Dispatcher<'_>, u32) -> u32,
+    has_its_most: fn(&Dispatcher<'_>, u32) -> bool,
 }
 
 const VERBS: Verbs = Verbs {
@@ -18,6 +20,8 @@ const VERBS: Verbs = Verbs {
         machine.change_reserved(index, 0);
         machine.change_priority(index, false);
     },
+    withheld: |machine, index| machine.withheld(index),
+    has_its_most: |machine, index| machine.is_at_its_limit(index),
 };
 
 impl Dispatcher<'_> {
@@ -69,6 +73,7 @@ impl Dispatcher<'_> {
             && let Some(listener) = self.slots.listener_mut(index & !LISTENER_BIT)
         {
             listener.at_most = connections;
+            self.m.preferred = Some(&VERBS);
             self.wake_starved();
         }
     }
@@ -126,8 +131,23 @@ impl Dispatcher<'_> {
         listener.is_some_and(|listener| listener.priority)
     }
 
-    /// How many free slots are not for this listener. Work: each listener, if any slot is reserved.
+    /// How many free slots are not for this listener.
     pub(super) fn withheld_from(&self, index: u32) -> u32 {
+        (self.m.preferred).map_or(0, |verbs| (verbs.withheld)(self, index))
+    }
+
+    /// Whether this listener has as many connections as it may have. For it the table is full then.
+    pub(super) fn has_its_most(&self, index: u32) -> bool {
+        (self.m.preferred).is_some_and(|verbs| (verbs.has_its_most)(self, index))
+    }
+
+    fn is_at_its_limit(&self, index: u32) -> bool {
+        let listener = self.slots.listener(index ^ LISTENER_BIT);
+        listener.is_some_and(|listener| listener.held >= listener.at_most)
+    }
+
+    /// Work: each listener, if any slot is reserved.
+    fn withheld(&self, index: u32) -> u32 {
         if self.m.reserved == 0 {
             return 0;
         }

@@ -18,9 +18,8 @@ pub(super) struct Verbs {
 
 const VERBS: Verbs = Verbs {
     due: |machine| {
-        let ahead = |by: &Instant| {
-            *by < Instant::NEVER && !machine.m.stop_over && !machine.is_stopped()
-        };
+        let ahead =
+            |by: &Instant| *by < Instant::NEVER && !machine.m.stop_over && !machine.is_stopped();
         machine.m.stop_at.filter(ahead)
     },
     end: |machine| {

@@ -32,7 +32,10 @@ impl<const K: usize> fmt::Debug for Recorder<K> {
 
 impl<const K: usize> Recorder<K> {
     /// Where the one of this number is.
-    #[expect(clippy::cast_possible_truncation, reason = "modulo K is what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "modulo K is what is wanted"
+    )]
     const fn place(number: u64) -> usize {
         number as usize & K.wrapping_sub(1)
     }
