@@ -39,13 +39,13 @@ impl Dispatcher<'_> {
             | Op::ReceiveFrom
             | Op::SendTo
             | Op::Cancel
-            | Op::Close => self.called(token, op, outcome),
+            | Op::Close => self.called(token, op, &outcome),
         }
     }
 
     /// The completion of anything but a transfer.
     #[inline(never)]
-    pub(crate) fn called(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
+    pub(crate) fn called(&mut self, token: Token, op: Op, outcome: &Outcome) -> Option<Notice> {
         let index = token.slot();
         let slot = self.slots.at(index);
         let call = slot.call;
@@ -68,9 +68,9 @@ impl Dispatcher<'_> {
         }
         match op {
             Op::Accept => return self.accepted(index, outcome),
-            Op::Connect => return self.connected(index, outcome),
+            Op::Connect => return self.connected(index, *outcome),
             Op::Close => return self.closed(index),
-            Op::ReceiveFrom | Op::SendTo => return self.datagram_done(index, op, outcome),
+            Op::ReceiveFrom | Op::SendTo => return self.datagram_done(index, op, *outcome),
             Op::Refuse => self.refused(index, outcome),
             Op::Shutdown => self.shut(index, outcome),
             Op::Unsent => self.measured(index, outcome),
@@ -341,10 +341,10 @@ impl Dispatcher<'_> {
     }
 
     /// FIN is sent: what the peer still sends is discarded.
-    fn shut(&mut self, index: u32, outcome: Outcome) {
+    fn shut(&mut self, index: u32, outcome: &Outcome) {
         let slot = self.slots.at_mut(index);
         slot.call = None;
-        match (slot.state(), outcome) {
+        match (slot.state(), *outcome) {
             // The peer would never learn of our FIN.
             (State::HalfClosing, Outcome::Failed(fault)) => {
                 self.begin_close(index, Reason::Failed(fault));
@@ -391,8 +391,8 @@ impl Dispatcher<'_> {
     }
 
     /// The kernel would not register it (`ENOSPC`, `ENOMEM`): there would never be an event of it, so it ends.
-    fn arm_failed(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
-        let Outcome::Failed(fault) = outcome else {
+    fn arm_failed(&mut self, index: u32, outcome: &Outcome) -> Option<Notice> {
+        let Outcome::Failed(fault) = *outcome else {
             return None;
         };
         let slot = self.slots.at_mut(index);

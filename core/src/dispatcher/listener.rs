@@ -6,7 +6,7 @@ use crate::event::{Fault, FaultKind, Outcome, Peer};
 use crate::output::{Action, Notice, Reason};
 use crate::readiness::Directions;
 use crate::record::Record;
-use crate::slot::{Call, Flags, State};
+use crate::slot::{Flags, State};
 use crate::source::{Kind, Listener, Source};
 use crate::stats::bump;
 use crate::table::Run;
@@ -202,15 +202,15 @@ impl Dispatcher<'_> {
     }
 
     /// The completion of `Accept`, on the slot that was reserved.
-    pub(super) fn accepted(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+    pub(super) fn accepted(&mut self, index: u32, outcome: &Outcome) -> Option<Notice> {
         let place = self.records.at(index).listener;
         let listener = LISTENER_BIT | u32::from(place);
-        let address = match outcome {
+        let address = match *outcome {
             Outcome::Accepted(address) => address,
             Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 bump(&mut self.m.stats.unasked);
                 self.give_back(index);
-                self.tried(listener, Outcome::Drained(0));
+                self.tried(listener, &Outcome::Drained(0));
                 return None;
             }
             Outcome::Drained(_) | Outcome::Failed(_) => {
@@ -253,7 +253,7 @@ impl Dispatcher<'_> {
 
     /// What an accept shows about its listener. One accept for each event, as a rule: the next poll reports again if
     /// there is more. While stopping, the queue is emptied in one go.
-    pub(super) fn tried(&mut self, index: u32, outcome: Outcome) {
+    pub(super) fn tried(&mut self, index: u32, outcome: &Outcome) {
         let stopping = self.m.stop_at.is_some();
         let iteration = self.m.schedule.iterations();
         // A full table refuses or evicts for an event, not on speculation, also if it became full in the middle of a
@@ -268,12 +268,12 @@ impl Dispatcher<'_> {
         }
         slot.readiness.end(Directions::READ);
         let mut fault = None;
-        match outcome {
+        match *outcome {
             Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 slot.tally = 0;
                 let mut another = stopping;
                 listener.pause = self.m.pause_min;
-                if let Outcome::Accepted(_) = outcome {
+                if let Outcome::Accepted(_) = *outcome {
                     another |= listener.burst.another(iteration, most) && has_free;
                 }
                 slot.readiness.clear_ready(Directions::READ.when(!another));

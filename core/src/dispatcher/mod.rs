@@ -34,7 +34,7 @@ mod watch;
 
 use crate::config::{Config, ConfigError, FullTable, Sources, Windows};
 use crate::deadlines::Deadlines;
-use crate::event::{Completion, Event, Op};
+use crate::event::{Completion, Event, Op, Outcome};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
 use crate::queue::{NONE, Queue};
@@ -327,25 +327,49 @@ impl Dispatcher<'_> {
     /// The same for a handler that may need less.
     #[inline]
     pub(crate) fn take_in<U: Uses>(&mut self, now: Instant, event: Event) -> Option<Notice> {
-        self.advance_clock(now);
         match event {
             Event::Ready {
                 token,
                 directions,
                 closing,
-            } => {
-                let input = Input::Ready {
-                    directions,
-                    closing,
-                };
-                self.keep::<U>(token, input);
-                self.ready(token, directions, closing)
-            }
+            } => self.take_ready::<U>(now, token, directions, closing),
             Event::Done { token, op, outcome } => {
+                self.advance_clock(now);
                 self.keep::<U>(token, Input::done(op, &outcome));
                 self.done(token, op, outcome)
             }
         }
+    }
+
+    /// A readiness event.
+    #[inline]
+    pub(crate) fn take_ready<U: Uses>(
+        &mut self,
+        now: Instant,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+    ) -> Option<Notice> {
+        self.advance_clock(now);
+        let input = Input::Ready {
+            directions,
+            closing,
+        };
+        self.keep::<U>(token, input);
+        self.ready(token, directions, closing)
+    }
+
+    /// The completion of what is no transfer.
+    pub(crate) fn take_call<U: Uses>(
+        &mut self,
+        now: Instant,
+        token: Token,
+        op: Op,
+        outcome: &Outcome,
+    ) -> Option<Notice> {
+        self.advance_clock(now);
+        self.keep::<U>(token, Input::done(op, outcome));
+        self.called(token, op, outcome)
     }
 
     /// Begins an iteration, unless one is in progress: takes the time in, acts on deadlines that have passed, at most
@@ -448,7 +472,7 @@ impl Dispatcher<'_> {
             | Op::ReceiveFrom
             | Op::SendTo
             | Op::Cancel
-            | Op::Close => self.done(token, op, completion.into()),
+            | Op::Close => self.called(token, op, &completion.into()),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use super::Dispatcher;
 use crate::config::FullTable;
-use crate::directions::Directions;
 use crate::event::Outcome;
 use crate::output::{Action, Reason};
+use crate::readiness::Directions;
 use crate::slot::Call;
 use crate::stats::bump;
 
@@ -14,7 +14,7 @@ pub(super) struct Policy {
     /// Whether a listener may accept although there is no slot.
     pub(super) admits: fn(&Dispatcher<'_>, u32) -> bool,
     pub(super) make_room: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
-    pub(super) refused: fn(&mut Dispatcher<'_>, u32, Outcome),
+    pub(super) refused: fn(&mut Dispatcher<'_>, u32, &Outcome),
 }
 
 const REFUSE: Policy = Policy {
@@ -50,15 +50,15 @@ impl Dispatcher<'_> {
     }
 
     /// The completion of `Refuse`.
-    pub(super) fn refused(&mut self, index: u32, outcome: Outcome) {
+    pub(super) fn refused(&mut self, index: u32, outcome: &Outcome) {
         if let Some(policy) = self.m.policy {
             (policy.refused)(self, index, outcome);
         }
     }
 
-    fn has_refused(&mut self, index: u32, outcome: Outcome) {
+    fn has_refused(&mut self, index: u32, outcome: &Outcome) {
         self.slots.at_mut(index).call = None;
-        if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
+        if let Outcome::Complete(_) | Outcome::Accepted(_) = *outcome {
             bump(&mut self.m.stats.refused_full);
         }
         self.tried(index, outcome);

@@ -258,28 +258,66 @@ impl<H: Handler> Session<'_, H> {
         }
         match event {
             // What is ready is scheduled; only for a watched descriptor the handler is notified now.
-            Event::Ready { .. } => {
-                if let Some(notice) = self.machine.take_in::<H>(now, event) {
+            Event::Ready {
+                token,
+                directions,
+                closing,
+            } => {
+                let notice = (self.machine).take_ready::<H>(now, token, directions, closing);
+                if let Some(notice) = notice {
                     self.tell(notice, None, None);
                 }
             }
-            Event::Done { .. } => self.handle_completion(now, event),
+            Event::Done { token, op, outcome } => match op {
+                Op::Recv | Op::Send => {
+                    if let Some(notice) = self.machine.take_in::<H>(now, event) {
+                        self.tell(notice, None, None);
+                    }
+                }
+                Op::Accept
+                | Op::Refuse
+                | Op::Connect
+                | Op::Arm
+                | Op::Shutdown
+                | Op::Unsent
+                | Op::ReceiveFrom
+                | Op::SendTo
+                | Op::Cancel
+                | Op::Close => self.take_call(now, token, op, &outcome),
+            },
         }
     }
 
+    /// Takes in the completion of an action that is no transfer, as [`handle_event`](Self::handle_event) does; the completion of a
+    /// transfer is dropped and counted. For a driver whose transfers all complete inline
+    /// ([`poll_output`](Self::poll_output)): it does not link what takes their events.
+    pub fn handle_call(&mut self, now: Instant, token: Token, op: Op, outcome: &Outcome) {
+        if self.machine.is_traced() {
+            let outcome = *outcome;
+            self.trace_event(now, Event::Done { token, op, outcome });
+        }
+        self.take_call(now, token, op, outcome);
+    }
+
     #[inline(never)]
-    fn handle_completion(&mut self, now: Instant, event: Event) {
+    fn take_call(&mut self, now: Instant, token: Token, op: Op, outcome: &Outcome) {
         // The slot is freed before the application is notified; the final snapshot is what is known now.
-        let info = match event {
-            Event::Done {
-                token,
-                op: Op::Close,
-                ..
-            } => self.last_words(token),
-            Event::Done { .. } | Event::Ready { .. } => None,
+        let info = match op {
+            Op::Close => self.last_words(token),
+            Op::Accept
+            | Op::Refuse
+            | Op::Connect
+            | Op::Arm
+            | Op::Recv
+            | Op::Send
+            | Op::Shutdown
+            | Op::Unsent
+            | Op::ReceiveFrom
+            | Op::SendTo
+            | Op::Cancel => None,
         };
-        if let Some(notice) = self.machine.take_in::<H>(now, event) {
-            self.tell(notice, Some(event), info.as_ref());
+        if let Some(notice) = self.machine.take_call::<H>(now, token, op, outcome) {
+            self.tell(notice, Some((op, outcome)), info.as_ref());
         }
     }
 

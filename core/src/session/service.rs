@@ -50,8 +50,8 @@ impl<H: Handler> Session<'_, H> {
     /// Anything but a transfer is as frequent as connections are: it has one way in.
     #[inline(never)]
     fn complete_call(&mut self, index: u32, op: Op, completion: Completion) {
-        let event = self.completion_of(index, op, completion);
-        self.handle_event(self.machine.now(), event);
+        let token = self.machine.token(index);
+        self.handle_call(self.machine.now(), token, op, &completion.into());
     }
 
     #[cold]
@@ -86,7 +86,12 @@ impl<H: Handler> Session<'_, H> {
 
     /// Notifies the handler.
     #[inline(never)]
-    pub(super) fn tell(&mut self, notice: Notice, event: Option<Event>, info: Option<&Info>) {
+    pub(super) fn tell(
+        &mut self,
+        notice: Notice,
+        done: Option<(Op, &Outcome)>,
+        info: Option<&Info>,
+    ) {
         self.machine.trace(|| Entry::Notified(notice));
         match notice {
             Notice::Readable(token) => self.tell_of(token, Told::Readable),
@@ -108,10 +113,8 @@ impl<H: Handler> Session<'_, H> {
                 }
             }
             Notice::Datagram(token) => {
-                if let (Some(Event::Done { op, outcome, .. }), Some(tell)) =
-                    (event, self.tell_of_datagram)
-                {
-                    tell(self, token, op, outcome);
+                if let (Some((op, outcome)), Some(tell)) = (done, self.tell_of_datagram) {
+                    tell(self, token, op, *outcome);
                 }
             }
         }

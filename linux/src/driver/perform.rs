@@ -8,9 +8,7 @@ use crate::socket;
 use crate::sockets::NO_SOCKET;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use tidegate_core::{
-    Action, Completion, Directions, Event, Handler, Op, Outcome, Span, Token, Trigger,
-};
+use tidegate_core::{Action, Completion, Directions, Handler, Op, Outcome, Span, Token, Trigger};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action. Returns the result of a transfer; `None` if that comes later, or came as an event.
@@ -89,7 +87,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 | Outcome::Datagram { .. }
                 | Outcome::Failed(_) => self.session.machine().now(),
             };
-            self.session.handle_event(now, done(token, op, outcome));
+            self.session.handle_call(now, token, op, &outcome);
         }
     }
 
@@ -198,8 +196,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         unsafe { self.backend.renew(self.stop.as_fd()) };
         // Each that cannot be registered is ended by the machine, and so is not in the list again.
         while let Some((token, outcome)) = self.register_all() {
-            self.session
-                .handle_event(now, done(token, Op::Arm, outcome));
+            self.session.handle_call(now, token, Op::Arm, &outcome);
         }
     }
 
@@ -224,7 +221,3 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
 
 /// A registration completes with its readiness event.
 const REGISTERED: Outcome = Outcome::Complete(0);
-
-pub(super) const fn done(token: Token, op: Op, outcome: Outcome) -> Event {
-    Event::Done { token, op, outcome }
-}

@@ -39,7 +39,7 @@ impl Dispatcher<'_> {
     /// How much the peer has not acknowledged, queried at the end of a write stall: if it took something since the last
     /// query, the time runs once more. So it does if the peer took nothing but lives, until nothing has been taken for
     /// as long as a connection may be idle.
-    pub(in crate::dispatcher) fn measured(&mut self, index: u32, outcome: Outcome) {
+    pub(in crate::dispatcher) fn measured(&mut self, index: u32, outcome: &Outcome) {
         let slot = self.slots.at_mut(index);
         if slot.flags.has(Flags::CHECKED) {
             return self.checked(index, outcome);
@@ -63,7 +63,7 @@ impl Dispatcher<'_> {
             // The kernel has taken some since the query.
             return;
         }
-        if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = outcome {
+        if let Outcome::Complete(unsent) | Outcome::Drained(unsent) = *outcome {
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "modulo 2^32 is what is wanted"
@@ -78,7 +78,7 @@ impl Dispatcher<'_> {
         }
         let class = if self.slots.at(index).class == Some(Class::Congestion) {
             Class::Congestion
-        } else if let Outcome::Drained(_) = outcome {
+        } else if let Outcome::Drained(_) = *outcome {
             if !self.m.deadlines.is_longer(waited(record, now), Class::Idle) {
                 self.slots.at_mut(index).flags.clear(Flags::PROBE);
                 return;
@@ -92,9 +92,9 @@ impl Dispatcher<'_> {
 
     /// The result of the query whether a connection whose peer has sent FIN can still send. If it cannot, that counts
     /// as our FIN: it is closed once the application has consumed all that came, whether or not it finishes it.
-    fn hung_up(&mut self, index: u32, outcome: Outcome) {
+    fn hung_up(&mut self, index: u32, outcome: &Outcome) {
         let slot = self.slots.at_mut(index);
-        let Outcome::Failed(fault) = outcome else {
+        let Outcome::Failed(fault) = *outcome else {
             return;
         };
         if !slot.may_have_hung_up() {
@@ -117,7 +117,7 @@ impl Dispatcher<'_> {
 
     /// The result of the query whether a connection without transfers has failed, made after a hang-up. If it has not,
     /// and events come by level, the hang-up is ignored from now on: it lasts, and means that both sides have sent FIN.
-    fn checked(&mut self, index: u32, outcome: Outcome) {
+    fn checked(&mut self, index: u32, outcome: &Outcome) {
         let edge = self.m.trigger == Trigger::Edge;
         let slot = self.slots.at_mut(index);
         slot.call = None;
@@ -125,7 +125,7 @@ impl Dispatcher<'_> {
             slot.flags.clear(Flags::CHECKED);
         }
         self.touch(index);
-        let Outcome::Failed(fault) = outcome else {
+        let Outcome::Failed(fault) = *outcome else {
             return;
         };
         match fault.kind {

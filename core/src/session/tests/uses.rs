@@ -48,3 +48,18 @@ fn what_a_handler_does_not_need_is_not_there() {
     assert_eq!((stale, rebuilds), (20, 2));
     assert_eq!(after_stale_events::<false>(), (Vec::new(), 20, 0));
 }
+
+/// What a transfer comes to is no call's: the receive goes on.
+#[test]
+fn a_transfer_that_completes_as_a_call_is_dropped_and_counted() {
+    let mut world = World::new::<2>(App::echo());
+    let who = world.connect();
+    let (now, token) = (world.session.machine().now(), world.token(who));
+    for op in [Op::Recv, Op::Send] {
+        let counted = world.session.stats().unasked;
+        (world.session).handle_call(now, token, op, &Outcome::Complete(3));
+        assert_eq!(world.session.stats().unasked, counted + 1, "{op:?}");
+    }
+    world.says(who, b"hello");
+    assert_eq!(world.fars[who].heard, b"hello");
+}
