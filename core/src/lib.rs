@@ -144,7 +144,7 @@
 //! no memory, the full queue of a Unix listener) is waited out, up to [`Config::connect`]. How long to wait before
 //! another try is the application's decision; [`Backoff`] computes it.
 //!
-//! Two connections work together with [`Conn::lend`], [`Conn::want_capacity`], [`Conn::pause`] and [`Conn::shut_down`]: the
+//! Two connections work together with [`Conn::with`], [`Conn::want_capacity`], [`Conn::pause`] and [`Conn::shut_down`]: the
 //! example `relay` of the Linux library is a page of it.
 //!
 //! # Logging

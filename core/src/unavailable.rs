@@ -65,7 +65,7 @@ impl fmt::Display for Unavailable {
                 "no timer {timer}; the memory has {capacity}, numbered from 0: raise its TIMERS"
             ),
             Self::DatagramMemory => f.write_str(
-                "no memory is left for the windows of another datagram socket: lend a larger DatagramMemory first",
+                "no memory is left for the windows of another datagram socket: set a larger DatagramMemory first",
             ),
             Self::Lines { capacity } => write!(
                 f,

@@ -43,7 +43,7 @@ impl Handler for Relay {
         if let Some(origin) = conn.origin() {
             *other = Some(origin);
             let to = conn.token();
-            if conn.lend(origin, |from| pass_on(from, to)).is_none() {
+            if conn.with(origin, |from| pass_on(from, to)).is_none() {
                 conn.abort();
             }
             return;
@@ -71,13 +71,13 @@ impl Handler for Relay {
     fn writable(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
         let to = conn.token();
         if let Some(other) = *other {
-            conn.lend(other, |from| pass_on(from, to));
+            conn.with(other, |from| pass_on(from, to));
         }
     }
 
     /// One way is at its end; the other way may go on. With both, a connection is finished.
     fn ended(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
-        let passed = other.and_then(|other| conn.lend(other, |other| other.shut_down()));
+        let passed = other.and_then(|other| conn.with(other, |other| other.shut_down()));
         if passed.is_none() {
             conn.finish();
         }
@@ -95,7 +95,7 @@ impl Handler for Relay {
         }
         if let Some(other) = other.or(conn.origin()) {
             let finishes = reason == Reason::Stopping;
-            conn.lend(other, |other| {
+            conn.with(other, |other| {
                 if finishes {
                     other.finish();
                 } else {
@@ -110,7 +110,7 @@ impl Handler for Relay {
 /// suspended until `to` is writable.
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
-    let sent = from.lend(to, |to| {
+    let sent = from.with(to, |to| {
         let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
         to.want_capacity(data.len() - sent);

@@ -107,7 +107,7 @@ fn main() -> Result<(), Failure> {
     };
     common.datagrams = vec![(address, socket)];
     let mut server = Server::new(MEMORY.take(), &common.config, Echo::default())?;
-    server.lend_datagrams(WINDOWS.take());
+    server.set_datagram_memory(WINDOWS.take());
     common::serve(&mut server, &common)?;
     let stats = server.stats();
     common::say(format_args!(

@@ -65,7 +65,7 @@ impl Handler for Post {
 type Windows = DatagramMemory<{ 16 * 1024 }, { 4 * 1024 }>;
 
 fn lend(server: &mut AnyServer<Post>) {
-    server.lend_datagrams(Box::leak(Box::new(Windows::new())));
+    server.set_datagram_memory(Box::leak(Box::new(Windows::new())));
 }
 
 /// A server that listens, too, and has memory for datagrams.

@@ -167,7 +167,7 @@ fn everything_is_closed_and_the_memory_serves_again() {
         let before = open();
         for _ in 0..3 {
             let mut server = server(mode, &mut memory, &mut places);
-            server.lend_datagrams(&mut windows);
+            server.set_datagram_memory(&mut windows);
             let others = Others::of(&mut server);
             drop(server);
             others.hear_the_end(mode);
@@ -187,7 +187,7 @@ fn so_it_is_after_a_panic_of_the_handler() {
         let before = open();
         for _ in 0..2 {
             let mut server = server(mode, &mut memory, &mut places);
-            server.lend_datagrams(&mut windows);
+            server.set_datagram_memory(&mut windows);
             let mut others = Others::of(&mut server);
             others.clients[1].say(b"!");
             let panicked = catch_unwind(AssertUnwindSafe(move || {
@@ -235,7 +235,7 @@ fn so_it_is_when_waiting_fails() {
         let mut windows = Box::new(DatagramMemory::<64, 64>::new());
         let before = open();
         let mut server = server(mode, &mut memory, &mut places);
-        server.lend_datagrams(&mut windows);
+        server.set_datagram_memory(&mut windows);
         let others = Others::of(&mut server);
         assert!(break_backend());
         let failed: Result<(), Error> = server.run();

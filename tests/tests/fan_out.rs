@@ -10,7 +10,7 @@ use tidegate_sim::{End, Interface, Limits, Script, Setup, World};
 enum By {
     SendOthers,
     SendTo,
-    Lend,
+    With,
     /// All lines that are there, in one piece.
     Bulk,
 }
@@ -30,8 +30,8 @@ impl Chat {
                 let missed = (others.into_iter()).filter(|to| conn.send_to(*to, bytes).is_err());
                 u32::try_from(missed.count()).expect("a few")
             }
-            By::Lend => {
-                let mut sent = |to| conn.lend(to, |other| other.send(bytes).is_ok());
+            By::With => {
+                let mut sent = |to| conn.with(to, |other| other.send(bytes).is_ok());
                 let missed = others.into_iter().filter(|to| sent(*to) != Some(true));
                 u32::try_from(missed.count()).expect("a few")
             }
@@ -71,7 +71,7 @@ fn burst<const RX: usize, const TX: usize>(length: usize, talkers: u8) {
         if interface == Interface::Completion {
             continue;
         }
-        for by in [By::SendOthers, By::SendTo, By::Lend, By::Bulk] {
+        for by in [By::SendOthers, By::SendTo, By::With, By::Bulk] {
             let mut memory = Memory::<8, RX, TX>::new();
             let setup = Setup {
                 seed: 7,

@@ -226,7 +226,7 @@ fn datagrams_are_as_those_of_a_new_socket() {
             let config = Config::default();
             let mut server = deaf::<8, 1024, 4096, _>(mode, memory(), &config, Echo);
             let windows = Box::leak(Box::new(DatagramMemory::<2048, 512>::new()));
-            server.lend_datagrams(windows);
+            server.set_datagram_memory(windows);
             let options = Datagrams::on(tidegate::Address::Inet(([127, 0, 0, 1], 0).into()));
             server
                 .adopt_datagrams(socket.into(), &options)

@@ -291,7 +291,7 @@ impl Handler for Relays {
     fn opened(&mut self, conn: &mut Conn<'_>, other: &mut Self::State) {
         *other = match conn.origin() {
             Some(origin) => {
-                conn.lend(origin, |origin| origin.resume());
+                conn.with(origin, |origin| origin.resume());
                 Some(origin)
             }
             None => {
@@ -310,7 +310,7 @@ impl Handler for Relays {
 
     fn closed(&mut self, conn: &mut Conn<'_>, other: &mut Self::State, _: Reason) {
         if let Some(other) = *other {
-            conn.lend(other, |other| other.finish());
+            conn.with(other, |other| other.finish());
         }
     }
 }

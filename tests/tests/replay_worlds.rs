@@ -189,7 +189,7 @@ fn meddled(seed: u64, recorded: bool) -> Past {
             }
             let living: Vec<_> = world.connections().tokens().collect();
             if let Some(token) = random.pick(&living).filter(|_| random.one_in(4)) {
-                world.lend(*token, |meddler, conn, _| meddler.meddle(conn));
+                world.with(*token, |meddler, conn, _| meddler.meddle(conn));
             }
         })?;
         let gone_on = world.run_for(Duration::from_secs(40));
@@ -216,7 +216,7 @@ kinds!(ENTRIES, entry of Entry, Entry<'_>:
 kinds!(CALLS, call of Input, Input:
     Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
     Send Space Reserve Commit SendTo SendOthers WantCapacity ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
-    CancelTimer Connect Lend GiveBack SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
+    CancelTimer Connect With Release SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
 kinds!(ACTIONS, action of Action, Action:
     Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close Rebuild);
 kinds!(NOTICES, notice of Notice, Notice: Opened Readable Writable Ended Closed Datagram Watched);

@@ -156,7 +156,7 @@ fn behind_bytes_while_it_is_paused() {
 fn resume(server: &mut AnyServer<Mute>) {
     let tokens: Vec<_> = server.session().machine().connections().collect();
     for token in tokens {
-        server.session_mut().lend(token, |_, conn, _| conn.resume());
+        server.session_mut().with(token, |_, conn, _| conn.resume());
     }
 }
 

@@ -85,7 +85,7 @@ fn a_fin_while_it_is_paused_ends_nothing() {
             let token = server.session().machine().connections().next();
             server
                 .session_mut()
-                .lend(token.expect("it"), |_, conn, _| conn.resume());
+                .with(token.expect("it"), |_, conn, _| conn.resume());
         });
         assert_eq!(client.rest(), b"question", "{mode}");
     }

@@ -31,7 +31,7 @@ type Echoing = Server<'static, Echo>;
 fn fresh() -> Echoing {
     let memory = memory::<1, 64, 64, ()>();
     let mut server = Server::new(memory, &Config::default(), Echo).expect("a server");
-    server.lend_datagrams(Box::leak(Box::new(DatagramMemory::<4096, 4096>::new())));
+    server.set_datagram_memory(Box::leak(Box::new(DatagramMemory::<4096, 4096>::new())));
     server
 }
 

@@ -61,7 +61,7 @@ impl Handler for Switch {
         let (to, own) = (self.to, conn.token());
         match to {
             Some(to) if to == own => others.into_iter().for_each(|from| {
-                conn.lend(from, |from| pass_on(from, to));
+                conn.with(from, |from| pass_on(from, to));
             }),
             _ => self.readable(conn, state),
         }
@@ -69,7 +69,7 @@ impl Handler for Switch {
 
     fn ended(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         if let Some(to) = self.to {
-            conn.lend(to, |to| to.finish());
+            conn.with(to, |to| to.finish());
         }
         conn.finish();
     }
@@ -81,7 +81,7 @@ impl Handler for Switch {
 
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
-    let sent = from.lend(to, |to| {
+    let sent = from.with(to, |to| {
         let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
         to.want_capacity(data.len() - sent);
@@ -171,7 +171,7 @@ fn a_pipe_without_a_reader_ends_its_connection_alone() {
         turn_until(&mut server, "it is opened", |stats| stats.connected == 1);
         server
             .session_mut()
-            .lend(to, |_, to, ()| to.send(b"into the void"));
+            .with(to, |_, to, ()| to.send(b"into the void"));
         turn_until(&mut server, "it is closed", gone(1));
         match server.session().handler().closed[..] {
             [(Peer::Stream(0), Reason::Failed(fault))] => {
@@ -290,7 +290,7 @@ fn an_unwanted_hang_up_is_not_reported_repeatedly() {
         });
         server
             .session_mut()
-            .lend(token, |_, line, ()| line.resume());
+            .with(token, |_, line, ()| line.resume());
         turn_until(&mut server, "it is closed", gone(1));
         let closed = &server.session().handler().closed;
         assert_eq!(closed[0], (Peer::Stream(0), Reason::PeerFinished), "{mode}");

@@ -176,7 +176,7 @@ impl Handler for Notes {
 /// A server in any mode with one socket of this kind.
 fn server(mode: Mode, options: &Datagrams<'_>) -> (AnyServer<Notes>, Token, SocketAddr) {
     let mut server = deaf::<1, 64, 64, _>(mode, memory(), &Config::default(), Notes::default());
-    server.lend_datagrams(Box::leak(Box::new(DatagramMemory::<2048, 2048>::new())));
+    server.set_datagram_memory(Box::leak(Box::new(DatagramMemory::<2048, 2048>::new())));
     let (token, address) = server.datagrams(options).expect("a socket");
     (server, token, address.expect("an address"))
 }
@@ -388,7 +388,7 @@ fn how_far_datagrams_go_is_set() {
         let kept = socket.try_clone().expect("a copy");
         let mut server =
             deaf::<1, 64, 64, _>(MODES[0], memory(), &Config::default(), Notes::default());
-        server.lend_datagrams(Box::leak(Box::new(DatagramMemory::<2048, 2048>::new())));
+        server.set_datagram_memory(Box::leak(Box::new(DatagramMemory::<2048, 2048>::new())));
         server
             .adopt_datagrams(socket.into(), &options)
             .expect("adopted");

@@ -95,7 +95,7 @@ fn a_connection_that_takes_nothing_takes_no_buffer_from_others() {
     let machine = server.session().machine();
     let tokens: Vec<_> = machine.connections().collect();
     for token in tokens {
-        server.session_mut().lend(token, |_, conn, _| conn.resume());
+        server.session_mut().with(token, |_, conn, _| conn.resume());
     }
     turn_until(&mut server, "everything came", |stats| {
         stats.bytes_in >= (HELD * (1 + EACH)) as u64 + 4 * (4 + 50 * 3000)

@@ -28,7 +28,7 @@ pub struct Conn<'a> {
     /// `resume` was called, and nothing after it that makes it vain.
     pub(super) resumed: bool,
     /// The connection during whose service this one is borrowed; [`NOBODY`] if it is being serviced itself.
-    pub(super) lender: u32,
+    pub(super) borrower: u32,
 }
 
 /// Receiving. The bytes stay where they are until the service ends, so a slice of them outlives any call.
@@ -225,18 +225,18 @@ impl Conn<'_> {
         self.all.connect_for(Some(self.token), to)
     }
 
-    /// Runs `visit` with access to another live connection, opened or not. Returns `None` if `token` is stale or names
-    /// this connection. No handler method is called for the other connection, even if `visit` resumes it. It can borrow
+    /// Runs `f` with access to another live connection, opened or not. Returns `None` if `token` is stale or names
+    /// this connection. No handler method is called for the other connection, even if `f` resumes it. It can borrow
     /// this one in turn, without its data, and no third.
     ///
     /// [`space`](Self::space) that was borrowed and not committed is released first.
-    pub fn lend<R>(&mut self, token: Token, visit: impl FnOnce(&mut Conn<'_>) -> R) -> Option<R> {
+    pub fn with<R>(&mut self, token: Token, f: impl FnOnce(&mut Conn<'_>) -> R) -> Option<R> {
         let index = self.all.machine.connection(token)?;
-        let back = index == self.lender;
-        if token == self.token || (self.lender != NOBODY && !back) {
+        let back = index == self.borrower;
+        if token == self.token || (self.borrower != NOBODY && !back) {
             return None;
         }
-        self.all.record(token, Input::Lend);
+        self.all.record(token, Input::With);
         self.all.machine.will_fill();
         self.all.lent = 0;
         // What a connection is shown in its service is consumed when that service ends, once.
@@ -260,20 +260,20 @@ impl Conn<'_> {
             token,
             info: None,
             resumed: false,
-            lender: self.all.own,
+            borrower: self.all.own,
         };
-        let answer = visit(&mut other);
+        let returned = f(&mut other);
         let consumed = len.saturating_sub(width(other.data.len()));
-        self.all.record(token, Input::GiveBack(consumed));
+        self.all.record(token, Input::Release(consumed));
         self.all.machine.consume_at(index, consumed);
-        Some(answer)
+        Some(returned)
     }
 }
 
 /// Identity and time.
 impl Conn<'_> {
     /// The name of this connection, to find it again: [`send_to`](Self::send_to),
-    /// [`Session::lend`](crate::Session::lend).
+    /// [`Session::with`](crate::Session::with).
     #[must_use]
     pub const fn token(&self) -> Token {
         self.token

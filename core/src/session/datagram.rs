@@ -36,7 +36,7 @@ impl Datagram<'_> {
 /// Datagram sockets.
 impl<'m, H: Handler> Session<'m, H> {
     /// Borrows the windows of all datagram sockets, before the first is added. It is done once: another is not used.
-    pub fn lend_datagrams<const RX: usize, const TX: usize, const SOCKETS: usize>(
+    pub fn set_datagram_memory<const RX: usize, const TX: usize, const SOCKETS: usize>(
         &mut self,
         memory: &'m mut DatagramMemory<RX, TX, SOCKETS>,
     ) {

@@ -211,13 +211,13 @@ impl<'m, H: Handler> Session<'m, H> {
 
     /// Borrows a live connection, its state and the handler between iterations; `None` if the token is stale. Its time
     /// is the one that was set last.
-    pub fn lend<R>(
+    pub fn with<R>(
         &mut self,
         token: Token,
         visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = self.machine.connection(token)?;
-        self.machine.record(token, Input::Lend, Detail::None);
+        self.machine.record(token, Input::With, Detail::None);
         self.machine.will_fill();
         self.forget_last(index);
         self.visit(token, visit)

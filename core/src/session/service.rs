@@ -279,7 +279,7 @@ impl<H: Handler> Session<'_, H> {
             token,
             info: gone,
             resumed: false,
-            lender: NOBODY,
+            borrower: NOBODY,
         };
         let answer = call(&mut self.handler, &mut conn, state);
         conn.trace_return();

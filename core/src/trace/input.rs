@@ -74,11 +74,11 @@ pub enum Input {
     /// [`Conn::connect`](crate::Conn::connect), for that connection; without one
     /// [`Connections::connect`](crate::Connections::connect) or [`Session::connect`](crate::Session::connect). Of no token: it was refused.
     Connect,
-    /// [`Conn::lend`](crate::Conn::lend): what follows is done with this one, until it is released. Between iterations
-    /// [`Session::lend`](crate::Session::lend), until [`Entry::Returned`](super::Entry::Returned).
-    Lend,
+    /// [`Conn::with`](crate::Conn::with): what follows is done with this one, until it is released. Between iterations
+    /// [`Session::with`](crate::Session::with), until [`Entry::Returned`](super::Entry::Returned).
+    With,
     /// The end of that, with what was consumed.
-    GiveBack(u32),
+    Release(u32),
     /// [`Connections::set_timer`](crate::Connections::set_timer).
     SetFreeTimer { micros: u32 },
     /// [`Connections::set_interval`](crate::Connections::set_interval).

@@ -121,7 +121,7 @@ impl Handler for Bridge {
     /// for its reply.
     fn writable(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         if let Some(other) = self.other(conn) {
-            conn.lend(other, |from| self.hear(from));
+            conn.with(other, |from| self.hear(from));
         }
         if self.is_client(conn) {
             self.hear(conn);
@@ -145,7 +145,7 @@ impl Handler for Bridge {
     fn timer(&mut self, conn: &mut Conn<'_>, (): &mut ()) {
         let line = self
             .line
-            .and_then(|line| conn.lend(line, |line| is_busy(line)));
+            .and_then(|line| conn.with(line, |line| is_busy(line)));
         match self.rules.half_close {
             Some(silence) if is_busy(conn) || line == Some(true) => conn.set_timer(silence),
             // A slow line takes minutes to send what the kernel has queued: that is checked first.
@@ -158,7 +158,7 @@ impl Handler for Bridge {
         if conn.info().outbound {
             self.line = None;
             if let Some(client) = &self.client {
-                conn.lend(client.token, |client| client.finish());
+                conn.with(client.token, |client| client.finish());
             }
             self.say(&format_args!("closed: {reason}{}", hint(reason)));
             self.try_again(conn.all());
@@ -210,12 +210,12 @@ impl Bridge {
     fn makes_way(&mut self, conn: &mut Conn<'_>) -> bool {
         let Some(old) = &self.client else { return true };
         let (token, ended) = (old.token, old.ended);
-        let busy = |of| conn.lend(of, |conn| is_busy(conn)) == Some(true);
+        let busy = |of| conn.with(of, |conn| is_busy(conn)) == Some(true);
         let waits = ended && ![Some(token), self.line].into_iter().flatten().any(busy);
         if !waits && !self.rules.take_over {
             return false;
         }
-        conn.lend(token, |old| {
+        conn.with(token, |old| {
             if waits {
                 old.finish();
             } else {
@@ -267,7 +267,7 @@ impl Bridge {
         }
         if let Some(line) = self.line {
             // It may have been backpressured by the client.
-            conn.lend(line, |line| {
+            conn.with(line, |line| {
                 line.consume(line.data().len());
                 line.resume();
             });
@@ -331,10 +331,10 @@ impl Bridge {
             if from.data().is_empty() && !port.waits {
                 return from.resume();
             }
-            let capacity = from.lend(line, |line| line.capacity()).unwrap_or(0);
+            let capacity = from.with(line, |line| line.capacity()).unwrap_or(0);
             if port.waits || capacity == 0 || from.capacity() < REPLY_MAX {
                 if capacity == 0 {
-                    from.lend(line, |line| line.want_capacity(1));
+                    from.with(line, |line| line.want_capacity(1));
                 }
                 from.want_capacity(REPLY_MAX);
                 return from.pause();
@@ -344,7 +344,7 @@ impl Bridge {
             from.consume(n);
             match heard {
                 super::port::Heard::Data(bytes) => {
-                    from.lend(line, |line| line.send(bytes));
+                    from.with(line, |line| line.send(bytes));
                 }
                 super::port::Heard::Say(bytes) => {
                     // The capacity was reserved above.
@@ -359,7 +359,7 @@ impl Bridge {
                     self.send_break(from.all(), length);
                 }
                 super::port::Heard::Resume => {
-                    from.lend(line, |line| self.hear(line));
+                    from.with(line, |line| self.hear(line));
                 }
                 super::port::Heard::Nothing => {}
             }
@@ -444,7 +444,7 @@ fn hint(reason: Reason) -> &'static str {
 /// suspended until `to` is writable.
 fn pass_on(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
-    let sent = from.lend(to, |to| {
+    let sent = from.with(to, |to| {
         let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
         to.want_capacity(data.len() - sent);

@@ -146,7 +146,7 @@ impl Port {
         if self.suspended {
             return line.pause();
         }
-        let taken = line.lend(client, |client| {
+        let taken = line.with(client, |client| {
             let capacity = client.capacity().saturating_sub(REPLY_MAX);
             let taken = telnet::escape(data, capacity, |piece| {
                 // It fits: that was checked.

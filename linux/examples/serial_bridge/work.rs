@@ -73,7 +73,7 @@ pub(crate) fn iterate(
         Some(Done::Unsent(unsent)) => {
             if let Some(client) = bridge.ended_client() {
                 let mut session = server.session_mut();
-                session.lend(client, |bridge, conn, ()| bridge.rest(conn, unsent));
+                session.with(client, |bridge, conn, ()| bridge.rest(conn, unsent));
             }
             return Ok(());
         }
@@ -105,13 +105,13 @@ pub(crate) fn iterate(
     if job.clears() && !bridge.is_clearing() {
         if let Some(client) = bridge.client() {
             let mut session = server.session_mut();
-            session.lend(client, |bridge, conn, ()| bridge.go_on(conn));
+            session.with(client, |bridge, conn, ()| bridge.go_on(conn));
         }
         return Ok(());
     }
     let waited = job.done.is_some() || matches!(job.work, Work::Poll { now: true });
     if let Some(client) = client {
-        server.session_mut().lend(client, |bridge, conn, ()| {
+        server.session_mut().with(client, |bridge, conn, ()| {
             bridge.reply(conn, &bytes, waited)
         });
     }

@@ -105,7 +105,7 @@ fn main() -> Result<(), Failure> {
         cut: 0,
     };
     let mut server = Server::new(MEMORY.take(), &common.config, sink)?;
-    server.lend_datagrams(WINDOWS.take());
+    server.set_datagram_memory(WINDOWS.take());
     let served = common::serve(&mut server, &common);
     let sink = server.session().handler();
     common::say(format_args!(

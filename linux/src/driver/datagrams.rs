@@ -15,11 +15,11 @@ use tidegate_core::{Action, DatagramMemory, Handler, Outcome, Token};
 impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
     /// Borrows the windows of all datagram sockets: the sums of [`Datagrams::receive`] and [`Datagrams::send`]. It is
     /// done once, before the first is added.
-    pub fn lend_datagrams<const RX: usize, const TX: usize, const SOCKETS: usize>(
+    pub fn set_datagram_memory<const RX: usize, const TX: usize, const SOCKETS: usize>(
         &mut self,
         memory: &'m mut DatagramMemory<RX, TX, SOCKETS>,
     ) {
-        self.session.lend_datagrams(memory);
+        self.session.set_datagram_memory(memory);
     }
 
     /// Adds a datagram socket: [`Handler::datagram`] is called for it. Returns its token, and its internet address, if

@@ -41,13 +41,13 @@ impl<'s, H: Handler> SessionMut<'s, '_, H> {
         self.0.handler_mut()
     }
 
-    /// Borrows a live connection, its state and the handler: see [`Session::lend`].
-    pub fn lend<R>(
+    /// Borrows a live connection, its state and the handler: see [`Session::with`].
+    pub fn with<R>(
         &mut self,
         token: Token,
         f: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
-        self.0.lend(token, f)
+        self.0.with(token, f)
     }
 
     /// Records everything from now on: see [`Session::record_to`].

@@ -62,7 +62,7 @@ pub(super) trait Face {
     fn shut_down(&mut self);
     fn connect(&mut self, to: Destination) -> Result<Token, Unavailable>;
     /// Calls `visit` with another connection during this service, if such a call exists.
-    fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face));
+    fn with(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face));
     /// Whether there is no session around it: spare capacity lies behind what is queued, and capacity must be
     /// requested.
     fn is_bare(&self) -> bool;
@@ -135,8 +135,8 @@ impl Face for Conn<'_> {
     fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.connect(to)
     }
-    fn lend(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face)) {
-        self.lend(token, |other| visit(other));
+    fn with(&mut self, token: Token, visit: &mut dyn FnMut(&mut dyn Face)) {
+        self.with(token, |other| visit(other));
     }
     fn is_bare(&self) -> bool {
         false
@@ -290,7 +290,7 @@ impl Shared<'_> {
                     connection.wants = 0;
                 }
             }
-            252.. => self.lend(face),
+            252.. => self.with(face),
             _ => self.wait_for_capacity(face, gone),
         }
     }
@@ -382,12 +382,12 @@ impl Shared<'_> {
     }
 
     /// Calls a connection that was ever known, and does something there.
-    fn lend(&mut self, face: &mut dyn Face) {
+    fn with(&mut self, face: &mut dyn Face) {
         let which = usize::from(self.input.byte() & 15);
         let Some(token) = self.model.order.get(which).copied() else {
             return;
         };
-        face.lend(token, &mut |other| {
+        face.with(token, &mut |other| {
             assert!(self.model.get(token).is_known(), "lent: {token:?}");
             self.act(other, false);
         });

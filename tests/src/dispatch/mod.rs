@@ -47,7 +47,7 @@ pub fn dispatch(data: &[u8]) {
         let mut memory = Box::new(Memory::<N, RX, TX, u64>::new());
         let mut windows = Box::new(datagrams::Windows::new());
         let mut session = Session::new(&mut memory, &plan.config, app).expect("a sound config");
-        session.lend_datagrams(&mut windows);
+        session.set_datagram_memory(&mut windows);
         Drive::new(session, shared, plan).run();
     } else {
         let mut table = Box::new(Table::<N>::new());

@@ -99,7 +99,7 @@ impl<'a> World for Session<'_, App<'a>> {
         self.send_from(token, from)
     }
     fn visit(&mut self, token: Token) -> bool {
-        self.lend(token, |app, conn, _| app.clone().visit(None, conn))
+        self.with(token, |app, conn, _| app.clone().visit(None, conn))
             .is_some()
     }
     fn free(&mut self, visit: &mut dyn FnMut(&mut dyn Free)) {
@@ -319,7 +319,7 @@ impl Face for BareConn<'_, '_, '_> {
     fn connect(&mut self, to: Destination) -> Result<Token, Unavailable> {
         self.world.core.connect(to, Some(self.token))
     }
-    fn lend(&mut self, _: Token, _: &mut dyn FnMut(&mut dyn Face)) {}
+    fn with(&mut self, _: Token, _: &mut dyn FnMut(&mut dyn Face)) {}
     fn is_bare(&self) -> bool {
         true
     }

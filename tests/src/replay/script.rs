@@ -35,7 +35,7 @@ impl Player {
             } else if let Entry::Returned(left) = entry {
                 let data = conn.data().len();
                 return conn.consume(data.saturating_sub(left as usize));
-            } else if let Entry::Call(_, Input::GiveBack(consumed), _) = entry {
+            } else if let Entry::Call(_, Input::Release(consumed), _) = entry {
                 return conn.consume(consumed as usize);
             } else if let Entry::Call(token, input, detail) = entry {
                 self.call(conn, token, input, detail);
@@ -68,8 +68,8 @@ impl Player {
             (Input::Connect, Detail::To(Some(_), to)) => {
                 let _ = conn.connect(to);
             }
-            (Input::Lend, _) => {
-                if conn.lend(token, |other| self.go_on(other)).is_none() {
+            (Input::With, _) => {
+                if conn.with(token, |other| self.go_on(other)).is_none() {
                     self.reel.diverge(format!("{token} cannot be borrowed"));
                 }
             }

@@ -84,7 +84,7 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
     let mut datagrams = Box::new(DatagramMemory::<DATAGRAMS, DATAGRAMS>::new());
     let session = Session::new(memory, config, player);
     let mut session = session.map_err(|error| format!("its configuration: {error}"))?;
-    session.lend_datagrams(&mut datagrams);
+    session.set_datagram_memory(&mut datagrams);
     session.record_to(Box::leak(Box::new(reel.clone())));
     let mut driver = Driver {
         session,
@@ -197,8 +197,8 @@ impl Driver<'_> {
                 let _ = session.add_datagrams(receive, u32::try_from(send).unwrap_or(u32::MAX));
             }
             (Input::Stop, Detail::Number(by)) => session.stop(Instant::from_nanos(by)),
-            (Input::Lend, _) => {
-                let visited = session.lend(token, |player, conn, _| player.play(conn));
+            (Input::With, _) => {
+                let visited = session.with(token, |player, conn, _| player.play(conn));
                 if visited.is_none() {
                     self.reel.diverge(format!("{token} cannot be borrowed"));
                 }

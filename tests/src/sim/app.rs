@@ -200,7 +200,7 @@ impl App {
                     2 => drop(other.send(&[3; 40][..n.min(40)])),
                     _ => other.consume(n),
                 };
-                let _ = other.and_then(|other| conn.lend(other, visit));
+                let _ = other.and_then(|other| conn.with(other, visit));
             }
         }
     }
@@ -209,7 +209,7 @@ impl App {
 /// Forwards what was received to `to`, as far as its send capacity goes, and keeps the rest until there is more.
 fn pump(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
-    let sent = from.lend(to, |to| {
+    let sent = from.with(to, |to| {
         let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
         to.want_capacity(data.len() - sent);
@@ -256,7 +256,7 @@ impl Handler for App {
         if let Some(origin) = conn.origin() {
             state.other = Some(origin);
             let to = conn.token();
-            if conn.lend(origin, |from| pump(from, to)).is_none() {
+            if conn.with(origin, |from| pump(from, to)).is_none() {
                 conn.abort();
             }
             return;
@@ -285,7 +285,7 @@ impl Handler for App {
         if let (Manner::Relay, Some(other)) = (self.manner, other)
             && reason != Reason::PeerFinished
         {
-            conn.lend(other, |other| other.abort());
+            conn.with(other, |other| other.abort());
         }
     }
     fn readable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
@@ -294,7 +294,7 @@ impl Handler for App {
     fn writable(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         let to = conn.token();
         if let (Manner::Relay, Some(from)) = (self.manner, state.other) {
-            conn.lend(from, |from| pump(from, to));
+            conn.with(from, |from| pump(from, to));
             return;
         }
         self.act(conn, state);
@@ -308,7 +308,7 @@ impl Handler for App {
     }
     fn ended(&mut self, conn: &mut Conn<'_>, state: &mut State) {
         if let (Manner::Relay, Some(other)) = (self.manner, state.other) {
-            conn.lend(other, |other| other.shut_down());
+            conn.with(other, |other| other.shut_down());
             return;
         }
         state.ended = true;

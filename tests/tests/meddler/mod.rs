@@ -61,10 +61,10 @@ impl Meddler {
                 let visit = |other: &mut Conn<'_>| {
                     other.consume(n / 4);
                     other.resume();
-                    other.lend(own, |own| own.send(b"from beyond").is_ok());
+                    other.with(own, |own| own.send(b"from beyond").is_ok());
                     self.at_large(other.all());
                 };
-                conn.lend(other, visit);
+                conn.with(other, visit);
             }
             10..=11 => {
                 conn.pause();

@@ -330,8 +330,8 @@ impl<'m, H: Handler> World<'m, H> {
         self.session.connections(self.now)
     }
 
-    /// Borrows a live connection, its state and the handler between iterations; see [`Session::lend`].
-    pub fn lend<R>(
+    /// Borrows a live connection, its state and the handler between iterations; see [`Session::with`].
+    pub fn with<R>(
         &mut self,
         token: Token,
         visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
@@ -340,7 +340,7 @@ impl<'m, H: Handler> World<'m, H> {
         let visit = |watch: &mut Watch<H>, conn: &mut Conn<'_>, state: &mut H::State| {
             visit(&mut watch.handler, conn, state)
         };
-        self.session.lend(token, visit)
+        self.session.with(token, visit)
     }
 
     /// The counters of the session.

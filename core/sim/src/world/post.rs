@@ -42,7 +42,7 @@ impl<'m, H: Handler> World<'m, H> {
         memory: &'m mut DatagramMemory<RX, TX>,
     ) -> Result<Token, Unavailable> {
         let [receive, send] = [RX, TX].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
-        self.session.lend_datagrams(memory);
+        self.session.set_datagram_memory(memory);
         let token = self.session.add_datagrams(receive, send)?;
         let ours = core::mem::replace(&mut self.kernel.limits_mut().descriptors, u32::MAX);
         let socket = self.kernel.datagrams().expect("a descriptor");

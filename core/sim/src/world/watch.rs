@@ -19,7 +19,7 @@ pub struct Told {
     /// Its peer.
     pub peer: Peer,
     /// Every byte that it was shown, once; up to the first that was taken from it while another connection was serviced
-    /// ([`Conn::lend`]) and was not shown before.
+    /// ([`Conn::with`]) and was not shown before.
     pub received: Vec<u8>,
     /// Why it was closed, when it was.
     pub closed: Option<Reason>,

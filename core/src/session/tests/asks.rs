@@ -11,7 +11,7 @@ fn a_connection_knows_its_peer_and_time() {
     world.later(Duration::from_secs(3));
     let now = world.now;
     let token = world.token(a);
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         let info = conn.info();
         assert_eq!(conn.peer(), Peer::Inet(address(1)));
         assert_eq!((conn.token(), conn.listener()), (token, 0));
@@ -28,7 +28,7 @@ fn a_session_shows_its_parts() {
         trigger: Trigger::Edge,
         ..Config::default()
     };
-    let mut world = World::with::<2>(App::echo(), &config);
+    let mut world = World::with_config::<2>(App::echo(), &config);
     let a = world.connect();
     let (listener, token) = (world.listener, world.token(a));
     let session = &world.session;
@@ -61,9 +61,9 @@ fn an_unwritten_handler_discards_and_finishes() {
     });
     let a = world.connect();
     world.says(a, b"abc");
-    world.lend(a, |_, conn, _| assert_eq!(conn.data(), b"", "consumed"));
+    world.with(a, |_, conn, _| assert_eq!(conn.data(), b"", "consumed"));
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.send(&[b'x'; TX]).expect("capacity");
         conn.send(b"y").expect_err("full");
     });

@@ -24,7 +24,7 @@ fn has<const SOURCES: usize, const TIMERS: usize, const SOCKETS: usize>() {
     let mut datagrams = DatagramMemory::<255, 255, SOCKETS>::new();
     let made = Session::new(&mut memory, &Config::default(), Ticks::default());
     let mut session = made.expect("a session");
-    session.lend_datagrams(&mut datagrams);
+    session.set_datagram_memory(&mut datagrams);
     let sockets = SOCKETS.min(SOURCES);
     for _ in 0..sockets {
         session.add_datagrams(1, 1).expect("a slot");

@@ -12,7 +12,7 @@ const REFUSED: Fault = FaultKind::Refused.with_code(111);
 /// Forwards what was received to `to`, as far as its send capacity goes, and keeps the rest until there is more.
 fn pump(from: &mut Conn<'_>, to: Token) {
     let data = from.data();
-    let sent = from.lend(to, |to| {
+    let sent = from.with(to, |to| {
         let n = data.len().min(to.capacity());
         let sent = to.send(&data[..n]).map_or(0, |()| n);
         to.want_capacity(data.len() - sent);
@@ -33,7 +33,7 @@ fn relay() -> App {
             None => app.other = conn.connect(TO).ok(),
             Some(origin) => {
                 let to = conn.token();
-                conn.lend(origin, |from| pump(from, to));
+                conn.with(origin, |from| pump(from, to));
             }
         },
         readable: |app, conn, _| {
@@ -43,11 +43,11 @@ fn relay() -> App {
         writable: |app, conn, _| {
             let from = conn.origin().or(app.other).expect("a pair");
             let to = conn.token();
-            conn.lend(from, |from| pump(from, to));
+            conn.with(from, |from| pump(from, to));
         },
         ended: |app, conn, _| {
             let to = conn.origin().or(app.other).expect("a pair");
-            conn.lend(to, |to| to.shut_down());
+            conn.with(to, |to| to.shut_down());
         },
         ..App::echo()
     }
@@ -118,7 +118,7 @@ fn a_failure_is_notified_once_with_a_fresh_state() {
     // A slot that was used before.
     world.connects = Outcome::Complete(0);
     let used = world.connect();
-    world.lend(used, |_, conn, _| conn.abort());
+    world.with(used, |_, conn, _| conn.abort());
     world.app().log.clear();
     world.run();
     world.connects = Outcome::Failed(REFUSED);
@@ -133,20 +133,20 @@ fn one_that_is_not_open_can_be_lent_and_given_up() {
     world.connects = Outcome::Drained(0);
     let token = world.session.connect(TO).expect("a place");
     world.run();
-    let capacity = world.session.lend(token, |_, conn, state| {
+    let capacity = world.session.with(token, |_, conn, state| {
         assert_eq!(*state, 0);
         *state = 9;
         assert_eq!(conn.send(b"x"), Err(SendError::Closed));
         conn.capacity()
     });
     assert_eq!(capacity, Some(0));
-    world.session.lend(token, |_, conn, state| {
+    world.session.with(token, |_, conn, state| {
         assert_eq!(*state, 0, "a state begins when it is opened");
         conn.abort();
     });
     world.run();
     assert_eq!(world.app().log, ["closed"]);
-    assert_eq!(world.session.lend(token, |_, _, _| ()), None);
+    assert_eq!(world.session.with(token, |_, _, _| ()), None);
     let late = world.session.connect(TO).expect("a place");
     world.run();
     world.later(Duration::from_secs(10));
@@ -162,14 +162,14 @@ fn a_third_is_not_lent_and_nothing_is_consumed_twice() {
     world.says(a, b"abcdef");
     world.says(b, b"123456");
     let (a_token, b_token, c_token) = (world.token(a), world.token(b), world.token(c));
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.consume(1);
-        assert_eq!(conn.lend(a_token, |_| ()), None, "itself");
-        conn.lend(b_token, |other| {
+        assert_eq!(conn.with(a_token, |_| ()), None, "itself");
+        conn.with(b_token, |other| {
             assert_eq!(other.data(), b"123456");
             other.consume(2);
-            assert_eq!(other.lend(c_token, |_| ()), None, "a third");
-            let back = other.lend(a_token, |back| {
+            assert_eq!(other.with(c_token, |_| ()), None, "a third");
+            let back = other.with(a_token, |back| {
                 assert_eq!(back.data(), b"");
                 back.consume(4);
                 back.send(b"back")
@@ -181,6 +181,6 @@ fn a_third_is_not_lent_and_nothing_is_consumed_twice() {
     });
     world.run();
     assert_eq!(world.fars[a].heard, b"back");
-    world.lend(a, |_, conn, _| assert_eq!(conn.data(), b"cdef"));
-    world.lend(b, |_, conn, _| assert_eq!(conn.data(), b"3456"));
+    world.with(a, |_, conn, _| assert_eq!(conn.data(), b"cdef"));
+    world.with(b, |_, conn, _| assert_eq!(conn.data(), b"3456"));
 }

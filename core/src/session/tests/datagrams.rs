@@ -90,7 +90,7 @@ impl Bench {
             sources: Vec::new(),
         };
         let windows = Box::leak(Box::new(DatagramMemory::<RX, TX>::new()));
-        bench.session.lend_datagrams(windows);
+        bench.session.set_datagram_memory(windows);
         bench
     }
 

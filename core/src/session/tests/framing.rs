@@ -156,7 +156,7 @@ fn a_frame_is_sent_whole_or_not_at_all() {
     let a = world.connect();
     world.fars[a].takes = 0;
     let framed = Framed::new(LengthPrefix::new(Width::Two, TX), OnError::Close);
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         let too_long = Err(FrameError::TooLong { max: TX });
         assert_eq!(framed.send(conn, b"abc"), Ok(()));
         let capacity = TX - 5;
@@ -197,7 +197,7 @@ fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
         let a = world.connect();
         let (mut framed, mut scan) = (Framed::new(Cobs::new(4), on_error), Scan::default());
         world.says(a, b"\x02a\x01\0\x09bad\0\0\x02c\0\x03d");
-        world.lend(a, |_, conn, _| {
+        world.with(a, |_, conn, _| {
             let mut plain = [0; 4];
             assert_eq!(
                 framed.next_decoded(conn, &mut scan, &mut plain),
@@ -237,7 +237,7 @@ fn crates_of_the_embedded_world_read_and_write() {
     let a = world.connect();
     world.fars[a].takes = 0;
     world.says(a, b"abcdef");
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         let mut two = [0; 2];
         conn.read_exact(&mut two).expect("two bytes");
         assert_eq!((&two, conn.fill_buf()), (b"ab", Ok(&b"cdef"[..])));
@@ -258,7 +258,7 @@ fn crates_of_the_embedded_world_read_and_write() {
     world.takes(a, usize::MAX);
     assert_eq!(world.app().count("writable"), 1);
     assert!(world.fars[a].heard.starts_with(b"   7x"));
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.finish();
         assert_eq!(conn.write(b"z"), Err(SendError::Closed));
     });
@@ -295,7 +295,7 @@ fn code_for_blocking_streams_gives_up_where_it_would_wait() {
         });
         let a = world.connect();
         world.says(a, says);
-        world.lend(a, |_, conn, _| {
+        world.with(a, |_, conn, _| {
             let mut line = alloc::string::String::new();
             let read = io::BufReader::new(ToStd(conn, 0)).read_line(&mut line);
             assert!(read.is_err(), "{says:?}");

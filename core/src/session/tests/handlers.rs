@@ -18,7 +18,7 @@ fn data_comes_in_order_and_consuming_drops_its_front() {
     world.says(a, b"ef");
     let log = ["opened", "readable", "abcd", "cd", "readable", "cdef", "ef"];
     assert_eq!(world.app().log, log);
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.consume(usize::MAX);
         assert!(conn.data().is_empty());
     });
@@ -29,7 +29,7 @@ fn send_takes_all_or_nothing() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         assert_eq!(conn.capacity(), TX);
         let window = TX;
         assert_eq!(conn.send(&[0; TX + 1]), Err(SendError::TooLong { window }));
@@ -57,7 +57,7 @@ fn writable_comes_once_after_full_when_it_fits() {
     });
     let a = world.connect();
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.send(&[1; TX]).expect("capacity");
         assert_eq!(conn.send(&[2; 20]), Err(SendError::Full { capacity: 0 }));
     });
@@ -73,7 +73,7 @@ fn nothing_is_received_while_the_handler_waits_for_capacity() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.send(&[1; TX]).expect("capacity");
         conn.send(b"x").expect_err("full");
     });
@@ -114,7 +114,7 @@ fn space_is_filled_in_place_and_committed() {
     let mut world = World::new::<2>(App::echo());
     let (a, b) = (world.connect(), world.connect());
     let other = world.token(b);
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.commit(5);
         assert_eq!(conn.capacity(), TX, "nothing was lent, nothing is queued");
         assert_eq!(conn.space().len(), TX);
@@ -132,7 +132,7 @@ fn space_is_filled_in_place_and_committed() {
     world.run();
     assert_eq!(world.fars[a].heard, b"abcdefghi");
     assert_eq!(world.fars[b].heard, b"other");
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.space()[..5].copy_from_slice(b"first");
         assert_eq!(conn.send_others(b"all"), 0);
         conn.commit(5);
@@ -150,12 +150,12 @@ fn a_pause_holds_data_and_a_resume_notifies_it() {
     });
     let a = world.connect();
     world.says(a, b"ab");
-    world.lend(a, |_, conn, _| conn.pause());
+    world.with(a, |_, conn, _| conn.pause());
     world.says(a, b"cd");
     assert_eq!(world.app().count("readable"), 1);
     world.later(Duration::from_secs(60));
     assert!(!world.fars[a].gone, "the time for a request does not run");
-    world.lend(a, |app, conn, _| {
+    world.with(a, |app, conn, _| {
         assert_eq!(conn.data(), b"ab");
         conn.resume();
         assert_eq!(app.count("readable"), 1, "not before this visit ends");
@@ -167,7 +167,7 @@ fn a_pause_holds_data_and_a_resume_notifies_it() {
         3,
         "and what had come meanwhile"
     );
-    world.lend(a, |_, conn, _| assert_eq!(conn.data(), b"abcd"));
+    world.with(a, |_, conn, _| assert_eq!(conn.data(), b"abcd"));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_resume_that_is_undone_notifies_nothing() {
         let mut world = World::new::<1>(App::deaf());
         let a = world.connect();
         world.says(a, b"ab");
-        world.lend(a, |_, conn, _| {
+        world.with(a, |_, conn, _| {
             conn.resume();
             act(conn);
         });
@@ -209,7 +209,7 @@ fn what_is_reserved_is_filled_in_and_committed_whole() {
     });
     let a = world.connect();
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         let window = TX;
         let no = conn.reserve(TX + 1).map(|space| space.len());
         assert_eq!(no, Err(SendError::TooLong { window }));
@@ -225,7 +225,7 @@ fn what_is_reserved_is_filled_in_and_committed_whole() {
     assert_eq!(world.app().count("writable"), 0);
     world.takes(a, 1);
     assert_eq!(world.app().count("writable"), 1, "now it would fit");
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.reserve(TX - 2)
             .expect("capacity behind what is queued")
             .fill(b'd');
@@ -267,8 +267,8 @@ fn finishing_sends_what_is_queued_and_an_abort_does_not() {
         world.fars[who].takes = 0;
         world.says(who, b"abc");
     }
-    world.lend(a, |_, conn, _| conn.finish());
-    world.lend(b, |_, conn, _| conn.abort());
+    world.with(a, |_, conn, _| conn.finish());
+    world.with(b, |_, conn, _| conn.abort());
     world.takes(a, 100);
     world.takes(b, 100);
     assert_eq!(
@@ -308,7 +308,7 @@ fn bytes_for_others_reach_them_and_not_oneself() {
     world.says(a, &[1; RX]);
     world.says(a, &[2; RX]);
     world.says(a, &[3; 1]);
-    world.lend(a, |_, _, missed| {
+    world.with(a, |_, _, missed| {
         assert_eq!(*missed, 1, "it fits on one of two")
     });
     assert_eq!(world.fars[b].heard.len(), 5 + 2 * RX + 1);
@@ -316,9 +316,9 @@ fn bytes_for_others_reach_them_and_not_oneself() {
     assert_eq!(world.fars[c].heard.len(), 5 + 2 * RX, "all or nothing");
     assert_eq!(world.app().count("writable"), 0, "nobody is told");
     let (own, gone) = (world.token(a), world.token(c));
-    world.lend(c, |_, conn, _| conn.abort());
+    world.with(c, |_, conn, _| conn.abort());
     world.run();
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         assert_eq!(conn.send_to(gone, b"x"), Err(SendError::Closed));
         assert_eq!(conn.send_to(own, b"me"), Ok(()));
         assert_eq!(conn.connections().count(), 2);
@@ -331,17 +331,17 @@ fn bytes_for_others_reach_them_and_not_oneself() {
 fn a_connection_is_lent_by_its_token_until_it_is_closed() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
-    let said = world.lend(a, |_, conn, _| conn.send(b"out of turn").is_ok());
+    let said = world.with(a, |_, conn, _| conn.send(b"out of turn").is_ok());
     assert_eq!(said, Some(true));
     world.run();
     assert_eq!(world.fars[a].heard, b"out of turn");
-    world.lend(a, |_, conn, _| conn.abort());
+    world.with(a, |_, conn, _| conn.abort());
     world.run();
-    assert_eq!(world.lend(a, |_, _, _| ()), None);
+    assert_eq!(world.with(a, |_, _, _| ()), None);
     let b = world.connect();
     assert_eq!(world.token(a).index(), world.token(b).index());
     assert_eq!(
-        world.lend(a, |_, _, _| ()),
+        world.with(a, |_, _, _| ()),
         None,
         "an old token names nobody"
     );
@@ -360,13 +360,13 @@ fn the_state_of_a_connection_is_new_and_its_own() {
     world.says(a, b"x");
     world.says(a, b"x");
     world.says(b, b"x");
-    assert_eq!(world.lend(a, |_, _, lines| *lines), Some(2));
-    assert_eq!(world.lend(b, |_, _, lines| *lines), Some(1));
-    world.lend(a, |_, conn, _| conn.abort());
+    assert_eq!(world.with(a, |_, _, lines| *lines), Some(2));
+    assert_eq!(world.with(b, |_, _, lines| *lines), Some(1));
+    world.with(a, |_, conn, _| conn.abort());
     world.run();
     let c = world.connect();
     assert_eq!(world.token(c).index(), world.token(a).index());
-    assert_eq!(world.lend(c, |_, _, lines| *lines), Some(0));
+    assert_eq!(world.with(c, |_, _, lines| *lines), Some(0));
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn a_handler_may_do_anything_in_any_call() {
                 3 => app.ended = act,
                 _ => app.closed = act,
             }
-            let mut world = World::with::<2>(
+            let mut world = World::with_config::<2>(
                 app,
                 &Config {
                     full: FullTable::Evict,
@@ -477,7 +477,7 @@ fn one_that_has_consumed_everything_receives_more_though_there_is_no_capacity_to
     });
     let a = world.connect();
     world.fars[a].takes = 0;
-    world.lend(a, |_, conn, _| conn.send(&[b'x'; TX]).expect("capacity"));
+    world.with(a, |_, conn, _| conn.send(&[b'x'; TX]).expect("capacity"));
     world.run();
     world.says(a, b"one");
     world.says(a, b"two");
@@ -500,14 +500,14 @@ fn waiting_with_reading_kept_up_replaces_a_wait_that_suspends_it() {
             trigger,
             ..Config::default()
         };
-        let mut world = World::with::<2>(app, &config);
+        let mut world = World::with_config::<2>(app, &config);
         let a = world.connect();
         world.fars[a].takes = 0;
         for bytes in [b"queued", b"waits!", b"unread"] {
             world.says(a, bytes);
         }
         assert_eq!(world.app().count("readable"), 2, "{trigger:?}: suspended");
-        world.lend(a, |_, conn, _| conn.want_capacity(TX));
+        world.with(a, |_, conn, _| conn.want_capacity(TX));
         world.run();
         assert_eq!(world.app().count("readable"), 3, "{trigger:?}");
     }
@@ -543,7 +543,7 @@ fn what_is_consumed_by_one_that_begins_to_linger_is_dropped_once() {
             Action::Recv { token, .. } if received == 0 => {
                 received = 3;
                 event(&mut session, token, Op::Recv, Outcome::Complete(3));
-                session.lend(token, |_, conn, _| conn.shut_down());
+                session.with(token, |_, conn, _| conn.shut_down());
             }
             Action::Shutdown { token } => {
                 event(&mut session, token, Op::Shutdown, Outcome::Complete(0));
@@ -562,7 +562,7 @@ fn what_is_consumed_by_one_that_begins_to_linger_is_dropped_once() {
         }
     }
     let token = who.expect("accepted");
-    session.lend(token, |_, conn, _| {
+    session.with(token, |_, conn, _| {
         assert_eq!(conn.data().len(), 3);
         conn.finish();
         conn.consume(3);

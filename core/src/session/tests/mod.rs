@@ -161,10 +161,10 @@ struct World {
 
 impl World {
     fn new<const N: usize>(app: App) -> Self {
-        Self::with::<N>(app, &Config::default())
+        Self::with_config::<N>(app, &Config::default())
     }
 
-    fn with<const N: usize>(app: App, config: &Config) -> Self {
+    fn with_config<const N: usize>(app: App, config: &Config) -> Self {
         let memory = Box::leak(Box::new(Memory::<N, RX, TX, u32>::new()));
         let mut session = Session::new(memory, config, app).expect("a sound configuration");
         let listener = session.listen(None).expect("a place");
@@ -224,12 +224,12 @@ impl World {
         self.run();
     }
 
-    fn lend<R>(
+    fn with<R>(
         &mut self,
         who: usize,
         visit: impl FnOnce(&mut App, &mut Conn<'_>, &mut u32) -> R,
     ) -> Option<R> {
-        let answer = self.session.lend(self.token(who), visit);
+        let answer = self.session.with(self.token(who), visit);
         laws::assert_laws(self.session.machine());
         answer
     }

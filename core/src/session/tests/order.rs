@@ -155,7 +155,7 @@ fn talk(world: &mut World, random: &mut Random, mut step: impl FnMut(&mut World)
 }
 
 fn world(trigger: Trigger, quantum: u32) -> World {
-    let mut world = World::with::<PEERS>(
+    let mut world = World::with_config::<PEERS>(
         App::echo(),
         &Config {
             trigger,

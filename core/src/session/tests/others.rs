@@ -8,7 +8,7 @@ fn counters_and_others_can_be_read() {
     let (a, b) = (world.connect(), world.connect());
     world.says(b, b"hello");
     let other = world.token(b);
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         assert_eq!((conn.stats().open, conn.stats().bytes_in), (2, 5));
         let info = conn.info_of(other).expect("a connection");
         assert_eq!((info.bytes_in, info.bytes_out), (5, 5));
@@ -22,7 +22,7 @@ fn another_is_aborted_and_notified_itself_is_not() {
     let mut world = World::new::<3>(App::echo());
     let (a, b) = (world.connect(), world.connect());
     let (own, other) = (world.token(a), world.token(b));
-    world.lend(a, |app, conn, _| {
+    world.with(a, |app, conn, _| {
         assert!(!conn.abort_other(own), "that is abort()");
         assert!(!conn.abort_other(Token::new(2, 1)), "nobody");
         assert!(conn.abort_other(other));
@@ -30,7 +30,7 @@ fn another_is_aborted_and_notified_itself_is_not() {
     });
     world.run();
     assert!(world.fars[b].gone && !world.fars[a].gone);
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         assert!(!conn.abort_other(other), "it is gone");
         assert_eq!(conn.info_of(other), None);
     });
@@ -43,7 +43,7 @@ fn only_those_that_are_meant_are_sent_to() {
     let mut world = World::new::<3>(App::echo());
     let all = [world.connect(), world.connect(), world.connect()];
     world.says(all[1], b"x");
-    world.lend(all[0], |_, conn, _| {
+    world.with(all[0], |_, conn, _| {
         assert_eq!(
             conn.send_others_where(b"spoken", |info| info.bytes_in > 0),
             0

@@ -23,7 +23,7 @@ fn a_life_is_notified() {
     let who = world.connect();
     world.says(who, b"hello");
     let after = Duration::from_millis(3);
-    world.lend(who, |_, conn, _| conn.set_timer(after));
+    world.with(who, |_, conn, _| conn.set_timer(after));
     world.later(after);
     world.finishes(who);
     let told = [
@@ -36,7 +36,7 @@ fn a_life_is_notified() {
         "#0 Recv: 5, then would block",
         "#0 Handled { consumed: 5, queued: 5 }",
         "#0 Send: 5",
-        "#0 Lend",
+        "#0 With",
         "#0 SetTimer { micros: 3000 }",
         "#0 Handled { consumed: 0, queued: 0 }",
         "#0 Due",

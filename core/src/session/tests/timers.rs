@@ -24,7 +24,7 @@ fn to_next(world: &mut World) -> Duration {
 fn a_connection_is_notified_at_the_moment_and_once() {
     let mut world = World::new::<2>(App::echo());
     let who = world.connect();
-    world.lend(who, |_, conn, _| conn.set_timer(SECOND));
+    world.with(who, |_, conn, _| conn.set_timer(SECOND));
     world.later(SECOND - NANO);
     assert_eq!(world.app().count("timer"), 0, "early");
     assert_eq!(
@@ -41,16 +41,16 @@ fn a_connection_is_notified_at_the_moment_and_once() {
 fn bytes_do_not_move_it_and_setting_it_again_does() {
     let mut world = World::new::<2>(App::echo());
     let who = world.connect();
-    world.lend(who, |_, conn, _| conn.set_timer(SECOND));
+    world.with(who, |_, conn, _| conn.set_timer(SECOND));
     world.later(SECOND / 2);
     world.says(who, b"still here");
     let token = world.token(who);
     let due = world.session.machine().timer(token);
     assert_eq!(due, Some(world.now.plus(SECOND / 2)));
-    world.lend(who, |_, conn, _| conn.set_timer(SECOND));
+    world.with(who, |_, conn, _| conn.set_timer(SECOND));
     world.later(SECOND - NANO);
     assert_eq!(world.app().count("timer"), 0, "it was replaced");
-    world.lend(who, |_, conn, _| conn.cancel_timer());
+    world.with(who, |_, conn, _| conn.cancel_timer());
     world.later(SECOND);
     assert_eq!(world.app().count("timer"), 0, "it was taken away");
     assert_eq!(world.session.machine().timer(token), None);
@@ -60,7 +60,7 @@ fn bytes_do_not_move_it_and_setting_it_again_does() {
 fn it_goes_with_its_connection() {
     let mut world = World::new::<1>(App::echo());
     let who = world.connect();
-    world.lend(who, |_, conn, _| {
+    world.with(who, |_, conn, _| {
         conn.set_timer(SECOND);
         conn.abort();
         conn.set_timer(SECOND);
@@ -114,7 +114,7 @@ fn one_iteration_fires_a_bounded_number_and_the_next_the_rest() {
     let mut world = World::new::<100>(App::echo());
     for _ in 0..100 {
         let who = world.connect();
-        world.lend(who, |_, conn, _| conn.set_timer(SECOND));
+        world.with(who, |_, conn, _| conn.set_timer(SECOND));
     }
     world.now = world.now.plus(SECOND);
     world.session.handle_timeout(world.now);
@@ -135,7 +135,7 @@ fn a_timer_that_is_set_in_its_timer_waits_for_the_next_turn() {
     world.app().tick = |_, all, timer| {
         all.set_interval(timer, Duration::ZERO).expect("a timer");
     };
-    world.lend(who, |_, conn, _| {
+    world.with(who, |_, conn, _| {
         conn.set_timer(Duration::ZERO);
         conn.all().set_interval(0, Duration::ZERO).expect("a timer");
     });

@@ -26,7 +26,7 @@ fn a_window_that_has_come_to_its_end_is_moved_to_the_front() {
     // Eleven bytes of a message of twelve behind a whole one of four: the window of sixteen is full.
     world.says(a, &[3, 1, 2, 3, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(world.fars[a].heard, [1, 2, 3]);
-    world.lend(a, |_, conn, _| assert_eq!(conn.data().len(), 12));
+    world.with(a, |_, conn, _| assert_eq!(conn.data().len(), 12));
     world.says(a, &[12, 1, 77]);
     assert_eq!(
         world.fars[a].heard[3..],
@@ -88,13 +88,13 @@ fn output_is_moved_to_the_front_when_its_end_has_no_capacity() {
         let (a, b) = (world.connect(), world.connect());
         world.fars[a].takes = 0;
         let filling: Vec<u8> = (0..30).collect();
-        world.lend(a, |_, conn, _| conn.send(&filling).expect("capacity"));
+        world.with(a, |_, conn, _| conn.send(&filling).expect("capacity"));
         world.run();
         world.takes(a, 20);
         if lost {
             world.says(b, b"mine now");
         }
-        world.lend(a, |_, conn, _| {
+        world.with(a, |_, conn, _| {
             assert_eq!(conn.capacity(), 22);
             assert_eq!(conn.send(&[99; 22]), Ok(()));
         });
@@ -103,7 +103,7 @@ fn output_is_moved_to_the_front_when_its_end_has_no_capacity() {
         assert_eq!(world.fars[a].heard[..30], filling);
         assert_eq!(world.fars[a].heard[30..], [99; 22]);
         for who in [a, b] {
-            world.lend(who, |_, conn, _| conn.abort());
+            world.with(who, |_, conn, _| conn.abort());
         }
         world.run();
     }
@@ -118,18 +118,18 @@ fn a_new_connection_sees_nothing_of_the_one_before() {
     let a = world.connect();
     world.fars[a].takes = 0;
     world.says(a, b"secret");
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         conn.send(b"private").expect("capacity");
         conn.abort();
     });
     world.run();
     let b = world.connect();
-    world.lend(b, |_, conn, _| {
+    world.with(b, |_, conn, _| {
         assert!(conn.data().is_empty());
         assert_eq!(conn.capacity(), TX);
     });
     world.says(b, b"x");
-    world.lend(b, |_, conn, _| {
+    world.with(b, |_, conn, _| {
         assert_eq!(conn.data(), b"x");
         conn.send(b"y").expect("capacity");
     });
@@ -141,7 +141,7 @@ fn a_new_connection_sees_nothing_of_the_one_before() {
 fn a_span_of_an_old_token_is_empty() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
-    world.lend(a, |_, conn, _| conn.abort());
+    world.with(a, |_, conn, _| conn.abort());
     world.run();
     let span = Span { at: 0, len: 4 };
     let old = world.token(a);
@@ -186,7 +186,7 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
     let mut world = World::new::<1>(App::echo());
     let a = world.connect();
     world.fars[a].takes = 2;
-    world.lend(a, |_, conn, _| conn.send(b"abcdef").expect("capacity"));
+    world.with(a, |_, conn, _| conn.send(b"abcdef").expect("capacity"));
     world.run();
     world.fars[a].takes = usize::MAX;
     let token = world.token(a);
@@ -196,7 +196,7 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
     let Some(Action::Send { token, from }) = sending else {
         panic!("{sending:?}");
     };
-    world.lend(a, |_, conn, _| {
+    world.with(a, |_, conn, _| {
         assert_eq!(conn.capacity(), TX - 6, "only what lies behind it");
         conn.space()[..3].copy_from_slice(b"ghi");
         conn.commit(3);

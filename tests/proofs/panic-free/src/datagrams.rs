@@ -29,7 +29,7 @@ pub fn session_lend_datagrams<'m>(
     s: &mut Session<'m, Unknown>,
     memory: &'m mut DatagramMemory<4096, 1024>,
 ) {
-    s.lend_datagrams(memory);
+    s.set_datagram_memory(memory);
 }
 
 #[unsafe(no_mangle)]

@@ -152,7 +152,7 @@ pub fn session_lend(
     token: Token,
     visit: fn(&mut Unknown, &mut Conn<'_>, &mut u64),
 ) -> Option<()> {
-    s.lend(token, visit)
+    s.with(token, visit)
 }
 
 #[unsafe(no_mangle)]
@@ -268,7 +268,7 @@ pub fn conn_connect(c: &mut Conn<'_>, to: Destination) -> Result<Token, Unavaila
 
 #[unsafe(no_mangle)]
 pub fn conn_lend(c: &mut Conn<'_>, token: Token, visit: fn(&mut Conn<'_>)) -> Option<()> {
-    c.lend(token, visit)
+    c.with(token, visit)
 }
 
 #[unsafe(no_mangle)]
