@@ -180,7 +180,7 @@ pub struct Config {
     /// measured, 64 KiB raises the rate of bulk traffic by a few percent and a small client's p99 by a quarter.
     pub quantum: u32,
     /// Bytes moved, all sources together, after which the kernel is polled again. Default 16 KiB.
-    pub look: u32,
+    pub iteration_bytes: u32,
     /// How many sources that were just reported may go before one that is continuing, at least 1. Default 8.
     pub fresh_in_a_row: u32,
     /// From the wish for an outbound connection to its opening. Default 10 s.
@@ -242,7 +242,7 @@ impl Default for Config {
             full: FullTable::Wait,
             sources: Sources::DEFAULT,
             quantum: 16 * 1024,
-            look: 16 * 1024,
+            iteration_bytes: 16 * 1024,
             fresh_in_a_row: 8,
             connect: Some(Duration::from_secs(10)),
             first_byte: Some(Duration::from_secs(60)),
@@ -301,7 +301,7 @@ impl Config {
         zero("receive window", windows.receive.into())?;
         zero("send window", windows.send.into())?;
         zero("quantum", self.quantum.into())?;
-        zero("look", self.look.into())?;
+        zero("iteration_bytes", self.iteration_bytes.into())?;
         zero("fresh_in_a_row", self.fresh_in_a_row.into())?;
         zero("congestion", self.congestion.as_nanos())?;
         zero("pause_min", self.pause_min.as_nanos())?;

@@ -218,7 +218,7 @@ pub const fn connect(errno: Errno) -> Outcome {
         match errno {
             Errno::INPROGRESS | Errno::ALREADY | Errno::INTR => return Outcome::Drained(0),
             Errno::CONNREFUSED | Errno::NOENT => FaultKind::Refused,
-            Errno::AGAIN | Errno::ADDRNOTAVAIL => FaultKind::Shortage,
+            Errno::AGAIN | Errno::ADDRNOTAVAIL => FaultKind::Exhausted,
             Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => FaultKind::Reset,
             Errno::TIMEDOUT => FaultKind::TimedOut,
             Errno::HOSTUNREACH
@@ -269,7 +269,7 @@ pub const fn datagram(errno: Errno) -> Outcome {
 #[must_use]
 pub const fn send_datagram(errno: Errno, unix: bool) -> Outcome {
     match errno {
-        Errno::AGAIN if unix => failed(errno, FaultKind::Shortage),
+        Errno::AGAIN if unix => failed(errno, FaultKind::Exhausted),
         other => datagram(other),
     }
 }
@@ -303,7 +303,7 @@ const fn common(errno: Errno) -> FaultKind {
     match errno {
         Errno::INTR => FaultKind::Interrupted,
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
-            FaultKind::Shortage
+            FaultKind::Exhausted
         }
         Errno::BADF
         | Errno::INVAL
@@ -330,7 +330,7 @@ const fn common(errno: Errno) -> FaultKind {
 mod tests {
     use super::*;
     use FaultKind::{
-        Interrupted, Invalid, Refused, Reset, Shortage, TimedOut, Unknown, Unreachable,
+        Exhausted, Interrupted, Invalid, Refused, Reset, TimedOut, Unknown, Unreachable,
     };
 
     /// Every number that Linux has on most machines, `EPERM` to `EHWPOISON`.
@@ -366,7 +366,7 @@ mod tests {
                     Unreachable,
                     &[63, 64, 71, 92, 93, 94, 95, 100, 101, 112, 113],
                 ),
-                (Shortage, &[12, 23, 24, 28, 105]),
+                (Exhausted, &[12, 23, 24, 28, 105]),
                 (Invalid, &[2, 9, 14, 17, 22, 88]),
             ],
         );
@@ -381,7 +381,7 @@ mod tests {
                 (Reset, &[32, 103, 104, 107]),
                 (TimedOut, &[110]),
                 (Unreachable, &[100, 101, 112, 113]),
-                (Shortage, &[12, 23, 24, 28, 105]),
+                (Exhausted, &[12, 23, 24, 28, 105]),
                 (Invalid, &[2, 9, 14, 17, 22, 88]),
             ],
         );
@@ -394,7 +394,7 @@ mod tests {
             &[
                 (Interrupted, &[4]),
                 (Reset, &[5, 6, 19, 32]),
-                (Shortage, &[12, 23, 24, 28, 105]),
+                (Exhausted, &[12, 23, 24, 28, 105]),
                 (Invalid, &[2, 9, 14, 17, 22, 88]),
             ],
         );
@@ -404,7 +404,7 @@ mod tests {
             &[
                 (Interrupted, &[4]),
                 (Refused, &[1, 2, 5, 6, 11, 13, 16, 19, 20]),
-                (Shortage, &[12, 23, 24, 28, 105]),
+                (Exhausted, &[12, 23, 24, 28, 105]),
                 (Invalid, &[9, 14, 17, 21, 22, 25, 34, 88]),
             ],
         );
@@ -424,7 +424,7 @@ mod tests {
                 (Reset, &[32, 103, 104]),
                 (TimedOut, &[110]),
                 (Unreachable, &[1, 13, 100, 101, 112, 113]),
-                (Shortage, &[11, 12, 23, 24, 28, 99, 105]),
+                (Exhausted, &[11, 12, 23, 24, 28, 99, 105]),
                 (Invalid, &[9, 14, 17, 22, 88]),
             ],
         );
@@ -443,13 +443,13 @@ mod tests {
                     1, 13, 22, 64, 71, 90, 91, 92, 95, 97, 99, 100, 101, 106, 112, 113,
                 ],
             ),
-            (Shortage, &[12, 23, 24, 28, 105]),
+            (Exhausted, &[12, 23, 24, 28, 105]),
             (Invalid, &[9, 14, 17, 88]),
         ];
         check(datagram, named);
         check(|errno| send_datagram(errno, false), named);
         let full = send_datagram(Errno::AGAIN, true);
-        assert_eq!(full, Outcome::Failed(Shortage.with_code(11)));
+        assert_eq!(full, Outcome::Failed(Exhausted.with_code(11)));
         assert_eq!(
             send_datagram(Errno::CONNREFUSED, true),
             datagram(Errno::CONNREFUSED)
@@ -462,7 +462,7 @@ mod tests {
             arm,
             &[
                 (Interrupted, &[4]),
-                (Shortage, &[12, 23, 24, 28, 105]),
+                (Exhausted, &[12, 23, 24, 28, 105]),
                 (Invalid, &[1, 2, 9, 14, 17, 22, 40, 88]),
             ],
         );

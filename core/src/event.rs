@@ -175,7 +175,7 @@ pub enum FaultKind {
     /// The network lost it (`EHOSTUNREACH`, `ENETDOWN`, …); on accept: that connection died, the next may live.
     Unreachable,
     /// Resource exhaustion, for now (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`).
-    Shortage,
+    Exhausted,
     /// The source itself is invalid: a bug of the driver, or it was closed elsewhere (`EBADF`, `EINVAL`, `ENOTSOCK`).
     Invalid,
     /// An unexpected error. On accept it is resource exhaustion; elsewhere it ends the connection.
@@ -198,7 +198,7 @@ impl fmt::Display for Fault {
             FaultKind::Refused => "connection refused",
             FaultKind::TimedOut => "peer does not answer",
             FaultKind::Unreachable => "network unreachable",
-            FaultKind::Shortage => "system short of resources",
+            FaultKind::Exhausted => "system short of resources",
             FaultKind::Invalid => "descriptor not usable",
             FaultKind::Unknown => "unforeseen error",
         })?;
@@ -226,7 +226,7 @@ impl Local {
     /// The source of a reply: the same address. The routes decide the interface: with two ways to the same network the
     /// reply need not leave where the request came in.
     #[must_use]
-    pub const fn answering(self) -> Self {
+    pub const fn for_reply(self) -> Self {
         Self {
             interface: 0,
             ..self

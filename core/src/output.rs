@@ -243,7 +243,7 @@ impl Reason {
                 | FaultKind::Refused
                 | FaultKind::TimedOut
                 | FaultKind::Unreachable
-                | FaultKind::Shortage
+                | FaultKind::Exhausted
                 | FaultKind::Invalid
                 | FaultKind::Unknown => 7,
             },

@@ -61,7 +61,7 @@ fn a_fault() {
         (FaultKind::Refused, "connection refused"),
         (FaultKind::TimedOut, "peer does not answer"),
         (FaultKind::Unreachable, "network unreachable"),
-        (FaultKind::Shortage, "system short of resources"),
+        (FaultKind::Exhausted, "system short of resources"),
         (FaultKind::Invalid, "descriptor not usable"),
         (FaultKind::Unknown, "unforeseen error"),
     ] {

@@ -205,5 +205,5 @@ fn put<T>(list: &mut VecView<Option<T>>, token: Token, kept: T) -> Result<(), Ou
 /// What cannot be: an action for a token without a descriptor.
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
 /// All slots for streams are taken, for now (`ENOSPC`).
-const NO_SLOT: Outcome = Outcome::Failed(FaultKind::Shortage.with_code(28));
+const NO_SLOT: Outcome = Outcome::Failed(FaultKind::Exhausted.with_code(28));
 const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);

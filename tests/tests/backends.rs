@@ -100,7 +100,7 @@ fn a_descriptor_too_large_for_the_set() {
     });
     let stats = server.stats();
     assert_eq!((stats.accepted, stats.open), (2, 1));
-    let short = Reason::Failed(FaultKind::Shortage.with_code(0));
+    let short = Reason::Failed(FaultKind::Exhausted.with_code(0));
     assert_eq!(stats.closed_by(short), 1, "it found no place");
 
     drop(many);

@@ -350,7 +350,7 @@ fn a_unix_receiver_that_does_not_read_is_resource_exhaustion_and_no_spin() {
             server.turn(Some(Duration::ZERO)).expect("a wait");
         }
         let failed = server.session().handler().failed.last().copied();
-        assert_eq!(failed, Some(FaultKind::Shortage.with_code(11)), "{mode}");
+        assert_eq!(failed, Some(FaultKind::Exhausted.with_code(11)), "{mode}");
         assert!(!server.session().machine().has_work(), "{mode}: it spins");
         assert_eq!(client.recv(&mut [0; 8]).expect("one"), 1);
         assert_eq!(server.connections().send_datagram(token, to, b"x"), Ok(()));

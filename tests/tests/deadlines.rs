@@ -30,7 +30,7 @@ impl Handler for Lines {
         let data = conn.data();
         match data.first() {
             Some(b'F') => {
-                let n = conn.space().len();
+                let n = conn.spare_capacity().len();
                 conn.commit(n);
             }
             Some(b'Q') => conn.finish(),

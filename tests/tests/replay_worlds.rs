@@ -215,7 +215,7 @@ kinds!(ENTRIES, entry of Entry, Entry<'_>:
     Start Time Event Iteration Output Notified Alarm Again Returned Call Note Lost End);
 kinds!(CALLS, call of Input, Input:
     Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
-    Send Space Reserve Commit SendTo SendOthers WantCapacity ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
+    Send SpareCapacity Reserve Commit SendTo SendOthers WantCapacity ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
     CancelTimer Connect With Release SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
 kinds!(ACTIONS, action of Action, Action:
     Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close Rebuild);

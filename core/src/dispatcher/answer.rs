@@ -242,7 +242,7 @@ impl Dispatcher<'_> {
         self.spend_on_fault(index, direction, fault);
         match fault.kind {
             FaultKind::Interrupted => {}
-            FaultKind::Shortage => self.waits_for_memory(index, direction),
+            FaultKind::Exhausted => self.waits_for_memory(index, direction),
             FaultKind::Reset
             | FaultKind::Refused
             | FaultKind::TimedOut
@@ -405,7 +405,7 @@ impl Dispatcher<'_> {
         } else if index & crate::token::LISTENER_BIT == 0 {
             // Accepting more would meet the same: the listener it came from pauses.
             let listener = crate::token::LISTENER_BIT | u32::from(self.records.at(index).listener);
-            if fault.kind == FaultKind::Shortage
+            if fault.kind == FaultKind::Exhausted
                 && self.slots.at(listener).state() == State::Listening
             {
                 self.hold_back(listener, fault);

@@ -111,7 +111,7 @@ impl Dispatcher<'_> {
 
     /// Where bytes to be sent may be put: the end of the send window. The whole capacity, if nothing is queued.
     #[must_use]
-    pub fn space(&self, token: Token) -> Span {
+    pub fn spare_capacity(&self, token: Token) -> Span {
         let Some(index) = self.connection(token) else {
             return Span { at: 0, len: 0 };
         };
@@ -122,7 +122,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Queues the first `n` bytes of the [`space`](Self::space), at most all of it, to be sent.
+    /// Queues the first `n` bytes of the [`spare_capacity`](Self::spare_capacity), at most all of it, to be sent.
     pub fn commit(&mut self, token: Token, n: u32) {
         self.will_fill();
         if let Some(index) = self.connection(token) {

@@ -125,10 +125,10 @@ impl Dispatcher<'_> {
                 self.spend_on_fault(index, Directions::WRITE, fault);
                 match fault.kind {
                     FaultKind::Interrupted => {}
-                    FaultKind::Shortage if !begun => {
+                    FaultKind::Exhausted if !begun => {
                         self.slots.at_mut(index).flags.set(Flags::CONGESTED);
                     }
-                    FaultKind::Shortage
+                    FaultKind::Exhausted
                     | FaultKind::Reset
                     | FaultKind::Refused
                     | FaultKind::TimedOut

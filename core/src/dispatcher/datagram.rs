@@ -259,7 +259,7 @@ impl Dispatcher<'_> {
             slot.readiness.clear_ready(Directions::READ);
         }
         match fault.kind {
-            FaultKind::Shortage | FaultKind::Unknown if direction == Directions::READ => {
+            FaultKind::Exhausted | FaultKind::Unknown if direction == Directions::READ => {
                 self.hold_back(index, fault);
             }
             FaultKind::Invalid => slot.close_source(),
@@ -268,7 +268,7 @@ impl Dispatcher<'_> {
             | FaultKind::Refused
             | FaultKind::TimedOut
             | FaultKind::Unreachable
-            | FaultKind::Shortage
+            | FaultKind::Exhausted
             | FaultKind::Unknown => {}
         }
         bump(&mut self.m.stats.datagram_faults);

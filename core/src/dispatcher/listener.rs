@@ -294,7 +294,7 @@ impl Dispatcher<'_> {
                     | FaultKind::Unreachable => {
                         slot.readiness.clear_ready(Directions::READ.when(!stopping));
                     }
-                    FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),
+                    FaultKind::Exhausted | FaultKind::Unknown => fault = Some(failed),
                     FaultKind::Invalid => {
                         error!(
                             "listener {} failed: errno {}",

@@ -392,7 +392,7 @@ impl Dispatcher<'_> {
     /// bounds the outputs of one service. Where a listener has [priority](Self::set_priority) it is twice that, `Q`
     /// being the number of those ahead of it that have priority as it has, or have none as it has none. One that has
     /// used up its quantum is serviced within `(C + 1) × (K + 1) × V` outputs of the iterations that follow, where `C`
-    /// is the number of such sources ahead of it. An iteration ends after [`Config::look`] bytes, or when each source
+    /// is the number of such sources ahead of it. An iteration ends after [`Config::iteration_bytes`] bytes, or when each source
     /// that was queued at its beginning, and each that became ready in it, has been serviced once. Where handlers fill
     /// the send buffers of other connections, one send of each such connection comes in between. Work: one service of
     /// each queued source.

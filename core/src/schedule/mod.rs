@@ -87,7 +87,7 @@ impl Schedule {
     pub(crate) fn new(config: &Config, windows: Windows) -> Self {
         Self {
             quantum: units(config.quantum),
-            budget: units(config.look),
+            budget: units(config.iteration_bytes),
             fresh_in_a_row: config.fresh_in_a_row,
             fresh: Parted::EMPTY,
             continuing: Queue::EMPTY,

@@ -90,14 +90,14 @@ impl Conn<'_> {
 
     /// The free part of the send window, [`capacity`](Self::capacity) bytes, to be filled in place; [`commit`](Self::commit)
     /// queues what was put there, in the same service and before anything else is sent on this connection.
-    pub fn space(&mut self) -> &mut [u8] {
-        self.trace(|| (Input::Space, Detail::None));
+    pub fn spare_capacity(&mut self) -> &mut [u8] {
+        self.trace(|| (Input::SpareCapacity, Detail::None));
         let span = self.all.make_space(self.all.own, u32::MAX);
         self.all.lent = span.len;
         self.all.sending.get_mut(self.all.own, span)
     }
 
-    /// The first `len` bytes of the [`space`](Self::space), so that what is filled in piece by piece is sent whole or
+    /// The first `len` bytes of the [`spare_capacity`](Self::spare_capacity), so that what is filled in piece by piece is sent whole or
     /// not at all: reserve the most that it can be, fill, and [`commit`](Self::commit) the actual length. A handler
     /// that reserves capacity before it takes a request from the data never has to give up a reply half way.
     ///
@@ -115,7 +115,7 @@ impl Conn<'_> {
         Ok(self.all.sending.get_mut(self.all.own, span))
     }
 
-    /// Queues the first `n` bytes of the [`space`](Self::space) or of what was [reserved](Self::reserve), at most all of
+    /// Queues the first `n` bytes of the [`spare_capacity`](Self::spare_capacity) or of what was [reserved](Self::reserve), at most all of
     /// it.
     pub fn commit(&mut self, n: usize) {
         let n = width(n).min(core::mem::take(&mut self.all.lent));
@@ -229,7 +229,7 @@ impl Conn<'_> {
     /// this connection. No handler method is called for the other connection, even if `f` resumes it. It can borrow
     /// this one in turn, without its data, and no third.
     ///
-    /// [`space`](Self::space) that was borrowed and not committed is released first.
+    /// [`spare_capacity`](Self::spare_capacity) that was borrowed and not committed is released first.
     pub fn with<R>(&mut self, token: Token, f: impl FnOnce(&mut Conn<'_>) -> R) -> Option<R> {
         let index = self.all.machine.connection(token)?;
         let back = index == self.borrower;

@@ -102,7 +102,7 @@ impl<'m, H: Handler> Session<'m, H> {
                 from: Some(from),
                 local: Some(local),
                 ..
-            } => Some((token, from, local.answering())),
+            } => Some((token, from, local.for_reply())),
             Outcome::Datagram { .. }
             | Outcome::Complete(_)
             | Outcome::Drained(_)
@@ -177,7 +177,7 @@ impl Connections<'_> {
         self.send_datagram_by(socket, None, to, bytes)
     }
 
-    /// The same from this address of the machine, if the socket is not bound to one; [`Local::answering`] leaves the
+    /// The same from this address of the machine, if the socket is not bound to one; [`Local::for_reply`] leaves the
     /// choice of the interface to the routes. An address that the machine does not have is notified as a failure.
     ///
     /// # Errors

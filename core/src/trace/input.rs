@@ -39,8 +39,8 @@ pub enum Input {
     Stop,
     /// [`Conn::send`](crate::Conn::send).
     Send { len: u32, taken: bool },
-    /// [`Conn::space`](crate::Conn::space).
-    Space,
+    /// [`Conn::spare_capacity`](crate::Conn::spare_capacity).
+    SpareCapacity,
     /// [`Conn::reserve`](crate::Conn::reserve).
     Reserve { len: u32, taken: bool },
     /// [`Conn::commit`](crate::Conn::commit).

@@ -418,7 +418,7 @@ fn content(method: Method, content: &[u8]) -> &[u8] {
 
 /// Queues the head of a response, and as much of its content as is at hand. The caller has checked the capacity.
 fn send(conn: &mut Conn<'_>, response: &Response<'_>, content: &[u8]) {
-    let space = conn.space();
+    let space = conn.spare_capacity();
     let Some(n) = response.write(space) else {
         return conn.abort();
     };

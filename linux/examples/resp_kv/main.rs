@@ -163,7 +163,7 @@ impl Kv {
         let mut call = Call {
             words,
             frame: data.get(..frame).unwrap_or(&[]),
-            reply: Reply::new(conn.space(), resp3),
+            reply: Reply::new(conn.spare_capacity(), resp3),
             service: &mut self.service,
             client,
             now,
@@ -210,7 +210,7 @@ impl Kv {
         let state = self.service.client(client);
         let queue = state.queue.take().unwrap_or_default();
         state.watched = None;
-        let space = conn.space();
+        let space = conn.spare_capacity();
         let mut reply = Reply::new(space, false);
         reply.array(queue.commands);
         let (mut length, mut rest) = (reply.len().unwrap_or(0), &queue.bytes[..]);
@@ -268,7 +268,7 @@ impl Kv {
     /// parsed.
     fn refuse(&mut self, conn: &mut Conn<'_>, why: ProtocolError) -> bool {
         self.service.errors += 1;
-        let mut reply = Reply::new(conn.space(), false);
+        let mut reply = Reply::new(conn.spare_capacity(), false);
         reply.error(why);
         let length = reply.len().unwrap_or(0);
         conn.commit(length);

@@ -226,7 +226,9 @@ impl Sink {
             reader.next += lost;
         }
         if reader.next < reader.end {
-            let n = self.ring.copy(reader.next, reader.end, conn.space());
+            let n = self
+                .ring
+                .copy(reader.next, reader.end, conn.spare_capacity());
             conn.commit(n);
             reader.next += n as u64;
         }

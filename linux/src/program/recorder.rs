@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_longest_line_fits() {
         let token = Token::from_bits(u64::MAX);
-        let fault = FaultKind::Shortage.with_code(u16::MAX);
+        let fault = FaultKind::Exhausted.with_code(u16::MAX);
         let inputs = [
             Input::done(Op::ReceiveFrom, &Outcome::Failed(fault)),
             Input::done(Op::Shutdown, &Outcome::Drained(u32::MAX)),

@@ -88,7 +88,7 @@ impl Face for Conn<'_> {
         // Two ways to the same bytes.
         let capacity = self.capacity();
         let space = match n % 2 {
-            0 => self.space(),
+            0 => self.spare_capacity(),
             _ => self.reserve(capacity).unwrap_or(&mut []),
         };
         let len = space.len();

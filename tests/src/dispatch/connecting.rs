@@ -134,7 +134,8 @@ impl Model {
             Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
             Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => {}
             Outcome::Failed(fault)
-                if fault.kind == FaultKind::Shortage && connection.source.registered.is_empty() =>
+                if fault.kind == FaultKind::Exhausted
+                    && connection.source.registered.is_empty() =>
             {
                 connection.congested = true;
             }

@@ -179,7 +179,7 @@ impl Connection {
     pub(super) fn failed(&mut self, fault: Fault, direction: Directions, now: Instant) {
         match fault.kind {
             FaultKind::Interrupted => {}
-            FaultKind::Shortage => {
+            FaultKind::Exhausted => {
                 self.rest.runs_short(direction, now);
                 self.disturbed = true;
             }

@@ -139,7 +139,7 @@ impl Model {
             }
             Outcome::Failed(fault) if fault.kind != FaultKind::Interrupted => {
                 socket.ended |= fault.kind == FaultKind::Invalid;
-                let short = matches!(fault.kind, FaultKind::Shortage | FaultKind::Unknown);
+                let short = matches!(fault.kind, FaultKind::Exhausted | FaultKind::Unknown);
                 socket.pauses |= short;
                 self.of_datagrams.push_back(Heard::Failed(fault.kind));
             }

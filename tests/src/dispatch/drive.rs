@@ -443,7 +443,7 @@ impl<W: World> Drive<'_, W> {
                 (
                     token,
                     core.unconsumed(token),
-                    core.space(token),
+                    core.spare_capacity(token),
                     core.info(token),
                 )
             })

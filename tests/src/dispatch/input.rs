@@ -54,7 +54,7 @@ impl<'a> Input<'a> {
         self.pick(&[
             FaultKind::Interrupted,
             FaultKind::Reset,
-            FaultKind::Shortage,
+            FaultKind::Exhausted,
             FaultKind::TimedOut,
             FaultKind::Unreachable,
             FaultKind::Invalid,
@@ -164,7 +164,7 @@ impl Plan {
                 _ => FullTable::Wait,
             },
             quantum: of(share, 0, [16 * 1024, 1, 257, 512]),
-            look: of(share, 2, [16 * 1024, 1, 257, 1024]),
+            iteration_bytes: of(share, 2, [16 * 1024, 1, 257, 1024]),
             fresh_in_a_row: of(share, 4, [8, 1, 2, 3]),
             connect,
             first_byte,

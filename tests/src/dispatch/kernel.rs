@@ -160,7 +160,7 @@ impl Kernel {
             self.attempts += 1;
             let refused = match self.attempts % 4 {
                 0 => return Some(Outcome::Complete(0)),
-                1 => return Some(Outcome::Failed(FaultKind::Shortage.with_code(11))),
+                1 => return Some(Outcome::Failed(FaultKind::Exhausted.with_code(11))),
                 rest => rest == 2,
             };
             self.connecting.insert(token, Connecting::new(refused));

@@ -352,8 +352,9 @@ impl Model {
             connection.got += expected.bytes;
             connection.was_full |= connection.unread() == RX as u64;
         }
-        let fits =
-            connection.wants > 0 && connection.pending().is_empty() && core.space(token).len > 0;
+        let fits = connection.wants > 0
+            && connection.pending().is_empty()
+            && core.spare_capacity(token).len > 0;
         assert!(!fits, "there is capacity, and no notice came: {token:?}");
     }
 
@@ -411,7 +412,7 @@ impl Model {
                 );
             }
             if let Some(from) = connection.sending {
-                let space = core.space(token);
+                let space = core.spare_capacity(token);
                 assert!(
                     space.len == 0 || from.at + from.len <= space.at,
                     "{space:?} {from:?}"

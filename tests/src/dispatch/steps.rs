@@ -296,7 +296,7 @@ impl<W: World> Drive<'_, W> {
         if !told {
             assert_eq!(self.core().info(token), None, "known: {token:?}");
             assert_eq!(
-                self.core().unconsumed(token).len + self.core().space(token).len,
+                self.core().unconsumed(token).len + self.core().spare_capacity(token).len,
                 0,
                 "{token:?}"
             );

@@ -235,7 +235,7 @@ struct BareConn<'w, 't, 'a> {
 
 impl BareConn<'_, '_, '_> {
     fn put(&mut self, token: Token, bytes: &[u8]) -> Result<(), SendError> {
-        let space = self.world.core.space(token);
+        let space = self.world.core.spare_capacity(token);
         if bytes.len() > TX {
             return Err(SendError::TooLong { window: TX });
         }
@@ -266,13 +266,13 @@ impl Face for BareConn<'_, '_, '_> {
             .consume(self.token, u32::try_from(n).unwrap_or(u32::MAX));
     }
     fn capacity(&self) -> usize {
-        self.world.core.space(self.token).len as usize
+        self.world.core.spare_capacity(self.token).len as usize
     }
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.put(self.token, bytes)
     }
     fn commit(&mut self, bytes: &[u8], n: usize) -> usize {
-        let space = self.world.core.space(self.token);
+        let space = self.world.core.spare_capacity(self.token);
         let window = &mut self.world.send[self.token.index() as usize];
         part_mut(window, space).copy_from_slice(&bytes[..space.len as usize]);
         self.world

@@ -15,7 +15,7 @@ use tidegate_core::{
 const FAULTS: [FaultKind; 7] = [
     FaultKind::Interrupted,
     FaultKind::Reset,
-    FaultKind::Shortage,
+    FaultKind::Exhausted,
     FaultKind::Invalid,
     FaultKind::TimedOut,
     FaultKind::Unreachable,
@@ -265,7 +265,7 @@ impl World<'_> {
             return Err(format!("arms {was:?} to {now:?}: {socket:?}"));
         }
         socket.kernel.arm(now, trigger);
-        let faults = [None, Some(FaultKind::Shortage), Some(FaultKind::Invalid)];
+        let faults = [None, Some(FaultKind::Exhausted), Some(FaultKind::Invalid)];
         let what = if now.is_empty() {
             &faults[..1]
         } else {
@@ -393,7 +393,9 @@ impl World<'_> {
         let mut all: heapless::Vec<(usize, Option<Call>), 16> =
             calls.iter().map(|call| (at, *call)).collect();
         for other in self.places() {
-            if other != at && self.sockets[other].told && self.core.space(self.token(other)).len > 0
+            if other != at
+                && self.sockets[other].told
+                && self.core.spare_capacity(self.token(other)).len > 0
             {
                 all.push((other, Some(Call::Commit)))
                     .expect("few connections");
@@ -495,7 +497,7 @@ fn went_wrong(outcome: Outcome) -> What {
     match outcome {
         Outcome::Failed(fault) => match fault.kind {
             FaultKind::Interrupted => What::Interrupted,
-            FaultKind::Shortage => What::Shortage,
+            FaultKind::Exhausted => What::Shortage,
             FaultKind::Reset
             | FaultKind::Refused
             | FaultKind::TimedOut

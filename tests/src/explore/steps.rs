@@ -261,7 +261,7 @@ impl World<'_> {
     /// Whether the send buffer is full, and the application does not wait for capacity yet.
     pub(super) fn wants_capacity(&self, at: usize) -> bool {
         let waits = self.sockets[at].waits_for_capacity;
-        self.is(at, "Open") && !waits && self.core.space(self.token(at)).len == 0
+        self.is(at, "Open") && !waits && self.core.spare_capacity(self.token(at)).len == 0
     }
 
     fn calls(&self, at: usize, add: &mut impl FnMut(Step)) {
@@ -278,7 +278,7 @@ impl World<'_> {
         }
         let token = self.token(at);
         let owes = self.owes(at);
-        if self.core.space(token).len > 0 {
+        if self.core.spare_capacity(token).len > 0 {
             add(Step::Call(at, Call::Commit));
         } else if self.wants_capacity(at) {
             add(Step::Call(at, Call::WantCapacity));
@@ -410,7 +410,7 @@ impl World<'_> {
         let rude = socket.aborted || socket.asked_to_finish && call != Call::Abort;
         let what = match call {
             Call::Commit => {
-                let capacity = self.core.space(token).len;
+                let capacity = self.core.spare_capacity(token).len;
                 self.core.commit(token, capacity);
                 What::Commit
             }

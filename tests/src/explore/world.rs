@@ -49,7 +49,7 @@ fn config(settings: &Settings) -> Config {
         trigger: settings.trigger,
         full: settings.full,
         quantum: OPERATION_MIN,
-        look: OPERATION_MIN,
+        iteration_bytes: OPERATION_MIN,
         fresh_in_a_row: 1,
         first_byte: one,
         request: one,

@@ -51,8 +51,8 @@ impl Player {
             (Input::Send { len, .. }, _) => {
                 let _ = conn.send(&nothing(len));
             }
-            (Input::Space, _) => {
-                let _ = conn.space().len();
+            (Input::SpareCapacity, _) => {
+                let _ = conn.spare_capacity().len();
             }
             (Input::Reserve { len, .. }, _) => {
                 let _ = conn.reserve(len as usize).map(|space| space.len());

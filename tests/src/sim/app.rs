@@ -155,7 +155,7 @@ impl App {
                     }
                 }
                 22..=24 => {
-                    let space = conn.space();
+                    let space = conn.spare_capacity();
                     let n = space.len() / 2;
                     space.fill(9);
                     conn.commit(n);

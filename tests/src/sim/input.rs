@@ -108,7 +108,7 @@ fn config(input: &mut Input<'_>, manner: Manner, connections: u32) -> Config {
         connections: Some(connections),
         full: input.pick(&[FullTable::Wait, FullTable::Refuse, FullTable::Evict]),
         quantum: input.pick(&[16 * 1024, 1, 300]),
-        look: input.pick(&[16 * 1024, 1, 300]),
+        iteration_bytes: input.pick(&[16 * 1024, 1, 300]),
         fresh_in_a_row: input.pick(&[8, 1, 2]),
         first_byte: unless(0, default.first_byte),
         request: unless(1, default.request),

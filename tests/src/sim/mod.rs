@@ -84,7 +84,7 @@ fn ended(world: &World<'_, App>) -> Result<(), String> {
                 };
                 let code = Some(fault.code) == expected.map(Errno::code);
                 let right = code && fault.kind == FaultKind::Unreachable;
-                right || faults || fault.kind == FaultKind::Shortage
+                right || faults || fault.kind == FaultKind::Exhausted
             }
             Some(Reason::PeerFinished | Reason::TooLong) => false,
         };

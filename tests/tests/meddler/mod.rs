@@ -43,8 +43,8 @@ impl Meddler {
                 }
             }
             4..=6 => {
-                let n = conn.space().len().min(n);
-                conn.space().fill(2);
+                let n = conn.spare_capacity().len().min(n);
+                conn.spare_capacity().fill(2);
                 // Returned by a send, to any connection.
                 let others = others(conn);
                 let to = self.random.pick(&others).copied();

@@ -55,7 +55,7 @@ parts!(CONFIG: Config {
     full,
     sources,
     quantum,
-    look,
+    iteration_bytes,
     fresh_in_a_row,
     connect,
     first_byte,

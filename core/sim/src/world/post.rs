@@ -114,7 +114,7 @@ impl<'m, H: Handler> World<'m, H> {
         let acted = !taken.is_empty();
         if let Some(post) = &mut self.post {
             let wrong = taken.iter().find(|((to, _), local)| {
-                local.is_some_and(|local| local != asked(*to).answering())
+                local.is_some_and(|local| local != asked(*to).for_reply())
             });
             post.wrong = post.wrong.or(wrong.map(|((to, _), _)| *to));
             let unnamed = taken.iter().filter(|(_, local)| local.is_none());

@@ -44,7 +44,7 @@ impl Whim {
                     conn.send_others(b"to the others");
                 }
                 21..=23 => {
-                    let space = conn.space();
+                    let space = conn.spare_capacity();
                     let n = space.len() / 2;
                     space.fill(9);
                     conn.commit(n);
@@ -194,7 +194,7 @@ fn everything_ends_and_no_law_is_broken() {
             let config = Config {
                 full: *random.pick(&policies).unwrap(),
                 quantum: random.length(4096),
-                look: random.length(4096),
+                iteration_bytes: random.length(4096),
                 linger_bytes: 512,
                 ..Config::default()
             };

@@ -108,7 +108,7 @@ impl Dispatcher<'_> {
             }
             // The query failed.
             FaultKind::Interrupted
-            | FaultKind::Shortage
+            | FaultKind::Exhausted
             | FaultKind::Invalid
             | FaultKind::Unknown => return,
         }
@@ -129,7 +129,7 @@ impl Dispatcher<'_> {
             return;
         };
         match fault.kind {
-            FaultKind::Interrupted | FaultKind::Shortage => {}
+            FaultKind::Interrupted | FaultKind::Exhausted => {}
             // The peer has ended in order, and receives no more: what it sent before that is still to be had.
             FaultKind::Refused => self.hung_up(index, outcome),
             FaultKind::Reset

@@ -115,7 +115,7 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
         (failed(FaultKind::Reset), Some(16), None),
         (failed(FaultKind::TimedOut), Some(16), None),
         (failed(FaultKind::Unreachable), Some(16), None),
-        (failed(FaultKind::Shortage), Some(1), None),
+        (failed(FaultKind::Exhausted), Some(1), None),
         (failed(FaultKind::Unknown), Some(1), None),
         (failed(FaultKind::Invalid), None, Some(1)),
         (Outcome::Complete(1), Some(16), None),
@@ -181,7 +181,7 @@ fn a_success_resets_the_count_of_failures() {
 #[test]
 fn a_pause_doubles_from_100_ms_to_1_s_and_a_success_ends_that() {
     let mut bench = Bench::level();
-    fail(&mut bench, failed(FaultKind::Shortage), 1);
+    fail(&mut bench, failed(FaultKind::Exhausted), 1);
     for millis in [100, 200, 400, 800, 1000, 1000] {
         bench.run();
         let due = bench.now.plus(millis * MS);
@@ -201,7 +201,7 @@ fn a_pause_doubles_from_100_ms_to_1_s_and_a_success_ends_that() {
     }
     bench.later(1000 * MS);
     bench.rest();
-    fail(&mut bench, failed(FaultKind::Shortage), 1);
+    fail(&mut bench, failed(FaultKind::Exhausted), 1);
     let due = bench.now.plus(100 * MS);
     assert_eq!(bench.machine.next_deadline(), Some(due));
 }
@@ -226,7 +226,7 @@ fn resource_exhaustion_does_not_spin() {
 fn a_slot_that_is_freed_ends_a_pause() {
     let mut bench = Bench::level();
     let token = bench.rest();
-    fail(&mut bench, failed(FaultKind::Shortage), 1);
+    fail(&mut bench, failed(FaultKind::Exhausted), 1);
     bench.run();
     bench.machine.abort(token);
     let actions = bench.run();

@@ -46,7 +46,7 @@ fn nothing_can_be_queued_behind_our_end() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.machine.finish(token);
-    assert_eq!(bench.machine.space(token).len, 0);
+    assert_eq!(bench.machine.spare_capacity(token).len, 0);
     bench.machine.commit(token, 10);
     assert_eq!(kinds(&bench.run()), ["shutdown", "recv"]);
     assert_eq!(bench.machine.stats().bytes_out, 0);

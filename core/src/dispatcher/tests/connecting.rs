@@ -41,7 +41,11 @@ fn it_opens_at_once_or_later_with_the_same_notices() {
             let mut bench = Bench::with(trigger);
             let token = bench.connect();
             assert_eq!(bench.machine.destination(token), Some(TO));
-            assert_eq!(bench.machine.space(token).len, 0, "nothing can be sent yet");
+            assert_eq!(
+                bench.machine.spare_capacity(token).len,
+                0,
+                "nothing can be sent yet"
+            );
             if later {
                 let actions = bench.attempts(&[BLOCKED]);
                 assert_eq!(kinds(&actions), ["connect", "add"], "{trigger:?}");
@@ -342,7 +346,7 @@ fn a_half_that_is_shut_down_sends_the_rest_and_receives_on() {
         bench.stalled(token, 100);
         bench.machine.shut_down(token);
         assert_eq!(
-            bench.machine.space(token).len,
+            bench.machine.spare_capacity(token).len,
             0,
             "nothing more can be sent"
         );

@@ -146,7 +146,7 @@ fn an_interrupted_call_is_repeated_without_a_notice() {
 
 #[test]
 fn resource_exhaustion_is_waited_out() {
-    for kind in [FaultKind::Shortage, FaultKind::Unknown] {
+    for kind in [FaultKind::Exhausted, FaultKind::Unknown] {
         let mut bench = Bench::level();
         let token = bench.socket();
         let all = bench.receives(token, &[Outcome::Failed(kind.with_code(105))]);
@@ -199,7 +199,7 @@ fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
 #[test]
 fn what_cannot_be_sent_is_given_up_and_notified() {
     let kinds_of_failure = [
-        FaultKind::Shortage,
+        FaultKind::Exhausted,
         FaultKind::Unknown,
         FaultKind::Refused,
         FaultKind::Reset,

@@ -48,7 +48,7 @@ fn some_first<const N: usize>(config: &Config, preferred: usize) -> (Bench, Vec<
 
 #[test]
 fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
-    for (quantum, look, served) in [
+    for (quantum, iteration_bytes, served) in [
         (1024, 4096, 4),
         (4096, 4096, 1),
         (16384, 1, 1),
@@ -56,7 +56,7 @@ fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
     ] {
         let (mut bench, tokens) = many::<8>(&Config {
             quantum,
-            look,
+            iteration_bytes,
             ..Config::default()
         });
         for token in &tokens {
@@ -66,7 +66,7 @@ fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
             assert_eq!(
                 turn_of_endless(&mut bench).len(),
                 served,
-                "{quantum}, {look}"
+                "{quantum}, {iteration_bytes}"
             );
             assert_eq!(
                 bench.machine.poll_timeout(),
@@ -81,7 +81,7 @@ fn a_turn_ends_after_so_many_bytes_and_at_least_one_source_is_served() {
 fn an_iteration_ends_when_each_was_serviced_once() {
     let (mut bench, tokens) = many::<8>(&Config {
         quantum: 1024,
-        look: u32::MAX,
+        iteration_bytes: u32::MAX,
         ..Config::default()
     });
     for token in &tokens {
@@ -107,7 +107,7 @@ fn what_comes_in_a_turn_is_served_in_it() {
 #[test]
 fn nothing_more_comes_out_until_the_next_turn_begins() {
     let (mut bench, tokens) = many::<2>(&Config {
-        look: 1,
+        iteration_bytes: 1,
         ..Config::default()
     });
     bench.ready(tokens[0], READ);
@@ -124,7 +124,7 @@ fn nothing_more_comes_out_until_the_next_turn_begins() {
 fn fresh_goes_before_continuing_and_one_continuing_after_k_fresh() {
     let (mut bench, tokens) = many::<9>(&Config {
         quantum: 1024,
-        look: u32::MAX,
+        iteration_bytes: u32::MAX,
         fresh_in_a_row: 3,
         ..Config::default()
     });
@@ -172,7 +172,7 @@ fn a_small_client_goes_before_the_bulk_of_the_others() {
 #[test]
 fn priority_goes_first_and_alternates_with_the_others() {
     let config = Config {
-        look: u32::MAX,
+        iteration_bytes: u32::MAX,
         ..Config::default()
     };
     let (mut bench, tokens) = some_first::<7>(&config, 3);
@@ -218,7 +218,7 @@ fn a_listener_that_has_priority_accepts_first() {
 fn those_without_priority_are_served_every_other_time_at_least() {
     for fresh_in_a_row in [1, 2, 8] {
         let config = Config {
-            look: 1,
+            iteration_bytes: 1,
             fresh_in_a_row,
             ..Config::default()
         };
@@ -246,7 +246,7 @@ fn those_without_priority_are_served_every_other_time_at_least() {
 fn priority_goes_on_behind_the_others() {
     let config = Config {
         quantum: 1024,
-        look: u32::MAX,
+        iteration_bytes: u32::MAX,
         ..Config::default()
     };
     let (mut bench, tokens) = some_first::<3>(&config, 1);
@@ -302,7 +302,7 @@ fn a_ready_source_is_serviced_within_the_documented_number_of_outputs() {
         let (quantum, k) = (256 << random.below(5), 1 + random.below(8));
         let config = Config {
             quantum,
-            look: 256 << random.below(8),
+            iteration_bytes: 256 << random.below(8),
             fresh_in_a_row: k,
             ..Config::default()
         };
@@ -368,7 +368,7 @@ fn a_ready_source_is_serviced_within_the_documented_number_of_outputs() {
 fn one_that_continues_is_serviced_though_each_poll_is_used_up_by_others() {
     let (mut bench, tokens) = many::<3>(&Config {
         quantum: 1024,
-        look: 2048,
+        iteration_bytes: 2048,
         fresh_in_a_row: 8,
         ..Config::default()
     });

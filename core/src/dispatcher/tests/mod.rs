@@ -52,7 +52,7 @@ const BLOCKED: Outcome = Outcome::Drained(0);
 /// EOF; of what moves no bytes: done.
 const END: Outcome = Outcome::Complete(0);
 const RESET: Fault = FaultKind::Reset.with_code(104);
-const SHORTAGE: Fault = FaultKind::Shortage.with_code(105);
+const SHORTAGE: Fault = FaultKind::Exhausted.with_code(105);
 const FAILED: Outcome = Outcome::Failed(RESET);
 const NO_MEMORY: Outcome = Outcome::Failed(SHORTAGE);
 

@@ -21,7 +21,7 @@ fn turn(bench: &mut Bench) -> Vec<Token> {
 fn endless(fresh_in_a_row: u32) -> (Bench, Vec<Token>) {
     let mut bench = Bench::new::<16>(&Config {
         quantum: 1024,
-        look: 2048,
+        iteration_bytes: 2048,
         fresh_in_a_row,
         ..Config::default()
     });

@@ -238,7 +238,7 @@ pub(super) const KINDS: [FaultKind; 7] = [
     FaultKind::Reset,
     FaultKind::TimedOut,
     FaultKind::Unreachable,
-    FaultKind::Shortage,
+    FaultKind::Exhausted,
     FaultKind::Invalid,
     FaultKind::Unknown,
 ];
@@ -424,7 +424,7 @@ fn an_old_token_changes_nothing_whatever_comes_with_it() {
             bench.machine.abort(token);
             assert_eq!(snapshot(&bench), before, "{token:?}");
             assert_eq!(bench.machine.info(token), None);
-            assert_eq!(bench.machine.space(token).len, 0);
+            assert_eq!(bench.machine.spare_capacity(token).len, 0);
             assert_eq!(bench.machine.unconsumed(token).len, 0);
             assert_eq!(bench.machine.stats().stale, events, "each is counted");
             bench.machine.m.stats.stale = 0;

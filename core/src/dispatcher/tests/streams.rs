@@ -64,7 +64,11 @@ fn one_that_only_receives_has_no_capacity_and_ends_with_its_peer() {
     for trigger in TRIGGERS {
         let mut bench = Bench::with(trigger);
         let token = bench.stream(READ);
-        assert_eq!(bench.machine.space(token).len, 0, "nothing can be sent");
+        assert_eq!(
+            bench.machine.spare_capacity(token).len,
+            0,
+            "nothing can be sent"
+        );
         bench.hears(token, 4);
         bench.ready(token, READ);
         bench.script(token, &[END], &[]);
@@ -173,7 +177,11 @@ fn what_can_neither_receive_nor_send_is_closed_whatever_the_application_does() {
             assert_eq!(asked.count(), 1, "{trigger:?}: once");
             if left > 0 {
                 assert_eq!(bench.closed(token), None, "there is something to consume");
-                assert_eq!(bench.machine.space(token).len, 0, "nothing can be sent");
+                assert_eq!(
+                    bench.machine.spare_capacity(token).len,
+                    0,
+                    "nothing can be sent"
+                );
                 bench.machine.consume(token, left);
                 bench.run();
             }

@@ -22,7 +22,7 @@ fn echo(bench: &mut Bench, token: Token, receives: &[Outcome], sends: &[Outcome]
             let notice = bench.done(of, op, scripted.unwrap_or_else(|| quiet(&action)));
             if let Some(Notice::Readable(token)) = notice {
                 let n = bench.machine.unconsumed(token).len;
-                let n = n.min(bench.machine.space(token).len);
+                let n = n.min(bench.machine.spare_capacity(token).len);
                 bench.machine.commit(token, n);
                 bench.machine.consume(token, n);
             }
@@ -344,7 +344,7 @@ fn one_source_moves_a_quantum_before_the_next_has_its_turn() {
     for (each, operations) in [(1024, 4), (256, 16), (1, 16)] {
         let mut bench = Bench::new::<4>(&Config {
             quantum: 4096,
-            look: u32::MAX,
+            iteration_bytes: u32::MAX,
             ..Config::default()
         });
         let (a, b) = (bench.rest(), bench.rest());

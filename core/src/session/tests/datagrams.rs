@@ -246,7 +246,7 @@ fn one_waits_for_the_kernel_and_the_next_is_notified_of_capacity() {
 fn failures_are_notified_and_waiters_are_notified_of_capacity_then_too() {
     let mut bench = Bench::new::<8, 8>();
     let token = bench.session.add_datagrams(8, 8).expect("a place");
-    let fault = FaultKind::Shortage.with_code(105);
+    let fault = FaultKind::Exhausted.with_code(105);
     bench.takes = Outcome::Drained(0);
     bench.session.handler_mut().twice = true;
     bench.comes(token, b"ask", Some(Peer::Unix(1)));

@@ -117,15 +117,15 @@ fn space_is_filled_in_place_and_committed() {
     world.with(a, |_, conn, _| {
         conn.commit(5);
         assert_eq!(conn.capacity(), TX, "nothing was lent, nothing is queued");
-        assert_eq!(conn.space().len(), TX);
-        conn.space()[..3].copy_from_slice(b"abc");
+        assert_eq!(conn.spare_capacity().len(), TX);
+        conn.spare_capacity()[..3].copy_from_slice(b"abc");
         conn.commit(3);
         conn.commit(3);
         assert_eq!(conn.capacity(), TX - 3);
-        conn.space()[..3].copy_from_slice(b"def");
+        conn.spare_capacity()[..3].copy_from_slice(b"def");
         conn.send_to(other, b"other").expect("capacity");
         conn.commit(3);
-        conn.space()[..3].copy_from_slice(b"zzz");
+        conn.spare_capacity()[..3].copy_from_slice(b"zzz");
         conn.send(b"ghi").expect("capacity");
         conn.commit(3);
     });
@@ -133,7 +133,7 @@ fn space_is_filled_in_place_and_committed() {
     assert_eq!(world.fars[a].heard, b"abcdefghi");
     assert_eq!(world.fars[b].heard, b"other");
     world.with(a, |_, conn, _| {
-        conn.space()[..5].copy_from_slice(b"first");
+        conn.spare_capacity()[..5].copy_from_slice(b"first");
         assert_eq!(conn.send_others(b"all"), 0);
         conn.commit(5);
     });
@@ -376,7 +376,7 @@ fn closed_has_a_final_snapshot_and_nothing_can_be_sent_to_it() {
             assert!(conn.data().is_empty());
             assert_eq!(conn.send(b"x"), Err(SendError::Closed));
             assert_eq!(conn.send_to(conn.token(), b"x"), Err(SendError::Closed));
-            assert_eq!((conn.capacity(), conn.space().len()), (0, 0));
+            assert_eq!((conn.capacity(), conn.spare_capacity().len()), (0, 0));
             conn.commit(3);
             conn.consume(3);
             conn.pause();
@@ -426,7 +426,7 @@ fn a_handler_may_do_anything_in_any_call() {
         },
         |_, conn, _| conn.consume(usize::MAX),
         |app, conn, _| {
-            conn.space().fill(3);
+            conn.spare_capacity().fill(3);
             let _ = app.other.map(|other| conn.send_to(other, b"xyz"));
             conn.commit(usize::MAX);
             conn.resume();

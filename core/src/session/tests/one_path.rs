@@ -63,7 +63,7 @@ impl Chance {
             0 => Err(None),
             1 => Err(Some(FaultKind::Reset.with_code(104))),
             2 => Err(Some(FaultKind::Interrupted.with_code(4))),
-            3 => Err(Some(FaultKind::Shortage.with_code(105))),
+            3 => Err(Some(FaultKind::Exhausted.with_code(105))),
             4 => Ok(asked),
             5 => Ok(asked / 2),
             _ => Ok(asked.min(8)),
@@ -113,7 +113,7 @@ impl<'m, H: Handler> Twin<'m, H> {
             trigger,
             full,
             quantum: 512,
-            look: 1024,
+            iteration_bytes: 1024,
             ..Config::default()
         };
         let mut session = Session::new(memory, &config, handler).unwrap();

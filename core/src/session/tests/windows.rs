@@ -198,7 +198,7 @@ fn what_is_being_sent_does_not_move_whatever_is_queued_behind_it() {
     };
     world.with(a, |_, conn, _| {
         assert_eq!(conn.capacity(), TX - 6, "only what lies behind it");
-        conn.space()[..3].copy_from_slice(b"ghi");
+        conn.spare_capacity()[..3].copy_from_slice(b"ghi");
         conn.commit(3);
         conn.send(&[b'z'; TX - 9]).expect("capacity");
         conn.send(b"x").expect_err("full");

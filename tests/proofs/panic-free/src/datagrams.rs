@@ -74,6 +74,6 @@ pub fn datagram_is_truncated(datagram: &Datagram<'_>) -> bool {
 }
 
 #[unsafe(no_mangle)]
-pub const fn local_answering(local: Local) -> Local {
-    local.answering()
+pub const fn local_for_reply(local: Local) -> Local {
+    local.for_reply()
 }

@@ -92,7 +92,7 @@ pub fn machine_is_stopping(m: &Dispatcher<'_>) -> bool {
 
 #[unsafe(no_mangle)]
 pub fn machine_spans(m: &Dispatcher<'_>, token: Token) -> (Span, Span) {
-    (m.unconsumed(token), m.space(token))
+    (m.unconsumed(token), m.spare_capacity(token))
 }
 
 #[unsafe(no_mangle)]

@@ -201,7 +201,7 @@ pub fn conn_send(c: &mut Conn<'_>, bytes: &[u8]) -> Result<(), SendError> {
 
 #[unsafe(no_mangle)]
 pub fn conn_space<'c>(c: &'c mut Conn<'_>) -> (usize, &'c mut [u8]) {
-    (c.capacity(), c.space())
+    (c.capacity(), c.spare_capacity())
 }
 
 #[unsafe(no_mangle)]

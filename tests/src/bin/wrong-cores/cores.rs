@@ -44,8 +44,8 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "no pause at EMFILE",
         changes: &[(
             "dispatcher/listener.rs",
-            "FaultKind::Shortage | FaultKind::Unknown => fault = Some(failed),",
-            "FaultKind::Shortage => {}\n                    FaultKind::Unknown => fault = Some(failed),",
+            "FaultKind::Exhausted | FaultKind::Unknown => fault = Some(failed),",
+            "FaultKind::Exhausted => {}\n                    FaultKind::Unknown => fault = Some(failed),",
         )],
     },
     Wrong {
@@ -146,16 +146,16 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "EINTR as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Interrupted => {}\n            FaultKind::Shortage",
-            "FaultKind::Interrupted => self.begin_close(index, Reason::Failed(fault)),\n            FaultKind::Shortage",
+            "FaultKind::Interrupted => {}\n            FaultKind::Exhausted",
+            "FaultKind::Interrupted => self.begin_close(index, Reason::Failed(fault)),\n            FaultKind::Exhausted",
         )],
     },
     Wrong {
         name: "ENOBUFS as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Shortage => self.waits_for_memory(index, direction),",
-            "FaultKind::Shortage => self.begin_close(index, Reason::Failed(fault)),",
+            "FaultKind::Exhausted => self.waits_for_memory(index, direction),",
+            "FaultKind::Exhausted => self.begin_close(index, Reason::Failed(fault)),",
         )],
     },
     Wrong {
