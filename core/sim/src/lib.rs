@@ -25,6 +25,7 @@ mod driver;
 mod faults;
 mod flags;
 mod kernel;
+mod laws;
 mod random;
 mod socket_state;
 mod world;
@@ -35,6 +36,7 @@ pub use kernel::{
     Endpoint, Family, Fd, Interest, Kernel, Letter, Limits, Received, Report, Route, Shutdown,
     State, asked,
 };
+pub use laws::{Held, check_laws};
 pub use random::Random;
 pub use socket_state::SocketState;
 pub use tidegate_core::errno::Errno;

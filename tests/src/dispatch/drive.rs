@@ -228,7 +228,8 @@ impl<W: World> Drive<'_, W> {
         if self.core().has_work() {
             return;
         }
-        if let Err(broken) = self.core().check_laws() {
+        let held = self.kernel.held(!self.plan.completions);
+        if let Err(broken) = tidegate_sim::check_laws(self.core(), true, held.iter().copied()) {
             panic!("{broken}");
         }
         self.model().quiet(self.core());

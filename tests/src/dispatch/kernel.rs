@@ -6,7 +6,7 @@ use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use tidegate_core::{Directions, Event, FaultKind, Outcome, Token, Trigger};
-use tidegate_sim::{Endpoint, Family, SocketState, State};
+use tidegate_sim::{Endpoint, Family, Held, Interest, SocketState, State};
 
 /// Bytes that a socket takes before a send would block. Less than a send window, so that sends are short.
 const CAPACITY: usize = 20;
@@ -288,6 +288,34 @@ impl Kernel {
                 state.arm(now, trigger);
             }
         }
+    }
+
+    /// What is held of each source that is registered, for the laws; `possible`: what can be done is checked, too.
+    pub(super) fn held(&self, possible: bool) -> Vec<Held> {
+        let held = |(&token, &(registered, trigger)): (&Token, &(Directions, Trigger))| {
+            let socket = self.sockets.get(&token).filter(|socket| !socket.misled);
+            let unknown = Held {
+                token,
+                mask: Some(Interest::mask_of(registered, trigger)),
+                possible: Directions::NONE,
+                failed: false,
+                reports: true,
+            };
+            let Some(socket) = socket.filter(|_| possible) else {
+                return unknown;
+            };
+            // A send is said to have found no space, and there is: no edge will come.
+            let SocketState { end, buffer, .. } = socket.state;
+            let lied = end.no_space && end.is_writable(buffer, 0);
+            let held = Held::of(token, &socket.state);
+            Held {
+                possible: held.possible - Directions::WRITE.when(lied),
+                // A false hang-up and a false result of the query may hide it.
+                failed: false,
+                ..held
+            }
+        };
+        self.registered.iter().map(held).collect()
     }
 
     /// What a wait reports, at most `most` of it.

@@ -1,18 +1,17 @@
-//! What must hold in a state: what the dispatcher can check by itself is checked after each step; here is what takes the
-//! kernel's eyes.
+//! What must hold in a state: the laws of every kernel, and what only a world that knows its application can check. What the
+//! dispatcher can check by itself is checked after each step.
 
 use super::world::{Lawful, World};
 use tidegate_core::inspect;
 use tidegate_core::{Class, Directions, Event, Op, Outcome, Token};
+use tidegate_sim::Held;
 
 impl World<'_> {
     /// What does not hold in this state.
     pub(super) fn check(&mut self, rests: bool) -> Lawful {
-        if let Err(broken) = self.core.check_laws() {
-            return Err(broken.to_string());
-        }
-        self.nothing_is_lost()?;
-        self.agrees()?;
+        tidegate_sim::check_laws(&self.core, !self.turn, self.held())?;
+        self.is_attended()?;
+        self.lives()?;
         if rests {
             let gone = self.sockets.iter().all(|socket| !socket.is_open());
             let served = self.backlog == 0 || !self.listener.is_open();
@@ -23,9 +22,22 @@ impl World<'_> {
         self.stale_changes_nothing()
     }
 
-    /// Law 8, with the kernel's own eyes: if nothing is queued and nothing is to be reported, nothing that is wanted is
-    /// possible.
-    fn nothing_is_lost(&self) -> Lawful {
+    /// What the kernel holds.
+    fn held(&self) -> impl Iterator<Item = Held> + Clone + '_ {
+        let sockets = self.places().map(|at| (self.token(at), &self.sockets[at]));
+        let sockets = sockets.filter(|(_, socket)| socket.is_open());
+        let listener = Held {
+            possible: Directions::READ.when(self.backlog > 0),
+            reports: self.listener.kernel.interest.is_some() && self.backlog > 0,
+            ..self.listener.held(inspect::listener())
+        };
+        sockets
+            .map(|(token, socket)| socket.held(token))
+            .chain(self.listener.is_open().then_some(listener))
+    }
+
+    /// If nothing is queued, each connection has a deadline, and one that the application listens to is received from.
+    fn is_attended(&self) -> Lawful {
         if self.turn || self.core.has_work() {
             return Ok(());
         }
@@ -37,20 +49,9 @@ impl World<'_> {
         {
             let token = self.token(at);
             let wanted = self.core.wanted(token);
-            let lost = !(wanted & socket.kernel.possible()).is_empty();
-            if lost && !socket.kernel.would_report() {
-                return Err(format!("#{at}: possible, wanted, and nothing will notify"));
-            }
             let Some((class, _)) = self.core.deadline(token) else {
                 return Err(format!("#{at}: no deadline"));
             };
-            let state = inspect::STATES[self.core.state(token)];
-            let goes_on = matches!(state, "Open" | "HalfClosing" | "HalfClosed")
-                && class != Class::Congestion;
-            let failed = socket.kernel.end.error.is_some();
-            if failed && goes_on && !socket.kernel.would_report() {
-                return Err(format!("#{at}: a reset that nothing will notify"));
-            }
             let held = self.core.unconsumed(token);
             let hears = socket.told
                 && !socket.ended
@@ -64,37 +65,17 @@ impl World<'_> {
                 return Err(format!("#{at}: deaf"));
             }
         }
-        let listener = inspect::listener();
-        let admits = self.core.wanted(listener).contains(Directions::READ);
-        if admits && self.backlog > 0 && self.listener.kernel.interest.is_none() {
-            return Err("a slot is free, a connection waits, and nothing will notify".to_owned());
-        }
         Ok(())
     }
 
-    /// The dispatcher believes of the kernel what is true of it.
-    fn agrees(&self) -> Lawful {
-        let listener = (inspect::listener(), &self.listener);
-        let all = self
-            .sockets
-            .iter()
-            .enumerate()
-            .map(|(at, socket)| (self.token(at), socket));
-        let mut registered = 0;
-        for (token, socket) in all.chain([listener]) {
-            let held = self.core.armed().find(|(armed, ..)| *armed == token);
-            let held = held.map_or(Directions::NONE, |(_, held, _)| held);
-            if held != socket.kernel.registered() {
-                return Err(format!("{token:?}: {held:?} is said to be registered"));
-            }
-            registered += usize::from(!held.is_empty());
+    /// The dispatcher believes to live what the application knows.
+    fn lives(&self) -> Lawful {
+        for at in self.places() {
+            let token = self.token(at);
             let lives = self.core.connections().any(|live| live == token);
-            if lives != socket.told {
+            if lives != self.sockets[at].told {
                 return Err(format!("{token:?}: it lives: {lives}"));
             }
-        }
-        if registered != self.core.armed().count() {
-            return Err("something is registered that is not there".to_owned());
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! [`Socket`]: one connection as the kernel, its peer and the application have it.
 
-use tidegate_core::{Directions, Trigger};
-use tidegate_sim::{Endpoint, Errno, Family, Interest, SocketState, State};
+use tidegate_core::{Directions, Token, Trigger};
+use tidegate_sim::{Endpoint, Errno, Family, Held, Interest, SocketState, State};
 
 /// Bytes of a packed socket: states are kept tens of millions of times.
 pub(super) const SOCKET: usize = 3;
@@ -15,6 +15,9 @@ pub(super) struct Socket {
     pub(super) kernel: SocketState,
     /// FIN was sent.
     pub(super) shut: bool,
+    /// It was falsely reported to have hung up: a machine that finds nothing wrong may ignore it from then on, and the
+    /// true one with it.
+    pub(super) misled: bool,
 
     /// The notices of the application, and what it requested.
     pub(super) told: bool,
@@ -29,6 +32,7 @@ impl Socket {
     pub(super) const NONE: Self = Self {
         kernel: SocketState::new(Endpoint::new(Family::Tcp), UNREAD),
         shut: false,
+        misled: false,
         told: false,
         ended: false,
         paused: false,
@@ -40,6 +44,15 @@ impl Socket {
         kernel: SocketState::new(Endpoint::connected(Family::Tcp), UNREAD),
         ..Self::NONE
     };
+
+    /// What is held of it, for the laws.
+    pub(super) fn held(&self, token: Token) -> Held {
+        let held = Held::of(token, &self.kernel);
+        Held {
+            failed: held.failed && !self.misled,
+            ..held
+        }
+    }
 
     /// Accepted and not closed.
     pub(super) fn is_open(&self) -> bool {
@@ -77,7 +90,7 @@ impl Socket {
     /// A wait that reports nothing of it takes it out of the ready list.
     pub(super) fn wait_in_vain(&mut self) {
         if !self.kernel.would_report() {
-            let nothing = self.kernel.report(tidegate_core::Token::NONE);
+            let nothing = self.kernel.report(Token::NONE);
             debug_assert_eq!(nothing, None, "{self:?}");
         }
     }
@@ -92,7 +105,11 @@ impl Socket {
         let state = position(&STATES, &end.state);
         let error = position(&ERRORS, &end.error);
         [
-            number(end.unread) << 6 | number(end.charged) << 4 | error << 2 | state,
+            number(end.unread) << 6
+                | u8::from(self.misled) << 5
+                | number(end.charged) << 4
+                | error << 2
+                | state,
             bits(&[
                 end.receive_shut,
                 end.send_shut,
@@ -128,7 +145,7 @@ impl Socket {
         let end = Endpoint {
             state: STATES[usize::from(bytes & 3)],
             error: ERRORS[usize::from(bytes >> 2 & 3)],
-            charged: usize::from(bytes >> 4 & 3),
+            charged: usize::from(bytes >> 4 & 1),
             unread: usize::from(bytes >> 6),
             receive_shut: bit(kernel, 0),
             send_shut: bit(kernel, 1),
@@ -149,6 +166,7 @@ impl Socket {
             aborted: bit(app, 4),
             waits_for_capacity: bit(app, 5),
             shut: bit(app, 6),
+            misled: bit(bytes, 5),
         }
     }
 }

@@ -312,6 +312,7 @@ impl World<'_> {
                 return self.report(inspect::listener(), Directions::READ, false);
             }
             Step::Spurious(at, directions, closing) => {
+                self.sockets[at].misled |= closing;
                 return self.report(self.token(at), directions, closing);
             }
             Step::Round(later) => return self.round(later, choices),

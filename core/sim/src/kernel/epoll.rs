@@ -3,9 +3,12 @@
 use super::interest::Interest;
 use super::set::Item;
 use super::{Call, Errno, Fd, Kernel, Kind, Set};
+use crate::driver;
 use crate::flags::EpollFlags;
+use crate::laws::Held;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use tidegate_core::Token;
 
 /// The event of one item in a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -189,6 +192,28 @@ impl Kernel {
         });
         let items = items.into_iter().flatten();
         items.map(|(&(fd, _), item)| (Fd(fd), item.interest.asked(), item.data))
+    }
+
+    /// What is held of one descriptor, which a driver calls `token`.
+    pub(crate) fn held(&self, set: Fd, fd: Fd, token: Token) -> Held {
+        let unknown = Held::unknown(token, None);
+        let (Ok(set), Ok(file)) = (self.file_of(set), self.file_of(fd)) else {
+            return unknown;
+        };
+        let item = match self.files.get(set).map(|file| &file.kind) {
+            Some(Kind::Set(set)) => set.items.get(&(fd.0, file)),
+            Some(Kind::Socket(_) | Kind::Listener(_) | Kind::Post(_)) | None => None,
+        };
+        let bits = self.state_of(file);
+        let interest = item.filter(|item| item.data == token.to_bits());
+        let interest = interest.map(|item| item.interest);
+        Held {
+            mask: interest.map(|interest| interest.asked()),
+            possible: driver::directions(bits),
+            failed: (self.socket(file)).is_some_and(|socket| socket.end.error.is_some()),
+            reports: interest.is_some_and(|interest| interest.queued && interest.is_ready(bits)),
+            ..unknown
+        }
     }
 
     /// Something has happened to a file: its watchers are notified, the latest first, and after them the exclusive

@@ -297,8 +297,21 @@ impl Kernel {
     }
 
     fn poll_file(&mut self, file: u32) -> EpollFlags {
-        match self.files.get_mut(file).map(|file| &mut file.kind) {
-            Some(Kind::Socket(socket)) => socket.poll(&self.limits),
+        let bits = self.state_of(file);
+        let limits = &self.limits;
+        if let Some(Kind::Socket(socket)) = self.files.get_mut(file).map(|file| &mut file.kind) {
+            return socket.poll(limits);
+        }
+        bits
+    }
+
+    /// What a poll would find, which it does not learn.
+    fn state_of(&self, file: u32) -> EpollFlags {
+        match self.files.get(file).map(|file| &file.kind) {
+            Some(Kind::Socket(socket)) => {
+                let mut end = socket.end;
+                end.poll(self.limits.buffer(end.family))
+            }
             Some(Kind::Listener(listener)) => {
                 EpollFlags::IN.when(!listener.queue.is_empty())
                     | EpollFlags::HUP.when(listener.stopped)

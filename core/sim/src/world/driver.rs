@@ -53,6 +53,9 @@ pub(super) struct Driver {
     pub(super) digest: Digest,
     /// Whether false and stale events come now and then.
     noise: bool,
+    /// Those that were falsely reported to have hung up: a machine that finds nothing wrong may ignore it from then on,
+    /// and the true one with it.
+    pub(super) misled: BTreeSet<Token>,
     /// The current false event, and for how many more iterations.
     lie: Option<(Token, u32)>,
     /// Every connection that there ever was.
@@ -93,6 +96,7 @@ impl Driver {
             pending: Vec::new(),
             digest: Digest(0xcbf2_9ce4_8422_2325),
             noise,
+            misled: BTreeSet::new(),
             lie: None,
             known: Vec::new(),
             stale: 0,
@@ -208,6 +212,9 @@ impl Driver {
             directions: directions | Directions::WRITE.when(random.one_in(2)),
             closing: random.one_in(4),
         };
+        if matches!(event, Event::Ready { closing: true, .. }) {
+            self.misled.insert(token);
+        }
         session.handle_event(now, event);
     }
 

@@ -2,8 +2,8 @@
 
 use super::broken::Broken;
 use super::driver::{Driver, Interface};
-use crate::flags::EpollFlags;
 use crate::kernel::{Fd, Interest, Kernel};
+use crate::laws::Held;
 use alloc::format;
 use alloc::vec::Vec;
 use tidegate_core::Token;
@@ -66,30 +66,25 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether the kernel's set holds what the session believes, and nothing else, but for what went astray.
-    pub(super) fn is_registered<H: Handler>(
-        &self,
-        session: &Session<'_, H>,
-        kernel: &Kernel,
-    ) -> bool {
-        if self.interface == Interface::Completion {
-            return true;
-        }
-        let known = |token: &Token| !self.astray.contains(token);
-        let armed = session.armed().filter(|(token, ..)| known(token));
-        let believed = armed.map(|(token, armed, trigger)| {
-            let fd = self.sockets.get(&token).copied();
-            (fd, Interest::mask_of(armed, trigger), token.to_bits())
-        });
-        let mut believed: Vec<_> = believed.collect();
-        let held = kernel.registered(self.set);
-        let mut held: Vec<_> = held
-            .filter(|(.., data)| known(&Token::from_bits(*data)))
-            .map(|(fd, mask, data)| (Some(fd), mask, data))
-            .collect();
-        let order = |(fd, mask, data): &(Option<Fd>, EpollFlags, u64)| (*fd, mask.bits(), *data);
-        believed.sort_by_key(order);
-        held.sort_by_key(order);
-        believed == held
+    /// What the kernel holds of each source, for [`check_laws`](crate::check_laws). A completion driver registers nothing;
+    /// of what went astray there is no saying.
+    pub(super) fn held<H: Handler>(&self, session: &Session<'_, H>, kernel: &Kernel) -> Vec<Held> {
+        let machine = session.machine();
+        let completes = self.interface == Interface::Completion;
+        let believed = |token: Token| {
+            let armed = machine.armed().find(|(of, ..)| *of == token);
+            armed.map(|(_, armed, trigger)| Interest::mask_of(armed, trigger))
+        };
+        let of = |(&token, &fd): (&Token, &Fd)| {
+            if completes || self.astray.contains(&token) {
+                return Held::unknown(token, believed(token));
+            }
+            let held = kernel.held(self.set, fd, token);
+            Held {
+                failed: held.failed && !self.misled.contains(&token),
+                ..held
+            }
+        };
+        self.sockets.iter().map(of).collect()
     }
 }
