@@ -101,7 +101,11 @@ fn nothing_is_lost(machine: &Dispatcher<'_>, held: Held) -> Result<(), String> {
     }
     let state = inspect::STATES[machine.state(token)];
     let rests = matches!(machine.deadline(token), Some((Class::Congestion, _)));
-    if held.failed && matches!(state, "Open" | "HalfClosing" | "HalfClosed") && in_flight.is_empty() && !rests {
+    if held.failed
+        && matches!(state, "Open" | "HalfClosing" | "HalfClosed")
+        && in_flight.is_empty()
+        && !rests
+    {
         return Err(format!("{token:?}: it was reset, and nothing will notify"));
     }
     Ok(())
