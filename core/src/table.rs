@@ -5,6 +5,7 @@ use crate::record::Record;
 use crate::slot::{Queued, Slot};
 use crate::source::{Listener, Source};
 use crate::token::LISTENER_BIT;
+use crate::unavailable::{Unavailable, count};
 use heapless::{Vec, VecView};
 
 /// The sources that are not connections.
@@ -14,6 +15,8 @@ pub(crate) struct Others<L: ?Sized = VecView<Source>> {
     used: u32,
     /// What an index that names no slot falls on. Always free.
     nowhere: Slot,
+    /// So many of the list are not to be used: a replay has as many as what it replays had.
+    unused: u32,
     pub(crate) list: L,
 }
 
@@ -22,12 +25,13 @@ impl<const SOURCES: usize> Others<Vec<Source, SOURCES>> {
     pub(crate) const UNUSED: Self = Self {
         used: 0,
         nowhere: Slot::UNUSED,
+        unused: 0,
         list: Vec::new(),
     };
 
     /// Has none of them.
     pub(crate) fn begin(&mut self) -> &mut Others {
-        self.used = 0;
+        (self.used, self.unused) = (0, 0);
         self.nowhere = Slot::NEW;
         self.list.clear();
         self
@@ -120,6 +124,38 @@ impl Slots<'_> {
 }
 
 impl Others {
+    /// How many there can be.
+    pub(crate) fn capacity(&self) -> u32 {
+        count(self.list.capacity()).saturating_sub(self.unused)
+    }
+
+    /// Adds one behind the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Sources`]: there are as many as there can be.
+    pub(crate) fn add(&mut self, source: Source) -> Result<(), Unavailable> {
+        let capacity = self.capacity();
+        let full = Unavailable::Sources { capacity };
+        if count(self.list.len()) >= capacity {
+            return Err(full);
+        }
+        self.list.push(source).map_err(|_| full)
+    }
+
+    /// Lets there be fewer.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Sources`]: there are not so many.
+    #[cfg(feature = "trace")]
+    pub(crate) fn restrict(&mut self, capacity: u32) -> Result<(), Unavailable> {
+        let all = count(self.list.capacity());
+        let unused = all.checked_sub(capacity);
+        self.unused = unused.ok_or(Unavailable::Sources { capacity: all })?;
+        Ok(())
+    }
+
     #[cold]
     #[inline(never)]
     fn at_mut(&mut self, index: u32) -> &mut Slot {

@@ -184,14 +184,14 @@ fn a_trace_of_another_version_is_refused_with_a_line_that_says_so() {
     let folder = Folder::new("damaged-version");
     let path = folder.path("t");
     let whole = file("echo.trace");
-    for (version, shown) in [(b'2', "2"), (b'4', "4"), (0x1b, "\\x1b")] {
+    for (version, shown) in [(b'3', "3"), (b'5', "5"), (0x1b, "\\x1b")] {
         let mut other = whole.clone();
         other[MAGIC.len() - 1] = version;
         fs::write(&path, &other).expect("a file");
         let (code, said, errors) = replay(&[&path], &["--explain"]);
         assert_eq!((code, said.as_str()), (Some(2), ""), "{errors}");
         let line = format!(
-            "replay: a trace of version {shown}, and this program reads version 3: use the replay that was built with what recorded it\n"
+            "replay: a trace of version {shown}, and this program reads version 4: use the replay that was built with what recorded it\n"
         );
         assert_eq!(errors, line);
     }

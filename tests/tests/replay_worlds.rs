@@ -11,16 +11,16 @@ use core::time::Duration;
 use meddler::{Meddler, RX, TX};
 use std::sync::Mutex;
 use tests::bounded::Watchdog;
-use tests::replay::{Tape, replay};
+use tests::replay::{Replayed, Tape, replay};
 use tests::{App, Case, Manner, State};
 use tidegate_core::trace::{
     Entry, Input, MAGIC, Payload, RECORDED, RecordedInput, Sink, decode, encode,
 };
 use tidegate_core::{
-    Action, Alarm, DatagramMemory, Directions, Event, Handler, Memory, Notice, Op, Outcome, Stats,
-    Token,
+    Action, Alarm, Config, Conn, Connections, DatagramMemory, Directions, Event, Handler, Memory,
+    Notice, Op, Outcome, Session, Stats, Token, Unavailable,
 };
-use tidegate_sim::{Random, World};
+use tidegate_sim::{Random, Script, Setup, World};
 
 /// Slots of the table; a case says how many of them are used.
 const N: usize = 4;
@@ -259,7 +259,7 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
                 seen.extend([op(of), outcome(it)]);
             }
         }
-        Entry::Start(..)
+        Entry::Start { .. }
         | Entry::Time(_)
         | Entry::Iteration
         | Entry::Output(None)
@@ -311,4 +311,93 @@ fn what_is_recorded_is_what_happens_without_a_trace() {
             assert_eq!(traced.stats, untraced.stats, "{seed}");
         }
     }
+}
+
+/// Sets free timers again and again, whether there are such or not.
+struct Ticks;
+
+impl Handler for Ticks {
+    type State = u32;
+
+    fn readable(&mut self, conn: &mut Conn<'_>, _: &mut u32) {
+        conn.consume(conn.data().len());
+    }
+
+    fn tick(&mut self, all: &mut Connections<'_>, timer: u32, _: u64) {
+        let next = Duration::from_millis(1);
+        assert!(all.set_timer(timer, next).is_ok());
+        assert!(all.set_timer(timer + 4, next).is_err());
+    }
+}
+
+#[test]
+fn what_was_refused_is_refused_again_in_a_larger_memory() {
+    const SOURCES: usize = 3;
+    const TIMERS: usize = 2;
+    let _bound = Watchdog::new();
+    let recording = Recording::default();
+    let sink = Box::leak(Box::new(recording.clone()));
+    let mut memory = Memory::<N, RX, TX, u32, SOURCES, TIMERS>::new();
+    let world = World::recorded(&mut memory, &Setup::default(), Ticks, sink);
+    let mut world = world.expect("a sound config");
+    // One listener is there already.
+    for number in 1..SOURCES + 3 {
+        let added = world.watch(Directions::READ);
+        assert_eq!(added.is_ok(), number < SOURCES, "{added:?}");
+    }
+    for timer in 0..4 {
+        let set = world
+            .connections()
+            .set_interval(timer, Duration::from_millis(7));
+        assert_eq!(set.is_ok(), (timer as usize) < TIMERS, "{set:?}");
+    }
+    world.add(Script::new().send(b"a few bytes"));
+    world
+        .run_for(Duration::from_secs(1))
+        .expect("no law broken");
+    let tape = tape(&recording);
+    assert!(tape.entries().len() > 1000);
+
+    let same = |replayed: Result<Replayed, String>| {
+        let replayed = replayed.expect("a replay");
+        assert_eq!(replayed.diverged.map(|diverged| diverged.to_string()), None);
+        assert_eq!(replayed.entries, tape.entries().len());
+    };
+    let mut memory = Memory::<N, RX, TX, u32, SOURCES, TIMERS>::new();
+    same(replay(&tape, &mut memory, None, true));
+    let mut memory = Box::new(Memory::<{ N + 3 }, RX, TX, u32, 255, 100>::new());
+    same(replay(&tape, &mut memory, None, true));
+
+    let refused = |replayed: Result<Replayed, String>, why: &str| {
+        let error = replayed.expect_err("refused");
+        assert!(error.contains(why), "{error}");
+    };
+    let mut memory = Memory::<N, RX, TX, u32, 2, TIMERS>::new();
+    let why = "it has 3 sources and 2 free timers; in this memory: no slot for another listener, watched descriptor or \
+        datagram socket, of 2; raise the SOURCES of the memory";
+    refused(replay(&tape, &mut memory, None, true), why);
+    let mut memory = Memory::<N, RX, TX, u32, SOURCES, 1>::new();
+    let why = "no timer 1; the memory has 1, numbered from 0: raise its TIMERS";
+    refused(replay(&tape, &mut memory, None, true), why);
+    let mut memory = Memory::<{ N - 1 }, RX, TX, u32, SOURCES, TIMERS>::new();
+    refused(
+        replay(&tape, &mut memory, None, true),
+        "its configuration: ",
+    );
+}
+
+#[test]
+fn a_datagram_socket_that_was_refused_is_refused_again() {
+    let recording = Recording::default();
+    let mut memory = Memory::<N, RX, TX, u32>::new();
+    let session = Session::new(&mut memory, &Config::default(), Ticks);
+    let mut session = session.expect("a sound config");
+    session.record_to(Box::leak(Box::new(recording.clone())));
+    // There are no windows: none were lent.
+    assert_eq!(
+        session.add_datagrams(1, 1),
+        Err(Unavailable::DatagramMemory)
+    );
+    session.listen(None).expect("a slot");
+    assert_same(&tape(&recording), "windows are lent there");
 }

@@ -12,7 +12,7 @@ use crate::stats::bump;
 use crate::table::Run;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
-use crate::unavailable::{Unavailable, count};
+use crate::unavailable::Unavailable;
 use defmt_or_log::{debug, error, warn};
 
 impl Dispatcher<'_> {
@@ -65,12 +65,8 @@ impl Dispatcher<'_> {
         let index = match free {
             Some(index) => index,
             None => {
-                let list = &mut self.slots.others.list;
-                let full = Unavailable::Sources {
-                    capacity: count(list.capacity()),
-                };
-                list.push(Source::new(kind, listener.clone()))
-                    .map_err(|_| full)?;
+                let source = Source::new(kind, listener.clone());
+                self.slots.others.add(source)?;
                 used.end
             }
         };

@@ -29,6 +29,8 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timer;
+#[cfg(feature = "trace")]
+mod traced;
 mod turn;
 mod watch;
 
@@ -307,11 +309,6 @@ impl<'t> Dispatcher<'t> {
     #[inline]
     pub(crate) fn is_traced(&self) -> bool {
         self.recorder.is_traced()
-    }
-
-    #[cfg(feature = "trace")]
-    pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
-        self.recorder.trace_to(sink);
     }
 }
 

@@ -227,9 +227,18 @@ impl<'m, H: Handler> Session<'m, H> {
     /// happened before is missing in a replay.
     #[cfg(feature = "trace")]
     pub fn record_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
-        self.machine.trace_to(sink);
-        let (config, windows) = (self.config.clone(), self.machine.windows());
-        self.machine.trace(|| Entry::Start(config, windows));
+        self.machine.trace_to(sink, &self.config);
+    }
+
+    /// Has fewer slots for sources that are not connections, and fewer free timers, than its memory, as many as another
+    /// session had whose trace begins with these: what was refused there is refused here. To be called first.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`]: the memory has not so many.
+    #[cfg(feature = "trace")]
+    pub fn restrict(&mut self, sources: u32, timers: u32) -> Result<(), Unavailable> {
+        self.machine.restrict(sources, timers)
     }
 
     /// Puts a remark into the full trace, if there is one.

@@ -66,6 +66,8 @@ pub(crate) struct Known<F: ?Sized> {
     left: u32,
     /// How many are set.
     len: u32,
+    /// So many of the free ones are not to be used: a replay has as many as what it replays had.
+    unused: u32,
     free: F,
 }
 
@@ -79,6 +81,7 @@ impl<const TIMERS: usize> FreeTimers<TIMERS> {
         before: 0,
         left: 0,
         len: 0,
+        unused: 0,
         free: [Free::NONE; TIMERS],
     };
 }
@@ -97,6 +100,7 @@ impl<'t> Timers<'t> {
         known: &'t mut FreeTimers<TIMERS>,
         connections: &'t mut [Timer],
     ) -> Self {
+        known.unused = 0;
         let mut timers = Self { known, connections };
         timers.clear();
         timers
@@ -141,10 +145,32 @@ impl Timers<'_> {
         at: Instant,
         period: u64,
     ) -> Result<(), Unavailable> {
-        let capacity = count(self.known.free.len());
+        let capacity = self.capacity();
         let free = self.known.free.get_mut(timer as usize);
+        let free = free.filter(|_| timer < capacity);
         free.ok_or(Unavailable::Timer { timer, capacity })?.period = period;
         self.start(timer, at);
+        Ok(())
+    }
+
+    /// How many free ones there can be.
+    pub(crate) fn capacity(&self) -> u32 {
+        count(self.known.free.len()).saturating_sub(self.known.unused)
+    }
+
+    /// Lets there be fewer free ones.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Timer`]: there are not so many; the last that is lacking.
+    #[cfg(feature = "trace")]
+    pub(crate) fn restrict(&mut self, capacity: u32) -> Result<(), Unavailable> {
+        let all = count(self.known.free.len());
+        let unused = all.checked_sub(capacity);
+        self.known.unused = unused.ok_or(Unavailable::Timer {
+            timer: capacity.saturating_sub(1),
+            capacity: all,
+        })?;
         Ok(())
     }
 

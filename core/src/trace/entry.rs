@@ -12,7 +12,16 @@ use crate::token::Token;
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
 pub enum Entry<'a> {
     /// The first of every trace: what the session was made with.
-    Start(Config, Windows),
+    Start {
+        /// Its configuration, with the number of connections.
+        config: Config,
+        /// The sizes of the windows.
+        windows: Windows,
+        /// Slots for listeners, watched descriptors and datagram sockets together.
+        sources: u32,
+        /// Free timers.
+        timers: u32,
+    },
     /// The clock went on by so many nanoseconds: what follows came then.
     Time(u64),
     /// In: the driver passed an event.

@@ -3,24 +3,19 @@
 //! A trace is [`MAGIC`] and then entries, one after the other, each in the format of
 //! [postcard](https://postcard.jamesmunns.com/wire-format): the number of the variant, then the fields in their order,
 //! without names. Numbers above 8 bits are variable-length (seven bits a byte, the lowest first), so neither the width
-//! nor the byte order of a machine can be seen; bytes and text have their length in front. Two bytes follow each entry,
-//! the sum of those before: what a disk or a line has changed is not an entry any more. The last entry of a recording
+//! nor the byte order of a machine can be seen; bytes and text have their length in front. Four bytes follow each entry,
+//! the [`hash`] of those before, the low one first: what a disk or a line has changed is not an entry any more, always if
+//! it is one byte that leaves its length, or else but for one in four thousand million. The last entry of a recording
 //! is [`Entry::End`]. The version is in the magic: it rises with each change of [`Entry`] or of what is in it.
 
 use super::entry::{Entry, Payload, hash};
 use core::fmt;
 
 /// What every trace begins with, and the version of what follows.
-pub const MAGIC: &[u8; 16] = b"tidegate trace 3";
+pub const MAGIC: &[u8; 16] = b"tidegate trace 4";
 
 /// Bytes of a sum.
-const SUM: usize = 2;
-
-/// The [`hash`] of an entry's bytes, folded, the low byte first.
-fn sum(entry: &[u8]) -> [u8; SUM] {
-    let [a, b, c, d] = hash(entry).to_le_bytes();
-    [a ^ c, b ^ d]
-}
+const SUM: usize = size_of::<u32>();
 
 /// Takes the entries of a trace. It must not block.
 pub trait Sink {
@@ -44,7 +39,7 @@ pub fn encode<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> Op
     }
     let space = into.len().checked_sub(SUM)?;
     let encoded = postcard::to_slice(&entry, into.get_mut(..space)?).ok()?;
-    let (len, sum) = (encoded.len(), sum(encoded));
+    let (len, sum) = (encoded.len(), hash(encoded).to_le_bytes());
     let all = into.get_mut(..len.checked_add(SUM)?)?;
     all.get_mut(len..)?.copy_from_slice(&sum);
     Some(all)
@@ -66,7 +61,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
     };
     let (found, rest) = behind.split_at_checked(SUM).ok_or(CUT)?;
     let encoded = bytes.get(..bytes.len().saturating_sub(behind.len()));
-    if encoded.is_none_or(|encoded| sum(encoded) != found) {
+    if encoded.is_none_or(|encoded| hash(encoded).to_le_bytes() != found) {
         return Err(DAMAGED);
     }
     Ok(Some((entry, rest)))

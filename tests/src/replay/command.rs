@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use tidegate_core::trace::Entry;
 use tidegate_core::{Dispatcher, Memory};
 
-/// As the program has them.
-static SMALL: ConstStaticCell<Memory<1024, 4096, 16384, u32>> = ConstStaticCell::new(Memory::new());
-static LARGE: ConstStaticCell<Memory<20_000, 4096, 16384, u32>> =
-    ConstStaticCell::new(Memory::new());
+/// Windows as the program has them, and as many sources as there can be.
+type Large<const N: usize> = Memory<N, 4096, 16384, u32, 255, 1024>;
+static SMALL: ConstStaticCell<Large<1024>> = ConstStaticCell::new(Memory::new());
+static LARGE: ConstStaticCell<Large<20_000>> = ConstStaticCell::new(Memory::new());
 
 const HELP: &str = "\
 Usage: replay [OPTION]... FILE...
@@ -117,7 +117,7 @@ fn made_of_it(tape: &Tape, options: &Options) -> Result<bool, String> {
     write(options.chrome.as_ref(), || picture().chrome().into_bytes())?;
     write(options.page.as_ref(), || picture().page().into_bytes())?;
     let peers_matter = options.to_test || options.to_corpus.is_some();
-    if peers_matter && !matches!(tape.entries(), [Entry::Start(..), ..]) {
+    if peers_matter && !matches!(tape.entries(), [Entry::Start { .. }, ..]) {
         return Err("its beginning is missing: no test or fuzz input can be made of it".into());
     }
     write(options.to_corpus.as_ref(), || to_corpus(tape))?;
@@ -155,7 +155,7 @@ fn run(options: &Options) -> Result<End, String> {
         return Ok(whole);
     }
     let connections = match tape.entries() {
-        [Entry::Start(config, _), ..] => config.connections,
+        [Entry::Start { config, .. }, ..] => config.connections,
         _ => None,
     };
     let (until, calls) = (options.until, options.calls);

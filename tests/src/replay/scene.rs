@@ -50,7 +50,7 @@ impl Peers {
         let mut known = BTreeMap::<Token, (usize, u64)>::new();
         let (mut now, mut began) = (0, false);
         for entry in tape.entries() {
-            if let Entry::Start(config, _) = entry {
+            if let Entry::Start { config, .. } = entry {
                 peers.trigger = config.trigger;
             } else if let Entry::Time(passed) = entry {
                 // A damaged trace may hold any time, and any length.

@@ -5,7 +5,8 @@ use super::services::{Service, ServiceName};
 use super::tape::{Divergence, Reel, Tape};
 use tidegate_core::trace::{Bytes, Detail, Entry, Input};
 use tidegate_core::{
-    DatagramMemory, Dispatcher, Event, Instant, Memory, Op, Outcome, Session, Span, Token, Windows,
+    AnyMemory, DatagramMemory, Dispatcher, Event, Instant, Op, Outcome, Session, Span, Token,
+    Windows,
 };
 
 /// Bytes for the windows of all datagram sockets, in each direction.
@@ -30,9 +31,9 @@ pub struct Replayed {
 /// # Errors
 ///
 /// Why it cannot be replayed here, and what is needed.
-pub fn replay<const N: usize, const RX: usize, const TX: usize>(
+pub fn replay(
     tape: &Tape,
-    memory: &mut Memory<N, RX, TX, u32>,
+    memory: &mut impl AnyMemory<State = u32>,
     until: Option<usize>,
     scripted: bool,
 ) -> Result<Replayed, String> {
@@ -44,25 +45,24 @@ pub fn replay<const N: usize, const RX: usize, const TX: usize>(
 /// # Errors
 ///
 /// As those of [`replay`].
-pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
+pub fn replay_seen(
     tape: &Tape,
-    memory: &mut Memory<N, RX, TX, u32>,
+    memory: &mut impl AnyMemory<State = u32>,
     until: Option<usize>,
     scripted: bool,
     see: &mut dyn FnMut(&[Entry<'static>], &Dispatcher<'_>),
 ) -> Result<Replayed, String> {
-    let Some(Entry::Start(config, windows)) = tape.entries().first() else {
+    let Some(Entry::Start {
+        config,
+        windows,
+        sources,
+        timers,
+    }) = tape.entries().first()
+    else {
         return Err(
             "its beginning is missing: only what is recorded from the start can be replayed".into(),
         );
     };
-    let own = Memory::<N, RX, TX, u32>::WINDOWS;
-    if *windows != own {
-        let Windows { receive, send } = *windows;
-        return Err(format!(
-            "it has windows of {receive} and {send} bytes, this memory of {RX} and {TX}"
-        ));
-    }
     let name = tape.notes("service").next();
     let known = ServiceName::ALL
         .iter()
@@ -84,6 +84,18 @@ pub fn replay_seen<const N: usize, const RX: usize, const TX: usize>(
     let mut datagrams = Box::new(DatagramMemory::<DATAGRAMS, DATAGRAMS>::new());
     let session = Session::new(memory, config, player);
     let mut session = session.map_err(|error| format!("its configuration: {error}"))?;
+    let own = session.machine().windows();
+    if *windows != own {
+        let Windows { receive, send } = *windows;
+        return Err(format!(
+            "it has windows of {receive} and {send} bytes, this memory of {} and {}",
+            own.receive, own.send
+        ));
+    }
+    let enough = session.restrict(*sources, *timers);
+    enough.map_err(|few| {
+        format!("it has {sources} sources and {timers} free timers; in this memory: {few}")
+    })?;
     session.set_datagram_memory(&mut datagrams);
     session.record_to(Box::leak(Box::new(reel.clone())));
     let mut driver = Driver {
@@ -143,7 +155,7 @@ impl Driver<'_> {
             }
             Entry::Call(token, input, detail) => self.call(token, input, detail),
             Entry::Lost(n) => return Err(missing(n)),
-            Entry::Start(..)
+            Entry::Start { .. }
             | Entry::End
             | Entry::Notified(_)
             | Entry::Alarm(_)
@@ -193,6 +205,8 @@ impl Driver<'_> {
             (Input::Watch(directions), _) => {
                 let _ = session.watch(directions);
             }
+            // Refused for want of windows, of which the trace does not say how many there were: it changed nothing.
+            (Input::AddDatagrams { .. }, _) if token == Token::NONE => self.reel.skip(),
             (Input::AddDatagrams { receive }, Detail::Number(send)) => {
                 let _ = session.add_datagrams(receive, u32::try_from(send).unwrap_or(u32::MAX));
             }

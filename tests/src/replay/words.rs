@@ -26,7 +26,7 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
         Entry::Output(action) => action.and_then(aim),
         // Nothing, and a free timer, have none.
         Entry::Call(token, ..) => (token.generation() > 0).then_some(*token),
-        Entry::Start(..)
+        Entry::Start { .. }
         | Entry::Time(_)
         | Entry::Iteration
         | Entry::Alarm(Alarm::Free { .. })
@@ -66,8 +66,13 @@ fn printable(text: &str) -> String {
 pub fn words(entry: &Entry<'_>) -> String {
     let at = about(entry).map_or_else(String::new, |token| token.to_string());
     match entry {
-        Entry::Start(config, windows) => format!(
-            "a session of {} connections, windows of {} and {} bytes, {:?}",
+        Entry::Start {
+            config,
+            windows,
+            sources,
+            timers,
+        } => format!(
+            "a session of {} connections, {sources} other sources and {timers} free timers, windows of {} and {} bytes, {:?}",
             config.connections.map_or("all".into(), |n| n.to_string()),
             windows.receive,
             windows.send,
