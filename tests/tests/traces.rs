@@ -124,7 +124,7 @@ fn each_step_is_described_in_words() {
     let replayed = replay_seen(&tape, &mut memory, until, false, &mut see).expect("a replay");
     assert!((60..70).contains(&replayed.entries), "{}", replayed.entries);
     for part in [
-        "     0  a session of 8 connections, windows of 4096 and 16384 bytes, Level\n",
+        "     0  a session of 8 connections, 16 other sources and 0 free timers, windows of 4096 and 16384 bytes, Level\n",
         "listener 0: arm R, Level (armed before: -): awaited, and not armed\n",
         "#0: accept from listener 0: it is ready, and this slot is free\n",
         "#0: receive up to 4096 bytes: wanted, ready, none in flight\n",
