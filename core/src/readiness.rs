@@ -186,6 +186,15 @@ impl Readiness {
         }
     }
 
+    /// Whether nothing is in flight, nothing is there to be received, and the kernel reports what comes.
+    #[inline]
+    pub(crate) const fn only_awaits_bytes(self) -> bool {
+        const READ: u8 = Directions::READ.0;
+        self.in_flight.is_empty()
+            && self.ready.0 & READ == 0
+            && self.kernel & (READ | Self::SPENT) == READ
+    }
+
     /// An attempt is worth making.
     #[inline]
     pub(crate) fn set_ready(&mut self, directions: Directions) {

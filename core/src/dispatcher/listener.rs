@@ -315,8 +315,7 @@ impl Dispatcher<'_> {
             }
         }
         let slot = self.slots.at_mut(index);
-        let emptied = stopping && !slot.readiness.is_ready(Directions::READ);
-        if emptied && slot.state() == State::Listening {
+        if stopping && !slot.readiness.is_ready(Directions::READ) {
             slot.close_source();
         }
         self.spend(index, Directions::READ, 0);

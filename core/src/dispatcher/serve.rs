@@ -83,11 +83,10 @@ impl Dispatcher<'_> {
         if rests {
             let active = slot.flags.has(Flags::HEARD.or(Flags::TAKEN));
             slot.flags.clear(Flags::ACTIVITY);
-            if active && !(self.m.deadlines).is_recent(Class::Idle, slot.deadline, self.m.now) {
-                self.unlink(index);
-                self.link(index, Class::Idle);
-            }
             self.m.schedule.end_service();
+            if active && !(self.m.deadlines).is_recent(Class::Idle, slot.deadline, self.m.now) {
+                self.restart(index, Class::Idle);
+            }
         }
         rests
     }

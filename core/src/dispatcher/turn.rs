@@ -44,7 +44,7 @@ impl Dispatcher<'_> {
     }
 
     /// A readiness event: the sets take it in, and the source is scheduled.
-    #[inline]
+    #[inline(never)]
     pub(super) fn ready(
         &mut self,
         token: Token,
@@ -52,14 +52,14 @@ impl Dispatcher<'_> {
         closing: bool,
     ) -> Option<Notice> {
         let index = token.slot();
-        let trigger = self.trigger_of(index);
+        let (trigger, windows) = (self.trigger_of(index), self.m.windows);
         let slot = self.slots.at_mut(index);
         if !slot.is_named(token) {
             self.stale(token);
             return None;
         }
-        if slot.state() == State::Watching {
-            return self.watched(token, directions, closing);
+        if token.is_listener() {
+            return self.source_ready(token, directions, closing);
         }
         let mut reported = directions & Directions::BOTH;
         if closing {
@@ -73,12 +73,36 @@ impl Dispatcher<'_> {
         }
         slot.readiness.report(reported, trigger);
         slot.attempts.claim(directions);
+        if trigger == Trigger::Level && !slot.wanted(windows).contains(reported) {
+            slot.flags.set(Flags::UNWANTED);
+        }
+        self.touch(index);
+        None
+    }
+
+    /// The same of a source that is no connection: always by level.
+    #[inline(never)]
+    fn source_ready(
+        &mut self,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+    ) -> Option<Notice> {
+        let index = token.slot();
+        let source = self.slots.source_mut(index)?;
+        if source.slot.state() == State::Watching {
+            return self.watched(token, directions, closing);
+        }
+        let reported = if closing {
+            Directions::BOTH
+        } else {
+            directions & Directions::BOTH
+        };
+        source.slot.readiness.report(reported, Trigger::Level);
         // What a listener wants is computed when it is serviced.
-        if trigger == Trigger::Level
-            && (index & LISTENER_BIT != 0 && slot.state() == State::Listening
-                || !self.wanted_by(index, true).contains(reported))
-        {
-            self.slots.at_mut(index).flags.set(Flags::UNWANTED);
+        let listens = source.slot.state() == State::Listening;
+        if listens || !source.wanted(true).contains(reported) {
+            source.slot.flags.set(Flags::UNWANTED);
         }
         self.touch(index);
         None
@@ -148,8 +172,15 @@ impl Dispatcher<'_> {
     #[inline]
     pub(super) fn spend(&mut self, index: u32, direction: Directions, bytes: u32) {
         if !self.m.schedule.charge(index, direction, bytes) {
-            self.touch(index);
+            self.touch_another(index);
         }
+    }
+
+    /// Schedules a source that is not being serviced.
+    #[cold]
+    #[inline(never)]
+    fn touch_another(&mut self, index: u32) {
+        self.touch(index);
     }
 
     /// Frees a slot, with its next generation.

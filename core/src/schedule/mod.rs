@@ -264,7 +264,8 @@ impl Schedule {
         } else {
             units(bytes)
         };
-        self.iteration.moved = self.iteration.moved.saturating_add(counted);
+        // An iteration ends soon after its budget.
+        self.iteration.moved = self.iteration.moved.wrapping_add(counted);
         serviced
     }
 

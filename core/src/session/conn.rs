@@ -77,7 +77,7 @@ impl Conn<'_> {
         self.all.lent = 0;
         let sent = self.all.send_at(self.all.own, bytes, true);
         let (len, taken) = (width(bytes.len()), sent.is_ok());
-        self.trace(|| (Input::Send { len, taken }, Detail::Hash(hash(bytes))));
+        self.trace(move || (Input::Send { len, taken }, Detail::Hash(hash(bytes))));
         sent
     }
 
@@ -346,7 +346,7 @@ impl Conn<'_> {
     #[inline]
     fn trace(&mut self, call: impl FnOnce() -> (Input, Detail)) {
         let token = self.token;
-        self.all.machine.trace(|| {
+        self.all.machine.trace(move || {
             let (input, detail) = call();
             Entry::Call(token, input, detail)
         });
@@ -370,6 +370,6 @@ impl Conn<'_> {
     #[inline]
     pub(super) fn trace_return(&mut self) {
         let left = self.data.len();
-        (self.all.machine).trace(|| Entry::Returned(width(left)));
+        (self.all.machine).trace(move || Entry::Returned(width(left)));
     }
 }

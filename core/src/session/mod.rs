@@ -351,7 +351,9 @@ impl<H: Handler> Session<'_, H> {
             self.complete(completion);
         }
         let output = self.machine.poll_output();
-        self.machine.trace(|| Entry::Output(output));
+        if self.machine.is_traced() {
+            self.machine.trace(move || Entry::Output(output));
+        }
         output
     }
 

@@ -39,11 +39,24 @@ impl<H: Handler> Session<'_, H> {
             self.trace_completion(index, op, completion);
         }
         let notice = self.machine.complete_transfer::<H>(index, op, completion);
-        if op == Op::Send && self.machine.slots.at(index).tx.is_empty() {
-            self.sending.release(index);
+        if op == Op::Send {
+            self.release_sent(index);
         }
-        if let Some(notice) = notice {
-            self.tell(notice, None, None);
+        match notice {
+            None => {}
+            // What comes most.
+            Some(Notice::Readable(token)) if !self.machine.is_traced() => {
+                self.tell_of(token, Told::Readable);
+            }
+            Some(notice) => self.tell(notice, None, None),
+        }
+    }
+
+    /// The send buffer of a connection with nothing queued is another's.
+    #[inline]
+    fn release_sent(&mut self, index: u32) {
+        if self.sending.owner() == index && self.machine.slots.at(index).tx.is_empty() {
+            self.sending.release(index);
         }
     }
 

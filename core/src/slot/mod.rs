@@ -51,8 +51,9 @@ pub(crate) enum Queued {
 }
 
 /// A source, as far as every iteration needs it.
+// The order is kept, so that what `rests` compares lies together.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Slot {
     /// When the deadline of `class` passes; of a source that is not a connection, until when it is paused.
     pub(crate) deadline: Instant,
@@ -77,8 +78,8 @@ pub(crate) struct Slot {
     pub(crate) call: Option<Call>,
     pub(crate) readiness: Readiness,
     pub(crate) class: Option<Class>,
-    pub(crate) queued: Queued,
     pub(crate) attempts: Attempts,
+    pub(crate) queued: Queued,
 }
 
 const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
@@ -228,16 +229,13 @@ impl Slot {
     /// and the kernel will report more.
     #[inline]
     pub(crate) fn rests(&self) -> bool {
-        self.state == State::Open
-            && (self.flags).are_but_for_activity(Flags::OPENED.or(Flags::SPOKEN))
-            && self.rx.is_empty()
-            && self.tx.is_empty()
-            && self.send_wanted == 0
+        // Without a branch for each: all of it is read at once.
+        let alike = self.state == State::Open
             && self.call.is_none()
-            && self.readiness.in_flight().is_empty()
-            && !self.readiness.is_ready(Directions::READ)
-            && self.readiness.armed().contains(Directions::READ)
-            && self.class == Some(Class::Idle)
+            && self.readiness.only_awaits_bytes()
+            && self.class == Some(Class::Idle);
+        let empty = self.rx == Cursors::EMPTY && self.tx == Cursors::EMPTY && self.send_wanted == 0;
+        alike & empty & (self.flags).are_but_for_activity(Flags::OPENED.or(Flags::SPOKEN))
     }
 
     /// Whether it is a connection that events, user calls and deadlines may touch.

@@ -226,16 +226,11 @@ impl Slot {
         true
     }
 
-    /// A listener, a watched descriptor or a datagram socket ends.
-    pub(crate) fn close_source(&mut self) {
-        debug_assert!(
-            matches!(
-                self.state,
-                State::Listening | State::Watching | State::Datagrams
-            ),
-            "what is no connection"
-        );
-        self.state = State::Closing;
+    /// A listener, a watched descriptor or a datagram socket ends, unless it does so already.
+    pub(crate) const fn close_source(&mut self) {
+        if let State::Listening | State::Watching | State::Datagrams = self.state {
+            self.state = State::Closing;
+        }
     }
 
     /// `Cancel` is issued for what is in flight; whether it is for the first time.

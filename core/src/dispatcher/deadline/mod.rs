@@ -134,8 +134,7 @@ impl Dispatcher<'_> {
                 return;
             }
             if !self.m.deadlines.is_recent(class, slot.deadline, now) {
-                self.unlink(index);
-                self.link(index, class);
+                self.restart(index, class);
             }
             if class == Class::WriteStall {
                 self.records.at_mut(index).stalled_at = now.wrapping_millis();
@@ -246,6 +245,13 @@ impl Dispatcher<'_> {
     pub(in crate::dispatcher) fn link(&mut self, index: u32, class: Class) {
         let now = self.m.now;
         self.m.deadlines.add(&mut self.slots, index, class, now);
+    }
+
+    /// Its deadline starts again.
+    #[inline(never)]
+    pub(in crate::dispatcher) fn restart(&mut self, index: u32, class: Class) {
+        self.unlink(index);
+        self.link(index, class);
     }
 
     /// Removes its deadline.

@@ -60,8 +60,8 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "HUP ignored",
         changes: &[(
             "dispatcher/turn.rs",
-            "if closing {",
-            "if closing && false {",
+            "if closing {\n            slot.flags",
+            "if closing && false {\n            slot.flags",
         )],
     },
     Wrong {
