@@ -206,4 +206,4 @@ fn put<T>(list: &mut VecView<Option<T>>, token: Token, kept: T) -> Result<(), Ou
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
 /// All slots for streams are taken, for now (`ENOSPC`).
 const NO_SLOT: Outcome = Outcome::Failed(FaultKind::Exhausted.with_code(28));
-const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);
+pub(crate) const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);

@@ -24,7 +24,7 @@ use core::fmt;
 use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::{
-    Action, Config, Connections, Event, Handler, Instant, Outcome, Session, Spinning, Stats,
+    Action, Completion, Config, Connections, Event, Handler, Instant, Outcome, Session, Spinning, Stats,
     Trigger,
 };
 
@@ -46,7 +46,7 @@ pub struct Server<'m, H: Handler, B: Backend = Epoll> {
     /// Performs connects, if the handler may make some: [`Handler::CONNECTS`].
     on_connect: Option<fn(&mut Self, &Action) -> Outcome>,
     /// Performs actions on non-socket streams; set with the first of them.
-    on_stream: Option<fn(&mut Self, &Action) -> Outcome>,
+    on_stream: Option<fn(&mut Self, &Action) -> Completion>,
     /// What refuses one, with a message from the first on.
     refuse: fn(OwnedFd, &[u8]) -> Outcome,
     stop: Stop,

@@ -5,7 +5,7 @@ use crate::backend::{Accepted, Backend};
 use crate::clock;
 use crate::errno;
 use crate::socket;
-use crate::sockets::NO_SOCKET;
+use crate::sockets::{NO_FAULT, NO_SOCKET};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use tidegate_core::{Action, Completion, Directions, Handler, Op, Outcome, Span, Token, Trigger};
@@ -17,11 +17,11 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         match *action {
             Action::Recv { token, into } => match self.receive(token, into) {
                 Some(received) => Some(received),
-                None => self.of_stream(action).completion(),
+                None => Some(self.of_stream(action)),
             },
             Action::Send { token, from } => match self.send(token, from) {
                 Some(sent) => sent,
-                None => self.of_stream(action).completion(),
+                None => Some(self.of_stream(action)),
             },
             Action::Accept { .. }
             | Action::Refuse { .. }
@@ -72,7 +72,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             Action::Recv { .. } | Action::Send { .. } => return,
         };
         // Without an outcome it is about a non-socket stream.
-        let outcome = outcome.unwrap_or_else(|| self.of_stream(action));
+        let outcome = outcome.unwrap_or_else(|| self.of_stream(action).into());
         // A registration completes only if it fails.
         let registered = matches!(action, Action::Arm { .. }) && outcome == REGISTERED;
         if let Some((token, op)) = action.operation()
@@ -112,7 +112,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     }
 
     fn close(&mut self, token: Token, reset: bool) -> Option<Outcome> {
-        let refused_by = if reset {
+        let refused_by = if reset && H::LIMITS_SOURCES {
             self.session.machine().refused_by(token)
         } else {
             None
@@ -147,10 +147,10 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action on a non-socket stream.
     #[cold]
     #[inline(never)]
-    fn of_stream(&mut self, action: &Action) -> Outcome {
+    fn of_stream(&mut self, action: &Action) -> Completion {
         match self.on_stream {
             Some(carry_out) => carry_out(self, action),
-            None => NO_SOCKET,
+            None => Completion::Failed(NO_FAULT),
         }
     }
 

@@ -142,7 +142,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     ///
     /// [`Error`].
     pub fn serial(&mut self, serial: &Serial<'_>) -> Result<Destination, Error> {
-        self.on_stream = Some(Self::carry_stream);
+        self.on_stream = Some(Self::complete_stream);
         self.lines.add(serial)
     }
 
@@ -173,7 +173,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
         let (stream, directions) = Stream::of(descriptor.into())?;
         self.sockets.has_slot_for_stream()?;
         self.will_connect();
-        self.on_stream = Some(Self::carry_stream);
+        self.on_stream = Some(Self::complete_stream);
         let to = Destination::Stream { number, directions };
         let token = self.session.connect(to)?;
         // It has a slot.

@@ -3,14 +3,19 @@
 
 use super::Server;
 use crate::backend::Backend;
-use crate::sockets::NO_SOCKET;
+use crate::sockets::{NO_FAULT, NO_SOCKET};
 use crate::stream::Stream;
 use rustix::fd::AsFd;
 use tidegate_core::{Action, Completion, Directions, Handler, Outcome, Span, Token, Trigger};
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
-    /// Performs an action on a stream.
-    pub(super) fn carry_stream(&mut self, action: &Action) -> Outcome {
+    /// Performs an action on a stream, at once.
+    pub(super) fn complete_stream(&mut self, action: &Action) -> Completion {
+        let outcome = self.carry_stream(action);
+        outcome.completion().unwrap_or(Completion::Failed(NO_FAULT))
+    }
+
+    fn carry_stream(&mut self, action: &Action) -> Outcome {
         let stream = |token| self.sockets.stream(token);
         match *action {
             Action::Recv { token, into } => self.read(token, into),

@@ -51,6 +51,8 @@ fn serve() -> u8 {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     let listen = Listen {
         per_source: PerSource::Unlimited,
+        // A peer on this machine does not vanish without a FIN.
+        keepalive: None,
         ..Listen::on(Address::Inet(address))
     };
     if server.listen(&listen).is_err() {
