@@ -6,6 +6,7 @@ pub(crate) trait Uses {
     const LIMITS_SOURCES: bool = true;
     const RECORDS: bool = true;
     const SHARES_DESCRIPTORS: bool = true;
+    const PATIENT: bool = true;
 }
 
 /// For a machine without a handler: everything.

@@ -1,7 +1,7 @@
 //! Completions of actions: one for each, whatever order they come in.
 
 use super::Dispatcher;
-use crate::config::Class;
+
 use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
@@ -73,7 +73,7 @@ impl Dispatcher<'_> {
             Op::ReceiveFrom | Op::SendTo => return self.datagram_done(index, op, *outcome),
             Op::Refuse => self.refused(index, outcome),
             Op::Shutdown => self.shut(index, outcome),
-            Op::Unsent => self.measured(index, outcome),
+            Op::Unsent => self.queried(index, outcome),
             Op::Arm => return self.arm_failed(index, outcome),
             // What could not be cancelled completes in its own time.
             Op::Cancel | Op::Recv | Op::Send => {}
@@ -157,7 +157,7 @@ impl Dispatcher<'_> {
         if ended {
             slot.flags.set(Flags::ENDED);
             // It may have hung up both ways, which only a query shows where no send is due.
-            if slot.may_have_hung_up() {
+            if slot.may_have_hung_up() && self.m.patience.is_some() {
                 slot.ask_about_end();
             }
         }
@@ -242,7 +242,7 @@ impl Dispatcher<'_> {
         self.spend_on_fault(index, direction, fault);
         match fault.kind {
             FaultKind::Interrupted => {}
-            FaultKind::Exhausted => self.waits_for_memory(index, direction),
+            FaultKind::Exhausted => self.wait_for_memory(index, direction, fault),
             FaultKind::Reset
             | FaultKind::Refused
             | FaultKind::TimedOut
@@ -271,36 +271,9 @@ impl Dispatcher<'_> {
             return;
         }
         if edge || attempts.doubted().contains(direction) {
-            self.rests(index, direction);
+            self.rest(index, direction, FaultKind::Exhausted.with_code(0));
         } else {
             attempts.doubt(direction);
-        }
-    }
-
-    /// An operation failed for resource exhaustion: there is no notification when it passes, so it is retried after a
-    /// while.
-    fn waits_for_memory(&mut self, index: u32, direction: Directions) {
-        self.slots.at_mut(index).attempts.disclaim(direction);
-        self.rests(index, direction);
-    }
-
-    /// Suspends a direction, and disarms it, until the deadline of the congestion class. If the other rests already,
-    /// both do until then, as long as one that has just begun.
-    fn rests(&mut self, index: u32, direction: Directions) {
-        if self.slots.at(index).class == Some(Class::Congestion) {
-            self.unlink(index);
-            self.link(index, Class::Congestion);
-        }
-        let slot = self.slots.at_mut(index);
-        if slot.class.is_none() && slot.attempts.doubted().is_empty() {
-            // Its first service, which may come long after it was opened.
-            self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
-        }
-        let slot = self.slots.at_mut(index);
-        slot.attempts.doubt(direction);
-        slot.flags.set(Flags::CONGESTED);
-        if slot.readiness.armed().contains(direction) {
-            slot.flags.set(Flags::UNWANTED);
         }
     }
 

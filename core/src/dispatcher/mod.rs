@@ -19,6 +19,7 @@ pub mod inspect;
 pub(crate) mod laws;
 mod listener;
 mod pairs;
+mod patience;
 mod policy;
 mod preferred;
 mod serve;
@@ -102,6 +103,8 @@ pub(crate) struct Machine {
     staleness: Option<&'static stale::Verbs>,
     /// The same of a stop, once it was requested.
     stopping: Option<&'static stop::Verbs>,
+    /// The same of connections in trouble, unless they end.
+    patience: Option<&'static patience::Verbs>,
     /// The same of handlers that send to other connections.
     filled: Option<&'static filled::Verbs>,
     /// The same of listeners that are preferred.
@@ -175,6 +178,7 @@ impl Machine {
             datagrams: None,
             staleness: None,
             stopping: None,
+            patience: None,
             filled: None,
             preferred: None,
             sources_of: None,
@@ -251,6 +255,9 @@ impl<'t> Dispatcher<'t> {
         }
         if U::RECORDS {
             made.recorder.switch_on();
+        }
+        if U::PATIENT {
+            made.be_patient();
         }
         if U::SHARES_DESCRIPTORS {
             made.watch_staleness();

@@ -2,7 +2,7 @@
 
 use super::{Dispatcher, Issued};
 use crate::config::{Class, Windows};
-use crate::event::Op;
+use crate::event::{FaultKind, Op};
 use crate::output::{Action, Reason};
 use crate::readiness::Directions;
 use crate::slot::Flags;
@@ -133,6 +133,8 @@ impl Dispatcher<'_> {
                 if slot.is_stuck(windows) {
                     self.warn_too_long(index);
                     self.begin_close(index, Reason::TooLong);
+                } else if self.gives_up_suspect(index) {
+                    self.begin_close(index, Reason::Failed(FaultKind::Reset.with_code(0)));
                 } else if !self.finishes_to_stop(index) && self.slots.at(index).is_complete() {
                     match self.slots.at(index).reason {
                         // It had hung up.
@@ -208,44 +210,18 @@ impl Dispatcher<'_> {
 
     /// The calls that move no bytes: one at a time.
     fn call(&mut self, index: u32) -> Option<Action> {
-        let windows = self.m.windows;
-        let slot = self.slots.at_mut(index);
-        if slot.call.is_some() {
+        if self.slots.at(index).call.is_some() {
             return None;
         }
-        let token = Token::new(index, slot.generation);
-        if slot.flags.has(Flags::PROBE) {
-            slot.flags.clear(Flags::PROBE);
-            // Output may have made progress in this very service.
-            let stalls = slot.flags.has(Flags::STALLS)
-                && matches!(slot.class, Some(Class::WriteStall | Class::Congestion))
-                && !slot.tx.is_empty()
-                && !slot.flags.has(Flags::TAKEN);
-            if stalls || slot.may_have_hung_up() {
-                slot.flags.clear(Flags::CHECKED);
-                slot.call = Some(Call::Unsent);
-                if !stalls {
-                    slot.flags.clear(Flags::STALLS);
-                }
-                return Some(Action::Unsent { token });
-            }
+        if let Some(action) = self.query(index) {
+            return Some(action);
         }
-        slot.flags.clear(Flags::STALLS);
-        if slot.hears()
-            && slot.flags.has(Flags::SUSPECT)
-            && slot.wanted(windows).is_empty()
-            && !slot.flags.has(Flags::CONGESTED)
-        {
-            // No transfer is due that would return it.
-            slot.flags.clear(Flags::SUSPECT);
-            slot.flags.set(Flags::CHECKED);
-            slot.call = Some(Call::Unsent);
-            return Some(Action::Unsent { token });
-        }
+        let slot = self.slots.at_mut(index);
         let flushed = slot.tx.is_empty() && !slot.readiness.is_in_flight(Directions::WRITE);
         if flushed && matches!(slot.state(), State::HalfClosing | State::Finishing) {
             slot.flags.clear(Flags::CHECKED);
             slot.call = Some(Call::Shutdown);
+            let token = Token::new(index, slot.generation);
             return Some(Action::Shutdown { token });
         }
         None

@@ -77,6 +77,16 @@ pub trait Handler {
     /// ([`Stats::stale`](crate::Stats::stale)), but do not end.
     const SHARES_DESCRIPTORS: bool = true;
 
+    /// Whether a connection in trouble is given time. `true` by default. A server whose clients can just as well connect again may
+    /// set `false` here, and does not link what waits and asks. Then a connection ends
+    ///
+    /// - as [failed](Reason::Failed) when an operation fails for [resource exhaustion](crate::FaultKind::Exhausted), instead of
+    ///   being retried after [`Config::congestion`](crate::Config::congestion);
+    /// - when its [write stall](crate::Config::write_stall) is over, though its peer may live, and take a little;
+    /// - as [reset](crate::FaultKind::Reset) when it is reported as hung up while the handler wants nothing of it;
+    ///   but not in edge mode, where that looks like the end of what the peer sends.
+    const PATIENT: bool = true;
+
     /// A connection was accepted, or one of ours is connected. Does nothing by default.
     fn opened(&mut self, conn: &mut Conn<'_>, state: &mut Self::State) {
         let _ = (conn, state);
@@ -171,4 +181,5 @@ impl<H: Handler> Uses for H {
     const LIMITS_SOURCES: bool = H::LIMITS_SOURCES;
     const RECORDS: bool = H::RECORDS;
     const SHARES_DESCRIPTORS: bool = H::SHARES_DESCRIPTORS;
+    const PATIENT: bool = H::PATIENT;
 }

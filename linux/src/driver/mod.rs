@@ -24,8 +24,8 @@ use core::fmt;
 use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::{
-    Action, Completion, Config, Connections, Event, Handler, Instant, Outcome, Session, Spinning, Stats,
-    Trigger,
+    Action, Completion, Config, Connections, Event, Handler, Instant, Outcome, Session, Spinning,
+    Stats, Trigger,
 };
 
 /// A server: a [`Session`] on real sockets. It belongs to the thread that made it (it is not `Send`); others reach it by

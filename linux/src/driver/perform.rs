@@ -51,7 +51,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
                 Some(connect.map_or(NO_SOCKET, |connect| connect(self, action)))
             }
             Action::Shutdown { token } => self.sockets.get(token).map(socket::shut_down),
-            Action::Unsent { token } => self.unsent(token),
+            Action::Unsent { token } if H::PATIENT => self.unsent(token),
+            Action::Unsent { .. } => return,
             Action::Close { token, reset } => self.close(token, reset),
             Action::Arm {
                 token,

@@ -1,13 +1,12 @@
 //! Deadlines that have passed: what came in time counts, and then the connection ends, or is queried.
 
 use super::super::Dispatcher;
-use super::{awaited, waited};
+use super::awaited;
 use crate::config::Class;
 use crate::deadlines::{LATE, restarts};
 use crate::output::Reason;
-use crate::readiness::{Directions, Trigger};
-use crate::slot::Flags;
-use crate::slot::{Queued, State};
+
+use crate::slot::Queued;
 use crate::time::Instant;
 
 /// Deadlines acted on in one iteration, so that a thousand that pass together do not keep the others waiting.
@@ -70,7 +69,7 @@ impl Dispatcher<'_> {
         match class {
             // How much the peer takes is seen once more when it has had its time.
             Class::WriteStall if gap => self.link(index, class),
-            Class::Congestion if gap => self.try_again(index),
+            Class::Congestion if gap => self.retry(index),
             Class::FirstByte
             | Class::Request
             | Class::WriteStall
@@ -82,7 +81,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    pub(super) fn expired(&mut self, index: u32, class: Class) {
+    pub(in crate::dispatcher) fn expired(&mut self, index: u32, class: Class) {
         match class {
             Class::FirstByte
             | Class::Request
@@ -92,69 +91,11 @@ impl Dispatcher<'_> {
             | Class::Connect => {
                 self.begin_close(index, Reason::Deadline(class));
             }
-            Class::WriteStall => {
-                self.slots.at_mut(index).ask_about_stall();
-                self.link(index, class);
-            }
-            Class::Congestion => self.tried_again(index),
+            Class::WriteStall | Class::Congestion => match self.m.patience {
+                Some(verbs) => (verbs.expired)(self, index, class),
+                None => self.begin_close(index, Reason::Deadline(class)),
+            },
         }
         self.touch(index);
-    }
-
-    /// A wait for memory is over: the operation is retried, unless nothing has moved for as long as output may stall,
-    /// or lingering may last, or, with nothing queued, for as long as its class would otherwise let it. For output that
-    /// the kernel has, it is queried first whether the peer takes it.
-    fn tried_again(&mut self, index: u32) {
-        let slot = self.slots.at(index);
-        if slot.state() == State::Connecting {
-            return self.connect_again(index);
-        }
-        let lingers = slot.state() == State::Lingering;
-        if !lingers && slot.tx.is_empty() {
-            // Resource exhaustion is not the peer's fault: its time is that of any other.
-            return self.try_again(index);
-        }
-        let limit = if lingers {
-            Class::Linger
-        } else {
-            Class::WriteStall
-        };
-        let waited = waited(self.records.at(index), self.m.now);
-        if !self.m.deadlines.is_longer(waited, limit) {
-            self.try_again(index);
-        } else if lingers {
-            self.begin_close(index, Reason::Deadline(Class::Congestion));
-        } else {
-            self.slots.at_mut(index).ask_about_stall();
-            self.link(index, Class::Congestion);
-        }
-    }
-
-    /// What failed for resource exhaustion is retried. Where the kernel had notified readiness it is polled again, but
-    /// not in edge mode, where it would not report it.
-    fn try_again(&mut self, index: u32) {
-        let edge = self.m.trigger == Trigger::Edge;
-        let slot = self.slots.at_mut(index);
-        slot.flags.clear(Flags::CONGESTED);
-        for direction in [Directions::READ, Directions::WRITE] {
-            let asked = slot.attempts.is_claimed(direction) && !edge;
-            let rested = slot.resting() & direction;
-            slot.readiness.set_ready(rested.when(!asked));
-        }
-        if self.m.deadlines.grows(slot.attempts) {
-            slot.attempts.lengthen();
-        }
-        self.touch(index);
-    }
-
-    /// Another attempt to connect, if there is time for it.
-    fn connect_again(&mut self, index: u32) {
-        let deadlines = &self.m.deadlines;
-        let waited = self.m.now.nanos_since(self.records.at(index).opened_at);
-        if deadlines.is_on(Class::Connect) && waited >= deadlines.length(Class::Connect) {
-            self.begin_close(index, Reason::Deadline(Class::Connect));
-        } else {
-            self.slots.at_mut(index).flags.clear(Flags::CONGESTED);
-        }
     }
 }

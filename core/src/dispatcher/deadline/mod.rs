@@ -94,7 +94,7 @@ fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 }
 
 /// Milliseconds without progress, modulo 2³².
-const fn waited(record: &Record, now: Instant) -> u64 {
+pub(super) const fn waited(record: &Record, now: Instant) -> u64 {
     now.wrapping_millis().wrapping_sub(record.stalled_at) as u64
 }
 
@@ -147,44 +147,17 @@ impl Dispatcher<'_> {
     /// Moves it to another class.
     fn settle_anew(&mut self, index: u32, class: Option<Class>, flags: Flags) {
         let now = self.m.now;
-        let slot = self.slots.at(index);
-        let (old, moved) = (slot.class, flags.has(slot.progress()));
-        // Since when nothing has moved, if that is what the class has counted that it is kept from.
-        let since = match old {
-            Some(old @ (Class::Request | Class::Idle | Class::HalfClosed))
-                if class == Some(Class::Congestion) && !moved && slot.tx.is_empty() =>
-            {
-                Some(self.m.deadlines.set_at(old, slot.deadline.max(now)))
+        let stalled_at = match self.m.patience {
+            Some(verbs) => (verbs.settle)(self, index, class, flags),
+            None => {
+                self.unlink(index);
+                Some(now.wrapping_millis())
             }
-            Some(_) | None => None,
         };
-        let fell_short = !slot.attempts.doubted().is_empty();
-        self.unlink(index);
-        let Some(class) = class else { return };
-        // A wait goes on while the connection only waits for memory: going to and fro does not restart it. How long it
-        // has waited for its first byte is known from when it was opened.
-        let detour = match old {
-            // It has just been tried again; or it is new, however long ago it was opened.
-            None => fell_short,
-            Some(Class::Congestion) => true,
-            Some(Class::WriteStall | Class::Linger | Class::Connect) => class == Class::Congestion,
-            Some(Class::FirstByte | Class::Request | Class::Idle | Class::HalfClosed) => false,
+        let (Some(stalled_at), Some(class)) = (stalled_at, class) else {
+            return;
         };
-        // The query at the end of another class is dropped.
-        self.slots.at_mut(index).flags.clear(Flags::STALLS);
-        if class == Class::WriteStall {
-            // The query while nothing was queued is dropped.
-            self.slots.at_mut(index).flags.clear(Flags::PROBE);
-        }
-        let record = self.records.at_mut(index);
-        match since {
-            Some(set) => record.stalled_at = Instant::from_nanos(set).wrapping_millis(),
-            None if moved || !detour => record.stalled_at = now.wrapping_millis(),
-            None => {}
-        }
-        if detour && !moved {
-            return self.resume_class(index, class);
-        }
+        self.records.at_mut(index).stalled_at = stalled_at;
         // What nothing restarts is over when its time is over.
         let length = self.m.deadlines.length(class);
         let opened_at = self.records.at(index).opened_at;
@@ -194,51 +167,6 @@ impl Dispatcher<'_> {
             return self.expired(index, class);
         }
         self.link(index, class);
-    }
-
-    /// Gives a connection that a wait for memory has kept from its class what is left of the time of that, however often
-    /// it was kept from it; or the whole time, if it is new in it.
-    fn resume_class(&mut self, index: u32, class: Class) {
-        let due = self.rest_of_time(index, class);
-        if due <= self.m.now {
-            return self.expired(index, class);
-        }
-        if class == Class::Congestion && self.slots.at(index).tx.is_empty() {
-            // It waits again: for no longer than the class that it is kept from lets it.
-            self.slots.at_mut(index).flags.clear(Flags::CONGESTED);
-            let kept_from = self.class_of(index);
-            self.slots.at_mut(index).flags.set(Flags::CONGESTED);
-            if let Some(class) = kept_from
-                && self.rest_of_time(index, class) <= self.m.now
-            {
-                return self.expired(index, class);
-            }
-        }
-        let slots = &mut self.slots;
-        self.m.deadlines.add_until(slots, index, class, due);
-    }
-
-    /// When the time of a class is over of which a wait for memory has taken a part.
-    fn rest_of_time(&self, index: u32, class: Class) -> Instant {
-        let now = self.m.now;
-        let attempts = self.slots.at(index).attempts;
-        let (length, due) = (
-            self.m.deadlines.length(class),
-            self.m.deadlines.due(class, attempts, now),
-        );
-        let record = self.records.at(index);
-        let waited = waited(record, now);
-        match class {
-            Class::FirstByte | Class::Connect => record.opened_at.plus_nanos(length),
-            Class::Linger if waited > length.div_ceil(1_000_000) => now,
-            // Known to the millisecond, and never early.
-            Class::Request | Class::Idle | Class::HalfClosed => {
-                let passed = waited.saturating_sub(1).saturating_mul(1_000_000);
-                let due = due.nanos_since(Instant::from_nanos(passed));
-                Instant::from_nanos(due)
-            }
-            Class::Linger | Class::WriteStall | Class::Congestion => due,
-        }
     }
 
     /// Gives it a deadline of this class, that starts now.

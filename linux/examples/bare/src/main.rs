@@ -25,6 +25,8 @@ impl Handler for Echo {
     const LIMITS_SOURCES: bool = false;
     /// Nobody asks for its last inputs.
     const RECORDS: bool = false;
+    /// Its clients can connect again.
+    const PATIENT: bool = false;
     /// It has no children, and passes no descriptor on.
     const SHARES_DESCRIPTORS: bool = false;
 
