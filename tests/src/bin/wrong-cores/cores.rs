@@ -154,7 +154,7 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "ENOBUFS as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Exhausted => self.waits_for_memory(index, direction),",
+            "FaultKind::Exhausted => self.wait_for_memory(index, direction, fault),",
             "FaultKind::Exhausted => self.begin_close(index, Reason::Failed(fault)),",
         )],
     },
