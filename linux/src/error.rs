@@ -40,9 +40,9 @@ pub enum Error {
         trigger: Trigger,
     },
     /// The backend's memory has too few entries for what may be registered at a time.
-    Places {
+    Entries {
         /// Entries that it has.
-        lent: usize,
+        capacity: usize,
         /// One for each connection, each possible listener, and what stops the server.
         needed: usize,
     },
@@ -119,7 +119,7 @@ impl Error {
             Self::Config(_)
             | Self::Unavailable(_)
             | Self::Trigger { .. }
-            | Self::Places { .. }
+            | Self::Entries { .. }
             | Self::NotSocket
             | Self::Family
             | Self::NotStream
@@ -178,10 +178,10 @@ impl fmt::Display for Error {
                     backend.name()
                 );
             }
-            Self::Places { lent, needed } => {
+            Self::Entries { capacity, needed } => {
                 return write!(
                     f,
-                    "the backend has {lent} entries and needs {needed}: give it more, or serve fewer connections"
+                    "the backend has {capacity} entries and needs {needed}: give it more, or serve fewer connections"
                 );
             }
             Self::NotSocket => "it is not a socket; pass a stream socket that listens",
@@ -234,7 +234,7 @@ impl core::error::Error for Error {
             Self::System { .. }
             | Self::Open { .. }
             | Self::Trigger { .. }
-            | Self::Places { .. }
+            | Self::Entries { .. }
             | Self::NotSocket
             | Self::Family
             | Self::NotStream

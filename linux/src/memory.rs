@@ -93,9 +93,9 @@ impl<
     /// and senders.
     pub const OTHERS: usize = size_of::<Others<SOURCES, STREAMS, LINES, DESTINATIONS, SENDERS>>();
 
-    /// The entries that [`Places`](crate::backend::Places) and [`Uring`](crate::backend::Uring) need for a server in
+    /// The entries that [`Entries`](crate::backend::Entries) and [`Uring`](crate::backend::Uring) need for a server in
     /// it: one for each connection, listener, watched descriptor and datagram socket, and one for the stop descriptor.
-    pub const PLACES: usize = N + SOURCES + 1;
+    pub const ENTRIES: usize = N + SOURCES + 1;
 
     /// Bytes of it that a connection touches which never had anything left over: its slot in the table, its state, its
     /// descriptor.

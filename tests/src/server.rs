@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use tidegate::backend::{AnyBackend, Backend, Epoll, Kind, Places};
+use tidegate::backend::{AnyBackend, Backend, Entries, Epoll, Kind};
 use tidegate::{Address, Config, Conn, Handler, Listen, Memory, Server, Stats, StopHandle};
 
 /// A server over any backend.
@@ -63,8 +63,8 @@ pub fn deaf<const N: usize, const RX: usize, const TX: usize, H: Handler>(
     handler: H,
 ) -> AnyServer<H> {
     // For the largest table of a test, and as many descriptors as a process may have here.
-    let places = Box::leak(Box::new(Places::<1024, 512>::new()));
-    let backend = AnyBackend::new(mode.backend, places).or_else(|error| {
+    let entries = Box::leak(Box::new(Entries::<1024, 512>::new()));
+    let backend = AnyBackend::new(mode.backend, entries).or_else(|error| {
         assert_eq!(mode.backend, Kind::Uring, "{error}");
         eprintln!("not tested here: {error}; epoll stands in, as in the program");
         Epoll::new().map(AnyBackend::Epoll)

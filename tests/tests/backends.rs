@@ -7,14 +7,14 @@ use std::sync::Mutex;
 use tests::bounded::Watchdog;
 use tests::net::{Client, tcp};
 use tests::server::{Echo, anywhere, memory, serve};
-use tidegate::backend::{AnyBackend, Backend, Kind, Places, Poll, Select};
+use tidegate::backend::{AnyBackend, Backend, Entries, Kind, Poll, Select};
 use tidegate::{Config, Error, Memory, Reason, Server, Trigger};
 use tidegate_core::FaultKind;
 
 /// Descriptors are used up: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-type Few<const W: usize> = Places<{ Memory::<4, 64, 64>::PLACES }, W>;
+type Few<const W: usize> = Entries<{ Memory::<4, 64, 64>::ENTRIES }, W>;
 
 fn few<const W: usize>() -> &'static mut Few<W> {
     Box::leak(Box::new(Few::new()))
@@ -67,8 +67,8 @@ fn too_few_entries_for_the_table() {
         Server::with_backend(memory::<5, 64, 64, ()>(), &config, Echo, poll).map(drop)
     };
     assert_eq!(made(4), Ok(()));
-    let error = Error::Places {
-        lent: 21,
+    let error = Error::Entries {
+        capacity: 21,
         needed: 22,
     };
     assert_eq!(made(5), Err(error));
@@ -80,7 +80,7 @@ fn a_descriptor_too_large_for_the_set() {
     let _bound = Watchdog::new();
     let _alone = ALONE.lock();
     let select = Select::new(few::<1>());
-    assert_eq!(select.places(), 21);
+    assert_eq!(select.entries(), 21);
     let config = Config::default();
     let mut server =
         Server::with_backend(memory::<4, 64, 64, ()>(), &config, Echo, select).expect("a server");

@@ -15,7 +15,7 @@ use tests::bounded::Watchdog;
 use tests::modes::{MODES, Mode};
 use tests::net::{Client, descriptors, tcp};
 use tests::server::{anywhere, serve, turn_until};
-use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
+use tidegate::backend::{AnyBackend, Entries, Epoll, Kind};
 use tidegate::{
     Config, Conn, DatagramMemory, Datagrams, Destination, Directions, Error, Handler, Memory,
     Server,
@@ -66,11 +66,11 @@ impl Handler for Moody {
 }
 
 type Table = Memory<128, 64, 256, Counted>;
-type Room = Places<256, 64>;
+type Room = Entries<256, 64>;
 type AnyServer<'m> = Server<'m, Moody, AnyBackend<'m>>;
 
-fn server<'m>(mode: Mode, memory: &'m mut Table, places: &'m mut Room) -> AnyServer<'m> {
-    let backend = AnyBackend::new(mode.backend, places).or_else(|error| {
+fn server<'m>(mode: Mode, memory: &'m mut Table, entries: &'m mut Room) -> AnyServer<'m> {
+    let backend = AnyBackend::new(mode.backend, entries).or_else(|error| {
         assert_eq!(mode.backend, Kind::Uring, "{error}");
         eprintln!("not tested here: {error}; epoll stands in, as in the program");
         Epoll::new().map(AnyBackend::Epoll)
@@ -162,11 +162,11 @@ fn everything_is_closed_and_the_memory_serves_again() {
     let _alone = ALONE.lock();
     for mode in MODES {
         let mut memory = Box::new(Table::new());
-        let mut places = Box::new(Room::new());
+        let mut entries = Box::new(Room::new());
         let mut windows = Box::new(DatagramMemory::<64, 64>::new());
         let before = open();
         for _ in 0..3 {
-            let mut server = server(mode, &mut memory, &mut places);
+            let mut server = server(mode, &mut memory, &mut entries);
             server.set_datagram_memory(&mut windows);
             let others = Others::of(&mut server);
             drop(server);
@@ -182,11 +182,11 @@ fn so_it_is_after_a_panic_of_the_handler() {
     let _alone = ALONE.lock();
     for mode in MODES {
         let mut memory = Box::new(Table::new());
-        let mut places = Box::new(Room::new());
+        let mut entries = Box::new(Room::new());
         let mut windows = Box::new(DatagramMemory::<64, 64>::new());
         let before = open();
         for _ in 0..2 {
-            let mut server = server(mode, &mut memory, &mut places);
+            let mut server = server(mode, &mut memory, &mut entries);
             server.set_datagram_memory(&mut windows);
             let mut others = Others::of(&mut server);
             others.clients[1].say(b"!");
@@ -231,10 +231,10 @@ fn so_it_is_when_waiting_fails() {
             continue;
         }
         let mut memory = Box::new(Table::new());
-        let mut places = Box::new(Room::new());
+        let mut entries = Box::new(Room::new());
         let mut windows = Box::new(DatagramMemory::<64, 64>::new());
         let before = open();
-        let mut server = server(mode, &mut memory, &mut places);
+        let mut server = server(mode, &mut memory, &mut entries);
         server.set_datagram_memory(&mut windows);
         let others = Others::of(&mut server);
         assert!(break_backend());
@@ -254,8 +254,8 @@ fn what_was_only_opened_is_closed() {
     let before = open();
     for mode in MODES {
         let mut memory = Box::new(Table::new());
-        let mut places = Box::new(Room::new());
-        let mut server = server(mode, &mut memory, &mut places);
+        let mut entries = Box::new(Room::new());
+        let mut server = server(mode, &mut memory, &mut entries);
         server.listen(&anywhere()).expect("listening");
         let family = rustix::net::AddressFamily::INET;
         let kind = SocketType::STREAM;

@@ -7,7 +7,7 @@ use tests::bounded::Watchdog;
 use tests::modes::MODES;
 use tests::net::{Client, tcp};
 use tests::server::{anywhere, memory, turn_until};
-use tidegate::backend::{AnyBackend, Kind, Places};
+use tidegate::backend::{AnyBackend, Entries, Kind};
 use tidegate::{
     Address, Config, Conn, Error, Handler, Listen, Memory, PerSource, Serial, Server, Unavailable,
 };
@@ -34,8 +34,8 @@ fn there_is_as_much_as_the_memory_says() {
     let _bound = Watchdog::new();
     for kind in Kind::ALL {
         let mut memory = Few::new();
-        let mut places = Places::<{ Few::PLACES }, 64>::new();
-        let backend = match AnyBackend::new(kind, &mut places) {
+        let mut entries = Entries::<{ Few::ENTRIES }, 64>::new();
+        let backend = match AnyBackend::new(kind, &mut entries) {
             Ok(backend) => backend,
             Err(error) => {
                 assert_eq!(kind, Kind::Uring, "{error}");

@@ -119,7 +119,7 @@ fn a_server_that_is_dropped_leaves_nothing_under_way() {
     let mut memory = Box::new(Memory::<4, 64, 64>::new());
     for _ in 0..3 {
         let ring =
-            Uring::new(Memory::<4, 64, 64>::PLACES.try_into().expect("few")).expect("a ring");
+            Uring::new(Memory::<4, 64, 64>::ENTRIES.try_into().expect("few")).expect("a ring");
         let config = Config::default();
         let mut server = Server::with_backend(&mut memory, &config, tests::server::Echo, ring)
             .expect("a server");

@@ -14,7 +14,7 @@ use rustix::net::{
 };
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use tidegate::backend::{Backend, Places, Select};
+use tidegate::backend::{Backend, Entries, Select};
 use tidegate::{Directions, Instant, Token, Trigger};
 use tidegate_core::Event;
 use tidegate_sim::{EpollFlags, Errno, Fd, Report};
@@ -286,7 +286,7 @@ impl System for Real {
     }
 
     fn select(&mut self, list: &[(Fd, EpollFlags)]) -> SysResult<Vec<EpollFlags>> {
-        let mut entries = Places::<ENTRIES, WORDS>::new();
+        let mut entries = Entries::<ENTRIES, WORDS>::new();
         let mut select = Select::new(&mut entries);
         for (number, &(fd, mask)) in list.iter().enumerate() {
             let wanted = Directions::READ.when(mask.contains(EpollFlags::IN))

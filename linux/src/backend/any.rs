@@ -1,6 +1,6 @@
 //! [`AnyBackend`]: one of them, chosen when the program runs.
 
-use super::places::Places;
+use super::entries::Entries;
 use super::{Accepted, Backend, Epoll, Kind, Poll, Select, Spin, Uring, sealed};
 use crate::error::Error;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -23,20 +23,20 @@ pub enum AnyBackend<'m> {
 }
 
 impl<'m> AnyBackend<'m> {
-    /// The backend of this kind for so many sources as `places` has entries; they are the memory for its list, if it needs one.
+    /// The backend of this kind for so many sources as `entries` has entries; they are the memory for its list, if it needs one.
     ///
     /// # Errors
     ///
     /// The call that failed.
     pub fn new<const N: usize, const W: usize>(
         kind: Kind,
-        places: &'m mut Places<N, W>,
+        entries: &'m mut Entries<N, W>,
     ) -> Result<Self, Error> {
         Ok(match kind {
             Kind::Epoll => Self::Epoll(Epoll::new()?),
-            Kind::Poll => Self::Poll(Poll::new(places)),
-            Kind::Select => Self::Select(Select::new(places)),
-            Kind::Spin => Self::Spin(Spin::new(places)),
+            Kind::Poll => Self::Poll(Poll::new(entries)),
+            Kind::Select => Self::Select(Select::new(entries)),
+            Kind::Spin => Self::Spin(Spin::new(entries)),
             Kind::Uring => Self::Uring(Uring::new(u32::try_from(N).unwrap_or(u32::MAX))?),
         })
     }
@@ -62,8 +62,8 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.kind())
     }
 
-    fn places(&self) -> usize {
-        each!(self, backend => backend.places())
+    fn entries(&self) -> usize {
+        each!(self, backend => backend.entries())
     }
 
     fn expect(&mut self, sources: usize) {

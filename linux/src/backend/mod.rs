@@ -2,16 +2,16 @@
 //! returns what happened as events. It decides nothing: the same machine, handler and driver run over each.
 
 mod any;
+mod entries;
 mod epoll;
-mod places;
 mod poll;
 mod select;
 mod spin;
 mod uring;
 
 pub use any::AnyBackend;
+pub use entries::Entries;
 pub use epoll::Epoll;
-pub use places::Places;
 pub use poll::Poll;
 pub use select::Select;
 pub use spin::Spin;
@@ -100,7 +100,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     fn kind(&self) -> Kind;
 
     /// The most sources that can be registered at a time.
-    fn places(&self) -> usize {
+    fn entries(&self) -> usize {
         usize::MAX
     }
 

@@ -1,6 +1,6 @@
 //! `poll(2)`: the whole list at every wait, and through the whole list afterwards.
 
-use super::places::{Change, List, Places, Polled, Registered, Slices};
+use super::entries::{Change, Entries, List, Polled, Registered, Slices};
 use super::{Backend, Kind, sealed};
 use crate::clock;
 use crate::error::Error;
@@ -31,8 +31,8 @@ impl fmt::Debug for Poll<'_> {
 
 impl<'m> Poll<'m> {
     /// Without a registration.
-    pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
-        let Slices { list, polled, .. } = places.lend();
+    pub fn new<const N: usize, const W: usize>(entries: &'m mut Entries<N, W>) -> Self {
+        let Slices { list, polled, .. } = entries.lend();
         polled.clear();
         Self {
             list,
@@ -53,7 +53,7 @@ impl Backend for Poll<'_> {
         self.list.sources = sources;
     }
 
-    fn places(&self) -> usize {
+    fn entries(&self) -> usize {
         self.list.capacity()
     }
 

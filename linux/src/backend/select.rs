@@ -1,7 +1,7 @@
 //! `select(2)`: sets of bits, filled before every wait and searched after it. 1,024 descriptors is the limit of the C
 //! library's `fd_set`; the kernel takes sets of any length.
 
-use super::places::{List, Places, Slices};
+use super::entries::{Entries, List, Slices};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::clock;
@@ -18,7 +18,7 @@ use tidegate_core::{Directions, Event, Instant, Outcome, Token, Trigger};
 /// Sets of descriptors to read and to write, handed to the kernel at each wait: level only. A wait costs time in
 /// proportion to the number of registrations and to the highest number among them.
 ///
-/// A descriptor whose number is not below `W × usize::BITS` (see [`Places`]) cannot be registered: its connection is
+/// A descriptor whose number is not below `W × usize::BITS` (see [`Entries`]) cannot be registered: its connection is
 /// closed.
 pub struct Select<'m> {
     list: List<'m>,
@@ -41,8 +41,8 @@ impl fmt::Debug for Select<'_> {
 
 impl<'m> Select<'m> {
     /// Without a registration.
-    pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
-        let Slices { list, sets, .. } = places.lend();
+    pub fn new<const N: usize, const W: usize>(entries: &'m mut Entries<N, W>) -> Self {
+        let Slices { list, sets, .. } = entries.lend();
         let [reads, writes] = sets;
         reads.clear();
         writes.clear();
@@ -87,7 +87,7 @@ impl Backend for Select<'_> {
         self.list.sources = sources;
     }
 
-    fn places(&self) -> usize {
+    fn entries(&self) -> usize {
         self.list.capacity()
     }
 

@@ -1,6 +1,6 @@
 //! No wait at all: every source is polled by itself, round and round. This is busy polling.
 
-use super::places::{List, Places, Slices};
+use super::entries::{Entries, List, Slices};
 use super::poll::ask;
 use super::{Backend, Kind, sealed};
 use crate::error::Error;
@@ -29,8 +29,8 @@ impl fmt::Debug for Spin<'_> {
 
 impl<'m> Spin<'m> {
     /// Without a registration.
-    pub fn new<const N: usize, const W: usize>(places: &'m mut Places<N, W>) -> Self {
-        let Slices { list, .. } = places.lend();
+    pub fn new<const N: usize, const W: usize>(entries: &'m mut Entries<N, W>) -> Self {
+        let Slices { list, .. } = entries.lend();
         Self { list }
     }
 }
@@ -46,7 +46,7 @@ impl Backend for Spin<'_> {
         self.list.sources = sources;
     }
 
-    fn places(&self) -> usize {
+    fn entries(&self) -> usize {
         self.list.capacity()
     }
 

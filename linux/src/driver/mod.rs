@@ -280,9 +280,9 @@ fn check(
     }
     // And what stops it.
     let needed = (connections as usize).saturating_add(sources + 1);
-    let lent = backend.places();
-    if lent < needed {
-        return Err(Error::Places { lent, needed });
+    let capacity = backend.entries();
+    if capacity < needed {
+        return Err(Error::Entries { capacity, needed });
     }
     Ok(())
 }

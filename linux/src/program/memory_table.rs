@@ -6,7 +6,7 @@ use super::heads::Heads;
 use super::lines;
 use super::recording;
 use super::reserved::{
-    self, BackendPlaces, CONNECTIONS, SHARE, ServerMemory, ShareMemory, SharePlaces, THREADS,
+    self, BackendEntries, CONNECTIONS, SHARE, ServerMemory, ShareEntries, ShareMemory, THREADS,
 };
 use core::fmt::{Display, Write};
 use rustix::io::Errno;
@@ -23,7 +23,7 @@ pub(crate) fn text(options: &Options) -> Result<String, Failure> {
         .map_err(|errno| no(format!("socket: errno {}", errno.raw_os_error())))?;
     let idle = match options.backend {
         Kind::Epoll => ServerMemory::CONNECTION,
-        Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendPlaces::PLACE,
+        Kind::Poll | Kind::Select | Kind::Spin => ServerMemory::CONNECTION + BackendEntries::ENTRY,
         Kind::Uring => ServerMemory::CONNECTION + Uring::CONNECTION,
     };
     let threads = Threads {
@@ -127,7 +127,7 @@ fn parts() -> [Part; 11] {
         part("shared areas", ServerMemory::AREAS, 0),
         shared("user state", ServerMemory::STATES),
         shared("descriptors", ServerMemory::DESCRIPTORS),
-        shared("list of --backend poll, select, spin", BackendPlaces::SIZE),
+        shared("list of --backend poll, select, spin", BackendEntries::SIZE),
         shared("table", ServerMemory::TABLE),
         window("receive windows", windows.receive),
         window("send windows", windows.send),
@@ -184,7 +184,7 @@ fn reserved(lines: &mut Lines, threads: Threads) -> u64 {
     }
     // Queued output is shared by all threads, and the first thread serves the metrics.
     let thread = used - wide(SHARED);
-    let more = wide((THREADS - 1) * (ShareMemory::SIZE + SharePlaces::SIZE));
+    let more = wide((THREADS - 1) * (ShareMemory::SIZE + ShareEntries::SIZE));
     lines.row(
         &format!("{} more threads, each for at most {SHARE}", THREADS - 1),
         more,
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_parts_are_the_whole() {
         let sum: usize = parts().iter().map(|part| part.reserved).sum();
-        let whole = ServerMemory::SIZE + BackendPlaces::SIZE + SHARED;
+        let whole = ServerMemory::SIZE + BackendEntries::SIZE + SHARED;
         assert!(
             sum <= whole && whole - sum < 3 * 64,
             "but for padding: {sum} of {whole}"
@@ -242,7 +242,7 @@ mod tests {
             ServerMemory::CONNECTION
                 + ServerMemory::TIMER
                 + ServerMemory::BLOCK
-                + BackendPlaces::PLACE
+                + BackendEntries::ENTRY
                 + windows
         );
     }

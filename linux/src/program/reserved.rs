@@ -5,7 +5,7 @@ use super::arguments::Options;
 use super::handlers::Handlers;
 use super::services::Service;
 use static_cell::ConstStaticCell;
-use tidegate::backend::{AnyBackend, Epoll, Kind, Places};
+use tidegate::backend::{AnyBackend, Entries, Epoll, Kind};
 use tidegate::{Error, Memory, Server};
 
 /// The most connections.
@@ -35,13 +35,13 @@ static SHARES: [ConstStaticCell<ShareMemory>; THREADS - 1] =
 
 /// Entries for the backends that keep their own list, and bits for as many descriptors as there can be: those open
 /// before the program began count, too.
-pub(crate) type BackendPlaces = Places<{ ServerMemory::PLACES }, DESCRIPTORS>;
-static PLACES: ConstStaticCell<BackendPlaces> = ConstStaticCell::new(BackendPlaces::new());
+pub(crate) type BackendEntries = Entries<{ ServerMemory::ENTRIES }, DESCRIPTORS>;
+static ENTRIES: ConstStaticCell<BackendEntries> = ConstStaticCell::new(BackendEntries::new());
 
 /// Of each thread but the first. Descriptors are numbered for all threads together.
-pub(crate) type SharePlaces = Places<{ ShareMemory::PLACES }, DESCRIPTORS>;
-static SHARE_PLACES: [ConstStaticCell<SharePlaces>; THREADS - 1] =
-    [const { ConstStaticCell::new(SharePlaces::new()) }; THREADS - 1];
+pub(crate) type ShareEntries = Entries<{ ShareMemory::ENTRIES }, DESCRIPTORS>;
+static SHARE_ENTRIES: [ConstStaticCell<ShareEntries>; THREADS - 1] =
+    [const { ConstStaticCell::new(ShareEntries::new()) }; THREADS - 1];
 
 /// The words that hold a bit for each descriptor.
 const DESCRIPTORS: usize = (CONNECTIONS + 1024).div_ceil(usize::BITS as usize);
@@ -52,10 +52,10 @@ pub(crate) type AnyServer = Server<'static, Handlers, AnyBackend<'static>>;
 /// Makes the server of a thread, in the memory that is reserved for it: to be called once for each, from 0.
 pub(crate) fn server(thread: u32, options: &Options) -> Result<AnyServer, Error> {
     match thread.checked_sub(1) {
-        None => in_memory(options, MEMORY.take(), PLACES.take()),
+        None => in_memory(options, MEMORY.take(), ENTRIES.take()),
         Some(other) => {
             let other = other as usize;
-            in_memory(options, SHARES[other].take(), SHARE_PLACES[other].take())
+            in_memory(options, SHARES[other].take(), SHARE_ENTRIES[other].take())
         }
     }
 }
@@ -63,9 +63,9 @@ pub(crate) fn server(thread: u32, options: &Options) -> Result<AnyServer, Error>
 fn in_memory<const N: usize, const P: usize>(
     options: &Options,
     memory: &'static mut MemoryFor<N>,
-    places: &'static mut Places<P, DESCRIPTORS>,
+    entries: &'static mut Entries<P, DESCRIPTORS>,
 ) -> Result<AnyServer, Error> {
-    let backend = backend(options.backend, places)?;
+    let backend = backend(options.backend, entries)?;
     let handlers = Handlers::new(Service::new(options.service));
     Server::with_backend(memory, &options.config, handlers, backend)
 }
@@ -73,9 +73,9 @@ fn in_memory<const N: usize, const P: usize>(
 /// The selected backend. Where the kernel or a sandbox refuses io_uring it is epoll, with a warning.
 fn backend<const P: usize>(
     kind: Kind,
-    places: &'static mut Places<P, DESCRIPTORS>,
+    entries: &'static mut Entries<P, DESCRIPTORS>,
 ) -> Result<AnyBackend<'static>, Error> {
-    match AnyBackend::new(kind, places) {
+    match AnyBackend::new(kind, entries) {
         Err(error) if kind == Kind::Uring => {
             log::warn!("--backend uring: {error}; serving by epoll");
             Epoll::new().map(AnyBackend::Epoll)

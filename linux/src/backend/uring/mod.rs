@@ -121,7 +121,7 @@ impl Uring {
     /// buffers, and the two queues.
     pub const CONNECTION: usize = size_of::<Slot>();
 
-    /// A ring with so many slots: a server needs [`Memory::PLACES`](crate::Memory::PLACES). It belongs to the thread
+    /// A ring with so many slots: a server needs [`Memory::ENTRIES`](crate::Memory::ENTRIES). It belongs to the thread
     /// that makes it.
     ///
     /// # Errors
@@ -129,9 +129,9 @@ impl Uring {
     /// The kernel has no io_uring (`ENOSYS`), is older than Linux 6.1 (`EINVAL`), does not allow it here (`EPERM`:
     /// `/proc/sys/kernel/io_uring_disabled`, a seccomp profile), or its resources are exhausted (`ENOMEM`, `EMFILE`).
     /// `E2BIG`: more than 2^24 slots.
-    pub fn new(places: u32) -> Result<Self, Error> {
+    pub fn new(entries: u32) -> Result<Self, Error> {
         let failed = Error::of(SETUP);
-        if places > Name::SLOTS {
+        if entries > Name::SLOTS {
             return Err(failed(Errno::TOOBIG));
         }
         let mut ring = Ring::new(SUBMISSIONS, COMPLETIONS).map_err(&failed)?;
@@ -140,8 +140,8 @@ impl Uring {
         let mut uring = Self {
             ring,
             buffers: Buffers::new().map_err(Error::of("mmap"))?,
-            slots: Slots::new(places as usize).map_err(Error::of("mmap"))?,
-            streams: Zeroed::new(places as usize).map_err(Error::of("mmap"))?,
+            slots: Slots::new(entries as usize).map_err(Error::of("mmap"))?,
+            streams: Zeroed::new(entries as usize).map_err(Error::of("mmap"))?,
             streaming: 0,
             stop: None,
             reported: false,
@@ -173,7 +173,7 @@ impl Backend for Uring {
         Kind::Uring
     }
 
-    fn places(&self) -> usize {
+    fn entries(&self) -> usize {
         self.slots.list.len()
     }
 

@@ -1,4 +1,4 @@
-//! [`Places`]: the list of registrations, for backends whose kernel side keeps no state between two waits.
+//! [`Entries`]: the list of registrations, for backends whose kernel side keeps no state between two waits.
 
 use crate::stop::Stop;
 use core::fmt;
@@ -13,21 +13,21 @@ use tidegate_core::{Directions, Token};
 /// [`Select`](super::Select) needs: a bit for each descriptor that the process may have, so that `W` words serve
 /// numbers below `W × usize::BITS`.
 ///
-/// A server needs [`Memory::PLACES`](crate::Memory::PLACES) entries. Made at compile time it is all zeros, so that a `static`
+/// A server needs [`Memory::ENTRIES`](crate::Memory::ENTRIES) entries. Made at compile time it is all zeros, so that a `static`
 /// of it lies in `.bss`; nothing is allocated beyond it.
-pub struct Places<const N: usize, const W: usize = 0> {
+pub struct Entries<const N: usize, const W: usize = 0> {
     registered: Vec<Registered, N>,
     positions: Vec<u32, N>,
     polled: Vec<Polled, N>,
     sets: [Vec<FdSetElement, W>; 2],
 }
 
-impl<const N: usize, const W: usize> Places<N, W> {
+impl<const N: usize, const W: usize> Entries<N, W> {
     /// Bytes that it takes.
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for each entry.
-    pub const PLACE: usize = size_of::<Registered>() + size_of::<u32>() + size_of::<Polled>();
+    pub const ENTRY: usize = size_of::<Registered>() + size_of::<u32>() + size_of::<Polled>();
 
     /// Without a registration.
     #[must_use]
@@ -56,21 +56,21 @@ impl<const N: usize, const W: usize> Places<N, W> {
     }
 }
 
-impl<const N: usize, const W: usize> Default for Places<N, W> {
+impl<const N: usize, const W: usize> Default for Entries<N, W> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const N: usize, const W: usize> fmt::Debug for Places<N, W> {
+impl<const N: usize, const W: usize> fmt::Debug for Entries<N, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Places")
+        f.debug_struct("Entries")
             .field("registered", &self.registered)
             .finish_non_exhaustive()
     }
 }
 
-/// The slices of [`Places`], whatever their sizes.
+/// The slices of [`Entries`], whatever their sizes.
 pub(super) struct Slices<'m> {
     pub(super) list: List<'m>,
     /// Parallel to the list: the same order.
@@ -81,7 +81,7 @@ pub(super) struct Slices<'m> {
 
 /// What `poll(2)` takes of one registration, kept from one wait to the next.
 ///
-/// It does not borrow the descriptor: in the memory of [`Places`] it outlives descriptor and backend. [`Polled::all`]
+/// It does not borrow the descriptor: in the memory of [`Entries`] it outlives descriptor and backend. [`Polled::all`]
 /// makes borrows of them, for the time of a wait.
 #[repr(transparent)]
 pub(super) struct Polled(MaybeUninit<PollFd<'static>>);
@@ -274,8 +274,8 @@ mod tests {
     fn whatever_is_registered_in_whatever_order_is_found_again() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
         // One to stop, three sources, four connections.
-        let mut places = Places::<8>::new();
-        let mut slices = places.lend();
+        let mut entries = Entries::<8>::new();
+        let mut slices = entries.lend();
         slices.list.sources = 3;
         let tokens = [
             connection(0, 7),
@@ -319,8 +319,8 @@ mod tests {
     #[test]
     fn a_registration_that_differs_is_repaired_and_reported() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let mut places = Places::<5>::new();
-        let list = &mut places.lend().list;
+        let mut entries = Entries::<5>::new();
+        let list = &mut entries.lend().list;
         let (read, both) = (Directions::READ, Directions::BOTH);
         let mut set =
             |generation, was, now| list.set(fd.as_fd(), connection(0, generation), was, now);
@@ -338,8 +338,8 @@ mod tests {
     #[test]
     fn without_an_entry_one_source_is_refused_and_the_others_stay() {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let mut places = Places::<6>::new();
-        let list = &mut places.lend().list;
+        let mut entries = Entries::<6>::new();
+        let list = &mut entries.lend().list;
         list.sources = 3;
         let mut add = |index| list.set(fd.as_fd(), connection(index, 1), NONE, Directions::READ);
         assert_eq!(add(0), Ok((Change::Added, false)));
