@@ -291,6 +291,8 @@ impl Dispatcher<'_> {
                         slot.readiness.clear_ready(Directions::READ.when(!stopping));
                     }
                     FaultKind::Exhausted | FaultKind::Unknown => fault = Some(failed),
+                    // It had ended before, and this was in flight.
+                    FaultKind::Invalid if slot.state() != State::Listening => {}
                     FaultKind::Invalid => {
                         error!(
                             "listener {} failed: errno {}",
