@@ -13,18 +13,31 @@ const LIMITS: Limits = Limits {
     threads: 1,
 };
 
+const TRIGGERS: [Trigger; 3] = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
+
+/// Which rows of the documented table a world shows.
+#[derive(PartialEq)]
+enum Rows {
+    All,
+    /// No other, but not all.
+    Known,
+}
+
 fn closes(trigger: Trigger) {
-    let report = explore(Settings::small(trigger), LIMITS);
+    closes_of(Settings::small(trigger), Rows::All);
+}
+
+fn closes_of(settings: Settings, rows: Rows) {
+    let report = explore(settings, LIMITS);
     if let Some(way) = report.broken {
         panic!("{}", way.join("\n"));
     }
     assert!(report.closed, "more than {STATES} states");
     assert_eq!(report.seen.undocumented(), [""; 0], "not documented");
-    assert_eq!(
-        report.seen.missing(1, trigger),
-        [""; 0],
-        "documented and not seen"
-    );
+    if rows == Rows::All {
+        let missing = report.seen.missing(1, settings.trigger);
+        assert_eq!(missing, [""; 0], "documented and not seen");
+    }
     let (waits, _) = report.patience.expect("it closed");
     assert!(waits <= 3, "at rest only after {waits} deadlines");
 }
@@ -44,10 +57,19 @@ fn oneshot_closes() {
     closes(Trigger::Oneshot);
 }
 
+/// A timer that is due at the same look as bytes, as a deadline, as both: it fires, once, in time, before anything else of the
+/// iteration; and all comes to rest as without one.
+#[test]
+fn a_timer_fires_in_time_whatever_comes_with_it() {
+    for trigger in TRIGGERS {
+        closes_of(Settings::timed(trigger), Rows::Known);
+    }
+}
+
 /// What a state is compared by leaves out only what has no bearing on what comes next.
 #[test]
 fn images_hold_all_that_matters() {
-    for trigger in [Trigger::Level, Trigger::Edge, Trigger::Oneshot] {
+    for trigger in TRIGGERS {
         let tried = images_hold_all(Settings::small(trigger), LIMITS, 97);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
     }

@@ -12,6 +12,7 @@ impl World<'_> {
         tidegate_sim::check_laws(&self.core, !self.turn, self.held())?;
         self.is_attended()?;
         self.lives()?;
+        self.keeps_its_timer()?;
         if rests {
             let gone = self.sockets.iter().all(|socket| !socket.is_open());
             let served = self.backlog == 0 || !self.listener.is_open();

@@ -389,7 +389,12 @@ impl World<'_> {
 
     /// The application reacts to a notice with one of these calls, or with none; or, with several connections, it sends
     /// to another.
-    fn reacts(&mut self, at: usize, choices: &mut Choices, calls: &[Option<Call>]) -> Lawful {
+    pub(super) fn reacts(
+        &mut self,
+        at: usize,
+        choices: &mut Choices,
+        calls: &[Option<Call>],
+    ) -> Lawful {
         let mut all: heapless::Vec<(usize, Option<Call>), 16> =
             calls.iter().map(|call| (at, *call)).collect();
         for other in self.places() {
@@ -400,6 +405,10 @@ impl World<'_> {
                 all.push((other, Some(Call::Commit)))
                     .expect("few connections");
             }
+        }
+        if self.settings.timers {
+            let timer = self.timer.map_or(Call::SetTimer, |_| Call::CancelTimer);
+            all.push((at, Some(timer))).expect("few calls");
         }
         match choices.pick(&all) {
             (of, Some(call)) => self.call(of, call),

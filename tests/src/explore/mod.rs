@@ -3,7 +3,8 @@
 //! The world: a listener with a short queue, a few connections with windows of two bytes, a kernel model of a handful
 //! of bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything
 //! it can at each notice and between iterations, events that are true and events that are not, a failure of each class
-//! at each operation, and a clock that goes on in steps of the shortest deadline. A state is the
+//! at each operation, and a clock that goes on in steps of the shortest deadline; a timer, if that is
+//! wanted (`timers`). A state is the
 //! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
 //! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
 //! there.
@@ -27,6 +28,7 @@ mod socket;
 mod states;
 mod steps;
 mod table;
+mod timers;
 mod world;
 
 pub use search::{explore, images_hold_all};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub racing: bool,
     /// Some peers are Unix peers.
     pub unix: bool,
+    /// The application sets and cancels the timer of its connection: of a world of one.
+    pub timers: bool,
     /// A wait and the iteration after it are one step, in which at most one operation fails; all that is ready is
     /// reported, in any order.
     pub rounds: bool,
@@ -101,6 +105,7 @@ impl Settings {
         rude: true,
         racing: true,
         unix: true,
+        timers: false,
         rounds: false,
     };
 
@@ -152,6 +157,20 @@ impl Settings {
         }
     }
 
+    /// A world of one connection with a timer, which is due in iterations with bytes, a deadline, both or neither.
+    #[must_use]
+    pub fn timed(trigger: Trigger) -> Self {
+        Self {
+            timers: true,
+            every_fault: false,
+            probes: false,
+            long_waits: false,
+            stale: false,
+            aborts: false,
+            ..Self::small(trigger)
+        }
+    }
+
     /// Switches what has this name on or off; whether there is such a thing.
     pub fn switch(&mut self, name: &str, on: bool) -> bool {
         let switch = match name {
@@ -167,6 +186,7 @@ impl Settings {
             "rude" => &mut self.rude,
             "racing" => &mut self.racing,
             "unix" => &mut self.unix,
+            "timers" => &mut self.timers,
             "rounds" => &mut self.rounds,
             _ => return false,
         };

@@ -41,6 +41,8 @@ pub(super) enum Call {
     /// Takes all and sends what fits.
     Echo,
     WantCapacity,
+    SetTimer,
+    CancelTimer,
     Pause,
     Resume,
     Finish,
@@ -141,7 +143,7 @@ impl World<'_> {
             let report = reports.remove(next);
             self.take(report, choices)?;
         }
-        self.begin_turn()?;
+        self.begin_turn(choices)?;
         while self.turn {
             self.output(choices)?;
         }
@@ -232,7 +234,7 @@ impl World<'_> {
         }
     }
 
-    fn is_closing(&self, at: usize) -> bool {
+    pub(super) fn is_closing(&self, at: usize) -> bool {
         self.is(at, "Closing") || self.is(at, "Cancelling")
     }
 
@@ -316,8 +318,8 @@ impl World<'_> {
                 return self.report(self.token(at), directions, closing);
             }
             Step::Round(later) => return self.round(later, choices),
-            Step::Turn => return self.begin_turn(),
-            Step::Stale => return self.stale_reports(),
+            Step::Turn => return self.begin_turn(choices),
+            Step::Stale => return self.stale_reports(choices),
             Step::Call(at, call) => return self.call(at, call),
             Step::Time => self.time_passes(),
             Step::Connects => {
@@ -363,8 +365,8 @@ impl World<'_> {
         .map(|_| ())
     }
 
-    /// Time is set, and deadlines are acted on.
-    fn begin_turn(&mut self) -> Lawful {
+    /// Time is set, deadlines are acted on, and timers fire.
+    fn begin_turn(&mut self, choices: &mut Choices) -> Lawful {
         self.say(|| "an iteration begins".to_owned());
         let mut deadlines = [None; CONNECTIONS];
         for at in self.places() {
@@ -382,15 +384,15 @@ impl World<'_> {
                 return Err(format!("#{at} changes without a deadline"));
             }
         }
-        Ok(())
+        self.alarms(choices)
     }
 
     /// The same stale event in as many iterations as it takes.
-    fn stale_reports(&mut self) -> Lawful {
+    fn stale_reports(&mut self, choices: &mut Choices) -> Lawful {
         self.say(|| "stale reports do not end".to_owned());
         for _ in 0..16 {
             self.core.handle_event(self.now, stale_report());
-            self.begin_turn()?;
+            self.begin_turn(choices)?;
             if self.core.has_work() {
                 return Ok(());
             }
@@ -422,6 +424,18 @@ impl World<'_> {
                 What::Consume
             }
             Call::Echo => unreachable!("two calls"),
+            Call::SetTimer | Call::CancelTimer => {
+                if call == Call::SetTimer {
+                    self.set_timer();
+                } else {
+                    self.cancel_timer();
+                }
+                return if self.core.state(token) == before {
+                    Ok(())
+                } else {
+                    Err(format!("{call:?} changes the state of #{at}"))
+                };
+            }
             Call::WantCapacity => {
                 self.core.want_capacity(token, self.settings.capacity);
                 socket.waits_for_capacity = true;

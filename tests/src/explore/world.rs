@@ -8,7 +8,7 @@ use tidegate_core::inspect::{self, CONNECTIONS, Image, MACHINE, SOURCE};
 use tidegate_core::{Config, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows};
 
 /// The length of a class in milliseconds: a granule is ten of them. No wait for memory is longer, so that they are all one.
-const LENGTH: u64 = 640;
+pub(super) const LENGTH: u64 = 640;
 /// Time passes in steps of a length and a granule, after which every deadline of that length is due.
 const TICK: u64 = 650_000_000;
 
@@ -24,6 +24,8 @@ pub(super) struct World<'t> {
     pub(super) backlog: u32,
     /// The listener's descriptor works and is registered. Its own sockets wait in the backlog.
     pub(super) listener: Socket,
+    /// When the timer of the first connection is due, if it is set.
+    pub(super) timer: Option<Instant>,
     /// An iteration is in progress.
     pub(super) turn: bool,
     /// Something has failed in this step.
@@ -83,6 +85,7 @@ impl<'t> World<'t> {
             sockets: [Socket::NONE; CONNECTIONS],
             backlog: 0,
             listener: Socket::ACCEPTED,
+            timer: None,
             turn: false,
             failed: false,
             now: Instant::ZERO,
@@ -115,6 +118,9 @@ impl<'t> World<'t> {
             }
             socket.wait_in_vain();
         }
+        if !self.sockets[0].told || self.is_closing(0) {
+            self.timer = None;
+        }
     }
 
     /// Names the connection in a slot.
@@ -140,7 +146,7 @@ impl<'t> World<'t> {
         into.extend_from_slice(&image.machine);
         let facts = u8::from(self.turn) | u8::from(self.listener.is_open()) << 1;
         let registered = u8::from(self.listener.kernel.interest.is_some());
-        into.push(facts | registered << 2);
+        into.push(facts | registered << 2 | self.pack_timer() << 3);
         into.push(u8::try_from(self.backlog).expect("a short queue"));
         into.extend_from_slice(&image.listener);
         let mut each: heapless::Vec<([u8; EACH], u8), CONNECTIONS> = heapless::Vec::new();
@@ -186,5 +192,6 @@ impl<'t> World<'t> {
         }
         self.core.put_back(&image);
         self.now = inspect::NOW;
+        self.unpack_timer(facts >> 3 & 3);
     }
 }
