@@ -14,7 +14,7 @@ use core::time::Duration;
 /// use core::time::Duration;
 ///
 /// let mut spinning = Spinning::new(Some(Duration::from_nanos(50)));
-/// spinning.happened(Instant::from_nanos(100));
+/// spinning.record_event(Instant::from_nanos(100));
 /// let deadline = Some(Instant::from_nanos(500));
 /// let soon = Instant::from_nanos(149);
 /// assert_eq!(spinning.until(soon, deadline), Some(soon), "no sleep");
@@ -42,7 +42,7 @@ impl Spinning {
 
     /// A poll at `now` returned an event.
     #[inline]
-    pub fn happened(&mut self, now: Instant) {
+    pub fn record_event(&mut self, now: Instant) {
         if self.length > 0 {
             self.end = now.plus_nanos(self.length);
         }
@@ -69,7 +69,7 @@ mod tests {
     /// How many of the polls after an event at 1,000 do not sleep, if each takes 10 ns and returns nothing.
     fn looks_without_sleep(length: Option<Duration>, due: Option<Instant>) -> u32 {
         let mut spinning = Spinning::new(length);
-        spinning.happened(at(1000));
+        spinning.record_event(at(1000));
         let mut now = at(1000);
         let mut looks = 0;
         while looks < 1000 && spinning.until(now, due) == Some(now) {
@@ -100,8 +100,8 @@ mod tests {
     fn every_event_restarts_it_and_none_has_not_begun_it() {
         let mut spinning = Spinning::new(Some(Duration::from_nanos(50)));
         assert_eq!(spinning.until(at(10), None), None, "nothing has happened");
-        spinning.happened(at(100));
-        spinning.happened(at(140));
+        spinning.record_event(at(100));
+        spinning.record_event(at(140));
         assert_eq!(spinning.until(at(189), None), Some(at(189)));
         assert_eq!(spinning.until(at(190), None), None);
     }

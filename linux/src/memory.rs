@@ -80,8 +80,8 @@ impl<
     /// Bytes of it for the tables of connections and listeners, and the machine itself.
     pub const TABLE: usize = tidegate_core::Memory::<N, RX, TX, S, SOURCES, TIMERS>::TABLE;
 
-    /// Bytes of it for the two shared areas.
-    pub const AREAS: usize = tidegate_core::Memory::<N, RX, TX, S, SOURCES, TIMERS>::AREAS;
+    /// Bytes of it for the two shared scratch buffers.
+    pub const SCRATCH: usize = tidegate_core::Memory::<N, RX, TX, S, SOURCES, TIMERS>::SCRATCH;
 
     /// Bytes of it for the application's states.
     pub const STATES: usize = tidegate_core::Memory::<N, RX, TX, S, SOURCES, TIMERS>::STATES;

@@ -158,7 +158,7 @@ impl<'a, T, S: Source, const N: usize> Retry<'a, T, S, N> {
     }
 
     /// Has all of them retried in the next [`turn`](Self::turn).
-    pub fn hurry(&mut self) {
+    pub fn retry_now(&mut self) {
         for one in &mut self.waiting {
             one.due = Instant::ZERO;
         }

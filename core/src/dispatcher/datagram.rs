@@ -107,7 +107,7 @@ impl Dispatcher<'_> {
     /// Whether the application waited until the one that was sent is gone,
     /// [`want_datagram_capacity`](Self::want_datagram_capacity); it waits no longer. Call it when [`Notice::Datagram`] comes
     /// after a send.
-    pub fn take_datagram_wish(&mut self, token: Token) -> bool {
+    pub fn take_datagram_request(&mut self, token: Token) -> bool {
         let found = self.find_datagrams(token);
         let datagrams = found.and_then(|(_, source)| source.datagrams_mut());
         datagrams.is_some_and(|datagrams| core::mem::take(&mut datagrams.send_wanted))

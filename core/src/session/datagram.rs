@@ -96,7 +96,7 @@ impl<'m, H: Handler> Session<'m, H> {
 
     /// Notifies the handler of a completion.
     fn tell_datagram(&mut self, token: Token, op: Op, outcome: Outcome) {
-        let waited = op == Op::SendTo && self.machine.take_datagram_wish(token);
+        let waited = op == Op::SendTo && self.machine.take_datagram_request(token);
         let arrived = match outcome {
             Outcome::Datagram {
                 from: Some(from),

@@ -48,8 +48,8 @@ impl<const N: usize, const RX: usize, const TX: usize, S, const SOURCES: usize, 
     /// Bytes of it for the tables of connections and listeners, and the machine itself.
     pub const TABLE: usize = Table::<N, SOURCES, TIMERS>::SIZE;
 
-    /// Bytes of it for the two shared areas.
-    pub const AREAS: usize = size_of::<Area<[u8; RX]>>() + size_of::<Area<[u8; TX]>>();
+    /// Bytes of it for the two shared scratch buffers.
+    pub const SCRATCH: usize = size_of::<Area<[u8; RX]>>() + size_of::<Area<[u8; TX]>>();
 
     /// Bytes of it for the application's states.
     pub const STATES: usize = size_of::<Vec<S, N>>();

@@ -290,8 +290,8 @@ pub(crate) fn serve_by<H: Handler>(
         let longest = [sockets.longest(), retry.longest()];
         iterate(server, longest.into_iter().flatten().min())?;
         if RELOAD.swap(false, Ordering::Acquire) {
-            sockets.hurry();
-            retry.hurry();
+            sockets.retry_now();
+            retry.retry_now();
         }
         sockets.turn(server, |_, text, opened| say_later(text, opened));
         retry.turn(server, |_, text, opened| say_later(text, opened));

@@ -214,7 +214,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         let events = self.backend.wait(until, busy)?;
         let now = clock::now();
         if events > 0 {
-            self.spinning.happened(now);
+            self.spinning.record_event(now);
         }
         for index in 0..events {
             match self.backend.report(index) {

@@ -208,7 +208,7 @@ impl<'d, 'f> Head<'d, 'f> {
 
     /// Whether its target is the server itself: `OPTIONS *`.
     #[must_use]
-    pub const fn asks_server(&self) -> bool {
+    pub const fn targets_server(&self) -> bool {
         matches!(self.target, Target::Server)
     }
 

@@ -124,7 +124,7 @@ fn parts() -> [Part; 11] {
         part("lines on their way out", 2 * lines::WAITING, 0),
         part("entries on their way to --record", recording::WAITING, 0),
         part("heads of more than 4 KiB, for --metrics", Heads::SIZE, 0),
-        part("shared areas", ServerMemory::AREAS, 0),
+        part("shared areas", ServerMemory::SCRATCH, 0),
         shared("user state", ServerMemory::STATES),
         shared("descriptors", ServerMemory::DESCRIPTORS),
         shared("list of --backend poll, select, spin", BackendEntries::SIZE),

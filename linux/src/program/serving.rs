@@ -231,7 +231,7 @@ impl Listeners<'_> {
             let reloads = signals::reloads();
             if reloads != self.reloads {
                 self.reloads = reloads;
-                waiting.hurry();
+                waiting.retry_now();
                 log::info!("SIGHUP: what is not there yet is tried again");
             }
             return plan.try_again(server, &orders.opened, waiting);

@@ -138,7 +138,7 @@ impl World for Bare<'_, '_> {
                 let Event::Done { op, outcome, .. } = event else {
                     panic!("{event:?} brings no datagram");
                 };
-                let waited = op == Op::SendTo && self.core.take_datagram_wish(token);
+                let waited = op == Op::SendTo && self.core.take_datagram_request(token);
                 if let (Op::ReceiveFrom, Outcome::Datagram { len, from, .. }) = (op, outcome) {
                     app.hears(&mut self.core, token, Heard::Came(len, from), &[]);
                 } else if let Outcome::Failed(fault) = outcome {

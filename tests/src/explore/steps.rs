@@ -182,7 +182,7 @@ impl World<'_> {
             if !self.settings.racing {
                 return;
             }
-            let visited = self.core.visited().map(|token| token.index() as usize);
+            let visited = self.core.serviced().map(|token| token.index() as usize);
             if let Some(at) = visited.filter(|at| self.sockets[*at].is_open()) {
                 self.peer(at, true, &mut add);
             }

@@ -212,7 +212,7 @@ impl Dispatcher<'_> {
 
     /// The connection that is being serviced.
     #[must_use]
-    pub fn visited(&self) -> Option<Token> {
+    pub fn serviced(&self) -> Option<Token> {
         let serving = self.m.schedule.serving();
         let connection = serving.filter(|index| index & LISTENER_BIT == 0);
         connection.map(|index| self.token(index))

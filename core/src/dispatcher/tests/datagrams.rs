@@ -187,8 +187,8 @@ fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
     assert_eq!(kinds(&all), ["send to", "mod"]);
     assert_eq!(bench.slot(token).readiness.armed(), READ);
     assert_eq!(bench.heard(token), 1, "who waited is told");
-    assert!(bench.machine.take_datagram_wish(token));
-    assert!(!bench.machine.take_datagram_wish(token), "once");
+    assert!(bench.machine.take_datagram_request(token));
+    assert!(!bench.machine.take_datagram_request(token), "once");
     assert_eq!(bench.machine.has_datagram_capacity(token), Some(true));
     bench.machine.queue_datagram(token);
     assert_eq!(kinds(&bench.run()), ["send to"]);
@@ -319,7 +319,7 @@ fn unrequested_or_impossible_completions_change_nothing() {
         assert_eq!(bench.machine.stats().unasked, unasked);
         assert_eq!(bench.machine.has_datagram_capacity(token), Some(true));
         assert!(
-            bench.machine.take_datagram_wish(token),
+            bench.machine.take_datagram_request(token),
             "who waited is told"
         );
     }

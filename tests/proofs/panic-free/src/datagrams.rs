@@ -21,7 +21,7 @@ pub fn datagrams_queue(m: &mut Dispatcher<'_>, token: Token) -> Option<bool> {
 #[unsafe(no_mangle)]
 pub fn datagrams_end(m: &mut Dispatcher<'_>, token: Token) -> bool {
     m.close_datagrams(token);
-    m.take_datagram_wish(token)
+    m.take_datagram_request(token)
 }
 
 #[unsafe(no_mangle)]
