@@ -167,6 +167,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod admission;
 mod backoff;
 mod config;
 mod deadlines;

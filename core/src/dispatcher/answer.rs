@@ -347,7 +347,7 @@ impl Dispatcher<'_> {
         let owed = told || self.records.at(index).is_outbound();
         let reason = slot.reason.unwrap_or(Reason::Finished);
         if reason == Reason::Evicted {
-            self.m.evicting = false;
+            self.m.admission.set_evicting(false);
         }
         if told {
             self.forget_source(index);

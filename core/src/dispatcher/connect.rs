@@ -43,10 +43,10 @@ impl Dispatcher<'_> {
         to: Destination,
         origin: Option<Token>,
     ) -> Result<Token, Unavailable> {
-        if self.m.stop_at.is_some() && !origin.is_some_and(|origin| self.may_connect_for(origin)) {
+        if self.is_stopping() && !origin.is_some_and(|origin| self.may_connect_for(origin)) {
             return Err(Unavailable::Stopping);
         }
-        let capacity = self.m.connections;
+        let capacity = self.m.admission.capacity();
         let full = Unavailable::Connections { capacity };
         // No listener has this index: what is reserved for one is not for us.
         let free = self

@@ -48,7 +48,7 @@ impl Dispatcher<'_> {
     ///
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn add_datagrams(&mut self) -> Result<Token, Unavailable> {
-        let nobody = Listener::new(self.m.pause_min);
+        let nobody = Listener::new(self.m.admission.first_pause());
         let index = (self.take_place(Kind::Datagrams(Datagrams::default()), nobody))?;
         self.m.datagrams = Some(&VERBS);
         let slot = self.slots.at_mut(index);
@@ -156,7 +156,7 @@ impl Dispatcher<'_> {
 
     /// The completion of `ReceiveFrom`.
     fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
-        let (turn, pause) = (self.m.schedule.iterations(), self.m.pause_min);
+        let (turn, pause) = (self.m.schedule.iterations(), self.m.admission.first_pause());
         let source = self.slots.source_mut(index)?;
         let Source { slot, listener, .. } = source;
         slot.readiness.end(Directions::READ);
@@ -183,7 +183,7 @@ impl Dispatcher<'_> {
                 // A speculative one is not a failure.
                 let tried = listener.burst.vain(turn);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
-                let failures = self.m.accept_failures;
+                let failures = self.m.admission.failures();
                 self.spend(index, Directions::READ, 0);
                 self.rests_after(index, failures);
                 None

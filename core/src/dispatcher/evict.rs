@@ -28,7 +28,7 @@ impl Dispatcher<'_> {
         }
         let any = |_: u32| true;
         let half_closed = self.longest_half_closed(listener, any);
-        let longest = match self.m.full {
+        let longest = match self.m.admission.full() {
             FullTable::Wait | FullTable::Refuse => None,
             FullTable::EvictHalfClosed => half_closed,
             FullTable::Evict => {

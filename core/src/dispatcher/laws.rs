@@ -86,7 +86,7 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
     let (slots, m) = (&machine.slots, &*machine.m);
     let broken = |(law, source)| Broken { law, source };
     (m.schedule.check(slots, all(machine))).map_err(broken)?;
-    let free = walk(slots, &m.free, |index, slot| {
+    let free = walk(slots, m.admission.free(), |index, slot| {
         let free = slot.state() == State::Free && slot.queued == Queued::No;
         match free && index & LISTENER_BIT == 0 {
             true => Ok(()),
@@ -97,7 +97,7 @@ fn run_queues(machine: &Dispatcher<'_>) -> Held {
     let used = (0..slots.used()).map(|index| slots.at(index));
     let unused = used.filter(|slot| slot.state() == State::Free).count();
     hold(
-        m.free.len() as usize == unused,
+        m.admission.free().len() as usize == unused,
         "every free slot is in the list",
         NONE,
     )
@@ -111,11 +111,12 @@ fn deadlines(machine: &Dispatcher<'_>) -> Held {
 
 fn counts(machine: &Dispatcher<'_>) -> Held {
     let m = &*machine.m;
+    let [counted, listeners_counted, pausing, with_priority] = m.admission.counts();
     let used = || (0..machine.slots.used()).map(|index| machine.slots.at(index));
     let gone = |slot: &&Slot| slot.state().is_gone();
     let taken = used().filter(|slot| !gone(slot)).count();
     hold(
-        m.taken as usize == taken && m.taken <= m.connections,
+        counted as usize == taken && counted <= m.admission.capacity(),
         "free and taken are all",
         NONE,
     )?;
@@ -131,19 +132,19 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     let listens = |source: &&Source| source.kind == Kind::Listener && !gone(&&source.slot);
     let listening = sources().filter(listens).count();
     hold(
-        m.listening as usize == listening,
+        listeners_counted as usize == listening,
         "listeners are counted",
         NONE,
     )?;
     let preferred = listeners().filter(|listener| listener.priority);
     hold(
-        m.priorities as usize == preferred.count(),
+        with_priority as usize == preferred.count(),
         "listeners with priority are counted",
         NONE,
     )?;
     let paused = places().filter(|slot| slot.flags.has(Flags::PAUSED));
     hold(
-        m.paused as usize == paused.count(),
+        pausing as usize == paused.count(),
         "paused listeners are counted",
         NONE,
     )?;
@@ -161,7 +162,7 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     }
     let evicted = |slot: &Slot| slot.reason == Some(Reason::Evicted);
     hold(
-        m.evicting == used().any(evicted),
+        m.admission.is_evicting() == used().any(evicted),
         "somebody is evicted while the machine says so",
         NONE,
     )
@@ -227,7 +228,7 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
         State::Listening if admits => true,
         State::Listening => {
             slot.flags.has(Flags::PAUSED)
-                || m.starved
+                || m.admission.is_starved()
                 || joins
                 || !slot.readiness.armed().is_empty()
         }

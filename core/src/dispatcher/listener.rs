@@ -9,7 +9,6 @@ use crate::record::Record;
 use crate::slot::{Flags, State};
 use crate::source::{Kind, Listener, Source};
 use crate::stats::bump;
-use crate::table::Run;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use crate::unavailable::Unavailable;
@@ -26,7 +25,7 @@ impl Dispatcher<'_> {
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, Unavailable> {
         let listener = Listener {
             per_source,
-            ..Listener::new(self.m.pause_min)
+            ..Listener::new(self.m.admission.first_pause())
         };
         if per_source.is_some() {
             self.count_sources();
@@ -36,18 +35,18 @@ impl Dispatcher<'_> {
 
     /// The same without a limit, and without what counts the sources.
     pub(crate) fn listen_to_all(&mut self) -> Result<Token, Unavailable> {
-        self.add_listener(Listener::new(self.m.pause_min))
+        self.add_listener(Listener::new(self.m.admission.first_pause()))
     }
 
     fn add_listener(&mut self, listener: Listener) -> Result<Token, Unavailable> {
         let index = self.take_place(Kind::Listener, listener)?;
         let slot = self.slots.at_mut(index);
-        self.m.listening = self.m.listening.saturating_add(1);
+        self.m.admission.add_listener();
         // One that comes too late ends as the others did.
-        if self.m.stop_at.is_some() {
+        if self.m.stopping.is_requested() {
             slot.readiness.set_ready(Directions::READ);
         }
-        if self.m.stop_over {
+        if self.m.stopping.is_over() {
             slot.close_source();
         }
         self.touch(index);
@@ -86,7 +85,7 @@ impl Dispatcher<'_> {
     /// How many listeners are not closed.
     #[must_use]
     pub fn listening(&self) -> u32 {
-        self.m.listening
+        self.m.admission.listening()
     }
 
     /// Whether a listener that is ready may take a connection, or apply the policy when there is no slot.
@@ -101,8 +100,7 @@ impl Dispatcher<'_> {
     /// not.
     pub(super) fn has_free(&self, index: u32) -> bool {
         !self.has_its_most(index)
-            && self.m.connections.saturating_sub(self.m.taken) > self.withheld_from(index)
-            && (!self.m.free.is_empty() || self.slots.used() < self.m.connections)
+            && (self.m.admission).has_free(&self.slots, self.withheld_from(index))
     }
 
     /// What a listener has to do.
@@ -114,7 +112,7 @@ impl Dispatcher<'_> {
             || slot.flags.has(Flags::UNWANTED)
             || !slot.readiness.armed().contains(Directions::READ);
         if !admits && !slot.flags.has(Flags::PAUSED) && waits {
-            self.m.starved = true;
+            self.m.admission.starve();
             self.warn_full(index);
         }
         let issue = (self.slots.at(index).readiness).issue(self.wanted_by(index, admits));
@@ -141,7 +139,7 @@ impl Dispatcher<'_> {
         let Some(more) = limited.due(self.m.now) else {
             return;
         };
-        let what = match self.m.full {
+        let what = match self.m.admission.full() {
             FullTable::Wait => "newcomers wait",
             FullTable::Refuse => "newcomers are refused",
             FullTable::Evict => "the one half-closed or idle longest goes, if there is one",
@@ -156,7 +154,7 @@ impl Dispatcher<'_> {
                 place, n, what, more
             );
         } else {
-            let n = self.m.connections;
+            let n = self.m.admission.capacity();
             warn!(
                 "table full: {} connections, {} ({} more times since the last such line)",
                 n, what, more
@@ -180,21 +178,8 @@ impl Dispatcher<'_> {
 
     /// Takes a free slot, if there is one.
     pub(super) fn take_slot(&mut self, state: State) -> Option<u32> {
-        let index = match self.m.free.pop(&mut Run(&mut self.slots)) {
-            Some(index) => index,
-            None => {
-                let index = self.slots.used();
-                if index >= self.m.connections {
-                    return None;
-                }
-                *self.records.list.get_mut(index as usize)? = Record::NEW;
-                self.slots.use_another()?
-            }
-        };
-        let slot = self.slots.at_mut(index);
-        slot.take(state);
-        self.m.taken = self.m.taken.saturating_add(1);
-        Some(index)
+        let (slots, records) = (&mut self.slots, &mut self.records);
+        self.m.admission.take(slots, records, state)
     }
 
     /// The completion of `Accept`, on the slot that was reserved.
@@ -241,7 +226,7 @@ impl Dispatcher<'_> {
         self.m.stats.peak = self.m.stats.peak.max(self.m.stats.open);
         debug!("opened: {:?}", token);
         self.touch(index);
-        if self.m.stop_over {
+        if self.m.stopping.is_over() {
             self.begin_close(index, Reason::Stopping);
         }
         Some(Notice::Opened(token))
@@ -250,12 +235,11 @@ impl Dispatcher<'_> {
     /// What an accept shows about its listener. One accept for each event, as a rule: the next poll reports again if
     /// there is more. While stopping, the queue is emptied in one go.
     pub(super) fn tried(&mut self, index: u32, outcome: &Outcome) {
-        let stopping = self.m.stop_at.is_some();
+        let stopping = self.is_stopping();
         let iteration = self.m.schedule.iterations();
-        // A full table refuses or evicts for an event, not on speculation, also if it became full in the middle of a
-        // burst.
+        // Also if the table became full in the middle of a burst.
         let has_free = self.has_free(index);
-        let most = if has_free { self.m.accept_burst } else { 1 };
+        let most = self.m.admission.burst(has_free);
         let Some(Source { slot, listener, .. }) = self.slots.source_mut(index) else {
             return;
         };
@@ -268,7 +252,7 @@ impl Dispatcher<'_> {
             Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 slot.tally = 0;
                 let mut another = stopping;
-                listener.pause = self.m.pause_min;
+                listener.pause = self.m.admission.first_pause();
                 if let Outcome::Accepted(_) = *outcome {
                     another |= listener.burst.another(iteration, most) && has_free;
                 }
@@ -308,12 +292,13 @@ impl Dispatcher<'_> {
         if slot.tally > 0 {
             bump(&mut self.m.stats.accept_failures);
         }
-        let hopeless = slot.tally >= self.m.accept_failures && slot.state() == State::Listening;
+        let hopeless =
+            slot.tally >= self.m.admission.failures() && slot.state() == State::Listening;
         if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
             self.hold_back(index, fault);
             if hopeless {
                 // Until one succeeds, each further failure is followed by a pause.
-                self.slots.at_mut(index).tally = self.m.accept_failures.saturating_sub(1);
+                self.slots.at_mut(index).tally = self.m.admission.failures().saturating_sub(1);
             }
         }
         let slot = self.slots.at_mut(index);
@@ -331,11 +316,11 @@ impl Dispatcher<'_> {
             return;
         };
         slot.deadline = self.m.now.plus_nanos(listener.pause);
-        listener.pause = listener.pause.saturating_mul(2).min(self.m.pause_max);
+        listener.pause = self.m.admission.next_pause(listener.pause);
         slot.tally = 0;
         if !slot.flags.has(Flags::PAUSED) {
             slot.flags.set(Flags::PAUSED);
-            self.m.paused = self.m.paused.saturating_add(1);
+            self.m.admission.pause_one();
         }
         bump(&mut self.m.stats.shortages);
         if let Some(more) = self.m.shortage_warning.due(self.m.now) {
@@ -356,16 +341,14 @@ impl Dispatcher<'_> {
 
     /// Schedules listeners that found no slot.
     pub(super) fn wake_starved(&mut self) {
-        if self.m.starved {
-            self.m.starved = false;
+        if self.m.admission.feed() {
             self.wake_listeners(Instant::ZERO);
         }
     }
 
     /// A descriptor and a slot are free again: those that waited for them try at once.
     pub(super) fn slot_freed(&mut self) {
-        if self.m.starved || self.m.paused > 0 {
-            self.m.starved = false;
+        if self.m.admission.feed() || self.m.admission.has_paused() {
             self.wake_listeners(Instant::NEVER);
         }
     }
@@ -384,7 +367,7 @@ impl Dispatcher<'_> {
                     continue;
                 }
                 slot.flags.clear(Flags::PAUSED);
-                self.m.paused = self.m.paused.saturating_sub(1);
+                self.m.admission.resume_one();
             }
             self.touch(index);
         }

@@ -35,17 +35,18 @@ mod traced;
 mod turn;
 mod watch;
 
-use crate::config::{Config, ConfigError, FullTable, Sources, Windows};
+use crate::admission::Admission;
+use crate::config::{Config, ConfigError, Sources, Windows};
 use crate::deadlines::Deadlines;
 use crate::event::{Completion, Event, Op, Outcome};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
-use crate::queue::{NONE, Queue};
+use crate::queue::NONE;
 use crate::readiness::{Directions, Trigger};
 use crate::schedule::{Round, Schedule, units};
 use crate::stats::{Stats, bump};
 use crate::table::{Records, Slots};
-use crate::time::{Instant, nanos_of};
+use crate::time::Instant;
 use crate::timers::Timers;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
@@ -53,6 +54,8 @@ use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use defmt_or_log::trace;
 use policy::Policy;
+use stale::Staleness;
+use stop::Stopping;
 pub(crate) use table::Parts;
 pub use table::Table;
 
@@ -65,44 +68,16 @@ pub(crate) struct Machine {
     now: Instant,
     windows: Windows,
     trigger: Trigger,
-    full: FullTable,
-    /// Some listener would accept if a slot were free.
-    starved: bool,
-    /// A connection is being closed for another.
-    evicting: bool,
-    /// A stale event came in this iteration, and in how many iterations in a row before it.
-    stale_now: bool,
-    stale_turns: u8,
-    rebuild: bool,
-    /// The time to stop has come, and the sources that waited for a last service have had it.
-    stop_over: bool,
     issued: Issued,
-    /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
-    stop_at: Option<Instant>,
-    /// Listeners that wait for their pause to end.
-    paused: u32,
-    /// Listeners that are not closed.
-    listening: u32,
-    /// Slots that are taken, reserved ones too.
-    taken: u32,
-    free: Queue,
+    staleness: Staleness,
+    stopping: Stopping,
+    admission: Admission,
     schedule: Schedule,
     deadlines: Deadlines,
-    /// Slots that are reserved for the connections of some listener, all together.
-    reserved: u32,
-    /// Listeners that have priority.
-    priorities: u32,
-    connections: u32,
     /// In units of [`OPERATION_MIN`].
     linger: u16,
-    accept_failures: u16,
-    accept_burst: u16,
     /// The functions for datagram sockets, from the first of them on.
     datagrams: Option<&'static datagram::Verbs>,
-    /// The same for stale events that do not end, if there may be some.
-    staleness: Option<&'static stale::Verbs>,
-    /// The same of a stop, once it was requested.
-    stopping: Option<&'static stop::Verbs>,
     /// The same of connections in trouble, unless they end.
     patience: Option<&'static patience::Verbs>,
     /// The same of handlers that send to other connections.
@@ -117,10 +92,6 @@ pub(crate) struct Machine {
     watched: Option<&'static watch::Verbs>,
     /// The same of connections that are made.
     outbound: Option<&'static connect::Verbs>,
-    /// The time to stop has come: the sources that wait for a last service.
-    last_round: Option<Round>,
-    pause_min: u64,
-    pause_max: u64,
     hash_seed: u64,
     sources: Sources,
     /// Unix peers so far, to number them.
@@ -154,30 +125,17 @@ impl Machine {
         Self {
             windows,
             trigger: config.trigger,
-            full: config.full,
-            connections,
             linger: u16::try_from(units(config.linger_bytes)).unwrap_or(u16::MAX),
-            accept_failures: config.accept_failures,
-            accept_burst: config.accept_burst,
-            pause_min: nanos_of(config.pause_min),
-            pause_max: nanos_of(config.pause_max),
             hash_seed: config.hash_seed,
             sources: config.sources,
             now: Instant::ZERO,
             deadlines: Deadlines::new(config),
-            free: Queue::EMPTY,
             schedule: Schedule::new(config, windows),
             issued: Issued::NOTHING,
-            taken: 0,
-            starved: false,
-            evicting: false,
-            paused: 0,
-            listening: 0,
-            reserved: 0,
-            priorities: 0,
             datagrams: None,
-            staleness: None,
-            stopping: None,
+            staleness: Staleness::NONE,
+            stopping: Stopping::NO,
+            admission: Admission::new(config, connections),
             patience: None,
             filled: None,
             preferred: None,
@@ -186,12 +144,6 @@ impl Machine {
             watched: None,
             outbound: None,
             unix_peers: 0,
-            stop_at: None,
-            last_round: None,
-            stop_over: false,
-            stale_now: false,
-            stale_turns: 0,
-            rebuild: false,
             stats: Stats::default(),
             full_warning: Limited::NEW,
             most_warning: Limited::NEW,
@@ -491,15 +443,13 @@ impl Dispatcher<'_> {
     #[inline]
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.has_outputs()
-            || self.m.deadlines.has_late()
-            || self.m.last_round.is_some() && !self.m.stop_over
+        self.has_outputs() || self.m.deadlines.has_late() || self.m.stopping.is_ending()
     }
 
     /// Whether something waits that [`poll_output`](Self::poll_output) acts on.
     #[inline]
     fn has_outputs(&self) -> bool {
-        self.m.schedule.has_work() || self.m.rebuild
+        self.m.schedule.has_work() || self.m.staleness.rebuilds()
     }
 
     /// Begins a round: of all the sources that are queued now.

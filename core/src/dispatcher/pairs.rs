@@ -36,7 +36,7 @@ impl Dispatcher<'_> {
     /// It ends: the other of its pair is not spared any more.
     pub(super) fn leave_pair(&mut self, index: u32) {
         if let Some(verbs) = self.m.outbound
-            && self.m.stop_at.is_some()
+            && self.is_stopping()
         {
             (verbs.pairs.leave)(self, index);
         }
@@ -45,7 +45,7 @@ impl Dispatcher<'_> {
     /// Whether a stop lets a connection be made for this one: it may have come when the stop had begun.
     pub(super) fn may_connect_for(&self, origin: Token) -> bool {
         let origin = self.connection(origin);
-        !self.m.stop_over && origin.is_some_and(|origin| self.is_unanswered(origin))
+        !self.m.stopping.is_over() && origin.is_some_and(|origin| self.is_unanswered(origin))
     }
 
     /// `made` was made for `origin`. Several may be: the last one counts.

@@ -24,7 +24,9 @@ const REFUSE: Policy = Policy {
 };
 
 const EVICT: Policy = Policy {
-    admits: |machine, listener| !machine.m.evicting && machine.victim(listener).is_some(),
+    admits: |machine, listener| {
+        !machine.m.admission.is_evicting() && machine.victim(listener).is_some()
+    },
     make_room: |machine, listener| machine.evict(listener),
     refused: |_, _, _| {},
 };
@@ -66,10 +68,10 @@ impl Dispatcher<'_> {
 
     fn evict(&mut self, listener: u32) -> Option<Action> {
         if let Some(victim) = self.victim(listener) {
-            self.m.evicting = true;
+            self.m.admission.set_evicting(true);
             self.begin_close(victim, Reason::Evicted);
         }
-        self.m.starved = true;
+        self.m.admission.starve();
         None
     }
 }

@@ -86,7 +86,7 @@ impl Dispatcher<'_> {
         {
             self.m.preferred = Some(&VERBS);
             let before = core::mem::replace(&mut listener.reserved, slots);
-            self.m.reserved = self.m.reserved.saturating_sub(before).saturating_add(slots);
+            self.m.admission.change_reserved(before, slots);
             self.wake_starved();
         }
     }
@@ -112,11 +112,7 @@ impl Dispatcher<'_> {
         {
             self.m.preferred = Some(&VERBS);
             listener.priority = priority;
-            self.m.priorities = if priority {
-                self.m.priorities.saturating_add(1)
-            } else {
-                self.m.priorities.saturating_sub(1)
-            };
+            self.m.admission.change_priority(priority);
         }
     }
 
@@ -148,7 +144,7 @@ impl Dispatcher<'_> {
 
     /// Work: each listener, if any slot is reserved.
     fn withheld(&self, index: u32) -> u32 {
-        if self.m.reserved == 0 {
+        if !self.m.admission.has_reserved() {
             return 0;
         }
         let others = (LISTENER_BIT..u32::MAX).zip(self.slots.others.list.iter());
@@ -162,7 +158,7 @@ impl Dispatcher<'_> {
     /// Whether a connection has a reserved slot that this listener must leave to it.
     pub(super) fn is_reserved_from(&self, connection: u32, listener: u32) -> bool {
         let place = self.records.at(connection).listener;
-        self.m.reserved > 0
+        self.m.admission.has_reserved()
             && LISTENER_BIT | u32::from(place) != listener
             && (self.slots.listener(place.into())).is_some_and(|of| of.held <= of.reserved)
     }

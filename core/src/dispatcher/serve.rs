@@ -79,7 +79,7 @@ impl Dispatcher<'_> {
     pub(super) fn ends_at_rest(&mut self, index: u32) -> bool {
         let slot = self.slots.at_mut(index);
         let rests =
-            slot.rests() && self.m.stop_at.is_none() && !(self.m.starved && self.m.full.evicts());
+            slot.rests() && !self.m.stopping.is_requested() && !self.m.admission.waits_for_idle();
         if rests {
             let active = slot.flags.has(Flags::HEARD.or(Flags::TAKEN));
             slot.flags.clear(Flags::ACTIVITY);

@@ -15,9 +15,41 @@ const STALE_TURNS: u8 = 8;
 /// The functions for a new readiness set. Reached by these pointers alone, so that a server whose descriptors nobody shares does
 /// not link them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verbs {
+struct Verbs {
     watch: fn(&mut Dispatcher<'_>),
     rebuild: fn(&mut Dispatcher<'_>) -> Action,
+}
+
+/// Stale events of late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Staleness {
+    /// None: they are only counted.
+    verbs: Option<&'static Verbs>,
+    /// One came in this iteration, and in how many iterations in a row before it.
+    now: bool,
+    iterations: u8,
+    /// A new readiness set is to be requested.
+    rebuilds: bool,
+}
+
+impl Staleness {
+    pub(super) const NONE: Self = Self {
+        verbs: None,
+        now: false,
+        iterations: 0,
+        rebuilds: false,
+    };
+
+    #[inline]
+    pub(super) const fn rebuilds(&self) -> bool {
+        self.rebuilds
+    }
+
+    /// Of an image: none came before.
+    #[cfg(feature = "inspect")]
+    pub(super) const fn put_back(&mut self, rebuilds: bool) {
+        (self.now, self.iterations, self.rebuilds) = (false, 0, rebuilds);
+    }
 }
 
 const VERBS: Verbs = Verbs {
@@ -28,21 +60,21 @@ const VERBS: Verbs = Verbs {
 impl Dispatcher<'_> {
     /// Has stale events that do not end lead to a new readiness set.
     pub(super) const fn watch_staleness(&mut self) {
-        self.m.staleness = Some(&VERBS);
+        self.m.staleness.verbs = Some(&VERBS);
     }
 
     #[cold]
     pub(super) fn stale(&mut self, token: Token) {
         trace!("stale: {:?}", token);
         bump(&mut self.m.stats.stale);
-        self.m.stale_now = true;
+        self.m.staleness.now = true;
     }
 
     /// Requests a new readiness set when stale events do not end.
     #[inline]
     pub(super) fn watch_stale(&mut self) {
-        if (self.m.stale_now || self.m.stale_turns > 0)
-            && let Some(verbs) = self.m.staleness
+        if (self.m.staleness.now || self.m.staleness.iterations > 0)
+            && let Some(verbs) = self.m.staleness.verbs
         {
             (verbs.watch)(self);
         }
@@ -51,28 +83,28 @@ impl Dispatcher<'_> {
     /// The request, if it is due.
     #[inline]
     pub(super) fn next_rebuild(&mut self) -> Option<Action> {
-        if self.m.rebuild {
-            Some((self.m.staleness?.rebuild)(self))
+        if self.m.staleness.rebuilds {
+            Some((self.m.staleness.verbs?.rebuild)(self))
         } else {
             None
         }
     }
 
     fn count_stale(&mut self) {
-        let stale = core::mem::take(&mut self.m.stale_now);
-        self.m.stale_turns = if stale {
-            self.m.stale_turns.saturating_add(1)
+        let stale = core::mem::take(&mut self.m.staleness.now);
+        self.m.staleness.iterations = if stale {
+            self.m.staleness.iterations.saturating_add(1)
         } else {
             0
         };
-        if self.m.stale_turns >= STALE_TURNS {
-            self.m.stale_turns = 0;
-            self.m.rebuild = true;
+        if self.m.staleness.iterations >= STALE_TURNS {
+            self.m.staleness.iterations = 0;
+            self.m.staleness.rebuilds = true;
         }
     }
 
     fn renew(&mut self) -> Action {
-        self.m.rebuild = false;
+        self.m.staleness.rebuilds = false;
         bump(&mut self.m.stats.rebuilds);
         warn!("stale reports do not end: the readiness set is rebuilt");
         // What the new set reports first is the present state, so a one-shot that had fired is armed again.

@@ -3,28 +3,76 @@
 use super::Dispatcher;
 use crate::output::Reason;
 use crate::readiness::Directions;
+use crate::schedule::Round;
 use crate::slot::State;
 use crate::time::Instant;
 use defmt_or_log::info;
 
 /// The functions for a stop. Reached by these pointers alone, so that only a program that stops links them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verbs {
+struct Verbs {
     due: fn(&Dispatcher<'_>) -> Option<Instant>,
     end: fn(&mut Dispatcher<'_>),
     finish: fn(&mut Dispatcher<'_>, u32) -> bool,
     give_up: fn(&mut Dispatcher<'_>, u32),
 }
 
+/// A stop, from its request on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopping {
+    verbs: Option<&'static Verbs>,
+    /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
+    at: Option<Instant>,
+    /// That time has come: the sources that wait for a last service.
+    round: Option<Round>,
+    /// And they have had it.
+    over: bool,
+}
+
+impl Stopping {
+    pub(super) const NO: Self = Self {
+        verbs: None,
+        at: None,
+        round: None,
+        over: false,
+    };
+
+    #[inline]
+    pub(super) const fn is_requested(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// Whether the time has come, and what waited has not been serviced.
+    #[inline]
+    pub(super) const fn is_ending(&self) -> bool {
+        self.round.is_some() && !self.over
+    }
+
+    /// Whether nothing is left open.
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// When the time has come, if that is ahead.
+    const fn due(&self) -> Option<Instant> {
+        if self.over { None } else { self.at }
+    }
+
+    /// It is requested, for this time or an earlier one.
+    fn request(&mut self, by: Instant) {
+        self.at = Some(self.at.map_or(by, |earlier| earlier.min(by)));
+        self.verbs = Some(&VERBS);
+    }
+}
+
 const VERBS: Verbs = Verbs {
     due: |machine| {
-        let ahead =
-            |by: &Instant| *by < Instant::NEVER && !machine.m.stop_over && !machine.is_stopped();
-        machine.m.stop_at.filter(ahead)
+        let ahead = |by: &Instant| *by < Instant::NEVER && !machine.is_stopped();
+        machine.m.stopping.due().filter(ahead)
     },
     end: |machine| {
-        let due = machine.m.stop_at.is_some_and(|by| by <= machine.m.now);
-        if due && !machine.m.stop_over {
+        let due = machine.m.stopping.due();
+        if due.is_some_and(|by| by <= machine.m.now) {
             machine.end_stop();
         }
     },
@@ -41,25 +89,25 @@ impl Dispatcher<'_> {
     /// When the time to stop is over, if that is to come.
     #[inline]
     pub(super) fn stop_due(&self) -> Option<Instant> {
-        (self.m.stopping?.due)(self)
+        (self.m.stopping.verbs?.due)(self)
     }
 
     /// Acts on it when it is.
     #[inline]
     pub(super) fn check_stop(&mut self) {
-        if let Some(verbs) = self.m.stopping {
+        if let Some(verbs) = self.m.stopping.verbs {
             (verbs.end)(self);
         }
     }
 
     /// Finishes a connection that has been read and has its replies, if a stop was requested.
     pub(super) fn finishes_to_stop(&mut self, index: u32) -> bool {
-        (self.m.stopping).is_some_and(|verbs| (verbs.finish)(self, index))
+        (self.m.stopping.verbs).is_some_and(|verbs| (verbs.finish)(self, index))
     }
 
     /// Gives up a connection that is not connected yet, if a stop was requested and does not spare it.
     pub(super) fn give_up_to_stop(&mut self, index: u32) {
-        if let Some(verbs) = self.m.stopping {
+        if let Some(verbs) = self.m.stopping.verbs {
             (verbs.give_up)(self, index);
         }
     }
@@ -74,12 +122,10 @@ impl Dispatcher<'_> {
     /// not connected yet is given up otherwise; what is left at `by` is closed as it is. Repeated, the earlier time
     /// counts. Work: every connection is touched.
     pub fn stop(&mut self, by: Instant) {
-        if self.m.stop_at.is_none() {
+        if !self.is_stopping() {
             info!("stopping: {} connections open", self.m.stats.open);
         }
-        let by = self.m.stop_at.map_or(by, |earlier| earlier.min(by));
-        self.m.stop_at = Some(by);
-        self.m.stopping = Some(&VERBS);
+        self.m.stopping.request(by);
         self.keep_unanswered_pairs();
         for index in (0..self.slots.used()).chain(self.places()) {
             let slot = self.slots.at_mut(index);
@@ -105,13 +151,13 @@ impl Dispatcher<'_> {
     /// Whether [`stop`](Self::stop) was called.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.m.stop_at.is_some()
+        self.m.stopping.is_requested()
     }
 
     /// Whether [`stop`](Self::stop) was called and nothing is left to do.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.m.stop_at.is_some() && self.m.taken == 0 && self.m.listening == 0
+        self.is_stopping() && self.m.admission.is_empty() && self.m.admission.listening() == 0
     }
 
     fn finish_to_stop(&mut self, index: u32) -> bool {
@@ -128,7 +174,7 @@ impl Dispatcher<'_> {
     /// The time to stop is over. What has come by then is received and replied to first: each connection is serviced
     /// once more, and then what is left is closed.
     fn end_stop(&mut self) {
-        match self.m.last_round {
+        match self.m.stopping.round {
             None => {
                 let windows = self.m.windows;
                 for index in 0..self.slots.used() {
@@ -139,7 +185,7 @@ impl Dispatcher<'_> {
                         self.touch(index);
                     }
                 }
-                self.m.last_round = Some(self.round());
+                self.m.stopping.round = Some(self.round());
             }
             Some(round) if self.is_round_over(round) => self.close_all(),
             Some(_) => {}
@@ -159,6 +205,6 @@ impl Dispatcher<'_> {
         }
         // Connections with operations in flight end when those complete; an accept that still succeeds is closed at
         // once.
-        self.m.stop_over = true;
+        self.m.stopping.over = true;
     }
 }

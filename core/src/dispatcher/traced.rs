@@ -8,7 +8,7 @@ use crate::unavailable::Unavailable;
 impl Dispatcher<'_> {
     /// Records all from now on, beginning with what the machine was made with.
     pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn Sink + Send), config: &Config) {
-        let connections = Some(self.m.connections);
+        let connections = Some(self.m.admission.capacity());
         let start = Entry::Start {
             config: Config {
                 connections,

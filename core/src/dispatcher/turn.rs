@@ -6,7 +6,6 @@ use crate::readiness::{Directions, Trigger};
 use crate::slot::{Flags, State};
 use crate::source::Kind;
 use crate::stats::bump;
-use crate::table::Run;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use crate::trace::Entry;
@@ -111,7 +110,7 @@ impl Dispatcher<'_> {
     /// Schedules a source, unless it is being serviced or queued.
     #[inline]
     pub(crate) fn touch(&mut self, index: u32) {
-        if self.m.priorities == 0 || !self.touch_first(index) {
+        if !self.m.admission.has_priorities() || !self.touch_first(index) {
             self.m.schedule.touch(&mut self.slots, index);
         }
     }
@@ -141,7 +140,7 @@ impl Dispatcher<'_> {
                 }
                 self.settle(index);
                 // A listener may have waited for a connection to be idle.
-                if self.m.starved && self.m.full.evicts() {
+                if self.m.admission.waits_for_idle() {
                     self.wake_starved();
                 }
             }
@@ -191,21 +190,20 @@ impl Dispatcher<'_> {
             let listened = kind == Some(Kind::Listener);
             let slot = self.slots.at_mut(index);
             if slot.flags.has(Flags::PAUSED) {
-                self.m.paused = self.m.paused.saturating_sub(1);
+                self.m.admission.resume_one();
             }
             slot.renew();
             self.count_retired(index);
-            self.m.listening = self.m.listening.saturating_sub(listened.into());
+            if listened {
+                self.m.admission.remove_listener();
+            }
             self.prefer_no_more(index);
             return;
         }
         let slot = self.slots.at_mut(index);
         slot.renew();
-        if slot.state() == State::Free {
-            self.m.free.push(&mut Run(&mut self.slots), index);
-        }
+        self.m.admission.release(&mut self.slots, index);
         self.count_retired(index);
-        self.m.taken = self.m.taken.saturating_sub(1);
         let place = self.records.at(index).listener;
         if let Some(listener) = self.slots.listener_mut(place.into()) {
             listener.held = listener.held.saturating_sub(1);

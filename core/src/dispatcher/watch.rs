@@ -36,7 +36,7 @@ impl Dispatcher<'_> {
     ///
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
-        let nobody = Listener::new(self.m.pause_min);
+        let nobody = Listener::new(self.m.admission.first_pause());
         let index = self.take_place(Kind::Watch(directions & Directions::BOTH), nobody)?;
         self.m.watched = Some(&VERBS);
         self.touch(index);

@@ -23,7 +23,7 @@ impl Dispatcher<'_> {
         if self.m.deadlines.may_have_passed(now) {
             self.judge_passed(now);
         }
-        if self.m.paused > 0 {
+        if self.m.admission.has_paused() {
             self.wake_listeners(now);
         }
         self.check_stop();

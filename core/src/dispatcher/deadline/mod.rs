@@ -191,7 +191,7 @@ impl Dispatcher<'_> {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let first =
             Some(self.m.deadlines.first(&self.slots)).filter(|first| *first < Instant::NEVER);
-        let pause = if self.m.paused > 0 {
+        let pause = if self.m.admission.has_paused() {
             self.first_pause()
         } else {
             None

@@ -27,13 +27,12 @@ use crate::config::Class;
 use crate::deadlines::LATE;
 use crate::event::{FaultKind, Peer};
 use crate::output::Reason;
-use crate::queue::{NONE, Queue};
+use crate::queue::NONE;
 use crate::readiness::{Directions, Readiness, Trigger};
 use crate::record::Record;
 use crate::schedule::Progress;
 use crate::slot::{ALL_SENT, Attempts, Call, Cursors, Flags, Queued, Slot, State};
 use crate::stats::Stats;
-use crate::table::Run;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -146,11 +145,7 @@ impl Dispatcher<'_> {
         self.will_fill();
         self.m.now = NOW;
         self.m.deadlines.empty();
-        self.m.free = Queue::EMPTY;
         self.m.stats = Stats::default();
-        (self.m.stale_now, self.m.stale_turns) = (false, 0);
-        (self.m.taken, self.m.listening, self.m.paused) = (0, 0, 0);
-        self.m.evicting = false;
         self.sources.fill(0);
         self.blocks.fill(0);
         self.timers.clear();
@@ -167,8 +162,9 @@ impl Dispatcher<'_> {
         }
         self.put_source(LISTENER_BIT, &image.listener, &mut places, waits_for_look);
         self.put_queues(&places);
+        let [taken, ..] = self.m.admission.counts();
         if let Some(listener) = self.slots.listener_mut(0) {
-            listener.held = self.m.taken;
+            listener.held = taken;
         }
     }
 
@@ -223,8 +219,8 @@ impl Dispatcher<'_> {
         let goes_on = turn && self.has_outputs();
         let progress = m.schedule.progress(goes_on, self.has_outputs());
         let (received, sent, yields) = progress.spent;
-        let facts = u8::from(m.starved)
-            | u8::from(m.rebuild) << 1
+        let facts = u8::from(m.admission.is_starved())
+            | u8::from(m.staleness.rebuilds()) << 1
             | u8::from(goes_on) << 2
             | u8::from(yields) << 3
             | u8::from(progress.bounds) << 4
@@ -245,8 +241,8 @@ impl Dispatcher<'_> {
 
     fn put_machine(&mut self, image: &Image) {
         let [facts, spent, pause_low, pause_high, moved, fresh] = image.machine;
-        self.m.starved = facts & 1 != 0;
-        self.m.rebuild = facts & 2 != 0;
+        self.m.admission.empty(facts & 1 != 0);
+        self.m.staleness.put_back(facts & 2 != 0);
         let (received, sent) = halves(spent);
         if let Some(listener) = self.slots.listener_mut(0) {
             listener.pause = nanos([pause_low, pause_high]);
@@ -437,17 +433,17 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         let gone = slot.state().is_gone();
         if index & LISTENER_BIT != 0 {
-            self.m.listening = u32::from(!gone);
-            self.m.paused = u32::from(slot.flags.has(Flags::PAUSED));
+            if !gone {
+                self.m.admission.add_listener();
+            }
+            if slot.flags.has(Flags::PAUSED) {
+                self.m.admission.pause_one();
+            }
             return;
         }
         let open = slot.is_live() && slot.flags.has(Flags::OPENED);
         self.m.stats.open += u32::from(open);
-        self.m.taken += u32::from(!gone);
-        self.m.evicting |= slot.reason == Some(Reason::Evicted);
-        if slot.state() == State::Free {
-            self.m.free.push(&mut Run(&mut self.slots), index);
-        }
+        self.m.admission.put_back(&mut self.slots, index);
     }
 
     fn put_queues(&mut self, places: &Places) {

@@ -87,7 +87,7 @@ fn one_accept_follows_one_event() {
             .count();
         assert_eq!(accepts, 1, "{outcome:?}");
         assert_eq!(
-            bench.machine.m.taken,
+            bench.machine.m.admission.counts()[0],
             u32::from(outcome == Outcome::Accepted(None))
         );
     }
@@ -145,7 +145,8 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
                 .filter(|(_, op)| *op == Op::Accept)
                 .count();
             assert_eq!(
-                bench.machine.m.taken as usize, tried_again,
+                bench.machine.m.admission.counts()[0] as usize,
+                tried_again,
                 "{context}: free again"
             );
             bench.answer_all();

@@ -408,7 +408,7 @@ fn a_slot_is_freed_once_and_its_generation_rises() {
             None,
             "a second answer is stale"
         );
-        assert_eq!(bench.machine.m.free.len(), 1);
+        assert_eq!(bench.machine.m.admission.free().len(), 1);
         assert_eq!(bench.machine.stats().closed_total(), round);
     }
 }

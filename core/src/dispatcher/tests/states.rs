@@ -264,17 +264,8 @@ pub(super) fn snapshot(bench: &Bench) -> String {
         &machine.sources,
         &machine.blocks,
     );
-    let queues = (&m.deadlines, &m.free, &m.schedule);
-    let facts = (
-        m.taken,
-        m.starved,
-        m.evicting,
-        m.paused,
-        m.listening,
-        m.unix_peers,
-        m.stop_at,
-        m.priorities,
-    );
+    let queues = (&m.deadlines, &m.schedule);
+    let facts = (&m.admission, m.unix_peers, &m.stopping);
     format!("{tables:?} {queues:?} {facts:?}")
 }
 

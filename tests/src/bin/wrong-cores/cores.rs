@@ -250,7 +250,7 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "starved ignored by evict",
         changes: &[(
             "dispatcher/serve.rs",
-            " && !(self.m.starved && self.m.full.evicts())",
+            " && !self.m.admission.waits_for_idle()",
             "",
         )],
     },
