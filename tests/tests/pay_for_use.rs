@@ -119,3 +119,71 @@ fn a_handler_that_knows_no_limits_of_sources_takes_all() {
     second_is_served::<true>(&listen);
     second_is_served::<false>(&listen);
 }
+
+/// The README says how large memories are, to a thousandth.
+#[test]
+fn the_readme_says_how_much_memory_it_is() {
+    let readme = include_str!("../../README.md");
+    let row = |connections: usize| {
+        let begins = format!("| {} |", grouped(connections));
+        let rows = readme.lines();
+        let row = rows.filter_map(|row| row.strip_prefix(&begins)).next();
+        let cells = row.unwrap_or_else(|| panic!("no row {begins}")).split('|');
+        let sizes = cells.filter_map(|cell| cell.trim().strip_suffix(" B"));
+        sizes
+            .map(|size| size.replace(',', "").parse().expect("bytes"))
+            .collect::<Vec<usize>>()
+    };
+    for (connections, sizes) in [
+        (
+            64,
+            [
+                Memory::<64, 1024, 4096>::SIZE,
+                Memory::<64, 4096, 16384>::SIZE,
+            ],
+        ),
+        (
+            1024,
+            [
+                Memory::<1024, 1024, 4096>::SIZE,
+                Memory::<1024, 4096, 16384>::SIZE,
+            ],
+        ),
+        (
+            10_000,
+            [
+                Memory::<10_000, 1024, 4096>::SIZE,
+                Memory::<10_000, 4096, 16384>::SIZE,
+            ],
+        ),
+    ] {
+        let said = row(connections);
+        assert_eq!(said.len(), sizes.len());
+        for (said, size) in said.into_iter().zip(sizes) {
+            let right = said.abs_diff(size) <= size / 1000;
+            assert!(
+                right,
+                "{} of {connections}, not {}",
+                grouped(size),
+                grouped(said)
+            );
+        }
+    }
+    let others = Memory::<1, 1, 1>::SIZE - Memory::<1, 1, 1, (), 1, 0, 0, 0, 0, 0>::SIZE;
+    assert!(others <= 6 * 1024, "all else takes {others}");
+    let server = size_of::<Server<'_, Echo<true>>>();
+    assert!(server < 4 * 1024, "a server takes {server}");
+}
+
+/// With commas between thousands.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

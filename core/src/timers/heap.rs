@@ -16,7 +16,7 @@ pub(crate) struct Timer {
     /// When the timer of this number is due.
     due: Instant,
     /// How many were set before it: of two that are due together, the one that was set first comes first.
-    turn: u64,
+    order: u64,
     /// Where in the heap it stands, plus one; 0: it is not set.
     position: u32,
     /// The number of the timer at this position of the heap.
@@ -27,7 +27,7 @@ impl Timer {
     /// Not set.
     pub(crate) const NONE: Self = Self {
         due: Instant::ZERO,
-        turn: 0,
+        order: 0,
         position: 0,
         member: 0,
     };
@@ -42,7 +42,7 @@ impl Timer {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Due {
     pub(super) at: Instant,
-    pub(super) turn: u64,
+    pub(super) order: u64,
     pub(super) number: u32,
 }
 
@@ -56,13 +56,13 @@ impl Timers<'_> {
         self.key(self.member(0))
     }
 
-    /// Sets a timer, or sets it again. `turn` rises with each call.
-    pub(super) fn put_in(&mut self, number: u32, at: Instant, turn: u64) {
+    /// Sets a timer, or sets it again. `order` rises with each call.
+    pub(super) fn put_in(&mut self, number: u32, at: Instant, order: u64) {
         let Some(entry) = self.entry_mut(number) else {
             debug_assert!(false, "no timer {number}");
             return;
         };
-        (entry.due, entry.turn) = (at, turn);
+        (entry.due, entry.order) = (at, order);
         let position = match entry.position.checked_sub(1) {
             Some(position) => position,
             None => {
@@ -140,8 +140,8 @@ impl Timers<'_> {
     /// When a timer is due, if it is set.
     pub(super) fn key(&self, number: u32) -> Option<Due> {
         let entry = self.entry(number)?;
-        let (at, turn) = (entry.due()?, entry.turn);
-        Some(Due { at, turn, number })
+        let (at, order) = (entry.due()?, entry.order);
+        Some(Due { at, order, number })
     }
 
     fn member(&self, position: u32) -> u32 {
@@ -198,10 +198,10 @@ impl Timer {
     pub(super) fn is_untouched(&self) -> bool {
         let Self {
             due,
-            turn,
+            order,
             position,
             member,
         } = *self;
-        (due, turn, position, member) == (Instant::ZERO, 0, 0, 0)
+        (due, order, position, member) == (Instant::ZERO, 0, 0, 0)
     }
 }

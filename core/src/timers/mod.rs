@@ -60,7 +60,7 @@ pub(crate) struct Known<F: ?Sized> {
     /// From the first timer that is set on.
     verbs: Option<&'static Verbs>,
     /// How many were ever set.
-    turn: u64,
+    sets: u64,
     /// Those that were set before this iteration began may fire in it, `left` of them.
     before: u64,
     left: u32,
@@ -77,7 +77,7 @@ pub(crate) type FreeTimers<const TIMERS: usize> = Known<[Free; TIMERS]>;
 impl<const TIMERS: usize> FreeTimers<TIMERS> {
     pub(crate) const NONE: Self = Self {
         verbs: None,
-        turn: 0,
+        sets: 0,
         before: 0,
         left: 0,
         len: 0,
@@ -188,7 +188,7 @@ impl Timers<'_> {
 
     /// An iteration begins: those that are set may fire.
     pub(crate) const fn begin_iteration(&mut self) {
-        self.known.before = self.known.turn;
+        self.known.before = self.known.sets;
         self.known.left = FIRED;
     }
 
@@ -212,7 +212,7 @@ impl Timers<'_> {
 
     fn poll_set(&mut self, now: Instant) -> Option<Fired> {
         let first = self.first()?;
-        if first.at > now || first.turn > self.known.before || self.known.left == 0 {
+        if first.at > now || first.order > self.known.before || self.known.left == 0 {
             return None;
         }
         self.known.left = self.known.left.saturating_sub(1);
@@ -240,8 +240,8 @@ impl Timers<'_> {
 
     fn start(&mut self, number: u32, at: Instant) {
         self.known.verbs = Some(&VERBS);
-        self.known.turn = self.known.turn.saturating_add(1);
-        self.put_in(number, at, self.known.turn);
+        self.known.sets = self.known.sets.saturating_add(1);
+        self.put_in(number, at, self.known.sets);
     }
 
     /// The number of the timer of a connection.
@@ -256,7 +256,7 @@ impl Timers<'_> {
             self.connections.fill(Timer::NONE);
             self.known.free.fill(Free::NONE);
         }
-        (self.known.turn, self.known.len) = (0, 0);
+        (self.known.sets, self.known.len) = (0, 0);
         self.begin_iteration();
     }
 }

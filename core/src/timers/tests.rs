@@ -17,7 +17,7 @@ struct Both<'t> {
     timers: Timers<'t>,
     list: Vec<Set>,
     now: Instant,
-    turn: u64,
+    order: u64,
     before: u64,
     left: u32,
 }
@@ -41,7 +41,7 @@ impl<'t> Both<'t> {
             timers: Timers::new(free, connections),
             list: Vec::new(),
             now: Instant::ZERO,
-            turn: 0,
+            order: 0,
             before: 0,
             left: FIRED,
         }
@@ -49,8 +49,8 @@ impl<'t> Both<'t> {
 
     fn listed(&mut self, whose: Whose, at: Instant, period: u64) {
         self.list.retain(|set| set.2 != whose);
-        self.turn += 1;
-        self.list.push((at, self.turn, whose, period));
+        self.order += 1;
+        self.list.push((at, self.order, whose, period));
         self.list.sort_unstable();
     }
 
@@ -73,7 +73,7 @@ impl<'t> Both<'t> {
             What::Pass(nanos) => self.now = self.now.plus_nanos(nanos),
             What::Begin => {
                 self.timers.begin_iteration();
-                (self.before, self.left) = (self.turn, FIRED);
+                (self.before, self.left) = (self.order, FIRED);
             }
             What::Fire => while self.fire() {},
         }
