@@ -129,9 +129,9 @@ impl<
     }
 }
 
-/// A page that is only read is none of the process's.
-fn empty<T>(list: &mut VecView<T>) -> &mut VecView<T> {
-    if !list.is_empty() {
+/// A page that is only read is none of the process's; of a table without entries nothing is linked.
+fn empty<T, const LEN: usize>(list: &mut Vec<T, LEN>) -> &mut VecView<T> {
+    if LEN > 0 && !list.is_empty() {
         list.clear();
     }
     list

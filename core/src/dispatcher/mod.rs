@@ -160,13 +160,14 @@ impl Machine {
 /// loop of the [crate documentation](crate) is the one that makes sense.
 #[derive(Debug)]
 pub struct Dispatcher<'t> {
+    // First, so that it is reached by the shortest instructions.
+    m: &'t mut Machine,
     pub(crate) slots: Slots<'t>,
     pub(crate) records: Records<'t>,
     sources: &'t mut [u64],
     blocks: &'t mut [u64],
     timers: Timers<'t>,
     recorder: &'t mut Recorder,
-    m: &'t mut Machine,
 }
 
 impl<'t> Dispatcher<'t> {
