@@ -2,8 +2,8 @@
 //!
 //! # Promises
 //!
-//! Each file in `tests/` keeps one; its first line states it. All but `explore`, `fails_once`, `fuzz_replay`, `imports`, `shrink`,
-//! `text` and `traces` talk to the real kernel, over loopback, on ports that it chooses; the program among them is
+//! Each file in `tests/` keeps one; its first line states it. All but `errors`, `explore`, `fails_once`, `fuzz_replay`, `imports`,
+//! `shrink`, `text` and `traces` talk to the real kernel, over loopback, on ports that it chooses; the program among them is
 //! built by the first test that needs it ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or
 //! `redis-cli`, are ignored by default, as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
 //!
@@ -24,6 +24,7 @@
 //! | `descriptors` | without a free descriptor nothing spins and no connection is lost; when one is free, service goes on |
 //! | `differ` | the simulated kernel returns what the real one does, operations of io_uring included |
 //! | `drain` | on SIGTERM requests that have arrived get their replies; a second one ends at once |
+//! | `errors` | there are eight types of errors in the core and the library, and no public function returns another |
 //! | `explore` | no order of events in a small world breaks a law, keeps anything from coming to rest, or leads from a state to one that is not documented |
 //! | `explorer` | the lessons of the example end on this kernel as documented, and the library loses nothing in any |
 //! | `fails_once` | whatever any one call returns, and whatever any two do, no other connection is affected |
