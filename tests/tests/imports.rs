@@ -1,6 +1,8 @@
 //! No file of the core imports, over others, itself: each can be understood after those that it imports.
 
-use std::collections::{BTreeMap, BTreeSet};
+extern crate alloc;
+
+use alloc::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 

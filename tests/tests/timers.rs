@@ -131,7 +131,16 @@ fn connect(session: &mut Session<'_, Echo>, listener: Token, now: Instant) -> To
                 (token, Op::Recv, Outcome::Drained(1))
             }
             Action::Send { token, from } => (token, Op::Send, Outcome::Complete(from.len)),
-            _ => continue,
+            Action::Arm { .. } => continue,
+            Action::Refuse { .. }
+            | Action::Connect { .. }
+            | Action::Shutdown { .. }
+            | Action::Unsent { .. }
+            | Action::ReceiveFrom { .. }
+            | Action::SendTo { .. }
+            | Action::Cancel { .. }
+            | Action::Close { .. }
+            | Action::Rebuild => panic!("{action:?}"),
         };
         session.handle_event(now, Event::Done { token, op, outcome });
     }
