@@ -35,7 +35,7 @@ fn closes_of(settings: Settings, rows: Rows) {
     assert!(report.closed, "more than {STATES} states");
     assert_eq!(report.seen.undocumented(), [""; 0], "not documented");
     if rows == Rows::All {
-        let missing = report.seen.missing(1, settings.trigger);
+        let missing = report.seen.missing(&settings);
         assert_eq!(missing, [""; 0], "documented and not seen");
     }
     let (waits, _) = report.patience.expect("it closed");
@@ -63,6 +63,15 @@ fn oneshot_closes() {
 fn a_timer_fires_in_time_whatever_comes_with_it() {
     for trigger in TRIGGERS {
         closes_of(Settings::timed(trigger), Rows::Known);
+    }
+}
+
+/// A connection that the application asked for is connected, refused, too late or given up, and its application is notified of
+/// one of that, once; then it is a connection like any other.
+#[test]
+fn what_is_connected_closes() {
+    for trigger in TRIGGERS {
+        closes_of(Settings::outbound(trigger), Rows::All);
     }
 }
 

@@ -13,7 +13,7 @@ explore: drives the real dispatcher through every order of events that a small w
   --trigger T       level, edge or oneshot [level]
   --full P          wait, refuse or evict [wait]
   --with WHAT       adds to the world, --without WHAT takes from it: crowd, spurious, stale, every-fault, probes,
-                    long-waits, aborts, between, hasty, rude, racing, unix, timers (of one connection), rounds
+                    long-waits, aborts, between, hasty, rude, racing, unix, timers (of one connection), outbound, rounds
   --states N        gives up at so many states
   --memory MIB      gives up when the states take so much [4096]
   --threads N       [one for each processor]
@@ -117,7 +117,7 @@ fn run(asked: &Asked) -> ExitCode {
         .flatten()
         .for_each(|line| println!("{line}"));
     let undocumented = report.seen.undocumented();
-    let missing = (report.seen).missing(asked.settings.connections, asked.settings.trigger);
+    let missing = report.seen.missing(&asked.settings);
     println!("rows of the table: {}", report.seen.rows().len());
     undocumented
         .iter()

@@ -14,7 +14,7 @@ impl World<'_> {
         self.lives()?;
         self.keeps_its_timer()?;
         if rests {
-            let gone = self.sockets.iter().all(|socket| !socket.is_open());
+            let gone = (self.sockets.iter()).all(|socket| !socket.is_open() && !socket.told);
             let served = self.backlog == 0 || !self.listener.is_open();
             if !gone || !served {
                 return Err("it rests, and not all is over".to_owned());

@@ -48,7 +48,7 @@ impl World<'_> {
         match action {
             Action::Accept { listener, token } => self.accept(listener, token, choices),
             Action::Refuse { listener } => self.refuse(listener, choices),
-            Action::Connect { token } => Err(format!("{token:?}: no connect was requested")),
+            Action::Connect { token } => self.connect(token, choices),
             Action::Recv { token, into } => self.receive(token, into, choices),
             Action::Send { token, from } => self.send(token, from, choices),
             Action::Arm {
@@ -311,7 +311,9 @@ impl World<'_> {
 
     fn close(&mut self, token: Token, choices: &mut Choices) -> Lawful {
         let socket = core::mem::replace(self.source(token), Socket::NONE);
-        if !socket.is_open() || socket.kernel.interest.is_some() {
+        // A connect that failed at once left no socket.
+        let was = socket.is_open() || self.settings.outbound && socket.told;
+        if !was || socket.kernel.interest.is_some() {
             return Err(format!("closes {socket:?}"));
         }
         let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Unknown)], choices);
@@ -356,7 +358,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn faults(&self) -> impl Iterator<Item = Outcome> + use<> {
+    pub(super) fn faults(&self) -> impl Iterator<Item = Outcome> + use<> {
         let most = if self.settings.every_fault {
             FAULTS.len()
         } else {
@@ -380,7 +382,7 @@ impl World<'_> {
     }
 
     /// The outcome of an action: the first is the right one. In a round only one goes wrong.
-    fn one_of<T: Copy>(&mut self, outcomes: &[T], choices: &mut Choices) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, outcomes: &[T], choices: &mut Choices) -> T {
         let open = if self.failed { 1 } else { outcomes.len() };
         let chosen = choices.choose(open);
         self.failed |= self.settings.rounds && chosen > 0;
@@ -424,7 +426,7 @@ impl World<'_> {
         }
     }
 
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         token: Token,
         op: Op,
@@ -483,7 +485,7 @@ impl World<'_> {
 }
 
 /// The same for every error of a kind.
-fn by_kind(outcome: Outcome) -> Outcome {
+pub(super) fn by_kind(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Failed(fault) => failed(fault.kind),
         Outcome::Complete(_)
@@ -493,7 +495,7 @@ fn by_kind(outcome: Outcome) -> Outcome {
     }
 }
 
-fn place(token: Token) -> usize {
+pub(super) fn place(token: Token) -> usize {
     token.index() as usize
 }
 

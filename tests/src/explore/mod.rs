@@ -3,8 +3,8 @@
 //! The world: a listener with a short queue, a few connections with windows of two bytes, a kernel model of a handful
 //! of bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything
 //! it can at each notice and between iterations, events that are true and events that are not, a failure of each class
-//! at each operation, and a clock that goes on in steps of the shortest deadline; a timer, if that is
-//! wanted (`timers`). A state is the
+//! at each operation, a clock that goes on in steps of the shortest deadline; and,
+//! where they are switched on, a timer of the application's (`timers`) and connections that it asks for (`outbound`). A state is the
 //! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
 //! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
 //! there.
@@ -15,7 +15,7 @@
 //! rest: no connection is left, and a few deadlines have passed ([`Report::patience`]). If only the driver acts, events
 //! come to an end: nothing spins.
 //!
-//! Not in this world: completions that come later, outbound connections, halves that are shut down, stopping, limits
+//! Not in this world: completions that come later, datagrams, halves that are shut down, stopping, limits
 //! for each source, several listeners, deadlines that are switched off, generations that are used up.
 //!
 #![doc = include_str!("states.md")]
@@ -23,6 +23,7 @@
 mod check;
 mod choices;
 mod driver;
+mod outbound;
 mod search;
 mod socket;
 mod states;
@@ -78,6 +79,8 @@ pub struct Settings {
     pub unix: bool,
     /// The application sets and cancels the timer of its connection: of a world of one.
     pub timers: bool,
+    /// The application asks for connections, too.
+    pub outbound: bool,
     /// A wait and the iteration after it are one step, in which at most one operation fails; all that is ready is
     /// reported, in any order.
     pub rounds: bool,
@@ -106,6 +109,7 @@ impl Settings {
         racing: true,
         unix: true,
         timers: false,
+        outbound: false,
         rounds: false,
     };
 
@@ -171,6 +175,16 @@ impl Settings {
         }
     }
 
+    /// A world of one connection, which may be an outbound one.
+    #[must_use]
+    pub fn outbound(trigger: Trigger) -> Self {
+        Self {
+            timers: false,
+            outbound: true,
+            ..Self::timed(trigger)
+        }
+    }
+
     /// Switches what has this name on or off; whether there is such a thing.
     pub fn switch(&mut self, name: &str, on: bool) -> bool {
         let switch = match name {
@@ -187,6 +201,7 @@ impl Settings {
             "racing" => &mut self.racing,
             "unix" => &mut self.unix,
             "timers" => &mut self.timers,
+            "outbound" => &mut self.outbound,
             "rounds" => &mut self.rounds,
             _ => return false,
         };

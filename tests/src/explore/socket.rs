@@ -54,7 +54,14 @@ impl Socket {
         }
     }
 
-    /// Accepted and not closed.
+    /// Its connect is in progress.
+    pub(super) const CONNECTING: Self = {
+        let mut socket = Self::NONE;
+        socket.kernel.end.state = State::Connecting;
+        socket
+    };
+
+    /// Accepted, or begun to connect, and not closed.
     pub(super) fn is_open(&self) -> bool {
         self.kernel.end.state != State::Fresh
     }

@@ -6,6 +6,7 @@ use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect::{self, CONNECTIONS};
 use tidegate_core::{Class, Directions, Event, Token};
+use tidegate_sim::State;
 
 /// A step between two calls of the driver.
 #[derive(Clone, Copy)]
@@ -14,6 +15,10 @@ enum Step {
     PeerSends(usize),
     PeerFinishes(usize),
     PeerResets(usize),
+    /// The network connects what is being connected; a reset refuses it.
+    PeerAccepts(usize),
+    /// The application asks for a connection.
+    AsksForConnection,
     Connects,
     /// What a wait reports.
     Report(usize),
@@ -89,6 +94,9 @@ impl World<'_> {
             return add(Step::Output);
         }
         for (at, socket) in self.sockets.iter().enumerate() {
+            if socket.kernel.end.state == State::Connecting {
+                add(Step::PeerAccepts(at));
+            }
             if socket.kernel.end.charged > 0 {
                 add(Step::PeerReads(at));
             }
@@ -197,6 +205,9 @@ impl World<'_> {
         if self.backlog < self.settings.backlog && crowd {
             add(Step::Connects);
         }
+        if self.settings.outbound && self.places().any(|at| self.is(at, "Free")) {
+            add(Step::AsksForConnection);
+        }
         let due = |at| {
             self.core
                 .deadline(self.token(at))
@@ -238,7 +249,7 @@ impl World<'_> {
         self.is(at, "Closing") || self.is(at, "Cancelling")
     }
 
-    fn is(&self, at: usize, state: &str) -> bool {
+    pub(super) fn is(&self, at: usize, state: &str) -> bool {
         inspect::STATES[self.core.state(self.token(at))] == state
     }
 
@@ -275,7 +286,11 @@ impl World<'_> {
         if self.settings.aborts && !socket.aborted {
             add(Step::Call(at, Call::Abort));
         }
-        if !self.settings.between || over && !self.settings.rude {
+        let connects = self.is(at, "Connecting");
+        if connects && !over {
+            add(Step::Call(at, Call::Finish));
+        }
+        if !self.settings.between || connects || over && !self.settings.rude {
             return;
         }
         let token = self.token(at);
@@ -325,6 +340,11 @@ impl World<'_> {
             Step::Connects => {
                 self.say(|| "a peer connects".to_owned());
                 self.backlog += 1;
+            }
+            Step::AsksForConnection => return self.asks_for_connection(),
+            Step::PeerAccepts(at) => {
+                self.say(|| format!("#{at} is connected"));
+                self.sockets[at].kernel.establish();
             }
             Step::PeerReads(at) => {
                 self.say(|| format!("the peer of #{at} reads"));
@@ -498,6 +518,6 @@ fn expires(class: Class) -> What {
         Class::Idle => What::Idle,
         Class::Linger => What::Linger,
         Class::HalfClosed => What::HalfClosed,
-        Class::Connect => unreachable!("there is no outbound connection"),
+        Class::Connect => What::ConnectDeadline,
     }
 }

@@ -1,5 +1,6 @@
 //! [`Seen`]: which state follows which when what happens.
 
+use super::Settings;
 use alloc::collections::BTreeSet;
 use tidegate_core::Trigger;
 use tidegate_core::inspect::STATES;
@@ -44,10 +45,15 @@ pub(super) enum What {
     Abort,
     Pause,
     Resume,
+    Connect,
+    Connected,
+    ConnectGoesOn,
+    ConnectFailed,
+    ConnectDeadline,
 }
 
 impl What {
-    const ALL: [(Self, &'static str); 34] = [
+    const ALL: [(Self, &'static str); 39] = [
         (Self::Served, "service"),
         (Self::Report, "report"),
         (Self::Accepted, "accept: a connection"),
@@ -82,16 +88,21 @@ impl What {
         (Self::Abort, "abort"),
         (Self::Pause, "pause"),
         (Self::Resume, "resume"),
+        (Self::Connect, "connect"),
+        (Self::Connected, "connect: done"),
+        (Self::ConnectGoesOn, "connect: in progress"),
+        (Self::ConnectFailed, "connect: fault"),
+        (Self::ConnectDeadline, "deadline: connect"),
     ];
 }
 
 /// The rows that were seen: a bit for each state that follows, by state and by what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen([[u16; 34]; STATES.len()]);
+pub struct Seen([[u16; 39]; STATES.len()]);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self([[0; 34]; STATES.len()])
+        Self([[0; 39]; STATES.len()])
     }
 }
 
@@ -132,14 +143,17 @@ impl Seen {
         self.rows().difference(&known).cloned().collect()
     }
 
-    /// The documented rows that were not seen: of the first table if there is one connection, else of the second; of the
-    /// third unless events come by edge.
+    /// The documented rows that were not seen and should have been in a world like that.
     #[must_use]
-    pub fn missing(&self, connections: u32, trigger: Trigger) -> Vec<String> {
-        let [alone, several, changed, _] = documented();
-        let mut due = if connections == 1 { alone } else { several };
-        if connections == 1 && trigger != Trigger::Edge {
-            due.extend(changed);
+    pub fn missing(&self, settings: &Settings) -> Vec<String> {
+        let [alone, several, not_edge, _, outbound] = documented();
+        let mut due = match settings.connections {
+            _ if settings.outbound => outbound,
+            1 => alone,
+            _ => several,
+        };
+        if settings.connections == 1 && !settings.outbound && settings.trigger != Trigger::Edge {
+            due.extend(not_edge);
         }
         let seen = self.rows();
         due.retain(|row| !seen.contains(row));
@@ -148,8 +162,8 @@ impl Seen {
 }
 
 /// The rows of the documented tables: what one connection sees under each trigger, what takes several, what edge leaves
-/// out, and what takes a larger world.
-fn documented() -> [Vec<String>; 4] {
+/// out, what takes a larger world, and what takes connections that the application asks for.
+fn documented() -> [Vec<String>; 5] {
     let rows = |text: &str| {
         let begins = |line: &str| {
             STATES

@@ -57,6 +57,7 @@ fn config(settings: &Settings) -> Config {
         request: one,
         // A connection that waits for memory tries again before it gives up.
         write_stall: if settings.long_waits { two } else { one },
+        connect: one,
         idle: one,
         half_closed: one,
         linger: if settings.long_waits { two } else { one },

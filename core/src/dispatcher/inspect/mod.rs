@@ -17,7 +17,7 @@
 //! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15
 //! bytes, one listener without priority, at most [`CONNECTIONS`] connections, a quantum and a poll interval of at most
 //! 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
-//! no stop, no timer, nothing outbound.
+//! no stop, no timer; what is outbound is for no other connection.
 
 mod matter;
 
@@ -25,6 +25,7 @@ use super::Dispatcher;
 use super::connect;
 use crate::config::Class;
 use crate::deadlines::LATE;
+use crate::destination::Destination;
 use crate::event::{FaultKind, Peer};
 use crate::output::Reason;
 use crate::queue::NONE;
@@ -71,6 +72,8 @@ pub const STATES: [&str; 12] = [
 ];
 
 const MILLI: u64 = 1_000_000;
+/// In place of how long ago a connect was tried first: it was not.
+const NEVER: [u8; 2] = u16::MAX.to_le_bytes();
 const ALL: [State; 12] = [
     State::Free,
     State::Reserved,
@@ -162,9 +165,13 @@ impl Dispatcher<'_> {
         }
         self.put_source(LISTENER_BIT, &image.listener, &mut places, waits_for_look);
         self.put_queues(&places);
-        let [taken, ..] = self.m.admission.counts();
+        let accepted = |index: &u32| {
+            let gone = self.slots.at(*index).state().is_gone();
+            !gone && !self.records.at(*index).is_outbound()
+        };
+        let held = (0..self.slots.used()).filter(accepted).count();
         if let Some(listener) = self.slots.listener_mut(0) {
-            listener.held = taken;
+            listener.held = u32::try_from(held).unwrap_or(u32::MAX);
         }
     }
 
@@ -278,7 +285,8 @@ impl Dispatcher<'_> {
         bytes[0] = state.map_or(0, |(_, number)| number)
             | u8::from(connection && record.is_tcp()) << 4
             | u8::from(self.m.schedule.is_serving(index)) << 5
-            | u8::from(slot.is_late()) << 6;
+            | u8::from(slot.is_late()) << 6
+            | u8::from(connection && record.is_outbound()) << 7;
         [bytes[1], bytes[2]] = matter::flags(slot).bits().to_le_bytes();
         let sets = slot.readiness;
         let registered = sets.registered();
@@ -320,6 +328,13 @@ impl Dispatcher<'_> {
     fn put_waits(&self, index: u32, bytes: &mut [u8; SOURCE]) {
         let (slot, record, now) = (self.slots.at(index), self.records.at(index), self.m.now);
         let beyond = self.m.deadlines.beyond_every_wait();
+        if slot.state() == State::Connecting {
+            [bytes[14], bytes[15]] = match record.opened_at {
+                Instant::NEVER => NEVER,
+                opened_at => millis(now.nanos_since(opened_at).min(beyond)),
+            };
+            return;
+        }
         // From these classes every transition to another restarts the wait.
         let begins_anew = matches!(
             slot.class,
@@ -419,7 +434,16 @@ impl Dispatcher<'_> {
         };
         let ago = |bytes| Instant::from_nanos(NOW.nanos_since(Instant::from_nanos(nanos(bytes))));
         let record = self.records.at_mut(index);
-        *record = Record::open(peer, 0, ago([bytes[14], bytes[15]]));
+        let opened_at = match [bytes[14], bytes[15]] {
+            NEVER => Instant::NEVER,
+            waited => ago(waited),
+        };
+        *record = if bytes[0] & 128 == 0 {
+            Record::open(peer, 0, opened_at)
+        } else {
+            Record::connecting(Destination::Inet(PEER), None)
+        };
+        record.opened_at = opened_at;
         record.stalled_at = ago([bytes[12], bytes[13]]).wrapping_millis();
         record.bytes_out = SENT.into();
         record.acknowledged = SENT - u32::from(bytes[ACKNOWLEDGED]);
