@@ -6,7 +6,7 @@ use core::time::Duration;
 use tidegate_core::Instant;
 use tidegate_core::framing::{
     Cobs, Decoded, Decoder, Delimiter, Encoder, FixedLength, FrameError, Gap, IdleGap,
-    LengthPrefix, Lines, Width,
+    LengthPrefix, Lines,
 };
 
 /// Cuts a stream anywhere: whatever the framing, the same messages and errors come out as from one piece, no more than a
@@ -32,8 +32,8 @@ pub fn framing(data: &[u8]) {
             check(&framing, stream, cuts, framing.max_frame());
         }
         3 | 4 => {
-            let width = [Width::One, Width::Two, Width::Four][usize::from(shift % 3)];
-            let framing = LengthPrefix::new(width, max)
+            let prefixes = [LengthPrefix::u8, LengthPrefix::u16, LengthPrefix::u32];
+            let framing = prefixes[usize::from(shift % 3)](max)
                 .offset(usize::from(shift >> 6))
                 .adjustment(i32::from(shift >> 3) % 8 - 4);
             let framing = if which % 8 == 3 {

@@ -18,8 +18,8 @@ use crate::time::Instant;
 /// (*MODBUS Messaging on TCP/IP Implementation Guide* 1.0b, section 3.1.3):
 ///
 /// ```
-/// use tidegate_core::framing::{LengthPrefix, Width};
-/// const MODBUS_TCP: LengthPrefix = LengthPrefix::new(Width::Two, 260).offset(4);
+/// use tidegate_core::framing::LengthPrefix;
+/// const MODBUS_TCP: LengthPrefix = LengthPrefix::u16(260).offset(4);
 /// assert_eq!(MODBUS_TCP.max_frame(), 260);
 /// ```
 ///
@@ -34,14 +34,10 @@ pub struct LengthPrefix {
 }
 
 /// Bytes of a length.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Width {
-    /// Up to 255.
+#[derive(Clone, Copy, Debug)]
+enum Width {
     One,
-    /// Up to 65,535.
     Two,
-    /// Up to 2³² − 1.
     Four,
 }
 
@@ -56,9 +52,25 @@ impl Width {
 }
 
 impl LengthPrefix {
-    /// A length of this width in front of a message of at most `max` bytes, the highest byte first.
+    /// A length of 8 bits, up to 255, in front of a message of at most `max` bytes.
     #[must_use]
-    pub const fn new(width: Width, max: usize) -> Self {
+    pub const fn u8(max: usize) -> Self {
+        Self::new(Width::One, max)
+    }
+
+    /// A length of 16 bits, up to 65,535, in front of a message of at most `max` bytes, the highest byte first.
+    #[must_use]
+    pub const fn u16(max: usize) -> Self {
+        Self::new(Width::Two, max)
+    }
+
+    /// A length of 32 bits in front of a message of at most `max` bytes, the highest byte first.
+    #[must_use]
+    pub const fn u32(max: usize) -> Self {
+        Self::new(Width::Four, max)
+    }
+
+    const fn new(width: Width, max: usize) -> Self {
         Self {
             width,
             little_endian: false,

@@ -74,7 +74,7 @@ pub use delimiter::{Delimiter, Scan};
 pub use fixed::FixedLength;
 pub use framed::{Framed, OnError};
 pub use gap::{Gap, IdleGap};
-pub use length::{LengthPrefix, Skip, Width};
+pub use length::{LengthPrefix, Skip};
 pub use lines::Lines;
 
 use crate::session::SendError;

@@ -208,15 +208,15 @@ fn delimiters_of_any_length() {
 
 #[test]
 fn lengths_of_every_width_and_order() {
-    for width in [Width::One, Width::Two, Width::Four] {
+    for prefix in [LengthPrefix::u8, LengthPrefix::u16, LengthPrefix::u32] {
         for adjustment in [0, 3, -1] {
-            let framing = LengthPrefix::new(width, 9).adjustment(adjustment);
+            let framing = prefix(9).adjustment(adjustment);
             for framing in [framing, framing.little_endian()] {
                 there_and_back(&framing, &[b"abc", b"123456789", b"1234"]);
             }
         }
     }
-    let framing = LengthPrefix::new(Width::Two, 300);
+    let framing = LengthPrefix::u16(300);
     let mut frame = [0; 302];
     assert_eq!(framing.encode(&[7; 300], &mut frame), Ok(302));
     assert_eq!(frame[..3], [1, 44, 7]);
@@ -229,14 +229,14 @@ fn lengths_of_every_width_and_order() {
         cannot(&framing, &[0; 301]),
         FrameError::TooLong { max: 300 }
     );
-    let narrow = LengthPrefix::new(Width::One, 300);
+    let narrow = LengthPrefix::u8(300);
     assert_eq!(cannot(&narrow, &[0; 256]), FrameError::TooLong { max: 300 });
-    there_and_back(&LengthPrefix::new(Width::Four, 9), &[b"", b"x", b""]);
+    there_and_back(&LengthPrefix::u32(9), &[b"", b"x", b""]);
 }
 
 #[test]
 fn a_length_behind_an_offset_leaves_the_frame_whole() {
-    let modbus = LengthPrefix::new(Width::Two, 12).offset(4);
+    let modbus = LengthPrefix::u16(12).offset(4);
     let stream = [
         0, 1, 0, 0, 0, 3, 0xff, 7, 8, 0, 2, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1,
     ];
@@ -252,7 +252,7 @@ fn a_length_behind_an_offset_leaves_the_frame_whole() {
 
 #[test]
 fn a_frame_too_long_is_skipped_by_its_length() {
-    let framing = LengthPrefix::new(Width::One, 3);
+    let framing = LengthPrefix::u8(3);
     let found = at_every_cut(&framing, b"\x01a\x05bbbbb\x03ccc\x04dddd\x00\x01e");
     let expected = [
         ok(b"a"),
@@ -264,7 +264,7 @@ fn a_frame_too_long_is_skipped_by_its_length() {
     ];
     assert_eq!(found, expected);
     // The longest length there is takes more than 2³² bytes, and is still skipped exactly.
-    let framing = LengthPrefix::new(Width::Four, 3).adjustment(i32::MAX);
+    let framing = LengthPrefix::u32(3).adjustment(i32::MAX);
     let mut skip = Skip::default();
     let decoded = framing.decode(&mut skip, &[0xff; 9], Instant::ZERO);
     let error = FrameError::TooLong { max: 3 };
@@ -274,7 +274,7 @@ fn a_frame_too_long_is_skipped_by_its_length() {
 
 #[test]
 fn an_impossible_length_ends_the_stream() {
-    let framing = LengthPrefix::new(Width::One, 3).adjustment(-1);
+    let framing = LengthPrefix::u8(3).adjustment(-1);
     let found = at_every_cut(&framing, b"\x02a\x00\x02b\x02c");
     assert_eq!(found, [ok(b"a"), Err(FrameError::Lost)]);
 }

@@ -63,34 +63,6 @@ pub enum Bytes<'a> {
     Hashed(u32, u32),
 }
 
-/// How much of what is received is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// All of it.
-    Whole,
-    /// So many bytes of each piece.
-    First(u32),
-    /// A hash of each piece.
-    Hash,
-}
-
-impl Payload {
-    /// What is kept of these bytes.
-    #[must_use]
-    pub fn of(self, bytes: Bytes<'_>) -> Bytes<'_> {
-        let Bytes::Whole(all) = bytes else {
-            return bytes;
-        };
-        let len = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        match self {
-            Self::First(n) if n < len => Bytes::Cut(all.get(..n as usize).unwrap_or_default(), len),
-            Self::Whole | Self::First(_) => bytes,
-            Self::Hash if len == 0 => bytes,
-            Self::Hash => Bytes::Hashed(len, hash(all)),
-        }
-    }
-}
-
 /// A number for some bytes, the same on every machine: FNV-1a of 32 bits. To see that two runs differ; no secret.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u32 {

@@ -8,7 +8,7 @@
 //! it is one byte that leaves its length, or else but for one in four thousand million. The last entry of a recording
 //! is [`Entry::End`]. The version is in the magic: it rises with each change of [`Entry`] or of what is in it.
 
-use super::entry::{Entry, Payload, hash};
+use super::entry::{Bytes, Entry, hash};
 use core::fmt;
 
 /// What every trace begins with, and the version of what follows.
@@ -16,6 +16,34 @@ pub const MAGIC: &[u8; 16] = b"tidegate trace 4";
 
 /// Bytes of a sum.
 const SUM: usize = size_of::<u32>();
+
+/// How much of what is received is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// All of it.
+    Whole,
+    /// So many bytes of each piece.
+    First(u32),
+    /// A hash of each piece.
+    Hash,
+}
+
+impl Payload {
+    /// What is kept of these bytes.
+    #[must_use]
+    pub fn of(self, bytes: Bytes<'_>) -> Bytes<'_> {
+        let Bytes::Whole(all) = bytes else {
+            return bytes;
+        };
+        let len = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        match self {
+            Self::First(n) if n < len => Bytes::Cut(all.get(..n as usize).unwrap_or_default(), len),
+            Self::Whole | Self::First(_) => bytes,
+            Self::Hash if len == 0 => bytes,
+            Self::Hash => Bytes::Hashed(len, hash(all)),
+        }
+    }
+}
 
 /// Takes the entries of a trace. It must not block.
 pub trait Sink {

@@ -21,8 +21,8 @@ mod format;
 mod input;
 mod recorder;
 
-pub use entry::{Bytes, Detail, Entry, Payload, hash};
+pub use entry::{Bytes, Detail, Entry, hash};
 #[cfg(feature = "trace")]
-pub use format::{DecodeError, MAGIC, Sink, decode, encode};
+pub use format::{DecodeError, MAGIC, Payload, Sink, decode, encode};
 pub use input::{Input, OutcomeKind, RecordedInput};
 pub use recorder::{RECORDED, Recorder};

@@ -21,7 +21,7 @@ use heapless::Vec;
 use lexopt::{Parser, ValueExt};
 use pdu::{COILS, DISCRETE_INPUTS, Device, HOLDING_REGISTERS, INPUT_REGISTERS, Object, PDU, Sizes};
 use static_cell::ConstStaticCell;
-use tidegate::framing::{Framed, LengthPrefix, OnError, Skip, Width};
+use tidegate::framing::{Framed, LengthPrefix, OnError, Skip};
 use tidegate::{Config, Conn, FullTable, Handler, Memory, Reason, Server};
 
 const HELP: &str = "\
@@ -74,7 +74,7 @@ const FRAME: usize = HEAD + PDU;
 /// Bytes of the longest request that is read: functions 16 and 23 can name more registers than they may write, up to a
 /// byte count of 255. The exception reports it; closing the connection would not.
 const REQUEST: usize = HEAD + 10 + 255;
-const FRAMES: LengthPrefix = LengthPrefix::new(Width::Two, REQUEST).offset(4);
+const FRAMES: LengthPrefix = LengthPrefix::u16(REQUEST).offset(4);
 
 // For 4 listeners; it has no free timers, streams, serial lines, destinations and Unix senders.
 type ModbusMemory = Memory<32, 512, 2048, Skip, 4, 0, 0, 0, 0, 0>;

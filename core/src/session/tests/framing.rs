@@ -1,7 +1,7 @@
 //! Framings over connections: messages out of the receive window, frames into the send window.
 
 use super::*;
-use crate::framing::{FrameError, Framed, LengthPrefix, Lines, OnError, Scan, Width};
+use crate::framing::{FrameError, Framed, LengthPrefix, Lines, OnError, Scan};
 use alloc::string::ToString;
 
 /// Notes the lines that it finds and what it missed.
@@ -155,7 +155,7 @@ fn a_frame_is_sent_whole_or_not_at_all() {
     });
     let a = world.connect();
     world.fars[a].takes = 0;
-    let framed = Framed::new(LengthPrefix::new(Width::Two, TX), OnError::Close);
+    let framed = Framed::new(LengthPrefix::u16(TX), OnError::Close);
     world.with(a, |_, conn, _| {
         let too_long = Err(FrameError::TooLong { max: TX });
         assert_eq!(framed.send(conn, b"abc"), Ok(()));
@@ -166,10 +166,7 @@ fn a_frame_is_sent_whole_or_not_at_all() {
         let window = TX;
         let beyond = FrameError::Send(SendError::TooLong { window });
         assert_eq!(framed.send(conn, &[1; TX]), Err(beyond));
-        let narrow = Framed::new(
-            LengthPrefix::new(Width::One, TX).adjustment(99),
-            OnError::Close,
-        );
+        let narrow = Framed::new(LengthPrefix::u8(TX).adjustment(99), OnError::Close);
         assert_eq!(
             narrow.send(conn, b"x"),
             too_long,
