@@ -133,7 +133,6 @@ impl Admission {
     }
 
     /// Whether a listener waits for a connection to be idle.
-    #[inline]
     pub(crate) const fn waits_for_idle(&self) -> bool {
         self.starved && self.full.evicts()
     }
@@ -209,7 +208,6 @@ impl Admission {
     }
 
     /// Whether some listener has priority.
-    #[inline]
     pub(crate) const fn has_priorities(&self) -> bool {
         self.priorities > 0
     }

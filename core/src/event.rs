@@ -95,7 +95,6 @@ pub enum Completion {
 }
 
 impl From<Completion> for Outcome {
-    #[inline]
     fn from(completion: Completion) -> Self {
         match completion {
             Completion::Complete(n) => Self::Complete(n),
@@ -107,7 +106,6 @@ impl From<Completion> for Outcome {
 
 impl Outcome {
     /// It without an address; `None` if it has one.
-    #[inline]
     #[must_use]
     pub const fn completion(self) -> Option<Completion> {
         match self {
@@ -124,20 +122,17 @@ pub type Transfer = Result<u32, Option<Fault>>;
 
 impl Completion {
     /// What a receive that requested so many bytes has come to. Fewer have drained the source; none are EOF.
-    #[inline]
     #[must_use]
     pub fn of_receive(transfer: Transfer, requested: u32) -> Self {
         Self::of(transfer, |n| n > 0 && n < requested)
     }
 
     /// What a send of so many bytes has come to. Fewer have filled the send buffer of the kernel.
-    #[inline]
     #[must_use]
     pub fn of_send(transfer: Transfer, requested: u32) -> Self {
         Self::of(transfer, |n| n < requested)
     }
 
-    #[inline]
     fn of(transfer: Transfer, is_short: impl FnOnce(u32) -> bool) -> Self {
         match transfer {
             Ok(n) if is_short(n) => Self::Drained(n),

@@ -139,7 +139,6 @@ pub enum Action {
 impl Action {
     /// The operation of the action: the token and the [`Op`] that its completion carries. `None`: it has none
     /// ([`Rebuild`](Self::Rebuild)).
-    #[inline]
     #[must_use]
     pub const fn operation(&self) -> Option<(Token, Op)> {
         Some(match *self {

@@ -139,45 +139,37 @@ impl Readiness {
     };
 
     /// `wanted ∩ ready − in_flight`
-    #[inline]
     pub(crate) fn issue(self, wanted: Directions) -> Directions {
         issue(wanted, self.ready, self.in_flight)
     }
 
     /// `wanted − ready − in_flight`
-    #[inline]
     pub(crate) fn awaited(self, wanted: Directions) -> Directions {
         awaited(wanted, self.ready, self.in_flight)
     }
 
-    #[inline]
     pub(crate) const fn ready(self) -> Directions {
         self.ready
     }
 
-    #[inline]
     pub(crate) const fn in_flight(self) -> Directions {
         self.in_flight
     }
 
-    #[inline]
     pub(crate) const fn is_ready(self, direction: Directions) -> bool {
         self.ready.contains(direction)
     }
 
-    #[inline]
     pub(crate) const fn is_in_flight(self, direction: Directions) -> bool {
         self.in_flight.contains(direction)
     }
 
     /// What the kernel's set holds.
-    #[inline]
     pub(crate) const fn registered(self) -> Directions {
         Directions(self.kernel & !Self::SPENT)
     }
 
     /// What the kernel will report.
-    #[inline]
     pub(crate) const fn armed(self) -> Directions {
         if self.kernel & Self::SPENT == 0 {
             self.registered()
@@ -187,7 +179,6 @@ impl Readiness {
     }
 
     /// Whether nothing is in flight, nothing is there to be received, and the kernel reports what comes.
-    #[inline]
     pub(crate) const fn only_awaits_bytes(self) -> bool {
         const READ: u8 = Directions::READ.0;
         self.in_flight.is_empty()
@@ -196,19 +187,16 @@ impl Readiness {
     }
 
     /// An attempt is worth making.
-    #[inline]
     pub(crate) fn set_ready(&mut self, directions: Directions) {
         self.ready |= directions;
     }
 
     /// An attempt would block.
-    #[inline]
     pub(crate) fn clear_ready(&mut self, directions: Directions) {
         self.ready -= directions;
     }
 
     /// The kernel has reported these directions.
-    #[inline]
     pub(crate) fn report(&mut self, directions: Directions, trigger: Trigger) {
         self.ready |= directions;
         if trigger == Trigger::Oneshot {
@@ -217,7 +205,6 @@ impl Readiness {
     }
 
     /// An operation is issued.
-    #[inline]
     pub(crate) fn begin(&mut self, direction: Directions) {
         debug_assert!(
             (self.in_flight & direction).is_empty(),
@@ -227,7 +214,6 @@ impl Readiness {
     }
 
     /// It has completed.
-    #[inline]
     pub(crate) fn end(&mut self, direction: Directions) {
         debug_assert!(self.in_flight.contains(direction), "it was issued");
         self.in_flight -= direction;
@@ -241,7 +227,6 @@ impl Readiness {
 
     /// What is to be registered for what is `wanted`, if anything has to be: what was, and what is now; see
     /// [`Trigger::rearm`].
-    #[inline]
     pub(crate) fn rearm(
         &mut self,
         trigger: Trigger,

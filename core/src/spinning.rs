@@ -41,7 +41,6 @@ impl Spinning {
     }
 
     /// A poll at `now` returned an event.
-    #[inline]
     pub fn record_event(&mut self, now: Instant) {
         if self.length > 0 {
             self.end = now.plus_nanos(self.length);
@@ -51,7 +50,6 @@ impl Spinning {
     /// Until when the next poll may sleep: until `due`, or no longer than `now`, which is when the last one ended.
     ///
     /// What is due is never delayed: a poll that does not sleep ends before it.
-    #[inline]
     #[must_use]
     pub fn until(&self, now: Instant, due: Option<Instant>) -> Option<Instant> {
         if now < self.end { Some(now) } else { due }

@@ -80,7 +80,6 @@ impl Deadlines {
 
     /// Gives a connection without a deadline one of this class that passes at `due`: behind those of its class that pass
     /// before, so at the tail, unless a part of its time has passed. Work: those that pass later.
-    #[inline]
     pub(crate) fn add_until(
         &mut self,
         slots: &mut Slots<'_>,
@@ -143,13 +142,11 @@ impl Deadlines {
 /// What has passed, and what is next.
 impl Deadlines {
     /// Whether a connection is late.
-    #[inline]
     pub(crate) const fn has_late(&self) -> bool {
         self.late > 0
     }
 
     /// Whether a deadline may have passed.
-    #[inline]
     pub(crate) fn may_have_passed(&self, now: Instant) -> bool {
         self.first <= now
     }
@@ -187,7 +184,6 @@ impl Deadlines {
     }
 
     /// When the first deadline passes; [`Instant::NEVER`]: there is none.
-    #[inline]
     pub(crate) fn first(&self, slots: &Slots<'_>) -> Instant {
         if self.is_exact {
             debug_assert_eq!(self.first, self.least(slots), "the first deadline is known");
@@ -198,7 +194,6 @@ impl Deadlines {
     }
 
     /// Finds out when the first deadline passes, unless that is known.
-    #[inline]
     pub(crate) fn find_first(&mut self, slots: &Slots<'_>) {
         if !self.is_exact {
             let first = self.least(slots);
@@ -242,7 +237,6 @@ fn members<'a>(slots: &'a Slots<'_>, first: Option<u32>) -> impl Iterator<Item =
 /// How long the classes are.
 impl Deadlines {
     /// When a deadline of this class that starts now passes. `attempts`: of congestion, how often it has been waited.
-    #[inline]
     pub(crate) fn due(&self, class: Class, attempts: Attempts, now: Instant) -> Instant {
         self.classes.step(class, attempts.step()).due(now)
     }
@@ -254,20 +248,17 @@ impl Deadlines {
     }
 
     /// Whether a deadline of this class was set less than a granule ago, so that activity need not move it.
-    #[inline]
     pub(crate) fn is_recent(&self, class: Class, deadline: Instant, now: Instant) -> bool {
         // It was set to its length and a granule later.
         deadline > now.plus_nanos(self.length(class))
     }
 
     /// The length of a class in nanoseconds; one that is off has 146 years.
-    #[inline]
     pub(crate) fn length(&self, class: Class) -> u64 {
         self.classes.of(class).length
     }
 
     /// Whether a class is on.
-    #[inline]
     pub(crate) fn is_on(&self, class: Class) -> bool {
         self.classes.of(class).is_on()
     }

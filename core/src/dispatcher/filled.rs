@@ -38,7 +38,6 @@ impl Dispatcher<'_> {
     }
 
     /// The next send of a connection that was filled, if one is due and can be tried.
-    #[inline]
     pub(super) fn next_of_filled(&mut self) -> Option<Action> {
         let verbs = self.m.filled?;
         if self.m.schedule.has_filled() {
@@ -49,7 +48,6 @@ impl Dispatcher<'_> {
     }
 
     /// A send has completed, perhaps that of a filled connection.
-    #[inline]
     pub(super) fn note_flushed(&mut self, index: u32, completion: Completion) {
         if let Some(verbs) = self.m.filled
             && self.slots.at(index).attempts.is_flushed()

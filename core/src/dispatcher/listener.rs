@@ -21,7 +21,6 @@ impl Dispatcher<'_> {
     /// # Errors
     ///
     /// [`Unavailable::Sources`] when all slots for sources are taken.
-    #[inline]
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, Unavailable> {
         let listener = Listener {
             per_source,

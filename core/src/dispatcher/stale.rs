@@ -40,7 +40,6 @@ impl Staleness {
         rebuilds: false,
     };
 
-    #[inline]
     pub(super) const fn rebuilds(&self) -> bool {
         self.rebuilds
     }
@@ -71,7 +70,6 @@ impl Dispatcher<'_> {
     }
 
     /// Requests a new readiness set when stale events do not end.
-    #[inline]
     pub(super) fn watch_stale(&mut self) {
         if (self.m.staleness.now || self.m.staleness.iterations > 0)
             && let Some(verbs) = self.m.staleness.verbs
@@ -81,7 +79,6 @@ impl Dispatcher<'_> {
     }
 
     /// The request, if it is due.
-    #[inline]
     pub(super) fn next_rebuild(&mut self) -> Option<Action> {
         if self.m.staleness.rebuilds {
             Some((self.m.staleness.verbs?.rebuild)(self))

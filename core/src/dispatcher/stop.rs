@@ -37,13 +37,11 @@ impl Stopping {
         over: false,
     };
 
-    #[inline]
     pub(super) const fn is_requested(&self) -> bool {
         self.at.is_some()
     }
 
     /// Whether the time has come, and what waited has not been serviced.
-    #[inline]
     pub(super) const fn is_ending(&self) -> bool {
         self.round.is_some() && !self.over
     }
@@ -87,13 +85,11 @@ const VERBS: Verbs = Verbs {
 /// What a stop means for others.
 impl Dispatcher<'_> {
     /// When the time to stop is over, if that is to come.
-    #[inline]
     pub(super) fn stop_due(&self) -> Option<Instant> {
         (self.m.stopping.verbs?.due)(self)
     }
 
     /// Acts on it when it is.
-    #[inline]
     pub(super) fn check_stop(&mut self) {
         if let Some(verbs) = self.m.stopping.verbs {
             (verbs.end)(self);

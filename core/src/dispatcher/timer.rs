@@ -90,7 +90,6 @@ impl Dispatcher<'_> {
     /// The next timer that is due; `None`: no more in this iteration. Call it after [`handle_timeout`](Self::handle_timeout)
     /// until it returns `None`, which it does after 64 at most; what is not fetched fires in a later iteration. They
     /// come in the order in which they are due, and those that are due together in the order in which they were set.
-    #[inline]
     pub fn poll_timer(&mut self) -> Option<Alarm> {
         Some(match self.timers.poll(self.m.now)? {
             Fired::Connection(index) => Alarm::Connection(self.token(index)),
@@ -99,7 +98,6 @@ impl Dispatcher<'_> {
     }
 
     /// When the next timer is due.
-    #[inline]
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.next()
     }

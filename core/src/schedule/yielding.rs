@@ -53,18 +53,15 @@ impl Yielding {
 
     /// Whether nothing is serviced in this iteration any more: a send of a filled connection completes in the next
     /// poll.
-    #[inline]
     pub(super) const fn waits_for_poll(&self, iteration: u32) -> bool {
         self.flushed > 0 && self.iteration == iteration
     }
 
-    #[inline]
     pub(super) const fn threshold(&self) -> u32 {
         self.threshold
     }
 
     /// Whether a send may be due.
-    #[inline]
     pub(super) const fn is_due(&self) -> bool {
         self.from < self.to
     }
@@ -76,7 +73,6 @@ impl Yielding {
     }
 
     /// The part of a receive that may be filled, behind `left` bytes that the handler has left.
-    #[inline]
     pub(super) const fn bounded(&self, into: Span, left: u32) -> Span {
         if !self.is_used || into.len <= self.most.saturating_sub(left) {
             return into;

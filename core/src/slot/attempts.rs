@@ -24,7 +24,6 @@ impl Attempts {
     pub(crate) const LAST_STEP: u8 = 3;
 
     /// The kernel has notified these directions as ready.
-    #[inline]
     pub(crate) const fn claim(&mut self, directions: Directions) {
         self.0 |= directions.byte() << CLAIMED;
     }
@@ -35,7 +34,6 @@ impl Attempts {
     }
 
     /// Bytes have moved in a direction: the kernel's notification was true.
-    #[inline]
     pub(crate) const fn moved(&mut self, direction: Directions) {
         let bits = direction.byte();
         self.0 &= !(bits << CLAIMED | bits << DOUBTED);
@@ -101,7 +99,6 @@ impl Attempts {
         self.0 &= !FLUSHED;
     }
 
-    #[inline]
     pub(crate) const fn is_flushed(self) -> bool {
         self.0 & FLUSHED != 0
     }

@@ -53,7 +53,6 @@ impl Flags {
     pub(crate) const ACTIVITY: Self = Self::HEARD.or(Self::TAKEN).or(Self::CONSUMED);
 
     /// These alone, whatever happened since the deadline was last settled.
-    #[inline]
     pub(crate) const fn are_but_for_activity(self, flags: Self) -> bool {
         self.0 & !Self::ACTIVITY.0 == flags.0
     }

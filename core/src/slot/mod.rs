@@ -122,13 +122,11 @@ impl Slot {
     };
 
     /// Whether `token` names this incarnation, and it is taken.
-    #[inline]
     pub(crate) fn is_named(&self, token: Token) -> bool {
         self.generation == token.generation() && !self.state.is_gone()
     }
 
     /// What a connection could use now. Never stored: read off its state and its buffers.
-    #[inline]
     pub(crate) fn wanted(&self, windows: Windows) -> Directions {
         let output = Directions::WRITE.when(!self.tx.is_empty());
         let wanted = match self.state {
@@ -188,13 +186,11 @@ impl Slot {
     }
 
     /// Whether receiving is suspended because there is no capacity for the reply.
-    #[inline]
     pub(crate) const fn is_held_back(&self) -> bool {
         self.send_wanted != 0 && !self.flags.has(Flags::KEEP_READING)
     }
 
     /// Whether there is the send capacity now that is waited for.
-    #[inline]
     pub(crate) const fn has_wanted_capacity(&self, windows: Windows) -> bool {
         let wanted = if self.send_wanted < windows.send {
             self.send_wanted
@@ -220,14 +216,12 @@ impl Slot {
     }
 
     /// Whether bytes that come are the application's.
-    #[inline]
     pub(crate) const fn hears(&self) -> bool {
         self.state.hears()
     }
 
     /// Whether an open connection has nothing to do and nothing special about it: all that came has its reply, nothing is queued,
     /// and the kernel will report more.
-    #[inline]
     pub(crate) fn rests(&self) -> bool {
         // Without a branch for each: all of it is read at once.
         let alike = self.state == State::Open

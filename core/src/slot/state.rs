@@ -67,7 +67,6 @@ pub(crate) enum Call {
 
 impl State {
     /// Whether what comes is the application's.
-    #[inline]
     pub(crate) const fn hears(self) -> bool {
         matches!(self, Self::Open | Self::HalfClosing | Self::HalfClosed)
     }
@@ -103,7 +102,6 @@ impl State {
 }
 
 impl Slot {
-    #[inline]
     pub(crate) const fn state(&self) -> State {
         self.state
     }

@@ -194,13 +194,11 @@ impl Timers<'_> {
 
     /// The next timer that fires; `None`: no more in this iteration. In the order in which they are due, and those that are
     /// due together in the order in which they were set.
-    #[inline]
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Fired> {
         (self.known.verbs?.poll)(self, now)
     }
 
     /// When the next timer is due; `None`: none is set, or it is due [never](Instant::NEVER).
-    #[inline]
     pub(crate) fn next(&self) -> Option<Instant> {
         (self.known.verbs?.next)(self)
     }

@@ -110,7 +110,6 @@ pub enum OutcomeKind {
 
 impl Input {
     /// What of an operation's completion fits.
-    #[inline]
     #[must_use]
     pub const fn done(op: Op, outcome: &Outcome) -> Self {
         let (kind, n) = match *outcome {
@@ -124,7 +123,6 @@ impl Input {
     }
 
     /// The same of one that completed inline.
-    #[inline]
     pub(crate) const fn completed(op: Op, completion: Completion) -> Self {
         let (kind, n) = match completion {
             Completion::Complete(n) => (OutcomeKind::Complete, n),

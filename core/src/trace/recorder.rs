@@ -69,7 +69,6 @@ impl<const K: usize> Recorder<K> {
         });
     }
 
-    #[inline]
     pub(crate) fn push(&mut self, at: Instant, token: Token, input: Input) {
         if let Some(entry) = self.kept.get_mut(Self::place(self.count)) {
             *entry = RecordedInput { at, token, input };
@@ -85,7 +84,6 @@ impl<const K: usize> Recorder<K> {
     }
 
     /// Into the full trace, if there is one.
-    #[inline]
     pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
         #[cfg(feature = "trace")]
         if let Some(sink) = &mut self.sink {
@@ -96,7 +94,6 @@ impl<const K: usize> Recorder<K> {
     }
 
     /// Whether there is a full trace.
-    #[inline]
     pub(crate) const fn is_traced(&self) -> bool {
         #[cfg(feature = "trace")]
         return self.sink.is_some();

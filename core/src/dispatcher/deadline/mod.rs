@@ -19,7 +19,6 @@ impl Slot {
     ///
     /// `first_byte`: that class is on. A peer that has not sent is in it whatever is sent to it, so that nothing that
     /// the application sends makes it live longer.
-    #[inline]
     pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
         let class = match self.state() {
             State::Connecting
@@ -100,7 +99,6 @@ pub(super) const fn waited(record: &Record, now: Instant) -> u64 {
 
 impl Dispatcher<'_> {
     /// The class of deadline of a source: what its state decides; a stream that has one direction only is not half-closed.
-    #[inline]
     pub(super) fn class_of(&self, index: u32) -> Option<Class> {
         let class = self
             .slots
@@ -115,7 +113,6 @@ impl Dispatcher<'_> {
     }
 
     /// Gives a connection the deadline of its state.
-    #[inline]
     pub(super) fn settle(&mut self, index: u32) {
         let now = self.m.now;
         let class = self.class_of(index);
