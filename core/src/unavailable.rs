@@ -86,7 +86,7 @@ impl fmt::Display for Unavailable {
 
 impl core::error::Error for Unavailable {}
 
-/// A length as a count of entries.
+/// A length as a count, of entries or of bytes: none is 2³² or more.
 pub(crate) fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

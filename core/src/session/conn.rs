@@ -2,7 +2,7 @@
 
 use super::bytes::{NOBODY, Store};
 use super::connections::Connections;
-use super::send_error::{SendError, width};
+use super::send_error::SendError;
 use crate::destination::Destination;
 use crate::dispatcher::calls::Info;
 use crate::event::Peer;
@@ -12,7 +12,7 @@ use crate::slot::Flags;
 use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{Unavailable, count};
 use core::time::Duration;
 
 /// One connection, borrowed by its handler for one service.
@@ -73,7 +73,7 @@ impl Conn<'_> {
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.all.lent = 0;
         let sent = self.all.send_at(self.all.own, bytes, true);
-        let (len, taken) = (width(bytes.len()), sent.is_ok());
+        let (len, taken) = (count(bytes.len()), sent.is_ok());
         self.trace(move || (Input::Send { len, taken }, Detail::Hash(hash(bytes))));
         sent
     }
@@ -103,7 +103,7 @@ impl Conn<'_> {
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
         self.all.lent = 0;
         let checked = self.all.check_capacity(self.all.own, len, true);
-        let (asked, taken) = (width(len), checked.is_ok());
+        let (asked, taken) = (count(len), checked.is_ok());
         self.trace(|| (Input::Reserve { len: asked, taken }, Detail::None));
         let len = checked?;
         let span = self.all.make_space(self.all.own, len);
@@ -114,7 +114,7 @@ impl Conn<'_> {
     /// Queues the first `n` bytes of the [`spare_capacity`](Self::spare_capacity) or of what was [reserved](Self::reserve), at most all of
     /// it.
     pub fn commit(&mut self, n: usize) {
-        let n = width(n).min(core::mem::take(&mut self.all.lent));
+        let n = count(n).min(core::mem::take(&mut self.all.lent));
         if self.all.machine.is_traced() {
             self.trace_commit(n);
         }
@@ -140,7 +140,7 @@ impl Conn<'_> {
     /// Has `writable` called once there is send capacity for `n` bytes, at most the whole window, if there is not now.
     /// Unlike after a send that returned `Full`, bytes are received in the meantime.
     pub fn want_capacity(&mut self, n: usize) {
-        let n = width(n).min(self.all.machine.windows().send);
+        let n = count(n).min(self.all.machine.windows().send);
         self.record(Input::WantCapacity(n));
         if n > self.all.machine.capacity_at(self.all.own) {
             self.all.machine.want_capacity_at(self.all.own, n, true);
@@ -259,7 +259,7 @@ impl Conn<'_> {
             borrower: self.all.own,
         };
         let returned = f(&mut other);
-        let consumed = len.saturating_sub(width(other.data.len()));
+        let consumed = len.saturating_sub(count(other.data.len()));
         self.all.record(token, Input::Release(consumed));
         self.all.machine.consume_at(index, consumed);
         Some(returned)
@@ -364,6 +364,6 @@ impl Conn<'_> {
     /// The handler is back.
     pub(super) fn trace_return(&mut self) {
         let left = self.data.len();
-        (self.all.machine).trace(move || Entry::Returned(width(left)));
+        (self.all.machine).trace(move || Entry::Returned(count(left)));
     }
 }

@@ -1,7 +1,7 @@
 //! [`Connections`]: all of them, for what is about none in particular.
 
 use super::bytes::{NOBODY, Store, copy};
-use super::send_error::{SendError, width};
+use super::send_error::SendError;
 use super::windows::AnyWindows;
 use crate::destination::Destination;
 use crate::dispatcher::Dispatcher;
@@ -13,7 +13,7 @@ use crate::slot::{Cursors, State};
 use crate::time::{Instant, nanos_of};
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{Unavailable, count};
 use core::time::Duration;
 
 /// All connections of a session, each by its token, and the timers: what a handler borrows in calls that are not about
@@ -220,7 +220,7 @@ impl Connections<'_> {
     /// For the flight recorder alone.
     pub(super) fn keep_sent(&mut self, len: usize, missed: u32) {
         let input = Input::SendOthers {
-            len: width(len),
+            len: count(len),
             missed: u16::try_from(missed).unwrap_or(u16::MAX),
         };
         self.machine.keep_if_on(Token::NONE, input);
@@ -243,7 +243,7 @@ impl Connections<'_> {
         bytes: &[u8],
         notify: bool,
     ) -> Result<(), SendError> {
-        let len = width(bytes.len());
+        let len = count(bytes.len());
         let window = self.machine.windows().send;
         let mut slot = self.machine.slots.at_mut(index);
         if slot.state() != State::Open || window.wrapping_sub(slot.tx.end) < len {
@@ -272,7 +272,7 @@ impl Connections<'_> {
         tell: bool,
     ) -> Result<u32, SendError> {
         let window = self.machine.windows().send;
-        let len = width(len);
+        let len = count(len);
         let slot = self.machine.slots.at(index);
         if slot.state() != State::Open {
             return Err(SendError::Closed);
@@ -348,6 +348,6 @@ fn micros(nanos: u64) -> u32 {
 }
 
 fn sent_to(len: usize, taken: bool) -> Input {
-    let len = width(len);
+    let len = count(len);
     Input::SendTo { len, taken }
 }

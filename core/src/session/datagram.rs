@@ -2,13 +2,13 @@
 
 use super::bytes::copy;
 use super::connections::Connections;
-use super::send_error::{SendError, width};
+use super::send_error::SendError;
 use super::windows::DatagramMemory;
 use super::{Handler, Session};
 use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, hash};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{Unavailable, count};
 
 /// A datagram that came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -206,7 +206,7 @@ impl Connections<'_> {
         let source = local.or(asked.map(|(_, _, local)| *local));
         let sent = self.queue_datagram(socket, source, to, bytes);
         let input = Input::SendDatagram {
-            len: width(bytes.len()),
+            len: count(bytes.len()),
             taken: sent.is_ok(),
         };
         let hash = if self.machine.is_traced() {
@@ -239,7 +239,7 @@ impl Connections<'_> {
             return Err(SendError::Full { capacity: 0 });
         }
         copy(window, bytes);
-        departures.queue(socket, to, local, width(bytes.len()));
+        departures.queue(socket, to, local, count(bytes.len()));
         self.machine.queue_datagram(socket);
         Ok(())
     }

@@ -45,8 +45,3 @@ impl fmt::Display for SendError {
 }
 
 impl core::error::Error for SendError {}
-
-/// A length that was checked against a window, which is below 2³².
-pub(super) fn width(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}

@@ -10,8 +10,9 @@
 //! - with the feature `trace`, a `Sink` that is given to `Session::record_to`: every entry, with the payload. The
 //!   bytes of an entry (`encode`, `decode`) are the same on every machine.
 //!
-//! To replay a trace, its inputs are given to a session with the same configuration and handler, whose own entries must
-//! be those of the trace, one by one. Where payload was left out, the calls in the trace stand in for the handler.
+//! To replay a trace, its inputs are given to a session with the same configuration, handler and capacities
+//! (`Session::restrict`), whose own entries must be those of the trace, one by one. Where payload was left out, the calls
+//! in the trace stand in for the handler.
 //!
 //! Nothing is decided here, and nothing of it is read by the machine.
 
