@@ -182,14 +182,14 @@ impl<'a> Datagrams<'a> {
         match sockopt::socket_type(socket) {
             Ok(SocketType::DGRAM) => {}
             Ok(_) | Err(Errno::NOTSOCK) => return Err(Error::NotDatagrams),
-            Err(errno) => return Err(Error::of_open("SO_TYPE")(errno).into()),
+            Err(errno) => return Err(Error::of_open("SO_TYPE")(errno)),
         }
         ioctl_fionbio(socket, true).map_err(Error::of_open("FIONBIO"))?;
         fcntl_setfd(socket, FdFlags::CLOEXEC).map_err(Error::of_open("FD_CLOEXEC"))?;
         let family = sockopt::socket_domain(socket).map_err(Error::of_open("SO_DOMAIN"))?;
         let reset = inherit::reset_datagrams(socket, family);
         reset.map_err(|(option, errno)| Error::of_open(option)(errno))?;
-        Ok(self.set(socket)?)
+        self.set(socket)
     }
 }
 

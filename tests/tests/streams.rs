@@ -439,12 +439,9 @@ fn what_is_no_stream_is_refused_with_its_reason() {
         held.push(to);
     }
     let (from, _to) = pipe().expect("a pipe");
-    assert_eq!(
-        server.attach(from, 0),
-        Err(Error::Unavailable(Unavailable::Streams {
-            capacity: STREAMS as u32
-        }))
-    );
+    let capacity = u32::try_from(STREAMS).expect("few");
+    let full = Err(Error::Unavailable(Unavailable::Streams { capacity }));
+    assert_eq!(server.attach(from, 0), full);
     // A slot that is freed is there for the next.
     held.clear();
     turn_until(&mut server, "all are closed", gone(STREAMS as u64));
