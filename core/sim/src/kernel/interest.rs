@@ -57,11 +57,7 @@ impl Interest {
     /// empty. Afterwards [`queued`](Self::queued) says whether it goes back into the list: level-triggered registrations do.
     pub fn report(&mut self, bits: EpollFlags) -> EpollFlags {
         self.queued = false;
-        let mask = if self.fired {
-            EpollFlags::NONE
-        } else {
-            self.mask
-        };
+        let mask = self.mask.when(!self.fired);
         let flags = bits & mask;
         if flags.is_empty() {
             return flags;

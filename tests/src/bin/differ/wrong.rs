@@ -215,9 +215,9 @@ pub(crate) const KERNELS: [Wrong; 22] = [
         &[
             change(
                 "interest.rs",
-                "if self.fired { EpollFlags::NONE }",
-                "EpollFlags::NONE",
-                "UNASKED",
+                "self.mask.when(!self.fired)",
+                "self.mask.when(!self.fired)",
+                "if self.fired { UNASKED } else { self.mask }",
             ),
             change(
                 "interest.rs",
