@@ -145,7 +145,13 @@ pub(crate) const KERNELS: [Wrong; 22] = [
     ),
     wrong(
         "reading a part of a write already wakes its writer",
-        &[change("endpoint.rs", "freed > 0 &&", "freed > 0", "true")],
+        &[change(
+            "stream.rs",
+            "if socket.end.acknowledge(freed, buffer) {",
+            "socket.end.acknowledge(freed, buffer)",
+            "socket.end.acknowledge(freed, buffer)
+                || socket.end.family == Family::Unix && socket.end.is_writable(buffer, 1)",
+        )],
     ),
     wrong(
         "a withdrawn item stays in the ready list",
