@@ -3,7 +3,7 @@
 use crate::queue::{Link, Linked};
 use crate::record::Record;
 use crate::slot::{Queued, Slot};
-use crate::source::{Listener, Source};
+use crate::source::Source;
 use crate::token::LISTENER_BIT;
 use crate::unavailable::{Unavailable, count};
 use heapless::{Vec, VecView};
@@ -71,17 +71,6 @@ impl Slots<'_> {
     fn other(&self, index: u32) -> &Slot {
         let place = self.others.list.get((index ^ LISTENER_BIT) as usize);
         place.map_or(&self.others.nowhere, |source| &source.slot)
-    }
-
-    /// What is known of a listener beside its slot, by its index without [`LISTENER_BIT`].
-    pub(crate) fn listener(&self, place: u32) -> Option<&Listener> {
-        let source = self.others.list.get(place as usize)?;
-        Some(&source.listener)
-    }
-
-    pub(crate) fn listener_mut(&mut self, place: u32) -> Option<&mut Listener> {
-        let source = self.others.list.get_mut(place as usize)?;
-        Some(&mut source.listener)
     }
 
     /// A listener, a watched descriptor or a datagram socket, by its index.

@@ -7,7 +7,7 @@ use crate::event::{Fault, FaultKind, Op, Outcome};
 use crate::output::{Action, Notice};
 use crate::readiness::Directions;
 use crate::slot::State;
-use crate::source::{Datagrams, Kind, Listener, Source};
+use crate::source::{Datagrams, Kind, Source};
 use crate::stats::bump;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
@@ -48,8 +48,7 @@ impl Dispatcher<'_> {
     ///
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn add_datagrams(&mut self) -> Result<Token, Unavailable> {
-        let nobody = Listener::new(self.m.admission.first_pause());
-        let index = (self.take_place(Kind::Datagrams(Datagrams::default()), nobody))?;
+        let index = self.take_place(Kind::Datagrams(Datagrams::default()))?;
         self.m.datagrams = Some(&VERBS);
         let slot = self.slots.at_mut(index);
         slot.readiness.set_ready(Directions::WRITE);
@@ -66,7 +65,7 @@ impl Dispatcher<'_> {
             Kind::Datagrams(datagrams) if source.slot.state() == State::Datagrams => {
                 Some(!datagrams.loaded)
             }
-            Kind::Datagrams(_) | Kind::Listener | Kind::Watch(_) => None,
+            Kind::Datagrams(_) | Kind::Listener(_) | Kind::Watch(_) => None,
         }
     }
 
@@ -158,7 +157,7 @@ impl Dispatcher<'_> {
     fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let (turn, pause) = (self.m.schedule.iterations(), self.m.admission.first_pause());
         let source = self.slots.source_mut(index)?;
-        let Source { slot, listener, .. } = source;
+        let Source { slot, pace, .. } = source;
         slot.readiness.end(Directions::READ);
         if slot.state() != State::Datagrams {
             self.touch(index);
@@ -166,8 +165,8 @@ impl Dispatcher<'_> {
         }
         match outcome {
             Outcome::Datagram { len, lost, .. } => {
-                listener.pause = pause;
-                let another = listener.burst.another(turn, BURST);
+                pace.pause = pause;
+                let another = pace.burst.another(turn, BURST);
                 (slot.readiness).clear_ready(Directions::READ.when(!another));
                 slot.tally = 0;
                 let before = &mut source.datagrams_mut()?.lost;
@@ -181,7 +180,7 @@ impl Dispatcher<'_> {
             Outcome::Drained(_) => {
                 slot.readiness.clear_ready(Directions::READ);
                 // A speculative one is not a failure.
-                let tried = listener.burst.vain(turn);
+                let tried = pace.burst.vain(turn);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
                 let failures = self.m.admission.failures();
                 self.spend(index, Directions::READ, 0);

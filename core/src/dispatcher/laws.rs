@@ -8,7 +8,7 @@ use crate::readiness::Directions;
 use crate::schedule::walk;
 use crate::slot::Flags;
 use crate::slot::{Queued, Slot, State};
-use crate::source::{Kind, Source};
+use crate::source::Source;
 use crate::token::LISTENER_BIT;
 use core::fmt;
 
@@ -128,15 +128,15 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
     )?;
     let sources = || machine.slots.others.list.iter();
     let places = || sources().map(|source| &source.slot);
-    let listeners = || sources().map(|source| &source.listener);
-    let listens = |source: &&Source| source.kind == Kind::Listener && !gone(&&source.slot);
+    let listens = |source: &&Source| source.listener().is_some() && !gone(&&source.slot);
     let listening = sources().filter(listens).count();
     hold(
         listeners_counted as usize == listening,
         "listeners are counted",
         NONE,
     )?;
-    let preferred = listeners().filter(|listener| listener.priority);
+    let preferred = sources().filter_map(Source::listener);
+    let preferred = preferred.filter(|listener| listener.priority);
     hold(
         with_priority as usize == preferred.count(),
         "listeners with priority are counted",
@@ -148,14 +148,14 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         "paused listeners are counted",
         NONE,
     )?;
-    for (place, listener) in listeners().enumerate() {
+    for (place, source) in sources().enumerate() {
         let of = |index: &u32| {
             let taken = !gone(&machine.slots.at(*index));
             taken && usize::from(machine.records.at(*index).listener) == place
         };
         let held = (0..machine.slots.used()).filter(of).count();
         hold(
-            listener.held as usize == held,
+            source.held as usize == held,
             "the slots of each listener are counted",
             NONE,
         )?;

@@ -22,23 +22,19 @@ impl Dispatcher<'_> {
     ///
     /// [`Unavailable::Sources`] when all slots for sources are taken.
     pub fn listen(&mut self, per_source: Option<u32>) -> Result<Token, Unavailable> {
-        let listener = Listener {
-            per_source,
-            ..Listener::new(self.m.admission.first_pause())
-        };
         if per_source.is_some() {
             self.count_sources();
         }
-        self.add_listener(listener)
+        self.add_listener(Listener::new(per_source))
     }
 
     /// The same without a limit, and without what counts the sources.
     pub(crate) fn listen_to_all(&mut self) -> Result<Token, Unavailable> {
-        self.add_listener(Listener::new(self.m.admission.first_pause()))
+        self.add_listener(Listener::new(None))
     }
 
     fn add_listener(&mut self, listener: Listener) -> Result<Token, Unavailable> {
-        let index = self.take_place(Kind::Listener, listener)?;
+        let index = self.take_place(Kind::Listener(listener))?;
         let slot = self.slots.at_mut(index);
         self.m.admission.add_listener();
         // One that comes too late ends as the others did.
@@ -53,27 +49,21 @@ impl Dispatcher<'_> {
     }
 
     /// Takes a free slot of the second table.
-    pub(super) fn take_place(
-        &mut self,
-        kind: Kind,
-        listener: Listener,
-    ) -> Result<u32, Unavailable> {
+    pub(super) fn take_place(&mut self, kind: Kind) -> Result<u32, Unavailable> {
         let used = self.places();
         let free = (used.clone()).find(|index| self.slots.at(*index).state() == State::Free);
+        let new = Source::new(kind, self.m.admission.first_pause());
         let index = match free {
             Some(index) => index,
             None => {
-                let source = Source::new(kind, listener.clone());
-                self.slots.others.add(source)?;
+                self.slots.others.add(new.clone())?;
                 used.end
             }
         };
         if let Some(source) = self.slots.source_mut(index) {
-            let held = source.listener.held;
-            source.listener = Listener { held, ..listener };
-            source.kind = kind;
+            (source.kind, source.pace) = (kind, new.pace);
             source.slot.take(match kind {
-                Kind::Listener => State::Listening,
+                Kind::Listener(_) => State::Listening,
                 Kind::Watch(_) => State::Watching,
                 Kind::Datagrams(_) => State::Datagrams,
             });
@@ -146,7 +136,7 @@ impl Dispatcher<'_> {
         };
         if most {
             let place = index & !LISTENER_BIT;
-            let listener = self.slots.listener(place);
+            let listener = self.slots.source(index).and_then(Source::listener);
             let n = listener.map_or(0, |listener| listener.at_most);
             warn!(
                 "listener {} has its {} connections, {} ({} more times since the last such line)",
@@ -169,8 +159,8 @@ impl Dispatcher<'_> {
         let index = self.take_slot(State::Reserved)?;
         let place = listener & !LISTENER_BIT;
         self.records.at_mut(index).listener = u8::try_from(place).unwrap_or(0);
-        if let Some(listener) = self.slots.listener_mut(place) {
-            listener.held = listener.held.saturating_add(1);
+        if let Some(source) = self.slots.source_mut(listener) {
+            source.held = source.held.saturating_add(1);
         }
         Some(index)
     }
@@ -208,8 +198,8 @@ impl Dispatcher<'_> {
             }
         };
         *self.records.at_mut(index) = Record::open(peer, place, self.m.now);
-        let limit = self.slots.listener(place.into());
-        let limit = limit.and_then(|listener| listener.per_source);
+        let accepted_by = self.slots.source(listener).and_then(Source::listener);
+        let limit = accepted_by.and_then(|listener| listener.per_source);
         if self.source_is_full(index, limit) {
             bump(&mut self.m.stats.refused_source);
             self.slots.at_mut(index).reject();
@@ -239,7 +229,7 @@ impl Dispatcher<'_> {
         // Also if the table became full in the middle of a burst.
         let has_free = self.has_free(index);
         let most = self.m.admission.burst(has_free);
-        let Some(Source { slot, listener, .. }) = self.slots.source_mut(index) else {
+        let Some(Source { slot, pace, .. }) = self.slots.source_mut(index) else {
             return;
         };
         if !slot.readiness.is_in_flight(Directions::READ) {
@@ -251,16 +241,16 @@ impl Dispatcher<'_> {
             Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
                 slot.tally = 0;
                 let mut another = stopping;
-                listener.pause = self.m.admission.first_pause();
+                pace.pause = self.m.admission.first_pause();
                 if let Outcome::Accepted(_) = *outcome {
-                    another |= listener.burst.another(iteration, most) && has_free;
+                    another |= pace.burst.another(iteration, most) && has_free;
                 }
                 slot.readiness.clear_ready(Directions::READ.when(!another));
             }
             Outcome::Drained(_) => {
                 slot.readiness.clear_ready(Directions::READ);
                 // A speculative one is not a failure.
-                let tried = listener.burst.vain(iteration);
+                let tried = pace.burst.vain(iteration);
                 slot.tally = slot.tally.saturating_add(u16::from(!tried));
             }
             Outcome::Failed(failed) => {
@@ -311,11 +301,11 @@ impl Dispatcher<'_> {
     /// Suspends a listener, or a datagram socket, for a while: until its deadline, twice as long each time, or until a
     /// slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
-        let Some(Source { slot, listener, .. }) = self.slots.source_mut(index) else {
+        let Some(Source { slot, pace, .. }) = self.slots.source_mut(index) else {
             return;
         };
-        slot.deadline = self.m.now.plus_nanos(listener.pause);
-        listener.pause = self.m.admission.next_pause(listener.pause);
+        slot.deadline = self.m.now.plus_nanos(pace.pause);
+        pace.pause = self.m.admission.next_pause(pace.pause);
         slot.tally = 0;
         if !slot.flags.has(Flags::PAUSED) {
             slot.flags.set(Flags::PAUSED);

@@ -2,6 +2,7 @@
 
 use super::Dispatcher;
 use crate::slot::State;
+use crate::source::{Listener, Source};
 use crate::token::{LISTENER_BIT, Token};
 
 /// The functions for preferred listeners. Reached by these pointers alone, so that only a program that prefers one
@@ -70,7 +71,7 @@ impl Dispatcher<'_> {
             return;
         };
         if self.slots.at(index).state() == State::Listening
-            && let Some(listener) = self.slots.listener_mut(index & !LISTENER_BIT)
+            && let Some(listener) = self.listener_mut(index)
         {
             listener.at_most = connections;
             self.m.preferred = Some(&VERBS);
@@ -80,12 +81,11 @@ impl Dispatcher<'_> {
 
     /// Another listener may be let on by it.
     fn change_reserved(&mut self, index: u32, slots: u32) {
-        let listener = self.slots.listener_mut(index & !LISTENER_BIT);
-        if let Some(listener) = listener
+        if let Some(listener) = self.listener_mut(index)
             && listener.reserved != slots
         {
-            self.m.preferred = Some(&VERBS);
             let before = core::mem::replace(&mut listener.reserved, slots);
+            self.m.preferred = Some(&VERBS);
             self.m.admission.change_reserved(before, slots);
             self.wake_starved();
         }
@@ -106,24 +106,23 @@ impl Dispatcher<'_> {
 
     /// A source that is queued already stays where it is.
     fn change_priority(&mut self, index: u32, priority: bool) {
-        let listener = self.slots.listener_mut(index & !LISTENER_BIT);
-        if let Some(listener) = listener
+        if let Some(listener) = self.listener_mut(index)
             && listener.priority != priority
         {
-            self.m.preferred = Some(&VERBS);
             listener.priority = priority;
+            self.m.preferred = Some(&VERBS);
             self.m.admission.change_priority(priority);
         }
     }
 
     /// Whether a listener that has priority accepted it, or it is one.
     fn goes_first(&self, index: u32) -> bool {
-        let place = if index & LISTENER_BIT == 0 {
-            self.records.at(index).listener.into()
+        let index = if index & LISTENER_BIT == 0 {
+            LISTENER_BIT | u32::from(self.records.at(index).listener)
         } else {
-            index & !LISTENER_BIT
+            index
         };
-        let listener = self.slots.listener(place);
+        let listener = self.slots.source(index).and_then(Source::listener);
         listener.is_some_and(|listener| listener.priority)
     }
 
@@ -138,8 +137,10 @@ impl Dispatcher<'_> {
     }
 
     fn is_at_its_limit(&self, index: u32) -> bool {
-        let listener = self.slots.listener(index ^ LISTENER_BIT);
-        listener.is_some_and(|listener| listener.held >= listener.at_most)
+        (self.slots.source(index)).is_some_and(|source| {
+            let listener = source.listener();
+            listener.is_some_and(|listener| source.held >= listener.at_most)
+        })
     }
 
     /// Work: each listener, if any slot is reserved.
@@ -150,16 +151,24 @@ impl Dispatcher<'_> {
         let others = (LISTENER_BIT..u32::MAX).zip(self.slots.others.list.iter());
         others
             .filter(|(other, _)| *other != index)
-            .map(|(_, other)| &other.listener)
-            .map(|other| other.reserved.saturating_sub(other.held))
+            .map(|(_, other)| reserved(other).saturating_sub(other.held))
             .fold(0, u32::saturating_add)
     }
 
     /// Whether a connection has a reserved slot that this listener must leave to it.
     pub(super) fn is_reserved_from(&self, connection: u32, listener: u32) -> bool {
-        let place = self.records.at(connection).listener;
+        let of = LISTENER_BIT | u32::from(self.records.at(connection).listener);
         self.m.admission.has_reserved()
-            && LISTENER_BIT | u32::from(place) != listener
-            && (self.slots.listener(place.into())).is_some_and(|of| of.held <= of.reserved)
+            && of != listener
+            && (self.slots.source(of)).is_some_and(|of| of.held <= reserved(of))
     }
+
+    fn listener_mut(&mut self, index: u32) -> Option<&mut Listener> {
+        self.slots.source_mut(index)?.listener_mut()
+    }
+}
+
+/// How many slots are reserved for a source.
+fn reserved(source: &Source) -> u32 {
+    source.listener().map_or(0, |listener| listener.reserved)
 }

@@ -4,7 +4,6 @@ use super::Dispatcher;
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
 use crate::slot::{Flags, State};
-use crate::source::Kind;
 use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
@@ -186,8 +185,8 @@ impl Dispatcher<'_> {
     pub(super) fn release(&mut self, index: u32) {
         self.drop_from_queues(index);
         if index & LISTENER_BIT != 0 {
-            let kind = self.slots.source(index).map(|source| source.kind);
-            let listened = kind == Some(Kind::Listener);
+            let listened =
+                (self.slots.source(index)).is_some_and(|source| source.listener().is_some());
             let slot = self.slots.at_mut(index);
             if slot.flags.has(Flags::PAUSED) {
                 self.m.admission.resume_one();
@@ -204,9 +203,9 @@ impl Dispatcher<'_> {
         slot.renew();
         self.m.admission.release(&mut self.slots, index);
         self.count_retired(index);
-        let place = self.records.at(index).listener;
-        if let Some(listener) = self.slots.listener_mut(place.into()) {
-            listener.held = listener.held.saturating_sub(1);
+        let listener = LISTENER_BIT | u32::from(self.records.at(index).listener);
+        if let Some(source) = self.slots.source_mut(listener) {
+            source.held = source.held.saturating_sub(1);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::output::Notice;
 use crate::readiness::Directions;
 use crate::slot::Flags;
 use crate::slot::State;
-use crate::source::{Kind, Listener, Source};
+use crate::source::{Kind, Source};
 use crate::token::Token;
 use crate::unavailable::Unavailable;
 
@@ -36,8 +36,7 @@ impl Dispatcher<'_> {
     ///
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
-        let nobody = Listener::new(self.m.admission.first_pause());
-        let index = self.take_place(Kind::Watch(directions & Directions::BOTH), nobody)?;
+        let index = self.take_place(Kind::Watch(directions & Directions::BOTH))?;
         self.m.watched = Some(&VERBS);
         self.touch(index);
         Ok(self.token(index))

@@ -1,9 +1,7 @@
 //! [`Listener`]: what is known of a listener.
 
-use super::burst::Burst;
-
-/// The state of a listener in addition to its slot.
-#[derive(Clone, Debug)]
+/// What its owner has set for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Listener {
     /// The most connections that one source address may have, over all listeners that have such a limit.
     pub(crate) per_source: Option<u32>,
@@ -13,23 +11,15 @@ pub(crate) struct Listener {
     pub(crate) reserved: u32,
     /// It and its connections go first.
     pub(crate) priority: bool,
-    /// Slots that are taken for its connections, and for those of an earlier listener in its slot.
-    pub(crate) held: u32,
-    /// How long the next pause lasts, in nanoseconds.
-    pub(crate) pause: u64,
-    pub(crate) burst: Burst,
 }
 
 impl Listener {
-    pub(crate) const fn new(pause: u64) -> Self {
+    pub(crate) const fn new(per_source: Option<u32>) -> Self {
         Self {
-            per_source: None,
+            per_source,
             at_most: u32::MAX,
             reserved: 0,
             priority: false,
-            held: 0,
-            pause,
-            burst: Burst::ONE,
         }
     }
 }

@@ -6,32 +6,64 @@ mod listener;
 
 use crate::readiness::Directions;
 use crate::slot::{Flags, Slot};
+use burst::Burst;
 pub(crate) use datagrams::Datagrams;
 pub(crate) use listener::Listener;
 
 /// A listener, a watched descriptor or a datagram socket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) slot: Slot,
     pub(crate) kind: Kind,
-    pub(crate) listener: Listener,
+    pub(crate) pace: Pace,
+    /// Slots that are taken for connections of the listener in this slot, and of earlier ones.
+    pub(crate) held: u32,
+}
+
+/// How often it is tried, and how long it pauses when that fails.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) burst: Burst,
+    /// How long the next pause lasts, in nanoseconds.
+    pub(crate) pause: u64,
 }
 
 /// What a source that is no connection is, from its beginning until its slot is free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    Listener,
+    Listener(Listener),
     /// A watched descriptor, and the directions that the application is interested in.
     Watch(Directions),
     Datagrams(Datagrams),
 }
 
 impl Source {
-    pub(crate) const fn new(kind: Kind, listener: Listener) -> Self {
+    /// One in a slot that was never used.
+    pub(crate) const fn new(kind: Kind, pause: u64) -> Self {
         Self {
             slot: Slot::NEW,
             kind,
-            listener,
+            pace: Pace {
+                burst: Burst::ONE,
+                pause,
+            },
+            held: 0,
+        }
+    }
+
+    /// What is known of a listener.
+    pub(crate) const fn listener(&self) -> Option<&Listener> {
+        match &self.kind {
+            Kind::Listener(listener) => Some(listener),
+            Kind::Watch(_) | Kind::Datagrams(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) const fn listener_mut(&mut self) -> Option<&mut Listener> {
+        match &mut self.kind {
+            Kind::Listener(listener) => Some(listener),
+            Kind::Watch(_) | Kind::Datagrams(_) => None,
         }
     }
 
@@ -39,7 +71,7 @@ impl Source {
     pub(crate) const fn datagrams_mut(&mut self) -> Option<&mut Datagrams> {
         match &mut self.kind {
             Kind::Datagrams(datagrams) => Some(datagrams),
-            Kind::Listener | Kind::Watch(_) => None,
+            Kind::Listener(_) | Kind::Watch(_) => None,
         }
     }
 
@@ -49,7 +81,7 @@ impl Source {
             return Directions::NONE;
         }
         match self.kind {
-            Kind::Listener => Directions::READ.when(admits),
+            Kind::Listener(_) => Directions::READ.when(admits),
             Kind::Watch(interest) => interest,
             Kind::Datagrams(_) if self.slot.flags.has(Flags::PAUSED) => Directions::NONE,
             // What comes waits in the kernel until the reply to the previous datagram is sent.

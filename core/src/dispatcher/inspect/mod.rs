@@ -170,8 +170,8 @@ impl Dispatcher<'_> {
             !gone && !self.records.at(*index).is_outbound()
         };
         let held = (0..self.slots.used()).filter(accepted).count();
-        if let Some(listener) = self.slots.listener_mut(0) {
-            listener.held = u32::try_from(held).unwrap_or(u32::MAX);
+        if let Some(source) = self.slots.source_mut(LISTENER_BIT) {
+            source.held = u32::try_from(held).unwrap_or(u32::MAX);
         }
     }
 
@@ -232,7 +232,8 @@ impl Dispatcher<'_> {
             | u8::from(yields) << 3
             | u8::from(progress.bounds) << 4
             | u8::from(progress.waits_for_poll) << 5;
-        let pause = self.slots.listener(0).map_or(0, |listener| listener.pause);
+        let pause = self.slots.source(LISTENER_BIT);
+        let pause = pause.map_or(0, |source| source.pace.pause);
         let [pause_low, pause_high] = millis(pause);
         let (moved, served, left) = progress.iteration.unwrap_or((0, 0, 0));
         let (done, fresh) = (pair(moved, served), pair(progress.fresh, left));
@@ -251,8 +252,8 @@ impl Dispatcher<'_> {
         self.m.admission.empty(facts & 1 != 0);
         self.m.staleness.put_back(facts & 2 != 0);
         let (received, sent) = halves(spent);
-        if let Some(listener) = self.slots.listener_mut(0) {
-            listener.pause = nanos([pause_low, pause_high]);
+        if let Some(source) = self.slots.source_mut(LISTENER_BIT) {
+            source.pace.pause = nanos([pause_low, pause_high]);
         }
         let (moved, served) = halves(moved);
         let (fresh, left) = halves(fresh);
