@@ -145,8 +145,13 @@ fn troubled<const PATIENT: bool>(trouble: Trouble, trigger: Trigger) -> (Option<
                     asked = true;
                     Outcome::Drained(1)
                 }
-                Action::Arm { .. } => continue,
-                _ => Outcome::Complete(0),
+                Action::Arm { .. } | Action::Cancel { .. } | Action::Rebuild => continue,
+                Action::Refuse { .. }
+                | Action::Connect { .. }
+                | Action::Shutdown { .. }
+                | Action::ReceiveFrom { .. }
+                | Action::SendTo { .. }
+                | Action::Close { .. } => Outcome::Complete(0),
             };
             let (token, op) = action.operation().expect("it completes");
             session.handle_event(now, Event::Done { token, op, outcome });
