@@ -1,5 +1,5 @@
-//! A bench for the machine: a table, a clock, a listener, and a kernel that does what a test prescribes. What must
-//! always hold is checked after every step.
+//! A bench for the machine: a table, a clock, a listener, and a kernel that does what a test prescribes, and nothing by
+//! itself: a script of outcomes, not a model. What must always hold is checked after every step.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,4 +1,6 @@
-//! A session against a small world of peers: what each sends, what it reads, and whether it has finished.
+//! A session against a small world of peers: what each sends, what it reads, and whether it has finished. Not a kernel: no
+//! readiness is kept, each test says what is ready. (`tidegate-sim` is built on the crate as others see it; here its types
+//! would be those of another one.)
 
 mod asks;
 mod capacities;
