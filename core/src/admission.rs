@@ -123,6 +123,7 @@ impl Admission {
         self.starved = true;
     }
 
+    #[cfg(any(test, feature = "inspect"))]
     pub(crate) const fn is_starved(&self) -> bool {
         self.starved
     }

@@ -4,8 +4,8 @@ use core::time::Duration;
 use tidegate_core::trace::RecordedInput;
 use tidegate_core::{
     Action, Completion, Config, ConfigError, Conn, Connections, Datagram, Destination, Directions,
-    Event, Fault, Handler, Info, Instant, Memory, Reason, SendError, Session, Span, Stats, Token,
-    Trigger, Unavailable,
+    Event, Fault, Handler, Info, Instant, Memory, Op, Outcome, Reason, SendError, Session, Span,
+    Stats, Token, Trigger, Unavailable,
 };
 
 /// An application of which nothing is known.
@@ -113,6 +113,17 @@ pub fn session_listen(s: &mut Machine<'_>, limit: Option<u32>) -> Result<Token, 
 #[unsafe(no_mangle)]
 pub fn session_handle_event(s: &mut Machine<'_>, now: Instant, event: Event) {
     s.handle_event(now, event);
+}
+
+#[unsafe(no_mangle)]
+pub fn session_handle_call(
+    s: &mut Machine<'_>,
+    now: Instant,
+    token: Token,
+    op: Op,
+    outcome: &Outcome,
+) {
+    s.handle_call(now, token, op, outcome);
 }
 
 #[unsafe(no_mangle)]
