@@ -57,7 +57,7 @@ fn oneshot_closes() {
     closes(Trigger::Oneshot);
 }
 
-/// A timer that is due at the same look as bytes, as a deadline, as both: it fires, once, in time, before anything else of the
+/// A timer that is due in the same poll as bytes, as a deadline, as both: it fires, once, in time, before anything else of the
 /// iteration; and all comes to rest as without one.
 #[test]
 fn a_timer_fires_in_time_whatever_comes_with_it() {

@@ -6,8 +6,8 @@ use crate::kernel::{Endpoint, Interest, Report, Shutdown, State};
 use tidegate_core::errno;
 use tidegate_core::{Directions, Event, Outcome, Token, Trigger};
 
-/// One stream socket and its registration in one epoll set, without bytes: for whoever keeps many states of a connection,
-/// compares them, or goes back to one.
+/// One stream socket and its registration in one epoll set, without bytes: for tests that keep many states of a
+/// connection, compare them, or go back to one.
 ///
 /// The rules are those of the [`Kernel`](crate::Kernel), which has the same two values in it: what `poll(2)` says and
 /// calls return is the [`Endpoint`]'s, what is reported the [`Interest`]'s. Calls return what a driver makes of them.

@@ -179,7 +179,7 @@ impl Kernel {
             Outcome::Drained(_) => {
                 let connecting = Connecting::new(false);
                 let connecting = self.connecting.entry(token).or_insert(connecting);
-                // If that is not so, an edge was reported in vain.
+                // If that is not so, the edge was spurious, and another comes.
                 if let Some(interest) = &mut connecting.state.interest {
                     interest.queued = true;
                 }

@@ -95,7 +95,7 @@ impl Socket {
     }
 
     /// A wait that reports nothing of it takes it out of the ready list.
-    pub(super) fn wait_in_vain(&mut self) {
+    pub(super) fn wait_without_report(&mut self) {
         if !self.kernel.would_report() {
             let nothing = self.kernel.report(Token::NONE);
             debug_assert_eq!(nothing, None, "{self:?}");

@@ -7,7 +7,7 @@ use super::world::{LENGTH, Lawful, World};
 use core::time::Duration;
 use tidegate_core::{Alarm, inspect};
 
-/// What an application does when its timer fires, but setting it anew.
+/// What an application does when its timer fires, but setting it again.
 const REACTIONS: [Option<Call>; 4] = [
     None,
     Some(Call::Commit),

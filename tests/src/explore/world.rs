@@ -117,7 +117,7 @@ impl<'t> World<'t> {
                 "Finishing" | "Lingering" => socket.paused = false,
                 _ => {}
             }
-            socket.wait_in_vain();
+            socket.wait_without_report();
         }
         if !self.sockets[0].told || self.is_closing(0) {
             self.timer = None;
