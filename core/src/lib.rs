@@ -167,6 +167,13 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+// The parts, from the leaves up: a file uses those before it, and a test finds circles.
+//
+//   time, token, readiness, queue, event, output, errno, stats   the vocabulary
+//   slot, record, source, table                                  what is kept of each source, and where
+//   schedule, admission, deadlines, timers                       who is next, who gets a slot, what is late, what is due
+//   dispatcher                                                   the verbs over these parts
+//   session, framing, trace                                      bytes and handlers; messages; what went in
 mod admission;
 mod backoff;
 mod config;

@@ -1,9 +1,23 @@
 //! [`Dispatcher`]: the four verbs.
 //!
-//! `turn` takes events in and schedules their sources, `serve` derives outputs, `answer` takes completions in,
-//! `listener` accepts, `connect` connects, `deadline` keeps time, `timer` keeps the
-//! application's, `watch` its descriptors, `datagram` its datagram sockets, `filled` sends what handlers queued elsewhere, `source` counts the connections of one source in `counts`, `calls` is the application's side. `laws` and
-//! `inspect` are for tests of it.
+//! It is composed of parts that own their fields: the [schedule](crate::schedule), the [admission](crate::admission), the
+//! [deadlines](crate::deadlines), the [timers](crate::timers), a stop and stale events (here), over [slots](crate::slot),
+//! [sources](crate::source) and records in the [table](crate::table). What is here connects them:
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `turn` | takes readiness events in, ends a service, frees a slot |
+//! | `serve` | derives the next output of a source |
+//! | `answer` | takes completions in, one for each output |
+//! | `listener`, `policy`, `evict`, `preferred` | accept; what a full table does; which connection goes; who comes first |
+//! | `connect`, `pairs` | outbound connections, and the ones that they were made for |
+//! | `watch`, `datagram` | descriptors of the application's own, datagram sockets |
+//! | `deadline`, `patience`, `timer` | which deadline a state has; waits for memory and queries; the application's timers |
+//! | `filled` | sends from buffers that other handlers have filled, before all else |
+//! | `source`, `counts` | how many connections a source address has |
+//! | `stop`, `stale` | the orderly end; events of what is gone |
+//! | `calls` | the application's side |
+//! | `laws`, `inspect`, `traced` | for tests, the explorer and replays |
 
 mod answer;
 pub(crate) mod calls;

@@ -314,8 +314,8 @@ impl Schedule {
     }
 }
 
-/// For images and tests.
-#[cfg(any(test, feature = "inspect"))]
+/// For images.
+#[cfg(feature = "inspect")]
 impl Schedule {
     /// The fresh, those with priority first, and the continuing.
     pub(crate) const fn queues(&self) -> [&Queue; 2] {

@@ -263,7 +263,7 @@ impl Slot {
 }
 
 /// For images.
-#[cfg(any(test, feature = "inspect"))]
+#[cfg(feature = "inspect")]
 impl Slot {
     /// The same slot in any state.
     pub(crate) fn in_state(self, state: State) -> Self {
