@@ -207,6 +207,7 @@ impl Dispatcher<'_> {
 impl Dispatcher<'_> {
     /// Drops so many received bytes, or as many as there are: a connection that begins to linger while its handler has it discards
     /// them all.
+    #[inline]
     pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at_mut(index);
         if n > 0 {
@@ -244,6 +245,7 @@ impl Dispatcher<'_> {
     }
 
     /// `n` bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
+    #[inline]
     pub(crate) fn queued_at(&mut self, index: u32, n: u32) {
         let slot = self.slots.at(index);
         let (tx, doubted) = (slot.tx, !slot.attempts.doubted().is_empty());
@@ -334,6 +336,7 @@ impl Dispatcher<'_> {
     }
 
     /// Bytes that can be queued, if what is queued may move.
+    #[inline]
     pub(crate) fn capacity_at(&self, index: u32) -> u32 {
         let slot = self.slots.at(index);
         slot.capacity(

@@ -149,6 +149,7 @@ impl Schedule {
     }
 
     /// Whether a source is queued or being serviced.
+    #[inline]
     pub(crate) const fn has_work(&self) -> bool {
         !self.fresh.is_empty() || !self.continuing.is_empty() || self.service.index().is_some()
     }
@@ -224,25 +225,30 @@ impl Schedule {
 /// The service.
 impl Schedule {
     /// The source that is being serviced.
+    #[inline]
     pub(crate) const fn serving(&self) -> Option<u32> {
         self.service.index()
     }
 
+    #[inline]
     pub(crate) const fn is_serving(&self, index: u32) -> bool {
         self.service.is_of(index)
     }
 
     /// The service is over.
+    #[inline]
     pub(crate) const fn end_service(&mut self) {
         self.service = Service::NONE;
     }
 
     /// Whether the serviced source may receive, or accept: its quantum is not used up, and it does not yield.
+    #[inline]
     pub(crate) const fn may_receive(&self) -> bool {
         self.service.may_receive(self.quantum)
     }
 
     /// Whether the serviced source may send: its quantum is not used up.
+    #[inline]
     pub(crate) const fn may_send(&self) -> bool {
         self.service.may_send(self.quantum)
     }
@@ -250,6 +256,7 @@ impl Schedule {
     /// Charges an operation to the iteration's budget and, if `index` is the source being serviced, to its quantum; whether it
     /// is. To the iteration, a send after a receive of the same service counts by its bytes alone: a small request and its
     /// reply are one small exchange, and with 64 of them a poll of the kernel is due.
+    #[inline]
     pub(crate) fn charge(&mut self, index: u32, direction: Directions, bytes: u32) -> bool {
         let serviced = self.service.is_of(index);
         let counted = if serviced {
@@ -271,6 +278,7 @@ impl Schedule {
 /// Sources whose handlers fill the send buffers of others; see [`yielding`].
 impl Schedule {
     /// Whether so many bytes in a send buffer are past the threshold.
+    #[inline]
     pub(crate) const fn is_filled(&self, end: u32) -> bool {
         end > self.yielding.threshold()
     }
@@ -289,6 +297,7 @@ impl Schedule {
     }
 
     /// Whether a send of a filled connection may be due.
+    #[inline]
     pub(crate) const fn has_filled(&self) -> bool {
         self.yielding.is_due()
     }
@@ -309,6 +318,7 @@ impl Schedule {
     }
 
     /// The part of a receive that may be filled, behind `left` bytes that the handler has left.
+    #[inline]
     pub(crate) const fn bounded(&self, into: Span, left: u32) -> Span {
         self.yielding.bounded(into, left)
     }

@@ -19,6 +19,7 @@ pub(super) struct Service {
 impl Service {
     pub(super) const NONE: Self = Self::of(NONE);
 
+    #[inline]
     pub(super) const fn of(index: u32) -> Self {
         Self {
             index,
@@ -28,6 +29,7 @@ impl Service {
         }
     }
 
+    #[inline]
     pub(super) const fn index(&self) -> Option<u32> {
         if self.index == NONE {
             None
@@ -36,19 +38,23 @@ impl Service {
         }
     }
 
+    #[inline]
     pub(super) const fn is_of(&self, index: u32) -> bool {
         self.index == index
     }
 
+    #[inline]
     pub(super) const fn may_receive(&self, quantum: u32) -> bool {
         self.received < quantum && !self.yields
     }
 
+    #[inline]
     pub(super) const fn may_send(&self, quantum: u32) -> bool {
         self.sent < quantum
     }
 
     /// Charges an operation; what of it counts for the iteration. Neither overflows: a service ends at its quantum.
+    #[inline]
     pub(super) fn charge(&mut self, direction: Directions, bytes: u32) -> u32 {
         let units = units(bytes);
         if direction == Directions::READ {

@@ -237,6 +237,7 @@ impl Connections<'_> {
     }
 
     /// Queues all of `bytes`, or none. `notify`: if there is not the capacity now, `Writable` comes when there is.
+    #[inline]
     pub(super) fn send_at(
         &mut self,
         index: u32,
@@ -324,6 +325,7 @@ impl Connections<'_> {
     }
 
     /// Gives the send area to a connection with nothing queued, unless its owner is sending from it or filling it.
+    #[inline]
     fn take_area(&mut self, index: u32) {
         if self.sending.owner() == NOBODY {
             self.sending.take(index, Span { at: 0, len: 0 });
