@@ -223,7 +223,7 @@ impl Dispatcher<'_> {
         if !slot.has_wanted_capacity(windows) {
             return None;
         }
-        slot.send_wanted = 0;
+        slot.stop_waiting();
         Some(Notice::Writable(Token::new(index, slot.generation)))
     }
 

@@ -205,7 +205,12 @@ fn windows(machine: &Dispatcher<'_>, slot: &Slot, index: u32) -> Held {
     let windows = machine.m.windows;
     let rx = slot.rx.at <= slot.rx.end && slot.rx.end <= windows.receive;
     let tx = slot.tx.at <= slot.tx.end && slot.tx.end <= windows.send;
-    hold(rx && tx, "bytes lie inside their window", index)
+    hold(rx && tx, "bytes lie inside their window", index)?;
+    hold(
+        slot.send_wanted > 0 || !slot.flags.has(Flags::KEEP_READING),
+        "how reading goes on during a wait is known while there is one",
+        index,
+    )
 }
 
 /// Law 8: what is wanted is queued, armed, or in flight, or waits for a deadline.

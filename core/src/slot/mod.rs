@@ -210,6 +210,11 @@ impl Slot {
         }
     }
 
+    /// It waits no longer, so there is nothing during which reading would go on.
+    pub(crate) const fn stop_waiting(&mut self) {
+        self.want(0, false);
+    }
+
     /// Whether the handler left data while output was queued, and is called again before EOF is notified.
     pub(crate) const fn keeps_end_waiting(&self) -> bool {
         self.send_wanted == ALL_SENT && !self.rx.is_empty()

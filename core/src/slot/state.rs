@@ -160,7 +160,7 @@ impl Slot {
         let new = self.state == State::Open;
         if new {
             self.state = State::HalfClosing;
-            self.send_wanted = 0;
+            self.stop_waiting();
         }
         new
     }
@@ -175,7 +175,7 @@ impl Slot {
     pub(crate) fn lose_peer(&mut self) {
         debug_assert!(self.state == State::Open && self.tx.is_empty());
         self.state = State::HalfClosed;
-        self.send_wanted = 0;
+        self.stop_waiting();
     }
 
     /// The application, or a stop, has finished it: FIN follows what is queued. Where it is sent already, only the peer's is
@@ -185,7 +185,7 @@ impl Slot {
         let sent = self.state == State::HalfClosed;
         self.state = State::Finishing;
         self.reason = Some(reason);
-        self.send_wanted = 0;
+        self.stop_waiting();
         if sent && !self.flags.has(Flags::ENDED) {
             self.linger();
         }
