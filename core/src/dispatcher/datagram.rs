@@ -73,7 +73,7 @@ impl Dispatcher<'_> {
     /// does not name a datagram socket changes nothing.
     pub fn queue_datagram(&mut self, token: Token) {
         if let Some((index, source)) = self.find_datagrams(token) {
-            source.slot.tally = 0;
+            source.pace.forget_failures();
             if let Some(datagrams) = source.datagrams_mut() {
                 datagrams.loaded = true;
             }
@@ -165,10 +165,9 @@ impl Dispatcher<'_> {
         }
         match outcome {
             Outcome::Datagram { len, lost, .. } => {
-                pace.pause = pause;
-                let another = pace.burst.another(turn, BURST);
+                pace.succeed(pause);
+                let another = pace.another(turn, BURST);
                 (slot.readiness).clear_ready(Directions::READ.when(!another));
-                slot.tally = 0;
                 let before = &mut source.datagrams_mut()?.lost;
                 let more = lost.wrapping_sub(core::mem::replace(before, lost));
                 let stats = &mut self.m.stats;
@@ -180,8 +179,7 @@ impl Dispatcher<'_> {
             Outcome::Drained(_) => {
                 slot.readiness.clear_ready(Directions::READ);
                 // A speculative one is not a failure.
-                let tried = pace.burst.vain(turn);
-                slot.tally = slot.tally.saturating_add(u16::from(!tried));
+                pace.try_in_vain(turn);
                 let failures = self.m.admission.failures();
                 self.spend(index, Directions::READ, 0);
                 self.rests_after(index, failures);
@@ -199,7 +197,7 @@ impl Dispatcher<'_> {
     /// The completion of `SendTo`.
     fn datagram_went(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
         let source = self.slots.source_mut(index)?;
-        let slot = &mut source.slot;
+        let Source { slot, pace, .. } = source;
         slot.readiness.end(Directions::WRITE);
         if slot.state() != State::Datagrams {
             self.touch(index);
@@ -207,7 +205,7 @@ impl Dispatcher<'_> {
         }
         match outcome {
             Outcome::Complete(n) => {
-                slot.tally = 0;
+                pace.forget_failures();
                 let waited = source.datagrams_mut()?.unload();
                 bump(&mut self.m.stats.datagrams_out);
                 self.spend(index, Directions::WRITE, n);
@@ -215,7 +213,7 @@ impl Dispatcher<'_> {
             }
             Outcome::Drained(_) => {
                 slot.readiness.clear_ready(Directions::WRITE);
-                slot.tally = slot.tally.saturating_add(1);
+                pace.fail();
                 self.spend(index, Directions::WRITE, 0);
                 self.rests_after(index, SENDS);
                 None
@@ -232,9 +230,10 @@ impl Dispatcher<'_> {
     /// So many attempts in a row without success are followed by a pause, and each one after them, until one succeeds:
     /// the kernel's notifications are spurious.
     fn rests_after(&mut self, index: u32, most: u16) {
-        if self.slots.at(index).tally >= most {
+        let source = self.slots.source(index);
+        if source.is_some_and(|source| source.pace.is_hopeless(most)) {
             self.hold_back(index, FaultKind::Unknown.with_code(0));
-            self.slots.at_mut(index).tally = most.saturating_sub(1);
+            self.stay_hopeless(index, most);
         }
     }
 

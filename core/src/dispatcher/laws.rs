@@ -127,7 +127,6 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         NONE,
     )?;
     let sources = || machine.slots.others.list.iter();
-    let places = || sources().map(|source| &source.slot);
     let listens = |source: &&Source| source.listener().is_some() && !gone(&&source.slot);
     let listening = sources().filter(listens).count();
     hold(
@@ -142,7 +141,7 @@ fn counts(machine: &Dispatcher<'_>) -> Held {
         "listeners with priority are counted",
         NONE,
     )?;
-    let paused = places().filter(|slot| slot.flags.has(Flags::PAUSED));
+    let paused = sources().filter(|source| source.pace.is_paused());
     hold(
         pausing as usize == paused.count(),
         "paused listeners are counted",
@@ -232,7 +231,7 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
     let goes_on = match slot.state() {
         State::Listening if admits => true,
         State::Listening => {
-            slot.flags.has(Flags::PAUSED)
+            machine.is_paused(index)
                 || m.admission.is_starved()
                 || joins
                 || !slot.readiness.armed().is_empty()

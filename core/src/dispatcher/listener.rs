@@ -79,7 +79,7 @@ impl Dispatcher<'_> {
 
     /// Whether a listener that is ready may take a connection, or apply the policy when there is no slot.
     pub(super) fn admits(&self, index: u32) -> bool {
-        if self.slots.at(index).flags.has(Flags::PAUSED) {
+        if self.is_paused(index) {
             return false;
         }
         self.has_free(index) || (self.m.policy).is_some_and(|policy| (policy.admits)(self, index))
@@ -100,7 +100,7 @@ impl Dispatcher<'_> {
         let waits = slot.readiness.is_ready(Directions::READ)
             || slot.flags.has(Flags::UNWANTED)
             || !slot.readiness.armed().contains(Directions::READ);
-        if !admits && !slot.flags.has(Flags::PAUSED) && waits {
+        if !admits && waits && !self.is_paused(index) {
             self.m.admission.starve();
             self.warn_full(index);
         }
@@ -239,22 +239,20 @@ impl Dispatcher<'_> {
         let mut fault = None;
         match *outcome {
             Outcome::Accepted(_) | Outcome::Complete(_) | Outcome::Datagram { .. } => {
-                slot.tally = 0;
                 let mut another = stopping;
-                pace.pause = self.m.admission.first_pause();
+                pace.succeed(self.m.admission.first_pause());
                 if let Outcome::Accepted(_) = *outcome {
-                    another |= pace.burst.another(iteration, most) && has_free;
+                    another |= pace.another(iteration, most) && has_free;
                 }
                 slot.readiness.clear_ready(Directions::READ.when(!another));
             }
             Outcome::Drained(_) => {
                 slot.readiness.clear_ready(Directions::READ);
                 // A speculative one is not a failure.
-                let tried = pace.burst.vain(iteration);
-                slot.tally = slot.tally.saturating_add(u16::from(!tried));
+                pace.try_in_vain(iteration);
             }
             Outcome::Failed(failed) => {
-                slot.tally = slot.tally.saturating_add(1);
+                pace.fail();
                 match failed.kind {
                     FaultKind::Interrupted => {}
                     FaultKind::Reset
@@ -278,17 +276,16 @@ impl Dispatcher<'_> {
                 }
             }
         }
-        if slot.tally > 0 {
+        if pace.has_failed() {
             bump(&mut self.m.stats.accept_failures);
         }
         let hopeless =
-            slot.tally >= self.m.admission.failures() && slot.state() == State::Listening;
+            pace.is_hopeless(self.m.admission.failures()) && slot.state() == State::Listening;
         if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
             self.hold_back(index, fault);
-            if hopeless {
-                // Until one succeeds, each further failure is followed by a pause.
-                self.slots.at_mut(index).tally = self.m.admission.failures().saturating_sub(1);
-            }
+        }
+        if hopeless {
+            self.stay_hopeless(index, self.m.admission.failures());
         }
         let slot = self.slots.at_mut(index);
         if stopping && !slot.readiness.is_ready(Directions::READ) {
@@ -298,18 +295,14 @@ impl Dispatcher<'_> {
         self.touch(index);
     }
 
-    /// Suspends a listener, or a datagram socket, for a while: until its deadline, twice as long each time, or until a
-    /// slot is freed.
+    /// Suspends a listener, or a datagram socket, for a while: twice as long each time, or until a slot is freed.
     pub(super) fn hold_back(&mut self, index: u32, fault: Fault) {
-        let Some(Source { slot, pace, .. }) = self.slots.source_mut(index) else {
+        let Some(Source { pace, .. }) = self.slots.source_mut(index) else {
             return;
         };
-        slot.deadline = self.m.now.plus_nanos(pace.pause);
-        pace.pause = self.m.admission.next_pause(pace.pause);
-        slot.tally = 0;
-        if !slot.flags.has(Flags::PAUSED) {
-            slot.flags.set(Flags::PAUSED);
-            self.m.admission.pause_one();
+        let admission = &mut self.m.admission;
+        if pace.rest(self.m.now, |pause| admission.next_pause(pause)) {
+            admission.pause_one();
         }
         bump(&mut self.m.stats.shortages);
         if let Some(more) = self.m.shortage_warning.due(self.m.now) {
@@ -345,29 +338,40 @@ impl Dispatcher<'_> {
     /// Ends the pauses that are due `by` this time, and schedules every listener that is not paused.
     pub(super) fn wake_listeners(&mut self, by: Instant) {
         for index in self.places() {
-            let slot = self.slots.at_mut(index);
+            let Some(Source { slot, pace, .. }) = self.slots.source_mut(index) else {
+                continue;
+            };
             // Datagrams need no slot: only a pause keeps them waiting.
-            let waits = slot.state() == State::Datagrams && slot.flags.has(Flags::PAUSED);
+            let waits = slot.state() == State::Datagrams && pace.is_paused();
             if slot.state() != State::Listening && !waits {
                 continue;
             }
-            if slot.flags.has(Flags::PAUSED) {
-                if slot.deadline > by {
-                    continue;
-                }
-                slot.flags.clear(Flags::PAUSED);
+            if pace.resume(by) {
                 self.m.admission.resume_one();
+            } else if pace.is_paused() {
+                continue;
             }
             self.touch(index);
         }
     }
 
+    /// So many failures in a row are followed by a pause, and each one after them.
+    pub(super) fn stay_hopeless(&mut self, index: u32, most: u16) {
+        if let Some(source) = self.slots.source_mut(index) {
+            source.pace.stay_hopeless(most);
+        }
+    }
+
+    /// Whether a listener, or a datagram socket, pauses.
+    pub(super) fn is_paused(&self, index: u32) -> bool {
+        (self.slots.source(index)).is_some_and(|source| source.pace.is_paused())
+    }
+
     /// The end of the pause that ends first.
     pub(super) fn first_pause(&self) -> Option<Instant> {
-        (self.slots.others.list.iter().map(|source| &source.slot))
-            .filter(|slot| matches!(slot.state(), State::Listening | State::Datagrams))
-            .filter(|slot| slot.flags.has(Flags::PAUSED))
-            .map(|slot| slot.deadline)
+        (self.slots.others.list.iter())
+            .filter(|source| matches!(source.slot.state(), State::Listening | State::Datagrams))
+            .filter_map(|source| source.pace.paused_until())
             .min()
     }
 

@@ -185,17 +185,16 @@ impl Dispatcher<'_> {
     pub(super) fn release(&mut self, index: u32) {
         self.drop_from_queues(index);
         if index & LISTENER_BIT != 0 {
-            let listened =
-                (self.slots.source(index)).is_some_and(|source| source.listener().is_some());
-            let slot = self.slots.at_mut(index);
-            if slot.flags.has(Flags::PAUSED) {
-                self.m.admission.resume_one();
+            if let Some(source) = self.slots.source_mut(index) {
+                if source.pace.resume(Instant::NEVER) {
+                    self.m.admission.resume_one();
+                }
+                if source.listener().is_some() {
+                    self.m.admission.remove_listener();
+                }
+                source.slot.renew();
             }
-            slot.renew();
             self.count_retired(index);
-            if listened {
-                self.m.admission.remove_listener();
-            }
             self.prefer_no_more(index);
             return;
         }

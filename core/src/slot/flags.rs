@@ -10,7 +10,7 @@ impl Flags {
     pub(crate) const CLOSING: Self = Self(1);
     /// FIN has been received; while lingering, also that it is no longer awaited.
     pub(crate) const ENDED: Self = Self(1 << 1);
-    /// The application wants no more bytes for now; of a listener or a datagram socket, it rests until its deadline.
+    /// The application wants no more bytes for now.
     pub(crate) const PAUSED: Self = Self(1 << 2);
     /// `Opened` was notified, so `Closed` must follow. It must follow, too, for an outbound connection that was never
     /// opened.

@@ -55,7 +55,7 @@ pub(crate) enum Queued {
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Slot {
-    /// When the deadline of `class` passes; of a source that is not a connection, until when it is paused.
+    /// When the deadline of `class` passes.
     pub(crate) deadline: Instant,
     /// In the free list, or in a run queue.
     pub(crate) run: Link,
@@ -69,7 +69,7 @@ pub(crate) struct Slot {
     /// The free send capacity, in bytes, that the application waits for, [`ALL_SENT`] for the whole window; 0 if none. Receiving
     /// is suspended while it is set, unless [`Flags::KEEP_READING`].
     pub(crate) send_wanted: u32,
-    /// While lingering, what was discarded, in units of `OPERATION_MIN`; of a listener, failures in a row.
+    /// While lingering, what was discarded, in units of `OPERATION_MIN`.
     pub(crate) tally: u16,
     pub(crate) flags: Flags,
     pub(crate) reason: Option<Reason>,

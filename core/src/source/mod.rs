@@ -3,12 +3,13 @@
 mod burst;
 mod datagrams;
 mod listener;
+mod pace;
 
 use crate::readiness::Directions;
-use crate::slot::{Flags, Slot};
-use burst::Burst;
+use crate::slot::Slot;
 pub(crate) use datagrams::Datagrams;
 pub(crate) use listener::Listener;
+pub(crate) use pace::Pace;
 
 /// A listener, a watched descriptor or a datagram socket.
 #[derive(Clone, Debug)]
@@ -18,14 +19,6 @@ pub(crate) struct Source {
     pub(crate) pace: Pace,
     /// Slots that are taken for connections of the listener in this slot, and of earlier ones.
     pub(crate) held: u32,
-}
-
-/// How often it is tried, and how long it pauses when that fails.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pub(crate) burst: Burst,
-    /// How long the next pause lasts, in nanoseconds.
-    pub(crate) pause: u64,
 }
 
 /// What a source that is no connection is, from its beginning until its slot is free.
@@ -43,10 +36,7 @@ impl Source {
         Self {
             slot: Slot::NEW,
             kind,
-            pace: Pace {
-                burst: Burst::ONE,
-                pause,
-            },
+            pace: Pace::new(pause),
             held: 0,
         }
     }
@@ -83,7 +73,7 @@ impl Source {
         match self.kind {
             Kind::Listener(_) => Directions::READ.when(admits),
             Kind::Watch(interest) => interest,
-            Kind::Datagrams(_) if self.slot.flags.has(Flags::PAUSED) => Directions::NONE,
+            Kind::Datagrams(_) if self.pace.is_paused() => Directions::NONE,
             // What comes waits in the kernel until the reply to the previous datagram is sent.
             Kind::Datagrams(Datagrams { loaded: true, .. }) => Directions::WRITE,
             Kind::Datagrams(_) => Directions::READ,

@@ -112,6 +112,8 @@ pub struct Image {
 
 /// The offset in the bytes of a source of its positions in its run queue (low half) and in its class (high half).
 const PLACES: usize = 9;
+/// Where in the bytes of a listener stands whether it pauses: a connection has the first of its waits there.
+const PAUSES: usize = 12;
 /// Where in the bytes of a source stands what attempts have come to.
 const ATTEMPTS: usize = 17;
 
@@ -233,7 +235,7 @@ impl Dispatcher<'_> {
             | u8::from(progress.bounds) << 4
             | u8::from(progress.waits_for_poll) << 5;
         let pause = self.slots.source(LISTENER_BIT);
-        let pause = pause.map_or(0, |source| source.pace.pause);
+        let pause = pause.map_or(0, |source| source.pace.parts().1);
         let [pause_low, pause_high] = millis(pause);
         let (moved, served, left) = progress.iteration.unwrap_or((0, 0, 0));
         let (done, fresh) = (pair(moved, served), pair(progress.fresh, left));
@@ -253,7 +255,7 @@ impl Dispatcher<'_> {
         self.m.staleness.put_back(facts & 2 != 0);
         let (received, sent) = halves(spent);
         if let Some(source) = self.slots.source_mut(LISTENER_BIT) {
-            source.pace.pause = nanos([pause_low, pause_high]);
+            source.pace.put_pause(nanos([pause_low, pause_high]));
         }
         let (moved, served) = halves(moved);
         let (fresh, left) = halves(fresh);
@@ -277,7 +279,8 @@ impl Dispatcher<'_> {
         let record = self.records.at(index);
         let now = self.m.now;
         let connection = slot.is_live() && index & LISTENER_BIT == 0;
-        let listener = slot.state() == State::Listening && slot.flags.has(Flags::PAUSED);
+        let pace = self.slots.source(index).map(|source| source.pace.parts());
+        let (failures, _, until) = pace.unwrap_or_default();
         let mut bytes = [0; SOURCE];
         let state = ALL
             .iter()
@@ -305,9 +308,11 @@ impl Dispatcher<'_> {
             Queued::First | Queued::Fresh => 1,
             Queued::Continuing => 2,
         };
-        if slot.class.is_some() || listener {
-            [bytes[10], bytes[11]] = millis(slot.deadline.nanos_since(now));
+        let until = until.filter(|_| slot.state() == State::Listening);
+        if let Some(due) = slot.class.map(|_| slot.deadline).or(until) {
+            [bytes[10], bytes[11]] = millis(due.nanos_since(now));
         }
+        bytes[PAUSES] = u8::from(until.is_some());
         bytes[ATTEMPTS] = matter::attempts(slot, self.m.trigger == Trigger::Edge);
         // Of one that is being closed nothing else matters.
         if slot.state().is_closing() {
@@ -318,7 +323,7 @@ impl Dispatcher<'_> {
         // The whole window is 15, which is more than any other number.
         let wanted = slot.send_wanted.min(15);
         bytes[5] = pair(slot.tx.at, slot.tx.end);
-        bytes[6] = pair(wanted, slot.tally.into());
+        bytes[6] = pair(wanted, u32::from(slot.tally).max(failures.into()));
         if connection {
             self.put_waits(index, &mut bytes);
         }
@@ -373,6 +378,7 @@ impl Dispatcher<'_> {
         let state = state.unwrap_or(State::Free);
         let listens = index & LISTENER_BIT != 0;
         let (wanted, tally) = halves(bytes[6]);
+        let tally = u16::try_from(tally).unwrap_or(0);
         let (reason, class) = halves(bytes[7]);
         let class = class
             .checked_sub(1)
@@ -389,7 +395,7 @@ impl Dispatcher<'_> {
         slot.tx = cursors(bytes[5]);
         slot.generation = GENERATION;
         slot.send_wanted = if wanted == 15 { ALL_SENT } else { wanted };
-        slot.tally = u16::try_from(tally).unwrap_or(0);
+        slot.tally = if listens { 0 } else { tally };
         slot.flags = Flags::of(u16::from_le_bytes([bytes[1], bytes[2]]));
         slot.reason = reason_of(reason);
         slot.call = usize::from(bytes[8] >> 2 & 7)
@@ -410,6 +416,11 @@ impl Dispatcher<'_> {
         }
         if attempts.is_flushed() {
             self.m.schedule.put_flushed(waits_for_look);
+        }
+        if listens && let Some(source) = self.slots.source_mut(index) {
+            let until = NOW.plus_nanos(nanos([bytes[10], bytes[11]]));
+            let until = (bytes[PAUSES] != 0).then_some(until);
+            source.pace.put_back(tally, until);
         }
         let (run, timer) = halves(bytes[PLACES]);
         places.take(usize::from(bytes[8] & 3), run, index);
@@ -461,7 +472,7 @@ impl Dispatcher<'_> {
             if !gone {
                 self.m.admission.add_listener();
             }
-            if slot.flags.has(Flags::PAUSED) {
+            if self.is_paused(index) {
                 self.m.admission.pause_one();
             }
             return;
