@@ -52,6 +52,25 @@ pub enum Op {
     Close,
 }
 
+impl Op {
+    /// Whether it moves the bytes of a connection.
+    pub(crate) const fn is_transfer(self) -> bool {
+        match self {
+            Self::Recv | Self::Send => true,
+            Self::Accept
+            | Self::Refuse
+            | Self::Connect
+            | Self::Arm
+            | Self::Shutdown
+            | Self::Unsent
+            | Self::ReceiveFrom
+            | Self::SendTo
+            | Self::Cancel
+            | Self::Close => false,
+        }
+    }
+}
+
 /// The outcome of an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -2,8 +2,7 @@
 
 use crate::config::{Class, Config};
 use crate::queue::Queue;
-use crate::slot::Attempts;
-use crate::slot::Flags;
+use crate::slot::{Attempts, Flags};
 use crate::time::{Instant, nanos_of};
 
 /// What since the last service restarts a deadline of this class.

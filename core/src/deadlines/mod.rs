@@ -11,8 +11,7 @@ mod tests;
 
 use crate::config::{Class, Config};
 use crate::queue::{Link, Linked, NONE};
-use crate::slot::Attempts;
-use crate::slot::Slot;
+use crate::slot::{Attempts, Slot};
 use crate::table::Slots;
 use crate::time::Instant;
 pub(crate) use classes::restarts;

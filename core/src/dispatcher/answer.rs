@@ -5,8 +5,7 @@ use super::Dispatcher;
 use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
-use crate::slot::Flags;
-use crate::slot::{Call, Cursors, State};
+use crate::slot::{Call, Cursors, Flags, State};
 use crate::stats::{add, bump};
 use crate::token::Token;
 use defmt_or_log::{debug, error};
@@ -14,32 +13,24 @@ use defmt_or_log::{debug, error};
 impl Dispatcher<'_> {
     /// A completion that comes as an event: if its token names the operation in flight, it is that of the operation.
     pub(super) fn done(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
-        let transfers = |direction| {
-            let slot = self.slots.at(token.slot());
-            slot.generation == token.generation()
-                && slot.readiness.is_in_flight(direction)
-                && !token.is_listener()
+        if !op.is_transfer() {
+            return self.called(token, op, &outcome);
+        }
+        let index = token.slot();
+        let direction = if op == Op::Recv {
+            Directions::READ
+        } else {
+            Directions::WRITE
         };
-        match op {
-            Op::Recv if transfers(Directions::READ) => match outcome.completion() {
-                Some(completion) => self.received(token.slot(), completion),
-                None => self.impossible_transfer(token.slot(), Directions::READ),
-            },
-            Op::Send if transfers(Directions::WRITE) => match outcome.completion() {
-                Some(completion) => self.sent(token.slot(), completion),
-                None => self.impossible_transfer(token.slot(), Directions::WRITE),
-            },
-            Op::Recv | Op::Send => self.unasked(token, op),
-            Op::Accept
-            | Op::Refuse
-            | Op::Connect
-            | Op::Arm
-            | Op::Shutdown
-            | Op::Unsent
-            | Op::ReceiveFrom
-            | Op::SendTo
-            | Op::Cancel
-            | Op::Close => self.called(token, op, &outcome),
+        let slot = self.slots.at(index);
+        let asked = slot.generation == token.generation()
+            && slot.readiness.is_in_flight(direction)
+            && !token.is_listener();
+        match outcome.completion() {
+            _ if !asked => self.unasked(token, op),
+            None => self.impossible_transfer(index, direction),
+            Some(completion) if op == Op::Recv => self.received(index, completion),
+            Some(completion) => self.sent(index, completion),
         }
     }
 
@@ -330,7 +321,21 @@ impl Dispatcher<'_> {
             }
             (State::Finishing, _) => slot.linger(),
             // It is being closed.
-            (_, _) => {}
+            (
+                State::Free
+                | State::Reserved
+                | State::Connecting
+                | State::Open
+                | State::HalfClosed
+                | State::Lingering
+                | State::Closing
+                | State::Cancelling
+                | State::Listening
+                | State::Watching
+                | State::Datagrams
+                | State::Retired,
+                _,
+            ) => {}
         }
         self.touch(index);
     }

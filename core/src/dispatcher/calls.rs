@@ -6,8 +6,7 @@ use crate::ignored::Ignored;
 use crate::output::{Reason, Span};
 use crate::readiness::Directions;
 use crate::record::Record;
-use crate::slot::Flags;
-use crate::slot::{Cursors, State};
+use crate::slot::{Cursors, Flags, State};
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 

@@ -32,6 +32,8 @@ impl Dispatcher<'_> {
     /// The handler of the serviced source has filled the send buffer of another connection past the threshold.
     #[cold]
     pub(super) fn fill(&mut self, index: u32) {
+        // None: this is no other's. A driver that completes in the midst of an iteration has the handler of one connection
+        // called while another is serviced.
         if let Some(verbs) = self.m.filled {
             (verbs.fill)(self, index);
         }

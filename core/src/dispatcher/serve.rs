@@ -5,8 +5,7 @@ use crate::config::{Class, Windows};
 use crate::event::{FaultKind, Op};
 use crate::output::{Action, Reason};
 use crate::readiness::Directions;
-use crate::slot::Flags;
-use crate::slot::{Call, State};
+use crate::slot::{Call, Flags, State};
 use crate::token::{LISTENER_BIT, Token};
 use defmt_or_log::warn;
 

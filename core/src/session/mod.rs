@@ -277,23 +277,14 @@ impl<H: Handler> Session<'_, H> {
                     self.tell(notice, None, None);
                 }
             }
-            Event::Done { token, op, outcome } => match op {
-                Op::Recv | Op::Send => {
-                    if let Some(notice) = self.machine.take_in::<H>(now, event) {
-                        self.tell(notice, None, None);
-                    }
+            Event::Done { token, op, outcome } if !op.is_transfer() => {
+                self.take_call(now, token, op, &outcome);
+            }
+            Event::Done { .. } => {
+                if let Some(notice) = self.machine.take_in::<H>(now, event) {
+                    self.tell(notice, None, None);
                 }
-                Op::Accept
-                | Op::Refuse
-                | Op::Connect
-                | Op::Arm
-                | Op::Shutdown
-                | Op::Unsent
-                | Op::ReceiveFrom
-                | Op::SendTo
-                | Op::Cancel
-                | Op::Close => self.take_call(now, token, op, &outcome),
-            },
+            }
         }
     }
 
@@ -311,19 +302,10 @@ impl<H: Handler> Session<'_, H> {
     #[inline(never)]
     fn take_call(&mut self, now: Instant, token: Token, op: Op, outcome: &Outcome) {
         // The slot is freed before the application is notified; the final snapshot is what is known now.
-        let info = match op {
-            Op::Close => self.last_words(token),
-            Op::Accept
-            | Op::Refuse
-            | Op::Connect
-            | Op::Arm
-            | Op::Recv
-            | Op::Send
-            | Op::Shutdown
-            | Op::Unsent
-            | Op::ReceiveFrom
-            | Op::SendTo
-            | Op::Cancel => None,
+        let info = if op == Op::Close {
+            self.last_words(token)
+        } else {
+            None
         };
         if let Some(notice) = self.machine.take_call::<H>(now, token, op, outcome) {
             self.tell(notice, Some((op, outcome)), info.as_ref());

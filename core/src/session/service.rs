@@ -9,8 +9,7 @@ use crate::dispatcher::calls::Info;
 use crate::event::{Completion, Event, Op, Outcome};
 use crate::output::{Alarm, Notice, Span};
 use crate::readiness::Directions;
-use crate::slot::Flags;
-use crate::slot::{ALL_SENT, Cursors};
+use crate::slot::{ALL_SENT, Cursors, Flags};
 use crate::time::Instant;
 use crate::token::Token;
 use crate::trace::{Bytes, Entry, Input};
@@ -32,7 +31,7 @@ impl<H: Handler> Session<'_, H> {
         let Some((index, op)) = self.machine.take_issued() else {
             return self.machine.count_unasked();
         };
-        if !matches!(op, Op::Recv | Op::Send) {
+        if !op.is_transfer() {
             return self.complete_call(index, op, completion);
         }
         if self.machine.is_traced() {

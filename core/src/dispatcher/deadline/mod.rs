@@ -9,8 +9,7 @@ use crate::config::Class;
 use crate::deadlines::restarts;
 use crate::readiness::Directions;
 use crate::record::Record;
-use crate::slot::Flags;
-use crate::slot::{Slot, State};
+use crate::slot::{Flags, Slot, State};
 use crate::time::Instant;
 
 impl Slot {

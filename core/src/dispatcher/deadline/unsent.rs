@@ -7,8 +7,7 @@ use crate::config::Class;
 use crate::event::{FaultKind, Outcome};
 use crate::output::Reason;
 use crate::readiness::Trigger;
-use crate::slot::Flags;
-use crate::slot::Slot;
+use crate::slot::{Flags, Slot};
 
 /// The pending query. While something is in flight its kind stays known; then a stall is queried one stall later.
 impl Slot {

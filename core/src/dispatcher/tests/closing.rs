@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::config::Class;
-use crate::slot::Flags;
-use crate::slot::State;
+use crate::slot::{Flags, State};
 use crate::token::LISTENER_BIT;
 
 fn reset(actions: &[Action]) -> bool {

@@ -20,7 +20,7 @@ pub(crate) const CORES: [Wrong; 29] = [
             ),
             (
                 "dispatcher/answer.rs",
-                "slot.generation == token.generation()\n                && slot.readiness",
+                "slot.generation == token.generation()\n            && slot.readiness",
                 "slot.readiness",
             ),
         ],
@@ -282,7 +282,7 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "a token of one kind taken for another",
         changes: &[(
             "dispatcher/answer.rs",
-            "\n                && !token.is_listener()",
+            "\n            && !token.is_listener()",
             "",
         )],
     },
@@ -290,8 +290,8 @@ pub(crate) const CORES: [Wrong; 29] = [
         name: "a completion for another's operation",
         changes: &[(
             "dispatcher/answer.rs",
-            "Op::Send if transfers(Directions::WRITE) =>",
-            "Op::Send if transfers(Directions::WRITE) || transfers(Directions::READ) =>",
+            "&& slot.readiness.is_in_flight(direction)",
+            "&& !slot.readiness.in_flight().is_empty()",
         )],
     },
 ];
