@@ -14,7 +14,7 @@
 //! | `watch`, `datagram` | descriptors of the application's own, datagram sockets |
 //! | `deadline`, `patience`, `timer` | which deadline a state has; waits for memory and queries; the application's timers |
 //! | `filled` | sends from buffers that other handlers have filled, before all else |
-//! | `source`, `counts` | how many connections a source address has |
+//! | `per_source`, `counts` | how many connections a source address has |
 //! | `stop`, `stale` | the orderly end; events of what is gone |
 //! | `calls` | the application's side |
 //! | `laws`, `inspect`, `traced` | for tests, the explorer and replays |
@@ -34,10 +34,10 @@ pub(crate) mod laws;
 mod listener;
 mod pairs;
 mod patience;
+mod per_source;
 mod policy;
 mod preferred;
 mod serve;
-mod source;
 mod stale;
 mod stop;
 mod table;
@@ -99,7 +99,7 @@ pub(crate) struct Machine {
     /// The same of listeners that are preferred.
     preferred: Option<&'static preferred::Verbs>,
     /// The same of sources that are limited.
-    sources_of: Option<&'static source::Verbs>,
+    sources_of: Option<&'static per_source::Verbs>,
     /// What a full table does for a connection that waits.
     policy: Option<&'static Policy>,
     /// The same of watched descriptors.
