@@ -33,7 +33,7 @@ fn the_simulated_kernel_returns_what_the_real_one_does() {
     if let Some(errno) = differ.refused() {
         eprintln!("not tested here: io_uring is refused ({errno})");
     } else {
-        assert_eq!(histories, 64);
+        assert_eq!(histories, 80);
     }
 
     // And if it did not, that would be found within a few calls.

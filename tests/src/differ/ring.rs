@@ -2,7 +2,6 @@
 //! them a session draws, and the histories that every comparison begins with.
 
 use super::operation::{self, Answer, LISTENER, Operation};
-use alloc::collections::BTreeMap;
 use tidegate::backend::bare;
 use tidegate_sim::{EpollFlags, Errno, Family, Fd, Kernel, Random, Shutdown};
 
@@ -64,8 +63,7 @@ pub struct Completion {
     pub fd: Fd,
     /// Of what.
     pub operation: bare::Operation,
-    /// The result of the call: a length, or the events of a poll. Without ERR: whether a poll still finds it depends on whether it or a
-    /// receive is served first, which is left open.
+    /// The result of the call: a length, or the events of a poll.
     pub result: Result<u32, Errno>,
     /// What was received.
     pub bytes: Vec<u8>,
@@ -75,13 +73,6 @@ pub struct Completion {
 
 /// Completions of different operations come in any order, those of one in theirs.
 pub(super) fn sorted(mut completions: Vec<Completion>) -> Answer {
-    for completion in &mut completions {
-        if completion.operation != bare::Operation::Send
-            && completion.operation != bare::Operation::Receive
-        {
-            completion.result = completion.result.map(|events| events & !0x8);
-        }
-    }
     completions.sort_by_key(|completion| (completion.fd, completion.operation));
     Answer::Completions(completions)
 }
@@ -90,25 +81,51 @@ pub(super) fn sorted(mut completions: Vec<Completion>) -> Answer {
 #[derive(Clone, Default, Debug)]
 pub(super) struct Ring {
     gathered: Vec<(Fd, Submission)>,
-    flight: BTreeMap<(Fd, bare::Operation), Flight>,
+    /// In the order in which they were added to the wait queues of their sockets.
+    flight: Vec<Flight>,
+    /// Wake-ups so far.
+    wake_ups: u64,
     completed: Vec<Completion>,
 }
 
 /// An operation in flight.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
+    fd: Fd,
     submission: Submission,
     /// It found something when it was submitted and is in progress: nothing cancels it.
     runs: bool,
     /// It completes as cancelled. Until then it can be cancelled again.
     cancelled: bool,
+    /// The number of the wake-up that has queued it; `None`: none has.
+    woken: Option<u64>,
+}
+
+impl Flight {
+    /// Queues it, unless it is queued.
+    fn wake(&mut self, wake_ups: &mut u64) {
+        if self.woken.is_none() {
+            *wake_ups += 1;
+            self.woken = Some(*wake_ups);
+        }
+    }
+
+    /// What wakes it.
+    fn events(&self) -> EpollFlags {
+        let receives = EpollFlags::from_bits(0x201b); // IN, PRI, ERR, HUP, RDHUP
+        self.submission.events().unwrap_or(receives)
+    }
+
+    fn is(&self, fd: Fd, operation: bare::Operation) -> bool {
+        self.fd == fd && self.submission.operation() == operation
+    }
 }
 
 impl Ring {
     /// Whether an operation of this name was gathered or is in flight.
     fn has(&self, fd: Fd, operation: bare::Operation) -> bool {
         let mut gathered = self.gathered.iter();
-        self.flight.contains_key(&(fd, operation))
+        self.flight.iter().any(|flight| flight.is(fd, operation))
             || gathered.any(|(of, submission)| *of == fd && submission.operation() == operation)
     }
 
@@ -125,7 +142,7 @@ impl Ring {
             Operation::Close(fd) => {
                 let of = |other: &Fd| *other == fd;
                 let mut gathered = self.gathered.iter();
-                !gathered.any(|(fd, _)| of(fd)) && !self.flight.keys().any(|(fd, _)| of(fd))
+                !gathered.any(|(fd, _)| of(fd)) && !self.flight.iter().any(|flight| of(&flight.fd))
             }
             Operation::Pair
             | Operation::Connect
@@ -150,49 +167,84 @@ impl Ring {
         self.gathered.push((fd, submission));
     }
 
-    /// Submits what was gathered, in order, and serves what is in flight.
+    /// Submits what was gathered, in order, and serves what is in flight, in the order in which it was woken. What completes
+    /// once and was woken in vain is added to its wait queue again.
     pub(super) fn complete(&mut self, kernel: &mut Kernel) -> Vec<Completion> {
         for (fd, submission) in core::mem::take(&mut self.gathered) {
             self.submit(kernel, fd, submission);
+            self.wake(kernel);
         }
-        for ((fd, operation), flight) in core::mem::take(&mut self.flight) {
+        let mut order: Vec<Flight> = self.flight.clone();
+        order.sort_by_key(|flight| flight.woken.unwrap_or(u64::MAX));
+        for flight in order {
+            let Flight { fd, submission, .. } = flight;
+            let waits = !flight.cancelled && self.serve(kernel, fd, submission);
             if flight.cancelled {
                 // A poll's end leaves a receive what has woken it.
-                if flight.submission == Submission::Receive {
+                if submission == Submission::Receive {
                     kernel.cancel_multishot(fd).expect("a stream");
                 }
-                self.completion(fd, flight.submission, Err(CANCELED), &[], false);
-            } else if self.serve(kernel, fd, flight.submission) {
-                let waits = Flight {
-                    runs: false,
-                    ..flight
-                };
-                self.flight.insert((fd, operation), waits);
+                self.completion(fd, submission, Err(CANCELED), &[], false);
             }
+            let keeps = flight.woken.is_none() || submission == Submission::Receive;
+            let mut others = self.flight.iter();
+            let at = others.position(|other| other.is(fd, submission.operation()));
+            if let Some(at) = at.filter(|_| !waits || !keeps) {
+                self.flight.remove(at);
+            }
+            if waits && !keeps {
+                self.flight.push(flight);
+            }
+        }
+        for flight in &mut self.flight {
+            (flight.runs, flight.woken) = (false, None);
         }
         core::mem::take(&mut self.completed)
     }
 
+    /// A call was made: queues what it has woken, the last that was submitted first, as each is added at the head of its
+    /// socket's wait queue (`add_wait_queue`). Whether a poll for the end still finds an error depends on whether it or a
+    /// receive is served first, which takes the error.
+    pub(super) fn wake(&mut self, kernel: &mut Kernel) {
+        for flight in self.flight.iter_mut().rev() {
+            let state = kernel.poll(flight.fd).unwrap_or_default();
+            if state.intersects(flight.events()) {
+                flight.wake(&mut self.wake_ups);
+            }
+        }
+    }
+
+    /// The state of a socket has changed, be it in vain: all that waits for it is woken.
+    pub(super) fn wake_all(&mut self, fd: Fd) {
+        let of = self
+            .flight
+            .iter_mut()
+            .rev()
+            .filter(|flight| flight.fd == fd);
+        of.for_each(|flight| flight.wake(&mut self.wake_ups));
+    }
+
     fn submit(&mut self, kernel: &mut Kernel, fd: Fd, submission: Submission) {
-        let key = (fd, submission.operation());
         let state = kernel.poll(fd).unwrap_or_default();
         let mut flight = Flight {
+            fd,
             submission,
             runs: false,
             cancelled: false,
+            woken: None,
         };
         match submission {
             Submission::Receive => {
                 kernel.begin_multishot(fd).expect("a stream");
-                self.flight.insert(key, flight);
+                self.flight.push(flight);
             }
             Submission::ReceiveOnce => {
-                flight.runs = state.intersects(EpollFlags::from_bits(0x201b));
-                self.flight.insert(key, flight);
+                flight.runs = state.intersects(flight.events());
+                self.flight.push(flight);
             }
             Submission::HangUp | Submission::Reset | Submission::Writable => {
                 if self.serve(kernel, fd, submission) {
-                    self.flight.insert(key, flight);
+                    self.flight.push(flight);
                 }
             }
             Submission::Send(len) => {
@@ -200,8 +252,8 @@ impl Ring {
                 self.completion(fd, submission, sent, &[], false);
             }
             Submission::Cancel(operation) => {
-                let flight = self.flight.get_mut(&(fd, operation));
-                let found = flight.filter(|flight| !flight.runs);
+                let mut flight = self.flight.iter_mut();
+                let found = flight.find(|flight| flight.is(fd, operation) && !flight.runs);
                 let result = found.map(|flight| flight.cancelled = true);
                 let result = result.map(|()| 0).ok_or(NOENT);
                 self.completion(fd, submission, result, &[], false);
@@ -372,5 +424,41 @@ pub(super) fn histories() -> Vec<Vec<Operation>> {
             }
         }
     }
+    all.extend(orders(client, server));
     all
+}
+
+/// A reset that finds a receive and a poll in flight, submitted in either order: which takes the error. Before it, bytes that
+/// wake the receive alone, a call that wakes both in vain, or nothing.
+fn orders(client: Fd, server: Fd) -> impl Iterator<Item = Vec<Operation>> {
+    let receives = [Submission::Receive, Submission::ReceiveOnce];
+    receives.into_iter().flat_map(move |receive| {
+        (0..8).map(move |bits| {
+            let (polls_first, bytes, vain) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
+            let mut submitted = [receive, Submission::HangUp];
+            if polls_first {
+                submitted.reverse();
+            }
+            let submitted = submitted.map(|submission| Operation::Submit(server, submission));
+            let mut history = vec![Operation::Connect, Operation::Accept];
+            history.extend(submitted);
+            history.push(Operation::Complete);
+            if vain {
+                history.extend([
+                    Operation::Shutdown(server, Shutdown::Write),
+                    Operation::Complete,
+                ]);
+            }
+            if bytes {
+                history.push(Operation::Send(client, 5));
+            }
+            history.extend([
+                Operation::ResetOnClose(client),
+                Operation::Close(client),
+                Operation::Complete,
+                Operation::Leave(server),
+            ]);
+            history
+        })
+    })
 }

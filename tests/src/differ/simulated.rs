@@ -23,6 +23,12 @@ pub(super) fn prepared(mut kernel: Kernel, family: Family, ring: bool) -> Kernel
 
 /// Makes one call.
 pub(super) fn perform(kernel: &mut Kernel, ring: &mut Ring, operation: Operation) -> Answer {
+    let answer = call(kernel, ring, operation);
+    ring.wake(kernel);
+    answer
+}
+
+fn call(kernel: &mut Kernel, ring: &mut Ring, operation: Operation) -> Answer {
     let done = |()| Answer::Done;
     match operation {
         Operation::Pair => kernel
@@ -52,7 +58,10 @@ pub(super) fn perform(kernel: &mut Kernel, ring: &mut Ring, operation: Operation
                 Answer::Bytes(bytes)
             })
         }
-        Operation::Shutdown(fd, how) => kernel.shutdown(fd, how).map(done),
+        Operation::Shutdown(fd, how) => {
+            ring.wake_all(fd);
+            kernel.shutdown(fd, how).map(done)
+        }
         Operation::TakeError(fd) => kernel.take_error(fd).map(Answer::Error),
         Operation::Unsent(fd) => kernel.unsent(fd).map(Answer::Count),
         Operation::ResetOnClose(fd) => kernel.reset_on_close(fd).map(done),

@@ -69,7 +69,7 @@ pub(crate) const CORES: [Wrong; 29] = [
         changes: &[(
             "dispatcher/turn.rs",
             "slot.flags.set(Flags::CLOSING);\n            reported = Directions::BOTH;",
-            "reported = Directions::BOTH;\n            return self.begin_close(index, Reason::PeerFinished);",
+            "reported = Directions::BOTH;\n            self.begin_close(index, Reason::PeerFinished);\n            return None;",
         )],
     },
     Wrong {
