@@ -22,6 +22,7 @@ extern crate std;
 
 mod documented;
 mod driver;
+mod fairness;
 mod faults;
 mod flags;
 mod kernel;
@@ -30,6 +31,7 @@ mod random;
 mod socket_state;
 mod world;
 
+pub use fairness::Fairness;
 pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
 pub use kernel::{

@@ -47,6 +47,15 @@ impl Schedule {
         }
     }
 
+    /// How many were ever serviced: of the fresh with priority, of the other fresh, of the continuing.
+    pub(crate) const fn services(&self) -> [u32; 3] {
+        [self.served.first, self.served.fresh, self.served.continuing]
+    }
+
+    pub(crate) const fn fresh_in_a_row(&self) -> u32 {
+        self.fresh_in_a_row
+    }
+
     /// Empties the queues, and puts back what was known.
     pub(crate) fn put_back(&mut self, windows: Windows, progress: Progress, serving: Option<u32>) {
         let (moved, served, left) = progress.iteration.unwrap_or((0, 0, 0));

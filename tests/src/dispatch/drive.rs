@@ -12,6 +12,7 @@ use tidegate_core::{
     Action, Directions, Dispatcher, Event, Fault, Info, Instant, Op, Outcome, Span, Stats, Token,
     Trigger,
 };
+use tidegate_sim::Fairness;
 
 /// Outputs of an iteration: at most 64 operations of 256 bytes before the kernel is polled again, one service beyond,
 /// and a few calls for each of 3 connections and 16 listeners; events that come in between may add their services.
@@ -46,6 +47,7 @@ pub(super) struct Drive<'a, W> {
     pub(super) outputs: u32,
     /// Prints what goes in and comes out: `FUZZ_TRACE` is set.
     pub(super) trace: bool,
+    fairness: Fairness,
 }
 
 impl<'a, W: World> Drive<'a, W> {
@@ -59,6 +61,7 @@ impl<'a, W: World> Drive<'a, W> {
             now: Instant::ZERO,
             places: HashMap::new(),
             outputs: 0,
+            fairness: Fairness::default(),
             trace: std::env::var_os("FUZZ_TRACE").is_some(),
             plan,
         };
@@ -102,8 +105,15 @@ impl<'a, W: World> Drive<'a, W> {
         self.world.core()
     }
 
-    pub(super) fn check(&self) {
+    pub(super) fn check(&mut self) {
         self.model().check(self.core());
+        self.is_fair();
+    }
+
+    fn is_fair(&mut self) {
+        if let Err(broken) = self.fairness.observe(self.world.core()) {
+            panic!("{broken}");
+        }
     }
 }
 
@@ -186,6 +196,7 @@ impl<W: World> Drive<'_, W> {
     /// The next output, shown to the model and to the kernel.
     pub(super) fn poll(&mut self) -> Option<Action> {
         let Some(action) = self.world.output() else {
+            self.is_fair();
             self.ends_turn();
             return None;
         };

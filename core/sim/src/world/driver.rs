@@ -2,6 +2,7 @@
 
 use super::broken::Broken;
 use super::watch::Watch;
+use crate::fairness::Fairness;
 use crate::kernel::{Fd, Kernel};
 use crate::random::Random;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,7 @@ pub(super) struct Driver {
     inline: bool,
     /// Iterations in a row with an event and no progress.
     vain: u32,
+    fairness: Fairness,
     /// The set is new, and may report more events again.
     pub(super) rebuilt: bool,
     /// Those of which an injected error left open what is registered, until it is known again.
@@ -103,6 +105,7 @@ impl Driver {
             interrupted: false,
             inline: false,
             vain: 0,
+            fairness: Fairness::default(),
             rebuilt: false,
             astray: BTreeSet::new(),
         })
@@ -137,6 +140,7 @@ impl Driver {
             Interface::Completion => self.complete(session, kernel, random, now, all)?,
         };
         session.handle_timeout(now);
+        self.is_fair(session)?;
         let mut actions = 0u32;
         let mut completed = None;
         while let Some(action) = session.poll_output(completed) {
@@ -147,7 +151,9 @@ impl Driver {
                 )));
             }
             completed = self.perform(session, kernel, now, action)?;
+            self.is_fair(session)?;
         }
+        self.is_fair(session)?;
         // Events of what peers do may be spurious, while they are not wanted; others, once. A descriptor that the application
         // watches is its own affair: it may request it again in each iteration, and leave it as it is.
         let notified = session.handler().notified > notified;
@@ -166,6 +172,11 @@ impl Driver {
         }
         let interrupted = core::mem::take(&mut self.interrupted);
         Ok(interrupted || told > 0 || actions > 0 || session.machine().has_work())
+    }
+
+    fn is_fair<H: Handler>(&mut self, session: &Session<'_, Watch<H>>) -> Result<(), Broken> {
+        let fair = self.fairness.observe(session.machine());
+        fair.map_err(Broken::new)
     }
 
     /// The readiness world: passes the kernel's events to the session.

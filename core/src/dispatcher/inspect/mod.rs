@@ -19,7 +19,10 @@
 //! 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
 //! no stop, no timer; what is outbound is for no other connection.
 
+mod fairness;
 mod matter;
+
+pub use fairness::RUN_QUEUES;
 
 use super::Dispatcher;
 use super::connect;
