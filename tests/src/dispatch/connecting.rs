@@ -14,7 +14,7 @@ const NOBODY: Token = Token::from_bits(u64::MAX);
 
 impl Connection {
     /// What it can do.
-    fn directions(&self) -> Directions {
+    pub(super) fn directions(&self) -> Directions {
         match self.to {
             Some(Destination::Stream { directions, .. }) => directions,
             Some(Destination::Inet(_) | Destination::Registered(_)) | None => Directions::BOTH,

@@ -5,7 +5,9 @@ use super::model::Source;
 use super::rest::Rest;
 use super::timers::Set;
 use core::net::SocketAddr;
-use tidegate_core::{Destination, Directions, Fault, FaultKind, Instant, Op, Span, Token};
+use tidegate_core::{
+    Destination, Directions, Fault, FaultKind, Instant, OPERATION_MIN, Op, Span, Token,
+};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +44,10 @@ pub(super) struct Connection {
     /// `Shutdown` or `Unsent` is in flight.
     pub(super) call: Option<Op>,
     pub(super) shut: bool,
+    /// FIN was not sent: there is nothing to wait for.
+    pub(super) not_shut: bool,
+    /// What was received since FIN was sent, in operations of 256 bytes or fewer.
+    pub(super) discarded: u32,
     /// Bytes put into its receive window while it was open, and those of them that the application consumed.
     pub(super) got: u64,
     pub(super) consumed: u64,
@@ -103,6 +109,8 @@ impl Connection {
             sending: None,
             call: None,
             shut: false,
+            not_shut: false,
+            discarded: 0,
             got: 0,
             consumed: 0,
             queued: Vec::new(),
@@ -161,6 +169,14 @@ impl Connection {
 
     pub(super) fn in_flight(&self) -> bool {
         self.receiving.is_some() || self.sending.is_some() || self.call.is_some()
+    }
+
+    /// Whether nothing is to be waited for before it is closed: the peer's FIN was received, none can be, or more than this was
+    /// discarded before it; or it failed.
+    pub(super) fn has_lingered(&self, linger_bytes: u32) -> bool {
+        let most = linger_bytes.div_ceil(OPERATION_MIN).max(1);
+        let gone = !self.opened || self.not_shut || !self.faults.is_empty();
+        self.ended || self.directions() != Directions::BOTH || self.discarded >= most || gone
     }
 
     /// Whether nothing that the checker saw ends it.

@@ -5,7 +5,8 @@ use super::input::{RX, TX, nanos_of};
 use super::kernel::source_of;
 use super::model::{Call, Expected, Kind, Model};
 use tidegate_core::{
-    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, Op, Outcome, Reason, Token, Trigger,
+    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, OPERATION_MIN, Op, Outcome, Reason,
+    Token, Trigger,
 };
 
 /// Events.
@@ -45,9 +46,7 @@ impl Model {
         match op {
             Op::Accept => self.accepted(token, outcome),
             Op::Refuse => {
-                let listener = self.listeners.get_mut(&token).expect("a known listener");
-                listener.busy = false;
-                listener.failed |= is_invalid(outcome);
+                self.tried(token, outcome);
                 if let Outcome::Complete(_) | Outcome::Accepted(_) = outcome {
                     self.counted.refused_full += 1;
                 }
@@ -63,6 +62,7 @@ impl Model {
                 let measured = op == Op::Unsent && !connection.checks;
                 connection.lives = measured && matches!(outcome, Outcome::Drained(_));
                 connection.checks = false;
+                connection.not_shut |= op == Op::Shutdown && outcome != Outcome::Complete(0);
                 if let Outcome::Failed(fault) = outcome
                     && (op == Op::Unsent || connection.half)
                 {
@@ -81,6 +81,7 @@ impl Model {
                     self.expected.must = Some(Kind::Closed);
                 }
                 self.get(token).stage = Stage::Gone;
+                self.end_pauses();
             }
             Op::Arm | Op::Cancel => {}
         }
@@ -88,9 +89,7 @@ impl Model {
 
     fn accepted(&mut self, token: Token, outcome: Outcome) {
         let listener = self.get(token).listener;
-        let accepting = self.listeners.get_mut(&listener).expect("a known listener");
-        accepting.busy = false;
-        accepting.failed |= is_invalid(outcome);
+        self.tried(listener, outcome);
         let Outcome::Accepted(address) = outcome else {
             self.get(token).stage = Stage::Gone;
             return;
@@ -143,6 +142,9 @@ impl Model {
                 if n > 0 {
                     connection.times.heard = now;
                     connection.times.spoken = true;
+                    if connection.shut {
+                        connection.discarded += n.div_ceil(OPERATION_MIN);
+                    }
                     if connection.unread() == 0 {
                         connection.times.consumed = now;
                     }
@@ -266,6 +268,13 @@ impl Model {
                 let half = connection.half || hung_up;
                 let ours = connection.finished || (half && !connection.receives());
                 assert!(sent && ours, "{token:?}");
+                let lingered = connection.has_lingered(config.linger_bytes)
+                    || nanos_of(config.linger) > 0
+                        && now.nanos_since(connection.finished_at) >= nanos_of(config.linger)
+                    || !matches!(config.full, FullTable::Wait | FullTable::Refuse)
+                    || connection.aborted
+                    || timed_out;
+                assert!(lingered, "what the peer still sends resets it: {token:?}");
             }
             Reason::Stopping => assert!(self.stop_at.is_some() && (sent || timed_out), "{token:?}"),
             Reason::Aborted => assert!(connection.aborted),
@@ -317,11 +326,6 @@ impl Model {
             }
         }
     }
-}
-
-/// Whether this completion of an accept ends its listener.
-fn is_invalid(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(fault) if fault.kind == FaultKind::Invalid)
 }
 
 pub(super) const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);

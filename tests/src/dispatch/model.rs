@@ -7,7 +7,9 @@ use super::timers::Timers;
 use super::watches::{Told, Watch};
 use alloc::collections::VecDeque;
 use std::collections::HashMap;
-use tidegate_core::{Action, Directions, Instant, Op, Reason, Span, Stats, Token, Trigger};
+use tidegate_core::{
+    Action, Directions, FaultKind, Instant, Op, Outcome, Reason, Span, Stats, Token, Trigger,
+};
 
 /// What is registered of a source, and how its end goes.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub(super) struct Listener {
     pub(super) refusing: bool,
     /// Its descriptor is broken, so it ends.
     pub(super) failed: bool,
+    /// An accept failed for resource exhaustion: none is tried until then, or until a connection is closed.
+    pub(super) pauses_until: Instant,
     pub(super) gone: bool,
     /// Slots that only its connections may take.
     pub(super) reserved: u32,
@@ -131,6 +135,34 @@ impl Model {
     pub(super) fn stops(&mut self, by: Instant) {
         self.stopped_at.get_or_insert(self.now);
         self.stop_at = Some(self.stop_at.map_or(by, |earlier| earlier.min(by)));
+        self.end_pauses();
+    }
+
+    /// What a listener lacks may be there.
+    pub(super) fn end_pauses(&mut self) {
+        for listener in self.listeners.values_mut() {
+            listener.pauses_until = Instant::ZERO;
+        }
+    }
+
+    /// An accept has completed, or a refusal. What the system has too little of is not tried for again at once.
+    pub(super) fn tried(&mut self, listener: Token, outcome: Outcome) {
+        let pause = nanos_of(Some(self.config.pause_min));
+        let until = self.now.plus_nanos(pause);
+        let listener = self.listeners.get_mut(&listener).expect("a known listener");
+        listener.busy = false;
+        let Outcome::Failed(fault) = outcome else {
+            return;
+        };
+        match fault.kind {
+            FaultKind::Exhausted | FaultKind::Unknown => listener.pauses_until = until,
+            FaultKind::Invalid => listener.failed = true,
+            FaultKind::Interrupted
+            | FaultKind::Reset
+            | FaultKind::Refused
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable => {}
+        }
     }
 
     pub(super) fn has_stopped(&self) -> bool {
@@ -368,6 +400,8 @@ impl Model {
             "{token:?} is gone"
         );
         assert!(!listener.busy, "two accepts: {token:?}");
+        let paused = listener.pauses_until > self.now;
+        assert!(!paused, "an accept while it pauses: {token:?}");
         listener.busy = true;
         listener.refusing = refusing;
     }

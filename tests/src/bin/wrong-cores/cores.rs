@@ -82,11 +82,18 @@ pub(crate) const CORES: [Wrong; 29] = [
     },
     Wrong {
         name: "timer early by rounding",
-        changes: &[(
-            "deadlines/classes.rs",
-            "now.plus_nanos(self.length.saturating_add(self.granule))",
-            "now.plus_nanos(self.length)",
-        )],
+        changes: &[
+            (
+                "deadlines/classes.rs",
+                "now.plus_nanos(self.length.saturating_add(self.granule))",
+                "now.plus_nanos(self.length)",
+            ),
+            (
+                "deadlines/mod.rs",
+                "deadline > now.plus_nanos(self.length(class))",
+                "deadline.plus_nanos(self.length(class) / 64) > now.plus_nanos(self.length(class))",
+            ),
+        ],
     },
     Wrong {
         name: "timer not cancelled",
