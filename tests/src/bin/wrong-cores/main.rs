@@ -1,9 +1,9 @@
 //! The test of the tests: twenty-nine wrong cores, and which layers of tests find each out.
 //!
-//! `cargo run --release -p tests --bin wrong-cores [-- --only NAME]… [--layers unit,fuzz,…]`. Each wrong core is built in a
-//! copy of the sources under `target/wrong-cores` and put before each layer of tests; a test that fails or does not end
-//! catches it. One that does not compile is caught by none, and the others are tried all the same. The last line is
-//! `caught: N of 29`: by at least two layers each.
+//! `cargo run --release -p tests --bin wrong-cores [-- --only NAME]… [--layers unit,fuzz,…] [--enough]`. Each wrong core is
+//! built in a copy of the sources under `target/wrong-cores` and put before each layer of tests; a test that fails or does not end
+//! catches it. One that does not compile is caught by none, and the others are tried all the same. With `--enough` a core is
+//! put before no more layers once two have caught it. The last line is `caught: N of 29`: by at least two layers each.
 
 mod cores;
 
@@ -50,15 +50,24 @@ enum Verdict {
     Broken,
 }
 
+/// What is tried.
+struct Options {
+    /// The names of the cores; all of them if it is empty.
+    only: Vec<String>,
+    layers: Vec<&'static str>,
+    /// Two layers that catch a core are enough.
+    enough: bool,
+}
+
 fn main() -> ExitCode {
-    let (only, layers) = match arguments() {
+    let options = match arguments() {
         Ok(arguments) => arguments,
         Err(wrong) => {
             eprintln!("wrong-cores: {wrong}");
             return ExitCode::from(2);
         }
     };
-    match run(&only, &layers) {
+    match run(&options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -68,12 +77,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments() -> Result<(Vec<String>, Vec<&'static str>), String> {
-    let (mut only, mut layers) = (Vec::new(), LAYERS.to_vec());
+fn arguments() -> Result<Options, String> {
+    let mut options = Options {
+        only: Vec::new(),
+        layers: LAYERS.to_vec(),
+        enough: false,
+    };
     let mut parser = Parser::from_env();
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-        let Arg::Long(option @ ("only" | "layers")) = argument else {
-            return Err(argument.unexpected().to_string());
+        let option = match argument {
+            Arg::Long("enough") => {
+                options.enough = true;
+                continue;
+            }
+            Arg::Long(option @ ("only" | "layers")) => option,
+            Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => {
+                return Err(argument.unexpected().to_string());
+            }
         };
         let is_only = option == "only";
         let value = parser.value().and_then(|value| value.string());
@@ -86,9 +106,9 @@ fn arguments() -> Result<(Vec<String>, Vec<&'static str>), String> {
                     names.join(", ")
                 ));
             }
-            only.push(value);
+            options.only.push(value);
         } else {
-            layers = (value.split(','))
+            options.layers = (value.split(','))
                 .map(|name| {
                     let known = LAYERS.into_iter().find(|layer| *layer == name);
                     let all = LAYERS.join(", ");
@@ -97,11 +117,16 @@ fn arguments() -> Result<(Vec<String>, Vec<&'static str>), String> {
                 .collect::<Result<_, _>>()?;
         }
     }
-    Ok((only, layers))
+    Ok(options)
 }
 
 /// Puts each core before each layer; whether all of them were caught.
-fn run(only: &[String], layers: &[&str]) -> Result<bool, String> {
+fn run(options: &Options) -> Result<bool, String> {
+    let Options {
+        only,
+        layers,
+        enough,
+    } = options;
     let place = copied::root().join("target/wrong-cores");
     let copy = place.join("sources");
     let cores: Vec<&Wrong> = (CORES.iter())
@@ -119,21 +144,35 @@ fn run(only: &[String], layers: &[&str]) -> Result<bool, String> {
     let mut caught = 0;
     for core in &cores {
         let undo = apply(&copy, core)?;
-        let verdicts = layers.iter().map(|layer| judge(&copy, &place, layer));
-        let verdicts = verdicts.collect::<Result<Vec<_>, _>>();
+        let most = if *enough { 2 } else { layers.len() };
+        let verdicts = judged(&copy, &place, layers, most);
         for (path, text) in undo.into_iter().rev() {
             write(&path, &text)?;
         }
         let verdicts = verdicts?;
         let cells: String = verdicts.iter().map(|verdict| cell(*verdict)).collect();
         println!("{:<34}{cells}", core.name);
-        let by = verdicts
-            .iter()
-            .filter(|verdict| matches!(verdict, Verdict::Failed | Verdict::Hung));
-        caught += usize::from(by.count() >= 2);
+        caught += usize::from(caught_by(&verdicts) >= 2);
     }
     println!("caught: {caught} of {}", cores.len());
     Ok(caught == cores.len())
+}
+
+/// The verdicts of the layers, in order, until so many have caught it.
+fn judged(copy: &Path, place: &Path, layers: &[&str], most: usize) -> Result<Vec<Verdict>, String> {
+    let mut verdicts = Vec::new();
+    for layer in layers {
+        if caught_by(&verdicts) >= most {
+            break;
+        }
+        verdicts.push(judge(copy, place, layer)?);
+    }
+    Ok(verdicts)
+}
+
+fn caught_by(verdicts: &[Verdict]) -> usize {
+    let catches = |verdict: &&Verdict| matches!(verdict, Verdict::Failed | Verdict::Hung);
+    verdicts.iter().filter(catches).count()
 }
 
 fn cell(verdict: Verdict) -> String {
