@@ -22,6 +22,24 @@ impl Interest {
         }
     }
 
+    /// A registration that is made, modified or withdrawn, as a driver does for
+    /// [`Action::Arm`](tidegate_core::Action::Arm). `bits` are true of its file.
+    pub(crate) fn armed(
+        before: Option<Self>,
+        now: Directions,
+        trigger: Trigger,
+        bits: EpollFlags,
+    ) -> Option<Self> {
+        if now.is_empty() {
+            return None;
+        }
+        let mask = Self::mask_of(now, trigger);
+        let mut interest = before.unwrap_or_else(|| Self::new(mask));
+        interest.modify(mask);
+        interest.queued |= interest.is_ready(bits);
+        Some(interest)
+    }
+
     /// The directions that a driver has registered by this mask.
     #[must_use]
     pub fn directions(&self) -> Directions {
@@ -30,6 +48,18 @@ impl Interest {
             directions => directions,
         }
     }
+}
+
+/// What a wait reports of a file, if anything. `poll` says what is true of it, and is asked if it is in the ready list.
+pub(crate) fn report(
+    interest: &mut Option<Interest>,
+    token: Token,
+    poll: impl FnOnce() -> EpollFlags,
+) -> Option<Event> {
+    let interest = interest.as_mut().filter(|interest| interest.queued)?;
+    let flags = interest.report(poll());
+    let data = token.to_bits();
+    (!flags.is_empty()).then(|| Report { flags, data }.event())
 }
 
 impl Report {

@@ -1,7 +1,9 @@
 //! [`check_laws`]: what must hold between a machine and a kernel, for worlds, explorer and fuzzer alike.
 
+use crate::datagram_state::DatagramState;
 use crate::flags::EpollFlags;
 use crate::kernel::Interest;
+use crate::line_state::LineState;
 use crate::socket_state::SocketState;
 use alloc::format;
 use alloc::string::String;
@@ -44,6 +46,30 @@ impl Held {
             possible: socket.possible(),
             failed: socket.end.error.is_some(),
             reports: socket.would_report(),
+        }
+    }
+
+    /// What is held of a datagram socket.
+    #[must_use]
+    pub fn of_datagrams(token: Token, socket: &DatagramState) -> Self {
+        Self {
+            token,
+            mask: socket.interest.map(|interest| interest.asked()),
+            possible: socket.possible(),
+            failed: socket.end.error.is_some(),
+            reports: socket.would_report(),
+        }
+    }
+
+    /// What is held of a descriptor that is watched.
+    #[must_use]
+    pub fn of_line(token: Token, line: &LineState) -> Self {
+        Self {
+            token,
+            mask: line.interest.map(|interest| interest.asked()),
+            possible: line.ready(),
+            failed: false,
+            reports: line.would_report(),
         }
     }
 }

@@ -20,6 +20,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod datagram_state;
 mod documented;
 mod driver;
 mod fairness;
@@ -27,18 +28,21 @@ mod faults;
 mod flags;
 mod kernel;
 mod laws;
+mod line_state;
 mod random;
 mod socket_state;
 mod world;
 
+pub use datagram_state::DatagramState;
 pub use fairness::Fairness;
 pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
 pub use kernel::{
-    Endpoint, Family, Fd, Interest, Kernel, Letter, Limits, Received, Report, Route, Shutdown,
+    DatagramEndpoint, Endpoint, Family, Fd, Interest, Kernel, Letter, Limits, Received, Report, Route, Shutdown,
     State, asked,
 };
 pub use laws::{Held, check_laws};
+pub use line_state::LineState;
 pub use random::Random;
 pub use socket_state::SocketState;
 pub use tidegate_core::errno::Errno;

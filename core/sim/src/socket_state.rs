@@ -2,7 +2,7 @@
 
 use crate::driver;
 use crate::flags::EpollFlags;
-use crate::kernel::{Endpoint, Interest, Report, Shutdown, State};
+use crate::kernel::{Endpoint, Interest, Shutdown, State};
 use tidegate_core::errno;
 use tidegate_core::{Directions, Event, Outcome, Token, Trigger};
 
@@ -35,20 +35,8 @@ impl SocketState {
     /// Registers, modifies or withdraws the registration, as a driver does for
     /// [`Action::Arm`](tidegate_core::Action::Arm).
     pub fn arm(&mut self, now: Directions, trigger: Trigger) {
-        let mask = Interest::mask_of(now, trigger);
-        let interest = match self.interest {
-            _ if now.is_empty() => None,
-            None => Some(Interest::new(mask)),
-            Some(mut interest) => {
-                interest.modify(mask);
-                Some(interest)
-            }
-        };
         let bits = self.end.poll(self.buffer);
-        self.interest = interest.map(|interest| Interest {
-            queued: interest.queued || interest.is_ready(bits),
-            ..interest
-        });
+        self.interest = Interest::armed(self.interest, now, trigger, bits);
     }
 
     /// The directions that are registered.
@@ -67,10 +55,7 @@ impl SocketState {
 
     /// What a wait reports of it, if anything.
     pub fn report(&mut self, token: Token) -> Option<Event> {
-        let interest = self.interest.as_mut().filter(|interest| interest.queued)?;
-        let flags = interest.report(self.end.poll(self.buffer));
-        let data = token.to_bits();
-        (!flags.is_empty()).then(|| Report { flags, data }.event())
+        driver::report(&mut self.interest, token, || self.end.poll(self.buffer))
     }
 
     /// Whether a wait would report something of it.

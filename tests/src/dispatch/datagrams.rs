@@ -2,12 +2,13 @@
 
 use super::app::{App, Shared};
 use super::drive::Drive;
-use super::kernel::mix;
+use super::kernel::{completed, mix};
 use super::model::{Listener, Model};
 use super::timers::Free;
 use super::world::{SOURCES, World};
 use alloc::collections::VecDeque;
 use tidegate_core::{Directions, Dispatcher, FaultKind, Op, Outcome, Peer, SendError, Token};
+use tidegate_sim::DatagramState;
 
 /// Bytes of the window that one is received into.
 const RX: usize = 4;
@@ -42,50 +43,59 @@ pub(super) enum Heard {
     Capacity,
 }
 
-/// What the kernel has of a socket.
-#[derive(Debug, Default)]
+/// What the kernel has of a socket. How it behaves is [`DatagramState`], the simulated kernel's.
+#[derive(Debug)]
 pub(super) struct Letters {
-    /// Lengths, and senders.
+    pub(super) state: DatagramState,
+    /// Lengths, and senders, of those that wait to be received.
     coming: VecDeque<(u32, Option<Peer>)>,
-    /// A send would block.
-    full: bool,
-    /// An error of the network is to be notified.
-    error: bool,
 }
 
 impl Letters {
-    pub(super) fn state(&self) -> Directions {
-        let input = self.error || !self.coming.is_empty();
-        Directions::READ.when(input) | Directions::WRITE.when(!self.full)
+    fn new() -> Self {
+        Self {
+            state: DatagramState::new(usize::MAX, 1),
+            coming: VecDeque::new(),
+        }
     }
 
-    pub(super) const fn closing(&self) -> bool {
-        self.error
-    }
-
-    /// A receive. A completion waits if there is nothing.
+    /// A receive. A completion driver waits if there is nothing.
     pub(super) fn receive(&mut self, completion: bool) -> Option<Outcome> {
-        if core::mem::take(&mut self.error) {
-            return Some(Outcome::Failed(FaultKind::Refused.with_code(111)));
-        }
-        match self.coming.pop_front() {
-            Some((len, from)) => Some(Outcome::Datagram {
-                len,
-                from,
-                local: None,
-                lost: 0,
-            }),
-            None if completion => None,
-            None => Some(Outcome::Drained(0)),
+        match self.state.receive() {
+            Ok(()) => {
+                let (len, from) = self.coming.pop_front().expect("it came");
+                Some(Outcome::Datagram {
+                    len,
+                    from,
+                    local: None,
+                    lost: 0,
+                })
+            }
+            Err(outcome) => completed(outcome, completion),
         }
     }
 
-    /// A send. A completion driver waits for send capacity.
-    pub(super) fn send(&self, completion: bool) -> Option<Outcome> {
-        match self.full {
-            false => Some(Outcome::Complete(1)),
-            true if completion => None,
-            true => Some(Outcome::Drained(0)),
+    /// A send. A completion driver waits for send capacity. The network takes it at once, unless it takes nothing.
+    pub(super) fn send(&mut self, completion: bool) -> Option<Outcome> {
+        let outcome = self.state.send(1);
+        if let Outcome::Complete(_) = outcome {
+            self.state.take();
+        }
+        completed(outcome, completion)
+    }
+
+    /// The network takes nothing for now, or does so again.
+    fn fill_or_take(&mut self) {
+        if self.state.end.leaving > 0 {
+            self.state.take();
+        } else {
+            self.state.end.leaving = self.state.buffer;
+        }
+    }
+
+    fn arrive(&mut self, len: u32, from: Option<Peer>) {
+        if self.state.arrive() {
+            self.coming.push_back((len, from));
         }
     }
 }
@@ -305,11 +315,11 @@ impl<W: World> Drive<'_, W> {
             return;
         };
         match what & 3 {
-            0 => letters.full = !letters.full,
-            1 => letters.error = true,
+            0 => letters.fill_or_take(),
+            1 => letters.state.refuse(),
             _ => {
                 let from = [None, Some(Peer::Unix(u32::from(what)))][usize::from(what >> 2 & 1)];
-                letters.coming.push_back((u32::from(what >> 3 & 7), from));
+                letters.arrive(u32::from(what >> 3 & 7), from);
             }
         }
     }
@@ -330,7 +340,7 @@ impl<W: World> Drive<'_, W> {
         };
         let before = self.model().listeners.insert(token, known);
         assert!(before.is_none(), "{token:?} comes again");
-        self.kernel.letters.insert(token, Letters::default());
+        self.kernel.letters.insert(token, Letters::new());
     }
 
     /// A kernel may write as soon as it is called; and what is to be sent is what was queued.
@@ -351,7 +361,8 @@ impl<W: World> Drive<'_, W> {
     /// From now on there is send capacity, and the network has no errors.
     pub(super) fn calm_datagrams(&mut self) {
         for letters in self.kernel.letters.values_mut() {
-            (letters.full, letters.error) = (false, false);
+            letters.state.take();
+            letters.state.end.error = None;
         }
     }
 

@@ -335,7 +335,7 @@ impl<W: World> Drive<'_, W> {
             }
             Action::SendTo { token } => {
                 let completion = waits(token);
-                let letters = self.kernel.letters.get(&token);
+                let letters = self.kernel.letters.get_mut(&token);
                 letters.and_then(|letters| letters.send(completion))
             }
             Action::Shutdown { .. } => Some(self.model().get(token).shut_down()),

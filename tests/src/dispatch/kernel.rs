@@ -6,7 +6,7 @@ use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use tidegate_core::{Directions, Event, FaultKind, Outcome, Token, Trigger};
-use tidegate_sim::{Endpoint, Family, Held, Interest, SocketState, State};
+use tidegate_sim::{Endpoint, Family, Held, Interest, LineState, SocketState, State};
 
 /// Bytes that a socket takes before a send would block. Less than a send window, so that sends are short.
 const CAPACITY: usize = 20;
@@ -72,7 +72,7 @@ pub(super) struct Kernel {
     pub(super) sockets: BTreeMap<Token, Socket>,
     pub(super) backlogs: BTreeMap<Token, VecDeque<u32>>,
     /// What the descriptors that are watched are ready for.
-    pub(super) lines: BTreeMap<Token, Directions>,
+    pub(super) lines: BTreeMap<Token, LineState>,
     /// The queues of the datagram sockets.
     pub(super) letters: BTreeMap<Token, Letters>,
     registered: BTreeMap<Token, (Directions, Trigger)>,
@@ -251,15 +251,22 @@ impl Kernel {
         if !now.is_empty() {
             self.registered.insert(token, (now, trigger));
         }
-        if let Some(state) = self.state_mut(token) {
-            state.arm(now, trigger);
-        }
+        self.arm_file(token, now, trigger);
     }
 
     pub(super) fn forget(&mut self, token: Token) {
         self.registered.remove(&token);
+        self.arm_file(token, Directions::NONE, Trigger::Level);
+    }
+
+    /// Changes the registration of what is behind a token. (Of a listener only the directions are known.)
+    fn arm_file(&mut self, token: Token, now: Directions, trigger: Trigger) {
         if let Some(state) = self.state_mut(token) {
-            state.interest = None;
+            state.arm(now, trigger);
+        } else if let Some(letters) = self.letters.get_mut(&token) {
+            letters.state.arm(now, trigger);
+        } else if let Some(line) = self.lines.get_mut(&token) {
+            line.arm(now, trigger);
         }
     }
 
@@ -283,16 +290,20 @@ impl Kernel {
         armed.sort_by_key(|(token, ..)| *token);
         assert_eq!(held, armed, "what is armed is what is registered");
         for (token, now, trigger) in held {
-            if let Some(state) = self.state_mut(token) {
-                state.interest = None;
-                state.arm(now, trigger);
-            }
+            self.arm_file(token, Directions::NONE, trigger);
+            self.arm_file(token, now, trigger);
         }
     }
 
     /// What is held of each source that is registered, for the laws; `possible`: what can be done is checked, too.
     pub(super) fn held(&self, possible: bool) -> Vec<Held> {
         let held = |(&token, &(registered, trigger)): (&Token, &(Directions, Trigger))| {
+            if let Some(letters) = self.letters.get(&token).filter(|_| possible) {
+                return Held::of_datagrams(token, &letters.state);
+            }
+            if let Some(line) = self.lines.get(&token).filter(|_| possible) {
+                return Held::of_line(token, line);
+            }
             let socket = self.sockets.get(&token).filter(|socket| !socket.misled);
             let unknown = Held {
                 token,
@@ -334,21 +345,22 @@ impl Kernel {
                 events.extend(socket.state.report(token));
                 continue;
             }
-            let (state, closing) = if let Some(line) = self.lines.get(&token) {
-                (*line, false)
-            } else if let Some(letters) = self.letters.get(&token) {
-                (letters.state(), letters.closing())
-            } else {
-                let backlog = self.backlogs.get(&token);
-                let waiting = backlog.is_some_and(|backlog| !backlog.is_empty());
-                (Directions::READ.when(waiting), false)
-            };
-            let directions = state & registered;
-            if closing || !directions.is_empty() {
+            if let Some(letters) = self.letters.get_mut(&token) {
+                events.extend(letters.state.report(token));
+                continue;
+            }
+            if let Some(line) = self.lines.get_mut(&token) {
+                events.extend(line.report(token));
+                continue;
+            }
+            let backlog = self.backlogs.get(&token);
+            let waiting = backlog.is_some_and(|backlog| !backlog.is_empty());
+            let directions = Directions::READ.when(waiting) & registered;
+            if !directions.is_empty() {
                 events.push(Event::Ready {
                     token,
                     directions,
-                    closing,
+                    closing: false,
                 });
             }
         }
@@ -357,7 +369,7 @@ impl Kernel {
 }
 
 /// A completion driver never reports that it drained, and waits if nothing moves: `None`.
-fn completed(outcome: Outcome, completion: bool) -> Option<Outcome> {
+pub(super) fn completed(outcome: Outcome, completion: bool) -> Option<Outcome> {
     match outcome {
         Outcome::Drained(0) if completion => None,
         Outcome::Drained(n) if completion => Some(Outcome::Complete(n)),

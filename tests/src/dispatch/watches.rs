@@ -6,6 +6,7 @@ use super::model::{Listener, Model};
 use super::timers::Free;
 use super::world::{SOURCES, World};
 use tidegate_core::{Directions, Fault, Token};
+use tidegate_sim::LineState;
 
 /// One that is watched.
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +128,8 @@ impl<W: World> Drive<'_, W> {
         match (what >> 6, nth.copied()) {
             (0, _) | (_, None) => self.watch(chosen(what)),
             (1 | 2, Some(token)) => {
-                if let Some(ready) = self.kernel.lines.get_mut(&token) {
-                    *ready = chosen(what);
+                if let Some(line) = self.kernel.lines.get_mut(&token) {
+                    line.set_ready(chosen(what));
                 }
             }
             (_, Some(token)) => {
@@ -159,14 +160,14 @@ impl<W: World> Drive<'_, W> {
         };
         let before = self.model().listeners.insert(token, known);
         assert!(before.is_none(), "{token:?} comes again");
-        self.kernel.lines.insert(token, Directions::NONE);
+        self.kernel.lines.insert(token, LineState::default());
     }
 
     /// What is watched for comes no more. An unwanted condition may last for ever, and must not be reported.
     pub(super) fn calm_watches(&mut self) {
-        for (token, ready) in &mut self.kernel.lines {
+        for (token, line) in &mut self.kernel.lines {
             if let Some(watch) = self.shared.borrow_mut().model.watch(*token) {
-                *ready -= watch.interest;
+                line.set_ready(line.ready() - watch.interest);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Datagram sockets: what came waits in a queue, and what was sent leaves when the network takes it.
 
-use super::{Call, Errno, Fault, Fd, Kernel, Kind};
+use super::{Call, DatagramEndpoint, Errno, Fault, Fd, Kernel, Kind};
 use crate::flags::EpollFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use tidegate_core::Local;
 /// Datagrams that wait to be received; more are lost.
 const QUEUE: usize = 8;
 /// Datagrams on their way out; a send beyond would block.
-const ROOM: usize = 2;
+const BUFFER: usize = 2;
 
 /// A datagram, with its sender or its receiver.
 pub type Letter = (SocketAddr, Vec<u8>);
@@ -40,20 +40,17 @@ pub fn asked(peer: SocketAddr) -> Local {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Post {
-    /// Each with the number of those that were lost before it.
+    end: DatagramEndpoint,
+    /// Those that wait to be received, each with the number of those that were lost before it.
     came: VecDeque<(Letter, u32)>,
     lost: u32,
+    /// Those on their way out.
     leaves: Vec<(Letter, Option<Local>)>,
-    /// The network error of one that was sent before.
-    error: Option<Errno>,
 }
 
 impl Post {
     pub(super) fn poll(&self) -> EpollFlags {
-        let error = self.error.is_some();
-        EpollFlags::IN.when(error || !self.came.is_empty())
-            | EpollFlags::OUT.when(self.leaves.len() < ROOM)
-            | EpollFlags::ERR.when(error)
+        self.end.poll(BUFFER)
     }
 }
 
@@ -76,10 +73,10 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`.
     pub fn arrive(&mut self, fd: Fd, from: SocketAddr, bytes: &[u8]) -> Result<bool, Errno> {
         let (at, post) = self.post(fd)?;
-        let fits = post.came.len() < QUEUE;
+        let fits = post.end.arrive(QUEUE);
         if fits {
             post.came.push_back(((from, bytes.to_vec()), post.lost));
-            self.wake(at, EpollFlags::IN);
+            self.wake(at, DatagramEndpoint::INPUT);
         } else {
             post.lost = post.lost.wrapping_add(1);
         }
@@ -93,8 +90,8 @@ impl Kernel {
     /// `BADF`, `NOTSOCK`.
     pub fn refuse_datagram(&mut self, fd: Fd) -> Result<(), Errno> {
         let (at, post) = self.post(fd)?;
-        post.error = Some(Errno::CONNREFUSED);
-        self.wake(at, EpollFlags::NONE);
+        post.end.refuse();
+        self.wake(at, DatagramEndpoint::ERROR);
         Ok(())
     }
 
@@ -106,8 +103,8 @@ impl Kernel {
     pub fn take_datagrams(&mut self, fd: Fd) -> Result<Vec<(Letter, Option<Local>)>, Errno> {
         let (at, post) = self.post(fd)?;
         let taken = core::mem::take(&mut post.leaves);
-        if !taken.is_empty() {
-            self.wake(at, EpollFlags::OUT);
+        if post.end.leave() {
+            self.wake(at, DatagramEndpoint::SPACE);
         }
         Ok(taken)
     }
@@ -120,9 +117,7 @@ impl Kernel {
     pub fn recvfrom(&mut self, fd: Fd, into: &mut [u8]) -> Result<Received, Errno> {
         self.datagram_fault(fd, Call::Recv, EpollFlags::IN)?;
         let (_, post) = self.post(fd)?;
-        if let Some(errno) = post.error.take() {
-            return Err(errno);
-        }
+        post.end.recv()?;
         let ((from, bytes), lost) = post.came.pop_front().ok_or(Errno::AGAIN)?;
         into.iter_mut()
             .zip(&bytes)
@@ -139,7 +134,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// `BADF`, `NOTSOCK`, `AGAIN`; injected ones.
+    /// `BADF`, `NOTSOCK`, `AGAIN`; the stored network error, once; injected ones.
     pub fn sendto(
         &mut self,
         fd: Fd,
@@ -149,9 +144,7 @@ impl Kernel {
     ) -> Result<usize, Errno> {
         self.datagram_fault(fd, Call::Send, EpollFlags::OUT)?;
         let (_, post) = self.post(fd)?;
-        if post.leaves.len() >= ROOM {
-            return Err(Errno::AGAIN);
-        }
+        post.end.send(BUFFER)?;
         post.leaves.push(((to, bytes.to_vec()), local));
         Ok(bytes.len())
     }

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod datagram;
+mod datagram_endpoint;
 mod endpoint;
 mod epoll;
 mod interest;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use connecting::Route;
 pub use datagram::{Letter, Received, asked};
+pub use datagram_endpoint::DatagramEndpoint;
 pub use endpoint::{Endpoint, State};
 pub use epoll::Report;
 pub use interest::Interest;
