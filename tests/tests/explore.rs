@@ -75,6 +75,30 @@ fn what_is_connected_closes() {
     }
 }
 
+/// Whatever comes to a datagram socket, and whatever its application and the kernel do with it: what waits is received, or its
+/// socket rests for a while; what is sent leaves or is given up, and who waits for that is notified, once.
+#[test]
+fn a_datagram_socket_closes() {
+    closes_of(Settings::datagrams(Trigger::Level), Rows::All);
+    // A connection's trigger is none of its own.
+    for trigger in TRIGGERS {
+        let settings = Settings {
+            rounds: true,
+            spurious: false,
+            stale: false,
+            every_fault: false,
+            ..Settings::datagrams(trigger)
+        };
+        closes_of(settings, Rows::Known);
+    }
+}
+
+#[test]
+fn images_hold_all_that_matters_of_a_datagram_socket() {
+    let tried = images_hold_all(Settings::datagrams(Trigger::Level), LIMITS, 997);
+    assert!(tried.unwrap_or_else(|way| panic!("{way}")) > 10_000);
+}
+
 /// What a state is compared by leaves out only what has no bearing on what comes next.
 #[test]
 fn images_hold_all_that_matters() {

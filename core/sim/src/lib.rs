@@ -38,8 +38,8 @@ pub use fairness::Fairness;
 pub use faults::{Call, Fault, Faults, Taken};
 pub use flags::EpollFlags;
 pub use kernel::{
-    DatagramEndpoint, Endpoint, Family, Fd, Interest, Kernel, Letter, Limits, Received, Report, Route, Shutdown,
-    State, asked,
+    DatagramEndpoint, Endpoint, Family, Fd, Interest, Kernel, Letter, Limits, Received, Report,
+    Route, Shutdown, State, asked,
 };
 pub use laws::{Held, check_laws};
 pub use line_state::LineState;

@@ -245,12 +245,8 @@ fn can_go_on(machine: &Dispatcher<'_>, index: u32) -> Held {
         }
         State::Closing | State::Cancelling => joins,
         State::Lingering => !slot.flags.has(Flags::ENDED),
-        State::Open
-        | State::Free
-        | State::Reserved
-        | State::Watching
-        | State::Datagrams
-        | State::Retired => true,
+        State::Datagrams => machine.is_paused(index) || joins || !slot.readiness.armed().is_empty(),
+        State::Open | State::Free | State::Reserved | State::Watching | State::Retired => true,
     };
     hold(goes_on, "something will happen to every source", index)
 }

@@ -56,6 +56,36 @@ impl Burst {
     }
 }
 
+/// For images.
+#[cfg(feature = "inspect")]
+impl Burst {
+    /// How many iterations ago it began, at most 2; its size; what is left of it; and the iterations until the next. What no
+    /// longer matters is that of [`ONE`](Self::ONE), long ago. `turn`: an iteration is in progress; if not, what comes next
+    /// comes in another.
+    pub(crate) const fn parts(&self, iteration: u32, turn: bool) -> (u32, u16, u16, u16) {
+        let ago = iteration.wrapping_sub(self.turn);
+        if ago == 0 && turn {
+            return (0, self.size, self.left, self.rest);
+        }
+        // What comes next goes on where this has ended, or begins anew.
+        let goes_on = self.left == 0 && self.rest == 0 && ago == turn as u32;
+        if goes_on {
+            (ago, self.size, 0, 0)
+        } else {
+            (2, 1, 1, self.rest)
+        }
+    }
+
+    pub(crate) const fn put_back(turn: u32, size: u16, left: u16, rest: u16) -> Self {
+        Self {
+            turn,
+            size,
+            left,
+            rest,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

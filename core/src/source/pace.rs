@@ -108,6 +108,15 @@ impl Pace {
     pub(crate) const fn put_pause(&mut self, pause: u64) {
         self.pause = pause;
     }
+
+    /// As [`Burst::parts`].
+    pub(crate) const fn burst_parts(&self, iteration: u32, turn: bool) -> (u32, u16, u16, u16) {
+        self.burst.parts(iteration, turn)
+    }
+
+    pub(crate) const fn put_burst(&mut self, turn: u32, size: u16, left: u16, rest: u16) {
+        self.burst = Burst::put_back(turn, size, left, rest);
+    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@ explore: drives the real dispatcher through every order of events that a small w
 
   --connections N   slots of the table, 1 to 4 [1]
   --trigger T       level, edge or oneshot [level]
+  --backlog N       peers that wait to be accepted; 0: nobody comes
   --full P          wait, refuse or evict [wait]
   --with WHAT       adds to the world, --without WHAT takes from it: crowd, spurious, stale, every-fault, probes,
-                    long-waits, aborts, between, hasty, rude, racing, unix, timers (of one connection), outbound, rounds
+                    long-waits, aborts, between, hasty, rude, racing, unix, timers (of one connection), outbound, datagrams,
+                    rounds
   --states N        gives up at so many states
   --memory MIB      gives up when the states take so much [4096]
   --threads N       [one for each processor]
@@ -45,7 +47,7 @@ struct Asked {
 
 fn arguments() -> Result<Option<Asked>, lexopt::Error> {
     let (mut connections, mut trigger, mut full) = (1, Trigger::Level, FullTable::Wait);
-    let mut switches = Vec::new();
+    let (mut switches, mut backlog) = (Vec::new(), None);
     let mut table = false;
     let mut limits = Limits {
         states: usize::MAX,
@@ -80,6 +82,7 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
             }
             Long("with") => switches.push((parser.value()?.string()?, true)),
             Long("without") => switches.push((parser.value()?.string()?, false)),
+            Long("backlog") => backlog = Some(parser.value()?.parse()?),
             Long("states") => limits.states = parser.value()?.parse()?,
             Long("memory") => limits.memory = parser.value()?.parse::<usize>()? << 20,
             Long("threads") => limits.threads = parser.value()?.parse()?,
@@ -92,6 +95,7 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
         full,
         ..Settings::of(connections, trigger)
     };
+    settings.backlog = backlog.unwrap_or(settings.backlog);
     for (name, on) in switches {
         if !settings.switch(&name, on) {
             return Err(format!("there is no {name:?} in the world; see --help").into());

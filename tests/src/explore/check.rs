@@ -13,6 +13,7 @@ impl World<'_> {
         self.is_attended()?;
         self.lives()?;
         self.keeps_its_timer()?;
+        self.serves_datagrams(rests)?;
         if rests {
             let gone = (self.sockets.iter()).all(|socket| !socket.is_open() && !socket.told);
             let served = self.backlog == 0 || !self.listener.is_open();
@@ -35,6 +36,7 @@ impl World<'_> {
         sockets
             .map(|(token, socket)| socket.held(token))
             .chain(self.listener.is_open().then_some(listener))
+            .chain(self.held_datagrams())
     }
 
     /// If nothing is queued, each connection has a deadline, and one that the application listens to is received from.
@@ -91,6 +93,13 @@ impl World<'_> {
                 let live = Token::from_bits(u64::from(inspect::GENERATION) << 32 | u64::from(at));
                 self.done_unasked(live, op)?;
                 self.done_unasked(old, op)?;
+            }
+        }
+        if self.settings.datagrams {
+            let bits = inspect::datagrams().to_bits();
+            self.hostile(Token::from_bits(bits - (1 << 32)))?;
+            for op in OPS {
+                self.done_unasked(inspect::datagrams(), op)?;
             }
         }
         if self.core.image(true) != before {

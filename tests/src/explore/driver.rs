@@ -24,7 +24,7 @@ const FAULTS: [FaultKind; 7] = [
 /// How many of them come to something different each.
 const DIFFERENT: usize = 4;
 
-fn failed(kind: FaultKind) -> Outcome {
+pub(super) fn failed(kind: FaultKind) -> Outcome {
     Outcome::Failed(kind.with_code(0))
 }
 
@@ -56,13 +56,23 @@ impl World<'_> {
                 was,
                 now,
                 trigger,
+            } if self.is_datagrams(token) => {
+                self.arm_datagrams(token, was, (now, trigger), choices)
+            }
+            Action::Arm {
+                token,
+                was,
+                now,
+                trigger,
             } => self.arm(token, was, (now, trigger), choices),
             Action::Shutdown { token } => self.shutdown(token, choices),
             Action::Unsent { token } => self.unsent(token, choices),
-            Action::ReceiveFrom { token } | Action::SendTo { token } => {
-                Err(format!("{token:?}: there is no such socket"))
-            }
+            Action::ReceiveFrom { token } => self.receive_datagram(token, choices),
+            Action::SendTo { token } => self.send_datagram(token, choices),
             Action::Cancel { token } => Err(format!("{token:?}: nothing is in flight")),
+            Action::Close { token, .. } if self.is_datagrams(token) => {
+                self.close_datagrams(token, choices)
+            }
             Action::Close { token, .. } => self.close(token, choices),
             Action::Rebuild => self.rebuild(),
         }
@@ -266,7 +276,9 @@ impl World<'_> {
         }
         socket.kernel.arm(now, trigger);
         let faults = [None, Some(FaultKind::Exhausted), Some(FaultKind::Invalid)];
-        let what = if now.is_empty() {
+        // A listener to which nobody comes is no part of the world.
+        let alone = token.is_listener() && self.settings.backlog == 0;
+        let what = if now.is_empty() || alone {
             &faults[..1]
         } else {
             &faults
@@ -346,6 +358,7 @@ impl World<'_> {
     }
 
     fn rebuild(&mut self) -> Lawful {
+        self.rebuild_datagrams();
         for at in self.places() {
             let token = self.token(at);
             let held = self.core.armed().find(|(armed, ..)| *armed == token);
@@ -419,7 +432,13 @@ impl World<'_> {
     }
 
     /// A completion goes in; no notice follows.
-    fn silently(&mut self, token: Token, op: Op, outcome: Outcome, what: What) -> Lawful {
+    pub(super) fn silently(
+        &mut self,
+        token: Token,
+        op: Op,
+        outcome: Outcome,
+        what: What,
+    ) -> Lawful {
         match self.answer(token, op, outcome, what)? {
             None => Ok(()),
             Some(notice) => Err(format!("notified {notice:?}")),
@@ -504,7 +523,7 @@ fn done(token: Token, op: Op, outcome: Outcome) -> Event {
 }
 
 /// How the table calls a transfer that moved nothing.
-fn went_wrong(outcome: Outcome) -> What {
+pub(super) fn went_wrong(outcome: Outcome) -> What {
     match outcome {
         Outcome::Failed(fault) => match fault.kind {
             FaultKind::Interrupted => What::Interrupted,

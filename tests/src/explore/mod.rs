@@ -4,7 +4,8 @@
 //! of bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything
 //! it can at each notice and between iterations, events that are true and events that are not, a failure of each class
 //! at each operation, a clock that goes on in steps of the shortest deadline; and,
-//! where they are switched on, a timer of the application's (`timers`) and connections that it asks for (`outbound`). A state is the
+//! where they are switched on, a timer of the application's (`timers`), connections that it asks for (`outbound`), and a datagram
+//! socket that comes and goes (`datagrams`). A state is the
 //! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
 //! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
 //! there.
@@ -15,13 +16,14 @@
 //! rest: no connection is left, and a few deadlines have passed ([`Report::patience`]). If only the driver acts, events
 //! come to an end: nothing spins.
 //!
-//! Not in this world: completions that come later, datagrams, halves that are shut down, stopping, limits
+//! Not in this world: completions that come later, halves that are shut down, stopping, limits
 //! for each source, several listeners, deadlines that are switched off, generations that are used up.
 //!
 #![doc = include_str!("states.md")]
 
 mod check;
 mod choices;
+mod datagrams;
 mod driver;
 mod outbound;
 mod search;
@@ -81,6 +83,8 @@ pub struct Settings {
     pub timers: bool,
     /// The application asks for connections, too.
     pub outbound: bool,
+    /// The application has a datagram socket, too, and iterations are twice as long.
+    pub datagrams: bool,
     /// A wait and the iteration after it are one step, in which at most one operation fails; all that is ready is
     /// reported, in any order.
     pub rounds: bool,
@@ -110,6 +114,7 @@ impl Settings {
         unix: true,
         timers: false,
         outbound: false,
+        datagrams: false,
         rounds: false,
     };
 
@@ -185,6 +190,19 @@ impl Settings {
         }
     }
 
+    /// A world of a datagram socket alone: to the listener nobody comes.
+    #[must_use]
+    pub fn datagrams(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            datagrams: true,
+            backlog: 0,
+            hasty: false,
+            racing: false,
+            ..Self::WHOLE
+        }
+    }
+
     /// Switches what has this name on or off; whether there is such a thing.
     pub fn switch(&mut self, name: &str, on: bool) -> bool {
         let switch = match name {
@@ -202,6 +220,7 @@ impl Settings {
             "unix" => &mut self.unix,
             "timers" => &mut self.timers,
             "outbound" => &mut self.outbound,
+            "datagrams" => &mut self.datagrams,
             "rounds" => &mut self.rounds,
             _ => return false,
         };

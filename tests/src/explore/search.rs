@@ -435,7 +435,8 @@ impl Names {
                 line = line.replace(&token(inspect::GENERATION), &name.to_string());
                 line = line.replace(&token(inspect::GENERATION + 1), &format!("{name}'"));
             }
-            line.replace(&format!("{:?}", inspect::listener()), "listener")
+            let line = line.replace(&format!("{:?}", inspect::listener()), "listener");
+            line.replace(&format!("{:?}", inspect::datagrams()), "datagram socket")
         };
         story.into_iter().map(named).collect()
     }

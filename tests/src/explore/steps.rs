@@ -2,6 +2,7 @@
 //! iterations.
 
 use super::choices::Choices;
+use super::datagrams::SocketCall;
 use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect::{self, CONNECTIONS};
@@ -10,7 +11,7 @@ use tidegate_sim::State;
 
 /// A step between two calls of the driver.
 #[derive(Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     PeerReads(usize),
     PeerSends(usize),
     PeerFinishes(usize),
@@ -20,12 +21,19 @@ enum Step {
     /// The application asks for a connection.
     AsksForConnection,
     Connects,
+    DatagramComes,
+    /// The network has an error for the datagram socket.
+    DatagramRefused,
+    /// The network takes what was sent.
+    DatagramsLeave,
     /// What a wait reports.
     Report(usize),
     ReportListener,
+    ReportDatagrams,
     /// An event that the kernel has no reason for.
     Spurious(usize, Directions, bool),
     SpuriousListener,
+    SpuriousDatagrams(Directions, bool),
     /// An iteration begins.
     Turn,
     /// A wait, which may have lasted, and an iteration in one.
@@ -36,6 +44,7 @@ enum Step {
     /// Stale events, iteration after iteration, until the set is rebuilt.
     Stale,
     Call(usize, Call),
+    CallSocket(SocketCall),
 }
 
 /// What an application may call.
@@ -68,6 +77,7 @@ impl World<'_> {
             let driven = [
                 Step::Report(0),
                 Step::ReportListener,
+                Step::ReportDatagrams,
                 Step::Turn,
                 Step::Output,
             ];
@@ -104,6 +114,7 @@ impl World<'_> {
                 add(Step::PeerFinishes(at));
             }
         }
+        self.tame_datagrams(&mut add);
         for at in self.places() {
             if let Some(call) = self.owes(at) {
                 add(Step::Call(at, call));
@@ -119,8 +130,13 @@ impl World<'_> {
             }
             return;
         }
+        // What is reported by level is reported again until it is served.
+        let serves = due && self.core.has_work();
+        if serves {
+            add(Step::Turn);
+        }
         self.reports().into_iter().for_each(&mut add);
-        if due {
+        if due && !serves {
             add(Step::Turn);
         } else if later {
             add(Step::Time);
@@ -137,6 +153,7 @@ impl World<'_> {
                 .push(Step::ReportListener)
                 .unwrap_or_else(|_| panic!("few reports"));
         }
+        reports.extend(self.reports_datagrams().then_some(Step::ReportDatagrams));
         reports
     }
 
@@ -190,6 +207,7 @@ impl World<'_> {
             if !self.settings.racing {
                 return;
             }
+            self.network(&mut add);
             let visited = self.core.serviced().map(|token| token.index() as usize);
             if let Some(at) = visited.filter(|at| self.sockets[*at].is_open()) {
                 self.peer(at, true, &mut add);
@@ -237,7 +255,11 @@ impl World<'_> {
                 add(Step::Spurious(at, Directions::NONE, true));
             }
         }
-        if self.settings.spurious && self.listener.is_open() {
+        if self.settings.datagrams {
+            self.network(&mut add);
+            self.wild_datagrams(&mut add);
+        }
+        if self.settings.spurious && self.settings.backlog > 0 && self.listener.is_open() {
             add(Step::SpuriousListener);
         }
         if self.settings.stale && !self.core.has_work() {
@@ -328,6 +350,19 @@ impl World<'_> {
             Step::ReportListener | Step::SpuriousListener => {
                 return self.report(inspect::listener(), Directions::READ, false);
             }
+            Step::ReportDatagrams => {
+                let event = self.post.kernel.report(inspect::datagrams());
+                return self
+                    .event(event.expect("offered"), What::Report)
+                    .map(|_| ());
+            }
+            Step::SpuriousDatagrams(directions, closing) => {
+                return self.report(inspect::datagrams(), directions, closing);
+            }
+            Step::DatagramComes | Step::DatagramRefused | Step::DatagramsLeave => {
+                self.take_datagrams(step);
+            }
+            Step::CallSocket(call) => return self.call_socket(call),
             Step::Spurious(at, directions, closing) => {
                 self.sockets[at].misled |= closing;
                 return self.report(self.token(at), directions, closing);
@@ -489,13 +524,14 @@ impl World<'_> {
         Ok(())
     }
 
-    /// What the states of the connections are, and last the listener's.
-    pub(super) fn states(&self) -> [usize; CONNECTIONS + 1] {
-        let mut states = [0; CONNECTIONS + 1];
+    /// What the states of the connections are, and last the listener's and the datagram socket's.
+    pub(super) fn states(&self) -> [usize; CONNECTIONS + 2] {
+        let mut states = [0; CONNECTIONS + 2];
         for at in self.places() {
             states[at] = self.core.state(self.token(at));
         }
         states[CONNECTIONS] = self.core.state(inspect::listener());
+        states[CONNECTIONS + 1] = self.core.state(inspect::datagrams());
         states
     }
 }

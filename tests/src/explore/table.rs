@@ -50,10 +50,16 @@ pub(super) enum What {
     ConnectGoesOn,
     ConnectFailed,
     ConnectDeadline,
+    DatagramCame,
+    DatagramSent,
+    AddDatagrams,
+    QueueDatagram,
+    WantDatagramCapacity,
+    CloseDatagrams,
 }
 
 impl What {
-    const ALL: [(Self, &'static str); 39] = [
+    const ALL: [(Self, &'static str); 45] = [
         (Self::Served, "service"),
         (Self::Report, "report"),
         (Self::Accepted, "accept: a connection"),
@@ -93,16 +99,22 @@ impl What {
         (Self::ConnectGoesOn, "connect: in progress"),
         (Self::ConnectFailed, "connect: fault"),
         (Self::ConnectDeadline, "deadline: connect"),
+        (Self::DatagramCame, "receive: a datagram"),
+        (Self::DatagramSent, "send: a datagram"),
+        (Self::AddDatagrams, "add_datagrams"),
+        (Self::QueueDatagram, "queue_datagram"),
+        (Self::WantDatagramCapacity, "want_datagram_capacity"),
+        (Self::CloseDatagrams, "close_datagrams"),
     ];
 }
 
 /// The rows that were seen: a bit for each state that follows, by state and by what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen([[u16; 39]; STATES.len()]);
+pub struct Seen([[u16; 45]; STATES.len()]);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self([[0; 39]; STATES.len()])
+        Self([[0; 45]; STATES.len()])
     }
 }
 
@@ -146,13 +158,15 @@ impl Seen {
     /// The documented rows that were not seen and should have been in a world like that.
     #[must_use]
     pub fn missing(&self, settings: &Settings) -> Vec<String> {
-        let [alone, several, not_edge, _, outbound] = documented();
+        let [alone, several, not_edge, _, outbound, datagrams] = documented();
         let mut due = match settings.connections {
+            _ if settings.datagrams => datagrams,
             _ if settings.outbound => outbound,
             1 => alone,
             _ => several,
         };
-        if settings.connections == 1 && !settings.outbound && settings.trigger != Trigger::Edge {
+        let small = settings.connections == 1 && !settings.outbound && !settings.datagrams;
+        if small && settings.trigger != Trigger::Edge {
             due.extend(not_edge);
         }
         let seen = self.rows();
@@ -162,8 +176,8 @@ impl Seen {
 }
 
 /// The rows of the documented tables: what one connection sees under each trigger, what takes several, what edge leaves
-/// out, what takes a larger world, and what takes connections that the application asks for.
-fn documented() -> [Vec<String>; 5] {
+/// out, what takes a larger world, what takes connections that the application asks for, and what a datagram socket.
+fn documented() -> [Vec<String>; 6] {
     let rows = |text: &str| {
         let begins = |line: &str| {
             STATES

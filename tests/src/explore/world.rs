@@ -1,6 +1,7 @@
 //! [`World`]: the dispatcher, the sockets it works on, and how both are kept as bytes.
 
 use super::Settings;
+use super::datagrams::{POST, Post};
 use super::socket::{SOCKET, Socket};
 use super::table::Seen;
 use core::time::Duration;
@@ -12,6 +13,7 @@ pub(super) const LENGTH: u64 = 640;
 /// Time passes in steps of a length and a granule, after which every deadline of that length is due.
 const TICK: u64 = 650_000_000;
 
+/// Bytes of a state for what is there once; a datagram socket has more.
 const HEAD: usize = MACHINE + 2 + SOURCE;
 const EACH: usize = SOURCE + SOCKET;
 
@@ -20,6 +22,8 @@ pub(super) struct World<'t> {
     pub(super) settings: Settings,
     pub(super) core: Dispatcher<'t>,
     pub(super) sockets: [Socket; CONNECTIONS],
+    /// The datagram socket.
+    pub(super) post: Post,
     /// Peers that wait to be accepted.
     pub(super) backlog: u32,
     /// The listener's descriptor works and is registered. Its own sockets wait in the backlog.
@@ -46,12 +50,14 @@ pub(super) fn table() -> Box<Table<CONNECTIONS>> {
 fn config(settings: &Settings) -> Config {
     let one = Some(Duration::from_millis(LENGTH));
     let two = Some(Duration::from_millis(2 * LENGTH));
+    // Two datagrams for one event are of one iteration.
+    let operations = if settings.datagrams { 2 } else { 1 };
     Config {
         connections: Some(settings.connections),
         trigger: settings.trigger,
         full: settings.full,
-        quantum: OPERATION_MIN,
-        iteration_bytes: OPERATION_MIN,
+        quantum: operations * OPERATION_MIN,
+        iteration_bytes: operations * OPERATION_MIN,
         fresh_in_a_row: 1,
         first_byte: one,
         request: one,
@@ -80,10 +86,18 @@ impl<'t> World<'t> {
         };
         let mut core = Dispatcher::new(table, &config(&settings), windows).expect("a sound config");
         core.listen(None).expect("a slot for a listener");
+        if settings.datagrams {
+            core.add_datagrams().expect("a slot for a socket");
+        }
         Self {
             settings,
             core,
             sockets: [Socket::NONE; CONNECTIONS],
+            post: if settings.datagrams {
+                Post::NEW
+            } else {
+                Post::NONE
+            },
             backlog: 0,
             listener: Socket::ACCEPTED,
             timer: None,
@@ -122,6 +136,7 @@ impl<'t> World<'t> {
         if !self.sockets[0].told || self.is_closing(0) {
             self.timer = None;
         }
+        self.forget_datagrams();
     }
 
     /// Names the connection in a slot.
@@ -136,7 +151,16 @@ impl<'t> World<'t> {
     /// The first state: every slot has been used, and is free again.
     pub(super) fn first(&self, into: &mut Vec<u8>) {
         self.pack(into);
-        into.resize(HEAD + EACH * self.settings.connections as usize, 0);
+        into.resize(self.head() + EACH * self.settings.connections as usize, 0);
+    }
+
+    /// Bytes before those of the connections.
+    const fn head(&self) -> usize {
+        HEAD + if self.settings.datagrams {
+            SOURCE + POST
+        } else {
+            0
+        }
     }
 
     /// This state as bytes, the same for all that differ only in the names of connections. Returns the order of the
@@ -150,6 +174,10 @@ impl<'t> World<'t> {
         into.push(facts | registered << 2 | self.pack_timer() << 3);
         into.push(u8::try_from(self.backlog).expect("a short queue"));
         into.extend_from_slice(&image.listener);
+        if let Some(datagrams) = &image.datagrams {
+            into.extend_from_slice(datagrams);
+            into.extend_from_slice(&self.post.pack());
+        }
         let mut each: heapless::Vec<([u8; EACH], u8), CONNECTIONS> = heapless::Vec::new();
         for ((source, socket), place) in image.connections.iter().zip(&self.sockets).zip(0..) {
             let mut bytes = [0; EACH];
@@ -184,8 +212,13 @@ impl<'t> World<'t> {
         self.listener.kernel.arm(armed, Trigger::Level);
         self.backlog = bytes[MACHINE + 1].into();
         image.listener.copy_from_slice(&bytes[MACHINE + 2..HEAD]);
+        let head = self.head();
+        if let Some((datagrams, post)) = bytes[HEAD..head].split_first_chunk() {
+            image.datagrams = Some(*datagrams);
+            self.post = Post::unpack(post.try_into().expect("as long"));
+        }
         self.sockets = [Socket::NONE; CONNECTIONS];
-        for (each, socket) in bytes[HEAD..].chunks_exact(EACH).zip(&mut self.sockets) {
+        for (each, socket) in bytes[head..].chunks_exact(EACH).zip(&mut self.sockets) {
             let (source, kernel) = each.split_at(SOURCE);
             let source = source.try_into().expect("as long");
             image.connections.push(source).expect("as many slots");

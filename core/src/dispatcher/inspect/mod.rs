@@ -15,10 +15,11 @@
 //!   into any order: they change names, and nothing else.
 //!
 //! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15
-//! bytes, one listener without priority, at most [`CONNECTIONS`] connections, a quantum and a poll interval of at most
-//! 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
-//! no stop, no timer; what is outbound is for no other connection.
+//! bytes, one listener without priority, behind it at most one datagram socket, at most [`CONNECTIONS`] connections, a
+//! quantum and a poll interval of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
+//! no stop, no timer, one accept for each event; what is outbound is for no other connection.
 
+mod datagrams;
 mod fairness;
 mod matter;
 
@@ -36,6 +37,7 @@ use crate::readiness::{Directions, Readiness, Trigger};
 use crate::record::Record;
 use crate::schedule::Progress;
 use crate::slot::{ALL_SENT, Attempts, Call, Cursors, Flags, Queued, Slot, State};
+use crate::source::Source;
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
@@ -59,7 +61,7 @@ pub const NOW: Instant = Instant::from_nanos(MILLI << 32);
 pub const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 51234));
 
 /// The states, as they are numbered in the first byte of a source.
-pub const STATES: [&str; 12] = [
+pub const STATES: [&str; 13] = [
     "Free",
     "Reserved",
     "Open",
@@ -72,12 +74,13 @@ pub const STATES: [&str; 12] = [
     "HalfClosed",
     "HalfClosing",
     "Cancelling",
+    "Datagrams",
 ];
 
 const MILLI: u64 = 1_000_000;
 /// In place of how long ago a connect was tried first: it was not.
 const NEVER: [u8; 2] = u16::MAX.to_le_bytes();
-const ALL: [State; 12] = [
+const ALL: [State; 13] = [
     State::Free,
     State::Reserved,
     State::Open,
@@ -90,6 +93,7 @@ const ALL: [State; 12] = [
     State::HalfClosed,
     State::HalfClosing,
     State::Cancelling,
+    State::Datagrams,
 ];
 /// The calls, as they are numbered from 1 on.
 const CALLS: [Call; 5] = [
@@ -109,13 +113,18 @@ pub struct Image {
     pub machine: [u8; MACHINE],
     /// The listener.
     pub listener: [u8; SOURCE],
+    /// The datagram socket, if there ever was one.
+    pub datagrams: Option<[u8; SOURCE]>,
     /// The slots that were ever used.
     pub connections: Vec<[u8; SOURCE], CONNECTIONS>,
 }
 
 /// The offset in the bytes of a source of its positions in its run queue (low half) and in its class (high half).
 const PLACES: usize = 9;
-/// Where in the bytes of a listener stands whether it pauses: a connection has the first of its waits there.
+/// The index of the datagram socket.
+const DATAGRAMS: u32 = LISTENER_BIT | 1;
+/// Where in the bytes of a listener or a datagram socket stands whether it pauses: a connection has the first of its waits
+/// there.
 const PAUSES: usize = 12;
 /// Where in the bytes of a source stands what attempts have come to.
 const ATTEMPTS: usize = 17;
@@ -127,11 +136,15 @@ impl Dispatcher<'_> {
     pub fn image(&self, turn: bool) -> Image {
         let mut image = Image {
             machine: self.machine_image(turn),
-            listener: self.source_image(LISTENER_BIT),
+            listener: self.source_image(LISTENER_BIT, turn),
+            datagrams: (self.places().contains(&DATAGRAMS))
+                .then(|| self.source_image(DATAGRAMS, turn)),
             connections: Vec::new(),
         };
         for index in 0..self.slots.used() {
-            let full = image.connections.push(self.source_image(index)).is_err();
+            let full = (image.connections)
+                .push(self.source_image(index, turn))
+                .is_err();
             debug_assert!(!full, "an image holds {CONNECTIONS} connections");
         }
         for queue in self.m.schedule.queues() {
@@ -161,7 +174,7 @@ impl Dispatcher<'_> {
         self.slots.forget_used();
         self.put_machine(image);
         let waits_for_look = image.machine[0] & 32 != 0;
-        let mut places = Places([[NONE; CONNECTIONS + 1]; QUEUES]);
+        let mut places = Places([[NONE; CONNECTIONS + 2]; QUEUES]);
         for (source, index) in image.connections.iter().zip(0u32..) {
             let used = self.slots.use_another();
             debug_assert_eq!(used, Some(index), "a table of the same size");
@@ -169,6 +182,9 @@ impl Dispatcher<'_> {
             self.put_source(index, source, &mut places, waits_for_look);
         }
         self.put_source(LISTENER_BIT, &image.listener, &mut places, waits_for_look);
+        if let Some(datagrams) = &image.datagrams {
+            self.put_source(DATAGRAMS, datagrams, &mut places, waits_for_look);
+        }
         self.put_queues(&places);
         let accepted = |index: &u32| {
             let gone = self.slots.at(*index).state().is_gone();
@@ -272,16 +288,18 @@ impl Dispatcher<'_> {
         let serviced = |bytes: &[u8; SOURCE]| bytes[0] & 32 != 0;
         let connections = image.connections.iter().zip(0..);
         let sources = connections.chain([(&image.listener, LISTENER_BIT)]);
+        let sources = sources.chain(image.datagrams.as_ref().map(|bytes| (bytes, DATAGRAMS)));
         let serving = (sources.filter(|(bytes, _)| serviced(bytes))).map(|(_, index)| index);
         let windows = self.m.windows;
         (self.m.schedule).put_back(windows, progress, serving.last());
     }
 
-    fn source_image(&self, index: u32) -> [u8; SOURCE] {
+    fn source_image(&self, index: u32, turn: bool) -> [u8; SOURCE] {
         let slot = self.slots.at(index);
         let record = self.records.at(index);
         let now = self.m.now;
         let connection = slot.is_live() && index & LISTENER_BIT == 0;
+        let tries = matches!(slot.state(), State::Listening | State::Datagrams);
         let pace = self.slots.source(index).map(|source| source.pace.parts());
         let (failures, _, until) = pace.unwrap_or_default();
         let mut bytes = [0; SOURCE];
@@ -311,10 +329,14 @@ impl Dispatcher<'_> {
             Queued::First | Queued::Fresh => 1,
             Queued::Continuing => 2,
         };
-        let until = until.filter(|_| slot.state() == State::Listening);
-        if let Some(due) = slot.class.map(|_| slot.deadline).or(until) {
+        if let Some(due) = slot
+            .class
+            .map(|_| slot.deadline)
+            .or(until.filter(|_| tries))
+        {
             [bytes[10], bytes[11]] = millis(due.nanos_since(now));
         }
+        // One that is being closed is counted until it is.
         bytes[PAUSES] = u8::from(until.is_some());
         bytes[ATTEMPTS] = matter::attempts(slot, self.m.trigger == Trigger::Edge);
         // Of one that is being closed nothing else matters.
@@ -326,7 +348,11 @@ impl Dispatcher<'_> {
         // The whole window is 15, which is more than any other number.
         let wanted = slot.send_wanted.min(15);
         bytes[5] = pair(slot.tx.at, slot.tx.end);
-        bytes[6] = pair(wanted, u32::from(slot.tally).max(failures.into()));
+        bytes[6] = pair(
+            wanted,
+            u32::from(slot.tally).max(if tries { failures.into() } else { 0 }),
+        );
+        self.put_datagrams_into(index, turn, &mut bytes);
         if connection {
             self.put_waits(index, &mut bytes);
         }
@@ -379,7 +405,7 @@ impl Dispatcher<'_> {
     ) {
         let state = ALL.get(usize::from(bytes[0] & 15)).copied();
         let state = state.unwrap_or(State::Free);
-        let listens = index & LISTENER_BIT != 0;
+        let other = index & LISTENER_BIT != 0;
         let (wanted, tally) = halves(bytes[6]);
         let tally = u16::try_from(tally).unwrap_or(0);
         let (reason, class) = halves(bytes[7]);
@@ -394,11 +420,15 @@ impl Dispatcher<'_> {
         } else {
             LATE
         };
-        slot.rx = cursors(bytes[4]);
+        slot.rx = if other {
+            Cursors::EMPTY
+        } else {
+            cursors(bytes[4])
+        };
         slot.tx = cursors(bytes[5]);
         slot.generation = GENERATION;
         slot.send_wanted = if wanted == 15 { ALL_SENT } else { wanted };
-        slot.tally = if listens { 0 } else { tally };
+        slot.tally = if other { 0 } else { tally };
         slot.flags = Flags::of(u16::from_le_bytes([bytes[1], bytes[2]]));
         slot.reason = reason_of(reason);
         slot.call = usize::from(bytes[8] >> 2 & 7)
@@ -420,11 +450,12 @@ impl Dispatcher<'_> {
         if attempts.is_flushed() {
             self.m.schedule.put_flushed(waits_for_look);
         }
-        if listens && let Some(source) = self.slots.source_mut(index) {
+        if other && let Some(source) = self.slots.source_mut(index) {
             let until = NOW.plus_nanos(nanos([bytes[10], bytes[11]]));
             let until = (bytes[PAUSES] != 0).then_some(until);
             source.pace.put_back(tally, until);
         }
+        self.put_datagrams(index, bytes);
         let (run, timer) = halves(bytes[PLACES]);
         places.take(usize::from(bytes[8] & 3), run, index);
         // The first two rows are the run queues.
@@ -436,7 +467,7 @@ impl Dispatcher<'_> {
         };
         places.take(row, timer, index);
         self.count_source(index);
-        if !listens {
+        if !other {
             self.put_record(index, bytes);
         }
     }
@@ -472,7 +503,12 @@ impl Dispatcher<'_> {
         let slot = self.slots.at(index);
         let gone = slot.state().is_gone();
         if index & LISTENER_BIT != 0 {
-            if !gone {
+            let listens = self
+                .slots
+                .source(index)
+                .and_then(Source::listener)
+                .is_some();
+            if listens && !gone {
                 self.m.admission.add_listener();
             }
             if self.is_paused(index) {
@@ -503,7 +539,7 @@ impl Dispatcher<'_> {
 const QUEUES: usize = 2 + Class::ALL.len() + Attempts::LAST_STEP as usize;
 
 /// For each queue, the run queues first, then the classes, the source at each position.
-struct Places([[u32; CONNECTIONS + 1]; QUEUES]);
+struct Places([[u32; CONNECTIONS + 2]; QUEUES]);
 
 impl Places {
     /// `kind` 0: in none.
@@ -518,11 +554,15 @@ impl Places {
 /// Writes each member of a queue its position in it, in the byte for places, so many bits up.
 fn write_positions(image: &mut Image, members: impl Iterator<Item = u32>, up: u32) {
     for (place, index) in (0..=15u8).zip(members) {
-        let source = match image.connections.get_mut(index as usize) {
-            Some(source) => source,
-            None => &mut image.listener,
-        };
-        source[PLACES] |= place << up;
+        let Image {
+            listener,
+            datagrams,
+            connections,
+            ..
+        } = &mut *image;
+        let other = datagrams.as_mut().filter(|_| index == DATAGRAMS);
+        let source = connections.get_mut(index as usize).or(other);
+        source.unwrap_or(listener)[PLACES] |= place << up;
     }
 }
 
@@ -600,4 +640,10 @@ fn reason_of(number: u32) -> Option<Reason> {
 #[must_use]
 pub fn listener() -> Token {
     Token::new(LISTENER_BIT, GENERATION)
+}
+
+/// Names its datagram socket.
+#[must_use]
+pub fn datagrams() -> Token {
+    Token::new(DATAGRAMS, GENERATION)
 }
