@@ -423,3 +423,57 @@ fn what_cannot_be_opened_is_reported_with_its_reason() {
     assert!(full.to_string().contains("DatagramMemory"), "{full}");
     assert!(Error::NotDatagrams.to_string().contains("SOCK_DGRAM"));
 }
+
+/// What the simulated kernel says of a datagram socket is what Linux says: of one to which a datagram and an ICMP error have come,
+/// in every order of receives and sends.
+#[test]
+fn the_model_of_a_datagram_socket_is_the_kernels() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use tidegate_sim::{DatagramEndpoint, Errno};
+    let _bound = Watchdog::new();
+    let bits = |socket: &UdpSocket, asked: PollFlags, wait: i64| {
+        let mut fds = [PollFd::new(socket, asked)];
+        let wait = Timespec {
+            tv_sec: wait,
+            tv_nsec: 0,
+        };
+        poll(&mut fds, Some(&wait)).expect("poll");
+        fds[0].revents()
+    };
+    for story in 0..16 {
+        let (came, sends) = (story & 1 == 1, story >> 1);
+        let peer = UdpSocket::bind(V4).expect("a port");
+        let socket = udp(V4, peer.local_addr().expect("bound"));
+        socket.set_nonblocking(true).expect("O_NONBLOCK");
+        let mut model = DatagramEndpoint::default();
+        let here = socket.local_addr().expect("bound");
+        if came {
+            peer.send_to(b"x", here).expect("sent");
+            assert_eq!(bits(&socket, PollFlags::IN, 5), PollFlags::IN);
+            model.arrive(1);
+        }
+        // Nobody is there any more for what is sent.
+        drop(peer);
+        socket.send(b"y").expect("sent");
+        assert_eq!(bits(&socket, PollFlags::empty(), 5), PollFlags::ERR);
+        model.refuse();
+        let agree = |model: &DatagramEndpoint, call: i32| {
+            let all = PollFlags::IN | PollFlags::OUT;
+            let said = u32::from(bits(&socket, all, 0).bits());
+            assert_eq!(said, model.poll(9).bits(), "{story:04b}, call {call}");
+        };
+        agree(&model, 0);
+        for call in 0..3 {
+            let (real, modelled) = if sends >> call & 1 == 1 && model.error.is_some() {
+                let sent = socket.send(b"z").map(|_| ());
+                (sent, model.send(9))
+            } else {
+                (socket.recv(&mut [0; 9]).map(|_| ()), model.recv())
+            };
+            let real = real.map_err(|error| error.raw_os_error());
+            let number = |errno: Errno| Some(i32::from(errno.code()));
+            assert_eq!(real, modelled.map_err(number), "{story:04b}, call {call}");
+            agree(&model, call);
+        }
+    }
+}

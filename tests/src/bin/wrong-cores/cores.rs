@@ -1,4 +1,4 @@
-//! Twenty-nine wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
+//! Thirty wrong cores, each a change of a few lines that a developer might make. They are text, applied to a copy
 //! of the sources, so that nothing that is built from the sources themselves can contain one.
 
 /// A wrong core.
@@ -9,7 +9,7 @@ pub(crate) struct Wrong {
     pub(crate) changes: &'static [(&'static str, &'static str, &'static str)],
 }
 
-pub(crate) const CORES: [Wrong; 29] = [
+pub(crate) const CORES: [Wrong; 30] = [
     Wrong {
         name: "no generation check",
         changes: &[
@@ -299,6 +299,17 @@ pub(crate) const CORES: [Wrong; 29] = [
             "dispatcher/answer.rs",
             "&& slot.readiness.is_in_flight(direction)",
             "&& !slot.readiness.in_flight().is_empty()",
+        )],
+    },
+    Wrong {
+        name: "a datagram socket armed once and for ever",
+        changes: &[(
+            "dispatcher/serve.rs",
+            "State::Datagrams => (self.next_datagram(index)).or_else(|| self.rearm(index, true)),",
+            "State::Datagrams => (self.next_datagram(index)).or_else(|| {
+                let is_armed = !self.slots.at(index).readiness.armed().is_empty();
+                (!is_armed).then(|| self.rearm(index, true)).flatten()
+            }),",
         )],
     },
 ];

@@ -1,9 +1,9 @@
-//! The test of the tests: twenty-nine wrong cores, and which layers of tests find each out.
+//! The test of the tests: thirty wrong cores, and which layers of tests find each out.
 //!
 //! `cargo run --release -p tests --bin wrong-cores [-- --only NAME]… [--layers unit,fuzz,…] [--enough]`. Each wrong core is
 //! built in a copy of the sources under `target/wrong-cores` and put before each layer of tests; a test that fails or does not end
 //! catches it. One that does not compile is caught by none, and the others are tried all the same. With `--enough` a core is
-//! put before no more layers once two have caught it. The last line is `caught: N of 29`: by at least two layers each.
+//! put before no more layers once two have caught it. The last line is `caught: N of 30`: by at least two layers each.
 
 mod cores;
 
