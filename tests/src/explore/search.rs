@@ -4,7 +4,7 @@
 use super::choices::Choices;
 use super::states::{Id, States, hash};
 use super::table::Seen;
-use super::world::{self, World};
+use super::world::{self, EACH, World};
 use super::{Limits, Report, Settings};
 use std::thread;
 use tidegate_core::Table;
@@ -61,13 +61,15 @@ pub fn images_hold_all(settings: Settings, limits: Limits, every: usize) -> Resu
     }
     let Worker { world, states, .. } = &mut search.workers[0];
     let (mut kept, mut straight, mut back) = (Vec::new(), Vec::new(), Vec::new());
+    let mut bytes = Vec::new();
     let mut tried = 0;
     for place in (0..states.len()).step_by(every) {
+        states.read(place, &mut bytes);
         let mut first = Choices::FIRST;
         loop {
             let mut second = Choices::FIRST;
             loop {
-                world.unpack(states.at(place));
+                world.unpack(&bytes);
                 world.step(&mut first.again())?;
                 world.pack(&mut kept);
                 world.step(&mut second.again())?;
@@ -86,7 +88,7 @@ pub fn images_hold_all(settings: Settings, limits: Limits, every: usize) -> Resu
                     break;
                 }
             }
-            world.unpack(states.at(place));
+            world.unpack(&bytes);
             world.step(&mut first)?;
             if !first.advance() {
                 break;
@@ -113,7 +115,6 @@ struct Found {
 struct Reached {
     end: usize,
     from: Id,
-    step: u64,
     /// All behaved; only the driver acted.
     ways: [bool; 2],
 }
@@ -136,12 +137,13 @@ impl Worker<'_> {
     fn expand(&mut self) -> Result<Vec<Found>, Wrong> {
         let mut found: Vec<Found> = (0..self.keepers).map(|_| Found::default()).collect();
         let until = self.level.min(self.next + BATCH);
-        let mut packed = Vec::new();
+        let (mut bytes, mut packed) = (Vec::new(), Vec::new());
         while self.next < until {
             let state = Id::new(self.next, self.me, self.keepers);
             let mut choices = Choices::FIRST;
+            self.states.read(self.next, &mut bytes);
             loop {
-                self.world.unpack(self.states.at(self.next));
+                self.world.unpack(&bytes);
                 let taken = self.step(&mut choices);
                 let step = choices.packed();
                 let wrong = |what| Wrong {
@@ -158,12 +160,11 @@ impl Worker<'_> {
                 to.steps.push(Reached {
                     end: to.bytes.len(),
                     from: state,
-                    step,
                     ways: ways.map(|way| way.is_some_and(|way| choices.behaves(way))),
                 });
                 if first {
                     let rests = ways[0].is_none();
-                    self.world.unpack(self.states.at(self.next));
+                    self.world.unpack(&bytes);
                     let wrong = |what| Wrong {
                         state,
                         step: None,
@@ -196,7 +197,7 @@ impl Worker<'_> {
             for reached in &found.steps {
                 let bytes = &found.bytes[begin..reached.end];
                 begin = reached.end;
-                let place = self.states.add(bytes, reached.from, reached.step);
+                let place = self.states.add(bytes, reached.from);
                 let to = Id::new(place, self.me, self.keepers);
                 let taken = (0..2).filter(|way| reached.ways[*way]);
                 ways.extend(taken.map(|way| (reached.from, way, to)));
@@ -222,7 +223,7 @@ impl<'t> Search<'t> {
         let keepers = tables.len();
         let worker = |(me, table): (usize, &'t mut Box<Table<CONNECTIONS>>)| Worker {
             world: World::new(table, settings),
-            states: States::default(),
+            states: States::new(World::head(&settings), EACH, settings.connections as usize),
             next: 0,
             level: 0,
             transitions: 0,
@@ -234,7 +235,7 @@ impl<'t> Search<'t> {
         workers[0].world.first(&mut first);
         workers[keeper(&first, keepers)]
             .states
-            .add(&first, Id::NONE, 0);
+            .add(&first, Id::NONE);
         Self {
             workers,
             depth: 0,
@@ -370,11 +371,34 @@ impl<'t> Search<'t> {
     fn waits(&mut self, state: Id) -> bool {
         let keepers = self.workers.len();
         let Worker { world, states, .. } = &mut self.workers[state.keeper(keepers)];
-        world.unpack(states.at(state.place(keepers)));
+        let mut bytes = Vec::new();
+        states.read(state.place(keepers), &mut bytes);
+        world.unpack(&bytes);
         let before = world.now;
         let mut tame = Choices::FIRST;
         let taken = world.step(&mut tame);
         taken.is_ok() && world.now > before
+    }
+
+    /// The first step that leads from a state to another.
+    fn step_between(&mut self, from: Id, to: Id) -> u64 {
+        let [mut before, mut after, mut packed] = [const { Vec::new() }; 3];
+        for (state, bytes) in [(from, &mut before), (to, &mut after)] {
+            let (states, place) = self.states(state);
+            states.read(place, bytes);
+        }
+        let world = &mut self.workers[0].world;
+        let mut choices = Choices::FIRST;
+        loop {
+            world.unpack(&before);
+            if world.step(&mut choices).is_ok() {
+                world.pack(&mut packed);
+                if packed == after {
+                    return choices.packed();
+                }
+            }
+            assert!(choices.advance(), "a step leads from one to the other");
+        }
     }
 
     /// The way to what is wrong, in words.
@@ -387,18 +411,19 @@ impl<'t> Search<'t> {
         let mut state = wrong.state;
         loop {
             let (states, place) = self.states(state);
-            let (from, step) = states.from(place);
+            let from = states.from(place);
             if from == Id::NONE {
                 break;
             }
-            way.push((from, step));
+            way.push((from, self.step_between(from, state)));
             state = from;
         }
         let mut told = Vec::new();
         let mut names = Names::default();
         for (state, step) in way.into_iter().rev() {
             let (states, place) = self.states(state);
-            let bytes = states.at(place).to_vec();
+            let mut bytes = Vec::new();
+            states.read(place, &mut bytes);
             let world = &mut self.workers[0].world;
             world.unpack(&bytes);
             world.story = Some(Vec::new());

@@ -15,7 +15,8 @@ const TICK: u64 = 650_000_000;
 
 /// Bytes of a state for what is there once; a datagram socket has more.
 const HEAD: usize = MACHINE + 2 + SOURCE;
-const EACH: usize = SOURCE + SOCKET;
+/// Bytes of a state for each connection.
+pub(super) const EACH: usize = SOURCE + SOCKET;
 
 /// Everything there is.
 pub(super) struct World<'t> {
@@ -151,16 +152,15 @@ impl<'t> World<'t> {
     /// The first state: every slot has been used, and is free again.
     pub(super) fn first(&self, into: &mut Vec<u8>) {
         self.pack(into);
-        into.resize(self.head() + EACH * self.settings.connections as usize, 0);
+        into.resize(
+            Self::head(&self.settings) + EACH * self.settings.connections as usize,
+            0,
+        );
     }
 
     /// Bytes before those of the connections.
-    const fn head(&self) -> usize {
-        HEAD + if self.settings.datagrams {
-            SOURCE + POST
-        } else {
-            0
-        }
+    pub(super) const fn head(settings: &Settings) -> usize {
+        HEAD + if settings.datagrams { SOURCE + POST } else { 0 }
     }
 
     /// This state as bytes, the same for all that differ only in the names of connections. Returns the order of the
@@ -212,7 +212,7 @@ impl<'t> World<'t> {
         self.listener.kernel.arm(armed, Trigger::Level);
         self.backlog = bytes[MACHINE + 1].into();
         image.listener.copy_from_slice(&bytes[MACHINE + 2..HEAD]);
-        let head = self.head();
+        let head = Self::head(&self.settings);
         if let Some((datagrams, post)) = bytes[HEAD..head].split_first_chunk() {
             image.datagrams = Some(*datagrams);
             self.post = Post::unpack(post.try_into().expect("as long"));
