@@ -371,6 +371,31 @@ mod tests {
         }
     }
 
+    /// A source that rests is left alone: one that is taken for it wrongly loses an event, one that is not costs time.
+    #[test]
+    fn only_bytes_are_awaited_if_the_kernel_reports_them_and_nothing_else_is_to_be_done() {
+        for ready in ALL {
+            for in_flight in ALL {
+                for armed in ALL {
+                    for spent in [0, Readiness::SPENT] {
+                        let readiness = Readiness {
+                            ready,
+                            in_flight,
+                            kernel: armed.0 | spent,
+                        };
+                        let reports = armed.contains(Directions::READ) && spent == 0;
+                        let idle = in_flight.is_empty() && !ready.contains(Directions::READ);
+                        assert_eq!(
+                            readiness.only_awaits_bytes(),
+                            reports && idle,
+                            "{readiness:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn arming_covers_what_is_awaited_and_is_asked_for_only_when_needed() {
         for trigger in TRIGGERS {
