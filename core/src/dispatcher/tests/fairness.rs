@@ -364,6 +364,29 @@ fn a_ready_source_is_serviced_within_the_documented_number_of_outputs() {
     }
 }
 
+/// What completes in an iteration counts for it. Were that enough to end it, a driver whose completions come then would service
+/// none.
+#[test]
+fn one_is_serviced_though_completions_have_used_the_iteration_up() {
+    let (mut bench, tokens) = many::<2>(&Config {
+        iteration_bytes: 1,
+        ..Config::default()
+    });
+    bench.ready(tokens[0], READ);
+    bench.turn();
+    let first = bench.poll();
+    assert!(matches!(first, Some(Action::Recv { token, .. }) if token == tokens[0]));
+    assert_eq!(bench.poll(), None);
+    bench.turn();
+    bench.ready(tokens[1], READ);
+    bench.done(tokens[0], Op::Recv, Outcome::Drained(1000));
+    let next = bench.poll();
+    assert!(
+        matches!(next, Some(Action::Recv { token, .. }) if token == tokens[1]),
+        "{next:?}"
+    );
+}
+
 #[test]
 fn one_that_continues_is_serviced_though_each_poll_is_used_up_by_others() {
     let (mut bench, tokens) = many::<3>(&Config {
