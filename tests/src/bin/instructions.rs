@@ -1,5 +1,5 @@
 //! User-space instructions of an echoed message of 64 bytes, counted by callgrind: `cargo run -p tests --profile profiling
-//! --features use-libc --bin instructions`. Needs valgrind. `.ci/proofs` runs it with `--check`, which fails past the bounds.
+//! --features libc-auxv --bin instructions`. Needs valgrind. `.ci/proofs` runs it with `--check`, which fails past the bounds.
 //!
 //! Each figure is the difference of two runs of different length over 16 connections, so that start and end cancel out.
 //! Counted are `linux/examples/first.rs` in both triggers, in a table with free slots and in a full one under each policy, and the
