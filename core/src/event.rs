@@ -110,7 +110,37 @@ pub enum Completion {
     /// [`Outcome::Drained`].
     Drained(u32),
     /// [`Outcome::Failed`].
-    Failed(Fault),
+    Failed(FaultWord),
+}
+
+/// A [`Fault`] in one word, as long as a number of bytes: so a completion is two registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FaultWord(u32);
+
+impl From<Fault> for FaultWord {
+    fn from(fault: Fault) -> Self {
+        Self((fault.kind as u32) << 16 | u32::from(fault.code))
+    }
+}
+
+impl From<FaultWord> for Fault {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the halves of the word are what is wanted"
+    )]
+    fn from(FaultWord(word): FaultWord) -> Self {
+        const KINDS: [FaultKind; 7] = [
+            FaultKind::Interrupted,
+            FaultKind::Reset,
+            FaultKind::Refused,
+            FaultKind::TimedOut,
+            FaultKind::Unreachable,
+            FaultKind::Exhausted,
+            FaultKind::Invalid,
+        ];
+        let kind = KINDS.get((word >> 16) as usize);
+        kind.unwrap_or(&FaultKind::Unknown).with_code(word as u16)
+    }
 }
 
 impl From<Completion> for Outcome {
@@ -118,7 +148,7 @@ impl From<Completion> for Outcome {
         match completion {
             Completion::Complete(n) => Self::Complete(n),
             Completion::Drained(n) => Self::Drained(n),
-            Completion::Failed(fault) => Self::Failed(fault),
+            Completion::Failed(fault) => Self::Failed(fault.into()),
         }
     }
 }
@@ -126,11 +156,11 @@ impl From<Completion> for Outcome {
 impl Outcome {
     /// It without an address; `None` if it has one.
     #[must_use]
-    pub const fn completion(self) -> Option<Completion> {
+    pub fn completion(self) -> Option<Completion> {
         match self {
             Self::Complete(n) => Some(Completion::Complete(n)),
             Self::Drained(n) => Some(Completion::Drained(n)),
-            Self::Failed(fault) => Some(Completion::Failed(fault)),
+            Self::Failed(fault) => Some(Completion::Failed(fault.into())),
             Self::Accepted(_) | Self::Datagram { .. } => None,
         }
     }
@@ -157,7 +187,7 @@ impl Completion {
             Ok(n) if is_short(n) => Self::Drained(n),
             Ok(n) => Self::Complete(n),
             Err(None) => Self::Drained(0),
-            Err(Some(fault)) => Self::Failed(fault),
+            Err(Some(fault)) => Self::Failed(fault.into()),
         }
     }
 }
@@ -276,6 +306,30 @@ impl fmt::Display for Peer {
             Self::Unix(number) => write!(f, "unix#{number}"),
             Self::Registered(number) => write!(f, "destination#{number}"),
             Self::Stream(number) => write!(f, "stream#{number}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_the_same_after_it_was_a_word() {
+        for kind in [
+            FaultKind::Interrupted,
+            FaultKind::Reset,
+            FaultKind::Refused,
+            FaultKind::TimedOut,
+            FaultKind::Unreachable,
+            FaultKind::Exhausted,
+            FaultKind::Invalid,
+            FaultKind::Unknown,
+        ] {
+            for code in [0, 1, 104, u16::MAX] {
+                let fault = kind.with_code(code);
+                assert_eq!(Fault::from(FaultWord::from(fault)), fault);
+            }
         }
     }
 }

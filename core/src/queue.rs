@@ -68,18 +68,26 @@ impl Queue {
 
     /// Appends a member, which stands in no queue of this kind.
     pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32) {
-        *members.link(index) = Link {
-            prev: self.tail,
+        if let Some(last) = self.append(members.link(index), index) {
+            members.link(last).next = index;
+        }
+    }
+
+    /// The same for who holds the member's link: the one that was last, to which the new one is the `next`.
+    pub(crate) const fn append(&mut self, link: &mut Link, index: u32) -> Option<u32> {
+        let last = core::mem::replace(&mut self.tail, index);
+        *link = Link {
+            prev: last,
             next: NONE,
         };
-        if self.tail == NONE {
-            self.head = index;
-        } else {
-            members.link(self.tail).next = index;
-        }
-        self.tail = index;
         // Fewer than 2³¹ slots leave the bit free that selects the table.
         self.len = self.len.wrapping_add(1);
+        if last == NONE {
+            self.head = index;
+            None
+        } else {
+            Some(last)
+        }
     }
 
     /// Puts a member, which stands in no queue of this kind, behind another; [`NONE`]: at the head.
@@ -168,7 +176,13 @@ impl Parted {
         self.all.is_empty()
     }
 
-    /// Appends a member to the others.
+    /// Appends a member to the others: see [`Queue::append`].
+    pub(crate) const fn append(&mut self, link: &mut Link, index: u32) -> Option<u32> {
+        self.all.append(link, index)
+    }
+
+    /// The same by its index.
+    #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn push(&mut self, members: &mut impl Linked, index: u32) {
         self.all.push(members, index);
     }

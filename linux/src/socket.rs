@@ -71,8 +71,13 @@ pub(crate) fn complete_send(socket: BorrowedFd<'_>, from: &[u8]) -> Completion {
 }
 
 /// A length that is at most that of a window, which is below 2³².
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it is below that by its sentence"
+)]
 pub(crate) fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
+    debug_assert!(u32::try_from(n).is_ok(), "longer than any window");
+    n as u32
 }
 
 #[cold]

@@ -2,6 +2,7 @@
 
 use super::Dispatcher;
 
+use crate::config::Class;
 use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
@@ -10,28 +11,45 @@ use crate::stats::{add, bump};
 use crate::token::Token;
 use defmt_or_log::{debug, error};
 
+/// What a transfer has come to, as the session has to know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Moved {
+    /// What concerns nobody.
+    Nothing,
+    /// Bytes came.
+    Readable,
+    /// The end came.
+    Ended,
+    /// There is the send capacity that was waited for.
+    Writable,
+    /// Nothing is queued any more, and nobody waited for that.
+    Emptied,
+}
+
+impl Moved {
+    pub(crate) const fn notice(self, token: Token) -> Option<Notice> {
+        match self {
+            Self::Nothing | Self::Emptied => None,
+            Self::Readable => Some(Notice::Readable(token)),
+            Self::Ended => Some(Notice::Ended(token)),
+            Self::Writable => Some(Notice::Writable(token)),
+        }
+    }
+}
+
 impl Dispatcher<'_> {
     /// A completion that comes as an event: if its token names the operation in flight, it is that of the operation.
     pub(super) fn done(&mut self, token: Token, op: Op, outcome: Outcome) -> Option<Notice> {
         if !op.is_transfer() {
             return self.called(token, op, &outcome);
         }
-        let index = token.slot();
-        let direction = if op == Op::Recv {
-            Directions::READ
-        } else {
-            Directions::WRITE
+        let moved = match outcome.completion() {
+            _ if token.is_listener() => self.unasked(token, op),
+            None => self.impossible_transfer(token, op),
+            Some(completion) if op == Op::Recv => self.received(token, completion),
+            Some(completion) => self.sent(token, completion),
         };
-        let slot = self.slots.at(index);
-        let asked = slot.generation == token.generation()
-            && slot.readiness.is_in_flight(direction)
-            && !token.is_listener();
-        match outcome.completion() {
-            _ if !asked => self.unasked(token, op),
-            None => self.impossible_transfer(index, direction),
-            Some(completion) if op == Op::Recv => self.received(index, completion),
-            Some(completion) => self.sent(index, completion),
-        }
+        moved.notice(token)
     }
 
     /// The completion of anything but a transfer.
@@ -55,7 +73,8 @@ impl Dispatcher<'_> {
             Op::Recv | Op::Send => false,
         };
         if !asked || !slot.is_named(token) {
-            return self.unasked(token, op);
+            self.unasked(token, op);
+            return None;
         }
         match op {
             Op::Accept => return self.accepted(index, outcome),
@@ -74,26 +93,32 @@ impl Dispatcher<'_> {
 
     /// An unrequested completion: its token is stale, or no such operation is in flight.
     #[cold]
-    fn unasked(&mut self, token: Token, op: Op) -> Option<Notice> {
+    fn unasked(&mut self, token: Token, op: Op) -> Moved {
         if self.find(token).is_none() {
             self.stale(token);
         } else {
             debug!("unasked: {:?} {:?}", token, op);
             bump(&mut self.m.stats.unasked);
         }
-        None
+        Moved::Nothing
     }
 
-    /// A receive that is in flight completes: bytes came, or the end, or neither.
+    /// A receive of a connection completes, if it is in flight: bytes came, or the end, or neither.
     #[inline]
-    pub(crate) fn received(&mut self, index: u32, completion: Completion) -> Option<Notice> {
+    pub(crate) fn received(&mut self, token: Token, completion: Completion) -> Moved {
+        let index = token.slot();
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
+        if !slot.has_in_flight(token, Directions::READ) {
+            return self.unasked(token, Op::Recv);
+        }
         slot.readiness.end(Directions::READ);
         let (n, short) = match completion {
             Completion::Complete(n) => (n, false),
             Completion::Drained(n) => (n, true),
-            Completion::Failed(fault) => return self.faulted(index, Directions::READ, fault),
+            Completion::Failed(fault) => {
+                return self.faulted(index, Directions::READ, fault.into());
+            }
         };
         let record = self.records.at_mut(index);
         // A short read has drained a TCP socket, unless more than data was reported: then EOF or bytes behind an urgent
@@ -114,18 +139,21 @@ impl Dispatcher<'_> {
         slot.attempts.moved(Directions::READ);
         slot.rx.end = slot.rx.end.wrapping_add(n);
         slot.flags.set(Flags::SPOKEN.or(Flags::HEARD));
-        let token = Token::new(index, slot.generation);
         // What comes while paused is notified when it resumes.
-        let notified = !slot.flags.has(Flags::PAUSED);
+        let paused = slot.flags.has(Flags::PAUSED);
         add(&mut record.bytes_in, n);
         add(&mut self.m.stats.bytes_in, n);
         self.spend(index, Directions::READ, n);
-        notified.then_some(Notice::Readable(token))
+        if paused {
+            Moved::Nothing
+        } else {
+            Moved::Readable
+        }
     }
 
     /// No bytes for the application.
-    fn received_else(&mut self, index: u32, n: u32, short: bool) -> Option<Notice> {
-        let token = self.token(index);
+    #[inline(never)]
+    fn received_else(&mut self, index: u32, n: u32, short: bool) -> Moved {
         let windows = self.m.windows;
         if n > windows.receive {
             return self.impossible(index, Op::Recv);
@@ -160,76 +188,100 @@ impl Dispatcher<'_> {
             }
         }
         self.spend(index, Directions::READ, n);
-        (ended && open).then_some(Notice::Ended(token))
+        if ended && open {
+            Moved::Ended
+        } else {
+            Moved::Nothing
+        }
     }
 
-    /// A send that is in flight completes: the kernel took bytes, or none.
+    /// A send of a connection completes, if it is in flight: the kernel took bytes, or none.
     #[inline]
-    pub(crate) fn sent(&mut self, index: u32, completion: Completion) -> Option<Notice> {
-        let slot = self.slots.at_mut(index);
+    pub(crate) fn sent(&mut self, token: Token, completion: Completion) -> Moved {
+        let index = token.slot();
+        let mut slot = self.slots.at_mut(index);
+        if !slot.has_in_flight(token, Directions::WRITE) {
+            return self.unasked(token, Op::Send);
+        }
         slot.readiness.end(Directions::WRITE);
-        self.note_flushed(index, completion);
-        let slot = self.slots.at_mut(index);
+        if slot.attempts.is_flushed() {
+            self.note_flushed(index, completion);
+            slot = self.slots.at_mut(index);
+        }
+        let m = &mut *self.m;
         let (n, short) = match completion {
             Completion::Complete(n) => (n, n == 0),
             Completion::Drained(n) => (n, true),
-            Completion::Failed(fault) => return self.faulted(index, Directions::WRITE, fault),
+            Completion::Failed(fault) => {
+                return self.faulted(index, Directions::WRITE, fault.into());
+            }
         };
         if n > slot.tx.len() {
             return self.impossible(index, Op::Send);
         }
         // Unlike a short read, a short send proves nothing in edge mode: only a send that would block makes the kernel
         // report writability.
-        if short && (n == 0 || self.m.trigger != Trigger::Edge) {
+        if short && (n == 0 || m.trigger != Trigger::Edge) {
             slot.readiness.clear_ready(Directions::WRITE);
         }
         if n == 0 {
             return self.sent_nothing(index);
         }
         slot.tx.at = slot.tx.at.wrapping_add(n);
-        if slot.tx.is_empty() {
+        let emptied = slot.tx.is_empty();
+        if emptied {
             slot.tx = Cursors::EMPTY;
         }
         slot.attempts.moved(Directions::WRITE);
         slot.flags.set(Flags::TAKEN);
         slot.forget_question();
-        let notice = if slot.send_wanted == 0 {
-            None
-        } else {
-            self.fits(index)
-        };
         add(&mut self.records.at_mut(index).bytes_out, n);
-        add(&mut self.m.stats.bytes_out, n);
-        self.spend(index, Directions::WRITE, n);
-        if self.m.schedule.is_serving(index) && notice.is_none() {
-            self.ends_at_rest(index);
+        add(&mut m.stats.bytes_out, n);
+        if !m.schedule.charge(index, Directions::WRITE, n) {
+            self.touch_another(index);
+        } else if let Some(restarts) = m.end_at_rest(slot) {
+            // Nobody waits for capacity then.
+            if restarts {
+                self.restart(index, Class::Idle);
+            }
+            return Moved::Emptied;
         }
-        notice
+        if self.fits(index) {
+            Moved::Writable
+        } else if emptied {
+            Moved::Emptied
+        } else {
+            Moved::Nothing
+        }
     }
 
-    /// Whether what waits for send capacity has it now.
-    fn fits(&mut self, index: u32) -> Option<Notice> {
+    /// Whether what waits for send capacity has it now; it waits no longer then.
+    fn fits(&mut self, index: u32) -> bool {
         let windows = self.m.windows;
         let slot = self.slots.at_mut(index);
-        if !slot.has_wanted_capacity(windows) {
-            return None;
+        let fits = slot.has_wanted_capacity(windows);
+        if fits {
+            slot.stop_waiting();
         }
-        slot.stop_waiting();
-        Some(Notice::Writable(Token::new(index, slot.generation)))
+        fits
     }
 
     /// The kernel took nothing.
     #[inline(never)]
-    fn sent_nothing(&mut self, index: u32) -> Option<Notice> {
-        let notice = self.fits(index);
+    fn sent_nothing(&mut self, index: u32) -> Moved {
+        let fits = self.fits(index);
         self.moved_nothing(index, Directions::WRITE);
         self.spend(index, Directions::WRITE, 0);
-        notice
+        if fits {
+            Moved::Writable
+        } else {
+            Moved::Nothing
+        }
     }
 
     /// An operation failed: try again, wait for memory, or end the connection.
     #[cold]
-    fn faulted(&mut self, index: u32, direction: Directions, fault: Fault) -> Option<Notice> {
+    fn faulted(&mut self, index: u32, direction: Directions, fault: Fault) -> Moved {
         self.spend_on_fault(index, direction, fault);
         match fault.kind {
             FaultKind::Interrupted => {}
@@ -242,7 +294,7 @@ impl Dispatcher<'_> {
             | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
         }
         self.touch(index);
-        None
+        Moved::Nothing
     }
 
     /// An attempt moved nothing. Where the kernel has notified readiness and means it, that cannot be: no other process
@@ -270,15 +322,21 @@ impl Dispatcher<'_> {
 
     /// A transfer cannot come to what an accept or a datagram does.
     #[cold]
-    fn impossible_transfer(&mut self, index: u32, direction: Directions) -> Option<Notice> {
-        let slot = self.slots.at_mut(index);
-        slot.readiness.end(direction);
-        let op = if direction == Directions::READ {
-            Op::Recv
+    fn impossible_transfer(&mut self, token: Token, op: Op) -> Moved {
+        let index = token.slot();
+        let direction = if op == Op::Recv {
+            Directions::READ
         } else {
-            self.note_flushed(index, Completion::Drained(0));
-            Op::Send
+            Directions::WRITE
         };
+        let slot = self.slots.at_mut(index);
+        if !slot.has_in_flight(token, direction) {
+            return self.unasked(token, op);
+        }
+        slot.readiness.end(direction);
+        if slot.attempts.is_flushed() {
+            self.note_flushed(index, Completion::Drained(0));
+        }
         self.impossible(index, op)
     }
 
@@ -295,13 +353,13 @@ impl Dispatcher<'_> {
     /// An impossible completion, for instance of more bytes than were requested: which bytes came is unknown, so the
     /// connection ends.
     #[cold]
-    pub(super) fn impossible(&mut self, index: u32, op: Op) -> Option<Notice> {
+    pub(super) fn impossible(&mut self, index: u32, op: Op) -> Moved {
         let token = self.token(index);
         error!("impossible answer of the driver: {:?} {:?}", token, op);
         bump(&mut self.m.stats.unasked);
         self.begin_close(index, Reason::Failed(FaultKind::Invalid.with_code(0)));
         self.touch(index);
-        None
+        Moved::Nothing
     }
 
     /// FIN is sent: what the peer still sends is discarded.

@@ -206,15 +206,9 @@ impl Dispatcher<'_> {
 impl Dispatcher<'_> {
     /// Drops so many received bytes, or as many as there are: a connection that begins to linger while its handler has it discards
     /// them all.
-    #[inline]
     pub(crate) fn consume_at(&mut self, index: u32, n: u32) {
-        let slot = self.slots.at_mut(index);
         if n > 0 {
-            slot.rx.advance(n);
-            slot.flags.set(Flags::CONSUMED);
-            if slot.rx.is_empty() && !slot.readiness.is_in_flight(Directions::READ) {
-                slot.rx = Cursors::EMPTY;
-            }
+            self.slots.at_mut(index).consume(n);
             self.touch(index);
         }
     }
@@ -238,17 +232,17 @@ impl Dispatcher<'_> {
         let slot = self.slots.at_mut(index);
         let n = n.min(slot.capacity(windows, true));
         if n > 0 {
-            slot.tx.end = slot.tx.end.saturating_add(n);
-            self.queued_at(index, n);
+            slot.tx.end = slot.tx.end.wrapping_add(n);
+            let (tx, doubted) = (slot.tx, slot.attempts.doubted());
+            self.queued(index, n, tx, doubted);
         }
     }
 
-    /// `n` bytes were queued to be sent: it is scheduled, and at once if another source's handler has filled its buffer.
+    /// `n` bytes were queued to be sent, so that `tx` is what is queued, of a connection whose directions are `doubted`: it is
+    /// scheduled, and at once if another source's handler has filled its buffer.
     #[inline]
-    pub(crate) fn queued_at(&mut self, index: u32, n: u32) {
-        let slot = self.slots.at(index);
-        let (tx, doubted) = (slot.tx, !slot.attempts.doubted().is_empty());
-        if doubted && tx.len() == n {
+    pub(crate) fn queued(&mut self, index: u32, n: u32, tx: Cursors, doubted: Directions) {
+        if !doubted.is_empty() && tx.len() == n {
             // What it has waited for so far was no output.
             self.records.at_mut(index).stalled_at = self.m.now.wrapping_millis();
         }

@@ -136,7 +136,8 @@ impl Dispatcher<'_> {
                 }
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => {
-                return self.impossible(index, Op::Connect);
+                self.impossible(index, Op::Connect);
+                return None;
             }
         }
         self.touch(index);

@@ -42,18 +42,13 @@ impl Dispatcher<'_> {
     /// The next send of a connection that was filled, if one is due and can be tried.
     pub(super) fn next_of_filled(&mut self) -> Option<Action> {
         let verbs = self.m.filled?;
-        if self.m.schedule.has_filled() {
-            (verbs.send)(self)
-        } else {
-            None
-        }
+        (verbs.send)(self)
     }
 
-    /// A send has completed, perhaps that of a filled connection.
+    /// The send of a filled connection has completed.
+    #[cold]
     pub(super) fn note_flushed(&mut self, index: u32, completion: Completion) {
-        if let Some(verbs) = self.m.filled
-            && self.slots.at(index).attempts.is_flushed()
-        {
+        if let Some(verbs) = self.m.filled {
             (verbs.flushed)(self, index, completion);
         }
     }
@@ -86,7 +81,7 @@ impl Dispatcher<'_> {
                 let token = Token::new(index, slot.generation);
                 let from = slot.send_span();
                 self.m.issued = Issued {
-                    index,
+                    token,
                     op: Op::Send,
                 };
                 self.flushes(index);

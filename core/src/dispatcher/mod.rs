@@ -19,7 +19,7 @@
 //! | `calls` | the application's side |
 //! | `laws`, `inspect`, `traced` | for tests, the explorer and replays |
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod calls;
 pub(crate) mod connect;
 mod counts;
@@ -55,7 +55,6 @@ use crate::deadlines::Deadlines;
 use crate::event::{Completion, Event, Op, Outcome};
 use crate::log::Limited;
 use crate::output::{Action, Notice};
-use crate::queue::NONE;
 use crate::readiness::{Directions, Trigger};
 use crate::schedule::{Round, Schedule, units};
 use crate::stats::{Stats, bump};
@@ -66,6 +65,7 @@ use crate::token::Token;
 use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
 use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
+use answer::Moved;
 use defmt_or_log::trace;
 use policy::Policy;
 use stale::Staleness;
@@ -122,19 +122,25 @@ pub(crate) struct Machine {
 /// The operation that was issued to the driver last, until it completes or the next is pulled.
 #[derive(Clone, Copy, Debug)]
 struct Issued {
-    /// [`NONE`]: there is none.
-    index: u32,
+    /// [`Token::NONE`]: there is none.
+    token: Token,
     op: Op,
 }
 
 impl Issued {
     const NOTHING: Self = Self {
-        index: NONE,
+        token: Token::NONE,
         op: Op::Cancel,
     };
 }
 
 impl Machine {
+    /// Whether a new readiness set is to be requested, or a filled connection to be sent from.
+    #[inline]
+    const fn is_urgent(&self) -> bool {
+        self.staleness.rebuilds() | self.schedule.has_filled()
+    }
+
     fn new(config: &Config, connections: u32, windows: Windows) -> Self {
         Self {
             windows,
@@ -327,7 +333,11 @@ impl Dispatcher<'_> {
             closing,
         };
         self.keep::<U>(token, input);
-        self.ready(token, directions, closing)
+        if token.is_listener() {
+            return self.source_ready(token, directions, closing);
+        }
+        self.ready(token, directions, closing);
+        None
     }
 
     /// The completion of what is no transfer.
@@ -369,11 +379,9 @@ impl Dispatcher<'_> {
     /// each queued source.
     #[inline]
     pub fn poll_output(&mut self) -> Option<Action> {
-        self.m.issued = Issued::NOTHING;
-        if let Some(action) = self.next_rebuild() {
-            return Some(action);
-        }
-        if let Some(action) = self.next_of_filled() {
+        if self.m.is_urgent()
+            && let Some(action) = self.next_urgent()
+        {
             return Some(action);
         }
         loop {
@@ -389,6 +397,14 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// What comes before all sources.
+    #[cold]
+    #[inline(never)]
+    fn next_urgent(&mut self) -> Option<Action> {
+        self.m.issued = Issued::NOTHING;
+        self.next_rebuild().or_else(|| self.next_of_filled())
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due; an instant that has passed, so now, while work is queued;
     /// `None`: never, unless an event comes.
     #[must_use]
@@ -402,48 +418,27 @@ impl Dispatcher<'_> {
 
 /// Queries for a driver or an application.
 impl Dispatcher<'_> {
-    /// The operation that [`poll_output`](Self::poll_output) has returned last, once: the index of its source, and which.
+    /// The operation that [`poll_output`](Self::poll_output) has returned last: of which source, and which. If it has returned none,
+    /// [`Token::NONE`] and no transfer.
     #[inline]
-    pub(crate) const fn take_issued(&mut self) -> Option<(u32, Op)> {
-        let Issued { index, op } = core::mem::replace(&mut self.m.issued, Issued::NOTHING);
-        if index == NONE {
-            None
-        } else {
-            Some((index, op))
-        }
+    pub(crate) const fn issued(&self) -> (Token, Op) {
+        let Issued { token, op } = self.m.issued;
+        (token, op)
     }
 
     /// The transfer that was issued last completes inline.
     #[inline]
     pub(crate) fn complete_transfer<U: Uses>(
         &mut self,
-        index: u32,
+        token: Token,
         op: Op,
         completion: Completion,
-    ) -> Option<Notice> {
-        let (token, in_flight) = {
-            let slot = self.slots.at(index);
-            (
-                Token::new(index, slot.generation),
-                slot.readiness.in_flight(),
-            )
-        };
+    ) -> Moved {
         self.keep::<U>(token, Input::completed(op, completion));
-        match op {
-            Op::Recv if in_flight.contains(Directions::READ) => self.received(index, completion),
-            Op::Send if in_flight.contains(Directions::WRITE) => self.sent(index, completion),
-            Op::Accept
-            | Op::Refuse
-            | Op::Connect
-            | Op::Recv
-            | Op::Send
-            | Op::Arm
-            | Op::Shutdown
-            | Op::Unsent
-            | Op::ReceiveFrom
-            | Op::SendTo
-            | Op::Cancel
-            | Op::Close => self.called(token, op, &completion.into()),
+        if op == Op::Recv {
+            self.received(token, completion)
+        } else {
+            self.sent(token, completion)
         }
     }
 

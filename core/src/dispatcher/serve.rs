@@ -1,56 +1,53 @@
 //! Outputs, derived from a slot's bits when they are pulled.
 
-use super::{Dispatcher, Issued};
+use super::{Dispatcher, Issued, Machine};
 use crate::config::{Class, Windows};
 use crate::event::{FaultKind, Op};
 use crate::output::{Action, Reason};
 use crate::readiness::Directions;
-use crate::slot::{Call, Flags, State};
+use crate::slot::{Call, Flags, Slot, State};
 use crate::token::{LISTENER_BIT, Token};
 use defmt_or_log::warn;
 
 /// How long a connection without a deadline for its first byte counts as just made, in nanoseconds: 10 s.
 const FRESH: u64 = 10_000_000_000;
 
+impl Machine {
+    /// Ends the service of a connection that rests; whether its deadline is to be restarted, `None` if it does not rest. Most
+    /// end here: nothing is to be armed or called, the class of the deadline is the same, no stop waits for it, and no
+    /// listener for a connection that can be evicted.
+    #[inline]
+    pub(super) fn end_at_rest(&mut self, slot: &mut Slot) -> Option<bool> {
+        if !slot.rests() || self.stopping.is_requested() || self.admission.waits_for_idle() {
+            return None;
+        }
+        let active = slot.flags.has(Flags::HEARD.or(Flags::TAKEN));
+        slot.flags.clear(Flags::ACTIVITY);
+        self.schedule.end_service();
+        Some(active && !(self.deadlines).is_recent(Class::Idle, slot.deadline, self.now))
+    }
+}
+
 impl Dispatcher<'_> {
     /// What the driver shall do for this source next; `None`: its service is over.
     #[inline]
     pub(super) fn next_output(&mut self, index: u32) -> Option<Action> {
-        let windows = self.m.windows;
+        let m = &mut *self.m;
+        let windows = m.windows;
         let slot = self.slots.at_mut(index);
-        let wanted = match slot.state() {
-            State::Open
-            | State::HalfClosing
-            | State::HalfClosed
-            | State::Finishing
-            | State::Lingering => slot.wanted(windows),
-            State::Free
-            | State::Reserved
-            | State::Connecting
-            | State::Retired
-            | State::Listening
-            | State::Watching
-            | State::Datagrams
-            | State::Closing
-            | State::Cancelling => {
-                return self.next_step(index);
-            }
-        };
-        let issue = slot.readiness.issue(wanted);
-        if !issue.is_empty() {
-            let sends = issue.contains(Directions::WRITE) && self.m.schedule.may_send();
-            let receives = issue.contains(Directions::READ) && self.m.schedule.may_receive();
+        let issue = slot.readiness.issue(slot.wanted(windows));
+        // One that is being connected wants to know that it is; what is no connection moves nothing here.
+        if !issue.is_empty() && slot.state() != State::Connecting {
+            let sends = issue.contains(Directions::WRITE) && m.schedule.may_send();
+            let receives = issue.contains(Directions::READ) && m.schedule.may_receive();
             let token = Token::new(index, slot.generation);
             // Receive on before sending, each up to its quantum: sends are what costs, so input is gathered while there
             // is capacity for the reply, and a send takes all of it.
             if receives && (!sends || slot.capacity(windows, false) > 0) {
                 slot.readiness.begin(Directions::READ);
-                let into = self
-                    .m
-                    .schedule
-                    .bounded(slot.receive_span(windows), slot.rx.len());
-                self.m.issued = Issued {
-                    index,
+                let into = (m.schedule).bounded(slot.receive_span(windows), slot.rx.len());
+                m.issued = Issued {
+                    token,
                     op: Op::Recv,
                 };
                 return Some(Action::Recv { token, into });
@@ -58,36 +55,19 @@ impl Dispatcher<'_> {
             if sends {
                 slot.readiness.begin(Directions::WRITE);
                 let from = slot.send_span();
-                self.m.issued = Issued {
-                    index,
+                m.issued = Issued {
+                    token,
                     op: Op::Send,
                 };
                 return Some(Action::Send { token, from });
             }
-            return self.next_step(index);
-        }
-        if self.ends_at_rest(index) {
+        } else if let Some(restarts) = m.end_at_rest(slot) {
+            if restarts {
+                self.restart(index, Class::Idle);
+            }
             return None;
         }
         self.next_step(index)
-    }
-
-    /// Ends the service of a connection that rests. Most end here: nothing is to be armed or called, the class of its deadline is
-    /// the same, no stop waits for it, and no listener for a connection that can be evicted.
-    #[inline]
-    pub(super) fn ends_at_rest(&mut self, index: u32) -> bool {
-        let slot = self.slots.at_mut(index);
-        let rests =
-            slot.rests() && !self.m.stopping.is_requested() && !self.m.admission.waits_for_idle();
-        if rests {
-            let active = slot.flags.has(Flags::HEARD.or(Flags::TAKEN));
-            slot.flags.clear(Flags::ACTIVITY);
-            self.m.schedule.end_service();
-            if active && !(self.m.deadlines).is_recent(Class::Idle, slot.deadline, self.m.now) {
-                self.restart(index, Class::Idle);
-            }
-        }
-        rests
     }
 
     /// What a source needs when nothing moves: an accept, a call, the next step of its end, or a notice.
@@ -110,15 +90,13 @@ impl Dispatcher<'_> {
             State::Closing | State::Cancelling => self.close(index),
             State::Free | State::Reserved | State::Retired => None,
         };
-        match action.and_then(|action| action.operation()) {
-            Some((token, op)) => {
-                self.m.issued = Issued {
-                    index: token.slot(),
-                    op,
-                };
+        self.m.issued = match action.and_then(|action| action.operation()) {
+            Some((token, op)) => Issued { token, op },
+            None => {
+                self.leave(index);
+                Issued::NOTHING
             }
-            None => self.leave(index),
-        }
+        };
         action
     }
 

@@ -1,6 +1,6 @@
 //! Readiness events in, the end of an iteration and of a service, and slots that come free.
 
-use super::Dispatcher;
+use super::{Dispatcher, Issued};
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
 use crate::slot::{Flags, State};
@@ -41,53 +41,47 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// A readiness event: the sets take it in, and the source is scheduled.
-    #[inline(never)]
-    pub(super) fn ready(
-        &mut self,
-        token: Token,
-        directions: Directions,
-        closing: bool,
-    ) -> Option<Notice> {
+    /// A readiness event of a connection: the sets take it in, and it is scheduled.
+    #[inline]
+    pub(super) fn ready(&mut self, token: Token, directions: Directions, closing: bool) {
         let index = token.slot();
-        let (trigger, windows) = (self.trigger_of(index), self.m.windows);
+        let (trigger, windows) = (self.m.trigger, self.m.windows);
         let slot = self.slots.at_mut(index);
         if !slot.is_named(token) {
-            self.stale(token);
-            return None;
-        }
-        if token.is_listener() {
-            return self.source_ready(token, directions, closing);
+            return self.stale(token);
         }
         let mut reported = directions & Directions::BOTH;
         if closing {
-            slot.flags.set(Flags::CLOSING);
             reported = Directions::BOTH;
-            // By level it is reported again once nothing else is armed.
-            let alone = slot.readiness.registered() == Directions::HANGUP;
-            if slot.hears() && (alone || trigger == Trigger::Edge) {
-                slot.flags.set(Flags::SUSPECT);
-            }
+            slot.suspect(trigger);
         }
         slot.readiness.report(reported, trigger);
         slot.attempts.claim(directions);
         if trigger == Trigger::Level && !slot.wanted(windows).contains(reported) {
             slot.flags.set(Flags::UNWANTED);
         }
-        self.touch(index);
-        None
+        if self.m.admission.has_priorities() {
+            return self.touch(index);
+        }
+        if let Some(last) = self.m.schedule.queue(slot, index) {
+            self.slots.at_mut(last).run.next = index;
+        }
     }
 
     /// The same of a source that is no connection: always by level.
     #[inline(never)]
-    fn source_ready(
+    pub(super) fn source_ready(
         &mut self,
         token: Token,
         directions: Directions,
         closing: bool,
     ) -> Option<Notice> {
         let index = token.slot();
-        let source = self.slots.source_mut(index)?;
+        let source = self.slots.source_mut(index);
+        let Some(source) = source.filter(|source| source.slot.is_named(token)) else {
+            self.stale(token);
+            return None;
+        };
         if source.slot.state() == State::Watching {
             return self.watched(token, directions, closing);
         }
@@ -117,6 +111,7 @@ impl Dispatcher<'_> {
     /// There is nothing more to do in this iteration.
     #[inline]
     pub(super) fn end_iteration(&mut self) {
+        self.m.issued = Issued::NOTHING;
         self.m.schedule.end();
         self.m.deadlines.find_first(&self.slots);
     }
@@ -177,7 +172,7 @@ impl Dispatcher<'_> {
     /// Schedules a source that is not being serviced.
     #[cold]
     #[inline(never)]
-    fn touch_another(&mut self, index: u32) {
+    pub(super) fn touch_another(&mut self, index: u32) {
         self.touch(index);
     }
 

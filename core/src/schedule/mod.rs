@@ -17,7 +17,7 @@ use crate::config::{Config, OPERATION_MIN, Windows};
 use crate::output::Span;
 use crate::queue::{Parted, Queue};
 use crate::readiness::Directions;
-use crate::slot::Queued;
+use crate::slot::{Queued, Slot};
 use crate::table::{Run, Slots};
 #[cfg(any(test, feature = "inspect"))]
 pub(crate) use checks::walk;
@@ -107,14 +107,20 @@ impl Schedule {
     /// Queues a source as fresh, unless it is being serviced or queued.
     #[inline]
     pub(crate) fn touch(&mut self, slots: &mut Slots<'_>, index: u32) {
-        if self.service.is_of(index) {
-            return;
+        if let Some(last) = self.queue(slots.at_mut(index), index) {
+            slots.at_mut(last).run.next = index;
         }
-        let slot = slots.at_mut(index);
-        if slot.queued == Queued::No {
-            slot.queued = Queued::Fresh;
-            self.fresh.push(&mut Run(slots), index);
+    }
+
+    /// The same for who has the slot at hand: the source behind which it stands, whose link is to be set.
+    #[inline]
+    #[must_use]
+    pub(crate) fn queue(&mut self, slot: &mut Slot, index: u32) -> Option<u32> {
+        if slot.queued != Queued::No || self.service.is_of(index) {
+            return None;
         }
+        slot.queued = Queued::Fresh;
+        self.fresh.append(&mut slot.run, index)
     }
 
     /// Queues a source that has had its quantum behind the others, unless it is queued.
@@ -204,14 +210,13 @@ impl Schedule {
             self.served.continuing = self.served.continuing.wrapping_add(1);
             self.continuing.pop(&mut Run(slots))?
         } else {
-            let index = match self.priority {
-                Some(priority) if self.fresh.first_len() > 0 => (priority.pick)(self, slots)?,
-                Some(_) | None => {
-                    self.others_next = false;
-                    let index = self.fresh.pop(&mut Run(slots))?;
-                    self.served.fresh = self.served.fresh.wrapping_add(1);
-                    index
-                }
+            let index = if self.fresh.first_len() > 0 {
+                (self.priority?.pick)(self, slots)?
+            } else {
+                self.others_next = false;
+                let index = self.fresh.pop(&mut Run(slots))?;
+                self.served.fresh = self.served.fresh.wrapping_add(1);
+                index
             };
             self.iteration.fresh = self.iteration.fresh.wrapping_add(1);
             index

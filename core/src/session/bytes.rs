@@ -94,6 +94,16 @@ impl<'a> Store<'a> {
         self.area.owner.0 = index.wrapping_add(1);
     }
 
+    /// Assigns the scratch buffer to a connection whose window is empty, if nobody has it; whether it is its own now.
+    #[inline]
+    pub(super) const fn take_free(&mut self, index: u32) -> bool {
+        let owner = self.owner();
+        if owner == NOBODY {
+            self.area.owner.0 = index.wrapping_add(1);
+        }
+        owner == NOBODY || owner == index
+    }
+
     /// A connection releases the scratch buffer, if it has it: another may have taken it in the same service, and have
     /// bytes in it.
     #[inline]
@@ -120,15 +130,15 @@ impl<'a> Store<'a> {
         } else {
             window(self.size, index).and_then(|range| self.windows.get(range))
         };
-        let range = span.at as usize..span.at.wrapping_add(span.len) as usize;
-        all.and_then(|all| all.get(range)).unwrap_or(&[])
+        let rest = all.and_then(|all| all.get(span.at as usize..));
+        (rest.and_then(|rest| rest.get(..span.len as usize))).unwrap_or(&[])
     }
 
     /// The same, to be written to.
     #[inline]
     pub(super) fn get_mut(&mut self, index: u32, span: Span) -> &mut [u8] {
-        let range = span.at as usize..span.at.wrapping_add(span.len) as usize;
-        self.all_mut(index).get_mut(range).unwrap_or(&mut [])
+        let rest = self.all_mut(index).get_mut(span.at as usize..);
+        (rest.and_then(|rest| rest.get_mut(..span.len as usize))).unwrap_or(&mut [])
     }
 
     /// Moves a span to the front of its window.

@@ -253,14 +253,15 @@ impl Connections<'_> {
             self.move_to_front(index);
             slot = self.machine.slots.at_mut(index);
         }
-        if slot.tx.is_empty() && self.sending.owner() != index {
-            self.take_area(index);
+        if slot.tx.is_empty() && !self.sending.take_free(index) {
+            self.take_area_from_its_owner(index);
             slot = self.machine.slots.at_mut(index);
         }
         let at = slot.tx.end;
         slot.tx.end = at.wrapping_add(len);
         copy(self.sending.get_mut(index, Span { at, len }), bytes);
-        self.machine.queued_at(index, len);
+        let (tx, doubted) = (slot.tx, slot.attempts.doubted());
+        self.machine.queued(index, len, tx, doubted);
         Ok(())
     }
 
@@ -299,7 +300,9 @@ impl Connections<'_> {
         let windows = self.machine.windows();
         let queued = self.machine.slots.at(index).tx;
         if queued.is_empty() {
-            self.take_area(index);
+            if !self.sending.take_free(index) {
+                self.take_area_from_its_owner(index);
+            }
         } else if queued.at > 0 && windows.send.saturating_sub(queued.end) < len {
             self.move_to_front(index);
         }
@@ -325,15 +328,6 @@ impl Connections<'_> {
     }
 
     /// Gives the send area to a connection with nothing queued, unless its owner is sending from it or filling it.
-    #[inline]
-    fn take_area(&mut self, index: u32) {
-        if self.sending.owner() == NOBODY {
-            self.sending.take(index, Span { at: 0, len: 0 });
-        } else {
-            self.take_area_from_its_owner(index);
-        }
-    }
-
     #[inline(never)]
     fn take_area_from_its_owner(&mut self, index: u32) {
         let slot = self.machine.slots.at(self.sending.owner());

@@ -351,14 +351,14 @@ impl<H: Handler> Session<'_, H> {
         self.machine.destination(token)
     }
 
-    /// Where to receive into: the bytes of a [`Action::Recv`]. Empty if the token names nothing live.
+    /// Where to receive into: the bytes of a [`Action::Recv`]. Empty if the token names nothing that receives.
     ///
     /// They stay there until the action completes. Call it once for each action.
     #[inline]
     pub fn receive_into(&mut self, token: Token, into: Span) -> &mut [u8] {
         let index = token.slot();
         let slot = self.machine.slots.at(index);
-        if !slot.is_named(token) {
+        if !slot.has_in_flight(token, Directions::READ) {
             return &mut [];
         }
         if slot.rx.is_empty() {
@@ -367,12 +367,13 @@ impl<H: Handler> Session<'_, H> {
         self.received.get_mut(index, into)
     }
 
-    /// What to send: the bytes of a [`Action::Send`]. Empty if the token names nothing live.
+    /// What to send: the bytes of a [`Action::Send`]. Empty if the token names nothing that sends.
     #[inline]
     #[must_use]
     pub fn send_from(&self, token: Token, from: Span) -> &[u8] {
         let index = token.slot();
-        if self.machine.slots.at(index).is_named(token) {
+        let slot = self.machine.slots.at(index);
+        if slot.has_in_flight(token, Directions::WRITE) {
             self.sending.get(index, from)
         } else {
             &[]

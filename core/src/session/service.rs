@@ -5,6 +5,7 @@ use super::bytes::NOBODY;
 use super::conn::Conn;
 use super::connections::Connections;
 use super::{Handler, Session, Watched};
+use crate::dispatcher::answer::Moved;
 use crate::dispatcher::calls::Info;
 use crate::event::{Completion, Event, Op, Outcome};
 use crate::output::{Alarm, Notice, Span};
@@ -28,53 +29,46 @@ impl<H: Handler> Session<'_, H> {
     /// Takes in what the action that was returned last has come to.
     #[inline]
     pub(super) fn complete(&mut self, completion: Completion) {
-        let Some((index, op)) = self.machine.take_issued() else {
-            return self.machine.count_unasked();
-        };
+        let (token, op) = self.machine.issued();
         if !op.is_transfer() {
-            return self.complete_call(index, op, completion);
+            return self.complete_call(token, op, completion);
         }
         if self.machine.is_traced() {
-            self.trace_completion(index, op, completion);
+            self.trace_completion(token, op, completion);
         }
-        let notice = self.machine.complete_transfer::<H>(index, op, completion);
-        if op == Op::Send {
-            self.release_sent(index);
-        }
-        match notice {
-            None => {}
+        match self.machine.complete_transfer::<H>(token, op, completion) {
+            Moved::Nothing => {}
+            // The send buffer of a connection with nothing queued is another's.
+            Moved::Emptied => self.sending.release(token.slot()),
             // What comes most.
-            Some(Notice::Readable(token)) if !self.machine.is_traced() => {
-                self.tell_of(token, Told::Readable);
-            }
-            Some(notice) => self.tell(notice, None, None),
+            Moved::Readable if !self.machine.is_traced() => self.tell_of(token, Told::Readable),
+            moved @ (Moved::Readable | Moved::Ended | Moved::Writable) => self.moved(token, moved),
         }
     }
 
-    /// The send buffer of a connection with nothing queued is another's.
-    #[inline]
-    fn release_sent(&mut self, index: u32) {
-        if self.sending.owner() == index && self.machine.slots.at(index).tx.is_empty() {
-            self.sending.release(index);
+    #[inline(never)]
+    fn moved(&mut self, token: Token, moved: Moved) {
+        if self.machine.slots.at(token.slot()).tx.is_empty() {
+            self.sending.release(token.slot());
+        }
+        if let Some(notice) = moved.notice(token) {
+            self.tell(notice, None, None);
         }
     }
 
     /// Anything but a transfer is as frequent as connections are: it has one way in.
     #[inline(never)]
-    fn complete_call(&mut self, index: u32, op: Op, completion: Completion) {
-        let token = self.machine.token(index);
+    fn complete_call(&mut self, token: Token, op: Op, completion: Completion) {
+        if token == Token::NONE {
+            return self.machine.count_unasked();
+        }
         self.handle_call(self.machine.now(), token, op, &completion.into());
     }
 
     #[cold]
-    fn trace_completion(&mut self, index: u32, op: Op, completion: Completion) {
-        let event = self.completion_of(index, op, completion);
-        self.trace_event(self.machine.now(), event);
-    }
-
-    fn completion_of(&self, index: u32, op: Op, completion: Completion) -> Event {
-        let (token, outcome) = (self.machine.token(index), completion.into());
-        Event::Done { token, op, outcome }
+    fn trace_completion(&mut self, token: Token, op: Op, completion: Completion) {
+        let outcome = completion.into();
+        self.trace_event(self.machine.now(), Event::Done { token, op, outcome });
     }
 
     /// An event, with what it has brought, before the machine takes it in.
@@ -215,11 +209,8 @@ impl<H: Handler> Session<'_, H> {
     /// Assigns the receive scratch buffer to a connection whose window is empty, unless a receive into it is in flight.
     #[inline]
     pub(super) fn claim(&mut self, index: u32) {
-        let owner = self.received.owner();
-        if owner == NOBODY {
-            self.received.take(index, Span { at: 0, len: 0 });
-        } else if owner != index {
-            self.claim_from(owner, index);
+        if !self.received.take_free(index) {
+            self.claim_from(self.received.owner(), index);
         }
     }
 
@@ -247,11 +238,13 @@ impl<H: Handler> Session<'_, H> {
         let len = end.wrapping_sub(at);
         let (answer, left) = self.call(token, None, Span { at, len }, call)?;
         let consumed = len.wrapping_sub(left);
-        self.machine.consume_at(index, consumed);
-        let slot = self.machine.slots.at(index);
+        let slot = self.machine.slots.at_mut(index);
         let more = slot.tx.end.wrapping_sub(slot.tx.at);
-        if slot.rx.is_empty() && !slot.readiness.is_in_flight(Directions::READ) {
+        if slot.consume(consumed) {
             self.received.release(index);
+        }
+        if consumed > 0 {
+            self.machine.touch(index);
         }
         let input = Input::Handled {
             consumed: u16::try_from(consumed).unwrap_or(u16::MAX),

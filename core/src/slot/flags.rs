@@ -49,6 +49,9 @@ impl Flags {
         .or(Self::SUSPECT)
         .or(Self::CHECKED);
 
+    /// What keeps an open connection from receiving or sending.
+    pub(super) const HOLDS: Self = Self::ENDED.or(Self::PAUSED).or(Self::CONGESTED);
+
     /// What happened since the deadline was last settled.
     pub(crate) const ACTIVITY: Self = Self::HEARD.or(Self::TAKEN).or(Self::CONSUMED);
 

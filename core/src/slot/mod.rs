@@ -8,7 +8,7 @@ use crate::config::{Class, Windows};
 use crate::event::FaultKind;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
-use crate::readiness::{Directions, Readiness};
+use crate::readiness::{Directions, Readiness, Trigger};
 use crate::time::Instant;
 use crate::token::Token;
 pub(crate) use attempts::Attempts;
@@ -26,7 +26,8 @@ impl Cursors {
     pub(crate) const EMPTY: Self = Self { at: 0, end: 0 };
 
     pub(crate) const fn len(self) -> u32 {
-        self.end.saturating_sub(self.at)
+        debug_assert!(self.at <= self.end, "it ends behind its beginning");
+        self.end.wrapping_sub(self.at)
     }
 
     pub(crate) const fn is_empty(self) -> bool {
@@ -126,8 +127,25 @@ impl Slot {
         self.generation == token.generation() && !self.state.is_gone()
     }
 
+    /// Whether `token` names this incarnation, and an operation of it in this direction is in flight.
+    pub(crate) const fn has_in_flight(&self, token: Token, direction: Directions) -> bool {
+        self.generation == token.generation() && self.readiness.is_in_flight(direction)
+    }
+
     /// What a connection could use now. Never stored: read off its state and its buffers.
+    #[inline]
     pub(crate) fn wanted(&self, windows: Windows) -> Directions {
+        // Most, most of the time: nothing holds it back.
+        if self.state == State::Open && self.send_wanted == 0 && !self.flags.has(Flags::HOLDS) {
+            let has_room = self.rx.end < windows.receive;
+            return Directions::WRITE.when(!self.tx.is_empty()) | Directions::READ.when(has_room);
+        }
+        self.wanted_by_state(windows)
+    }
+
+    /// The same, whatever its state is.
+    #[inline(never)]
+    fn wanted_by_state(&self, windows: Windows) -> Directions {
         let output = Directions::WRITE.when(!self.tx.is_empty());
         let wanted = match self.state {
             State::Open | State::HalfClosing | State::HalfClosed => {
@@ -153,6 +171,17 @@ impl Slot {
             return wanted - self.resting();
         }
         wanted
+    }
+
+    /// FIN, a hang-up, an error or an urgent mark was reported.
+    #[cold]
+    pub(crate) fn suspect(&mut self, trigger: Trigger) {
+        self.flags.set(Flags::CLOSING);
+        // By level it is reported again once nothing else is armed.
+        let alone = self.readiness.registered() == Directions::HANGUP;
+        if self.hears() && (alone || trigger == Trigger::Edge) {
+            self.flags.set(Flags::SUSPECT);
+        }
     }
 
     /// The directions that are left alone while it is congested: both, if it is not known which.
@@ -183,6 +212,19 @@ impl Slot {
         } else {
             wanted
         }
+    }
+
+    /// Drops so many received bytes, or as many as there are; whether the window is empty then, and nothing is being received.
+    pub(crate) fn consume(&mut self, n: u32) -> bool {
+        if n > 0 {
+            self.rx.advance(n);
+            self.flags.set(Flags::CONSUMED);
+        }
+        let empty = self.rx.is_empty() && !self.readiness.is_in_flight(Directions::READ);
+        if empty {
+            self.rx = Cursors::EMPTY;
+        }
+        empty
     }
 
     /// Whether receiving is suspended because there is no capacity for the reply.
@@ -249,9 +291,10 @@ impl Slot {
         } else {
             self.rx.end
         };
+        debug_assert!(at <= windows.receive, "the window has an end");
         Span {
             at,
-            len: windows.receive.saturating_sub(at),
+            len: windows.receive.wrapping_sub(at),
         }
     }
 
@@ -269,7 +312,8 @@ impl Slot {
             return 0;
         }
         let used = if sending { self.tx.end } else { self.tx.len() };
-        windows.send.saturating_sub(used)
+        debug_assert!(used <= windows.send, "the window has an end");
+        windows.send.wrapping_sub(used)
     }
 
     /// Whether there is nothing more to receive for now: a try would block, or is not wanted.

@@ -231,7 +231,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         self.session.handle_timeout(now);
         let mut completed = None;
         while let Some(action) = self.session.poll_output(completed) {
-            completed = self.perform(&action);
+            completed = self.perform(action);
         }
         Ok(())
     }

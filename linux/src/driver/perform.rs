@@ -13,15 +13,16 @@ use tidegate_core::{Action, Completion, Directions, Handler, Op, Outcome, Span, 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action. Returns the result of a transfer; `None` if that comes later, or came as an event.
     #[inline]
-    pub(super) fn perform(&mut self, action: &Action) -> Option<Completion> {
-        match *action {
+    pub(super) fn perform(&mut self, action: Action) -> Option<Completion> {
+        // By value, and written out anew where it is passed on, so that a transfer stays in registers.
+        match action {
             Action::Recv { token, into } => match self.receive(token, into) {
                 Some(received) => Some(received),
-                None => Some(self.of_stream(action)),
+                None => Some(self.of_stream(&Action::Recv { token, into })),
             },
             Action::Send { token, from } => match self.send(token, from) {
                 Some(sent) => sent,
-                None => Some(self.of_stream(action)),
+                None => Some(self.of_stream(&Action::Send { token, from })),
             },
             Action::Accept { .. }
             | Action::Refuse { .. }
@@ -34,7 +35,8 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
             | Action::SendTo { .. }
             | Action::Cancel { .. }
             | Action::Rebuild => {
-                self.call(action);
+                let call = action;
+                self.call(&call);
                 None
             }
         }
@@ -151,7 +153,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     fn of_stream(&mut self, action: &Action) -> Completion {
         match self.on_stream {
             Some(carry_out) => carry_out(self, action),
-            None => Completion::Failed(NO_FAULT),
+            None => Completion::Failed(NO_FAULT.into()),
         }
     }
 

@@ -12,7 +12,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action on a stream, at once.
     pub(super) fn complete_stream(&mut self, action: &Action) -> Completion {
         let outcome = self.carry_stream(action);
-        outcome.completion().unwrap_or(Completion::Failed(NO_FAULT))
+        (outcome.completion()).unwrap_or_else(|| Completion::Failed(NO_FAULT.into()))
     }
 
     fn carry_stream(&mut self, action: &Action) -> Outcome {

@@ -19,9 +19,9 @@ pub(crate) const CORES: [Wrong; 30] = [
                 "!self",
             ),
             (
-                "dispatcher/answer.rs",
-                "slot.generation == token.generation()\n            && slot.readiness",
-                "slot.readiness",
+                "slot/mod.rs",
+                "self.generation == token.generation() && self.readiness",
+                "self.readiness",
             ),
         ],
     },
@@ -50,26 +50,33 @@ pub(crate) const CORES: [Wrong; 30] = [
     },
     Wrong {
         name: "read interest kept when full",
-        changes: &[(
-            "slot/mod.rs",
-            "\n                    && self.rx.end < windows.receive",
-            "",
-        )],
+        changes: &[
+            (
+                "slot/mod.rs",
+                "\n                    && self.rx.end < windows.receive",
+                "",
+            ),
+            (
+                "slot/mod.rs",
+                "let has_room = self.rx.end < windows.receive;",
+                "let has_room = true;",
+            ),
+        ],
     },
     Wrong {
         name: "HUP ignored",
         changes: &[(
             "dispatcher/turn.rs",
-            "if closing {\n            slot.flags",
-            "if closing && false {\n            slot.flags",
+            "if closing {\n            reported",
+            "if closing && false {\n            reported",
         )],
     },
     Wrong {
         name: "RDHUP taken for close",
         changes: &[(
             "dispatcher/turn.rs",
-            "slot.flags.set(Flags::CLOSING);\n            reported = Directions::BOTH;",
-            "reported = Directions::BOTH;\n            self.begin_close(index, Reason::PeerFinished);\n            return None;",
+            "reported = Directions::BOTH;\n            slot.suspect(trigger);",
+            "slot.suspect(trigger);\n            return self.begin_close(index, Reason::PeerFinished);",
         )],
     },
     Wrong {
@@ -257,7 +264,7 @@ pub(crate) const CORES: [Wrong; 30] = [
         name: "starved ignored by evict",
         changes: &[(
             "dispatcher/serve.rs",
-            " && !self.m.admission.waits_for_idle()",
+            " || self.admission.waits_for_idle()",
             "",
         )],
     },
@@ -289,16 +296,16 @@ pub(crate) const CORES: [Wrong; 30] = [
         name: "a token of one kind taken for another",
         changes: &[(
             "dispatcher/answer.rs",
-            "\n            && !token.is_listener()",
-            "",
+            "_ if token.is_listener() =>",
+            "_ if false =>",
         )],
     },
     Wrong {
         name: "a completion for another's operation",
         changes: &[(
-            "dispatcher/answer.rs",
-            "&& slot.readiness.is_in_flight(direction)",
-            "&& !slot.readiness.in_flight().is_empty()",
+            "slot/mod.rs",
+            "&& self.readiness.is_in_flight(direction)",
+            "&& !self.readiness.in_flight().is_empty()",
         )],
     },
     Wrong {
