@@ -327,6 +327,27 @@ fn bytes_for_others_reach_them_and_not_oneself() {
     assert_eq!(world.fars[a].heard, b"me");
 }
 
+/// Each has a receive window to forward, and the send buffer of the receiver takes two of them: it is sent from in between.
+#[test]
+fn a_peer_that_takes_all_misses_nothing_of_what_many_say_at_once() {
+    let mut world = World::new::<7>(App {
+        readable: |_, conn, missed| {
+            *missed += conn.send_others_where(conn.data(), |info| info.bytes_in == 0);
+            conn.consume(usize::MAX);
+        },
+        ..App::echo()
+    });
+    let hears = world.connect();
+    let say = [0; 6].map(|_| world.connect());
+    for who in say {
+        world.fars[who].says = alloc::vec![1; RX];
+        let token = world.token(who);
+        world.ready(token, Directions::READ);
+    }
+    world.run();
+    assert_eq!(world.fars[hears].heard.len(), say.len() * RX);
+}
+
 #[test]
 fn a_connection_is_lent_by_its_token_until_it_is_closed() {
     let mut world = World::new::<1>(App::echo());
