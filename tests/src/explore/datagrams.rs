@@ -31,6 +31,17 @@ pub(super) struct Post {
     waits: bool,
 }
 
+/// What the network does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Network {
+    /// A datagram comes.
+    Delivers,
+    /// It has an error for one that was sent.
+    Refuses,
+    /// It takes what was sent.
+    Takes,
+}
+
 /// What an application may call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SocketCall {
@@ -122,7 +133,7 @@ impl World<'_> {
     /// The steps when all behave.
     pub(super) fn tame_datagrams(&self, add: &mut impl FnMut(Step)) {
         if self.post.kernel.end.leaving > 0 {
-            add(Step::DatagramsLeave);
+            add(Step::Network(Network::Takes));
         }
     }
 
@@ -137,13 +148,13 @@ impl World<'_> {
             return;
         }
         if kernel.end.received < QUEUE.min(self.settings.arrive as usize) {
-            add(Step::DatagramComes);
+            add(Step::Network(Network::Delivers));
         }
         if kernel.end.error.is_none() {
-            add(Step::DatagramRefused);
+            add(Step::Network(Network::Refuses));
         }
         if self.turn && kernel.end.leaving > 0 {
-            add(Step::DatagramsLeave);
+            add(Step::Network(Network::Takes));
         }
     }
 
@@ -173,17 +184,17 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn take_datagrams(&mut self, step: Step) {
-        match step {
-            Step::DatagramComes => {
+    pub(super) fn network_acts(&mut self, act: Network) {
+        match act {
+            Network::Delivers => {
                 self.say(|| "a datagram comes".to_owned());
                 self.post.kernel.arrive();
             }
-            Step::DatagramRefused => {
+            Network::Refuses => {
                 self.say(|| "the network says that a datagram was refused".to_owned());
                 self.post.kernel.refuse();
             }
-            _ => {
+            Network::Takes => {
                 self.say(|| "the network takes what was sent".to_owned());
                 self.post.kernel.take();
             }

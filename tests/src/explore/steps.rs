@@ -2,7 +2,7 @@
 //! iterations.
 
 use super::choices::Choices;
-use super::datagrams::SocketCall;
+use super::datagrams::{Network, SocketCall};
 use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect::{self, CONNECTIONS};
@@ -21,11 +21,8 @@ pub(super) enum Step {
     /// The application asks for a connection.
     AsksForConnection,
     Connects,
-    DatagramComes,
-    /// The network has an error for the datagram socket.
-    DatagramRefused,
-    /// The network takes what was sent.
-    DatagramsLeave,
+    /// Something that the network does at the datagram socket.
+    Network(Network),
     /// What a wait reports.
     Report(usize),
     ReportListener,
@@ -359,9 +356,7 @@ impl World<'_> {
             Step::SpuriousDatagrams(directions, closing) => {
                 return self.report(inspect::datagrams(), directions, closing);
             }
-            Step::DatagramComes | Step::DatagramRefused | Step::DatagramsLeave => {
-                self.take_datagrams(step);
-            }
+            Step::Network(act) => self.network_acts(act),
             Step::CallSocket(call) => return self.call_socket(call),
             Step::Spurious(at, directions, closing) => {
                 self.sockets[at].misled |= closing;
