@@ -380,4 +380,12 @@ impl Deadlines {
         let longest = on.map(|timed| timed.due(Instant::ZERO).as_nanos());
         longest.max().unwrap_or(0).saturating_add(2_000_000)
     }
+
+    /// A time, in nanoseconds, after the opening from which on a connection is as one that was opened long ago: no class that
+    /// counts from the opening is longer.
+    pub(crate) fn beyond_every_opening(&self) -> u64 {
+        let lengths = [Class::FirstByte, Class::Connect].map(|class| self.classes.of(class));
+        let on = lengths.into_iter().filter(|timed| timed.is_on());
+        on.map(|timed| timed.length).max().unwrap_or(0)
+    }
 }

@@ -102,6 +102,12 @@ impl Socket {
         }
     }
 
+    /// Where nothing can be sent any more, and nothing of it is left to be read, no free capacity is notified.
+    pub(super) fn send_no_more(&mut self) {
+        let end = &mut self.kernel.end;
+        end.no_space &= end.state != State::Closed || end.charged > 0;
+    }
+
     pub(super) fn pack(&self) -> [u8; SOCKET] {
         let bits =
             |flags: &[bool]| (flags.iter().rev()).fold(0, |bits, flag| bits << 1 | u8::from(*flag));

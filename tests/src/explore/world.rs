@@ -133,6 +133,7 @@ impl<'t> World<'t> {
                 _ => {}
             }
             socket.wait_without_report();
+            socket.send_no_more();
         }
         if !self.sockets[0].told || self.is_closing(0) {
             self.timer = None;

@@ -363,10 +363,11 @@ impl Dispatcher<'_> {
     fn put_waits(&self, index: u32, bytes: &mut [u8; SOURCE]) {
         let (slot, record, now) = (self.slots.at(index), self.records.at(index), self.m.now);
         let beyond = self.m.deadlines.beyond_every_wait();
+        let long_open = self.m.deadlines.beyond_every_opening();
         if slot.state() == State::Connecting {
             [bytes[14], bytes[15]] = match record.opened_at {
                 Instant::NEVER => NEVER,
-                opened_at => millis(now.nanos_since(opened_at).min(beyond)),
+                opened_at => millis(now.nanos_since(opened_at).min(long_open)),
             };
             return;
         }
@@ -382,7 +383,7 @@ impl Dispatcher<'_> {
         if slot.hears() {
             bytes[4] = pair(slot.rx.at, slot.rx.end);
             if !slot.flags.has(Flags::SPOKEN) {
-                [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(beyond));
+                [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(long_open));
             }
         }
         if slot.state() != State::Lingering {
