@@ -100,3 +100,18 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_reply_costs_the_iteration_nothing_and_a_large_one_its_bytes() {
+        let mut service = Service::of(0);
+        assert_eq!(service.charge(Directions::READ, 64), 1);
+        assert_eq!(service.charge(Directions::WRITE, OPERATION_MIN - 1), 0);
+        assert_eq!(service.charge(Directions::WRITE, 3 * OPERATION_MIN), 3);
+        // Without a receive it is an operation of its own.
+        assert_eq!(Service::of(0).charge(Directions::WRITE, 64), 1);
+    }
+}
