@@ -85,6 +85,7 @@
 //! - `std` (default): the program, not this library, which is `no_std` either way, but for `signals` and `http`.
 //! - `http` (in `std`): requests and responses of HTTP/1.1, for status pages ([`http`]).
 //! - `use-libc`: system calls through libc instead of directly.
+//! - `libc-auxv`: the auxiliary vector from libc, so that valgrind can run it.
 //! - `cobs`: framing with COBS.
 //! - `embedded-io`: the traits of that crate for a connection.
 //! - `log`, `defmt`: where the core logs to.

@@ -16,11 +16,12 @@ use tests::server::Echo;
 use tidegate::{Config, FullTable, Listen, Memory, Server, Trigger};
 
 /// Instructions of a message, at most: a little more than was measured, so that it does not rise unseen. The aim is 650.
-const BOUND: u64 = 1_450;
+const BOUND: u64 = 1_150;
 /// The same under a policy that evicts: which connection has been idle longest is kept to the moment.
-const EVICTING_BOUND: u64 = 1_750;
-/// What the program's echo service may cost more, in percent: 9 to 11 were seen.
-const SERVICE: u64 = 12;
+const EVICTING_BOUND: u64 = 1_500;
+/// What the program's echo service may cost more, in percent: 12 to 15 were seen, of which a backend that is chosen when it runs
+/// is the most. The aim is 10.
+const SERVICE: u64 = 18;
 /// Connections that each have one message under way.
 const CONNECTIONS: usize = 16;
 const MESSAGE: usize = 64;
