@@ -182,4 +182,18 @@ mod tests {
         yielding.add(0);
         assert_eq!(yielding.from..yielding.to, 0..1);
     }
+
+    #[test]
+    fn nothing_else_is_serviced_while_a_send_completes_in_the_next_poll() {
+        let mut yielding = of(1, 1);
+        assert!(!yielding.waits_for_poll(0), "none is in flight");
+        for iteration in [1, 2] {
+            yielding.flushes(iteration, iteration == 1);
+            for other in 0..4 {
+                assert_eq!(yielding.waits_for_poll(other), other == iteration);
+            }
+        }
+        yielding.flushed();
+        assert!(!yielding.waits_for_poll(2), "it has completed");
+    }
 }
