@@ -15,10 +15,11 @@ use std::{env, fs};
 use tests::server::Echo;
 use tidegate::{Config, FullTable, Listen, Memory, Server, Trigger};
 
-/// Instructions of a message, at most: a little more than was measured, so that it does not rise unseen. The aim is 650.
-const BOUND: u64 = 1_150;
+/// Instructions of a message, at most: a little more than was measured (on a busy machine fewer events come in one wait, each of
+/// which costs more then), so that it does not rise unseen. The aim is 650.
+const BOUND: u64 = 1_200;
 /// The same under a policy that evicts: which connection has been idle longest is kept to the moment.
-const EVICTING_BOUND: u64 = 1_500;
+const EVICTING_BOUND: u64 = 1_650;
 /// What the program's echo service may cost more, in percent: 12 to 15 were seen, of which a backend that is chosen when it runs
 /// is the most. The aim is 10.
 const SERVICE: u64 = 18;
