@@ -137,48 +137,73 @@ fn a_new_connection_sees_nothing_of_the_one_before() {
     assert_eq!(world.fars[b].heard, b"y");
 }
 
+/// A connection in slot 0 of which a receive and a send are in flight: its token, and their spans.
+fn both_in_flight(world: &mut World) -> (Token, Span, Span) {
+    let a = world.connect();
+    let token = world.token(a);
+    world.with(a, |_, conn, _| conn.send(b"abcd").expect("capacity"));
+    world.ready(token, Directions::BOTH);
+    world.session.handle_timeout(world.now);
+    let actions = [(); 2].map(|()| world.session.poll_output(None));
+    let [
+        Some(Action::Recv { into, .. }),
+        Some(Action::Send { from, .. }),
+    ] = actions
+    else {
+        panic!("{actions:?}");
+    };
+    (token, into, from)
+}
+
+#[test]
+fn a_span_is_named_while_its_action_is_in_flight() {
+    let mut world = World::new::<1>(App::deaf());
+    let (token, into, from) = both_in_flight(&mut world);
+    assert_eq!(world.session.receive_into(token, into).len(), RX);
+    assert_eq!(world.session.send_from(token, from), b"abcd");
+    for (op, n) in [(Op::Recv, 1), (Op::Send, from.len)] {
+        let outcome = Outcome::Drained(n);
+        world.event(Event::Done { token, op, outcome });
+    }
+    assert!(world.session.receive_into(token, into).is_empty());
+    assert!(world.session.send_from(token, from).is_empty());
+}
+
 #[test]
 fn a_span_of_an_old_token_is_empty() {
-    let mut world = World::new::<1>(App::echo());
-    let a = world.connect();
-    world.with(a, |_, conn, _| conn.abort());
+    let mut world = World::new::<1>(App::deaf());
+    let gone = world.connect();
+    let old = world.token(gone);
+    world.with(gone, |_, conn, _| conn.abort());
     world.run();
-    let span = Span { at: 0, len: 4 };
-    let old = world.token(a);
+    let (token, into, from) = both_in_flight(&mut world);
+    assert_eq!(token.index(), old.index(), "there is one slot");
     for token in [old, Token::from_bits(0), Token::from_bits(u64::MAX)] {
-        assert!(world.session.receive_into(token, span).is_empty());
-        assert!(world.session.send_from(token, span).is_empty());
+        assert!(world.session.receive_into(token, into).is_empty());
+        assert!(world.session.send_from(token, from).is_empty());
     }
-    world.connect();
-    assert!(world.session.receive_into(old, span).is_empty());
 }
 
 #[test]
 fn a_span_that_lies_outside_of_its_window_is_empty() {
-    let mut world = World::new::<1>(App::echo());
-    let a = world.connect();
-    let token = world.token(a);
-    let window = u32::try_from(RX).expect("a small window");
+    let mut world = World::new::<1>(App::deaf());
+    let (token, into, _) = both_in_flight(&mut world);
     for (at, len) in [
-        (window, 1),
-        (1, window),
+        (into.len, 1),
+        (1, into.len),
         (u32::MAX >> 1, 2),
         (0, u32::MAX >> 1),
+        (1, u32::MAX),
+        (u32::MAX, u32::MAX),
     ] {
-        assert!(
-            world
-                .session
-                .receive_into(token, Span { at, len })
-                .is_empty()
-        );
+        let span = Span { at, len };
+        assert!(world.session.receive_into(token, span).is_empty());
+        let behind = Span {
+            at: at.saturating_add(into.len),
+            len,
+        };
+        assert!(world.session.send_from(token, behind).is_empty());
     }
-    let len = u32::MAX;
-    assert!(
-        world
-            .session
-            .send_from(token, Span { at: len, len })
-            .is_empty()
-    );
 }
 
 #[test]
