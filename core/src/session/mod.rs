@@ -262,29 +262,47 @@ impl<H: Handler> Session<'_, H> {
     /// handler.
     #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
-        if self.machine.is_traced() {
-            self.trace_event(now, event);
-        }
         match event {
-            // What is ready is scheduled; only for a watched descriptor the handler is notified now.
             Event::Ready {
                 token,
                 directions,
                 closing,
-            } => {
-                let notice = (self.machine).take_ready::<H>(now, token, directions, closing);
-                if let Some(notice) = notice {
-                    self.tell(notice, None, None);
-                }
-            }
+            } => self.handle_ready(now, token, directions, closing),
             Event::Done { token, op, outcome } if !op.is_transfer() => {
-                self.take_call(now, token, op, &outcome);
+                self.handle_call(now, token, op, &outcome);
             }
             Event::Done { .. } => {
+                if self.machine.is_traced() {
+                    self.trace_event(now, event);
+                }
                 if let Some(notice) = self.machine.take_in::<H>(now, event) {
                     self.tell(notice, None, None);
                 }
             }
+        }
+    }
+
+    /// Takes in an [`Event::Ready`], as [`handle_event`](Self::handle_event) does, without the room that a completion takes.
+    // What is ready is scheduled; only for a watched descriptor the handler is notified now.
+    #[inline]
+    pub fn handle_ready(
+        &mut self,
+        now: Instant,
+        token: Token,
+        directions: Directions,
+        closing: bool,
+    ) {
+        if self.machine.is_traced() {
+            let event = Event::Ready {
+                token,
+                directions,
+                closing,
+            };
+            self.trace_event(now, event);
+        }
+        let notice = (self.machine).take_ready::<H>(now, token, directions, closing);
+        if let Some(notice) = notice {
+            self.tell(notice, None, None);
         }
     }
 

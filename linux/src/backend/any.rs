@@ -1,7 +1,7 @@
 //! [`AnyBackend`]: one of them, chosen when the program runs.
 
 use super::entries::Entries;
-use super::{Accepted, Backend, Epoll, Kind, Poll, Select, Spin, Uring, sealed};
+use super::{Accepted, Backend, Epoll, Kind, Poll, Ready, Select, Spin, Uring, sealed};
 use crate::error::Error;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -111,6 +111,15 @@ impl Backend for AnyBackend<'_> {
         each!(self, backend => backend.wait(until, busy))
     }
 
+    #[inline]
+    fn ready(&mut self, index: usize) -> Option<Ready> {
+        match self {
+            Self::Epoll(epoll) => epoll.ready(index),
+            Self::Poll(_) | Self::Select(_) | Self::Spin(_) | Self::Uring(_) => None,
+        }
+    }
+
+    #[inline(never)]
     fn report(&mut self, index: usize) -> Option<Event> {
         each!(self, backend => backend.report(index))
     }

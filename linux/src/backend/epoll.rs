@@ -1,6 +1,6 @@
 //! `epoll(7)`: level, edge and one-shot, each token in the event's 64-bit word.
 
-use super::{Backend, Kind, sealed};
+use super::{Backend, Kind, Ready, sealed};
 use crate::clock;
 use crate::error::Error;
 use core::fmt;
@@ -121,16 +121,22 @@ impl Backend for Epoll {
     }
 
     #[inline]
-    fn report(&mut self, index: usize) -> Option<Event> {
+    fn ready(&mut self, index: usize) -> Option<Ready> {
         let event = self.events[..self.count].get(index)?;
         let (flags, data) = (event.flags, event.data);
         let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
-        Some(Event::Ready {
-            token: Token::from_bits(data.u64()),
-            directions: Directions::READ.when(flags.intersects(EventFlags::IN | EventFlags::PRI))
+        Some((
+            Token::from_bits(data.u64()),
+            Directions::READ.when(flags.intersects(EventFlags::IN | EventFlags::PRI))
                 | Directions::WRITE.when(flags.contains(EventFlags::OUT)),
-            closing: flags.intersects(closing),
-        })
+            flags.intersects(closing),
+        ))
+    }
+
+    /// Nothing else comes.
+    #[inline]
+    fn report(&mut self, _index: usize) -> Option<Event> {
+        None
     }
 }
 

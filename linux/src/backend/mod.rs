@@ -83,6 +83,9 @@ impl Kind {
 /// A connection with its address, or why there is none.
 pub type Accepted = Result<(OwnedFd, Option<SocketAddr>), Outcome>;
 
+/// A readiness event: the source, the directions, and whether an end, a hang-up, an error or an urgent mark was reported.
+pub type Ready = (Token, Directions, bool);
+
 /// A way of asking the kernel. There are readiness backends, which report what may be tried, and completion backends,
 /// which report what is done; both kinds are this one trait.
 ///
@@ -198,7 +201,14 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
         false
     }
 
-    /// The event of this entry of the last wait, if it has one; call it once for each.
+    /// What this entry of the last wait reports as ready, where that is known without a system call, and by itself: it is
+    /// what comes most, and small.
+    #[inline]
+    fn ready(&mut self, _index: usize) -> Option<Ready> {
+        None
+    }
+
+    /// The event of this entry of the last wait, if it has one and nothing is [`ready`](Self::ready); call it once for each.
     fn report(&mut self, index: usize) -> Option<Event>;
 
     /// Receives into `into`, which is not empty.

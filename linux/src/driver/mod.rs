@@ -9,7 +9,7 @@ mod streams;
 
 pub use session::SessionMut;
 
-use crate::backend::{Backend, Epoll};
+use crate::backend::{Backend, Epoll, Ready};
 use crate::clock;
 use crate::connect::Registered;
 use crate::error::Error;
@@ -217,14 +217,13 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
             self.spinning.record_event(now);
         }
         for index in 0..events {
-            match self.backend.report(index) {
-                Some(Event::Ready { token, .. }) if token == Stop::TOKEN => {
-                    if let Some(take) = self.on_stop.get() {
-                        take(self);
-                    }
-                }
-                Some(event) => self.session.handle_event(now, event),
-                None => {}
+            let Some((token, directions, closing)) = self.ready(now, index) else {
+                continue;
+            };
+            if token != Stop::TOKEN {
+                self.session.handle_ready(now, token, directions, closing);
+            } else if let Some(take) = self.on_stop.get() {
+                take(self);
             }
         }
         // After the events: what came before a deadline counts, even if the loop was delayed.
@@ -306,6 +305,29 @@ impl<H: Handler, B: Backend> Drop for Server<'_, H, B> {
 }
 
 impl<H: Handler, B: Backend> Server<'_, H, B> {
+    /// What this entry of the last wait reports as ready; a completion is taken in.
+    #[inline]
+    fn ready(&mut self, now: Instant, index: usize) -> Option<Ready> {
+        self.backend
+            .ready(index)
+            .or_else(|| self.ready_or_done(now, index))
+    }
+
+    #[inline(never)]
+    fn ready_or_done(&mut self, now: Instant, index: usize) -> Option<Ready> {
+        match self.backend.report(index)? {
+            Event::Ready {
+                token,
+                directions,
+                closing,
+            } => Some((token, directions, closing)),
+            done @ Event::Done { .. } => {
+                self.session.handle_event(now, done);
+                None
+            }
+        }
+    }
+
     fn take_stops(&mut self) {
         // Two are as good as more.
         for _ in 0..self.stop.take().min(2) {
