@@ -1,6 +1,7 @@
 //! What an image has of a datagram socket beside what it has of every source.
 
-use super::{SOURCE, halves, millis, nanos, pair};
+use super::SOURCE;
+use super::numbers::{halves, millis, nanos, pair};
 use crate::dispatcher::Dispatcher;
 use crate::slot::State;
 use crate::source::{Datagrams, Kind, Source};

@@ -22,6 +22,7 @@
 mod datagrams;
 mod fairness;
 mod matter;
+mod numbers;
 
 pub use fairness::RUN_QUEUES;
 
@@ -30,8 +31,7 @@ use super::connect;
 use crate::config::Class;
 use crate::deadlines::LATE;
 use crate::destination::Destination;
-use crate::event::{FaultKind, Peer};
-use crate::output::Reason;
+use crate::event::Peer;
 use crate::queue::NONE;
 use crate::readiness::{Directions, Readiness, Trigger};
 use crate::record::Record;
@@ -43,6 +43,7 @@ use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use heapless::Vec;
+use numbers::{bits, cursors, directions, halves, millis, nanos, number, pair, reason_of};
 
 /// The most connections of an image.
 pub const CONNECTIONS: usize = 4;
@@ -565,76 +566,6 @@ fn write_positions(image: &mut Image, members: impl Iterator<Item = u32>, up: u3
         let source = connections.get_mut(index as usize).or(other);
         source.unwrap_or(listener)[PLACES] |= place << up;
     }
-}
-
-/// Two numbers up to 15 in one byte.
-fn pair(low: u32, high: u32) -> u8 {
-    debug_assert!(
-        low <= 15 && high <= 15,
-        "{low} and {high} are for a small machine"
-    );
-    u8::try_from(low.min(15) | high.min(15) << 4).unwrap_or(0)
-}
-
-fn cursors(pair: u8) -> Cursors {
-    let (at, end) = halves(pair);
-    Cursors { at, end }
-}
-
-fn halves(pair: u8) -> (u32, u32) {
-    (u32::from(pair & 15), u32::from(pair >> 4))
-}
-
-/// A length in milliseconds, rounded up, at most a minute.
-fn millis(nanos: u64) -> [u8; 2] {
-    u16::try_from(nanos.div_ceil(MILLI))
-        .unwrap_or(u16::MAX)
-        .to_le_bytes()
-}
-
-fn nanos(millis: [u8; 2]) -> u64 {
-    u64::from(u16::from_le_bytes(millis)) * MILLI
-}
-
-fn bits(directions: Directions) -> u8 {
-    u8::from(directions.contains(Directions::READ))
-        | u8::from(directions.contains(Directions::WRITE)) << 1
-}
-
-fn directions(bits: u8) -> Directions {
-    Directions::READ.when(bits & 1 != 0) | Directions::WRITE.when(bits & 2 != 0)
-}
-
-fn number(class: Class) -> u32 {
-    u32::try_from(class.index()).unwrap_or(0)
-}
-
-/// The reasons in 1..=15: the faults are one.
-fn number_of(reason: Reason) -> u32 {
-    match reason {
-        Reason::PeerFinished => 1,
-        Reason::Finished => 2,
-        Reason::Aborted => 3,
-        Reason::TooLong => 4,
-        Reason::Evicted => 5,
-        Reason::Stopping => 6,
-        Reason::Failed(_) => 7,
-        Reason::Deadline(class) => 8 + number(class),
-    }
-}
-
-fn reason_of(number: u32) -> Option<Reason> {
-    Some(match number {
-        0 => return None,
-        1 => Reason::PeerFinished,
-        2 => Reason::Finished,
-        3 => Reason::Aborted,
-        4 => Reason::TooLong,
-        5 => Reason::Evicted,
-        6 => Reason::Stopping,
-        7 => Reason::Failed(FaultKind::Unknown.with_code(0)),
-        class => Reason::Deadline(*Class::ALL.get((class - 8) as usize)?),
-    })
 }
 
 /// Names the listener of a machine that was put back.
