@@ -41,11 +41,10 @@ impl Held {
     #[must_use]
     pub fn of(token: Token, socket: &SocketState) -> Self {
         Self {
-            token,
-            mask: socket.interest.map(|interest| interest.asked()),
             possible: socket.possible(),
             failed: socket.end.error.is_some(),
             reports: socket.would_report(),
+            ..Self::registered(token, socket.interest)
         }
     }
 
@@ -53,11 +52,10 @@ impl Held {
     #[must_use]
     pub fn of_datagrams(token: Token, socket: &DatagramState) -> Self {
         Self {
-            token,
-            mask: socket.interest.map(|interest| interest.asked()),
             possible: socket.possible(),
             failed: socket.end.error.is_some(),
             reports: socket.would_report(),
+            ..Self::registered(token, socket.interest)
         }
     }
 
@@ -65,12 +63,14 @@ impl Held {
     #[must_use]
     pub fn of_line(token: Token, line: &LineState) -> Self {
         Self {
-            token,
-            mask: line.interest.map(|interest| interest.asked()),
             possible: line.ready(),
-            failed: false,
             reports: line.would_report(),
+            ..Self::registered(token, line.interest)
         }
+    }
+
+    fn registered(token: Token, interest: Option<Interest>) -> Self {
+        Self::unknown(token, interest.map(|interest| interest.asked()))
     }
 }
 
