@@ -129,16 +129,7 @@ impl From<FaultWord> for Fault {
         reason = "the halves of the word are what is wanted"
     )]
     fn from(FaultWord(word): FaultWord) -> Self {
-        const KINDS: [FaultKind; 7] = [
-            FaultKind::Interrupted,
-            FaultKind::Reset,
-            FaultKind::Refused,
-            FaultKind::TimedOut,
-            FaultKind::Unreachable,
-            FaultKind::Exhausted,
-            FaultKind::Invalid,
-        ];
-        let kind = KINDS.get((word >> 16) as usize);
+        let kind = FaultKind::ALL.get((word >> 16) as usize);
         kind.unwrap_or(&FaultKind::Unknown).with_code(word as u16)
     }
 }
@@ -227,6 +218,18 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// All of them, each where its number says.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Interrupted,
+        Self::Reset,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::Exhausted,
+        Self::Invalid,
+        Self::Unknown,
+    ];
+
     /// A fault of this kind with the system's number for it.
     #[must_use]
     pub const fn with_code(self, code: u16) -> Fault {
@@ -316,16 +319,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_the_same_after_it_was_a_word() {
-        for kind in [
-            FaultKind::Interrupted,
-            FaultKind::Reset,
-            FaultKind::Refused,
-            FaultKind::TimedOut,
-            FaultKind::Unreachable,
-            FaultKind::Exhausted,
-            FaultKind::Invalid,
-            FaultKind::Unknown,
-        ] {
+        for kind in FaultKind::ALL {
             for code in [0, 1, 104, u16::MAX] {
                 let fault = kind.with_code(code);
                 assert_eq!(Fault::from(FaultWord::from(fault)), fault);

@@ -43,7 +43,9 @@ use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use heapless::Vec;
-use numbers::{bits, cursors, directions, halves, millis, nanos, number, pair, reason_of};
+use numbers::{
+    bits, cursors, directions, halves, millis, nanos, number, number_of, pair, reason_of,
+};
 
 /// The most connections of an image.
 pub const CONNECTIONS: usize = 4;

@@ -1,6 +1,5 @@
 //! Accepting: reserve first, one for each event, and no error ends it.
 
-use super::states::KINDS;
 use super::*;
 use crate::slot::State;
 
@@ -113,6 +112,7 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
         (BLOCKED, Some(16), None),
         (failed(FaultKind::Interrupted), Some(16), None),
         (failed(FaultKind::Reset), Some(16), None),
+        (failed(FaultKind::Refused), Some(16), None),
         (failed(FaultKind::TimedOut), Some(16), None),
         (failed(FaultKind::Unreachable), Some(16), None),
         (failed(FaultKind::Exhausted), Some(1), None),
@@ -120,7 +120,7 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
         (failed(FaultKind::Invalid), None, Some(1)),
         (Outcome::Complete(1), Some(16), None),
     ];
-    assert_eq!(table.len(), KINDS.len() + 2);
+    assert_eq!(table.len(), FaultKind::ALL.len() + 2);
     for (outcome, pauses, closes) in table {
         for times in [1, 3, 15, 16] {
             if times > 1 && (pauses == Some(1) || closes.is_some()) {

@@ -229,19 +229,9 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Drained(u32::MAX),
         Outcome::Accepted(None),
     ];
-    outcomes.extend(KINDS.map(|kind| Outcome::Failed(kind.with_code(1))));
+    outcomes.extend(FaultKind::ALL.map(|kind| Outcome::Failed(kind.with_code(1))));
     outcomes
 }
-
-pub(super) const KINDS: [FaultKind; 7] = [
-    FaultKind::Interrupted,
-    FaultKind::Reset,
-    FaultKind::TimedOut,
-    FaultKind::Unreachable,
-    FaultKind::Exhausted,
-    FaultKind::Invalid,
-    FaultKind::Unknown,
-];
 
 const OPS: [Op; 9] = [
     Op::Accept,
