@@ -12,13 +12,14 @@ use tidegate_core::{
 };
 
 /// Every class of failure.
-const FAULTS: [FaultKind; 7] = [
+const FAULTS: [FaultKind; 8] = [
     FaultKind::Interrupted,
     FaultKind::Reset,
     FaultKind::Exhausted,
     FaultKind::Invalid,
     FaultKind::TimedOut,
     FaultKind::Unreachable,
+    FaultKind::Refused,
     FaultKind::Unknown,
 ];
 /// How many of them come to something different each.
