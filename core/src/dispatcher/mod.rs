@@ -62,7 +62,7 @@ use crate::table::{Records, Slots};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::token::Token;
-use crate::trace::{Detail, Entry, Input, RECORDED, Recorder};
+use crate::trace::{Detail, Entry, Input, Recorder};
 use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use answer::Moved;
@@ -251,17 +251,10 @@ impl<'t> Dispatcher<'t> {
         }
     }
 
-    /// The tap for what goes in: kept by the flight recorder, and recorded in the full trace, if there is one.
-    #[inline]
-    pub(crate) fn record(&mut self, token: Token, input: Input, detail: Detail) {
-        if RECORDED != 0 || cfg!(feature = "trace") {
-            self.record_call(token, input, detail);
-        }
-    }
-
-    /// Out of line, as little of it as there can be in the loop.
+    /// The tap for what goes in: kept by the flight recorder, and recorded in the full trace, if there is one. Out of line,
+    /// as little of it as there can be in the loop.
     #[inline(never)]
-    fn record_call(&mut self, token: Token, input: Input, detail: Detail) {
+    pub(crate) fn record(&mut self, token: Token, input: Input, detail: Detail) {
         self.recorder.push_if_on(self.m.now, token, input);
         self.trace(|| Entry::Call(token, input, detail));
     }
@@ -434,7 +427,7 @@ impl Dispatcher<'_> {
         op: Op,
         completion: Completion,
     ) -> Moved {
-        self.keep::<U>(token, Input::completed(op, completion));
+        self.keep::<U>(token, Input::done(op, &completion.into()));
         if op == Op::Recv {
             self.received(token, completion)
         } else {

@@ -25,10 +25,7 @@ pub enum Entry<'a> {
     /// The clock went on by so many nanoseconds: what follows came then.
     Time(u64),
     /// In: the driver passed an event.
-    Event(
-        Event,
-        #[cfg_attr(feature = "trace", serde(borrow))] Bytes<'a>,
-    ),
+    Event(Event, Bytes<'a>),
     /// In: an iteration began, [`Session::handle_timeout`](crate::Session::handle_timeout).
     Iteration,
     /// Out: what was to be done next; `None`: nothing more in this iteration.
@@ -49,6 +46,12 @@ pub enum Entry<'a> {
     Lost(u64),
     /// The last: the recording was ended. Where it is not there, more was to come: the trace was cut off.
     End,
+}
+
+/// Takes the entries of a trace. It must not block.
+pub trait Sink {
+    /// Takes one.
+    fn take(&mut self, entry: &Entry<'_>);
 }
 
 /// Bytes that were received, or what is kept of them.

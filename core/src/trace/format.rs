@@ -28,49 +28,24 @@ pub enum Payload {
     Hash,
 }
 
-impl Payload {
-    /// What is kept of these bytes.
-    #[must_use]
-    pub fn of(self, bytes: Bytes<'_>) -> Bytes<'_> {
-        let Bytes::Whole(all) = bytes else {
-            return bytes;
-        };
-        let len = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        match self {
-            Self::First(n) if n < len => Bytes::Cut(all.get(..n as usize).unwrap_or_default(), len),
-            Self::Whole | Self::First(_) => bytes,
-            Self::Hash if len == 0 => bytes,
-            Self::Hash => Bytes::Hashed(len, hash(all)),
-        }
-    }
-}
-
-/// Takes the entries of a trace. It must not block.
-pub trait Sink {
-    /// Takes one.
-    fn take(&mut self, entry: &Entry<'_>);
-}
-
-/// Out of line: most sessions have no trace.
-#[cold]
-#[inline(never)]
-pub(super) fn take<'a>(sink: &mut dyn Sink, entry: impl FnOnce() -> Entry<'a>) {
-    sink.take(&entry());
-}
-
 /// Writes an entry to the front of `into`, with as much of its payload as is wanted. Returns the bytes; `None` if they do
 /// not fit.
 pub fn encode<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> Option<&'b [u8]> {
     let mut entry = entry.clone();
-    if let Entry::Event(_, bytes) = &mut entry {
-        *bytes = payload.of(*bytes);
+    if let Entry::Event(_, bytes) = &mut entry
+        && let Bytes::Whole(all) = *bytes
+    {
+        let len = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        *bytes = match payload {
+            Payload::First(n) if n < len => Bytes::Cut(all.get(..n as usize)?, len),
+            Payload::Hash if len > 0 => Bytes::Hashed(len, hash(all)),
+            Payload::Whole | Payload::First(_) | Payload::Hash => Bytes::Whole(all),
+        };
     }
-    let space = into.len().checked_sub(SUM)?;
-    let encoded = postcard::to_slice(&entry, into.get_mut(..space)?).ok()?;
-    let (len, sum) = (encoded.len(), hash(encoded).to_le_bytes());
-    let all = into.get_mut(..len.checked_add(SUM)?)?;
-    all.get_mut(len..)?.copy_from_slice(&sum);
-    Some(all)
+    let len = postcard::to_slice(&entry, into).ok()?.len();
+    let (encoded, behind) = into.split_at_mut_checked(len)?;
+    *behind.first_chunk_mut::<SUM>()? = hash(encoded).to_le_bytes();
+    into.get(..len.checked_add(SUM)?)
 }
 
 /// Reads the first entry of `bytes`. Returns it and what follows it; `Ok(None)` if `bytes` is empty.
@@ -87,12 +62,11 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Entry<'_>, &[u8])>, DecodeError> {
         Err(postcard::Error::DeserializeUnexpectedEnd) => return Err(CUT),
         Err(_) => return Err(DAMAGED),
     };
-    let (found, rest) = behind.split_at_checked(SUM).ok_or(CUT)?;
-    let encoded = bytes.get(..bytes.len().saturating_sub(behind.len()));
-    if encoded.is_none_or(|encoded| hash(encoded).to_le_bytes() != found) {
-        return Err(DAMAGED);
+    let (sum, rest) = behind.split_first_chunk::<SUM>().ok_or(CUT)?;
+    match bytes.get(..bytes.len().saturating_sub(behind.len())) {
+        Some(encoded) if hash(encoded).to_le_bytes() == *sum => Ok(Some((entry, rest))),
+        Some(_) | None => Err(DAMAGED),
     }
-    Ok(Some((entry, rest)))
 }
 
 /// The bytes are not an entry: cut off, since the writer was stopped, or not what was written. Its text says which.

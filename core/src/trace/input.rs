@@ -1,6 +1,6 @@
 //! [`Input`]: what went in, in 8 bytes. [`RecordedInput`]: that, with its time and its source.
 
-use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
+use crate::event::{FaultKind, Op, Outcome};
 use crate::readiness::Directions;
 use crate::time::Instant;
 use crate::token::Token;
@@ -118,19 +118,6 @@ impl Input {
             Outcome::Accepted(_) => (OutcomeKind::Accepted, 0),
             Outcome::Datagram { len, .. } => (OutcomeKind::Datagram, len),
             Outcome::Failed(fault) => (OutcomeKind::Failed(fault.kind), fault.code as u32),
-        };
-        Self::Done { op, kind, n }
-    }
-
-    /// The same of one that completed inline.
-    pub(crate) fn completed(op: Op, completion: Completion) -> Self {
-        let (kind, n) = match completion {
-            Completion::Complete(n) => (OutcomeKind::Complete, n),
-            Completion::Drained(n) => (OutcomeKind::Drained, n),
-            Completion::Failed(word) => {
-                let fault = Fault::from(word);
-                (OutcomeKind::Failed(fault.kind), u32::from(fault.code))
-            }
         };
         Self::Done { op, kind, n }
     }

@@ -22,8 +22,8 @@ mod format;
 mod input;
 mod recorder;
 
-pub use entry::{Bytes, Detail, Entry, hash};
+pub use entry::{Bytes, Detail, Entry, Sink, hash};
 #[cfg(feature = "trace")]
-pub use format::{DecodeError, MAGIC, Payload, Sink, decode, encode};
+pub use format::{DecodeError, MAGIC, Payload, decode, encode};
 pub use input::{Input, OutcomeKind, RecordedInput};
 pub use recorder::{RECORDED, Recorder};
