@@ -130,3 +130,8 @@ pub use framing::framing;
 pub use request::request;
 pub use sim::{App, Case, Manner, State, sim};
 pub use small::{escape, token};
+
+/// The code in the README is compiled.
+#[cfg(all(doctest, feature = "replay"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -82,8 +82,9 @@
 //!
 //! # Features
 //!
-//! - `std` (default): the program, not this library, which is `no_std` either way, but for `signals` and `http`.
-//! - `http` (in `std`): requests and responses of HTTP/1.1, for status pages ([`http`]).
+//! - `std` (default): [`signals`], and the descriptors of `std` for what is watched, adopted or attached. All else is `no_std`
+//!   with or without it.
+//! - `http`: requests and responses of HTTP/1.1, for status pages (module `http`). Sets `std`.
 //! - `use-libc`: system calls through libc instead of directly.
 //! - `libc-auxv`: the auxiliary vector from libc, so that valgrind can run it.
 //! - `cobs`: framing with COBS.
@@ -93,7 +94,7 @@
 //! [`AsFd`]: rustix::fd::AsFd
 #![no_std]
 
-#[cfg(any(test, feature = "std", feature = "http"))]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 mod address;
@@ -150,8 +151,3 @@ pub use tidegate_core::{
     Unavailable, Windows,
 };
 pub use wake::{Mailbox, Waker};
-
-/// The code in the README is compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
