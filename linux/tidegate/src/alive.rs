@@ -31,7 +31,7 @@ impl Info {
     }
 
     /// From the bytes that the kernel filled in: those of an old one may be fewer.
-    #[cfg(any(feature = "std", feature = "use-libc", test))]
+    #[cfg(any(feature = "std", feature = "use-libc"))]
     fn of(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| {
             let four = bytes.get(at..at.checked_add(4)?)?;
@@ -82,7 +82,7 @@ fn tcp_info(_socket: BorrowedFd<'_>) -> Option<Info> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "std", feature = "use-libc")))]
 mod tests {
     extern crate alloc;
 
