@@ -186,6 +186,7 @@ mod event;
 pub mod framing;
 mod ignored;
 mod log;
+mod on_demand;
 mod output;
 mod queue;
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Outbound connections: a slot is taken at the application's request, and the driver connects.
 
-use super::{Dispatcher, pairs};
+use super::Dispatcher;
 use crate::destination::Destination;
 use crate::event::{FaultKind, Op, Outcome};
 use crate::ignored::Ignored;
+use crate::on_demand::on_demand;
 use crate::output::{Action, Notice, Reason};
 use crate::queue::NONE;
 use crate::readiness::Directions;
@@ -14,20 +15,19 @@ use crate::token::Token;
 use crate::unavailable::Unavailable;
 use defmt_or_log::{debug, warn};
 
-/// The functions for outbound connections. Reached by these pointers alone, so that only a program that connects links
-/// them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbs {
-    next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
-    done: fn(&mut Dispatcher<'_>, u32, Outcome) -> Option<Notice>,
-    pub(super) pairs: pairs::Verbs,
+on_demand! { Dispatcher[m.outbound];
+    /// The next attempt, if one is due.
+    pub(super) fn next_attempt[&mut](index: u32) -> Option<Action> = attempt;
+    /// The completion of `Connect`.
+    pub(super) fn connected[&mut](index: u32, outcome: Outcome) -> Option<Notice> = attempted;
+    /// A stop begins: only pairs whose first exchange is in progress are spared from here on. Work: every connection,
+    /// if one was ever made.
+    pub(super) fn keep_unanswered_pairs[&mut]() = forget_answered;
+    /// Whether it is one of a pair that a stop spares.
+    pub(super) fn is_spared[&](index: u32) -> bool = has_other;
+    /// It ends: the other of its pair is not spared any more.
+    pub(super) fn leave_pair[&mut](index: u32) = wake_other;
 }
-
-pub(super) const VERBS: Verbs = Verbs {
-    next: |machine, index| machine.attempt(index),
-    done: |machine, index, outcome| machine.attempted(index, outcome),
-    pairs: pairs::VERBS,
-};
 
 impl Dispatcher<'_> {
     /// Takes a slot for a connection to `to`, on behalf of the connection `origin` if there is one. Its result is
@@ -53,7 +53,7 @@ impl Dispatcher<'_> {
         let index = free.flatten().ok_or(full)?;
         *self.records.at_mut(index) = Record::connecting(to, origin);
         (self.slots.at_mut(index).readiness).set_ready(Directions::BOTH);
-        self.m.outbound = Some(&VERBS);
+        self.may_connect();
         let token = self.token(index);
         if let Some(origin) = origin {
             self.pair(origin, token);
@@ -67,21 +67,16 @@ impl Dispatcher<'_> {
         Ok(token)
     }
 
+    /// There may be outbound connections.
+    pub(super) const fn may_connect(&mut self) {
+        self.m.outbound = Some(&FUNCTIONS);
+    }
+
     /// The destination of a connection, for the driver ([`Action::Connect`]).
     #[must_use]
     pub fn destination(&self, token: Token) -> Option<Destination> {
         let index = self.connection(token)?;
         self.records.at(index).destination()
-    }
-
-    /// The next attempt, if one is due.
-    pub(super) fn next_attempt(&mut self, index: u32) -> Option<Action> {
-        (self.m.outbound?.next)(self, index)
-    }
-
-    /// The completion of `Connect`.
-    pub(super) fn connected(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
-        (self.m.outbound?.done)(self, index, outcome)
     }
 
     fn attempt(&mut self, index: u32) -> Option<Action> {

@@ -4,6 +4,7 @@
 
 use super::Dispatcher;
 use crate::event::{Fault, FaultKind, Op, Outcome};
+use crate::on_demand::on_demand;
 use crate::output::{Action, Notice};
 use crate::readiness::Directions;
 use crate::slot::State;
@@ -21,21 +22,12 @@ const BURST: u16 = 16;
 /// follow notifications of writability.
 const SENDS: u16 = 3;
 
-/// The functions for datagram sockets. Reached by these pointers alone, so that only a program that adds one links
-/// them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbs {
-    next: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
-    done: fn(&mut Dispatcher<'_>, u32, Op, Outcome) -> Option<Notice>,
+on_demand! { Dispatcher[m.datagrams];
+    /// The next receive or send, if one is due.
+    pub(super) fn next_datagram[&mut](index: u32) -> Option<Action> = next_of_datagrams;
+    /// The completion of one of them.
+    pub(super) fn datagram_done[&mut](index: u32, op: Op, outcome: Outcome) -> Option<Notice> = datagram_went_or_came;
 }
-
-const VERBS: Verbs = Verbs {
-    next: |machine, index| machine.next_of_datagrams(index),
-    done: |machine, index, op, outcome| match op == Op::SendTo {
-        true => machine.datagram_went(index, outcome),
-        false => machine.datagram_came(index, outcome),
-    },
-};
 
 /// While one is queued to be sent nothing is received: what comes waits in the kernel, up to its buffer. An error of
 /// the socket is notified and ends nothing; it is closed only if its descriptor is not a socket any more. Resource
@@ -49,7 +41,7 @@ impl Dispatcher<'_> {
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn add_datagrams(&mut self) -> Result<Token, Unavailable> {
         let index = self.take_place(Kind::Datagrams(Datagrams::default()))?;
-        self.m.datagrams = Some(&VERBS);
+        self.m.datagrams = Some(&FUNCTIONS);
         let slot = self.slots.at_mut(index);
         slot.readiness.set_ready(Directions::WRITE);
         self.touch(index);
@@ -126,16 +118,6 @@ impl Dispatcher<'_> {
         (source.slot.state() == State::Datagrams).then_some((index, source))
     }
 
-    /// The next receive or send, if one is due.
-    pub(super) fn next_datagram(&mut self, index: u32) -> Option<Action> {
-        (self.m.datagrams?.next)(self, index)
-    }
-
-    /// The completion of one of them.
-    pub(super) fn datagram_done(&mut self, index: u32, op: Op, outcome: Outcome) -> Option<Notice> {
-        (self.m.datagrams?.done)(self, index, op, outcome)
-    }
-
     fn next_of_datagrams(&mut self, index: u32) -> Option<Action> {
         let (receives, sends) = (self.m.schedule.may_receive(), self.m.schedule.may_send());
         let source = self.slots.source_mut(index)?;
@@ -151,6 +133,13 @@ impl Dispatcher<'_> {
             return Some(Action::ReceiveFrom { token });
         }
         None
+    }
+
+    fn datagram_went_or_came(&mut self, index: u32, op: Op, outcome: Outcome) -> Option<Notice> {
+        match op == Op::SendTo {
+            true => self.datagram_went(index, outcome),
+            false => self.datagram_came(index, outcome),
+        }
     }
 
     /// The completion of `ReceiveFrom`.

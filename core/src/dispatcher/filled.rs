@@ -3,54 +3,29 @@
 
 use super::{Dispatcher, Issued};
 use crate::event::{Completion, Op};
+use crate::on_demand::on_demand;
 use crate::output::Action;
 use crate::readiness::Directions;
 use crate::slot::State;
 use crate::token::Token;
 
-/// The functions for it. Reached by these pointers alone, so that only a program whose handlers send to other
-/// connections links them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Verbs {
-    fill: fn(&mut Dispatcher<'_>, u32),
-    send: fn(&mut Dispatcher<'_>) -> Option<Action>,
-    flushed: fn(&mut Dispatcher<'_>, u32, Completion),
+on_demand! { Dispatcher[m.filled];
+    /// The handler of the serviced source has filled the send buffer of another connection past the threshold. If it is no
+    /// other's, nothing is done: a driver that completes in the midst of an iteration has the handler of one connection called
+    /// while another is serviced.
+    #[cold]
+    pub(super) fn fill[&mut](index: u32) = filled;
+    /// The next send of a connection that was filled, if one is due and can be tried.
+    pub(super) fn next_of_filled[&mut]() -> Option<Action> = send_of_filled;
+    /// The send of a filled connection has completed.
+    #[cold]
+    pub(super) fn note_flushed[&mut](index: u32, completion: Completion) = flushed;
 }
-
-const VERBS: Verbs = Verbs {
-    fill: |machine, index| machine.filled(index),
-    send: |machine| machine.send_of_filled(),
-    flushed: |machine, index, completion| machine.flushed(index, completion),
-};
 
 impl Dispatcher<'_> {
     /// A handler is about to queue bytes on a connection that is not its own.
     pub(crate) const fn will_fill(&mut self) {
-        self.m.filled = Some(&VERBS);
-    }
-
-    /// The handler of the serviced source has filled the send buffer of another connection past the threshold.
-    #[cold]
-    pub(super) fn fill(&mut self, index: u32) {
-        // None: this is no other's. A driver that completes in the midst of an iteration has the handler of one connection
-        // called while another is serviced.
-        if let Some(verbs) = self.m.filled {
-            (verbs.fill)(self, index);
-        }
-    }
-
-    /// The next send of a connection that was filled, if one is due and can be tried.
-    pub(super) fn next_of_filled(&mut self) -> Option<Action> {
-        let verbs = self.m.filled?;
-        (verbs.send)(self)
-    }
-
-    /// The send of a filled connection has completed.
-    #[cold]
-    pub(super) fn note_flushed(&mut self, index: u32, completion: Completion) {
-        if let Some(verbs) = self.m.filled {
-            (verbs.flushed)(self, index, completion);
-        }
+        self.m.filled = Some(&FUNCTIONS);
     }
 
     fn filled(&mut self, index: u32) {

@@ -91,21 +91,21 @@ pub(crate) struct Machine {
     /// In units of [`OPERATION_MIN`].
     linger: u16,
     /// The functions for datagram sockets, from the first of them on.
-    datagrams: Option<&'static datagram::Verbs>,
+    datagrams: Option<&'static datagram::Functions>,
     /// The same of connections in trouble, unless they end.
-    patience: Option<&'static patience::Verbs>,
+    patience: Option<&'static patience::Functions>,
     /// The same of handlers that send to other connections.
-    filled: Option<&'static filled::Verbs>,
+    filled: Option<&'static filled::Functions>,
     /// The same of listeners that are preferred.
-    preferred: Option<&'static preferred::Verbs>,
+    preferred: Option<&'static preferred::Functions>,
     /// The same of sources that are limited.
-    sources_of: Option<&'static per_source::Verbs>,
+    sources_of: Option<&'static per_source::Functions>,
     /// What a full table does for a connection that waits.
     policy: Option<&'static Policy>,
     /// The same of watched descriptors.
-    watched: Option<&'static watch::Verbs>,
+    watched: Option<&'static watch::Functions>,
     /// The same of connections that are made.
-    outbound: Option<&'static connect::Verbs>,
+    outbound: Option<&'static connect::Functions>,
     hash_seed: u64,
     sources: Sources,
     /// Unix peers so far, to number them.

@@ -5,43 +5,7 @@ use super::Dispatcher;
 use crate::slot::State;
 use crate::token::Token;
 
-/// The functions for pairs. Reached by these pointers alone, so that only a program that connects links them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbs {
-    keep: fn(&mut Dispatcher<'_>),
-    is_spared: fn(&Dispatcher<'_>, u32) -> bool,
-    leave: fn(&mut Dispatcher<'_>, u32),
-}
-
-pub(super) const VERBS: Verbs = Verbs {
-    keep: |machine| machine.forget_answered(),
-    is_spared: |machine, index| machine.other_of(index).is_some(),
-    leave: |machine, index| machine.wake_other(index),
-};
-
 impl Dispatcher<'_> {
-    /// A stop begins: only pairs whose first exchange is in progress are spared from here on. Work: every connection,
-    /// if one was ever made.
-    pub(super) fn keep_unanswered_pairs(&mut self) {
-        if let Some(verbs) = self.m.outbound {
-            (verbs.pairs.keep)(self);
-        }
-    }
-
-    /// Whether it is one of a pair that a stop spares.
-    pub(super) fn is_spared(&self, index: u32) -> bool {
-        (self.m.outbound).is_some_and(|verbs| (verbs.pairs.is_spared)(self, index))
-    }
-
-    /// It ends: the other of its pair is not spared any more.
-    pub(super) fn leave_pair(&mut self, index: u32) {
-        if let Some(verbs) = self.m.outbound
-            && self.is_stopping()
-        {
-            (verbs.pairs.leave)(self, index);
-        }
-    }
-
     /// Whether a stop lets a connection be made for this one: it may have come when the stop had begun.
     pub(super) fn may_connect_for(&self, origin: Token) -> bool {
         let origin = self.connection(origin);
@@ -57,7 +21,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn forget_answered(&mut self) {
+    pub(super) fn forget_answered(&mut self) {
         for index in 0..self.slots.used() {
             let record = self.records.at(index);
             if !record.is_outbound() && record.other().is_some() && !self.is_unanswered(index) {
@@ -85,8 +49,14 @@ impl Dispatcher<'_> {
         (mutual && differ && (is_open(state) || state == State::Connecting)).then_some(other)
     }
 
-    fn wake_other(&mut self, index: u32) {
-        if let Some(other) = self.other_of(index) {
+    pub(super) fn has_other(&self, index: u32) -> bool {
+        self.other_of(index).is_some()
+    }
+
+    pub(super) fn wake_other(&mut self, index: u32) {
+        if self.is_stopping()
+            && let Some(other) = self.other_of(index)
+        {
             self.touch(other);
         }
     }

@@ -5,37 +5,33 @@ use super::Dispatcher;
 use super::deadline::waited;
 use crate::config::Class;
 use crate::event::{Fault, Outcome};
+use crate::on_demand::on_demand;
 use crate::output::{Action, Reason};
 use crate::readiness::{Directions, Trigger};
 use crate::slot::{Call, Flags, State};
 use crate::time::Instant;
 use crate::token::Token;
 
-/// The functions for it. Reached by these pointers alone, so that a server without patience
-/// ([`Handler::PATIENT`](crate::Handler::PATIENT)) does not link them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Verbs {
-    rest: fn(&mut Dispatcher<'_>, u32, Directions),
-    retry: fn(&mut Dispatcher<'_>, u32),
-    query: fn(&mut Dispatcher<'_>, u32) -> Option<Action>,
-    queried: fn(&mut Dispatcher<'_>, u32, &Outcome),
-    pub(super) expired: fn(&mut Dispatcher<'_>, u32, Class),
-    pub(super) settle: fn(&mut Dispatcher<'_>, u32, Option<Class>, Flags) -> Option<u32>,
+on_demand! { Dispatcher[m.patience];
+    /// Whether it is given time until an operation is retried that failed for resource exhaustion.
+    fn is_given_rest[&mut](index: u32, direction: Directions) -> bool = rests;
+    /// What failed for resource exhaustion is retried.
+    pub(super) fn retry[&mut](index: u32) = try_again;
+    /// The query that is due, if there is one.
+    pub(super) fn query[&mut](index: u32) -> Option<Action> = next_query;
+    /// The completion of a query.
+    pub(super) fn queried[&mut](index: u32, outcome: &Outcome) = measured;
+    /// Whether it is given time though its write stall, or its wait for memory, is over.
+    pub(super) fn is_given_time[&mut](index: u32, class: Class) -> bool = has_waited;
+    /// What a wait for memory makes of a change of class. Returns since when nothing has moved, if it is new in its class;
+    /// `None` if it has been given what is left of that.
+    pub(super) fn settle_after_wait[&mut](index: u32, class: Option<Class>, flags: Flags) -> Option<u32> = settle_class;
 }
-
-const VERBS: Verbs = Verbs {
-    rest: |machine, index, direction| machine.rests(index, direction),
-    retry: |machine, index| machine.try_again(index),
-    query: |machine, index| machine.next_query(index),
-    queried: |machine, index, outcome| machine.measured(index, outcome),
-    expired: |machine, index, class| machine.has_waited(index, class),
-    settle: |machine, index, class, flags| machine.settle_after_wait(index, class, flags),
-};
 
 impl Dispatcher<'_> {
     /// Gives connections in trouble time.
     pub(super) const fn be_patient(&mut self) {
-        self.m.patience = Some(&VERBS);
+        self.m.patience = Some(&FUNCTIONS);
     }
 
     /// An operation failed for resource exhaustion: there is no notification when it passes, so it is retried after a
@@ -46,28 +42,8 @@ impl Dispatcher<'_> {
     }
 
     pub(super) fn rest(&mut self, index: u32, direction: Directions, fault: Fault) {
-        match self.m.patience {
-            Some(verbs) => (verbs.rest)(self, index, direction),
-            None => self.begin_close(index, Reason::Failed(fault)),
-        }
-    }
-
-    /// What failed for resource exhaustion is retried.
-    pub(super) fn retry(&mut self, index: u32) {
-        if let Some(verbs) = self.m.patience {
-            (verbs.retry)(self, index);
-        }
-    }
-
-    /// The query that is due, if there is one.
-    pub(super) fn query(&mut self, index: u32) -> Option<Action> {
-        (self.m.patience?.query)(self, index)
-    }
-
-    /// The completion of a query.
-    pub(super) fn queried(&mut self, index: u32, outcome: &Outcome) {
-        if let Some(verbs) = self.m.patience {
-            (verbs.queried)(self, index, outcome);
+        if !self.is_given_rest(index, direction) {
+            self.begin_close(index, Reason::Failed(fault));
         }
     }
 
@@ -83,7 +59,7 @@ impl Dispatcher<'_> {
 
     /// Suspends a direction, and disarms it, until the deadline of the congestion class. If the other rests already,
     /// both do until then, as long as one that has just begun.
-    fn rests(&mut self, index: u32, direction: Directions) {
+    fn rests(&mut self, index: u32, direction: Directions) -> bool {
         if self.slots.at(index).class == Some(Class::Congestion) {
             self.unlink(index);
             self.link(index, Class::Congestion);
@@ -99,6 +75,7 @@ impl Dispatcher<'_> {
         if slot.readiness.armed().contains(direction) {
             slot.flags.set(Flags::UNWANTED);
         }
+        true
     }
 
     fn next_query(&mut self, index: u32) -> Option<Action> {
@@ -137,13 +114,14 @@ impl Dispatcher<'_> {
     }
 
     /// A write stall or a wait for memory is over.
-    fn has_waited(&mut self, index: u32, class: Class) {
+    fn has_waited(&mut self, index: u32, class: Class) -> bool {
         if class == Class::WriteStall {
             self.slots.at_mut(index).ask_about_stall();
             self.link(index, class);
         } else {
             self.tried_again(index);
         }
+        true
     }
 
     /// A wait for memory is over: the operation is retried, unless nothing has moved for as long as output may stall,
@@ -206,9 +184,7 @@ impl Dispatcher<'_> {
 
 /// What a wait for memory leaves of the time of a class.
 impl Dispatcher<'_> {
-    /// What a wait for memory makes of a change of class. Returns since when nothing has moved, if it is new in its class; `None` if it has been
-    /// given what is left of that.
-    fn settle_after_wait(&mut self, index: u32, class: Option<Class>, flags: Flags) -> Option<u32> {
+    fn settle_class(&mut self, index: u32, class: Option<Class>, flags: Flags) -> Option<u32> {
         let now = self.m.now;
         let slot = self.slots.at(index);
         let (old, moved) = (slot.class, flags.has(slot.progress()));

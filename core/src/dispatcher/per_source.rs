@@ -3,6 +3,7 @@
 use super::Dispatcher;
 use super::counts::{self, Counts, Key};
 use crate::config::Sources;
+use crate::on_demand::on_demand;
 use crate::slot::Flags;
 use core::net::{IpAddr, SocketAddr};
 use defmt_or_log::warn;
@@ -14,51 +15,26 @@ enum Crowded {
     Block,
 }
 
-/// The functions for the limits of sources. Reached by these pointers alone, so that only a program that limits one
-/// links them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbs {
-    is_full: fn(&mut Dispatcher<'_>, u32, Option<u32>) -> bool,
-    remember: fn(&mut Dispatcher<'_>, u32),
-    forget: fn(&mut Dispatcher<'_>, u32),
+on_demand! { Dispatcher[m.sources_of];
+    /// Whether the source of this record, or its block, has as many connections as it may have. Logs it.
+    pub(super) fn source_is_full[&mut](index: u32, limit: Option<u32>) -> bool = is_crowded;
+    /// Counts a connection that was accepted.
+    pub(super) fn remember_source[&mut](index: u32) = add_source;
+    /// Counts it no longer.
+    pub(super) fn forget_source[&mut](index: u32) = remove_source;
 }
-
-const VERBS: Verbs = Verbs {
-    is_full: |machine, index, limit| machine.is_crowded(index, limit),
-    remember: |machine, index| machine.add_source(index),
-    forget: |machine, index| machine.remove_source(index),
-};
 
 /// Nothing is counted before there is a limit.
 impl Dispatcher<'_> {
     /// The connections of each source are counted from now on: those that are there already, too.
     pub(super) fn count_sources(&mut self) {
-        if self.m.sources_of.replace(&VERBS).is_some() {
+        if self.m.sources_of.replace(&FUNCTIONS).is_some() {
             return;
         }
         for index in 0..self.slots.used() {
             if self.slots.at(index).flags.has(Flags::OPENED) {
                 self.add_source(index);
             }
-        }
-    }
-
-    /// Whether the source of this record, or its block, has as many connections as it may have. Logs it.
-    pub(super) fn source_is_full(&mut self, index: u32, limit: Option<u32>) -> bool {
-        (self.m.sources_of).is_some_and(|verbs| (verbs.is_full)(self, index, limit))
-    }
-
-    /// Counts a connection that was accepted.
-    pub(super) fn remember_source(&mut self, index: u32) {
-        if let Some(verbs) = self.m.sources_of {
-            (verbs.remember)(self, index);
-        }
-    }
-
-    /// Counts it no longer.
-    pub(super) fn forget_source(&mut self, index: u32) {
-        if let Some(verbs) = self.m.sources_of {
-            (verbs.forget)(self, index);
         }
     }
 

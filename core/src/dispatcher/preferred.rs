@@ -1,50 +1,35 @@
 //! What a listener and its connections may have before others: slots that are reserved for them, and priority.
 
 use super::Dispatcher;
+use crate::on_demand::on_demand;
 use crate::slot::State;
 use crate::source::{Listener, Source};
 use crate::token::{LISTENER_BIT, Token};
 
-/// The functions for preferred listeners. Reached by these pointers alone, so that only a program that prefers one
-/// links them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbs {
-    touch: fn(&mut Dispatcher<'_>, u32) -> bool,
-    release: fn(&mut Dispatcher<'_>, u32),
-    withheld: fn(&Dispatcher<'_>, u32) -> u32,
-    has_its_most: fn(&Dispatcher<'_>, u32) -> bool,
-}
-
-const VERBS: Verbs = Verbs {
-    touch: |machine, index| machine.touch_preferred(index),
-    release: |machine, index| {
-        machine.change_reserved(index, 0);
-        machine.change_priority(index, false);
-    },
-    withheld: |machine, index| machine.withheld(index),
-    has_its_most: |machine, index| machine.is_at_its_limit(index),
-};
-
-impl Dispatcher<'_> {
+on_demand! { Dispatcher[m.preferred];
     /// Schedules a source before others, if it has priority.
     #[cold]
-    pub(super) fn touch_first(&mut self, index: u32) -> bool {
-        (self.m.preferred).is_some_and(|verbs| (verbs.touch)(self, index))
-    }
-
+    pub(super) fn touch_first[&mut](index: u32) -> bool = touch_preferred;
     /// A listener that is released has nothing before others any more.
-    pub(super) fn prefer_no_more(&mut self, index: u32) {
-        if let Some(verbs) = self.m.preferred {
-            (verbs.release)(self, index);
-        }
-    }
+    pub(super) fn prefer_no_more[&mut](index: u32) = lose_preference;
+    /// How many free slots are not for this listener.
+    pub(super) fn withheld_from[&](index: u32) -> u32 = withheld;
+    /// Whether this listener has as many connections as it may have. For it the table is full then.
+    pub(super) fn has_its_most[&](index: u32) -> bool = is_at_its_limit;
+}
 
+impl Dispatcher<'_> {
     fn touch_preferred(&mut self, index: u32) -> bool {
         let first = self.goes_first(index);
         if first {
             self.m.schedule.touch_first(&mut self.slots, index);
         }
         first
+    }
+
+    fn lose_preference(&mut self, index: u32) {
+        self.change_reserved(index, 0);
+        self.change_priority(index, false);
     }
 }
 
@@ -74,7 +59,7 @@ impl Dispatcher<'_> {
             && let Some(listener) = self.listener_mut(index)
         {
             listener.at_most = connections;
-            self.m.preferred = Some(&VERBS);
+            self.m.preferred = Some(&FUNCTIONS);
             self.wake_starved();
         }
     }
@@ -85,7 +70,7 @@ impl Dispatcher<'_> {
             && listener.reserved != slots
         {
             let before = core::mem::replace(&mut listener.reserved, slots);
-            self.m.preferred = Some(&VERBS);
+            self.m.preferred = Some(&FUNCTIONS);
             self.m.admission.change_reserved(before, slots);
             self.wake_starved();
         }
@@ -110,7 +95,7 @@ impl Dispatcher<'_> {
             && listener.priority != priority
         {
             listener.priority = priority;
-            self.m.preferred = Some(&VERBS);
+            self.m.preferred = Some(&FUNCTIONS);
             self.m.admission.change_priority(priority);
         }
     }
@@ -124,16 +109,6 @@ impl Dispatcher<'_> {
         };
         let listener = self.slots.source(index).and_then(Source::listener);
         listener.is_some_and(|listener| listener.priority)
-    }
-
-    /// How many free slots are not for this listener.
-    pub(super) fn withheld_from(&self, index: u32) -> u32 {
-        (self.m.preferred).map_or(0, |verbs| (verbs.withheld)(self, index))
-    }
-
-    /// Whether this listener has as many connections as it may have. For it the table is full then.
-    pub(super) fn has_its_most(&self, index: u32) -> bool {
-        (self.m.preferred).is_some_and(|verbs| (verbs.has_its_most)(self, index))
     }
 
     fn is_at_its_limit(&self, index: u32) -> bool {

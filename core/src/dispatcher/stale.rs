@@ -2,6 +2,7 @@
 //! readiness set does without it.
 
 use super::Dispatcher;
+use crate::on_demand::on_demand;
 use crate::output::Action;
 use crate::stats::bump;
 use crate::token::Token;
@@ -12,19 +13,16 @@ use defmt_or_log::{trace, warn};
 /// that was merely late.
 const STALE_TURNS: u8 = 8;
 
-/// The functions for a new readiness set. Reached by these pointers alone, so that a server whose descriptors nobody shares does
-/// not link them.
-#[derive(Clone, Copy, Debug)]
-struct Verbs {
-    watch: fn(&mut Dispatcher<'_>),
-    rebuild: fn(&mut Dispatcher<'_>) -> Action,
+on_demand! { Dispatcher[m.staleness.functions];
+    fn count_iteration[&mut]() = count_stale;
+    fn rebuild[&mut]() -> Option<Action> = renew;
 }
 
 /// Stale events of late.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Staleness {
     /// None: they are only counted.
-    verbs: Option<&'static Verbs>,
+    functions: Option<&'static Functions>,
     /// One came in this iteration, and in how many iterations in a row before it.
     now: bool,
     iterations: u8,
@@ -34,7 +32,7 @@ pub(super) struct Staleness {
 
 impl Staleness {
     pub(super) const NONE: Self = Self {
-        verbs: None,
+        functions: None,
         now: false,
         iterations: 0,
         rebuilds: false,
@@ -51,15 +49,10 @@ impl Staleness {
     }
 }
 
-const VERBS: Verbs = Verbs {
-    watch: |machine| machine.count_stale(),
-    rebuild: |machine| machine.renew(),
-};
-
 impl Dispatcher<'_> {
     /// Has stale events that do not end lead to a new readiness set.
     pub(super) const fn watch_staleness(&mut self) {
-        self.m.staleness.verbs = Some(&VERBS);
+        self.m.staleness.functions = Some(&FUNCTIONS);
     }
 
     #[cold]
@@ -71,20 +64,14 @@ impl Dispatcher<'_> {
 
     /// Requests a new readiness set when stale events do not end.
     pub(super) fn watch_stale(&mut self) {
-        if (self.m.staleness.now || self.m.staleness.iterations > 0)
-            && let Some(verbs) = self.m.staleness.verbs
-        {
-            (verbs.watch)(self);
+        if self.m.staleness.now || self.m.staleness.iterations > 0 {
+            self.count_iteration();
         }
     }
 
     /// The request, if it is due.
     pub(super) fn next_rebuild(&mut self) -> Option<Action> {
-        if self.m.staleness.rebuilds {
-            Some((self.m.staleness.verbs?.rebuild)(self))
-        } else {
-            None
-        }
+        (self.m.staleness.rebuilds).then(|| self.rebuild())?
     }
 
     fn count_stale(&mut self) {
@@ -100,7 +87,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    fn renew(&mut self) -> Action {
+    fn renew(&mut self) -> Option<Action> {
         self.m.staleness.rebuilds = false;
         bump(&mut self.m.stats.rebuilds);
         warn!("stale reports do not end: the readiness set is rebuilt");
@@ -112,6 +99,6 @@ impl Dispatcher<'_> {
         for slot in connections.chain(others) {
             slot.readiness.renew();
         }
-        Action::Rebuild
+        Some(Action::Rebuild)
     }
 }

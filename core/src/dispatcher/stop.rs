@@ -1,6 +1,7 @@
 //! The orderly end: what has come is received and replied to, then everything is finished, and closed at the time.
 
 use super::Dispatcher;
+use crate::on_demand::on_demand;
 use crate::output::Reason;
 use crate::readiness::Directions;
 use crate::schedule::Round;
@@ -8,19 +9,21 @@ use crate::slot::State;
 use crate::time::Instant;
 use defmt_or_log::info;
 
-/// The functions for a stop. Reached by these pointers alone, so that only a program that stops links them.
-#[derive(Clone, Copy, Debug)]
-struct Verbs {
-    due: fn(&Dispatcher<'_>) -> Option<Instant>,
-    end: fn(&mut Dispatcher<'_>),
-    finish: fn(&mut Dispatcher<'_>, u32) -> bool,
-    give_up: fn(&mut Dispatcher<'_>, u32),
+on_demand! { Dispatcher[m.stopping.functions];
+    /// When the time to stop is over, if that is to come.
+    pub(super) fn stop_due[&]() -> Option<Instant> = stops_at;
+    /// Acts on it when it is.
+    pub(super) fn check_stop[&mut]() = end_in_time;
+    /// Finishes a connection that has been read and has its replies, if a stop was requested.
+    pub(super) fn finishes_to_stop[&mut](index: u32) -> bool = finish_to_stop;
+    /// Gives up a connection that is not connected yet, if a stop was requested and does not spare it.
+    pub(super) fn give_up_to_stop[&mut](index: u32) = give_up_unless_spared;
 }
 
 /// A stop, from its request on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopping {
-    verbs: Option<&'static Verbs>,
+    functions: Option<&'static Functions>,
     /// No connection is accepted once the queues of the listeners are empty; at this time all that is left is closed.
     at: Option<Instant>,
     /// That time has come: the sources that wait for a last service.
@@ -31,7 +34,7 @@ pub(super) struct Stopping {
 
 impl Stopping {
     pub(super) const NO: Self = Self {
-        verbs: None,
+        functions: None,
         at: None,
         round: None,
         over: false,
@@ -59,53 +62,7 @@ impl Stopping {
     /// It is requested, for this time or an earlier one.
     fn request(&mut self, by: Instant) {
         self.at = Some(self.at.map_or(by, |earlier| earlier.min(by)));
-        self.verbs = Some(&VERBS);
-    }
-}
-
-const VERBS: Verbs = Verbs {
-    due: |machine| {
-        let ahead = |by: &Instant| *by < Instant::NEVER && !machine.is_stopped();
-        machine.m.stopping.due().filter(ahead)
-    },
-    end: |machine| {
-        let due = machine.m.stopping.due();
-        if due.is_some_and(|by| by <= machine.m.now) {
-            machine.end_stop();
-        }
-    },
-    finish: |machine, index| machine.finish_to_stop(index),
-    give_up: |machine, index| {
-        if !machine.is_spared(index) {
-            machine.begin_close(index, Reason::Stopping);
-        }
-    },
-};
-
-/// What a stop means for others.
-impl Dispatcher<'_> {
-    /// When the time to stop is over, if that is to come.
-    pub(super) fn stop_due(&self) -> Option<Instant> {
-        (self.m.stopping.verbs?.due)(self)
-    }
-
-    /// Acts on it when it is.
-    pub(super) fn check_stop(&mut self) {
-        if let Some(verbs) = self.m.stopping.verbs {
-            (verbs.end)(self);
-        }
-    }
-
-    /// Finishes a connection that has been read and has its replies, if a stop was requested.
-    pub(super) fn finishes_to_stop(&mut self, index: u32) -> bool {
-        (self.m.stopping.verbs).is_some_and(|verbs| (verbs.finish)(self, index))
-    }
-
-    /// Gives up a connection that is not connected yet, if a stop was requested and does not spare it.
-    pub(super) fn give_up_to_stop(&mut self, index: u32) {
-        if let Some(verbs) = self.m.stopping.verbs {
-            (verbs.give_up)(self, index);
-        }
+        self.functions = Some(&FUNCTIONS);
     }
 }
 
@@ -154,6 +111,24 @@ impl Dispatcher<'_> {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.is_stopping() && self.m.admission.is_empty() && self.m.admission.listening() == 0
+    }
+
+    fn stops_at(&self) -> Option<Instant> {
+        let ahead = |by: &Instant| *by < Instant::NEVER && !self.is_stopped();
+        self.m.stopping.due().filter(ahead)
+    }
+
+    fn end_in_time(&mut self) {
+        let due = self.m.stopping.due();
+        if due.is_some_and(|by| by <= self.m.now) {
+            self.end_stop();
+        }
+    }
+
+    fn give_up_unless_spared(&mut self, index: u32) {
+        if !self.is_spared(index) {
+            self.begin_close(index, Reason::Stopping);
+        }
     }
 
     fn finish_to_stop(&mut self, index: u32) -> bool {

@@ -3,6 +3,7 @@
 
 use super::Dispatcher;
 use crate::event::Fault;
+use crate::on_demand::on_demand;
 use crate::output::Notice;
 use crate::readiness::Directions;
 use crate::slot::{Flags, State};
@@ -10,18 +11,13 @@ use crate::source::{Kind, Source};
 use crate::token::Token;
 use crate::unavailable::Unavailable;
 
-/// The functions for watched descriptors. Reached by these pointers alone, so that only a program that watches one
-/// links them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbs {
-    ready: fn(&mut Dispatcher<'_>, Token, Directions, bool) -> Option<Notice>,
-    failed: fn(&mut Dispatcher<'_>, u32, Fault) -> Option<Notice>,
+on_demand! { Dispatcher[m.watched];
+    /// A readiness event.
+    #[cold]
+    pub(super) fn watched[&mut](token: Token, directions: Directions, closing: bool) -> Option<Notice> = is_ready;
+    /// The kernel would not register it.
+    pub(super) fn watch_failed[&mut](index: u32, fault: Fault) -> Option<Notice> = is_not_armed;
 }
-
-const VERBS: Verbs = Verbs {
-    ready: |machine, token, directions, closing| machine.is_ready(token, directions, closing),
-    failed: |machine, index, fault| machine.is_not_armed(index, fault),
-};
 
 /// Watching is always by level: each poll of the kernel reports again what the application left.
 ///
@@ -36,7 +32,7 @@ impl Dispatcher<'_> {
     /// [`Unavailable::Sources`] when all slots for sources are taken, by listeners too.
     pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
         let index = self.take_place(Kind::Watch(directions & Directions::BOTH))?;
-        self.m.watched = Some(&VERBS);
+        self.m.watched = Some(&FUNCTIONS);
         self.touch(index);
         Ok(self.token(index))
     }
@@ -70,22 +66,6 @@ impl Dispatcher<'_> {
         let index = self.find(token)?;
         let source = self.slots.source_mut(index)?;
         (source.slot.state() == State::Watching).then_some((index, source))
-    }
-
-    /// A readiness event.
-    #[cold]
-    pub(super) fn watched(
-        &mut self,
-        token: Token,
-        directions: Directions,
-        closing: bool,
-    ) -> Option<Notice> {
-        (self.m.watched?.ready)(self, token, directions, closing)
-    }
-
-    /// The kernel would not register it.
-    pub(super) fn watch_failed(&mut self, index: u32, fault: Fault) -> Option<Notice> {
-        (self.m.watched?.failed)(self, index, fault)
     }
 
     /// A hang-up or an error makes every direction ready, so that the application's own call decides.

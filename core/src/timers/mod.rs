@@ -7,6 +7,7 @@ mod heap;
 #[cfg(test)]
 mod tests;
 
+use crate::on_demand::on_demand;
 use crate::time::Instant;
 use crate::unavailable::{Unavailable, count};
 pub(crate) use heap::Timer;
@@ -24,20 +25,15 @@ pub(crate) enum Fired {
     Free { timer: u32, periods: u64 },
 }
 
-/// The functions for timers once one is set. Reached by these pointers alone, so that only a program that sets one
-/// links them.
-#[derive(Clone, Copy, Debug)]
-struct Verbs {
-    poll: fn(&mut Timers<'_>, Instant) -> Option<Fired>,
-    next: fn(&Timers<'_>) -> Option<Instant>,
-    cancel: fn(&mut Timers<'_>, u32),
+on_demand! { Timers[known.functions];
+    /// The next timer that fires; `None`: no more in this iteration. In the order in which they are due, and those that are
+    /// due together in the order in which they were set.
+    pub(crate) fn poll[&mut](now: Instant) -> Option<Fired> = poll_set;
+    /// When the next timer is due; `None`: none is set, or it is due [never](Instant::NEVER).
+    pub(crate) fn next[&]() -> Option<Instant> = next_set;
+    /// Removes the timer of this number, if it is set.
+    fn cancel_set[&mut](number: u32) = take_out;
 }
-
-const VERBS: Verbs = Verbs {
-    poll: |timers, now| timers.poll_set(now),
-    next: |timers| timers.next_set(),
-    cancel: |timers, number| timers.take_out(number),
-};
 
 /// A free timer.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +54,7 @@ impl Free {
 #[derive(Debug)]
 pub(crate) struct Known<F: ?Sized> {
     /// From the first timer that is set on.
-    verbs: Option<&'static Verbs>,
+    functions: Option<&'static Functions>,
     /// How many were ever set.
     sets: u64,
     /// Those that were set before this iteration began may fire in it, `left` of them.
@@ -76,7 +72,7 @@ pub(crate) type FreeTimers<const TIMERS: usize> = Known<[Free; TIMERS]>;
 
 impl<const TIMERS: usize> FreeTimers<TIMERS> {
     pub(crate) const NONE: Self = Self {
-        verbs: None,
+        functions: None,
         sets: 0,
         before: 0,
         left: 0,
@@ -123,10 +119,8 @@ impl Timers<'_> {
 
     /// Removes the timer of a connection, if it is set.
     pub(crate) fn cancel(&mut self, index: u32) {
-        if let Some(verbs) = self.known.verbs {
-            (verbs.cancel)(self, self.number(index));
-        }
-        debug_assert_eq!(self.due(index), None, "none is set without the verbs");
+        self.cancel_set(self.number(index));
+        debug_assert_eq!(self.due(index), None, "none is set without the functions");
     }
 
     /// When the timer of a connection is due; `None`: it is not set.
@@ -192,17 +186,6 @@ impl Timers<'_> {
         self.known.left = FIRED;
     }
 
-    /// The next timer that fires; `None`: no more in this iteration. In the order in which they are due, and those that are
-    /// due together in the order in which they were set.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Fired> {
-        (self.known.verbs?.poll)(self, now)
-    }
-
-    /// When the next timer is due; `None`: none is set, or it is due [never](Instant::NEVER).
-    pub(crate) fn next(&self) -> Option<Instant> {
-        (self.known.verbs?.next)(self)
-    }
-
     fn next_set(&self) -> Option<Instant> {
         let first = self.first()?.at;
         (first < Instant::NEVER).then_some(first)
@@ -237,7 +220,7 @@ impl Timers<'_> {
     }
 
     fn start(&mut self, number: u32, at: Instant) {
-        self.known.verbs = Some(&VERBS);
+        self.known.functions = Some(&FUNCTIONS);
         self.known.sets = self.known.sets.saturating_add(1);
         self.put_in(number, at, self.known.sets);
     }
@@ -250,7 +233,7 @@ impl Timers<'_> {
     /// Removes all of them.
     pub(crate) fn clear(&mut self) {
         // A page that is only read is none of the process's.
-        if self.known.verbs.take().is_some() {
+        if self.known.functions.take().is_some() {
             self.connections.fill(Timer::NONE);
             self.known.free.fill(Free::NONE);
         }

@@ -91,10 +91,11 @@ impl Dispatcher<'_> {
             | Class::Connect => {
                 self.begin_close(index, Reason::Deadline(class));
             }
-            Class::WriteStall | Class::Congestion => match self.m.patience {
-                Some(verbs) => (verbs.expired)(self, index, class),
-                None => self.begin_close(index, Reason::Deadline(class)),
-            },
+            Class::WriteStall | Class::Congestion => {
+                if !self.is_given_time(index, class) {
+                    self.begin_close(index, Reason::Deadline(class));
+                }
+            }
         }
         self.touch(index);
     }

@@ -143,12 +143,11 @@ impl Dispatcher<'_> {
     /// Moves it to another class.
     fn settle_anew(&mut self, index: u32, class: Option<Class>, flags: Flags) {
         let now = self.m.now;
-        let stalled_at = match self.m.patience {
-            Some(verbs) => (verbs.settle)(self, index, class, flags),
-            None => {
-                self.unlink(index);
-                Some(now.wrapping_millis())
-            }
+        let stalled_at = if self.m.patience.is_some() {
+            self.settle_after_wait(index, class, flags)
+        } else {
+            self.unlink(index);
+            Some(now.wrapping_millis())
         };
         let (Some(stalled_at), Some(class)) = (stalled_at, class) else {
             return;

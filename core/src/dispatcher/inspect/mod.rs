@@ -27,7 +27,6 @@ mod numbers;
 pub use fairness::RUN_QUEUES;
 
 use super::Dispatcher;
-use super::connect;
 use crate::config::Class;
 use crate::deadlines::LATE;
 use crate::destination::Destination;
@@ -173,7 +172,7 @@ impl Dispatcher<'_> {
         self.sources.fill(0);
         self.blocks.fill(0);
         self.timers.clear();
-        self.m.outbound = Some(&connect::VERBS);
+        self.may_connect();
         self.slots.forget_used();
         self.put_machine(image);
         let waits_for_look = image.machine[0] & 32 != 0;
