@@ -70,7 +70,7 @@
 //! | `syslog` | the log goes to syslog on request; if that takes none, lines are dropped and counted, and nothing waits |
 //! | `syslog_sink` | the example keeps what others log, over UDP, TCP and Unix sockets, as long as it fits |
 //! | `system_calls` | the program does with the system calls that `docs/system-calls.md` lists; any other would kill it |
-//! | `text` | what `docs/text.md` points to exists, and it leaves no lesson out |
+//! | `text` | what the pages point to exists, and `docs/text.md` leaves no lesson out |
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `timers` | no timer is early and none is lost, on every backend |
 //! | `traces` | what the program recorded on another machine happens again on this one |

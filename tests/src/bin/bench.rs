@@ -15,7 +15,7 @@ Measures our program beside other libraries, and prints tables.
 
   --quick       see only that everything works: some seconds for each part
   --only PART   messages, connections, memory, fairness, fan-out or events [all]
-  --write       put tables into BENCHMARKS.md and pictures into docs/
+  --write       put tables into docs/benchmarks.md and pictures into docs/
   --help        print this
 
 It takes at most twelve minutes on two CPUs that have nothing else to do. Run it as root: it then has a network of its own.
@@ -138,7 +138,7 @@ fn bench(options: &Options) -> Result<(), String> {
     let about = about(&bench, network);
     println!("{about}");
     if options.write {
-        tables::replace_in(&root().join("BENCHMARKS.md"), "about", &about)?;
+        tables::replace_in(&root().join("docs/benchmarks.md"), "about", &about)?;
     }
     for complaint in &bench.complaints {
         eprintln!("not measured: {complaint}");
@@ -170,7 +170,11 @@ fn root() -> &'static Path {
 }
 
 fn write(part: &Part) -> Result<(), String> {
-    tables::replace_in(&root().join("BENCHMARKS.md"), part.name, &part.markdown)?;
+    tables::replace_in(
+        &root().join("docs/benchmarks.md"),
+        part.name,
+        &part.markdown,
+    )?;
     let folder = root().join("docs");
     let written = fs::create_dir_all(&folder).and_then(|()| {
         part.pictures
