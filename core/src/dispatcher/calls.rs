@@ -142,8 +142,10 @@ impl Dispatcher<'_> {
     /// Sends what is queued, then FIN, and goes on to receive. It is finished when the peer has sent FIN, too, and all
     /// that came was consumed.
     pub fn shut_down(&mut self, token: Token) {
-        if let Some(index) = self.connection(token) {
-            self.shut_down_at(index);
+        if let Some(index) = self.connection(token)
+            && self.slots.at_mut(index).shut_down()
+        {
+            self.touch(index);
         }
     }
 
@@ -157,14 +159,17 @@ impl Dispatcher<'_> {
     /// As [`finish`](Self::finish), because of a message that is longer than the application takes.
     pub fn too_long(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
-            self.too_long_at(index);
+            self.finish_for(index, Reason::TooLong);
         }
     }
 
     /// Closes without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self, token: Token) {
-        if let Some(index) = self.connection(token) {
-            self.abort_at(index);
+        if let Some(index) = self.connection(token)
+            && !self.slots.at(index).state().is_closing()
+        {
+            self.begin_close(index, Reason::Aborted);
+            self.slots.at_mut(index).flags.set(Flags::RESET);
         }
     }
 
@@ -180,7 +185,8 @@ impl Dispatcher<'_> {
     /// Receives again.
     pub fn resume(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
-            self.resume_at(index);
+            self.slots.at_mut(index).flags.clear(Flags::PAUSED);
+            self.touch(index);
         }
     }
 
@@ -266,14 +272,10 @@ impl Dispatcher<'_> {
         }
     }
 
-    pub(crate) fn finish_at(&mut self, index: u32) {
+    pub(super) fn finish_at(&mut self, index: u32) {
         let ended = self.slots.at(index).flags.has(Flags::ENDED);
-        let receives = self
-            .records
-            .at(index)
-            .directions()
-            .contains(Directions::READ);
-        let reason = if ended && receives {
+        let directions = self.records.at(index).directions();
+        let reason = if ended && directions.contains(Directions::READ) {
             Reason::PeerFinished
         } else {
             Reason::Finished
@@ -281,31 +283,17 @@ impl Dispatcher<'_> {
         self.finish_for(index, reason);
     }
 
-    pub(crate) fn too_long_at(&mut self, index: u32) {
-        self.finish_for(index, Reason::TooLong);
-    }
-
-    pub(crate) fn shut_down_at(&mut self, index: u32) {
-        if self.slots.at_mut(index).shut_down() {
-            self.touch(index);
-        }
-    }
-
     pub(super) fn finish_for(&mut self, index: u32, reason: Reason) {
         let slot = self.slots.at_mut(index);
         if slot.state() == State::Connecting {
             return self.begin_close(index, reason);
         }
-        let sends = self
-            .records
-            .at(index)
-            .directions()
-            .contains(Directions::WRITE);
-        if slot.hears() && !sends {
-            // The peer does not wait for our FIN.
-            return self.begin_close(index, reason);
-        }
         if slot.hears() {
+            let directions = self.records.at(index).directions();
+            if !directions.contains(Directions::WRITE) {
+                // The peer does not wait for our FIN.
+                return self.begin_close(index, reason);
+            }
             slot.finish(reason);
             // The wait for the peer's FIN begins here, though the connection may not have been serviced since its
             // accept.
@@ -313,19 +301,6 @@ impl Dispatcher<'_> {
             self.touch(index);
             self.leave_pair(index);
         }
-    }
-
-    pub(crate) fn abort_at(&mut self, index: u32) {
-        let slot = self.slots.at(index);
-        if slot.is_live() && !slot.state().is_closing() {
-            self.begin_close(index, Reason::Aborted);
-            self.slots.at_mut(index).flags.set(Flags::RESET);
-        }
-    }
-
-    pub(crate) fn resume_at(&mut self, index: u32) {
-        self.slots.at_mut(index).flags.clear(Flags::PAUSED);
-        self.touch(index);
     }
 
     /// Bytes that can be queued, if what is queued may move.

@@ -62,7 +62,7 @@ use crate::table::{Records, Slots};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::token::Token;
-use crate::trace::{Detail, Entry, Input, Recorder};
+use crate::trace::{Detail, Entry, Input, Recorder, hash};
 use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use answer::Moved;
@@ -276,6 +276,11 @@ impl<'t> Dispatcher<'t> {
     #[inline]
     pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
         self.recorder.trace(entry);
+    }
+
+    /// The hash of what was sent, for the full trace; 0 if there is none.
+    pub(crate) fn traced_hash(&self, bytes: &[u8]) -> u32 {
+        if self.is_traced() { hash(bytes) } else { 0 }
     }
 
     /// Whether there is a full trace.

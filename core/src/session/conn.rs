@@ -154,9 +154,7 @@ impl Conn<'_> {
     /// more can be sent. It is finished when the peer has sent FIN, too, and all that came was consumed.
     pub fn shut_down(&mut self) {
         self.record(Input::ShutDown);
-        if self.info.is_none() {
-            self.all.machine.shut_down_at(self.all.own);
-        }
+        self.all.machine.shut_down(self.token);
     }
 
     /// Sends what is queued, then FIN, and waits for the peer's. Data that was not consumed is dropped. One that is not
@@ -164,9 +162,7 @@ impl Conn<'_> {
     pub fn finish(&mut self) {
         self.record(Input::Finish);
         self.resumed = false;
-        if self.info.is_none() {
-            self.all.machine.finish_at(self.all.own);
-        }
+        self.all.machine.finish(self.token);
     }
 
     /// As [`finish`](Self::finish), because a message is longer than this application takes: the reason is
@@ -174,18 +170,14 @@ impl Conn<'_> {
     pub fn too_long(&mut self) {
         self.record(Input::TooLong);
         self.resumed = false;
-        if self.info.is_none() {
-            self.all.machine.too_long_at(self.all.own);
-        }
+        self.all.machine.too_long(self.token);
     }
 
     /// Closes at once, without sending what is queued: the peer reads a reset.
     pub fn abort(&mut self) {
         self.record(Input::Abort);
         self.resumed = false;
-        if self.info.is_none() {
-            self.all.machine.abort_at(self.all.own);
-        }
+        self.all.machine.abort(self.token);
     }
 }
 
@@ -246,14 +238,12 @@ impl Conn<'_> {
         };
         let len = end.saturating_sub(at);
         let mut other = Conn {
-            all: Connections {
-                machine: self.all.machine.reborrow(),
-                sending: self.all.sending.reborrow(),
-                departures: self.all.departures.as_deref_mut(),
-                arrived: None,
-                own: index,
-                lent: 0,
-            },
+            all: Connections::of(
+                self.all.machine.reborrow(),
+                self.all.sending.reborrow(),
+                self.all.departures.as_deref_mut(),
+                index,
+            ),
             received: self.received,
             data: self.received.get(index, Span { at, len }),
             token,

@@ -1,6 +1,6 @@
 //! [`Connections`]: all of them, for what is about none in particular.
 
-use super::bytes::{NOBODY, Store, copy};
+use super::bytes::{Store, copy};
 use super::send_error::SendError;
 use super::windows::AnyWindows;
 use crate::destination::Destination;
@@ -26,7 +26,7 @@ pub struct Connections<'a> {
     pub(super) departures: Option<&'a mut AnyWindows>,
     /// The datagram that the handler is being notified of: its socket, its sender, and where it was received.
     pub(super) arrived: Option<&'a (Token, Peer, Local)>,
-    /// The connection that is being serviced; [`NOBODY`] between services.
+    /// The connection that is being serviced; [`NOBODY`](super::bytes::NOBODY) between services.
     pub(super) own: u32,
     /// Bytes of its spare capacity that were borrowed and not committed: until then no other may take the scratch
     /// buffer.
@@ -34,18 +34,19 @@ pub struct Connections<'a> {
 }
 
 impl<'a> Connections<'a> {
-    /// All of them, outside any service.
+    /// All of them, in the service of the connection of this index; [`NOBODY`](super::bytes::NOBODY): outside any.
     pub(super) fn of(
         machine: Dispatcher<'a>,
         sending: Store<'a>,
         departures: Option<&'a mut AnyWindows>,
+        own: u32,
     ) -> Self {
         Self {
             machine,
             sending,
             departures,
             arrived: None,
-            own: NOBODY,
+            own,
             lent: 0,
         }
     }
@@ -81,28 +82,16 @@ impl Connections<'_> {
             }
             None => Err(SendError::Closed),
         };
-        let hash = if self.machine.is_traced() {
-            hash(bytes)
-        } else {
-            0
-        };
         let input = sent_to(bytes.len(), sent.is_ok());
-        self.machine.record(token, input, Detail::Hash(hash));
+        let detail = Detail::Hash(self.machine.traced_hash(bytes));
+        self.machine.record(token, input, detail);
         sent
     }
 
     /// Queues `bytes` on every open connection where they fit, except the one that is being serviced, and returns on
     /// how many they did not. Work: each slot of the table that was ever used.
     pub fn send_all(&mut self, bytes: &[u8]) -> u32 {
-        let mut missed = 0u32;
-        for index in 0..self.machine.slots.used() {
-            let other = index != self.own && self.machine.slots.at(index).state() == State::Open;
-            if other && !self.send_to_another(index, bytes) {
-                missed = missed.saturating_add(1);
-            }
-        }
-        self.keep_sent(bytes.len(), missed);
-        missed
+        self.send_all_where(bytes, |_| true)
     }
 
     /// Finishes a connection, as [`Conn::finish`](crate::Conn::finish) does.
@@ -155,9 +144,7 @@ impl Connections<'_> {
 impl Connections<'_> {
     /// Sets the timer of a connection; a token that names no open one changes nothing.
     pub fn set_timer_of(&mut self, token: Token, after: Duration) {
-        let nanos = nanos_of(after);
-        let micros = micros(nanos);
-        (self.machine).record(token, Input::SetTimer { micros }, Detail::Number(nanos));
+        self.record_time(token, after, |micros| Input::SetTimer { micros });
         self.machine.set_timer(token, after);
     }
 
@@ -173,9 +160,8 @@ impl Connections<'_> {
     ///
     /// [`Unavailable`]: the memory has fewer.
     pub fn set_timer(&mut self, timer: u32, after: Duration) -> Result<(), Unavailable> {
-        let nanos = nanos_of(after);
-        let (token, micros) = (Token::free_timer(timer), micros(nanos));
-        (self.machine).record(token, Input::SetFreeTimer { micros }, Detail::Number(nanos));
+        let token = Token::free_timer(timer);
+        self.record_time(token, after, |micros| Input::SetFreeTimer { micros });
         self.machine.set_free_timer(timer, after)
     }
 
@@ -186,9 +172,8 @@ impl Connections<'_> {
     ///
     /// [`Unavailable`]: the memory has fewer.
     pub fn set_interval(&mut self, timer: u32, period: Duration) -> Result<(), Unavailable> {
-        let nanos = nanos_of(period);
-        let (token, micros) = (Token::free_timer(timer), micros(nanos));
-        (self.machine).record(token, Input::SetInterval { micros }, Detail::Number(nanos));
+        let token = Token::free_timer(timer);
+        self.record_time(token, period, |micros| Input::SetInterval { micros });
         self.machine.set_interval(timer, period)
     }
 
@@ -200,8 +185,36 @@ impl Connections<'_> {
 }
 
 impl Connections<'_> {
+    /// To every other open connection that `to` holds for; returns on how many they did not fit.
+    pub(super) fn send_all_where(&mut self, bytes: &[u8], to: impl Fn(&Info) -> bool) -> u32 {
+        let mut missed = 0u32;
+        for index in 0..self.machine.slots.used() {
+            let other = index != self.own && self.machine.slots.at(index).state() == State::Open;
+            if other
+                && to(&Info::of(self.machine.records.at(index)))
+                && !self.send_to_another(index, bytes)
+            {
+                missed = missed.saturating_add(1);
+            }
+        }
+        // For the flight recorder alone.
+        let input = Input::SendOthers {
+            len: count(bytes.len()),
+            missed: u16::try_from(missed).unwrap_or(u16::MAX),
+        };
+        self.machine.keep_if_on(Token::NONE, input);
+        missed
+    }
+
     pub(super) fn record(&mut self, token: Token, input: Input) {
         self.machine.record(token, input, Detail::None);
+    }
+
+    /// In microseconds for the flight recorder, an hour or so at most; in nanoseconds for the full trace.
+    fn record_time(&mut self, token: Token, time: Duration, input: impl FnOnce(u32) -> Input) {
+        let nanos = nanos_of(time);
+        let micros = u32::try_from(nanos / 1000).unwrap_or(u32::MAX);
+        (self.machine).record(token, input(micros), Detail::Number(nanos));
     }
 
     /// Connects on behalf of a connection, or of none.
@@ -217,17 +230,8 @@ impl Connections<'_> {
         wanted
     }
 
-    /// For the flight recorder alone.
-    pub(super) fn keep_sent(&mut self, len: usize, missed: u32) {
-        let input = Input::SendOthers {
-            len: count(len),
-            missed: u16::try_from(missed).unwrap_or(u16::MAX),
-        };
-        self.machine.keep_if_on(Token::NONE, input);
-    }
-
     /// One of all others, by its index; returns whether it took them.
-    pub(super) fn send_to_another(&mut self, index: u32, bytes: &[u8]) -> bool {
+    fn send_to_another(&mut self, index: u32, bytes: &[u8]) -> bool {
         self.machine.will_fill();
         let taken = self.send_at(index, bytes, false).is_ok();
         let token = self.machine.token(index);
@@ -336,11 +340,6 @@ impl Connections<'_> {
             self.sending.take(index, slot.send_span());
         }
     }
-}
-
-/// Nanoseconds as microseconds, for the flight recorder: an hour or so at most.
-fn micros(nanos: u64) -> u32 {
-    u32::try_from(nanos / 1000).unwrap_or(u32::MAX)
 }
 
 fn sent_to(len: usize, taken: bool) -> Input {

@@ -1,13 +1,13 @@
 //! Datagrams: sockets for them, and [`Datagram`], one that was received.
 
-use super::bytes::copy;
+use super::bytes::{NOBODY, copy};
 use super::connections::Connections;
 use super::send_error::SendError;
 use super::windows::DatagramMemory;
 use super::{Handler, Session};
 use crate::event::{Local, Op, Outcome, Peer};
 use crate::token::Token;
-use crate::trace::{Detail, Entry, Input, hash};
+use crate::trace::{Detail, Entry, Input};
 use crate::unavailable::{Unavailable, count};
 
 /// A datagram that came.
@@ -113,6 +113,7 @@ impl<'m, H: Handler> Session<'m, H> {
             self.machine.reborrow(),
             self.sending.reborrow(),
             self.departures.as_deref_mut(),
+            NOBODY,
         );
         match outcome {
             Outcome::Datagram {
@@ -209,12 +210,8 @@ impl Connections<'_> {
             len: count(bytes.len()),
             taken: sent.is_ok(),
         };
-        let hash = if self.machine.is_traced() {
-            hash(bytes)
-        } else {
-            0
-        };
-        (self.machine).record(socket, input, Detail::Datagram(local, to, hash));
+        let detail = Detail::Datagram(local, to, self.machine.traced_hash(bytes));
+        self.machine.record(socket, input, detail);
         sent
     }
 

@@ -126,29 +126,25 @@ impl<'m, H: Handler> Session<'m, H> {
             limited: per_source.is_some(),
             per_source: per_source.unwrap_or(0),
         };
-        let token = added.unwrap_or(Token::NONE);
-        self.machine.record(token, input, Detail::None);
+        self.record(added.unwrap_or(Token::NONE), input);
         added
     }
 
     /// Reserves slots for the connections of a listener; see [`Dispatcher::reserve_slots`].
     pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
-        let input = Input::ReserveSlots(slots);
-        self.machine.record(listener, input, Detail::None);
+        self.record(listener, Input::ReserveSlots(slots));
         self.machine.reserve_slots(listener, slots);
     }
 
     /// Limits how many connections a listener has at a time; see [`Dispatcher::limit_connections`].
     pub fn limit_connections(&mut self, listener: Token, connections: u32) {
-        let input = Input::LimitConnections(connections);
-        self.machine.record(listener, input, Detail::None);
+        self.record(listener, Input::LimitConnections(connections));
         self.machine.limit_connections(listener, connections);
     }
 
     /// Has a listener and its connections served before others; see [`Dispatcher::set_priority`].
     pub fn set_priority(&mut self, listener: Token, priority: bool) {
-        let input = Input::SetPriority(priority);
-        self.machine.record(listener, input, Detail::None);
+        self.record(listener, Input::SetPriority(priority));
         self.machine.set_priority(listener, priority);
     }
 
@@ -160,9 +156,7 @@ impl<'m, H: Handler> Session<'m, H> {
     pub fn watch(&mut self, directions: Directions) -> Result<Token, Unavailable> {
         let added = self.machine.watch(directions);
         self.tell_of_watched = Some(Self::tell_of_watched);
-        let token = added.unwrap_or(Token::NONE);
-        let input = Input::Watch(directions);
-        self.machine.record(token, input, Detail::None);
+        self.record(added.unwrap_or(Token::NONE), Input::Watch(directions));
         added
     }
 
@@ -217,7 +211,7 @@ impl<'m, H: Handler> Session<'m, H> {
         visit: impl FnOnce(&mut H, &mut Conn<'_>, &mut H::State) -> R,
     ) -> Option<R> {
         let index = self.machine.connection(token)?;
-        self.machine.record(token, Input::With, Detail::None);
+        self.record(token, Input::With);
         self.machine.will_fill();
         self.forget_last(index);
         self.visit(token, visit)
@@ -244,6 +238,10 @@ impl<'m, H: Handler> Session<'m, H> {
     /// Puts a remark into the full trace, if there is one.
     pub fn note(&mut self, text: &str) {
         self.machine.trace(|| Entry::Note(text));
+    }
+
+    fn record(&mut self, token: Token, input: Input) {
+        self.machine.record(token, input, Detail::None);
     }
 
     /// Connects to `to`; see [`Conn::connect`], which a handler calls.
@@ -309,16 +307,12 @@ impl<H: Handler> Session<'_, H> {
     /// Takes in the completion of an action that is no transfer, as [`handle_event`](Self::handle_event) does; the completion of a
     /// transfer is dropped and counted. For a driver whose transfers all complete inline
     /// ([`poll_output`](Self::poll_output)): it does not link what takes their events.
+    #[inline(never)]
     pub fn handle_call(&mut self, now: Instant, token: Token, op: Op, outcome: &Outcome) {
         if self.machine.is_traced() {
             let outcome = *outcome;
             self.trace_event(now, Event::Done { token, op, outcome });
         }
-        self.take_call(now, token, op, outcome);
-    }
-
-    #[inline(never)]
-    fn take_call(&mut self, now: Instant, token: Token, op: Op, outcome: &Outcome) {
         // The slot is freed before the application is notified; the final snapshot is what is known now.
         let info = if op == Op::Close {
             self.last_words(token)

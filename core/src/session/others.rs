@@ -2,7 +2,6 @@
 
 use super::conn::Conn;
 use crate::dispatcher::calls::Info;
-use crate::slot::State;
 use crate::stats::Stats;
 use crate::token::Token;
 use crate::trace::{Input, Recorder};
@@ -33,7 +32,7 @@ impl Conn<'_> {
         match self.all.machine.connection(token) {
             Some(index) if index != self.all.own => {
                 self.all.record(token, Input::AbortOf);
-                self.all.machine.abort_at(index);
+                self.all.machine.abort(token);
                 true
             }
             Some(_) | None => false,
@@ -42,18 +41,6 @@ impl Conn<'_> {
 
     /// As [`send_others`](Self::send_others), but only to those that `to` holds for.
     pub fn send_others_where(&mut self, bytes: &[u8], to: impl Fn(&Info) -> bool) -> u32 {
-        let mut missed = 0u32;
-        for index in 0..self.all.machine.slots.used() {
-            let other =
-                index != self.all.own && self.all.machine.slots.at(index).state() == State::Open;
-            if other
-                && to(&Info::of(self.all.machine.records.at(index)))
-                && !self.all.send_to_another(index, bytes)
-            {
-                missed = missed.saturating_add(1);
-            }
-        }
-        self.all.keep_sent(bytes.len(), missed);
-        missed
+        self.all.send_all_where(bytes, to)
     }
 }

@@ -34,7 +34,8 @@ impl<H: Handler> Session<'_, H> {
             return self.complete_call(token, op, completion);
         }
         if self.machine.is_traced() {
-            self.trace_completion(token, op, completion);
+            let outcome = completion.into();
+            self.trace_event(self.machine.now(), Event::Done { token, op, outcome });
         }
         match self.machine.complete_transfer::<H>(token, op, completion) {
             Moved::Nothing => {}
@@ -63,12 +64,6 @@ impl<H: Handler> Session<'_, H> {
             return self.machine.count_unasked();
         }
         self.handle_call(self.machine.now(), token, op, &completion.into());
-    }
-
-    #[cold]
-    fn trace_completion(&mut self, token: Token, op: Op, completion: Completion) {
-        let outcome = completion.into();
-        self.trace_event(self.machine.now(), Event::Done { token, op, outcome });
     }
 
     /// An event, with what it has brought, before the machine takes it in.
@@ -172,6 +167,7 @@ impl<H: Handler> Session<'_, H> {
             self.machine.reborrow(),
             self.sending.reborrow(),
             self.departures.as_deref_mut(),
+            NOBODY,
         );
         (&mut self.handler, all)
     }
@@ -271,14 +267,12 @@ impl<H: Handler> Session<'_, H> {
         // Before the views are copied, which then needs no other registers.
         let data = self.received.get(index, data);
         let mut conn = Conn {
-            all: Connections {
-                machine: self.machine.reborrow(),
-                sending: self.sending.reborrow(),
-                departures: self.departures.as_deref_mut(),
-                arrived: None,
-                own: index,
-                lent: 0,
-            },
+            all: Connections::of(
+                self.machine.reborrow(),
+                self.sending.reborrow(),
+                self.departures.as_deref_mut(),
+                index,
+            ),
             received: &self.received,
             data,
             token,
