@@ -3,6 +3,8 @@
 //! A hash table with open addressing, in which entries without a gap between them are in the order of their home (Robin Hood
 //! hashing). It has as many entries as there are connections, so it is full only when each has a source of its own.
 
+use core::ops::{Deref, DerefMut};
+
 /// A source or a block of sources: its hash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key(u64);
@@ -47,45 +49,39 @@ impl Entry {
 
 /// Counters by key. A lookup reads the entries between its home and itself: about one in a table that is half full,
 /// whatever the counts are; the first connection of a source and the last one move those that follow without a gap.
-pub(crate) struct Counts<'t>(pub(crate) &'t mut [u64]);
+pub(crate) struct Counts<S>(pub(crate) S);
 
-/// How many are counted under a key.
-pub(crate) fn get(words: &[u64], key: Key) -> u32 {
-    let (_, entry) = Words(words).find(key);
-    entry.map_or(0, Entry::count)
-}
-
-impl Counts<'_> {
+impl<S: DerefMut<Target = [u64]>> Counts<S> {
     /// One more.
     pub(crate) fn add(&mut self, key: Key) {
-        let (at, entry) = Words(self.0).find(key);
+        let (at, entry) = self.find(key);
         if let Some(entry) = entry {
             return self.set(at, Entry::new(key, entry.count().saturating_add(1)));
         }
         let (mut at, mut moved) = (at, Entry::new(key, 1));
         for _ in 0..self.0.len() {
-            let before = Words(self.0).at(at);
+            let before = self.at(at);
             self.set(at, moved);
             if before.is_free() {
                 break;
             }
             moved = before;
-            at = Words(self.0).after(at);
+            at = self.after(at);
         }
     }
 
     /// One less.
     pub(crate) fn remove(&mut self, key: Key) {
-        let (mut at, entry) = Words(self.0).find(key);
+        let (mut at, entry) = self.find(key);
         let Some(entry) = entry else { return };
         if entry.count() > 1 {
             return self.set(at, Entry::new(key, entry.count().saturating_sub(1)));
         }
         // Those behind it move up, up to one that is at home.
         for _ in 0..self.0.len() {
-            let next = Words(self.0).after(at);
-            let behind = Words(self.0).at(next);
-            if behind.is_free() || Words(self.0).distance(behind, next) == 0 {
+            let next = self.after(at);
+            let behind = self.at(next);
+            if behind.is_free() || self.distance(behind, next) == 0 {
                 break;
             }
             self.set(at, behind);
@@ -101,10 +97,13 @@ impl Counts<'_> {
     }
 }
 
-/// The entries, to be read.
-struct Words<'t>(&'t [u64]);
+impl<S: Deref<Target = [u64]>> Counts<S> {
+    /// How many are counted under a key.
+    pub(crate) fn get(&self, key: Key) -> u32 {
+        let (_, entry) = self.find(key);
+        entry.map_or(0, Entry::count)
+    }
 
-impl Words<'_> {
     /// Where the entry of a key is, and it; or where it would be.
     fn find(&self, Key(key): Key) -> (usize, Option<Entry>) {
         let mut at = self.home(Key(key));
@@ -160,7 +159,7 @@ mod tests {
         for len in [1usize, 2, 3, 7, 16] {
             for hard in [false, true] {
                 let mut words = vec![0; len];
-                let mut counts = Counts(&mut words);
+                let mut counts = Counts(&mut words[..]);
                 let mut map = BTreeMap::<u64, u32>::new();
                 let mut random = Random::new(1);
                 let keys = 2 * u32::try_from(len).expect("few") + 1;
@@ -173,7 +172,7 @@ mod tests {
                         n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
                     };
                     let known = map.get(&n).copied().unwrap_or(0);
-                    assert_eq!(get(counts.0, Key::of(hash)), known);
+                    assert_eq!(counts.get(Key::of(hash)), known);
                     if random.below(2) == 0 && known > 0 {
                         counts.remove(Key::of(hash));
                         map.insert(n, known - 1);
@@ -193,10 +192,10 @@ mod tests {
     #[test]
     fn a_count_stands_in_one_entry() {
         let mut words = vec![0; 8];
-        let mut counts = Counts(&mut words);
+        let mut counts = Counts(&mut words[..]);
         for n in 1..=10_000 {
             counts.add(Key::of(5));
-            assert_eq!(get(counts.0, Key::of(5)), n);
+            assert_eq!(counts.get(Key::of(5)), n);
         }
         assert_eq!(words.iter().filter(|word| **word != 0).count(), 1);
     }

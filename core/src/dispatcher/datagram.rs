@@ -64,7 +64,7 @@ impl Dispatcher<'_> {
     /// Has the datagram sent that the application put where [`Action::SendTo`] finds it. One at a time; a token that
     /// does not name a datagram socket changes nothing.
     pub fn queue_datagram(&mut self, token: Token) {
-        if let Some((index, source)) = self.find_datagrams(token) {
+        if let Some((index, source)) = self.find_source(token, State::Datagrams) {
             source.pace.forget_failures();
             if let Some(datagrams) = source.datagrams_mut() {
                 datagrams.loaded = true;
@@ -75,7 +75,7 @@ impl Dispatcher<'_> {
 
     /// Has [`Notice::Datagram`] notified when the queued one is gone; if none is queued, there is no notice.
     pub fn want_datagram_capacity(&mut self, token: Token) {
-        let found = self.find_datagrams(token);
+        let found = self.find_source(token, State::Datagrams);
         if let Some(datagrams) = found.and_then(|(_, source)| source.datagrams_mut()) {
             datagrams.send_wanted = datagrams.loaded;
         }
@@ -84,7 +84,7 @@ impl Dispatcher<'_> {
     /// Ends it: no more notices, what is queued is dropped, and the driver closes it. A token that does not name a
     /// datagram socket changes nothing.
     pub fn close_datagrams(&mut self, token: Token) {
-        if let Some((index, source)) = self.find_datagrams(token) {
+        if let Some((index, source)) = self.find_source(token, State::Datagrams) {
             source.slot.close_source();
             self.touch(index);
         }
@@ -99,7 +99,7 @@ impl Dispatcher<'_> {
     /// [`want_datagram_capacity`](Self::want_datagram_capacity); it waits no longer. Call it when [`Notice::Datagram`] comes
     /// after a send.
     pub fn take_datagram_request(&mut self, token: Token) -> bool {
-        let found = self.find_datagrams(token);
+        let found = self.find_source(token, State::Datagrams);
         let datagrams = found.and_then(|(_, source)| source.datagrams_mut());
         datagrams.is_some_and(|datagrams| core::mem::take(&mut datagrams.send_wanted))
     }
@@ -110,12 +110,6 @@ impl Dispatcher<'_> {
             matches!(source.kind, Kind::Datagrams(_))
                 && source.slot.readiness.is_in_flight(direction)
         })
-    }
-
-    fn find_datagrams(&mut self, token: Token) -> Option<(u32, &mut Source)> {
-        let index = self.find(token)?;
-        let source = self.slots.source_mut(index)?;
-        (source.slot.state() == State::Datagrams).then_some((index, source))
     }
 
     fn next_of_datagrams(&mut self, index: u32) -> Option<Action> {
@@ -171,7 +165,7 @@ impl Dispatcher<'_> {
                 pace.try_in_vain(turn);
                 let failures = self.m.admission.failures();
                 self.spend(index, Directions::READ, 0);
-                self.rests_after(index, failures);
+                self.pause_after(index, failures, None);
                 None
             }
             Outcome::Failed(fault) => self.datagram_failed(index, Directions::READ, fault),
@@ -204,7 +198,7 @@ impl Dispatcher<'_> {
                 slot.readiness.clear_ready(Directions::WRITE);
                 pace.fail();
                 self.spend(index, Directions::WRITE, 0);
-                self.rests_after(index, SENDS);
+                self.pause_after(index, SENDS, None);
                 None
             }
             Outcome::Failed(fault) => self.datagram_failed(index, Directions::WRITE, fault),
@@ -213,16 +207,6 @@ impl Dispatcher<'_> {
                 self.impossible_datagram(index);
                 waited.then_some(Notice::Datagram(self.token(index)))
             }
-        }
-    }
-
-    /// So many attempts in a row without success are followed by a pause, and each one after them, until one succeeds:
-    /// the kernel's notifications are spurious.
-    fn rests_after(&mut self, index: u32, most: u16) {
-        let source = self.slots.source(index);
-        if source.is_some_and(|source| source.pace.is_hopeless(most)) {
-            self.hold_back(index, FaultKind::Unknown.with_code(0));
-            self.stay_hopeless(index, most);
         }
     }
 

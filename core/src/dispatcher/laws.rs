@@ -1,7 +1,8 @@
 //! What must hold between two calls, seen from inside: for the tests of this crate and for the explorer (feature
 //! `inspect`). Bounded work, no allocation.
 
-use super::{Dispatcher, counts};
+use super::Dispatcher;
+use super::counts::Counts;
 use crate::output::Reason;
 use crate::queue::NONE;
 use crate::readiness::Directions;
@@ -184,7 +185,7 @@ fn sources(machine: &Dispatcher<'_>) -> Held {
             let Some(key) = key_of(index) else { continue };
             let of = || known().filter(|other| key_of(*other) == Some(key));
             hold(
-                counts::get(words, key) as usize == of().count(),
+                Counts(words).get(key) as usize == of().count(),
                 "the connections of a source are counted",
                 index,
             )?;

@@ -48,6 +48,13 @@ impl Dispatcher<'_> {
         Ok(self.token(index))
     }
 
+    /// The live source of this kind that a token names.
+    pub(super) fn find_source(&mut self, token: Token, state: State) -> Option<(u32, &mut Source)> {
+        let index = self.find(token)?;
+        let source = self.slots.source_mut(index)?;
+        (source.slot.state() == state).then_some((index, source))
+    }
+
     /// Takes a free slot of the second table.
     pub(super) fn take_place(&mut self, kind: Kind) -> Result<u32, Unavailable> {
         let used = self.places();
@@ -279,20 +286,28 @@ impl Dispatcher<'_> {
         if pace.has_failed() {
             bump(&mut self.m.stats.accept_failures);
         }
-        let hopeless =
-            pace.is_hopeless(self.m.admission.failures()) && slot.state() == State::Listening;
-        if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
-            self.hold_back(index, fault);
-        }
-        if hopeless {
-            self.stay_hopeless(index, self.m.admission.failures());
-        }
+        self.pause_after(index, self.m.admission.failures(), fault);
         let slot = self.slots.at_mut(index);
         if stopping && !slot.readiness.is_ready(Directions::READ) {
             slot.close_source();
         }
         self.spend(index, Directions::READ, 0);
         self.touch(index);
+    }
+
+    /// A pause follows resource exhaustion, and `most` attempts in a row without success, and then each one more, until one
+    /// succeeds: the kernel's notifications are spurious.
+    pub(super) fn pause_after(&mut self, index: u32, most: u16, fault: Option<Fault>) {
+        let source = self.slots.source(index);
+        let hopeless = source.is_some_and(|source| {
+            source.pace.is_hopeless(most) && !source.slot.state().is_closing()
+        });
+        if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
+            self.hold_back(index, fault);
+        }
+        if hopeless && let Some(source) = self.slots.source_mut(index) {
+            source.pace.stay_hopeless(most);
+        }
     }
 
     /// Suspends a listener, or a datagram socket, for a while: twice as long each time, or until a slot is freed.
@@ -352,13 +367,6 @@ impl Dispatcher<'_> {
                 continue;
             }
             self.touch(index);
-        }
-    }
-
-    /// So many failures in a row are followed by a pause, and each one after them.
-    pub(super) fn stay_hopeless(&mut self, index: u32, most: u16) {
-        if let Some(source) = self.slots.source_mut(index) {
-            source.pace.stay_hopeless(most);
         }
     }
 

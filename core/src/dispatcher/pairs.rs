@@ -34,7 +34,7 @@ impl Dispatcher<'_> {
     /// fresh and nothing was sent to it yet.
     fn is_unanswered(&self, index: u32) -> bool {
         let record = self.records.at(index);
-        is_open(self.slots.at(index).state())
+        self.slots.at(index).hears()
             && !record.is_outbound()
             && (self.is_speaking(index) || self.is_fresh(index) && record.bytes_out == 0)
     }
@@ -46,7 +46,7 @@ impl Dispatcher<'_> {
         let (of_other, state) = (self.records.at(other), self.slots.at(other).state());
         let mutual = of_other.other() == Some(self.token(index));
         let differ = of_other.is_outbound() != record.is_outbound();
-        (mutual && differ && (is_open(state) || state == State::Connecting)).then_some(other)
+        (mutual && differ && (state.hears() || state == State::Connecting)).then_some(other)
     }
 
     pub(super) fn has_other(&self, index: u32) -> bool {
@@ -60,8 +60,4 @@ impl Dispatcher<'_> {
             self.touch(other);
         }
     }
-}
-
-const fn is_open(state: State) -> bool {
-    state.hears()
 }

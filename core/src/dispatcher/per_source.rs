@@ -1,19 +1,12 @@
 //! How many connections a source has, and a block of sources: what an address counts as.
 
 use super::Dispatcher;
-use super::counts::{self, Counts, Key};
+use super::counts::{Counts, Key};
 use crate::config::Sources;
 use crate::on_demand::on_demand;
 use crate::slot::Flags;
 use core::net::{IpAddr, SocketAddr};
 use defmt_or_log::warn;
-
-/// What has too many connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Crowded {
-    Source,
-    Block,
-}
 
 on_demand! { Dispatcher[m.sources_of];
     /// Whether the source of this record, or its block, has as many connections as it may have. Logs it.
@@ -50,21 +43,17 @@ impl Dispatcher<'_> {
         let [source, block] = self.keys(index);
         let reaches = |words: &[u64], key: Option<Key>, limit: Option<u32>| {
             let (key, limit) = (key?, limit?);
-            (counts::get(words, key) >= limit).then_some(limit)
+            (Counts(words).get(key) >= limit).then_some(limit)
         };
         let block_limit = self.m.sources.block.map(|block| block.connections);
         let of_source = reaches(self.sources, source, limit);
         let of_block = reaches(self.blocks, block, block_limit);
-        let (crowded, limit) = match (of_source, of_block) {
-            (Some(limit), _) => (Crowded::Source, limit),
-            (None, Some(limit)) => (Crowded::Block, limit),
+        let (what, limit) = match (of_source, of_block) {
+            (Some(limit), _) => ("source", limit),
+            (None, Some(limit)) => ("block of sources", limit),
             (None, None) => return false,
         };
         if let Some(more) = self.m.source_warning.due(self.m.now) {
-            let what = match crowded {
-                Crowded::Source => "source",
-                Crowded::Block => "block of sources",
-            };
             warn!(
                 "a {} has its {} connections: refused ({} more times since the last such line)",
                 what, limit, more
@@ -74,22 +63,20 @@ impl Dispatcher<'_> {
     }
 
     fn add_source(&mut self, index: u32) {
-        let [source, block] = self.keys(index);
-        if let Some(source) = source {
-            Counts(self.sources).add(source);
-        }
-        if let Some(block) = block {
-            Counts(self.blocks).add(block);
-        }
+        self.count(index, |counts, key| counts.add(key));
     }
 
     fn remove_source(&mut self, index: u32) {
-        let [source, block] = self.keys(index);
-        if let Some(source) = source {
-            Counts(self.sources).remove(source);
-        }
-        if let Some(block) = block {
-            Counts(self.blocks).remove(block);
+        self.count(index, |counts, key| counts.remove(key));
+    }
+
+    fn count(&mut self, index: u32, change: fn(&mut Counts<&mut [u64]>, Key)) {
+        let keys = self.keys(index);
+        let words = [&mut *self.sources, &mut *self.blocks];
+        for (words, key) in words.into_iter().zip(keys) {
+            if let Some(key) = key {
+                change(&mut Counts(words), key);
+            }
         }
     }
 

@@ -39,10 +39,7 @@ impl Dispatcher<'_> {
     /// free, and do not evict their owners. So an operator can connect when all else is taken. If more are reserved
     /// than there are, the other listeners get none. A token that does not name a listener changes nothing.
     pub fn reserve_slots(&mut self, listener: Token, slots: u32) {
-        let Some(index) = self.find(listener) else {
-            return;
-        };
-        if self.slots.at(index).state() == State::Listening {
+        if let Some((index, _)) = self.find_source(listener, State::Listening) {
             self.change_reserved(index, slots);
         }
     }
@@ -52,11 +49,8 @@ impl Dispatcher<'_> {
     /// its own connections. So the clients of a listener that is not part of the service do not take the service's
     /// slots. A token that does not name a listener changes nothing. Work: each listener.
     pub fn limit_connections(&mut self, listener: Token, connections: u32) {
-        let Some(index) = self.find(listener) else {
-            return;
-        };
-        if self.slots.at(index).state() == State::Listening
-            && let Some(listener) = self.listener_mut(index)
+        if let Some((_, source)) = self.find_source(listener, State::Listening)
+            && let Some(listener) = source.listener_mut()
         {
             listener.at_most = connections;
             self.m.preferred = Some(&FUNCTIONS);
@@ -81,10 +75,7 @@ impl Dispatcher<'_> {
     /// at most twice as long for it. One of them that has used up its quantum goes on behind the others, as all do. A
     /// token that does not name a listener changes nothing.
     pub fn set_priority(&mut self, listener: Token, priority: bool) {
-        let Some(index) = self.find(listener) else {
-            return;
-        };
-        if self.slots.at(index).state() == State::Listening {
+        if let Some((index, _)) = self.find_source(listener, State::Listening) {
             self.change_priority(index, priority);
         }
     }

@@ -30,7 +30,7 @@ impl Dispatcher<'_> {
     /// Takes the timer of a connection away, if it is set.
     pub fn cancel_timer(&mut self, token: Token) {
         if let Some(index) = self.connection(token) {
-            self.drop_timer(index);
+            self.timers.cancel(index);
         }
     }
 
@@ -39,11 +39,6 @@ impl Dispatcher<'_> {
     pub fn timer(&self, token: Token) -> Option<Instant> {
         let index = self.connection(token)?;
         self.timers.due(index)
-    }
-
-    /// A connection that closes has no timer any more.
-    pub(super) fn drop_timer(&mut self, index: u32) {
-        self.timers.cancel(index);
     }
 }
 
@@ -95,11 +90,6 @@ impl Dispatcher<'_> {
             Fired::Connection(index) => Alarm::Connection(self.token(index)),
             Fired::Free { timer, periods } => Alarm::Free { timer, periods },
         })
-    }
-
-    /// When the next timer is due.
-    pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.timers.next()
     }
 
     /// Whether the heap is sound, and only live connections have a timer.

@@ -222,7 +222,7 @@ impl Dispatcher<'_> {
             return;
         }
         self.unlink(index);
-        self.drop_timer(index);
+        self.timers.cancel(index);
         self.touch(index);
         self.leave_pair(index);
     }

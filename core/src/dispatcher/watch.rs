@@ -7,7 +7,7 @@ use crate::on_demand::on_demand;
 use crate::output::Notice;
 use crate::readiness::Directions;
 use crate::slot::{Flags, State};
-use crate::source::{Kind, Source};
+use crate::source::Kind;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
 
@@ -40,7 +40,7 @@ impl Dispatcher<'_> {
     /// Changes the interest; with none, it has no events at all, not even a hang-up. A token that does not name a
     /// watched descriptor changes nothing.
     pub fn watch_for(&mut self, token: Token, directions: Directions) {
-        if let Some((index, source)) = self.find_watched(token) {
+        if let Some((index, source)) = self.find_source(token, State::Watching) {
             source.kind = Kind::Watch(directions & Directions::BOTH);
             self.touch(index);
         }
@@ -49,7 +49,7 @@ impl Dispatcher<'_> {
     /// Ends it: no more notices, and the driver closes the descriptor. A token that does not name a watched descriptor
     /// changes nothing.
     pub fn unwatch(&mut self, token: Token) {
-        if let Some((index, source)) = self.find_watched(token) {
+        if let Some((index, source)) = self.find_source(token, State::Watching) {
             source.slot.close_source();
             self.touch(index);
         }
@@ -60,12 +60,6 @@ impl Dispatcher<'_> {
         self.places()
             .filter(|index| self.slots.at(*index).state() == State::Watching)
             .map(|index| self.token(index))
-    }
-
-    fn find_watched(&mut self, token: Token) -> Option<(u32, &mut Source)> {
-        let index = self.find(token)?;
-        let source = self.slots.source_mut(index)?;
-        (source.slot.state() == State::Watching).then_some((index, source))
     }
 
     /// A hang-up or an error makes every direction ready, so that the application's own call decides.

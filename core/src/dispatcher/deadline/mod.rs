@@ -19,42 +19,21 @@ impl Slot {
     /// `first_byte`: that class is on. A peer that has not sent is in it whatever is sent to it, so that nothing that
     /// the application sends makes it live longer.
     pub(super) fn deadline_class(&self, first_byte: bool) -> Option<Class> {
-        let class = match self.state() {
+        let congested = self.flags.has(Flags::CONGESTED);
+        Some(match self.state() {
             State::Connecting
             | State::Open
             | State::HalfClosing
             | State::HalfClosed
             | State::Finishing
             | State::Lingering
-                if self.flags.has(Flags::CONGESTED) =>
+                if congested =>
             {
                 Class::Congestion
             }
             State::Connecting => Class::Connect,
-            State::Open | State::HalfClosing | State::HalfClosed
-                if first_byte && !self.flags.has(Flags::SPOKEN) =>
-            {
-                Class::FirstByte
-            }
-            State::Open | State::HalfClosing | State::HalfClosed | State::Finishing
-                if !self.tx.is_empty() =>
-            {
-                Class::WriteStall
-            }
-            State::Open | State::HalfClosing | State::HalfClosed
-                if !self.flags.has(Flags::SPOKEN) && !self.is_half_closed() =>
-            {
-                Class::FirstByte
-            }
-            State::Open | State::HalfClosing | State::HalfClosed
-                if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) =>
-            {
-                Class::Request
-            }
-            State::Open | State::HalfClosing | State::HalfClosed if self.is_half_closed() => {
-                Class::HalfClosed
-            }
-            State::Open | State::HalfClosing | State::HalfClosed => Class::Idle,
+            State::Open | State::HalfClosing | State::HalfClosed => self.class_of_open(first_byte),
+            State::Finishing if !self.tx.is_empty() => Class::WriteStall,
             State::Finishing | State::Lingering => Class::Linger,
             State::Free
             | State::Reserved
@@ -63,11 +42,26 @@ impl Slot {
             | State::Listening
             | State::Watching
             | State::Datagrams
-            | State::Retired => {
-                return None;
-            }
-        };
-        Some(class)
+            | State::Retired => return None,
+        })
+    }
+
+    /// The same of one that receives or sends.
+    fn class_of_open(&self, first_byte: bool) -> Class {
+        let spoken = self.flags.has(Flags::SPOKEN);
+        if first_byte && !spoken {
+            Class::FirstByte
+        } else if !self.tx.is_empty() {
+            Class::WriteStall
+        } else if !spoken && !self.is_half_closed() {
+            Class::FirstByte
+        } else if !self.rx.is_empty() && !self.flags.has(Flags::PAUSED) {
+            Class::Request
+        } else if self.is_half_closed() {
+            Class::HalfClosed
+        } else {
+            Class::Idle
+        }
     }
 }
 
@@ -80,14 +74,6 @@ const fn awaited(class: Class) -> Directions {
         Class::Connect => Directions::WRITE,
         // For these the kernel is queried, or the operation is retried, before they end anything.
         Class::WriteStall | Class::Congestion => Directions::NONE,
-    }
-}
-
-/// The one that comes first, if there is one.
-fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 
@@ -184,14 +170,11 @@ impl Dispatcher<'_> {
 
     /// When the next deadline passes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let first =
-            Some(self.m.deadlines.first(&self.slots)).filter(|first| *first < Instant::NEVER);
-        let pause = if self.m.admission.has_paused() {
-            self.first_pause()
-        } else {
-            None
-        };
-        let stop = self.stop_due();
-        sooner(sooner(first, pause), sooner(stop, self.next_timer()))
+        let first = Some(self.m.deadlines.first(&self.slots));
+        let first = first.filter(|first| *first < Instant::NEVER);
+        let paused = self.m.admission.has_paused();
+        let pause = paused.then(|| self.first_pause()).flatten();
+        let all = [first, pause, self.stop_due(), self.timers.next()];
+        all.into_iter().flatten().min()
     }
 }
