@@ -170,11 +170,15 @@ impl Dispatcher<'_> {
 
     /// When the next deadline passes.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let first = Some(self.m.deadlines.first(&self.slots));
-        let first = first.filter(|first| *first < Instant::NEVER);
-        let paused = self.m.admission.has_paused();
-        let pause = paused.then(|| self.first_pause()).flatten();
-        let all = [first, pause, self.stop_due(), self.timers.next()];
-        all.into_iter().flatten().min()
+        let pause = if self.m.admission.has_paused() {
+            self.first_pause()
+        } else {
+            None
+        };
+        let others = [pause, self.stop_due(), self.timers.next()];
+        let next = (others.into_iter()).fold(self.m.deadlines.first(&self.slots), |next, other| {
+            other.map_or(next, |other| next.min(other))
+        });
+        (next < Instant::NEVER).then_some(next)
     }
 }
