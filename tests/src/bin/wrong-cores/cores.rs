@@ -107,8 +107,8 @@ pub(crate) const CORES: [Wrong; 30] = [
         changes: &[
             (
                 "dispatcher/turn.rs",
-                "            return;\n        }\n        self.unlink(index);\n        self.drop_timer",
-                "            return;\n        }\n        self.drop_timer",
+                "            return;\n        }\n        self.unlink(index);\n        self.timers.cancel",
+                "            return;\n        }\n        self.timers.cancel",
             ),
             (
                 "dispatcher/turn.rs",
@@ -280,8 +280,8 @@ pub(crate) const CORES: [Wrong; 30] = [
         name: "a transition that forgets its deadline",
         changes: &[(
             "dispatcher/deadline/mod.rs",
-            "State::Open | State::HalfClosing | State::HalfClosed if self.is_half_closed() => {\n                Class::HalfClosed",
-            "State::Open | State::HalfClosing | State::HalfClosed if self.is_half_closed() => {\n                return None",
+            "State::Open | State::HalfClosing | State::HalfClosed => self.class_of_open(first_byte),",
+            "State::Open | State::HalfClosing | State::HalfClosed => {\n                match self.class_of_open(first_byte) {\n                    Class::HalfClosed => return None,\n                    class => class,\n                }\n            }",
         )],
     },
     Wrong {
