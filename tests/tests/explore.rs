@@ -1,7 +1,9 @@
 //! Every order of events that a small world of one connection allows, through the real dispatcher: no law is broken,
 //! all comes to rest if all behave, and the states follow each other as documented.
 
-use tests::explore::{Limits, Settings, explore, images_hold_all};
+use tests::explore::{
+    Limits, Settings, explore, images_hold_all, leaves_out_nothing_that_matters,
+};
 use tidegate_core::Trigger;
 
 /// More than the largest of these worlds has.
@@ -11,6 +13,7 @@ const LIMITS: Limits = Limits {
     states: STATES,
     memory: 256 << 20,
     threads: 1,
+    progress: false,
 };
 
 const TRIGGERS: [Trigger; 3] = [Trigger::Level, Trigger::Edge, Trigger::Oneshot];
@@ -107,5 +110,28 @@ fn images_hold_all_that_matters() {
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
         let tried = images_hold_all(Settings::outbound(trigger), LIMITS, 997);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
+    }
+}
+
+/// What a state of these worlds leaves out on top of that has no bearing on what comes next, either: of one connection in every state,
+/// of two in some of those that are reached first.
+#[test]
+fn what_is_left_out_does_not_matter() {
+    for trigger in TRIGGERS {
+        let two = Settings::of(2, trigger);
+        let one = Settings {
+            connections: 1,
+            ..two
+        };
+        let small = Settings::small(trigger);
+        let first = Limits {
+            states: 10_000,
+            ..LIMITS
+        };
+        for (settings, limits, every) in [(one, LIMITS, 1), (small, first, 7), (two, first, 7)] {
+            let compared = leaves_out_nothing_that_matters(settings, limits, every);
+            let compared = compared.unwrap_or_else(|why| panic!("{settings:?}: {why}"));
+            assert!(compared > 10_000, "{settings:?}: {compared}");
+        }
     }
 }

@@ -33,8 +33,10 @@ impl Schedule {
             over: _,
         } = self.iteration;
         let over = moved >= self.budget && served > 0;
-        // A continuing source waits in one iteration for what was done in another.
-        let fresh = if outputs { fresh } else { 0 };
+        // A continuing source waits in one iteration for what was done in another. If none waits, none is serviced before the next
+        // iteration is over; where one fresh source is a row, the count is as long as a row then, whatever it was, or is reset.
+        let single = self.fresh_in_a_row <= 1 && !goes_on && self.continuing.is_empty();
+        let fresh = if outputs && !single { fresh } else { 0 };
         let left = if over { 0 } else { left };
         let left = left.min(self.continuing.len());
         let iteration = (moved.min(self.budget), served.min(1), left);

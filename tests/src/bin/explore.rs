@@ -19,6 +19,7 @@ explore: drives the real dispatcher through every order of events that a small w
   --states N        gives up at so many states
   --memory MIB      gives up when the states take so much [4096]
   --threads N       [one for each processor]
+  --progress        reports each depth to the standard error
   --table           prints the table of states that was seen
 
 Exits with 0 if nothing is broken and no state follows another that is not in the documented table, whether the
@@ -53,6 +54,7 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
         states: usize::MAX,
         memory: 4096 << 20,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
+        progress: false,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -87,6 +89,7 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
             Long("memory") => limits.memory = parser.value()?.parse::<usize>()? << 20,
             Long("threads") => limits.threads = parser.value()?.parse()?,
             Long("table") => table = true,
+            Long("progress") => limits.progress = true,
             Long("help") => return Ok(None),
             Long(_) | Short(_) | Value(_) => return Err(argument.unexpected()),
         }

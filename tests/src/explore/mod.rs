@@ -25,6 +25,7 @@ mod check;
 mod choices;
 mod datagrams;
 mod driver;
+mod matter;
 mod outbound;
 mod search;
 mod socket;
@@ -34,7 +35,7 @@ mod table;
 mod timers;
 mod world;
 
-pub use search::{explore, images_hold_all};
+pub use search::{explore, images_hold_all, leaves_out_nothing_that_matters};
 pub use table::Seen;
 use tidegate_core::{FullTable, Trigger};
 
@@ -238,6 +239,8 @@ pub struct Limits {
     pub memory: usize,
     /// Threads.
     pub threads: usize,
+    /// Each depth is reported when all of it has been seen.
+    pub progress: bool,
 }
 
 /// What was found.

@@ -98,6 +98,59 @@ pub fn images_hold_all(settings: Settings, limits: Limits, every: usize) -> Resu
     Ok(tried)
 }
 
+/// Whether what a state leaves out for the sake of its world has no bearing on what comes next: from each `every`th state of the
+/// space in which nothing is left out, every step is also open without it, and leads to the same. If each is tried, the two spaces
+/// are bisimilar. Returns how many steps were compared.
+///
+/// # Errors
+///
+/// What matters, or what is broken, in words.
+pub fn leaves_out_nothing_that_matters(
+    settings: Settings,
+    limits: Limits,
+    every: usize,
+) -> Result<u64, String> {
+    let mut tables = [world::table()];
+    let mut search = Search::new(&mut tables, settings);
+    search.workers[0].world.keeps_all = true;
+    if let Err(wrong) = search.run(limits) {
+        return Err(search.story(&wrong).join("\n"));
+    }
+    let Worker { world, states, .. } = &mut search.workers[0];
+    let [mut whole, mut less, mut from_whole, mut from_less] = [const { Vec::new() }; 4];
+    let mut compared = 0;
+    for place in (0..states.len()).step_by(every) {
+        states.read(place, &mut whole);
+        world.unpack(&whole);
+        world.keeps_all = false;
+        world.pack_in_place(&mut less);
+        let (mut choices, mut also) = (Choices::FIRST, Choices::FIRST);
+        loop {
+            world.unpack(&whole);
+            let ways = world.step(&mut choices)?;
+            world.pack(&mut from_whole);
+            world.unpack(&less);
+            let others = world.step(&mut also)?;
+            world.pack(&mut from_less);
+            compared += 1;
+            let taken = (choices.packed(), also.packed());
+            if ways != others || taken.0 != taken.1 || from_whole != from_less {
+                return Err(format!(
+                    "state {place}, {taken:?}:\n{whole:?}\n{less:?}\n{from_whole:?}\n{from_less:?}"
+                ));
+            }
+            let more = choices.advance();
+            if more != also.advance() {
+                return Err(format!("state {place}: more steps from one of them\n{whole:?}"));
+            }
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok(compared)
+}
+
 /// A state that must not be, or a step that must not be taken from it.
 struct Wrong {
     state: Id,
@@ -273,6 +326,10 @@ impl<'t> Search<'t> {
                 self.batch()?;
             }
             self.depth += 1;
+            if limits.progress {
+                let (states, memory) = (self.len(), self.memory() >> 20);
+                eprintln!("depth {}: {states} states, {memory} MiB", self.depth);
+            }
         }
     }
 

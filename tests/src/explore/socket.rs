@@ -71,13 +71,12 @@ impl Socket {
         self.is_open() && self.kernel.end.state != State::Closed
     }
 
-    /// What still matters once the machine closes it: what is registered, and what it owes the application.
-    pub(super) fn closing(&self) -> Self {
-        let interest = self.kernel.interest.map(|interest| Interest {
+    /// What still matters once the machine closes it: whether it is registered, and what it owes the application.
+    pub(super) fn closing(&self, trigger: Trigger) -> Self {
+        let interest = self.kernel.interest.map(|_| Interest {
             // Something may always come.
             queued: true,
-            fired: false,
-            ..interest
+            ..Interest::new(Interest::mask_of(Directions::BOTH, trigger))
         });
         let rest = if self.is_open() {
             Self::ACCEPTED.kernel
@@ -106,6 +105,32 @@ impl Socket {
     pub(super) fn send_no_more(&mut self) {
         let end = &mut self.kernel.end;
         end.no_space &= end.state != State::Closed || end.charged > 0;
+    }
+
+    /// That free capacity is to be notified does not matter where nothing is registered for it: to be reported it must be registered
+    /// first, or anew, and then it is polled. For that, FIN must not have been sent: and a machine that has sent FIN has nothing to
+    /// send, and registers for no more than before, unless its set is rebuilt.
+    pub(super) fn forget_no_space(&mut self) {
+        let interest = self.kernel.interest.as_ref();
+        self.kernel.end.no_space &=
+            interest.is_some_and(|interest| interest.is_woken_by(Endpoint::SPACE));
+    }
+
+    /// In which directions an attempt does something, or fails, from now on until it does.
+    pub(super) fn moves(&self) -> Directions {
+        let SocketState { end, buffer, .. } = self.kernel;
+        if matches!(end.state, State::Fresh | State::Connecting) {
+            return Directions::NONE;
+        }
+        Directions::READ.when(end.unread > 0 || end.receive_shut)
+            | Directions::WRITE.when(end.charged < buffer || end.send_shut)
+    }
+
+    /// Registered as it is, for these directions, as if it always had been.
+    pub(super) fn register(&mut self, directions: Directions, trigger: Trigger) {
+        if let Some(interest) = &mut self.kernel.interest {
+            interest.mask = Interest::new(Interest::mask_of(directions, trigger)).mask;
+        }
     }
 
     pub(super) fn pack(&self) -> [u8; SOCKET] {

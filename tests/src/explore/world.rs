@@ -6,7 +6,7 @@ use super::socket::{SOCKET, Socket};
 use super::table::Seen;
 use core::time::Duration;
 use tidegate_core::inspect::{self, CONNECTIONS, Image, MACHINE, SOURCE};
-use tidegate_core::{Config, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows};
+use tidegate_core::{Config, Directions, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows};
 
 /// The length of a class in milliseconds: a granule is ten of them. No wait for memory is longer, so that they are all one.
 pub(super) const LENGTH: u64 = 640;
@@ -37,6 +37,8 @@ pub(super) struct World<'t> {
     pub(super) failed: bool,
     pub(super) now: Instant,
     pub(super) seen: Seen,
+    /// States leave nothing out that has no bearing on what comes next in this world.
+    pub(super) keeps_all: bool,
     /// The story in words, if it is wanted.
     pub(super) story: Option<Vec<String>>,
 }
@@ -106,6 +108,7 @@ impl<'t> World<'t> {
             failed: false,
             now: Instant::ZERO,
             seen: Seen::default(),
+            keeps_all: false,
             story: None,
         }
     }
@@ -128,7 +131,7 @@ impl<'t> World<'t> {
             let state = self.core.state(self.token(at));
             let socket = &mut self.sockets[at];
             match inspect::STATES[state] {
-                "Closing" | "Cancelling" => *socket = socket.closing(),
+                "Closing" | "Cancelling" => *socket = socket.closing(self.settings.trigger),
                 "Finishing" | "Lingering" => socket.paused = false,
                 _ => {}
             }
@@ -164,9 +167,28 @@ impl<'t> World<'t> {
         HEAD + if settings.datagrams { SOURCE + POST } else { 0 }
     }
 
-    /// This state as bytes, the same for all that differ only in the names of connections. Returns the order of the
-    /// connections.
+    /// This state as bytes, the same for all that differ only in the names of connections, or in what does not matter
+    /// ([`leave_out`](Self::leave_out)). Returns the order of the connections.
     pub(super) fn pack(&self, into: &mut Vec<u8>) -> [u8; CONNECTIONS] {
+        let mut each = self.pack_head(into);
+        each.sort_unstable();
+        let mut order = [0; CONNECTIONS];
+        for ((bytes, place), new) in each.iter().zip(&mut order) {
+            into.extend_from_slice(bytes);
+            *new = *place;
+        }
+        order
+    }
+
+    /// The same with each connection where it is.
+    pub(super) fn pack_in_place(&self, into: &mut Vec<u8>) {
+        for (bytes, _) in self.pack_head(into) {
+            into.extend_from_slice(&bytes);
+        }
+    }
+
+    /// What is there once, as bytes; returns those of each connection, and where it is.
+    fn pack_head(&self, into: &mut Vec<u8>) -> heapless::Vec<([u8; EACH], u8), CONNECTIONS> {
         let image = self.core.image(self.turn);
         into.clear();
         into.extend_from_slice(&image.machine);
@@ -182,20 +204,17 @@ impl<'t> World<'t> {
         let mut each: heapless::Vec<([u8; EACH], u8), CONNECTIONS> = heapless::Vec::new();
         for ((source, socket), place) in image.connections.iter().zip(&self.sockets).zip(0..) {
             let mut bytes = [0; EACH];
-            bytes[..SOURCE].copy_from_slice(source);
-            if !self.settings.probes {
-                bytes[inspect::ACKNOWLEDGED] = 0;
+            let (mut source, mut socket) = (*source, *socket);
+            // The socket has forgotten it, too.
+            inspect::forget_armed(&mut source);
+            if !self.keeps_all {
+                self.leave_out(&mut source, &mut socket);
             }
+            bytes[..SOURCE].copy_from_slice(&source);
             bytes[SOURCE..].copy_from_slice(&socket.pack());
             each.push((bytes, place)).expect("as many slots");
         }
-        each.sort_unstable();
-        let mut order = [0; CONNECTIONS];
-        for ((bytes, place), new) in each.iter().zip(&mut order) {
-            into.extend_from_slice(bytes);
-            *new = *place;
-        }
-        order
+        each
     }
 
     /// The state that these bytes encode.
@@ -209,7 +228,7 @@ impl<'t> World<'t> {
         } else {
             Socket::ACCEPTED
         };
-        let armed = tidegate_core::Directions::READ.when(facts & 4 != 0);
+        let armed = Directions::READ.when(facts & 4 != 0);
         self.listener.kernel.arm(armed, Trigger::Level);
         self.backlog = bytes[MACHINE + 1].into();
         image.listener.copy_from_slice(&bytes[MACHINE + 2..HEAD]);

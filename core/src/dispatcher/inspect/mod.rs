@@ -25,6 +25,7 @@ mod matter;
 mod numbers;
 
 pub use fairness::RUN_QUEUES;
+pub use matter::{forget_armed, forget_claims, forget_closing, forget_spent};
 
 use super::Dispatcher;
 use crate::config::Class;
@@ -130,6 +131,10 @@ const DATAGRAMS: u32 = LISTENER_BIT | 1;
 const PAUSES: usize = 12;
 /// Where in the bytes of a source stands what attempts have come to.
 const ATTEMPTS: usize = 17;
+/// Bits of the ninth byte of a source: what is registered as one-shot was reported; what is registered is
+/// [`Directions::HANGUP`].
+const SPENT: u8 = 64;
+const HANGUP: u8 = 128;
 
 /// Images.
 impl Dispatcher<'_> {
@@ -318,7 +323,7 @@ impl Dispatcher<'_> {
         let sets = slot.readiness;
         let registered = sets.registered();
         bytes[3] = bits(sets.in_flight()) << 2 | bits(registered) << 6;
-        bytes[8] |= u8::from(registered == Directions::HANGUP) << 7;
+        bytes[8] |= HANGUP * u8::from(registered == Directions::HANGUP);
         let calls = CALLS.iter().zip(1u8..);
         let call = (calls.into_iter()).find(|(call, _)| slot.call == Some(**call));
         bytes[8] |= call.map_or(0, |(_, number)| number << 2);
@@ -346,7 +351,7 @@ impl Dispatcher<'_> {
             return bytes;
         }
         bytes[3] |= bits(sets.ready());
-        bytes[8] |= u8::from(sets.armed() != registered) << 6;
+        bytes[8] |= SPENT * u8::from(sets.armed() != registered);
         // The whole window is 15, which is more than any other number.
         let wanted = slot.send_wanted.min(15);
         bytes[5] = pair(slot.tx.at, slot.tx.end);
@@ -441,8 +446,8 @@ impl Dispatcher<'_> {
         slot.readiness = Readiness::of(
             directions(bytes[3]),
             directions(bytes[3] >> 2),
-            directions(bytes[3] >> 6) | Directions::HANGUP.when(bytes[8] & 128 != 0),
-            bytes[8] & 64 != 0,
+            directions(bytes[3] >> 6) | Directions::HANGUP.when(bytes[8] & HANGUP != 0),
+            bytes[8] & SPENT != 0,
         );
         slot.class = class;
         slot.attempts = Attempts::of(bytes[ATTEMPTS]);
