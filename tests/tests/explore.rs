@@ -108,7 +108,9 @@ fn images_hold_all_that_matters() {
     for trigger in TRIGGERS {
         let tried = images_hold_all(Settings::small(trigger), LIMITS, 97);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
-        let tried = images_hold_all(Settings::outbound(trigger), LIMITS, 997);
+        let tried = images_hold_all(Settings::stopped(trigger), LIMITS, 499);
+        assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
+        let tried = images_hold_all(Settings::outbound(trigger), LIMITS, 499);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
     }
 }
@@ -133,5 +135,16 @@ fn what_is_left_out_does_not_matter() {
             let compared = compared.unwrap_or_else(|why| panic!("{settings:?}: {why}"));
             assert!(compared > 10_000, "{settings:?}: {compared}");
         }
+    }
+}
+
+/// An application that stops at any time, by a deadline or at once: what has come is received and answered, all is closed when the
+/// time is over, whatever peers and kernel do, and then nothing is called any more.
+#[test]
+fn a_stop_closes() {
+    // By edge nothing is ever half closed.
+    closes_of(Settings::stopped(Trigger::Edge), Rows::Known);
+    for trigger in [Trigger::Level, Trigger::Oneshot] {
+        closes_of(Settings::stopped(trigger), Rows::All);
     }
 }

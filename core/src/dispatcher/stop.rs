@@ -66,6 +66,29 @@ impl Stopping {
     }
 }
 
+/// For images.
+#[cfg(feature = "inspect")]
+impl Dispatcher<'_> {
+    /// Whether a stop was requested; when its time comes; the fresh and the continuing sources that wait for their last
+    /// service, once it has come; and whether they have had it, after which nothing else matters.
+    pub(super) fn stop_parts(&self) -> (bool, Option<Instant>, Option<(u32, u32)>, bool) {
+        let stopping = self.m.stopping;
+        let due = stopping.due();
+        let waiting = stopping.round.filter(|_| !stopping.over);
+        let waiting = waiting.map(|round| self.m.schedule.left_of_round(round));
+        (stopping.is_requested(), due, waiting, stopping.over)
+    }
+
+    pub(super) fn put_stop(&mut self, due: Option<Instant>, waiting: Option<(u32, u32)>, over: bool) {
+        self.m.stopping = Stopping::NO;
+        if let Some(due) = due {
+            self.m.stopping.request(due);
+            self.m.stopping.round = waiting.map(|waiting| self.m.schedule.round_of(waiting));
+            self.m.stopping.over = over;
+        }
+    }
+}
+
 impl Dispatcher<'_> {
     /// Stops: the listeners' queues are emptied and they are closed, every connection is read until nothing more has
     /// arrived, gets its replies and is finished. One that was made a moment ago and has sent nothing is not idle, and

@@ -48,3 +48,33 @@ impl Schedule {
             && (self.continuing.is_empty() || reached(served.continuing, goal.continuing))
     }
 }
+
+/// For images: rounds of sources without priority.
+#[cfg(feature = "inspect")]
+impl Schedule {
+    /// How many of the fresh and of the continuing a round still waits for.
+    pub(crate) const fn left_of_round(&self, round: Round) -> (u32, u32) {
+        let (Round { goal }, served) = (round, self.served);
+        (
+            left(served.fresh, goal.fresh),
+            left(served.continuing, goal.continuing),
+        )
+    }
+
+    /// A round that waits for so many.
+    pub(crate) const fn round_of(&self, (fresh, continuing): (u32, u32)) -> Round {
+        let served = self.served;
+        let goal = Served {
+            fresh: served.fresh.wrapping_add(fresh),
+            continuing: served.continuing.wrapping_add(continuing),
+            ..served
+        };
+        Round { goal }
+    }
+}
+
+#[cfg(feature = "inspect")]
+const fn left(served: u32, goal: u32) -> u32 {
+    let left = goal.wrapping_sub(served);
+    if left < 1 << 31 { left } else { 0 }
+}

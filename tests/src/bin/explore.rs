@@ -15,7 +15,7 @@ explore: drives the real dispatcher through every order of events that a small w
   --full P          wait, refuse or evict [wait]
   --with WHAT       adds to the world, --without WHAT takes from it: crowd, spurious, stale, every-fault, probes,
                     long-waits, aborts, between, hasty, rude, racing, unix, timers (of one connection), outbound, datagrams,
-                    rounds
+                    stop, rounds
   --states N        gives up at so many states
   --memory MIB      gives up when the states take so much [4096]
   --threads N       [one for each processor]

@@ -13,6 +13,7 @@ impl World<'_> {
         self.is_attended()?;
         self.lives()?;
         self.keeps_its_timer()?;
+        self.comes_to_its_end()?;
         self.serves_datagrams(rests)?;
         if rests {
             let gone = (self.sockets.iter()).all(|socket| !socket.is_open() && !socket.told);

@@ -271,8 +271,12 @@ impl World<'_> {
         (now, trigger): (Directions, Trigger),
         choices: &mut Choices,
     ) -> Lawful {
+        // Of one that is being closed it does not matter what it is registered for.
+        let closing = !token.is_listener() && self.is_closing(place(token));
         let socket = self.source(token);
-        if !socket.is_open() || socket.kernel.registered() != was || (was | now).is_empty() {
+        let registered = socket.kernel.registered();
+        let known = registered == was || closing && registered.is_empty() == was.is_empty();
+        if !socket.is_open() || !known || (was | now).is_empty() {
             return Err(format!("arms {was:?} to {now:?}: {socket:?}"));
         }
         socket.kernel.arm(now, trigger);
@@ -293,7 +297,9 @@ impl World<'_> {
 
     fn shutdown(&mut self, token: Token, choices: &mut Choices) -> Lawful {
         let socket = self.socket(token)?;
-        if socket.shut || !socket.asked_to_finish {
+        // A stop finishes what has its reply.
+        let asked = socket.asked_to_finish || self.stop.is_some();
+        if socket.shut || !asked {
             return Err(format!("an unrequested FIN: {socket:?}"));
         }
         let mut after = socket.kernel;
@@ -343,7 +349,7 @@ impl World<'_> {
                     Reason::PeerFinished => socket.ended && socket.asked_to_finish,
                     Reason::Finished => socket.asked_to_finish,
                     Reason::Aborted => socket.aborted,
-                    Reason::Stopping => false,
+                    Reason::Stopping => self.stop.is_some(),
                     Reason::Deadline(_) | Reason::TooLong | Reason::Evicted | Reason::Failed(_) => {
                         true
                     }

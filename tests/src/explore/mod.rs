@@ -4,8 +4,8 @@
 //! of bits for each (`socket`), peers that connect, send, read, finish and reset, an application that may do anything
 //! it can at each notice and between iterations, events that are true and events that are not, a failure of each class
 //! at each operation, a clock that goes on in steps of the shortest deadline; and,
-//! where they are switched on, a timer of the application's (`timers`), connections that it asks for (`outbound`), and a datagram
-//! socket that comes and goes (`datagrams`). A state is the
+//! where they are switched on, a timer of the application's (`timers`), connections that it asks for (`outbound`), a datagram
+//! socket that comes and goes (`datagrams`), and the orderly end (`stops`). A state is the
 //! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
 //! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
 //! there.
@@ -16,7 +16,7 @@
 //! rest: no connection is left, and a few deadlines have passed ([`Report::patience`]). If only the driver acts, events
 //! come to an end: nothing spins.
 //!
-//! Not in this world: completions that come later, halves that are shut down, stopping, limits
+//! Not in this world: completions that come later, halves that are shut down, limits
 //! for each source, several listeners, deadlines that are switched off, generations that are used up.
 //!
 #![doc = include_str!("states.md")]
@@ -31,6 +31,7 @@ mod search;
 mod socket;
 mod states;
 mod steps;
+mod stops;
 mod table;
 mod timers;
 mod world;
@@ -86,6 +87,8 @@ pub struct Settings {
     pub outbound: bool,
     /// The application has a datagram socket, too, and iterations are twice as long.
     pub datagrams: bool,
+    /// The application stops at some time.
+    pub stop: bool,
     /// A wait and the iteration after it are one step, in which at most one operation fails; all that is ready is
     /// reported, in any order.
     pub rounds: bool,
@@ -116,6 +119,7 @@ impl Settings {
         timers: false,
         outbound: false,
         datagrams: false,
+        stop: false,
         rounds: false,
     };
 
@@ -191,6 +195,17 @@ impl Settings {
         }
     }
 
+    /// A world of one connection that is stopped, at any time.
+    #[must_use]
+    pub fn stopped(trigger: Trigger) -> Self {
+        Self {
+            timers: false,
+            stop: true,
+            aborts: true,
+            ..Self::timed(trigger)
+        }
+    }
+
     /// A world of a datagram socket alone: to the listener nobody comes.
     #[must_use]
     pub fn datagrams(trigger: Trigger) -> Self {
@@ -222,6 +237,7 @@ impl Settings {
             "timers" => &mut self.timers,
             "outbound" => &mut self.outbound,
             "datagrams" => &mut self.datagrams,
+            "stop" => &mut self.stop,
             "rounds" => &mut self.rounds,
             _ => return false,
         };

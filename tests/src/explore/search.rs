@@ -79,9 +79,9 @@ pub fn images_hold_all(settings: Settings, limits: Limits, every: usize) -> Resu
                 world.pack(&mut back);
                 tried += 1;
                 if straight != back {
-                    let step = second.packed();
+                    let steps = (first.packed(), second.packed());
                     return Err(format!(
-                        "state {place}, then {step}:\n{straight:?}\n{back:?}"
+                        "state {place}, steps {steps:?}:\n{bytes:?}\n{kept:?}\n{straight:?}\n{back:?}"
                     ));
                 }
                 if !second.advance() {

@@ -42,6 +42,8 @@ pub(super) enum Step {
     Stale,
     Call(usize, Call),
     CallSocket(SocketCall),
+    /// The application stops; `true`: at once.
+    Stop(bool),
 }
 
 /// What an application may call.
@@ -223,6 +225,12 @@ impl World<'_> {
         if self.settings.outbound && self.places().any(|at| self.is(at, "Free")) {
             add(Step::AsksForConnection);
         }
+        if self.settings.stop && !self.has_to_stop() {
+            if self.stop.is_none() {
+                add(Step::Stop(false));
+            }
+            add(Step::Stop(true));
+        }
         let due = |at| {
             self.core
                 .deadline(self.token(at))
@@ -367,6 +375,7 @@ impl World<'_> {
             Step::Stale => return self.stale_reports(choices),
             Step::Call(at, call) => return self.call(at, call),
             Step::Time => self.time_passes(),
+            Step::Stop(at_once) => self.stops(at_once),
             Step::Connects => {
                 self.say(|| "a peer connects".to_owned());
                 self.backlog += 1;
@@ -425,6 +434,11 @@ impl World<'_> {
         let before = self.states();
         self.core.handle_timeout(self.now);
         self.turn = true;
+        if self.has_to_stop() {
+            // Whatever else is due.
+            self.saw_stop(before, What::StopDeadline);
+            return self.alarms(choices);
+        }
         let after = self.states();
         for (at, deadline) in deadlines.into_iter().enumerate() {
             let due = deadline.filter(|(_, by)| *by <= self.now);

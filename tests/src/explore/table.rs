@@ -56,10 +56,12 @@ pub(super) enum What {
     QueueDatagram,
     WantDatagramCapacity,
     CloseDatagrams,
+    Stop,
+    StopDeadline,
 }
 
 impl What {
-    const ALL: [(Self, &'static str); 45] = [
+    const ALL: [(Self, &'static str); 47] = [
         (Self::Served, "service"),
         (Self::Report, "report"),
         (Self::Accepted, "accept: a connection"),
@@ -105,16 +107,18 @@ impl What {
         (Self::QueueDatagram, "queue_datagram"),
         (Self::WantDatagramCapacity, "want_datagram_capacity"),
         (Self::CloseDatagrams, "close_datagrams"),
+        (Self::Stop, "stop"),
+        (Self::StopDeadline, "deadline: stop"),
     ];
 }
 
 /// The rows that were seen: a bit for each state that follows, by state and by what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Seen([[u16; 45]; STATES.len()]);
+pub struct Seen([[u16; 47]; STATES.len()]);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self([[0; 45]; STATES.len()])
+        Self([[0; 47]; STATES.len()])
     }
 }
 
@@ -158,14 +162,16 @@ impl Seen {
     /// The documented rows that were not seen and should have been in a world like that.
     #[must_use]
     pub fn missing(&self, settings: &Settings) -> Vec<String> {
-        let [alone, several, not_edge, _, outbound, datagrams] = documented();
+        let [alone, several, not_edge, _, outbound, datagrams, stop] = documented();
         let mut due = match settings.connections {
             _ if settings.datagrams => datagrams,
             _ if settings.outbound => outbound,
+            _ if settings.stop => stop,
             1 => alone,
             _ => several,
         };
-        let small = settings.connections == 1 && !settings.outbound && !settings.datagrams;
+        let other = settings.outbound || settings.datagrams || settings.stop;
+        let small = settings.connections == 1 && !other;
         if small && settings.trigger != Trigger::Edge {
             due.extend(not_edge);
         }
@@ -176,8 +182,8 @@ impl Seen {
 }
 
 /// The rows of the documented tables: what one connection sees under each trigger, what takes several, what edge leaves
-/// out, what takes a larger world, what takes connections that the application asks for, and what a datagram socket.
-fn documented() -> [Vec<String>; 6] {
+/// out, what takes a larger world, what takes connections that the application asks for, what a datagram socket, and what a stop.
+fn documented() -> [Vec<String>; 7] {
     let rows = |text: &str| {
         let begins = |line: &str| {
             STATES

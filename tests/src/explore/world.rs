@@ -31,6 +31,8 @@ pub(super) struct World<'t> {
     pub(super) listener: Socket,
     /// When the timer of the first connection is due, if it is set.
     pub(super) timer: Option<Instant>,
+    /// When all is to be closed, if the application stops.
+    pub(super) stop: Option<Instant>,
     /// An iteration is in progress.
     pub(super) turn: bool,
     /// Something has failed in this step.
@@ -104,6 +106,7 @@ impl<'t> World<'t> {
             backlog: 0,
             listener: Socket::ACCEPTED,
             timer: None,
+            stop: None,
             turn: false,
             failed: false,
             now: Instant::ZERO,
@@ -194,7 +197,7 @@ impl<'t> World<'t> {
         into.extend_from_slice(&image.machine);
         let facts = u8::from(self.turn) | u8::from(self.listener.is_open()) << 1;
         let registered = u8::from(self.listener.kernel.interest.is_some());
-        into.push(facts | registered << 2 | self.pack_timer() << 3);
+        into.push(facts | registered << 2 | self.pack_timer() << 3 | self.pack_stop() << 5);
         into.push(u8::try_from(self.backlog).expect("a short queue"));
         into.extend_from_slice(&image.listener);
         if let Some(datagrams) = &image.datagrams {
@@ -247,5 +250,6 @@ impl<'t> World<'t> {
         self.core.put_back(&image);
         self.now = inspect::NOW;
         self.unpack_timer(facts >> 3 & 3);
+        self.unpack_stop(facts >> 5 & 3);
     }
 }

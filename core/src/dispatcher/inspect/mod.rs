@@ -17,12 +17,13 @@
 //! For small machines whose kernel holds no more bytes of a connection than its send window: windows of at most 15
 //! bytes, one listener without priority, behind it at most one datagram socket, at most [`CONNECTIONS`] connections, a
 //! quantum and a poll interval of at most 15 × [`OPERATION_MIN`](crate::OPERATION_MIN), lengths of whole milliseconds below a minute, no class switched off,
-//! no stop, no timer, one accept for each event; what is outbound is for no other connection.
+//! no timer, one accept for each event; what is outbound is for no other connection.
 
 mod datagrams;
 mod fairness;
 mod matter;
 mod numbers;
+mod stopping;
 
 pub use fairness::RUN_QUEUES;
 pub use matter::{forget_armed, forget_claims, forget_closing, forget_spent};
@@ -32,6 +33,7 @@ use crate::config::Class;
 use crate::deadlines::LATE;
 use crate::destination::Destination;
 use crate::event::Peer;
+use crate::output::Reason;
 use crate::queue::NONE;
 use crate::readiness::{Directions, Readiness, Trigger};
 use crate::record::Record;
@@ -50,7 +52,9 @@ use numbers::{
 /// The most connections of an image.
 pub const CONNECTIONS: usize = 4;
 /// Bytes of an image for what is of no source.
-pub const MACHINE: usize = 6;
+pub const MACHINE: usize = 6 + STOP;
+/// Bytes of those for a stop.
+const STOP: usize = 4;
 /// Bytes of an image for each source.
 pub const SOURCE: usize = 18;
 /// The offset in the bytes of a source of how much was sent since the query of the peer's acknowledgements: it matters
@@ -265,18 +269,24 @@ impl Dispatcher<'_> {
         let [pause_low, pause_high] = millis(pause);
         let (moved, served, left) = progress.iteration.unwrap_or((0, 0, 0));
         let (done, fresh) = (pair(moved, served), pair(progress.fresh, left));
+        let spent = pair(received, sent);
+        let [stops, waiting, stop_low, stop_high] = self.stop_image();
         [
-            facts,
-            pair(received, sent),
-            pause_low,
-            pause_high,
-            done,
-            fresh,
+            facts, spent, pause_low, pause_high, done, fresh, stops, waiting, stop_low, stop_high,
         ]
     }
 
     fn put_machine(&mut self, image: &Image) {
-        let [facts, spent, pause_low, pause_high, moved, fresh] = image.machine;
+        let [
+            facts,
+            spent,
+            pause_low,
+            pause_high,
+            moved,
+            fresh,
+            ref stop @ ..,
+        ] = image.machine;
+        self.put_stop_image(*stop);
         self.m.admission.empty(facts & 1 != 0);
         self.m.staleness.put_back(facts & 2 != 0);
         let (received, sent) = halves(spent);
@@ -387,11 +397,12 @@ impl Dispatcher<'_> {
             let waited = now.wrapping_millis().wrapping_sub(record.stalled_at);
             [bytes[12], bytes[13]] = millis((u64::from(waited) * MILLI).min(beyond));
         }
-        if slot.hears() {
+        // Of one that a stop has finished the application may still take what came.
+        if slot.hears() || slot.reason == Some(Reason::Stopping) {
             bytes[4] = pair(slot.rx.at, slot.rx.end);
-            if !slot.flags.has(Flags::SPOKEN) {
-                [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(long_open));
-            }
+        }
+        if slot.hears() && !slot.flags.has(Flags::SPOKEN) {
+            [bytes[14], bytes[15]] = millis(now.nanos_since(record.opened_at).min(long_open));
         }
         if slot.state() != State::Lingering {
             #[expect(
