@@ -1,9 +1,7 @@
 //! Every order of events that a small world of one connection allows, through the real dispatcher: no law is broken,
 //! all comes to rest if all behave, and the states follow each other as documented.
 
-use tests::explore::{
-    Limits, Settings, explore, images_hold_all, leaves_out_nothing_that_matters,
-};
+use tests::explore::{Limits, Settings, explore, images_hold_all, leaves_out_nothing_that_matters};
 use tidegate_core::Trigger;
 
 /// More than the largest of these worlds has.

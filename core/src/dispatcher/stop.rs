@@ -79,7 +79,12 @@ impl Dispatcher<'_> {
         (stopping.is_requested(), due, waiting, stopping.over)
     }
 
-    pub(super) fn put_stop(&mut self, due: Option<Instant>, waiting: Option<(u32, u32)>, over: bool) {
+    pub(super) fn put_stop(
+        &mut self,
+        due: Option<Instant>,
+        waiting: Option<(u32, u32)>,
+        over: bool,
+    ) {
         self.m.stopping = Stopping::NO;
         if let Some(due) = due {
             self.m.stopping.request(due);

@@ -141,7 +141,9 @@ pub fn leaves_out_nothing_that_matters(
             }
             let more = choices.advance();
             if more != also.advance() {
-                return Err(format!("state {place}: more steps from one of them\n{whole:?}"));
+                return Err(format!(
+                    "state {place}: more steps from one of them\n{whole:?}"
+                ));
             }
             if !more {
                 break;

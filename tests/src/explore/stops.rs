@@ -26,7 +26,12 @@ impl World<'_> {
 
     /// The application stops, and gives what is open so much time: a length, or none.
     pub(super) fn stops(&mut self, at_once: bool) {
-        self.say(|| format!("the application stops{}", if at_once { " at once" } else { "" }));
+        self.say(|| {
+            format!(
+                "the application stops{}",
+                if at_once { " at once" } else { "" }
+            )
+        });
         let before = self.states();
         let length = Duration::from_millis(if at_once { 0 } else { LENGTH });
         let by = self.now.plus(length);
@@ -64,12 +69,16 @@ impl World<'_> {
             if !self.core.is_stopping() || called.is_none_or(|called| called > by.max(self.now)) {
                 return Err(format!("it stops by {by:?}, called at {called:?}"));
             }
-            if self.has_to_stop() && !self.turn && !self.core.has_work() && called != Some(self.now) {
+            if self.has_to_stop() && !self.turn && !self.core.has_work() && called != Some(self.now)
+            {
                 return Err("the time to stop is over, and not all is closed".to_owned());
             }
             return Ok(());
         }
-        let open = self.sockets.iter().any(|socket| socket.is_open() || socket.told);
+        let open = self
+            .sockets
+            .iter()
+            .any(|socket| socket.is_open() || socket.told);
         if open || self.listener.is_open() {
             return Err("it has stopped, and something is open".to_owned());
         }

@@ -6,7 +6,9 @@ use super::socket::{SOCKET, Socket};
 use super::table::Seen;
 use core::time::Duration;
 use tidegate_core::inspect::{self, CONNECTIONS, Image, MACHINE, SOURCE};
-use tidegate_core::{Config, Directions, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows};
+use tidegate_core::{
+    Config, Directions, Dispatcher, Instant, OPERATION_MIN, Table, Token, Trigger, Windows,
+};
 
 /// The length of a class in milliseconds: a granule is ten of them. No wait for memory is longer, so that they are all one.
 pub(super) const LENGTH: u64 = 640;
