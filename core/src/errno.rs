@@ -1,10 +1,10 @@
 //! [`Errno`], and what the error numbers of Linux mean to the machine: one total function for each kind of call, for every
 //! driver, the simulated one too.
 //!
-//! Each number that the man page of a call lists has its class; every other one is [`FaultKind::Unknown`], and the machine
+//! Each number that the man page of a call lists has its class; every other one is [`Fault::Unknown`], and the machine
 //! decides what that means.
 
-use crate::event::{FaultKind, Outcome};
+use crate::event::{Fault, Outcome};
 use core::fmt;
 
 /// A Linux error number (`errno(3)`) of the architecture that this is compiled for. Any number can be one; those that have
@@ -136,8 +136,8 @@ pub const fn accept(errno: Errno) -> Outcome {
     of_call(
         errno,
         match errno {
-            Errno::CONNABORTED | Errno::PERM => FaultKind::Reset,
-            Errno::TIMEDOUT => FaultKind::TimedOut,
+            Errno::CONNABORTED | Errno::PERM => Fault::Reset(errno.0),
+            Errno::TIMEDOUT => Fault::TimedOut(errno.0),
             Errno::PROTO
             | Errno::NETDOWN
             | Errno::NOPROTOOPT
@@ -148,7 +148,7 @@ pub const fn accept(errno: Errno) -> Outcome {
             | Errno::NETUNREACH
             | Errno::NOSR
             | Errno::SOCKTNOSUPPORT
-            | Errno::PROTONOSUPPORT => FaultKind::Unreachable,
+            | Errno::PROTONOSUPPORT => Fault::Unreachable(errno.0),
             other => common(other),
         },
     )
@@ -161,11 +161,11 @@ pub const fn transfer(errno: Errno) -> Outcome {
         errno,
         match errno {
             Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN => {
-                FaultKind::Reset
+                Fault::Reset(errno.0)
             }
-            Errno::TIMEDOUT => FaultKind::TimedOut,
+            Errno::TIMEDOUT => Fault::TimedOut(errno.0),
             Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
-                FaultKind::Unreachable
+                Fault::Unreachable(errno.0)
             }
             other => common(other),
         },
@@ -179,7 +179,7 @@ pub const fn stream(errno: Errno) -> Outcome {
     of_call(
         errno,
         match errno {
-            Errno::PIPE | Errno::IO | Errno::NXIO | Errno::NODEV => FaultKind::Reset,
+            Errno::PIPE | Errno::IO | Errno::NXIO | Errno::NODEV => Fault::Reset(errno.0),
             other => common(other),
         },
     )
@@ -191,45 +191,39 @@ pub const fn stream(errno: Errno) -> Outcome {
 /// unsupported speed (`ERANGE`) is a mistake.
 #[must_use]
 pub const fn open(errno: Errno) -> Outcome {
-    failed(
-        errno,
-        match errno {
-            Errno::NOENT
-            | Errno::NOTDIR
-            | Errno::NXIO
-            | Errno::NODEV
-            | Errno::IO
-            | Errno::BUSY
-            | Errno::AGAIN
-            | Errno::ACCES
-            | Errno::PERM => FaultKind::Refused,
-            Errno::NOTTY | Errno::ISDIR | Errno::RANGE => FaultKind::Invalid,
-            other => common(other),
-        },
-    )
+    Outcome::Failed(match errno {
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::NXIO
+        | Errno::NODEV
+        | Errno::IO
+        | Errno::BUSY
+        | Errno::AGAIN
+        | Errno::ACCES
+        | Errno::PERM => Fault::Refused(errno.0),
+        Errno::NOTTY | Errno::ISDIR | Errno::RANGE => Fault::Invalid(errno.0),
+        other => common(other),
+    })
 }
 
 /// `connect`, and the error that a socket keeps of it: `connect(2)`, `unix(7)`, `tcp(7)`, `ip(7)`. Interrupted, it goes on
 /// in the background. `EAGAIN` does not mean would-block here: the queue of a Unix listener is full, or no port is free.
 #[must_use]
 pub const fn connect(errno: Errno) -> Outcome {
-    failed(
-        errno,
-        match errno {
-            Errno::INPROGRESS | Errno::ALREADY | Errno::INTR => return Outcome::Drained(0),
-            Errno::CONNREFUSED | Errno::NOENT => FaultKind::Refused,
-            Errno::AGAIN | Errno::ADDRNOTAVAIL => FaultKind::Exhausted,
-            Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => FaultKind::Reset,
-            Errno::TIMEDOUT => FaultKind::TimedOut,
-            Errno::HOSTUNREACH
-            | Errno::NETUNREACH
-            | Errno::NETDOWN
-            | Errno::HOSTDOWN
-            | Errno::ACCES
-            | Errno::PERM => FaultKind::Unreachable,
-            other => common(other),
-        },
-    )
+    Outcome::Failed(match errno {
+        Errno::INPROGRESS | Errno::ALREADY | Errno::INTR => return Outcome::Drained(0),
+        Errno::CONNREFUSED | Errno::NOENT => Fault::Refused(errno.0),
+        Errno::AGAIN | Errno::ADDRNOTAVAIL => Fault::Exhausted(errno.0),
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => Fault::Reset(errno.0),
+        Errno::TIMEDOUT => Fault::TimedOut(errno.0),
+        Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::HOSTDOWN
+        | Errno::ACCES
+        | Errno::PERM => Fault::Unreachable(errno.0),
+        other => common(other),
+    })
 }
 
 /// `recvfrom` on a datagram socket: `recv(2)`, `udp(7)`, `ip(7)`, `unix(7)`. An ICMP error for an earlier datagram
@@ -239,9 +233,9 @@ pub const fn datagram(errno: Errno) -> Outcome {
     of_call(
         errno,
         match errno {
-        Errno::CONNREFUSED | Errno::NOENT => FaultKind::Refused,
-        Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN | Errno::DESTADDRREQ => FaultKind::Reset,
-        Errno::TIMEDOUT => FaultKind::TimedOut,
+        Errno::CONNREFUSED | Errno::NOENT => Fault::Refused(errno.0),
+        Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN | Errno::DESTADDRREQ => Fault::Reset(errno.0),
+        Errno::TIMEDOUT => Fault::TimedOut(errno.0),
         Errno::HOSTUNREACH
         | Errno::NETUNREACH
         | Errno::NETDOWN
@@ -258,7 +252,7 @@ pub const fn datagram(errno: Errno) -> Outcome {
         | Errno::ACCES
         | Errno::PERM
         // Of an address that cannot be: the socket may be as good as before.
-        | Errno::INVAL => FaultKind::Unreachable,
+        | Errno::INVAL => Fault::Unreachable(errno.0),
         other => common(other),
     },
     )
@@ -269,7 +263,7 @@ pub const fn datagram(errno: Errno) -> Outcome {
 #[must_use]
 pub const fn send_datagram(errno: Errno, unix: bool) -> Outcome {
     match errno {
-        Errno::AGAIN if unix => failed(errno, FaultKind::Exhausted),
+        Errno::AGAIN if unix => Outcome::Failed(Fault::Exhausted(errno.0)),
         other => datagram(other),
     }
 }
@@ -280,38 +274,34 @@ pub const fn arm(errno: Errno) -> Outcome {
     of_call(
         errno,
         match errno {
-            Errno::PERM | Errno::LOOP => FaultKind::Invalid,
+            Errno::PERM | Errno::LOOP => Fault::Invalid(errno.0),
             other => common(other),
         },
     )
 }
 
 /// Would-block (`EAGAIN`, which is `EWOULDBLOCK` on every Linux) is not a failure.
-const fn of_call(errno: Errno, kind: FaultKind) -> Outcome {
+const fn of_call(errno: Errno, fault: Fault) -> Outcome {
     match errno {
         Errno::AGAIN => Outcome::Drained(0),
-        other => failed(other, kind),
+        _ => Outcome::Failed(fault),
     }
 }
 
-const fn failed(errno: Errno, kind: FaultKind) -> Outcome {
-    Outcome::Failed(kind.with_code(errno.0))
-}
-
 /// What an error number means whatever the call.
-const fn common(errno: Errno) -> FaultKind {
+const fn common(errno: Errno) -> Fault {
     match errno {
-        Errno::INTR => FaultKind::Interrupted,
+        Errno::INTR => Fault::Interrupted(errno.0),
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
-            FaultKind::Exhausted
+            Fault::Exhausted(errno.0)
         }
         Errno::BADF
         | Errno::INVAL
         | Errno::NOTSOCK
         | Errno::FAULT
         | Errno::NOENT
-        | Errno::EXIST => FaultKind::Invalid,
-        _ => FaultKind::Unknown,
+        | Errno::EXIST => Fault::Invalid(errno.0),
+        _ => Fault::Unknown(errno.0),
     }
 }
 
@@ -329,26 +319,28 @@ const fn common(errno: Errno) -> FaultKind {
 ))]
 mod tests {
     use super::*;
-    use FaultKind::{
-        Exhausted, Interrupted, Invalid, Refused, Reset, TimedOut, Unknown, Unreachable,
-    };
+    use Fault::{Exhausted, Interrupted, Invalid, Refused, Reset, TimedOut, Unknown, Unreachable};
 
     /// Every number that Linux has on most machines, `EPERM` to `EHWPOISON`.
     const ALL: core::ops::RangeInclusive<u16> = 1..=133;
 
-    fn check(function: fn(Errno) -> Outcome, named: &[(FaultKind, &[u16])]) {
+    fn check(function: fn(Errno) -> Outcome, named: &[(fn(u16) -> Fault, &[u16])]) {
         check_of(function, &[11], named);
     }
 
     /// `drained`: those that are not failures.
-    fn check_of(function: fn(Errno) -> Outcome, drained: &[u16], named: &[(FaultKind, &[u16])]) {
+    fn check_of(
+        function: fn(Errno) -> Outcome,
+        drained: &[u16],
+        named: &[(fn(u16) -> Fault, &[u16])],
+    ) {
         for number in ALL {
             let expected = named.iter().find(|(_, numbers)| numbers.contains(&number));
-            let kind = expected.map_or(Unknown, |(kind, _)| *kind);
+            let kind = expected.map_or(Unknown as fn(u16) -> Fault, |(kind, _)| *kind);
             let outcome = if drained.contains(&number) {
                 Outcome::Drained(0)
             } else {
-                Outcome::Failed(kind.with_code(number))
+                Outcome::Failed(kind(number))
             };
             assert_eq!(function(Errno::new(number)), outcome, "errno {number}");
         }
@@ -432,7 +424,7 @@ mod tests {
 
     #[test]
     fn every_number_has_its_class_on_a_datagram() {
-        let named: &[(FaultKind, &[u16])] = &[
+        let named: &[(fn(u16) -> Fault, &[u16])] = &[
             (Interrupted, &[4]),
             (Refused, &[2, 111]),
             (Reset, &[32, 89, 104, 107]),
@@ -449,7 +441,7 @@ mod tests {
         check(datagram, named);
         check(|errno| send_datagram(errno, false), named);
         let full = send_datagram(Errno::AGAIN, true);
-        assert_eq!(full, Outcome::Failed(Exhausted.with_code(11)));
+        assert_eq!(full, Outcome::Failed(Exhausted(11)));
         assert_eq!(
             send_datagram(Errno::CONNREFUSED, true),
             datagram(Errno::CONNREFUSED)

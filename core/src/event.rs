@@ -102,44 +102,97 @@ pub enum Outcome {
     Failed(Fault),
 }
 
-/// The result of a transfer that completed inline: an [`Outcome`] without an address, small enough for a register.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Completion {
-    /// [`Outcome::Complete`].
-    Complete(u32),
-    /// [`Outcome::Drained`].
-    Drained(u32),
-    /// [`Outcome::Failed`].
-    Failed(FaultWord),
+/// The result of a transfer that completed inline: an [`Outcome`] without an address, in two registers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Completion {
+    result: TransferResult,
+    /// Bytes; of a failure, the fault as a word.
+    n: u32,
 }
 
-/// A [`Fault`] in one word, as long as a number of bytes: so a completion is two registers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FaultWord(u32);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TransferResult {
+    Complete,
+    Drained,
+    Failed,
+}
 
-impl From<Fault> for FaultWord {
-    fn from(fault: Fault) -> Self {
-        Self((fault.kind as u32) << 16 | u32::from(fault.code))
+impl Completion {
+    /// [`Outcome::Complete`].
+    #[must_use]
+    pub const fn complete(n: u32) -> Self {
+        let result = TransferResult::Complete;
+        Self { result, n }
+    }
+
+    /// [`Outcome::Drained`].
+    #[must_use]
+    pub const fn drained(n: u32) -> Self {
+        let result = TransferResult::Drained;
+        Self { result, n }
+    }
+
+    /// [`Outcome::Failed`].
+    #[must_use]
+    pub const fn failed(fault: Fault) -> Self {
+        let (result, n) = (TransferResult::Failed, fault.to_word());
+        Self { result, n }
+    }
+
+    /// What a receive that requested so many bytes has come to. Fewer have drained the source; none are EOF.
+    ///
+    /// `transfer` is the bytes moved, or why none were; `None`: it would have blocked.
+    #[must_use]
+    pub fn of_receive(transfer: Result<u32, Option<Fault>>, requested: u32) -> Self {
+        Self::of(transfer, |n| n > 0 && n < requested)
+    }
+
+    /// The same of a send of so many bytes. Fewer have filled the send buffer of the kernel.
+    #[must_use]
+    pub fn of_send(transfer: Result<u32, Option<Fault>>, requested: u32) -> Self {
+        Self::of(transfer, |n| n < requested)
+    }
+
+    fn of(transfer: Result<u32, Option<Fault>>, is_short: impl FnOnce(u32) -> bool) -> Self {
+        match transfer {
+            Ok(n) if is_short(n) => Self::drained(n),
+            Ok(n) => Self::complete(n),
+            Err(None) => Self::drained(0),
+            Err(Some(fault)) => Self::failed(fault),
+        }
+    }
+
+    /// How many bytes moved, and whether another try now would probably block.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`]: it failed.
+    pub const fn moved(self) -> Result<(u32, bool), Fault> {
+        match self.result {
+            TransferResult::Complete => Ok((self.n, false)),
+            TransferResult::Drained => Ok((self.n, true)),
+            TransferResult::Failed => Err(Fault::of_word(self.n)),
+        }
     }
 }
 
-impl From<FaultWord> for Fault {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves of the word are what is wanted"
-    )]
-    fn from(FaultWord(word): FaultWord) -> Self {
-        let kind = FaultKind::ALL.get((word >> 16) as usize);
-        kind.unwrap_or(&FaultKind::Unknown).with_code(word as u16)
+impl fmt::Debug for Completion {
+    /// As the [`Outcome`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.moved() {
+            Ok((n, false)) => f.debug_tuple("Complete").field(&n).finish(),
+            Ok((n, true)) => f.debug_tuple("Drained").field(&n).finish(),
+            Err(fault) => f.debug_tuple("Failed").field(&fault).finish(),
+        }
     }
 }
 
 impl From<Completion> for Outcome {
     fn from(completion: Completion) -> Self {
-        match completion {
-            Completion::Complete(n) => Self::Complete(n),
-            Completion::Drained(n) => Self::Drained(n),
-            Completion::Failed(fault) => Self::Failed(fault.into()),
+        match completion.moved() {
+            Ok((n, false)) => Self::Complete(n),
+            Ok((n, true)) => Self::Drained(n),
+            Err(fault) => Self::Failed(fault),
         }
     }
 }
@@ -147,79 +200,51 @@ impl From<Completion> for Outcome {
 impl Outcome {
     /// It without an address; `None` if it has one.
     #[must_use]
-    pub fn completion(self) -> Option<Completion> {
+    pub const fn completion(self) -> Option<Completion> {
         match self {
-            Self::Complete(n) => Some(Completion::Complete(n)),
-            Self::Drained(n) => Some(Completion::Drained(n)),
-            Self::Failed(fault) => Some(Completion::Failed(fault.into())),
+            Self::Complete(n) => Some(Completion::complete(n)),
+            Self::Drained(n) => Some(Completion::drained(n)),
+            Self::Failed(fault) => Some(Completion::failed(fault)),
             Self::Accepted(_) | Self::Datagram { .. } => None,
         }
     }
 }
 
-/// The result of a transfer that was made at once: bytes moved, or why none were; `None`: it would have blocked.
-pub type Transfer = Result<u32, Option<Fault>>;
-
-impl Completion {
-    /// What a receive that requested so many bytes has come to. Fewer have drained the source; none are EOF.
-    #[must_use]
-    pub fn of_receive(transfer: Transfer, requested: u32) -> Self {
-        Self::of(transfer, |n| n > 0 && n < requested)
-    }
-
-    /// What a send of so many bytes has come to. Fewer have filled the send buffer of the kernel.
-    #[must_use]
-    pub fn of_send(transfer: Transfer, requested: u32) -> Self {
-        Self::of(transfer, |n| n < requested)
-    }
-
-    fn of(transfer: Transfer, is_short: impl FnOnce(u32) -> bool) -> Self {
-        match transfer {
-            Ok(n) if is_short(n) => Self::Drained(n),
-            Ok(n) => Self::Complete(n),
-            Err(None) => Self::Drained(0),
-            Err(Some(fault)) => Self::Failed(fault.into()),
-        }
-    }
-}
-
-/// Why an action failed: what the machine has to know, and the system's own number for people.
+/// Why an action failed, by what the machine has to know. A driver maps each error number to one of them by a total
+/// function ([`errno`](crate::errno)).
+///
+/// Each has the system's own number (`errno(3)`), 0 if there is none. It is only shown, never decided on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
-pub struct Fault {
-    /// What to do about it.
-    pub kind: FaultKind,
-    /// The system's error number (`errno(3)`), 0 if there is none. Only shown, never decided on.
-    pub code: u16,
-}
-
-/// The classes of failure. A driver maps each error number to one of them by a total function.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
-pub enum FaultKind {
+pub enum Fault {
     /// Interrupted before anything happened: try again (`EINTR`).
-    Interrupted,
+    Interrupted(u16),
     /// The peer reset the connection or is gone (`ECONNRESET`, `EPIPE`, …); on accept: it died in the queue.
-    Reset,
+    Reset(u16),
     /// There is no listener (`ECONNREFUSED`, a Unix path that does not exist).
-    Refused,
+    Refused(u16),
     /// The peer did not respond in the time the kernel allows (`ETIMEDOUT`).
-    TimedOut,
+    TimedOut(u16),
     /// The network lost it (`EHOSTUNREACH`, `ENETDOWN`, …); on accept: that connection died, the next may live.
-    Unreachable,
+    Unreachable(u16),
     /// Resource exhaustion, for now (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`).
-    Exhausted,
+    Exhausted(u16),
     /// The source itself is invalid: a bug of the driver, or it was closed elsewhere (`EBADF`, `EINVAL`, `ENOTSOCK`).
-    Invalid,
+    Invalid(u16),
     /// An unexpected error. On accept it is resource exhaustion; elsewhere it ends the connection.
-    Unknown,
+    Unknown(u16),
 }
 
-impl FaultKind {
-    /// All of them, each where its number says.
-    pub(crate) const ALL: [Self; 8] = [
+const _: () = assert!(
+    size_of::<Completion>() == 8,
+    "it is handed over in a register"
+);
+
+impl Fault {
+    /// One of each kind, for tests.
+    #[cfg(test)]
+    pub(crate) const ALL: [fn(u16) -> Self; 8] = [
         Self::Interrupted,
         Self::Reset,
         Self::Refused,
@@ -230,29 +255,73 @@ impl FaultKind {
         Self::Unknown,
     ];
 
-    /// A fault of this kind with the system's number for it.
+    /// The system's number for it, 0 if there is none.
     #[must_use]
-    pub const fn with_code(self, code: u16) -> Fault {
-        Fault { kind: self, code }
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Interrupted(code)
+            | Self::Reset(code)
+            | Self::Refused(code)
+            | Self::TimedOut(code)
+            | Self::Unreachable(code)
+            | Self::Exhausted(code)
+            | Self::Invalid(code)
+            | Self::Unknown(code) => code,
+        }
+    }
+
+    /// It in a word, as long as a number of bytes.
+    const fn to_word(self) -> u32 {
+        let kind = match self {
+            Self::Interrupted(_) => 0,
+            Self::Reset(_) => 1,
+            Self::Refused(_) => 2,
+            Self::TimedOut(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::Exhausted(_) => 5,
+            Self::Invalid(_) => 6,
+            Self::Unknown(_) => 7,
+        };
+        (self.code() as u32) << 16 | kind
+    }
+
+    /// Out of the way of the transfers that succeed.
+    #[cold]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the halves of the word are what is wanted"
+    )]
+    const fn of_word(word: u32) -> Self {
+        let code = (word >> 16) as u16;
+        match word as u16 {
+            0 => Self::Interrupted(code),
+            1 => Self::Reset(code),
+            2 => Self::Refused(code),
+            3 => Self::TimedOut(code),
+            4 => Self::Unreachable(code),
+            5 => Self::Exhausted(code),
+            6 => Self::Invalid(code),
+            _ => Self::Unknown(code),
+        }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            FaultKind::Interrupted => "interrupted",
-            FaultKind::Reset => "connection reset by peer",
-            FaultKind::Refused => "connection refused",
-            FaultKind::TimedOut => "peer does not answer",
-            FaultKind::Unreachable => "network unreachable",
-            FaultKind::Exhausted => "system short of resources",
-            FaultKind::Invalid => "descriptor not usable",
-            FaultKind::Unknown => "unforeseen error",
+        f.write_str(match self {
+            Self::Interrupted(_) => "interrupted",
+            Self::Reset(_) => "connection reset by peer",
+            Self::Refused(_) => "connection refused",
+            Self::TimedOut(_) => "peer does not answer",
+            Self::Unreachable(_) => "network unreachable",
+            Self::Exhausted(_) => "system short of resources",
+            Self::Invalid(_) => "descriptor not usable",
+            Self::Unknown(_) => "unforeseen error",
         })?;
-        if self.code != 0 {
-            write!(f, " (errno {})", self.code)?;
+        match self.code() {
+            0 => Ok(()),
+            code => write!(f, " (errno {code})"),
         }
-        Ok(())
     }
 }
 
@@ -319,10 +388,11 @@ mod tests {
 
     #[test]
     fn a_fault_is_the_same_after_it_was_a_word() {
-        for kind in FaultKind::ALL {
+        for kind in Fault::ALL {
             for code in [0, 1, 104, u16::MAX] {
-                let fault = kind.with_code(code);
-                assert_eq!(Fault::from(FaultWord::from(fault)), fault);
+                let fault = kind(code);
+                assert_eq!(Completion::failed(fault).moved(), Err(fault));
+                assert_eq!(fault.code(), code);
             }
         }
     }

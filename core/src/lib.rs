@@ -216,9 +216,7 @@ pub use dispatcher::{Dispatcher, Table, calls::Info};
 #[cfg(feature = "inspect")]
 pub use dispatcher::{inspect, laws::Broken};
 pub use escape::Escaped;
-pub use event::{
-    Completion, Event, Fault, FaultKind, FaultWord, Local, Op, Outcome, Peer, Transfer,
-};
+pub use event::{Completion, Event, Fault, Local, Op, Outcome, Peer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in parallel.
 pub use heapless;
 pub use ignored::Ignored;

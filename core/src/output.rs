@@ -1,7 +1,7 @@
 //! What comes out: [`Action`] to the driver; [`Notice`], [`Alarm`] and [`Reason`] to the application.
 
 use crate::config::Class;
-use crate::event::{Fault, FaultKind, Op};
+use crate::event::{Fault, Op};
 use crate::readiness::{Directions, Trigger};
 use crate::token::Token;
 use core::fmt;
@@ -98,7 +98,7 @@ pub enum Action {
     ///
     /// It is requested for a stalled connection, and for one whose peer has sent FIN and to which nothing is queued, or
     /// that transfers nothing and of which a hang-up was reported: `Failed` with the error if it has one (`SO_ERROR`),
-    /// and with [`FaultKind::Refused`](FaultKind::Refused) if nothing can be sent any more though there was
+    /// and with [`Fault::Refused`](Fault::Refused) if nothing can be sent any more though there was
     /// none: a Unix peer that has closed, a terminal without its other end, a device that is gone.
     Unsent {
         /// The connection.
@@ -236,15 +236,15 @@ impl Reason {
             Self::TooLong => 3,
             Self::Evicted => 4,
             Self::Stopping => 5,
-            Self::Failed(fault) => match fault.kind {
-                FaultKind::Reset => 6,
-                FaultKind::Interrupted
-                | FaultKind::Refused
-                | FaultKind::TimedOut
-                | FaultKind::Unreachable
-                | FaultKind::Exhausted
-                | FaultKind::Invalid
-                | FaultKind::Unknown => 7,
+            Self::Failed(fault) => match fault {
+                Fault::Reset(_) => 6,
+                Fault::Interrupted(_)
+                | Fault::Refused(_)
+                | Fault::TimedOut(_)
+                | Fault::Unreachable(_)
+                | Fault::Exhausted(_)
+                | Fault::Invalid(_)
+                | Fault::Unknown(_) => 7,
             },
             Self::Deadline(class) => 8 + class.index(),
         }

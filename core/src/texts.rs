@@ -1,7 +1,7 @@
 //! Tests of the texts of values.
 
 use crate::unavailable::Unavailable;
-use crate::{Class, ConfigError, Directions, Fault, FaultKind, Peer, Reason, SendError};
+use crate::{Class, ConfigError, Directions, Fault, Peer, Reason, SendError};
 use alloc::string::ToString;
 use core::fmt::Display;
 use core::net::SocketAddr;
@@ -19,7 +19,7 @@ fn a_reason() {
     says(Reason::Evicted, "evicted, the table was full");
     says(Reason::Stopping, "server stopping");
     says(
-        Reason::Failed(FaultKind::Reset.with_code(104)),
+        Reason::Failed(Fault::Reset(104)),
         "connection reset by peer (errno 104)",
     );
     for (class, text) in [
@@ -45,8 +45,8 @@ fn every_kind_of_reason_has_a_number_of_its_own() {
         Reason::TooLong,
         Reason::Evicted,
         Reason::Stopping,
-        Reason::Failed(FaultKind::Reset.with_code(104)),
-        Reason::Failed(FaultKind::TimedOut.with_code(110)),
+        Reason::Failed(Fault::Reset(104)),
+        Reason::Failed(Fault::TimedOut(110)),
     ];
     let classes = Class::ALL.map(Reason::Deadline);
     let kinds = others.into_iter().chain(classes).map(Reason::kind);
@@ -55,18 +55,19 @@ fn every_kind_of_reason_has_a_number_of_its_own() {
 
 #[test]
 fn a_fault() {
-    for (kind, text) in [
-        (FaultKind::Interrupted, "interrupted"),
-        (FaultKind::Reset, "connection reset by peer"),
-        (FaultKind::Refused, "connection refused"),
-        (FaultKind::TimedOut, "peer does not answer"),
-        (FaultKind::Unreachable, "network unreachable"),
-        (FaultKind::Exhausted, "system short of resources"),
-        (FaultKind::Invalid, "descriptor not usable"),
-        (FaultKind::Unknown, "unforeseen error"),
-    ] {
-        says(Fault { kind, code: 0 }, text);
-        says(kind.with_code(7), &alloc::format!("{text} (errno 7)"));
+    let texts: [(fn(u16) -> Fault, &str); 8] = [
+        (Fault::Interrupted, "interrupted"),
+        (Fault::Reset, "connection reset by peer"),
+        (Fault::Refused, "connection refused"),
+        (Fault::TimedOut, "peer does not answer"),
+        (Fault::Unreachable, "network unreachable"),
+        (Fault::Exhausted, "system short of resources"),
+        (Fault::Invalid, "descriptor not usable"),
+        (Fault::Unknown, "unforeseen error"),
+    ];
+    for (kind, text) in texts {
+        says(kind(0), text);
+        says(kind(7), &alloc::format!("{text} (errno 7)"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 use tidegate_core::{
-    Action, Config, Directions, Dispatcher, Escaped, Event, FaultKind, Instant, Op, Outcome, Table,
+    Action, Config, Directions, Dispatcher, Escaped, Event, Fault, Instant, Op, Outcome, Table,
     Token, Windows,
 };
 
@@ -78,7 +78,7 @@ fn bring(machine: &mut Dispatcher<'_>, now: Instant, token: Token) {
         closing: true,
     };
     assert_eq!(machine.handle_event(now, report), None);
-    let outcome = Outcome::Failed(FaultKind::Reset.with_code(104));
+    let outcome = Outcome::Failed(Fault::Reset(104));
     let op = Op::Recv;
     let answer = Event::Done { token, op, outcome };
     assert_eq!(machine.handle_event(now, answer), None);

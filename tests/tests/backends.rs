@@ -9,7 +9,7 @@ use tests::net::{Client, tcp};
 use tests::server::{Echo, anywhere, memory, serve};
 use tidegate::backend::{AnyBackend, Backend, Entries, Kind, Poll, Select};
 use tidegate::{Config, Error, Memory, Reason, Server, Trigger};
-use tidegate_core::FaultKind;
+use tidegate_core::Fault;
 
 /// Descriptors are used up: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -100,7 +100,7 @@ fn a_descriptor_too_large_for_the_set() {
     });
     let stats = server.stats();
     assert_eq!((stats.accepted, stats.open), (2, 1));
-    let short = Reason::Failed(FaultKind::Exhausted.with_code(0));
+    let short = Reason::Failed(Fault::Exhausted(0));
     assert_eq!(stats.closed_by(short), 1, "it found no place");
 
     drop(many);

@@ -13,7 +13,7 @@ use tests::modes::MODES;
 use tests::net::{Client, pattern, tcp};
 use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, serve, turn_until};
-use tidegate::{Class, Config, Conn, Destination, FaultKind, Handler, Reason, Token};
+use tidegate::{Class, Config, Conn, Destination, Fault, Handler, Reason, Token};
 
 /// Sends a message when it is connected, records what it receives and its notices.
 #[derive(Default)]
@@ -118,15 +118,18 @@ fn a_refusal_is_reported_once() {
             server.connect(to).expect("a place");
             ended(&mut server, 1 + n as u64);
         }
-        let kinds: Vec<_> = told(&server)
-            .into_iter()
-            .map(|reason| match reason {
-                Some(Reason::Failed(fault)) => Some(fault.kind),
-                _ => None,
-            })
-            .collect();
-        let (refused, invalid) = (Some(FaultKind::Refused), Some(FaultKind::Invalid));
-        assert_eq!(kinds, [refused, refused, invalid], "{mode}");
+        let reasons = told(&server);
+        assert!(
+            matches!(
+                reasons[..],
+                [
+                    Some(Reason::Failed(Fault::Refused(_))),
+                    Some(Reason::Failed(Fault::Refused(_))),
+                    Some(Reason::Failed(Fault::Invalid(_)))
+                ]
+            ),
+            "{mode}: {reasons:?}"
+        );
         assert_eq!(server.stats().connect_failures, 3);
         assert_eq!(server.stats().open, 0);
         assert_eq!(server.repairs(), 0, "{mode}");
@@ -290,7 +293,7 @@ fn a_handler_without_destination_gets_a_failure() {
             stats.connect_failures == 1
         });
         match server.session().handler().told {
-            Some(Reason::Failed(fault)) => assert_eq!(fault.kind, FaultKind::Invalid, "{mode}"),
+            Some(Reason::Failed(Fault::Invalid(_))) => {}
             told => panic!("{mode}: {told:?}"),
         }
         // The server's own are no handler's.

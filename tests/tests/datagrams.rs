@@ -13,8 +13,8 @@ use tests::net::{Client as _, tcp};
 use tests::process::Folder;
 use tests::server::{AnyServer, deaf, memory, server, turn_until};
 use tidegate::{
-    Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Error, Fault,
-    FaultKind, Handler, Local, Peer, SendError, Token, Unavailable,
+    Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Error, Fault, Handler,
+    Local, Peer, SendError, Token, Unavailable,
 };
 
 /// Notes what comes, and sends it back if it is to.
@@ -200,11 +200,7 @@ fn of_unix_senders_the_last_few_are_known() {
             server.turn(Some(Duration::ZERO)).expect("a wait");
         }
         let failed = &server.session().handler().failed;
-        assert_eq!(
-            failed[..],
-            [FaultKind::Reset.with_code(89)],
-            "{mode}: the first"
-        );
+        assert_eq!(failed[..], [Fault::Reset(89)], "{mode}: the first");
         let mut answer = [0; 8];
         for client in &clients[1..] {
             assert_eq!(client.recv(&mut answer).expect("an answer"), 3);
@@ -261,7 +257,7 @@ fn a_network_error_is_reported_and_ends_nothing() {
             );
             turn_until(&mut server, "refused", |stats| stats.datagram_faults >= n);
         }
-        let refused = FaultKind::Refused.with_code(111);
+        let refused = Fault::Refused(111);
         assert_eq!(server.session().handler().failed, [refused; 3], "{mode}");
         // Another client comes, and is served.
         let client = udp(there, here);
@@ -351,7 +347,7 @@ fn a_unix_receiver_that_does_not_read_is_resource_exhaustion_and_no_spin() {
             server.turn(Some(Duration::ZERO)).expect("a wait");
         }
         let failed = server.session().handler().failed.last().copied();
-        assert_eq!(failed, Some(FaultKind::Exhausted.with_code(11)), "{mode}");
+        assert_eq!(failed, Some(Fault::Exhausted(11)), "{mode}");
         assert!(!server.session().machine().has_work(), "{mode}: it spins");
         assert_eq!(client.recv(&mut [0; 8]).expect("one"), 1);
         assert_eq!(server.connections().send_datagram(token, to, b"x"), Ok(()));

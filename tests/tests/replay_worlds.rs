@@ -214,7 +214,7 @@ macro_rules! kinds {
 kinds!(ENTRIES, entry of Entry, Entry<'_>:
     Start Time Event Iteration Output Notified Alarm Again Returned Call Note Lost End);
 kinds!(CALLS, call of Input, Input:
-    Ready Done Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
+    Ready Done Drained Failed Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
     Send SpareCapacity Reserve Commit SendTo SendOthers WantCapacity ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
     CancelTimer Connect With Release SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
 kinds!(ACTIONS, action of Action, Action:
@@ -226,7 +226,7 @@ kinds!(OPS, op of Op, Op: Accept Refuse Connect Recv Send Arm Shutdown Unsent Re
 kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram Failed);
 
 /// What no world can make, and why.
-const NEVER: [&str; 8] = [
+const NEVER: [&str; 10] = [
     // Written by the writer of a file, when its buffer is full.
     "entry Lost",
     // Taken off when the tape is read.
@@ -234,6 +234,8 @@ const NEVER: [&str; 8] = [
     // In the flight recorder alone.
     "call Ready",
     "call Done",
+    "call Drained",
+    "call Failed",
     "call Handled",
     "call Due",
     "call SendOthers",

@@ -6,9 +6,9 @@ use tests::modes::MODES;
 use tests::net::{Client, pattern, reset, tcp};
 use tests::server::{AnyServer, Echo, Running, memory, server, turn_until};
 use tidegate::{Config, Conn, Handler, Reason};
-use tidegate_core::FaultKind;
+use tidegate_core::Fault;
 
-const RESET: Reason = Reason::Failed(FaultKind::Reset.with_code(0));
+const RESET: Reason = Reason::Failed(Fault::Reset(0));
 
 #[test]
 fn before_the_accept() {

@@ -7,9 +7,9 @@ use tests::modes::MODES;
 use tests::net::{Client, reset, tcp};
 use tests::server::{Running, memory};
 use tidegate::{Config, Conn, Handler, Reason};
-use tidegate_core::FaultKind;
+use tidegate_core::Fault;
 
-const RESET: Reason = Reason::Failed(FaultKind::Reset.with_code(0));
+const RESET: Reason = Reason::Failed(Fault::Reset(0));
 
 /// Stops receiving at the first byte, or goes on after the peer's FIN.
 #[derive(Clone, Copy, Debug)]

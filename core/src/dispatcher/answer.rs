@@ -3,7 +3,7 @@
 use super::Dispatcher;
 
 use crate::config::Class;
-use crate::event::{Completion, Fault, FaultKind, Op, Outcome};
+use crate::event::{Completion, Fault, Op, Outcome};
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
 use crate::slot::{Call, Cursors, Flags, State};
@@ -113,12 +113,9 @@ impl Dispatcher<'_> {
             return self.unasked(token, Op::Recv);
         }
         slot.readiness.end(Directions::READ);
-        let (n, short) = match completion {
-            Completion::Complete(n) => (n, false),
-            Completion::Drained(n) => (n, true),
-            Completion::Failed(fault) => {
-                return self.faulted(index, Directions::READ, fault.into());
-            }
+        let (n, short) = match completion.moved() {
+            Ok(moved) => moved,
+            Err(fault) => return self.faulted(index, Directions::READ, fault),
         };
         let record = self.records.at_mut(index);
         // A short read has drained a TCP socket, unless more than data was reported: then EOF or bytes behind an urgent
@@ -209,12 +206,9 @@ impl Dispatcher<'_> {
             slot = self.slots.at_mut(index);
         }
         let m = &mut *self.m;
-        let (n, short) = match completion {
-            Completion::Complete(n) => (n, n == 0),
-            Completion::Drained(n) => (n, true),
-            Completion::Failed(fault) => {
-                return self.faulted(index, Directions::WRITE, fault.into());
-            }
+        let (n, short) = match completion.moved() {
+            Ok((n, short)) => (n, short || n == 0),
+            Err(fault) => return self.faulted(index, Directions::WRITE, fault),
         };
         if n > slot.tx.len() {
             return self.impossible(index, Op::Send);
@@ -283,15 +277,15 @@ impl Dispatcher<'_> {
     #[cold]
     fn faulted(&mut self, index: u32, direction: Directions, fault: Fault) -> Moved {
         self.spend_on_fault(index, direction, fault);
-        match fault.kind {
-            FaultKind::Interrupted => {}
-            FaultKind::Exhausted => self.wait_for_memory(index, direction, fault),
-            FaultKind::Reset
-            | FaultKind::Refused
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Invalid
-            | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+        match fault {
+            Fault::Interrupted(_) => {}
+            Fault::Exhausted(_) => self.wait_for_memory(index, direction, fault),
+            Fault::Reset(_)
+            | Fault::Refused(_)
+            | Fault::TimedOut(_)
+            | Fault::Unreachable(_)
+            | Fault::Invalid(_)
+            | Fault::Unknown(_) => self.begin_close(index, Reason::Failed(fault)),
         }
         self.touch(index);
         Moved::Nothing
@@ -314,7 +308,7 @@ impl Dispatcher<'_> {
             return;
         }
         if edge || attempts.doubted().contains(direction) {
-            self.rest(index, direction, FaultKind::Exhausted.with_code(0));
+            self.rest(index, direction, Fault::Exhausted(0));
         } else {
             attempts.doubt(direction);
         }
@@ -335,14 +329,14 @@ impl Dispatcher<'_> {
         }
         slot.readiness.end(direction);
         if slot.attempts.is_flushed() {
-            self.note_flushed(index, Completion::Drained(0));
+            self.note_flushed(index, Completion::drained(0));
         }
         self.impossible(index, op)
     }
 
     /// Sixteen interruptions use a quantum up.
     pub(super) fn spend_on_fault(&mut self, index: u32, direction: Directions, fault: Fault) {
-        let cost = if fault.kind == FaultKind::Interrupted {
+        let cost = if matches!(fault, Fault::Interrupted(_)) {
             self.m.schedule.cost_of_interruption()
         } else {
             0
@@ -357,7 +351,7 @@ impl Dispatcher<'_> {
         let token = self.token(index);
         error!("impossible answer of the driver: {:?} {:?}", token, op);
         bump(&mut self.m.stats.unasked);
-        self.begin_close(index, Reason::Failed(FaultKind::Invalid.with_code(0)));
+        self.begin_close(index, Reason::Failed(Fault::Invalid(0)));
         self.touch(index);
         Moved::Nothing
     }
@@ -441,7 +435,7 @@ impl Dispatcher<'_> {
         } else if index & crate::token::LISTENER_BIT == 0 {
             // Accepting more would meet the same: the listener it came from pauses.
             let listener = crate::token::LISTENER_BIT | u32::from(self.records.at(index).listener);
-            if fault.kind == FaultKind::Exhausted
+            if matches!(fault, Fault::Exhausted(_))
                 && self.slots.at(listener).state() == State::Listening
             {
                 self.hold_back(listener, fault);

@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::destination::Destination;
-use crate::event::{FaultKind, Op, Outcome};
+use crate::event::{Fault, Op, Outcome};
 use crate::ignored::Ignored;
 use crate::on_demand::on_demand;
 use crate::output::{Action, Notice, Reason};
@@ -116,18 +116,18 @@ impl Dispatcher<'_> {
                 // Once the connect is in progress, resource exhaustion is its result.
                 let begun = !slot.readiness.registered().is_empty();
                 self.spend_on_fault(index, Directions::WRITE, fault);
-                match fault.kind {
-                    FaultKind::Interrupted => {}
-                    FaultKind::Exhausted if !begun => {
+                match fault {
+                    Fault::Interrupted(_) => {}
+                    Fault::Exhausted(_) if !begun => {
                         self.slots.at_mut(index).flags.set(Flags::CONGESTED);
                     }
-                    FaultKind::Exhausted
-                    | FaultKind::Reset
-                    | FaultKind::Refused
-                    | FaultKind::TimedOut
-                    | FaultKind::Unreachable
-                    | FaultKind::Invalid
-                    | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+                    Fault::Exhausted(_)
+                    | Fault::Reset(_)
+                    | Fault::Refused(_)
+                    | Fault::TimedOut(_)
+                    | Fault::Unreachable(_)
+                    | Fault::Invalid(_)
+                    | Fault::Unknown(_) => self.begin_close(index, Reason::Failed(fault)),
                 }
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => {

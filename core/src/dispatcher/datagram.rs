@@ -3,7 +3,7 @@
 //! They are in the second table, by level. Their bytes and addresses are the session's; here is only whether one waits.
 
 use super::Dispatcher;
-use crate::event::{Fault, FaultKind, Op, Outcome};
+use crate::event::{Fault, Op, Outcome};
 use crate::on_demand::on_demand;
 use crate::output::{Action, Notice};
 use crate::readiness::Directions;
@@ -218,7 +218,7 @@ impl Dispatcher<'_> {
         fault: Fault,
     ) -> Option<Notice> {
         self.spend_on_fault(index, direction, fault);
-        if fault.kind == FaultKind::Interrupted {
+        if matches!(fault, Fault::Interrupted(_)) {
             return None;
         }
         let source = self.slots.source_mut(index)?;
@@ -229,18 +229,18 @@ impl Dispatcher<'_> {
         if direction == Directions::READ {
             slot.readiness.clear_ready(Directions::READ);
         }
-        match fault.kind {
-            FaultKind::Exhausted | FaultKind::Unknown if direction == Directions::READ => {
+        match fault {
+            Fault::Exhausted(_) | Fault::Unknown(_) if direction == Directions::READ => {
                 self.hold_back(index, fault);
             }
-            FaultKind::Invalid => slot.close_source(),
-            FaultKind::Interrupted
-            | FaultKind::Reset
-            | FaultKind::Refused
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Exhausted
-            | FaultKind::Unknown => {}
+            Fault::Invalid(_) => slot.close_source(),
+            Fault::Interrupted(_)
+            | Fault::Reset(_)
+            | Fault::Refused(_)
+            | Fault::TimedOut(_)
+            | Fault::Unreachable(_)
+            | Fault::Exhausted(_)
+            | Fault::Unknown(_) => {}
         }
         bump(&mut self.m.stats.datagram_faults);
         self.touch(index);

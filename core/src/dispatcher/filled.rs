@@ -76,10 +76,7 @@ impl Dispatcher<'_> {
 
     /// The send of a filled connection has completed. What was queued behind it may fill the buffer, too.
     fn flushed(&mut self, index: u32, completion: Completion) {
-        let n = match completion {
-            Completion::Complete(n) | Completion::Drained(n) => n,
-            Completion::Failed(_) => 0,
-        };
+        let n = completion.moved().map_or(0, |(n, _)| n);
         let slot = self.slots.at_mut(index);
         slot.attempts.flushed();
         let fills = n > 0 && slot.tx.len() > n && self.m.schedule.is_filled(slot.tx.end);

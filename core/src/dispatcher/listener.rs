@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::config::FullTable;
-use crate::event::{Fault, FaultKind, Outcome, Peer};
+use crate::event::{Fault, Outcome, Peer};
 use crate::output::{Action, Notice, Reason};
 use crate::readiness::Directions;
 use crate::record::Record;
@@ -260,22 +260,22 @@ impl Dispatcher<'_> {
             }
             Outcome::Failed(failed) => {
                 pace.fail();
-                match failed.kind {
-                    FaultKind::Interrupted => {}
-                    FaultKind::Reset
-                    | FaultKind::Refused
-                    | FaultKind::TimedOut
-                    | FaultKind::Unreachable => {
+                match failed {
+                    Fault::Interrupted(_) => {}
+                    Fault::Reset(_)
+                    | Fault::Refused(_)
+                    | Fault::TimedOut(_)
+                    | Fault::Unreachable(_) => {
                         slot.readiness.clear_ready(Directions::READ.when(!stopping));
                     }
-                    FaultKind::Exhausted | FaultKind::Unknown => fault = Some(failed),
+                    Fault::Exhausted(_) | Fault::Unknown(_) => fault = Some(failed),
                     // It had ended before, and this was in flight.
-                    FaultKind::Invalid if slot.state() != State::Listening => {}
-                    FaultKind::Invalid => {
+                    Fault::Invalid(_) if slot.state() != State::Listening => {}
+                    Fault::Invalid(_) => {
                         error!(
                             "listener {} failed: errno {}",
                             index & !LISTENER_BIT,
-                            failed.code
+                            failed.code()
                         );
                         bump(&mut self.m.stats.listeners_failed);
                         slot.close_source();
@@ -302,7 +302,7 @@ impl Dispatcher<'_> {
         let hopeless = source.is_some_and(|source| {
             source.pace.is_hopeless(most) && !source.slot.state().is_closing()
         });
-        if let Some(fault) = fault.or(hopeless.then_some(FaultKind::Unknown.with_code(0))) {
+        if let Some(fault) = fault.or(hopeless.then_some(Fault::Unknown(0))) {
             self.hold_back(index, fault);
         }
         if hopeless && let Some(source) = self.slots.source_mut(index) {
@@ -323,7 +323,8 @@ impl Dispatcher<'_> {
         if let Some(more) = self.m.shortage_warning.due(self.m.now) {
             warn!(
                 "a listener pauses: errno {} ({} more times since the last such line)",
-                fault.code, more
+                fault.code(),
+                more
             );
         }
         self.touch(index);

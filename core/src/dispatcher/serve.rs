@@ -2,7 +2,7 @@
 
 use super::{Dispatcher, Issued, Machine};
 use crate::config::{Class, Windows};
-use crate::event::{FaultKind, Op};
+use crate::event::{Fault, Op};
 use crate::output::{Action, Reason};
 use crate::readiness::Directions;
 use crate::slot::{Call, Flags, Slot, State};
@@ -111,7 +111,7 @@ impl Dispatcher<'_> {
                     self.warn_too_long(index);
                     self.begin_close(index, Reason::TooLong);
                 } else if self.gives_up_suspect(index) {
-                    self.begin_close(index, Reason::Failed(FaultKind::Reset.with_code(0)));
+                    self.begin_close(index, Reason::Failed(Fault::Reset(0)));
                 } else if !self.finishes_to_stop(index) && self.slots.at(index).is_complete() {
                     match self.slots.at(index).reason {
                         // It had hung up.

@@ -56,7 +56,7 @@ pub trait Handler {
 
     /// Whether it makes connections itself ([`Conn::connect`], [`Connections::connect`]). `true` by default. A server
     /// whose handler never does may set `false` here, and does not link the code that connects; each connection that it
-    /// would make all the same is notified as a failure ([`FaultKind::Invalid`](crate::FaultKind::Invalid)).
+    /// would make all the same is notified as a failure ([`Fault::Invalid`](crate::Fault::Invalid)).
     const CONNECTS: bool = true;
 
     /// Whether the connections of each source address may be limited ([`Session::listen`](crate::Session::listen),
@@ -80,10 +80,10 @@ pub trait Handler {
     /// Whether a connection in trouble is given time. `true` by default. A server whose clients can just as well connect again may
     /// set `false` here, and does not link what waits and asks. Then a connection ends
     ///
-    /// - as [failed](Reason::Failed) when an operation fails for [resource exhaustion](crate::FaultKind::Exhausted), instead of
+    /// - as [failed](Reason::Failed) when an operation fails for [resource exhaustion](crate::Fault::Exhausted), instead of
     ///   being retried after [`Config::congestion`](crate::Config::congestion);
     /// - when its [write stall](crate::Config::write_stall) is over, though its peer may live, and take a little;
-    /// - as [reset](crate::FaultKind::Reset) when it is reported as hung up while the handler wants nothing of it;
+    /// - as [reset](crate::Fault::Reset) when it is reported as hung up while the handler wants nothing of it;
     ///   but not in edge mode, where that looks like the end of what the peer sends.
     const PATIENT: bool = true;
 
@@ -165,8 +165,8 @@ pub trait Handler {
     }
 
     /// A datagram socket had an error: a network error of an earlier datagram
-    /// ([`FaultKind::Refused`](crate::FaultKind::Refused): there is no listener), or why the last one is not sent. It
-    /// goes on, unless it is [`Invalid`](crate::FaultKind::Invalid). Does nothing by default.
+    /// ([`Fault::Refused`](crate::Fault::Refused): there is no listener), or why the last one is not sent. It
+    /// goes on, unless it is [`Invalid`](crate::Fault::Invalid). Does nothing by default.
     fn datagram_failed(&mut self, connections: &mut Connections<'_>, socket: Token, fault: Fault) {
         let _ = (connections, socket, fault);
     }

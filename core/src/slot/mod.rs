@@ -5,7 +5,7 @@ mod flags;
 mod state;
 
 use crate::config::{Class, Windows};
-use crate::event::FaultKind;
+use crate::event::Fault;
 use crate::output::{Reason, Span};
 use crate::queue::Link;
 use crate::readiness::{Directions, Readiness, Trigger};
@@ -96,7 +96,7 @@ impl Slot {
         run: Link { prev: 0, next: 0 },
         timer: Link { prev: 0, next: 0 },
         generation: 0,
-        reason: Some(Reason::Failed(FaultKind::Interrupted.with_code(0))),
+        reason: Some(Reason::Failed(Fault::Interrupted(0))),
         call: Some(Call::Connect),
         class: Some(Class::FirstByte),
         ..Self::NEW

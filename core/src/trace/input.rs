@@ -1,6 +1,6 @@
 //! [`Input`]: what went in, in 8 bytes. [`RecordedInput`]: that, with its time and its source.
 
-use crate::event::{FaultKind, Op, Outcome};
+use crate::event::{Fault, Op, Outcome};
 use crate::readiness::Directions;
 use crate::time::Instant;
 use crate::token::Token;
@@ -16,9 +16,13 @@ pub enum Input {
         directions: Directions,
         closing: bool,
     },
-    /// [`Event::Done`](crate::Event::Done), or the same given to [`Session::poll_output`](crate::Session::poll_output): `n` is the number of bytes, of a
-    /// failure the error number.
-    Done { op: Op, kind: OutcomeKind, n: u32 },
+    /// [`Event::Done`](crate::Event::Done), or the same given to [`Session::poll_output`](crate::Session::poll_output), with
+    /// [`Outcome::Complete`]: so many bytes moved. An accept has brought a peer, and a datagram has this length.
+    Done { op: Op, n: u32 },
+    /// As [`Done`](Self::Done), with [`Outcome::Drained`]: so many bytes moved, and another try would have blocked.
+    Drained { op: Op, n: u32 },
+    /// As [`Done`](Self::Done), with [`Outcome::Failed`].
+    Failed { op: Op, fault: Fault },
     /// A handler has returned: what it consumed (65,535 at most) and queued. In the flight recorder only.
     Handled { consumed: u16, queued: u32 },
     /// [`Alarm`](crate::Alarm): the timer of a connection, or a free one, was due. In the flight recorder only.
@@ -96,48 +100,34 @@ pub enum Input {
     CloseDatagrams,
 }
 
-/// Which [`Outcome`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the outcome of the same name")]
-pub enum OutcomeKind {
-    Complete,
-    Drained,
-    Accepted,
-    Datagram,
-    Failed(FaultKind),
-}
-
 impl Input {
     /// What of an operation's completion fits.
     #[must_use]
     pub const fn done(op: Op, outcome: &Outcome) -> Self {
-        let (kind, n) = match *outcome {
-            Outcome::Complete(n) => (OutcomeKind::Complete, n),
-            Outcome::Drained(n) => (OutcomeKind::Drained, n),
-            Outcome::Accepted(_) => (OutcomeKind::Accepted, 0),
-            Outcome::Datagram { len, .. } => (OutcomeKind::Datagram, len),
-            Outcome::Failed(fault) => (OutcomeKind::Failed(fault.kind), fault.code as u32),
-        };
-        Self::Done { op, kind, n }
+        match *outcome {
+            Outcome::Complete(n) | Outcome::Datagram { len: n, .. } => Self::Done { op, n },
+            Outcome::Accepted(_) => Self::Done { op, n: 0 },
+            Outcome::Drained(n) => Self::Drained { op, n },
+            Outcome::Failed(fault) => Self::Failed { op, fault },
+        }
     }
 }
 
 impl fmt::Display for Input {
     /// The outcome of an operation in words, `Recv: 64, then would block`; all else is a name and its numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Done { op, kind, n } = *self else {
-            return fmt::Debug::fmt(self, f);
-        };
-        match kind {
-            OutcomeKind::Complete | OutcomeKind::Datagram => write!(f, "{op:?}: {n}"),
-            OutcomeKind::Drained if n == 0 => write!(f, "{op:?}: would block"),
-            OutcomeKind::Drained => write!(f, "{op:?}: {n}, then would block"),
-            OutcomeKind::Accepted => write!(f, "{op:?}: a peer"),
-            OutcomeKind::Failed(fault) => {
-                let fault = fault.with_code(u16::try_from(n).unwrap_or(0));
-                write!(f, "{op:?}: {fault}")
-            }
+        if let Self::Done { op: Op::Accept, .. } = *self {
+            f.write_str("Accept: a peer")
+        } else if let Self::Done { op, n } = *self {
+            write!(f, "{op:?}: {n}")
+        } else if let Self::Drained { op, n: 0 } = *self {
+            write!(f, "{op:?}: would block")
+        } else if let Self::Drained { op, n } = *self {
+            write!(f, "{op:?}: {n}, then would block")
+        } else if let Self::Failed { op, fault } = *self {
+            write!(f, "{op:?}: {fault}")
+        } else {
+            fmt::Debug::fmt(self, f)
         }
     }
 }
@@ -201,7 +191,7 @@ mod tests {
         };
         let done = |op, outcome| Input::done(op, &outcome);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
-        let reset = FaultKind::Reset.with_code(104);
+        let reset = Fault::Reset(104);
         let (limited, per_source) = (true, 3);
         for (token, input, told) in [
             (

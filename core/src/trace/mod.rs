@@ -25,5 +25,5 @@ mod recorder;
 pub use entry::{Bytes, Detail, Entry, Sink, hash};
 #[cfg(feature = "trace")]
 pub use format::{DecodeError, MAGIC, Payload, decode, encode};
-pub use input::{Input, OutcomeKind, RecordedInput};
+pub use input::{Input, RecordedInput};
 pub use recorder::{RECORDED, Recorder};

@@ -14,7 +14,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, SocketAddr};
 use tidegate::{Config, Conn, Directions, Handler, Instant, Reason, Session, Token, Trigger};
 use tidegate_core::errno;
-use tidegate_core::{Action, Completion, Event, FaultKind, Memory, Op, Outcome, Span};
+use tidegate_core::{Action, Completion, Event, Fault, Memory, Op, Outcome, Span};
 use tidegate_sim::{EpollFlags, Errno, Fd, Report};
 
 /// Time does not pass in a lesson: no deadline does.
@@ -382,4 +382,4 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-const NOT_HERE: Outcome = Outcome::Failed(FaultKind::Invalid.with_code(0));
+const NOT_HERE: Outcome = Outcome::Failed(Fault::Invalid(0));

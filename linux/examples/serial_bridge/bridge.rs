@@ -9,9 +9,7 @@ use core::hash::BuildHasher;
 use core::time::Duration;
 use std::hash::RandomState;
 use std::io::Write;
-use tidegate::{
-    Backoff, Conn, Connections, Destination, FaultKind, Handler, Reason, Serial, Token,
-};
+use tidegate::{Backoff, Conn, Connections, Destination, Fault, Handler, Reason, Serial, Token};
 
 /// The timer that opens the line again.
 const AGAIN: u32 = 0;
@@ -430,7 +428,7 @@ fn is_busy(conn: &Conn<'_>) -> bool {
 /// A remedy for a line that cannot be opened, where the error number alone does not suggest it.
 fn hint(reason: Reason) -> &'static str {
     // ERANGE and ENOTTY.
-    let [speed, device] = [34, 25].map(|code| Reason::Failed(FaultKind::Invalid.with_code(code)));
+    let [speed, device] = [34, 25].map(|code| Reason::Failed(Fault::Invalid(code)));
     if reason == speed {
         ": the driver's speed is more than 3 % off; choose a --speed that it has"
     } else if reason == device {

@@ -80,13 +80,13 @@ impl Drop for Recorded<'_> {
 mod tests {
     use super::*;
     use tidegate::trace::{Input, RecordedInput};
-    use tidegate::{FaultKind, Token};
+    use tidegate::{Fault, Token};
     use tidegate_core::{Instant, Op, Outcome};
 
     #[test]
     fn the_longest_line_fits() {
         let token = Token::from_bits(u64::MAX);
-        let fault = FaultKind::Exhausted.with_code(u16::MAX);
+        let fault = Fault::Exhausted(u16::MAX);
         let inputs = [
             Input::done(Op::ReceiveFrom, &Outcome::Failed(fault)),
             Input::done(Op::Shutdown, &Outcome::Drained(u32::MAX)),

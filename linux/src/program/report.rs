@@ -155,14 +155,8 @@ mod tests {
             (Reason::TooLong, "too_long"),
             (Reason::Evicted, "evicted"),
             (Reason::Stopping, "stopping"),
-            (
-                Reason::Failed(tidegate_core::FaultKind::Reset.with_code(104)),
-                "reset",
-            ),
-            (
-                Reason::Failed(tidegate_core::FaultKind::Unknown.with_code(1)),
-                "failed",
-            ),
+            (Reason::Failed(tidegate_core::Fault::Reset(104)), "reset"),
+            (Reason::Failed(tidegate_core::Fault::Unknown(1)), "failed"),
             (Reason::Deadline(Class::FirstByte), "first_byte"),
             (Reason::Deadline(Class::Request), "request"),
             (Reason::Deadline(Class::WriteStall), "write_stall"),

@@ -12,7 +12,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Destination, Fault, FaultKind, Local, Outcome, Peer, Unavailable};
+use tidegate_core::{Destination, Fault, Local, Outcome, Peer, Unavailable};
 
 /// Options of every outbound connection, as those of a [`Listen`](crate::Listen) are of every accepted one. A connection
 /// that is wanted costs a call for each.
@@ -171,7 +171,7 @@ fn not_itself(socket: impl rustix::fd::AsFd) -> Outcome {
 }
 
 /// There is no other peer.
-const ITSELF: Fault = FaultKind::Refused.with_code(111);
+const ITSELF: Fault = Fault::Refused(111);
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +207,7 @@ mod tests {
         let to = SocketAddr::try_from(getsockname(&deaf).expect("an address")).expect("inet");
         let (mut paths, mut senders) = (heapless::Vec::<_, 1>::new(), heapless::Vec::<_, 1>::new());
         let registered = Registered::new(&mut paths, &mut senders);
-        let refused = Outcome::Failed(FaultKind::Refused.with_code(111));
+        let refused = Outcome::Failed(Fault::Refused(111));
         // On loopback the result is there at once, returned by the call itself or kept by the socket.
         match registered.begin(Destination::Inet(to)) {
             Err(outcome) => assert_eq!(outcome, refused),
@@ -240,7 +240,7 @@ mod tests {
             }))
         );
         let unknown = Destination::Registered(4);
-        let invalid = Outcome::Failed(FaultKind::Invalid.with_code(22));
+        let invalid = Outcome::Failed(Fault::Invalid(22));
         assert_eq!(registered.begin(unknown).map(|_| ()), Err(invalid));
     }
 }

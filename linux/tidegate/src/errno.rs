@@ -22,7 +22,7 @@ pub(crate) fn completion(errno: Errno) -> Completion {
     // No error number is an address.
     transfer(errno)
         .completion()
-        .unwrap_or(Completion::Drained(0))
+        .unwrap_or(Completion::drained(0))
 }
 
 /// `read` and `write` of a non-socket stream: see [`errno::stream`].

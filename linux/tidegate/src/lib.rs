@@ -146,8 +146,8 @@ pub use tidegate_core::framing;
 pub use tidegate_core::trace;
 pub use tidegate_core::{
     Backoff, Block, Class, Config, ConfigError, Conn, Connections, Datagram, DatagramMemory,
-    Destination, Directions, Escaped, Fault, FaultKind, FullTable, Handler, Ignored, Info, Instant,
-    Local, Notice, Peer, Reason, Round, SendError, Session, Sources, Stats, Token, Trigger,
-    Unavailable, Windows,
+    Destination, Directions, Escaped, Fault, FullTable, Handler, Ignored, Info, Instant, Local,
+    Notice, Peer, Reason, Round, SendError, Session, Sources, Stats, Token, Trigger, Unavailable,
+    Windows,
 };
 pub use wake::{Mailbox, Waker};

@@ -9,7 +9,7 @@ use core::time::Duration;
 use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
-use tidegate_core::{Completion, Fault, FaultKind, Outcome, Transfer};
+use tidegate_core::{Completion, Fault, Outcome};
 
 /// `SIOCOUTQ`, which is `TIOCOUTQ` on every architecture (`tcp(7)`, `unix(7)`).
 #[cfg(not(any(
@@ -23,6 +23,9 @@ pub(crate) const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
 pub(crate) const SIOCOUTQ: rustix::ioctl::Opcode = 0x7472;
 #[cfg(any(target_arch = "powerpc", target_arch = "powerpc64"))]
 pub(crate) const SIOCOUTQ: rustix::ioctl::Opcode = 0x4004_7473;
+
+/// What a transfer came to: bytes moved, or why none were; `None`: it would have blocked.
+pub(crate) type Transfer = Result<u32, Option<Fault>>;
 
 /// Takes one connection: non-blocking, closed on exec. Its address comes with it; asking later may come too late.
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Accepted {
@@ -134,7 +137,7 @@ fn can_send(socket: BorrowedFd<'_>) -> Outcome {
 }
 
 /// Data that is sent would not arrive any more, though there is no error (`EPIPE`).
-pub(crate) const HUNG_UP: Outcome = Outcome::Failed(FaultKind::Refused.with_code(32));
+pub(crate) const HUNG_UP: Outcome = Outcome::Failed(Fault::Refused(32));
 
 /// Closes a connection that is not taken, with a last message if there is one. Bounded: one send, and at most
 /// [`DISCARDS`] receives.

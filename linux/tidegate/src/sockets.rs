@@ -6,7 +6,7 @@ use crate::stream::Stream;
 use core::net::SocketAddr;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use tidegate_core::heapless::VecView;
-use tidegate_core::{Fault, FaultKind, Outcome, Token, Unavailable};
+use tidegate_core::{Fault, Outcome, Token, Unavailable};
 
 /// The descriptors, each owned here alone and closed once.
 #[derive(Debug)]
@@ -205,5 +205,5 @@ fn put<T>(list: &mut VecView<Option<T>>, token: Token, kept: T) -> Result<(), Ou
 /// What cannot be: an action for a token without a descriptor.
 pub(crate) const NO_SOCKET: Outcome = Outcome::Failed(NO_FAULT);
 /// All slots for streams are taken, for now (`ENOSPC`).
-const NO_SLOT: Outcome = Outcome::Failed(FaultKind::Exhausted.with_code(28));
-pub(crate) const NO_FAULT: Fault = FaultKind::Invalid.with_code(0);
+const NO_SLOT: Outcome = Outcome::Failed(Fault::Exhausted(28));
+pub(crate) const NO_FAULT: Fault = Fault::Invalid(0);

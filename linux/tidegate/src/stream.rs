@@ -3,14 +3,14 @@
 
 use crate::errno;
 use crate::error::Error;
-use crate::socket::{self, count};
+use crate::socket::{self, Transfer, count};
 use core::fmt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
 use rustix::termios::{LocalModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr};
-use tidegate_core::{Directions, Outcome, Transfer};
+use tidegate_core::{Directions, Outcome};
 
 /// A non-socket stream.
 #[derive(Debug)]

@@ -478,7 +478,7 @@ impl Handler for App<'_> {
     }
 
     fn datagram_failed(&mut self, all: &mut Connections<'_>, token: Token, fault: Fault) {
-        self.hears(all, token, Heard::Failed(fault.kind), &[]);
+        self.hears(all, token, Heard::Failed(fault), &[]);
     }
 
     fn closed(&mut self, conn: &mut Conn<'_>, state: &mut u64, reason: Reason) {

@@ -6,7 +6,7 @@ use super::laws::IMPOSSIBLE;
 use super::model::{Kind, Model};
 use super::rest::Rest;
 use tidegate_core::{
-    Destination, Directions, FaultKind, Instant, Op, Outcome, Token, Trigger, Unavailable,
+    Destination, Directions, Fault, Instant, Op, Outcome, Token, Trigger, Unavailable,
 };
 
 /// No listener: that of outbound connections.
@@ -132,9 +132,9 @@ impl Model {
                 }
             }
             Outcome::Accepted(_) | Outcome::Datagram { .. } => connection.faults.push(IMPOSSIBLE),
-            Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => {}
+            Outcome::Failed(Fault::Interrupted(_)) => {}
             Outcome::Failed(fault)
-                if fault.kind == FaultKind::Exhausted
+                if matches!(fault, Fault::Exhausted(_))
                     && connection.source.registered.is_empty() =>
             {
                 connection.congested = true;

@@ -5,9 +5,7 @@ use super::model::Source;
 use super::rest::Rest;
 use super::timers::Set;
 use core::net::SocketAddr;
-use tidegate_core::{
-    Destination, Directions, Fault, FaultKind, Instant, OPERATION_MIN, Op, Span, Token,
-};
+use tidegate_core::{Destination, Directions, Fault, Instant, OPERATION_MIN, Op, Span, Token};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,18 +191,18 @@ impl Connection {
     }
 
     pub(super) fn failed(&mut self, fault: Fault, direction: Directions, now: Instant) {
-        match fault.kind {
-            FaultKind::Interrupted => {}
-            FaultKind::Exhausted => {
+        match fault {
+            Fault::Interrupted(_) => {}
+            Fault::Exhausted(_) => {
                 self.rest.runs_short(direction, now);
                 self.disturbed = true;
             }
-            FaultKind::Reset
-            | FaultKind::Refused
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Invalid
-            | FaultKind::Unknown => self.faults.push(fault),
+            Fault::Reset(_)
+            | Fault::Refused(_)
+            | Fault::TimedOut(_)
+            | Fault::Unreachable(_)
+            | Fault::Invalid(_)
+            | Fault::Unknown(_) => self.faults.push(fault),
         }
     }
 

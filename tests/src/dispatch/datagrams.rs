@@ -7,7 +7,7 @@ use super::model::{Listener, Model};
 use super::timers::Free;
 use super::world::{SOURCES, World};
 use alloc::collections::VecDeque;
-use tidegate_core::{Directions, Dispatcher, FaultKind, Op, Outcome, Peer, SendError, Token};
+use tidegate_core::{Directions, Dispatcher, Fault, Op, Outcome, Peer, SendError, Token};
 use tidegate_sim::DatagramState;
 
 /// Bytes of the window that one is received into.
@@ -39,7 +39,7 @@ pub(super) struct Socket {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Heard {
     Came(u32, Option<Peer>),
-    Failed(FaultKind),
+    Failed(Fault),
     Capacity,
 }
 
@@ -147,11 +147,11 @@ impl Model {
             Outcome::Datagram { len, from, .. } => {
                 self.of_datagrams.push_back(Heard::Came(len, from))
             }
-            Outcome::Failed(fault) if fault.kind != FaultKind::Interrupted => {
-                socket.ended |= fault.kind == FaultKind::Invalid;
-                let short = matches!(fault.kind, FaultKind::Exhausted | FaultKind::Unknown);
+            Outcome::Failed(fault) if !matches!(fault, Fault::Interrupted(_)) => {
+                socket.ended |= matches!(fault, Fault::Invalid(_));
+                let short = matches!(fault, Fault::Exhausted(_) | Fault::Unknown(_));
                 socket.pauses |= short;
-                self.of_datagrams.push_back(Heard::Failed(fault.kind));
+                self.of_datagrams.push_back(Heard::Failed(fault));
             }
             Outcome::Complete(_)
             | Outcome::Drained(_)
@@ -170,7 +170,7 @@ impl Model {
         socket.comes_to(Op::Send, outcome, 3);
         match outcome {
             Outcome::Drained(_) => return,
-            Outcome::Failed(fault) if fault.kind == FaultKind::Interrupted => return,
+            Outcome::Failed(Fault::Interrupted(_)) => return,
             Outcome::Complete(_)
             | Outcome::Accepted(_)
             | Outcome::Datagram { .. }
@@ -179,8 +179,8 @@ impl Model {
         socket.queued = None;
         let wish = core::mem::take(&mut socket.wish);
         if let Outcome::Failed(fault) = outcome {
-            socket.ended |= fault.kind == FaultKind::Invalid;
-            self.of_datagrams.push_back(Heard::Failed(fault.kind));
+            socket.ended |= matches!(fault, Fault::Invalid(_));
+            self.of_datagrams.push_back(Heard::Failed(fault));
         }
         if wish && !self.datagrams(token).ended {
             self.of_datagrams.push_back(Heard::Capacity);

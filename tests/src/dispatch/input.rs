@@ -2,9 +2,7 @@
 
 use arbitrary::Unstructured;
 use core::time::Duration;
-use tidegate_core::{
-    Class, Config, FaultKind, FullTable, Instant, Memory, Outcome, Trigger, Windows,
-};
+use tidegate_core::{Class, Config, Fault, FullTable, Instant, Memory, Outcome, Trigger, Windows};
 
 /// Slots of the table. Three are enough for "one of another", and small enough that a full table is common.
 pub(super) const N: usize = 3;
@@ -50,17 +48,18 @@ impl<'a> Input<'a> {
         usize::from(self.byte()) % len
     }
 
-    pub(super) fn fault(&mut self) -> FaultKind {
-        self.pick(&[
-            FaultKind::Interrupted,
-            FaultKind::Reset,
-            FaultKind::Exhausted,
-            FaultKind::TimedOut,
-            FaultKind::Unreachable,
-            FaultKind::Invalid,
-            FaultKind::Unknown,
-            FaultKind::Refused,
-        ])
+    pub(super) fn fault(&mut self, code: u16) -> Fault {
+        let kinds: [fn(u16) -> Fault; 8] = [
+            Fault::Interrupted,
+            Fault::Reset,
+            Fault::Exhausted,
+            Fault::TimedOut,
+            Fault::Unreachable,
+            Fault::Invalid,
+            Fault::Unknown,
+            Fault::Refused,
+        ];
+        self.pick(&kinds)(code)
     }
 
     /// Any outcome for an operation over `len` bytes, possible or not. What lies between the requested length and what
@@ -86,7 +85,7 @@ impl<'a> Input<'a> {
                 lost: len,
             },
             6 => Outcome::Accepted(super::kernel::address(u32::from(amount) % SOURCES)),
-            _ => Outcome::Failed(self.fault().with_code(u16::from(amount))),
+            _ => Outcome::Failed(self.fault(u16::from(amount))),
         }
     }
 }
@@ -109,7 +108,7 @@ impl Input<'_> {
             2 => Outcome::Complete(len),
             3 => Outcome::Drained(len),
             4 => Outcome::Accepted(None),
-            _ => Outcome::Failed(self.fault().with_code(u16::from(amount))),
+            _ => Outcome::Failed(self.fault(u16::from(amount))),
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::datagrams::Letters;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use tidegate_core::{Directions, Event, FaultKind, Outcome, Token, Trigger};
+use tidegate_core::{Directions, Event, Fault, Outcome, Token, Trigger};
 use tidegate_sim::{Endpoint, Family, Held, Interest, LineState, SocketState, State};
 
 /// Bytes that a socket takes before a send would block. Less than a send window, so that sends are short.
@@ -160,7 +160,7 @@ impl Kernel {
             self.attempts += 1;
             let refused = match self.attempts % 4 {
                 0 => return Some(Outcome::Complete(0)),
-                1 => return Some(Outcome::Failed(FaultKind::Exhausted.with_code(11))),
+                1 => return Some(Outcome::Failed(Fault::Exhausted(11))),
                 rest => rest == 2,
             };
             self.connecting.insert(token, Connecting::new(refused));

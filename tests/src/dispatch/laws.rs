@@ -5,8 +5,8 @@ use super::input::{RX, TX, nanos_of};
 use super::kernel::source_of;
 use super::model::{Call, Expected, Kind, Model};
 use tidegate_core::{
-    Class, Directions, Dispatcher, Fault, FaultKind, FullTable, OPERATION_MIN, Op, Outcome, Reason,
-    Token, Trigger,
+    Class, Directions, Dispatcher, Fault, FullTable, OPERATION_MIN, Op, Outcome, Reason, Token,
+    Trigger,
 };
 
 /// Events.
@@ -252,7 +252,7 @@ impl Model {
         let connection = &self.connections[&token];
         let sent = connection.pending().is_empty();
         // The query said that it receives no more.
-        let refused = |fault: &Fault| fault.kind == FaultKind::Refused;
+        let refused = |fault: &Fault| matches!(fault, Fault::Refused(_));
         let hung_up = connection.faults.iter().any(refused);
         match reason {
             Reason::PeerFinished => {
@@ -328,7 +328,7 @@ impl Model {
     }
 }
 
-pub(super) const IMPOSSIBLE: Fault = FaultKind::Invalid.with_code(0);
+pub(super) const IMPOSSIBLE: Fault = Fault::Invalid(0);
 
 /// What holds between two calls.
 impl Model {

@@ -8,7 +8,7 @@ use super::watches::{Told, Watch};
 use alloc::collections::VecDeque;
 use std::collections::HashMap;
 use tidegate_core::{
-    Action, Directions, FaultKind, Instant, Op, Outcome, Reason, Span, Stats, Token, Trigger,
+    Action, Directions, Fault, Instant, Op, Outcome, Reason, Span, Stats, Token, Trigger,
 };
 
 /// What is registered of a source, and how its end goes.
@@ -154,14 +154,14 @@ impl Model {
         let Outcome::Failed(fault) = outcome else {
             return;
         };
-        match fault.kind {
-            FaultKind::Exhausted | FaultKind::Unknown => listener.pauses_until = until,
-            FaultKind::Invalid => listener.failed = true,
-            FaultKind::Interrupted
-            | FaultKind::Reset
-            | FaultKind::Refused
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable => {}
+        match fault {
+            Fault::Exhausted(_) | Fault::Unknown(_) => listener.pauses_until = until,
+            Fault::Invalid(_) => listener.failed = true,
+            Fault::Interrupted(_)
+            | Fault::Reset(_)
+            | Fault::Refused(_)
+            | Fault::TimedOut(_)
+            | Fault::Unreachable(_) => {}
         }
     }
 

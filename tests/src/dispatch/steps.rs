@@ -143,8 +143,8 @@ impl<W: World> Drive<'_, W> {
         let Some(action) = self.poll() else { return };
         if let Action::Arm { token, now, .. } = action {
             if !now.is_empty() && self.byte() & 1 == 1 {
-                let kind = self.shared.borrow_mut().input.fault();
-                self.arm_fails(token, kind.with_code(28));
+                let fault = self.shared.borrow_mut().input.fault(28);
+                self.arm_fails(token, fault);
             }
         } else if asked(action).is_some() {
             let outcome = self.invent(action);

@@ -142,7 +142,7 @@ impl World for Bare<'_, '_> {
                 if let (Op::ReceiveFrom, Outcome::Datagram { len, from, .. }) = (op, outcome) {
                     app.hears(&mut self.core, token, Heard::Came(len, from), &[]);
                 } else if let Outcome::Failed(fault) = outcome {
-                    app.hears(&mut self.core, token, Heard::Failed(fault.kind), &[]);
+                    app.hears(&mut self.core, token, Heard::Failed(fault), &[]);
                 }
                 match self.core.has_datagram_capacity(token) {
                     Some(true) if waited => app.hears(&mut self.core, token, Heard::Capacity, &[]),

@@ -2,12 +2,12 @@
 //! driver's calls on it. It is always reported by level.
 
 use super::choices::Choices;
-use super::driver::{by_kind, failed, went_wrong};
+use super::driver::{by_kind, went_wrong};
 use super::steps::{Call, Step};
 use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect;
-use tidegate_core::{Directions, Fault, FaultKind, Notice, Op, Outcome, Token, Trigger};
+use tidegate_core::{Directions, Fault, Notice, Op, Outcome, Token, Trigger};
 use tidegate_sim::{DatagramState, Errno, Held, Interest};
 
 /// Bytes of a packed socket.
@@ -348,9 +348,7 @@ impl World<'_> {
                 self.post
             ));
         }
-        if let Outcome::Failed(Fault { kind, .. }) = outcome
-            && kind == FaultKind::Invalid
-        {
+        if let Outcome::Failed(Fault::Invalid(_)) = outcome {
             self.post = Post {
                 waits: self.post.waits,
                 ..self.post.closing()
@@ -405,13 +403,13 @@ impl World<'_> {
             ));
         }
         self.post.kernel.arm(now, trigger);
-        let faults = [None, Some(FaultKind::Exhausted), Some(FaultKind::Invalid)];
+        let faults = [None, Some(Fault::Exhausted(0)), Some(Fault::Invalid(0))];
         let most = if now.is_empty() { 1 } else { faults.len() };
         match self.one_of(&faults[..most], choices) {
             None => Ok(()),
-            Some(kind) => {
+            Some(fault) => {
                 self.post.kernel.interest = None;
-                self.silently(token, Op::Arm, failed(kind), What::ArmFailed)
+                self.silently(token, Op::Arm, Outcome::Failed(fault), What::ArmFailed)
             }
         }
     }
@@ -421,7 +419,10 @@ impl World<'_> {
         if !post.open || post.lives || post.kernel.interest.is_some() {
             return Err(format!("closes {post:?}"));
         }
-        let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Unknown)], choices);
+        let outcome = self.one_of(
+            &[Outcome::Complete(0), Outcome::Failed(Fault::Unknown(0))],
+            choices,
+        );
         self.silently(token, Op::Close, outcome, What::Closed)?;
         match inspect::STATES[self.core.state(token)] {
             "Free" => Ok(()),
@@ -496,5 +497,5 @@ const DATAGRAMS: u32 = 1;
 
 /// Whether a completion is notified as a failure.
 fn is_failure(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(fault) if fault.kind != FaultKind::Interrupted)
+    matches!(outcome, Outcome::Failed(fault) if !matches!(fault, Fault::Interrupted(_)))
 }

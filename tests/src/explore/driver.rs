@@ -8,26 +8,22 @@ use super::table::What;
 use super::world::{Lawful, World};
 use tidegate_core::inspect::{self, PEER};
 use tidegate_core::{
-    Action, Directions, Event, Fault, FaultKind, Notice, Op, Outcome, Reason, Span, Token, Trigger,
+    Action, Directions, Event, Fault, Notice, Op, Outcome, Reason, Span, Token, Trigger,
 };
 
 /// Every class of failure.
-const FAULTS: [FaultKind; 8] = [
-    FaultKind::Interrupted,
-    FaultKind::Reset,
-    FaultKind::Exhausted,
-    FaultKind::Invalid,
-    FaultKind::TimedOut,
-    FaultKind::Unreachable,
-    FaultKind::Refused,
-    FaultKind::Unknown,
+const FAULTS: [Fault; 8] = [
+    Fault::Interrupted(0),
+    Fault::Reset(0),
+    Fault::Exhausted(0),
+    Fault::Invalid(0),
+    Fault::TimedOut(0),
+    Fault::Unreachable(0),
+    Fault::Refused(0),
+    Fault::Unknown(0),
 ];
 /// How many of them come to something different each.
 const DIFFERENT: usize = 4;
-
-pub(super) fn failed(kind: FaultKind) -> Outcome {
-    Outcome::Failed(kind.with_code(0))
-}
 
 impl World<'_> {
     /// Takes the next output and performs it.
@@ -101,7 +97,7 @@ impl World<'_> {
         let outcome = self.one_of(&outcomes.0, choices);
         let what = match outcome {
             Outcome::Accepted(_) => What::Accepted,
-            Outcome::Failed(fault) if fault.kind == FaultKind::Invalid => What::AcceptInvalid,
+            Outcome::Failed(Fault::Invalid(_)) => What::AcceptInvalid,
             Outcome::Failed(_)
             | Outcome::Drained(_)
             | Outcome::Complete(_)
@@ -129,9 +125,7 @@ impl World<'_> {
 
     /// Some failures take a connection off the queue.
     fn died_in_the_queue(&mut self, outcome: Outcome) {
-        if let Outcome::Failed(Fault { kind, .. }) = outcome
-            && matches!(kind, FaultKind::Reset | FaultKind::Unreachable)
-        {
+        if let Outcome::Failed(Fault::Reset(_) | Fault::Unreachable(_)) = outcome {
             self.backlog = self.backlog.saturating_sub(1);
         }
     }
@@ -147,7 +141,7 @@ impl World<'_> {
         self.faults().for_each(|fault| outcomes.add(fault));
         let outcome = self.one_of(&outcomes.0, choices);
         let what = match outcome {
-            Outcome::Failed(fault) if fault.kind == FaultKind::Invalid => What::AcceptInvalid,
+            Outcome::Failed(Fault::Invalid(_)) => What::AcceptInvalid,
             Outcome::Complete(_) => What::Accepted,
             Outcome::Failed(_)
             | Outcome::Drained(_)
@@ -280,7 +274,7 @@ impl World<'_> {
             return Err(format!("arms {was:?} to {now:?}: {socket:?}"));
         }
         socket.kernel.arm(now, trigger);
-        let faults = [None, Some(FaultKind::Exhausted), Some(FaultKind::Invalid)];
+        let faults = [None, Some(Fault::Exhausted(0)), Some(Fault::Invalid(0))];
         // A listener to which nobody comes is no part of the world.
         let alone = token.is_listener() && self.settings.backlog == 0;
         let what = if now.is_empty() || alone {
@@ -288,11 +282,11 @@ impl World<'_> {
         } else {
             &faults
         };
-        let Some(kind) = self.one_of(what, choices) else {
+        let Some(fault) = self.one_of(what, choices) else {
             return Ok(());
         };
         self.source(token).kernel.interest = None;
-        self.silently(token, Op::Arm, failed(kind), What::ArmFailed)
+        self.silently(token, Op::Arm, Outcome::Failed(fault), What::ArmFailed)
     }
 
     fn shutdown(&mut self, token: Token, choices: &mut Choices) -> Lawful {
@@ -304,7 +298,7 @@ impl World<'_> {
         }
         let mut after = socket.kernel;
         let honest = by_kind(after.shut_down());
-        let outcome = self.one_of(&[honest, failed(FaultKind::Reset)], choices);
+        let outcome = self.one_of(&[honest, Outcome::Failed(Fault::Reset(0))], choices);
         let done = outcome == Outcome::Complete(0);
         let at = place(token);
         if done {
@@ -323,7 +317,7 @@ impl World<'_> {
         if self.settings.probes && choices.choose(2) == 0 {
             self.silently(token, Op::Unsent, honest, What::Unsent)
         } else {
-            let fault = failed(FaultKind::Unknown);
+            let fault = Outcome::Failed(Fault::Unknown(0));
             self.silently(token, Op::Unsent, fault, What::UnsentFailed)
         }
     }
@@ -335,7 +329,10 @@ impl World<'_> {
         if !was || socket.kernel.interest.is_some() {
             return Err(format!("closes {socket:?}"));
         }
-        let outcome = self.one_of(&[Outcome::Complete(0), failed(FaultKind::Unknown)], choices);
+        let outcome = self.one_of(
+            &[Outcome::Complete(0), Outcome::Failed(Fault::Unknown(0))],
+            choices,
+        );
         let notice = self.answer(token, Op::Close, outcome, What::Closed)?;
         let freed = inspect::STATES[self.core.state(token)] == "Free";
         let next = self.core.token_of(token.index()).generation();
@@ -384,7 +381,7 @@ impl World<'_> {
         } else {
             DIFFERENT
         };
-        FAULTS.into_iter().take(most).map(failed)
+        FAULTS.into_iter().take(most).map(Outcome::Failed)
     }
 
     /// The possible outcomes of a transfer over `len` bytes.
@@ -513,7 +510,11 @@ impl World<'_> {
 /// The same for every error of a kind.
 pub(super) fn by_kind(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Failed(fault) => failed(fault.kind),
+        Outcome::Failed(fault) => {
+            let kind = core::mem::discriminant(&fault);
+            let same = |other: &Fault| core::mem::discriminant(other) == kind;
+            Outcome::Failed(FAULTS.into_iter().find(same).unwrap_or(fault))
+        }
         Outcome::Complete(_)
         | Outcome::Drained(_)
         | Outcome::Accepted(_)
@@ -532,15 +533,15 @@ fn done(token: Token, op: Op, outcome: Outcome) -> Event {
 /// How the table calls a transfer that moved nothing.
 pub(super) fn went_wrong(outcome: Outcome) -> What {
     match outcome {
-        Outcome::Failed(fault) => match fault.kind {
-            FaultKind::Interrupted => What::Interrupted,
-            FaultKind::Exhausted => What::Shortage,
-            FaultKind::Reset
-            | FaultKind::Refused
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Invalid
-            | FaultKind::Unknown => What::Fault,
+        Outcome::Failed(fault) => match fault {
+            Fault::Interrupted(_) => What::Interrupted,
+            Fault::Exhausted(_) => What::Shortage,
+            Fault::Reset(_)
+            | Fault::Refused(_)
+            | Fault::TimedOut(_)
+            | Fault::Unreachable(_)
+            | Fault::Invalid(_)
+            | Fault::Unknown(_) => What::Fault,
         },
         Outcome::Complete(_)
         | Outcome::Drained(_)

@@ -8,7 +8,7 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::panic::catch_unwind;
 use tidegate_core::trace::{Bytes, Entry};
-use tidegate_core::{Event, FaultKind, Memory, Op, Outcome, Token, Trigger};
+use tidegate_core::{Event, Fault, Memory, Op, Outcome, Token, Trigger};
 use tidegate_sim::{Faults, Interface, Scene, Script, Setup};
 
 /// Slots of the table of a test.
@@ -115,9 +115,7 @@ fn step(entry: &Entry<'_>) -> Option<(Token, Step)> {
         (true, Outcome::Complete(n) | Outcome::Drained(n @ 1..)) => {
             Some((*token, Step::Send(all(*bytes, n))))
         }
-        (_, Outcome::Failed(fault)) if fault.kind == FaultKind::Reset => {
-            Some((*token, Step::Reset))
-        }
+        (_, Outcome::Failed(Fault::Reset(_))) => Some((*token, Step::Reset)),
         (
             true,
             Outcome::Drained(0)

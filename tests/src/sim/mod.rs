@@ -13,7 +13,7 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 pub use input::Case;
 use std::panic::catch_unwind;
-use tidegate_core::{Class, DatagramMemory, FaultKind, Memory, Reason};
+use tidegate_core::{Class, DatagramMemory, Fault, Memory, Reason};
 use tidegate_sim::{Call, End, Errno, Faults, Scene, World};
 
 /// Slots of the table; the setup says how many of them are used.
@@ -82,9 +82,9 @@ fn ended(world: &World<'_, App>) -> Result<(), String> {
                 } else {
                     None
                 };
-                let code = Some(fault.code) == expected.map(Errno::code);
-                let right = code && fault.kind == FaultKind::Unreachable;
-                right || faults || fault.kind == FaultKind::Exhausted
+                let code = Some(fault.code()) == expected.map(Errno::code);
+                let right = code && matches!(fault, Fault::Unreachable(_));
+                right || faults || matches!(fault, Fault::Exhausted(_))
             }
             Some(Reason::PeerFinished | Reason::TooLong) => false,
         };

@@ -6,7 +6,7 @@
 mod scenario;
 
 use scenario::{Fate, Outcome, SPEAKER, run};
-use tidegate_core::{Class, FaultKind, Peer, Reason, Trigger};
+use tidegate_core::{Class, Fault as Cause, Peer, Reason, Trigger};
 use tidegate_sim::{Call, Errno, Fault, Faults, Interface, Random, Taken};
 
 /// Pairs of faults on each interface, unless `PAIRS` in the environment is set.
@@ -136,7 +136,7 @@ fn all_kinds_of_calls_and_of_ends_are_in_the_scenario() {
                 Some(Reason::PeerFinished),
                 Some(Reason::PeerFinished),
                 Some(Reason::Deadline(Class::FirstByte)),
-                Some(Reason::Failed(FaultKind::Reset.with_code(104))),
+                Some(Reason::Failed(Cause::Reset(104))),
                 Some(Reason::Stopping),
                 Some(Reason::PeerFinished),
                 Some(Reason::PeerFinished),

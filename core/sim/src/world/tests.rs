@@ -8,7 +8,7 @@ use alloc::vec;
 use tidegate_core::Reason;
 use tidegate_core::{Class, FullTable, Memory};
 use tidegate_core::{Conn, Datagram, DatagramMemory};
-use tidegate_core::{Directions, FaultKind, Token};
+use tidegate_core::{Directions, Fault as Cause, Token};
 
 /// Sends back whatever comes.
 struct Echo;
@@ -385,9 +385,9 @@ impl Handler for Answers {
             self.lost += usize::from(all.send_datagram(socket, to, datagram.data).is_err());
         }
     }
-    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, fault: tidegate_core::Fault) {
+    fn datagram_failed(&mut self, _: &mut Connections<'_>, _: Token, fault: Cause) {
         self.failed += 1;
-        self.refused += usize::from(fault.kind == FaultKind::Refused);
+        self.refused += usize::from(matches!(fault, Cause::Refused(_)));
     }
 }
 

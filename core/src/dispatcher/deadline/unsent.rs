@@ -4,7 +4,7 @@
 use super::super::Dispatcher;
 use super::waited;
 use crate::config::Class;
-use crate::event::{FaultKind, Outcome};
+use crate::event::{Fault, Outcome};
 use crate::output::Reason;
 use crate::readiness::Trigger;
 use crate::slot::{Flags, Slot};
@@ -99,17 +99,16 @@ impl Dispatcher<'_> {
         if !slot.may_have_hung_up() {
             return;
         }
-        match fault.kind {
+        match fault {
             // The peer has ended in order, and receives no more.
-            FaultKind::Refused => {}
-            FaultKind::Reset | FaultKind::TimedOut | FaultKind::Unreachable => {
+            Fault::Refused(_) => {}
+            Fault::Reset(_) | Fault::TimedOut(_) | Fault::Unreachable(_) => {
                 slot.reason = Some(Reason::Failed(fault));
             }
             // The query failed.
-            FaultKind::Interrupted
-            | FaultKind::Exhausted
-            | FaultKind::Invalid
-            | FaultKind::Unknown => return,
+            Fault::Interrupted(_) | Fault::Exhausted(_) | Fault::Invalid(_) | Fault::Unknown(_) => {
+                return;
+            }
         }
         slot.lose_peer();
     }
@@ -127,15 +126,15 @@ impl Dispatcher<'_> {
         let Outcome::Failed(fault) = *outcome else {
             return;
         };
-        match fault.kind {
-            FaultKind::Interrupted | FaultKind::Exhausted => {}
+        match fault {
+            Fault::Interrupted(_) | Fault::Exhausted(_) => {}
             // The peer has ended in order, and receives no more: what it sent before that is still to be had.
-            FaultKind::Refused => self.hung_up(index, outcome),
-            FaultKind::Reset
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Invalid
-            | FaultKind::Unknown => self.begin_close(index, Reason::Failed(fault)),
+            Fault::Refused(_) => self.hung_up(index, outcome),
+            Fault::Reset(_)
+            | Fault::TimedOut(_)
+            | Fault::Unreachable(_)
+            | Fault::Invalid(_)
+            | Fault::Unknown(_) => self.begin_close(index, Reason::Failed(fault)),
         }
     }
 }

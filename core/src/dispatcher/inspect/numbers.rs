@@ -2,7 +2,7 @@
 
 use super::MILLI;
 use crate::config::Class;
-use crate::event::FaultKind;
+use crate::event::Fault;
 use crate::output::Reason;
 use crate::readiness::Directions;
 use crate::slot::Cursors;
@@ -72,7 +72,7 @@ pub(super) fn reason_of(number: u32) -> Option<Reason> {
         4 => Reason::TooLong,
         5 => Reason::Evicted,
         6 => Reason::Stopping,
-        7 => Reason::Failed(FaultKind::Unknown.with_code(0)),
+        7 => Reason::Failed(Fault::Unknown(0)),
         class => Reason::Deadline(*Class::ALL.get((class - 8) as usize)?),
     })
 }

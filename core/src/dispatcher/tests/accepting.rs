@@ -5,8 +5,8 @@ use crate::slot::State;
 
 const MS: Duration = Duration::from_millis(1);
 
-fn failed(kind: FaultKind) -> Outcome {
-    Outcome::Failed(kind.with_code(1))
+fn failed(kind: fn(u16) -> Fault) -> Outcome {
+    Outcome::Failed(kind(1))
 }
 
 /// Completes `times` accepts in a row with `outcome`; each after an event, unless it is retried without.
@@ -73,7 +73,7 @@ fn a_slot_is_reserved_before_the_accept_is_issued() {
 
 #[test]
 fn one_accept_follows_one_event() {
-    for outcome in [Outcome::Accepted(None), BLOCKED, failed(FaultKind::Reset)] {
+    for outcome in [Outcome::Accepted(None), BLOCKED, failed(Fault::Reset)] {
         let mut bench = Bench::level();
         bench.ready(bench.listener, READ);
         let actions = bench.run_with(|action| match action {
@@ -110,17 +110,17 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
     // What it takes to pause, what to close the listener; `None`: never.
     let table = [
         (BLOCKED, Some(16), None),
-        (failed(FaultKind::Interrupted), Some(16), None),
-        (failed(FaultKind::Reset), Some(16), None),
-        (failed(FaultKind::Refused), Some(16), None),
-        (failed(FaultKind::TimedOut), Some(16), None),
-        (failed(FaultKind::Unreachable), Some(16), None),
-        (failed(FaultKind::Exhausted), Some(1), None),
-        (failed(FaultKind::Unknown), Some(1), None),
-        (failed(FaultKind::Invalid), None, Some(1)),
+        (failed(Fault::Interrupted), Some(16), None),
+        (failed(Fault::Reset), Some(16), None),
+        (failed(Fault::Refused), Some(16), None),
+        (failed(Fault::TimedOut), Some(16), None),
+        (failed(Fault::Unreachable), Some(16), None),
+        (failed(Fault::Exhausted), Some(1), None),
+        (failed(Fault::Unknown), Some(1), None),
+        (failed(Fault::Invalid), None, Some(1)),
         (Outcome::Complete(1), Some(16), None),
     ];
-    assert_eq!(table.len(), FaultKind::ALL.len() + 2);
+    assert_eq!(table.len(), Fault::ALL.len() + 2);
     for (outcome, pauses, closes) in table {
         for times in [1, 3, 15, 16] {
             if times > 1 && (pauses == Some(1) || closes.is_some()) {
@@ -171,7 +171,7 @@ fn every_class_of_error_once_three_times_and_sixteen_times_in_a_row() {
 fn a_success_resets_the_count_of_failures() {
     let mut bench = Bench::level();
     for _ in 0..3 {
-        fail(&mut bench, failed(FaultKind::Reset), 15);
+        fail(&mut bench, failed(Fault::Reset), 15);
         let token = bench.rest();
         assert!(!is_paused(&bench));
         bench.machine.abort(token);
@@ -182,7 +182,7 @@ fn a_success_resets_the_count_of_failures() {
 #[test]
 fn a_pause_doubles_from_100_ms_to_1_s_and_a_success_ends_that() {
     let mut bench = Bench::level();
-    fail(&mut bench, failed(FaultKind::Exhausted), 1);
+    fail(&mut bench, failed(Fault::Exhausted), 1);
     for millis in [100, 200, 400, 800, 1000, 1000] {
         bench.run();
         let due = bench.now.plus(millis * MS);
@@ -198,11 +198,11 @@ fn a_pause_doubles_from_100_ms_to_1_s_and_a_success_ends_that() {
         let Some(Action::Accept { token, .. }) = bench.poll() else {
             panic!("a pause of {millis} ms does not end");
         };
-        bench.done(token, Op::Accept, failed(FaultKind::Unknown));
+        bench.done(token, Op::Accept, failed(Fault::Unknown));
     }
     bench.later(1000 * MS);
     bench.rest();
-    fail(&mut bench, failed(FaultKind::Exhausted), 1);
+    fail(&mut bench, failed(Fault::Exhausted), 1);
     let due = bench.now.plus(100 * MS);
     assert_eq!(bench.machine.next_deadline(), Some(due));
 }
@@ -227,7 +227,7 @@ fn resource_exhaustion_does_not_spin() {
 fn a_slot_that_is_freed_ends_a_pause() {
     let mut bench = Bench::level();
     let token = bench.rest();
-    fail(&mut bench, failed(FaultKind::Exhausted), 1);
+    fail(&mut bench, failed(Fault::Exhausted), 1);
     bench.run();
     bench.machine.abort(token);
     let actions = bench.run();
@@ -242,7 +242,7 @@ fn a_listener_that_fails_is_closed_and_the_others_go_on() {
     let first = bench.listener;
     bench.run();
     let token = bench.reserve();
-    bench.done(token, Op::Accept, failed(FaultKind::Invalid));
+    bench.done(token, Op::Accept, failed(Fault::Invalid));
     assert_eq!(kinds(&bench.run()), ["del", "close"]);
     bench.ready(first, READ);
     assert_eq!(bench.machine.stats().stale, 1, "its token is of the past");
@@ -261,7 +261,7 @@ fn a_listener_that_goes_while_queued_takes_no_other_with_it() {
     let mut bench = Bench::level();
     let (a, b) = (bench.rest(), bench.rest());
     let token = bench.reserve();
-    bench.done(token, Op::Accept, failed(FaultKind::Invalid));
+    bench.done(token, Op::Accept, failed(Fault::Invalid));
     bench.outputs();
     for token in [a, bench.listener, b] {
         bench.ready(token, READ);
@@ -299,7 +299,7 @@ fn a_connection_that_could_not_be_armed_ends_and_its_listener_pauses() {
 fn a_connection_whose_descriptor_cannot_be_armed_delays_no_other() {
     let mut bench = Bench::level();
     let token = bench.rest();
-    let fault = FaultKind::Invalid.with_code(1);
+    let fault = Fault::Invalid(1);
     bench.done(token, Op::Arm, Outcome::Failed(fault));
     assert!(!is_paused(&bench));
     bench.run();

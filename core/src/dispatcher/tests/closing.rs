@@ -284,16 +284,16 @@ fn what_is_registered_is_withdrawn_before_the_close() {
 #[test]
 fn an_error_ends_its_connection_with_the_reason() {
     for kind in [
-        FaultKind::Reset,
-        FaultKind::TimedOut,
-        FaultKind::Unreachable,
-        FaultKind::Invalid,
-        FaultKind::Unknown,
+        Fault::Reset,
+        Fault::TimedOut,
+        Fault::Unreachable,
+        Fault::Invalid,
+        Fault::Unknown,
     ] {
         for sending in [true, false] {
             let mut bench = Bench::level();
             let token = bench.rest();
-            let fault = kind.with_code(7);
+            let fault = kind(7);
             bench.machine.commit(token, u32::from(sending));
             bench.ready(token, READ);
             let outcome = [Outcome::Failed(fault)];
@@ -381,7 +381,7 @@ fn an_impossible_completion_ends_its_connection_and_is_counted() {
         assert_eq!(bench.machine.stats().unasked, 1, "{op:?} {outcome:?}");
         bench.answer_all();
         bench.run();
-        let invalid = FaultKind::Invalid.with_code(0);
+        let invalid = Fault::Invalid(0);
         assert_eq!(
             bench.closed(token),
             Some(Reason::Failed(invalid)),

@@ -7,7 +7,7 @@ use crate::slot::State;
 use crate::unavailable::Unavailable;
 
 const TO: Destination = Destination::Registered(3);
-const REFUSED: Fault = FaultKind::Refused.with_code(111);
+const REFUSED: Fault = Fault::Refused(111);
 
 impl Bench {
     fn connect(&mut self) -> Token {
@@ -160,7 +160,7 @@ fn what_the_kernel_was_at_is_not_tried_again() {
 fn an_interruption_is_tried_again_at_once_and_not_for_ever() {
     let mut bench = Bench::level();
     let token = bench.connect();
-    let interrupted = Outcome::Failed(FaultKind::Interrupted.with_code(4));
+    let interrupted = Outcome::Failed(Fault::Interrupted(4));
     let actions = bench.one_turn(|action| match action {
         Action::Connect { .. } => Some(interrupted),
         _ => None,

@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Peer;
 use crate::slot::State;
 
-const REFUSED: Fault = FaultKind::Refused.with_code(111);
+const REFUSED: Fault = Fault::Refused(111);
 const FROM: Option<Peer> = Some(Peer::Unix(1));
 
 const fn datagram(len: u32) -> Outcome {
@@ -106,14 +106,14 @@ fn a_batch_ends_with_the_quantum_and_others_are_served_between() {
 #[test]
 fn an_error_is_notified_and_ends_nothing() {
     for kind in [
-        FaultKind::Refused,
-        FaultKind::Reset,
-        FaultKind::Unreachable,
-        FaultKind::TimedOut,
+        Fault::Refused,
+        Fault::Reset,
+        Fault::Unreachable,
+        Fault::TimedOut,
     ] {
         let mut bench = Bench::level();
         let token = bench.socket();
-        let failed = Outcome::Failed(kind.with_code(1));
+        let failed = Outcome::Failed(kind(1));
         for n in 1..40 {
             bench.report(token, READ, true);
             let all = bench.run_with(|action| match action {
@@ -138,7 +138,7 @@ fn an_error_is_notified_and_ends_nothing() {
 fn an_interrupted_call_is_repeated_without_a_notice() {
     let mut bench = Bench::level();
     let token = bench.socket();
-    let interrupted = Outcome::Failed(FaultKind::Interrupted.with_code(4));
+    let interrupted = Outcome::Failed(Fault::Interrupted(4));
     let all = bench.receives(token, &[interrupted, interrupted, datagram(1)]);
     assert_eq!(all, ["receive from"; 3]);
     assert_eq!(bench.heard(token), 1);
@@ -146,10 +146,10 @@ fn an_interrupted_call_is_repeated_without_a_notice() {
 
 #[test]
 fn resource_exhaustion_is_waited_out() {
-    for kind in [FaultKind::Exhausted, FaultKind::Unknown] {
+    for kind in [Fault::Exhausted, Fault::Unknown] {
         let mut bench = Bench::level();
         let token = bench.socket();
-        let all = bench.receives(token, &[Outcome::Failed(kind.with_code(105))]);
+        let all = bench.receives(token, &[Outcome::Failed(kind(105))]);
         assert_eq!(all, ["receive from"]);
         assert_eq!(bench.heard(token), 1, "it is told");
         let report = |bench: &mut Bench| {
@@ -199,12 +199,12 @@ fn one_waits_to_be_sent_and_nothing_is_received_meanwhile() {
 #[test]
 fn what_cannot_be_sent_is_given_up_and_notified() {
     let kinds_of_failure = [
-        FaultKind::Exhausted,
-        FaultKind::Unknown,
-        FaultKind::Refused,
-        FaultKind::Reset,
-        FaultKind::Unreachable,
-        FaultKind::TimedOut,
+        Fault::Exhausted,
+        Fault::Unknown,
+        Fault::Refused,
+        Fault::Reset,
+        Fault::Unreachable,
+        Fault::TimedOut,
     ];
     for kind in kinds_of_failure {
         let mut bench = Bench::level();
@@ -212,7 +212,7 @@ fn what_cannot_be_sent_is_given_up_and_notified() {
         for n in 1..20 {
             bench.machine.queue_datagram(token);
             let all = bench.run_with(|action| match action {
-                Action::SendTo { .. } => Some(Outcome::Failed(kind.with_code(1))),
+                Action::SendTo { .. } => Some(Outcome::Failed(kind(1))),
                 _ => None,
             });
             assert_eq!(kinds(&all), ["send to"], "{kind:?}");
@@ -229,7 +229,7 @@ fn what_is_no_socket_any_more_is_closed() {
     for send in [false, true] {
         let mut bench = Bench::level();
         let token = bench.socket();
-        let invalid = Outcome::Failed(FaultKind::Invalid.with_code(9));
+        let invalid = Outcome::Failed(Fault::Invalid(9));
         let answer = |action: &Action| match action {
             Action::ReceiveFrom { .. } | Action::SendTo { .. } => Some(invalid),
             _ => None,

@@ -27,7 +27,7 @@ mod transfer;
 use super::{Dispatcher, laws};
 use crate::config::{Config, Windows};
 use crate::dispatcher::Table;
-use crate::event::{Event, Fault, FaultKind, Op, Outcome};
+use crate::event::{Event, Fault, Op, Outcome};
 use crate::output::{Action, Notice, Reason};
 use crate::readiness::{Directions, Trigger};
 use crate::slot::{Queued, Slot};
@@ -51,8 +51,8 @@ const WINDOWS: Windows = Windows {
 const BLOCKED: Outcome = Outcome::Drained(0);
 /// EOF; of what moves no bytes: done.
 const END: Outcome = Outcome::Complete(0);
-const RESET: Fault = FaultKind::Reset.with_code(104);
-const SHORTAGE: Fault = FaultKind::Exhausted.with_code(105);
+const RESET: Fault = Fault::Reset(104);
+const SHORTAGE: Fault = Fault::Exhausted(105);
 const FAILED: Outcome = Outcome::Failed(RESET);
 const NO_MEMORY: Outcome = Outcome::Failed(SHORTAGE);
 

@@ -233,7 +233,7 @@ fn occasional_resource_exhaustion_does_not_prolong_lingering() {
     let token = bench.spoken();
     bench.machine.finish(token);
     bench.run();
-    let shortage = Outcome::Failed(FaultKind::Exhausted.with_code(105));
+    let shortage = Outcome::Failed(Fault::Exhausted(105));
     for _ in 0..30 {
         bench.ready(token, READ);
         bench.script(token, &[shortage], &[]);

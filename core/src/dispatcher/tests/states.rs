@@ -229,7 +229,7 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Drained(u32::MAX),
         Outcome::Accepted(None),
     ];
-    outcomes.extend(FaultKind::ALL.map(|kind| Outcome::Failed(kind.with_code(1))));
+    outcomes.extend(Fault::ALL.map(|kind| Outcome::Failed(kind(1))));
     outcomes
 }
 

@@ -147,7 +147,7 @@ fn what_a_driver_ignores_is_known_of_the_device_and_of_nothing_else() {
 }
 
 /// Nothing can be sent any more.
-const HUNG_UP: Outcome = Outcome::Failed(FaultKind::Refused.with_code(32));
+const HUNG_UP: Outcome = Outcome::Failed(Fault::Refused(32));
 
 /// A device that is gone both ways, and an application that does not finish it.
 #[test]
@@ -196,7 +196,7 @@ fn what_can_neither_receive_nor_send_is_closed_whatever_the_application_does() {
 
 #[test]
 fn one_whose_peer_has_only_sent_fin_goes_on_and_one_that_has_failed_is_closed() {
-    let unknown = Outcome::Failed(FaultKind::Unknown.with_code(25));
+    let unknown = Outcome::Failed(Fault::Unknown(25));
     for (outcome, closes) in [
         (END, None),
         (unknown, None),

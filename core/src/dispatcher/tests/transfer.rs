@@ -374,7 +374,7 @@ fn an_interrupted_operation_is_tried_again_and_that_is_bounded() {
     let mut bench = Bench::level();
     let token = bench.rest();
     bench.ready(token, READ);
-    let interrupted = Outcome::Failed(FaultKind::Interrupted.with_code(4));
+    let interrupted = Outcome::Failed(Fault::Interrupted(4));
     let actions = bench.script(token, &[interrupted, Outcome::Drained(3)], &[]);
     assert_eq!(received(&actions), 2);
     bench.ready(token, READ);

@@ -3,11 +3,11 @@
 use super::*;
 use crate::config::Class;
 use crate::destination::Destination;
-use crate::event::{Fault, FaultKind};
+use crate::event::Fault;
 use crate::session::SendError;
 
 const TO: Destination = Destination::Registered(0);
-const REFUSED: Fault = FaultKind::Refused.with_code(111);
+const REFUSED: Fault = Fault::Refused(111);
 
 /// Forwards what was received to `to`, as far as its send capacity goes, and keeps the rest until there is more.
 fn pump(from: &mut Conn<'_>, to: Token) {

@@ -7,7 +7,7 @@
 
 use crate::config::Config;
 use crate::dispatcher::laws;
-use crate::event::{Event, Fault, FaultKind, Local, Op, Outcome, Peer};
+use crate::event::{Event, Fault, Local, Op, Outcome, Peer};
 use crate::output::Action;
 use crate::readiness::Directions;
 use crate::session::{Connections, Datagram, DatagramMemory, Handler, Memory, SendError, Session};
@@ -246,7 +246,7 @@ fn one_waits_for_the_kernel_and_the_next_is_notified_of_capacity() {
 fn failures_are_notified_and_waiters_are_notified_of_capacity_then_too() {
     let mut bench = Bench::new::<8, 8>();
     let token = bench.session.add_datagrams(8, 8).expect("a place");
-    let fault = FaultKind::Exhausted.with_code(105);
+    let fault = Fault::Exhausted(105);
     bench.takes = Outcome::Drained(0);
     bench.session.handler_mut().twice = true;
     bench.comes(token, b"ask", Some(Peer::Unix(1)));

@@ -2,7 +2,7 @@
 //! table is, nor on whether an operation completes inline or by an event.
 
 use super::*;
-use crate::event::{FaultKind, Transfer};
+use crate::event::Fault;
 use crate::random::Random;
 use alloc::format;
 
@@ -53,7 +53,7 @@ struct Chance {
 }
 
 impl Chance {
-    fn moved(&mut self, asked: usize) -> Transfer {
+    fn moved(&mut self, asked: usize) -> Result<u32, Option<Fault>> {
         self.transfers += 1;
         let asked = u32::try_from(asked).unwrap();
         if self.steady {
@@ -61,9 +61,9 @@ impl Chance {
         }
         match self.random.below(24) {
             0 => Err(None),
-            1 => Err(Some(FaultKind::Reset.with_code(104))),
-            2 => Err(Some(FaultKind::Interrupted.with_code(4))),
-            3 => Err(Some(FaultKind::Exhausted.with_code(105))),
+            1 => Err(Some(Fault::Reset(104))),
+            2 => Err(Some(Fault::Interrupted(4))),
+            3 => Err(Some(Fault::Exhausted(105))),
             4 => Ok(asked),
             5 => Ok(asked / 2),
             _ => Ok(asked.min(8)),
@@ -72,7 +72,7 @@ impl Chance {
 }
 
 impl Chance {
-    fn receive(&mut self, into: &mut [u8]) -> Transfer {
+    fn receive(&mut self, into: &mut [u8]) -> Result<u32, Option<Fault>> {
         let moved = match self.random.below(64) {
             0 if !self.steady => Ok(0),
             _ => self.moved(into.len()),
@@ -85,7 +85,7 @@ impl Chance {
         moved
     }
 
-    fn send(&mut self, token: Token, from: &[u8]) -> Transfer {
+    fn send(&mut self, token: Token, from: &[u8]) -> Result<u32, Option<Fault>> {
         let moved = self.moved(from.len());
         let taken = moved.unwrap_or(0) as usize;
         self.sent.push((token, from[..taken].to_vec()));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Class;
-use crate::event::FaultKind;
+use crate::event::Fault;
 use crate::trace::Input;
 
 /// Needs all, or as little as can be said.
@@ -104,7 +104,7 @@ enum Trouble {
 
 /// Why the connection ended within a minute, if it did, and whether the driver was asked about it.
 fn troubled<const PATIENT: bool>(trouble: Trouble, trigger: Trigger) -> (Option<Reason>, bool) {
-    const EXHAUSTED: Outcome = Outcome::Failed(FaultKind::Exhausted.with_code(105));
+    const EXHAUSTED: Outcome = Outcome::Failed(Fault::Exhausted(105));
     let mut memory = Memory::<1, 8, 8>::new();
     let config = Config {
         trigger,
@@ -173,21 +173,17 @@ fn troubled<const PATIENT: bool>(trouble: Trouble, trigger: Trigger) -> (Option<
 /// closes each, and asks nothing.
 #[test]
 fn a_server_without_patience_ends_what_is_in_trouble() {
-    let failed = |kind: FaultKind, code| Reason::Failed(kind.with_code(code));
+    let failed = |kind: fn(u16) -> Fault, code| Reason::Failed(kind(code));
     for trigger in [Trigger::Level, Trigger::Edge, Trigger::Oneshot] {
         for (trouble, reason, asks) in [
             (
                 Trouble::NoMemoryToReceive,
-                failed(FaultKind::Exhausted, 105),
+                failed(Fault::Exhausted, 105),
                 false,
             ),
-            (
-                Trouble::NoMemoryToSend,
-                failed(FaultKind::Exhausted, 105),
-                true,
-            ),
+            (Trouble::NoMemoryToSend, failed(Fault::Exhausted, 105), true),
             (Trouble::Stall, Reason::Deadline(Class::WriteStall), true),
-            (Trouble::HangUp, failed(FaultKind::Reset, 0), true),
+            (Trouble::HangUp, failed(Fault::Reset, 0), true),
         ] {
             let (_, asked) = troubled::<true>(trouble, trigger);
             assert_eq!(asked, asks, "{trouble:?} {trigger:?}");

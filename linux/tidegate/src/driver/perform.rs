@@ -153,7 +153,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     fn of_stream(&mut self, action: &Action) -> Completion {
         match self.on_stream {
             Some(carry_out) => carry_out(self, action),
-            None => Completion::Failed(NO_FAULT.into()),
+            None => Completion::failed(NO_FAULT),
         }
     }
 

@@ -12,7 +12,7 @@ impl<H: Handler, B: Backend> Server<'_, H, B> {
     /// Performs an action on a stream, at once.
     pub(super) fn complete_stream(&mut self, action: &Action) -> Completion {
         let outcome = self.carry_stream(action);
-        (outcome.completion()).unwrap_or_else(|| Completion::Failed(NO_FAULT.into()))
+        (outcome.completion()).unwrap_or_else(|| Completion::failed(NO_FAULT))
     }
 
     fn carry_stream(&mut self, action: &Action) -> Outcome {

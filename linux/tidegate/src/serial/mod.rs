@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::socket::count;
 use crate::stream::Stream;
 use tidegate_core::heapless::{CString, VecView};
-use tidegate_core::{Destination, Directions, FaultKind, Ignored, Outcome, Unavailable};
+use tidegate_core::{Destination, Directions, Fault, Ignored, Outcome, Unavailable};
 
 /// Bytes of the longest path, without the NUL at its end.
 const PATH_MAX: usize = 127;
@@ -193,7 +193,7 @@ impl<'m> Lines<'m> {
 }
 
 /// Nothing is registered under that number (`EINVAL`).
-const NO_LINE: Outcome = Outcome::Failed(FaultKind::Invalid.with_code(22));
+const NO_LINE: Outcome = Outcome::Failed(Fault::Invalid(22));
 
 impl Registered {
     fn open(&self) -> Result<(Stream, Ignored), Outcome> {
@@ -239,19 +239,19 @@ mod tests {
     fn what_is_no_line_does_not_open() {
         let mut lines = heapless::Vec::<_, 4>::new();
         let mut lines = Lines::new(&mut lines);
-        for (number, path, kind) in [
-            (0, "/nonexistent/tty", FaultKind::Refused),
-            (1, "/dev/null", FaultKind::Invalid),
-            (2, "/", FaultKind::Invalid),
+        for (number, path, expected) in [
+            (0, "/nonexistent/tty", Fault::Refused(2)),
+            (1, "/dev/null", Fault::Invalid(25)),
+            (2, "/", Fault::Invalid(21)),
         ] {
             lines.add(&Serial::at(path)).expect("a line");
             match lines.open(number) {
-                Err(Outcome::Failed(fault)) => assert_eq!(fault.kind, kind, "{path}"),
+                Err(Outcome::Failed(fault)) => assert_eq!(fault, expected, "{path}"),
                 other => panic!("{path}: {other:?}"),
             }
         }
         let unknown = lines.open(3).map(|_| ());
-        let invalid = Outcome::Failed(FaultKind::Invalid.with_code(22));
+        let invalid = Outcome::Failed(Fault::Invalid(22));
         assert_eq!(unknown, Err(invalid));
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Backoff, Class, Config, Directions, Fault, FaultKind, Instant, Reason, Stats, Token, Trigger,
+    Backoff, Class, Config, Directions, Fault, Instant, Reason, Stats, Token, Trigger,
     awaited, issue,
 };
 
@@ -52,8 +52,8 @@ pub fn limits(config: &Config, class: Class) -> Option<Duration> {
 }
 
 #[unsafe(no_mangle)]
-pub fn faults(kind: FaultKind, code: u16) -> Fault {
-    kind.with_code(code)
+pub fn faults(kind: Fault, code: u16) -> Fault {
+    kind(code)
 }
 
 #[unsafe(no_mangle)]

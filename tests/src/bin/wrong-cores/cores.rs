@@ -44,8 +44,8 @@ pub(crate) const CORES: [Wrong; 30] = [
         name: "no pause at EMFILE",
         changes: &[(
             "dispatcher/listener.rs",
-            "FaultKind::Exhausted | FaultKind::Unknown => fault = Some(failed),",
-            "FaultKind::Exhausted => {}\n                    FaultKind::Unknown => fault = Some(failed),",
+            "Fault::Exhausted(_) | Fault::Unknown(_) => fault = Some(failed),",
+            "Fault::Exhausted(_) => {}\n                    Fault::Unknown(_) => fault = Some(failed),",
         )],
     },
     Wrong {
@@ -152,24 +152,24 @@ pub(crate) const CORES: [Wrong; 30] = [
         name: "error read twice",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Reset\n            | FaultKind::Refused",
-            "FaultKind::Reset if direction == Directions::READ => {}\n            FaultKind::Reset\n            | FaultKind::Refused",
+            "Fault::Reset\n            | Fault::Refused(_)",
+            "Fault::Reset(_) if direction == Directions::READ => {}\n            Fault::Reset\n            | Fault::Refused(_)",
         )],
     },
     Wrong {
         name: "EINTR as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Interrupted => {}\n            FaultKind::Exhausted",
-            "FaultKind::Interrupted => self.begin_close(index, Reason::Failed(fault)),\n            FaultKind::Exhausted",
+            "Fault::Interrupted(_) => {}\n            Fault::Exhausted",
+            "Fault::Interrupted(_) => self.begin_close(index, Reason::Failed(fault)),\n            Fault::Exhausted",
         )],
     },
     Wrong {
         name: "ENOBUFS as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "FaultKind::Exhausted => self.wait_for_memory(index, direction, fault),",
-            "FaultKind::Exhausted => self.begin_close(index, Reason::Failed(fault)),",
+            "Fault::Exhausted(_) => self.wait_for_memory(index, direction, fault),",
+            "Fault::Exhausted(_) => self.begin_close(index, Reason::Failed(fault)),",
         )],
     },
     Wrong {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{Call, Errno};
 use tidegate_core::Destination;
+use tidegate_core::Fault as Cause;
 use tidegate_core::Instant;
-use tidegate_core::{Fault as Cause, FaultKind};
 
 /// Records the notices of connects, and when.
 #[derive(Default)]
@@ -69,19 +69,13 @@ fn an_unanswered_connect_ends_by_its_deadline() {
 
 #[test]
 fn a_connect_to_an_unreachable_network_fails_at_once() {
-    let expected = Reason::Failed(Cause {
-        kind: FaultKind::Unreachable,
-        code: Errno::NETUNREACH.code(),
-    });
+    let expected = Reason::Failed(Cause::Unreachable(Errno::NETUNREACH.code()));
     ends(World::<Notes>::UNREACHABLE, expected, Duration::ZERO, 4);
 }
 
 #[test]
 fn a_connect_to_an_absent_host_fails_when_it_is_given_up() {
-    let expected = Reason::Failed(Cause {
-        kind: FaultKind::Unreachable,
-        code: Errno::HOSTUNREACH.code(),
-    });
+    let expected = Reason::Failed(Cause::Unreachable(Errno::HOSTUNREACH.code()));
     // The time runs from the call, which the completion world may make some rounds after it was issued.
     let length = Duration::from_secs(3);
     ends(World::<Notes>::ABSENT, expected, length, 12);

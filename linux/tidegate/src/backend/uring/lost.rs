@@ -6,7 +6,7 @@ use crate::clock;
 use core::time::Duration;
 use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
-use tidegate_core::{Directions, Event, FaultKind, Instant, Op, Outcome, Token};
+use tidegate_core::{Directions, Event, Fault, Instant, Op, Outcome, Token};
 
 /// The first pause before the kernel is called again, and the longest.
 const FIRST: Duration = Duration::from_millis(1);
@@ -137,7 +137,7 @@ const fn writable(token: Token) -> Event {
 }
 
 /// `EBADR`.
-const UNKNOWN: tidegate_core::Fault = FaultKind::Unknown.with_code(53);
+const UNKNOWN: tidegate_core::Fault = Fault::Unknown(53);
 
 /// Whether an error of `io_uring_enter(2)` passes.
 pub(super) const fn passes(errno: Errno) -> bool {

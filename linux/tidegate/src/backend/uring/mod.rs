@@ -283,13 +283,13 @@ impl Backend for Uring {
             // What is in flight will report more.
             let drained = slot.chain.is_empty() && slot.input == Watch::Begun;
             return if drained {
-                Completion::Drained(count)
+                Completion::drained(count)
             } else {
-                Completion::Complete(count)
+                Completion::complete(count)
             };
         }
         if slot.ended {
-            return Completion::Complete(0);
+            return Completion::complete(0);
         }
         if slot.errno != 0 {
             let errno = Errno::from_raw_os_error(i32::from(slot.errno));
@@ -302,15 +302,15 @@ impl Backend for Uring {
             {
                 return errno::completion(errno);
             }
-            return Completion::Drained(0);
+            return Completion::drained(0);
         }
         let outcome = socket::complete_receive(socket, into);
-        if let Completion::Drained(n) = outcome
+        if let Ok((n, true)) = outcome.moved()
             && slot.wanted.contains(Directions::READ)
             && let Err(errno) = slot.watch_input(&mut self.ring)
         {
             return if n > 0 {
-                Completion::Complete(n)
+                Completion::complete(n)
             } else {
                 errno::completion(errno)
             };
