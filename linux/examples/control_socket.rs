@@ -21,7 +21,7 @@ use core::time::Duration;
 use heapless::String;
 use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
-use tidegate::framing::{Framed, Lines, OnError, Scan};
+use tidegate::framing::{Framed, Lines, Progress};
 use tidegate::signals::{Signal, watch};
 use tidegate::{
     Address, Config, Conn, Connections, Directions, FullTable, Handler, Listen, Memory, Retry,
@@ -56,7 +56,7 @@ const STATUS: u32 = 0;
 
 // All there ever is: 47 KiB.
 // For 16 listeners and one free timer; it has no streams, serial lines, destinations and Unix senders.
-type ControlMemory = Memory<16, 256, 2048, Scan, 16, 1, 0, 0, 0, 0>;
+type ControlMemory = Memory<16, 256, 2048, Progress, 16, 1, 0, 0, 0, 0>;
 // With the server itself: its descriptors are in the memory.
 const _: () = assert!(ControlMemory::SIZE + size_of::<Server<'_, Control>>() <= 52 * 1024);
 const _: () = assert!(LINES.max_frame() <= 256);
@@ -86,7 +86,7 @@ fn main() -> Result<(), Failure> {
     });
     let signals: &Woken = Box::leak(Box::new(Woken::new()?)); // for as long as the program runs
     let handler = Control {
-        lines: Framed::new(LINES, OnError::Skip),
+        lines: Framed::new(LINES).skip_errors(),
         signals,
         every,
         heard: 0,
@@ -152,11 +152,11 @@ struct Control {
 }
 
 impl Handler for Control {
-    type State = Scan;
+    type State = Progress;
 
-    fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
+    fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
         while conn.reserve(REPLY).is_ok()
-            && let Some(line) = self.lines.next(conn, scan)
+            && let Some(line) = self.lines.next(conn, progress)
         {
             let words = line.split(u8::is_ascii_whitespace);
             let mut words = words.filter(|word| !word.is_empty());
@@ -186,13 +186,13 @@ impl Handler for Control {
     }
 
     /// The last line may lack its line feed. Requests from before it are completed, a `wait` too.
-    fn ended(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
-        self.readable(conn, scan);
+    fn ended(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
+        self.readable(conn, progress);
         conn.finish();
     }
 
     /// Of a connection, after `wait`.
-    fn timer(&mut self, conn: &mut Conn<'_>, _: &mut Scan) {
+    fn timer(&mut self, conn: &mut Conn<'_>, _: &mut Progress) {
         if conn.send(b"done\n").is_err() {
             self.missed += 1;
         }

@@ -5,8 +5,8 @@ use core::fmt::Debug;
 use core::time::Duration;
 use tidegate_core::Instant;
 use tidegate_core::framing::{
-    Cobs, Decoded, Decoder, Delimiter, Encoder, FixedLength, FrameError, Gap, IdleGap,
-    LengthPrefix, Lines,
+    Cobs, Decoded, Decoder, Delimiter, Encoder, FixedLength, FrameError, IdleGap, LengthPrefix,
+    Lines, Progress,
 };
 
 /// Cuts a stream anywhere: whatever the framing, the same messages and errors come out as from one piece, no more than a
@@ -188,7 +188,7 @@ fn gaps(max: usize, stream: &[u8]) {
     let framing = IdleGap::new(Duration::from_nanos(GAP), max);
     let mut expected = Vec::<Vec<u8>>::new();
     let (mut idle, mut busy) = (Vec::new(), Vec::new());
-    let (mut gap, mut other) = (Gap::default(), Gap::default());
+    let (mut gap, mut other) = (Progress::default(), Progress::default());
     let (mut looked, mut slept) = (Found::new(), Found::new());
     let mut now = 0;
     for chunk in stream.chunks(3) {

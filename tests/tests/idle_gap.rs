@@ -2,7 +2,7 @@
 //! on whatever interface, when the silence has lasted, and not before.
 
 use core::time::Duration;
-use tidegate_core::framing::{Framed, Gap, IdleGap, OnError};
+use tidegate_core::framing::{Framed, IdleGap, Progress};
 use tidegate_core::{Conn, Handler, Instant, Memory};
 use tidegate_sim::{End, Interface, Script, Setup, World};
 
@@ -23,7 +23,7 @@ struct Slave {
 /// When a byte came last.
 #[derive(Default)]
 struct State {
-    gap: Gap,
+    gap: Progress,
     bytes: usize,
     last: Instant,
 }
@@ -51,18 +51,15 @@ impl Handler for Slave {
 }
 
 /// What is received of a client that sends this, and the replies.
-fn hear(
-    interface: Interface,
-    on_error: OnError,
-    script: Script,
-) -> (Vec<Vec<u8>>, Vec<u8>, End, u64) {
+fn hear(interface: Interface, skips: bool, script: Script) -> (Vec<Vec<u8>>, Vec<u8>, End, u64) {
     let mut memory = Memory::<1, WINDOW, 64, State>::new();
     let setup = Setup {
         interface,
         ..Setup::default()
     };
+    let frames = Framed::new(IdleGap::new(GAP, MAX));
     let slave = Slave {
-        frames: Framed::new(IdleGap::new(GAP, MAX), on_error),
+        frames: if skips { frames.skip_errors() } else { frames },
         heard: Vec::new(),
         early: false,
     };
@@ -87,7 +84,7 @@ fn a_message_is_whole_at_every_cut() {
                     script.wait(SHORT).send(piece)
                 });
                 let script = script.wait(LONG).send(b"another").expect(2).finish();
-                let heard = hear(interface, OnError::Close, script);
+                let heard = hear(interface, false, script);
                 let expected = [text.to_vec(), b"another".to_vec()];
                 let expected = (expected.to_vec(), b"97".to_vec(), End::Finished, 0);
                 assert_eq!(heard, expected, "{interface:?}, {first}, {second}");
@@ -104,16 +101,13 @@ fn bytes_one_by_one_are_messages_or_one_as_the_silence_says() {
             let script = Script::new().segments(1);
             (0..8u8).fold(script, |script, n| script.send(&[n]).wait(wait))
         };
-        let (heard, answers, ..) = hear(
-            interface,
-            OnError::Close,
-            bytes(SHORT).wait(LONG).expect(1).finish(),
-        );
+        let (heard, answers, ..) =
+            hear(interface, false, bytes(SHORT).wait(LONG).expect(1).finish());
         assert_eq!(
             (heard.concat(), heard.len(), &answers[..]),
             ((0..8).collect(), 1, &b"8"[..])
         );
-        let (heard, answers, ..) = hear(interface, OnError::Close, bytes(LONG).expect(8).finish());
+        let (heard, answers, ..) = hear(interface, false, bytes(LONG).expect(8).finish());
         assert_eq!(
             (heard.concat(), heard.len(), &answers[..]),
             ((0..8).collect(), 8, &b"11111111"[..])
@@ -131,7 +125,7 @@ fn the_end_is_an_end_of_a_message() {
                 .send(b"end")
                 .wait(wait)
                 .finish();
-            let (heard, answers, end, _) = hear(interface, OnError::Close, script);
+            let (heard, answers, end, _) = hear(interface, false, script);
             assert_eq!((heard.concat(), heard.len()), (b"the end".to_vec(), 1));
             assert_eq!((&answers[..], end), (&b"7"[..], End::Finished));
         }
@@ -142,7 +136,7 @@ fn the_end_is_an_end_of_a_message() {
 fn the_longest_fits_and_one_longer_is_skipped_or_closes() {
     for interface in Interface::ALL {
         for longer in [0, 1, 2] {
-            for on_error in [OnError::Skip, OnError::Close] {
+            for skips in [true, false] {
                 let script = Script::new()
                     .send(&[b'x'; MAX - 1])
                     .wait(SHORT)
@@ -153,12 +147,12 @@ fn the_longest_fits_and_one_longer_is_skipped_or_closes() {
                     .send(b"next")
                     .wait(LONG)
                     .finish();
-                let (heard, .., errors) = hear(interface, on_error, script);
+                let (heard, .., errors) = hear(interface, skips, script);
                 let lengths: Vec<_> = heard.iter().map(Vec::len).collect();
-                let expected = match (longer, on_error) {
+                let expected = match (longer, skips) {
                     (0, _) => (&[MAX, 4][..], 0),
-                    (_, OnError::Skip) => (&[4][..], 1),
-                    (_, OnError::Close) => (&[][..], 1),
+                    (_, true) => (&[4][..], 1),
+                    (_, false) => (&[][..], 1),
                 };
                 assert_eq!((&lengths[..], errors), expected, "{interface:?}, {longer}");
             }

@@ -1,6 +1,6 @@
 //! [`Cobs`]: messages encoded without zeros, so that a zero can end them.
 
-use super::{Decoded, Decoder, Encoder, FrameError, Framed, Scan};
+use super::{Decoded, Decoder, Encoder, FrameError, Framed, Progress};
 use crate::session::Conn;
 use crate::time::Instant;
 
@@ -49,11 +49,14 @@ impl Cobs {
 }
 
 impl Decoder for Cobs {
-    type Progress = Scan;
+    type Progress = Progress;
 
-    fn decode(&self, scan: &mut Scan, data: &[u8], _: Instant) -> Decoded {
+    fn decode(&self, progress: &mut Progress, data: &[u8], _: Instant) -> Decoded {
+        let mut scan = progress.scan();
         let max = cobs::max_encoding_length(self.max);
-        match scan.decode(data, &[0], max, 0, <[u8]>::len) {
+        let decoded = scan.decode(data, &[0], max, 0, <[u8]>::len);
+        *progress = scan.into();
+        match decoded {
             Decoded::Message { message, frame } if message.is_empty() => Decoded::Skipped(frame),
             // The maximum is one of decoded bytes.
             Decoded::Error { frame, .. } => Decoded::Error {
@@ -88,11 +91,11 @@ impl Framed<Cobs> {
     pub fn next_decoded<'p>(
         &mut self,
         conn: &mut Conn<'_>,
-        scan: &mut Scan,
+        progress: &mut Progress,
         plain: &'p mut [u8],
     ) -> Option<&'p [u8]> {
         let len = loop {
-            let coded = self.next(conn, scan)?;
+            let coded = self.next(conn, progress)?;
             match self.framing().unstuff(coded, plain) {
                 Ok(message) => break message.len(),
                 Err(error) => self.meet(conn, error),

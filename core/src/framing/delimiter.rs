@@ -1,6 +1,6 @@
 //! [`Delimiter`]: messages that end with given bytes.
 
-use super::{Decoded, Decoder, Encoder, FrameError, join};
+use super::{Decoded, Decoder, Encoder, FrameError, Progress, join};
 use crate::time::Instant;
 
 /// Messages that end with the bytes `delimiter`, which are not part of them.
@@ -27,10 +27,13 @@ impl<'d> Delimiter<'d> {
 }
 
 impl Decoder for Delimiter<'_> {
-    type Progress = Scan;
+    type Progress = Progress;
 
-    fn decode(&self, scan: &mut Scan, data: &[u8], _: Instant) -> Decoded {
-        scan.decode(data, self.delimiter, self.max, 0, <[u8]>::len)
+    fn decode(&self, progress: &mut Progress, data: &[u8], _: Instant) -> Decoded {
+        let mut scan = progress.scan();
+        let decoded = scan.decode(data, self.delimiter, self.max, 0, <[u8]>::len);
+        *progress = scan.into();
+        decoded
     }
 }
 
@@ -55,7 +58,7 @@ impl Encoder for Delimiter<'_> {
 
 /// How far the delimiter has been searched for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Scan {
+pub(super) struct Scan {
     /// At none of so many first bytes of the data does a delimiter begin.
     seen: u32,
     /// They belong to a message that was too long.

@@ -4,36 +4,37 @@ use super::{Decoded, Decoder, Encoder, FrameError};
 use crate::session::Conn;
 use crate::time::Instant;
 
-/// What to do about a malformed frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum OnError {
-    /// End the connection in an orderly way: too long a message with [`Reason::TooLong`](crate::Reason::TooLong), any
-    /// other with [`Reason::Finished`](crate::Reason::Finished).
-    Close,
-    /// Drop the frame, count it, and go on with the next. Where the start of the next is unknown
-    /// ([`FrameError::Lost`]), end the connection.
-    Skip,
-}
-
 /// A framing, and what to do about errors: one for all connections of a handler. What it remembers of each is the
 /// decoder's `Progress`, which is (part of) the handler's state.
+///
+/// A malformed frame ends its connection in an orderly way: too long a message with
+/// [`Reason::TooLong`](crate::Reason::TooLong), any other with [`Reason::Finished`](crate::Reason::Finished). With
+/// [`skip_errors`](Self::skip_errors) it is dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct Framed<F> {
     framing: F,
-    on_error: OnError,
+    /// A malformed frame is dropped.
+    skips: bool,
     errors: u64,
 }
 
 impl<F> Framed<F> {
     /// With this framing.
     #[must_use]
-    pub const fn new(framing: F, on_error: OnError) -> Self {
+    pub const fn new(framing: F) -> Self {
         Self {
             framing,
-            on_error,
+            skips: false,
             errors: 0,
         }
+    }
+
+    /// The same, but a malformed frame is dropped and counted, and decoding goes on with the next. Where the start of the
+    /// next is unknown ([`FrameError::Lost`]), the connection ends all the same.
+    #[must_use]
+    pub const fn skip_errors(mut self) -> Self {
+        self.skips = true;
+        self
     }
 
     /// The framing.
@@ -51,9 +52,8 @@ impl<F> Framed<F> {
     /// Does what is to be done about an error.
     pub(super) fn meet(&mut self, conn: &mut Conn<'_>, error: FrameError) {
         self.errors = self.errors.saturating_add(1);
-        let skip = self.on_error == OnError::Skip;
         match error {
-            FrameError::TooLong { .. } | FrameError::Malformed if skip => return,
+            FrameError::TooLong { .. } | FrameError::Malformed if self.skips => return,
             FrameError::TooLong { .. } => conn.too_long(),
             // Of a received frame, a decoder reports no other.
             FrameError::Malformed

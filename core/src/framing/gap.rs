@@ -1,6 +1,6 @@
 //! [`IdleGap`]: messages with a silence between them.
 
-use super::{Decoded, Decoder, Encoder, FrameError, join};
+use super::{Decoded, Decoder, Encoder, FrameError, Progress, join};
 use crate::time::{Instant, nanos_of};
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use core::time::Duration;
 ///
 /// ```
 /// use core::time::Duration;
-/// use tidegate_core::framing::{Framed, Gap, IdleGap, OnError};
+/// use tidegate_core::framing::{Framed, IdleGap, Progress};
 /// use tidegate_core::{Conn, Handler};
 ///
 /// const REQUESTS: IdleGap = IdleGap::new(Duration::from_millis(4), 256); // 9600 bits a second
@@ -21,21 +21,21 @@ use core::time::Duration;
 /// struct Slave(Framed<IdleGap>);
 ///
 /// impl Handler for Slave {
-///     type State = Gap;
-///     fn readable(&mut self, conn: &mut Conn<'_>, gap: &mut Gap) {
+///     type State = Progress;
+///     fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
 ///         while conn.reserve(256).is_ok()
-///             && let Some(request) = self.0.next(conn, gap)
+///             && let Some(request) = self.0.next(conn, progress)
 ///         {
 ///             let _ = self.0.send(conn, request);
 ///         }
 ///     }
-///     fn ended(&mut self, conn: &mut Conn<'_>, gap: &mut Gap) {
-///         self.readable(conn, gap);
+///     fn ended(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
+///         self.readable(conn, progress);
 ///         conn.finish();
 ///     }
 /// }
 ///
-/// let handler = Slave(Framed::new(REQUESTS, OnError::Skip));
+/// let handler = Slave(Framed::new(REQUESTS).skip_errors());
 /// # let _ = handler;
 /// ```
 ///
@@ -68,48 +68,18 @@ impl IdleGap {
 }
 
 impl Decoder for IdleGap {
-    type Progress = Gap;
+    type Progress = Progress;
 
-    fn decode(&self, progress: &mut Gap, data: &[u8], now: Instant) -> Decoded {
-        let ended = now == Instant::NEVER;
-        let silent = !ended && now.nanos_since(progress.last) >= self.gap;
-        let seen = (progress.seen as usize).min(data.len());
-        if seen > 0 && silent {
-            *progress = Gap::default();
-            return Decoded::Message {
-                message: 0..seen,
-                frame: seen,
-            };
-        }
-        let frame = data.len();
-        if frame == seen && (seen == 0 || !ended) {
-            return Decoded::Incomplete;
-        }
-        let skipping = progress.skipping && !silent;
-        let too_long = !skipping && frame > self.max;
-        *progress = Gap {
-            last: now,
-            seen: u32::try_from(frame).unwrap_or(u32::MAX),
-            skipping: skipping || too_long,
-        };
-        if progress.skipping {
-            progress.seen = 0;
-        }
-        let error = FrameError::TooLong { max: self.max };
-        match (too_long, skipping) {
-            (true, _) => Decoded::Error { error, frame },
-            (false, true) => Decoded::Skipped(frame),
-            (false, false) if ended => {
-                *progress = Gap::default();
-                let message = 0..frame;
-                Decoded::Message { message, frame }
-            }
-            (false, false) => Decoded::Incomplete,
-        }
+    fn decode(&self, progress: &mut Progress, data: &[u8], now: Instant) -> Decoded {
+        let mut gap = progress.gap();
+        let decoded = gap.decode(self, data, now);
+        *progress = gap.into();
+        decoded
     }
 
-    fn due(&self, progress: &Gap) -> Option<Instant> {
-        (progress.seen > 0).then(|| progress.last.plus_nanos(self.gap))
+    fn due(&self, progress: &Progress) -> Option<Instant> {
+        let gap = progress.gap();
+        (gap.seen > 0).then(|| gap.last.plus_nanos(self.gap))
     }
 }
 
@@ -130,11 +100,51 @@ impl Encoder for IdleGap {
 
 /// What was received since the last gap, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Gap {
+pub(super) struct Gap {
     /// When a byte came last.
     last: Instant,
     /// So many bytes of the data are of one message.
     seen: u32,
     /// What comes before the next gap belongs to a message that was too long.
     skipping: bool,
+}
+
+impl Gap {
+    fn decode(&mut self, framing: &IdleGap, data: &[u8], now: Instant) -> Decoded {
+        let ended = now == Instant::NEVER;
+        let silent = !ended && now.nanos_since(self.last) >= framing.gap;
+        let seen = (self.seen as usize).min(data.len());
+        if seen > 0 && silent {
+            *self = Self::default();
+            return Decoded::Message {
+                message: 0..seen,
+                frame: seen,
+            };
+        }
+        let frame = data.len();
+        if frame == seen && (seen == 0 || !ended) {
+            return Decoded::Incomplete;
+        }
+        let skipping = self.skipping && !silent;
+        let too_long = !skipping && frame > framing.max;
+        *self = Self {
+            last: now,
+            seen: u32::try_from(frame).unwrap_or(u32::MAX),
+            skipping: skipping || too_long,
+        };
+        if self.skipping {
+            self.seen = 0;
+        }
+        let error = FrameError::TooLong { max: framing.max };
+        match (too_long, skipping) {
+            (true, _) => Decoded::Error { error, frame },
+            (false, true) => Decoded::Skipped(frame),
+            (false, false) if ended => {
+                *self = Self::default();
+                let message = 0..frame;
+                Decoded::Message { message, frame }
+            }
+            (false, false) => Decoded::Incomplete,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! [`LengthPrefix`]: messages with their length in front.
 
-use super::{Decoded, Decoder, Encoder, FrameError, join};
+use super::{Decoded, Decoder, Encoder, FrameError, Progress, join};
 use crate::time::Instant;
 
 /// Messages with their length in front of them.
@@ -163,18 +163,21 @@ impl LengthPrefix {
 }
 
 impl Decoder for LengthPrefix {
-    type Progress = Skip;
+    type Progress = Progress;
 
-    fn decode(&self, skip: &mut Skip, data: &[u8], _: Instant) -> Decoded {
+    fn decode(&self, progress: &mut Progress, data: &[u8], _: Instant) -> Decoded {
+        let mut skip = progress.skip();
         if skip.0 > 0 {
-            return skip.skip(data);
+            let skipped = skip.skip(data);
+            *progress = skip.into();
+            return skipped;
         }
         let Some(length) = self.read(data) else {
             return Decoded::Incomplete;
         };
         let Ok(rest) = u64::try_from(i64::from(length).saturating_add(self.adjustment.into()))
         else {
-            *skip = Skip::ALL;
+            *progress = Skip::ALL.into();
             return Decoded::Error {
                 error: FrameError::Lost,
                 frame: data.len(),
@@ -183,9 +186,8 @@ impl Decoder for LengthPrefix {
         let frame = rest.saturating_add(self.head() as u64);
         let stripped = self.stripped();
         if frame.saturating_sub(stripped as u64) > self.max as u64 {
-            *skip = Skip(frame);
             let here = usize::try_from(frame).unwrap_or(usize::MAX).min(data.len());
-            skip.0 = skip.0.saturating_sub(here as u64);
+            *progress = Skip(frame.saturating_sub(here as u64)).into();
             let error = FrameError::TooLong { max: self.max };
             return Decoded::Error { error, frame: here };
         }
@@ -222,7 +224,7 @@ impl Encoder for LengthPrefix {
 
 /// How much of a malformed frame is still to come.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Skip(pub(super) u64);
+pub(super) struct Skip(pub(super) u64);
 
 impl Skip {
     /// All that ever comes.

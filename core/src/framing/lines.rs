@@ -1,6 +1,6 @@
 //! [`Lines`]: messages that end with a line feed.
 
-use super::{Decoded, Decoder, Encoder, FrameError, Scan, join};
+use super::{Decoded, Decoder, Encoder, FrameError, Progress, join};
 use crate::time::Instant;
 
 /// Lines that end with LF or CR LF, as they come; the ending is not part of a message. They are sent with LF, or with
@@ -55,16 +55,18 @@ impl Lines {
 }
 
 impl Decoder for Lines {
-    type Progress = Scan;
+    type Progress = Progress;
 
-    fn decode(&self, scan: &mut Scan, data: &[u8], now: Instant) -> Decoded {
+    fn decode(&self, progress: &mut Progress, data: &[u8], now: Instant) -> Decoded {
+        let mut scan = progress.scan();
         let content = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len();
         let decoded = scan.decode(data, b"\n", self.max, 1, content);
+        *progress = scan.into();
         let is_last = self.unterminated && now == Instant::NEVER && !data.is_empty();
         if decoded != Decoded::Incomplete || !is_last {
             return decoded;
         }
-        *scan = Scan::default();
+        *progress = Progress::default();
         let (len, max, frame) = (content(data), self.max, data.len());
         if len > max {
             let error = FrameError::TooLong { max };

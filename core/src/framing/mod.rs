@@ -6,7 +6,7 @@
 //! that a byte is examined once however the stream is cut. [`Framed`] applies both to a [`Conn`](crate::Conn):
 //!
 //! ```
-//! use tidegate_core::framing::{Framed, Lines, OnError, Scan};
+//! use tidegate_core::framing::{Framed, Lines, Progress};
 //! use tidegate_core::{Conn, Handler};
 //!
 //! const LINES: Lines = Lines::new(120); // bytes in a line, at most
@@ -14,11 +14,11 @@
 //! struct Upper(Framed<Lines>);
 //!
 //! impl Handler for Upper {
-//!     type State = Scan;
-//!     fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
+//!     type State = Progress;
+//!     fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
 //!         // A line is taken when its answer has capacity; if there is none, `writable` calls again when there is.
 //!         while conn.reserve(LINES.max_frame()).is_ok()
-//!             && let Some(line) = self.0.next(conn, scan)
+//!             && let Some(line) = self.0.next(conn, progress)
 //!         {
 //!             let mut answer = [0; 120];
 //!             let answer = &mut answer[..line.len()];
@@ -29,7 +29,7 @@
 //!     }
 //! }
 //!
-//! let handler = Upper(Framed::new(LINES, OnError::Skip));
+//! let handler = Upper(Framed::new(LINES).skip_errors());
 //! # let _ = handler;
 //! ```
 //!
@@ -65,17 +65,19 @@ mod framed;
 mod gap;
 mod length;
 mod lines;
+mod progress;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "cobs")]
 pub use cobs::Cobs;
-pub use delimiter::{Delimiter, Scan};
+pub use delimiter::Delimiter;
 pub use fixed::FixedLength;
-pub use framed::{Framed, OnError};
-pub use gap::{Gap, IdleGap};
-pub use length::{LengthPrefix, Skip};
+pub use framed::Framed;
+pub use gap::IdleGap;
+pub use length::LengthPrefix;
 pub use lines::Lines;
+pub use progress::Progress;
 
 use crate::session::SendError;
 use crate::time::Instant;

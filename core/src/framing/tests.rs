@@ -1,5 +1,6 @@
 //! Every framing at every cut: a stream in one piece, in two, in three, byte by byte, always gives the same.
 
+use super::length::Skip;
 use super::*;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -148,7 +149,7 @@ fn the_last_line_may_lack_its_end_where_that_is_asked_for() {
         );
         for cut in 0..=stream.len() {
             for (lines, last) in [(strict, None), (lenient, last.clone())] {
-                let (mut scan, mut window) = (Scan::default(), Vec::new());
+                let (mut scan, mut window) = (Progress::default(), Vec::new());
                 let mut all = Found::new();
                 for (piece, now) in [
                     (&stream[..cut], Instant::ZERO),
@@ -169,7 +170,7 @@ fn the_last_line_may_lack_its_end_where_that_is_asked_for() {
 #[test]
 fn a_line_without_an_end_holds_no_more_than_its_maximum() {
     let lines = Lines::new(5);
-    let (mut scan, mut window, mut found) = (Scan::default(), Vec::new(), Found::new());
+    let (mut scan, mut window, mut found) = (Progress::default(), Vec::new(), Found::new());
     for _ in 0..1000 {
         window.push(b'x');
         take(&lines, &mut scan, &mut window, &mut found, Instant::ZERO);
@@ -265,11 +266,11 @@ fn a_frame_too_long_is_skipped_by_its_length() {
     assert_eq!(found, expected);
     // The longest length there is takes more than 2³² bytes, and is still skipped exactly.
     let framing = LengthPrefix::u32(3).adjustment(i32::MAX);
-    let mut skip = Skip::default();
+    let mut skip = Progress::default();
     let decoded = framing.decode(&mut skip, &[0xff; 9], Instant::ZERO);
     let error = FrameError::TooLong { max: 3 };
     assert_eq!(decoded, Decoded::Error { error, frame: 9 });
-    assert_eq!(skip, Skip(u64::from(u32::MAX) + i32::MAX as u64 - 5));
+    assert_eq!(skip.skip(), Skip(u64::from(u32::MAX) + i32::MAX as u64 - 5));
 }
 
 #[test]
@@ -329,8 +330,8 @@ fn cobs_there_and_back_and_in_step_after_a_zero() {
 }
 
 /// Each at its time in milliseconds.
-fn heard(framing: &IdleGap, said: &[(u64, &[u8])]) -> (Found, Gap) {
-    let (mut gap, mut window, mut found) = (Gap::default(), Vec::new(), Found::new());
+fn heard(framing: &IdleGap, said: &[(u64, &[u8])]) -> (Found, Progress) {
+    let (mut gap, mut window, mut found) = (Progress::default(), Vec::new(), Found::new());
     for (millis, bytes) in said {
         let now = Instant::from_nanos(millis * 1_000_000);
         window.extend_from_slice(bytes);
@@ -342,7 +343,7 @@ fn heard(framing: &IdleGap, said: &[(u64, &[u8])]) -> (Found, Gap) {
 #[test]
 fn a_gap_ends_a_message() {
     let framing = IdleGap::new(Duration::from_millis(4), 4);
-    assert_eq!(framing.due(&Gap::default()), None);
+    assert_eq!(framing.due(&Progress::default()), None);
     // A poll before the gap is over finds nothing, one after it does.
     let (found, gap) = heard(&framing, &[(100, b"ab"), (103, b"c"), (106, b"")]);
     assert_eq!(found, []);
@@ -395,7 +396,7 @@ fn the_end_of_the_peer_ends_a_message() {
     let framing = IdleGap::new(Duration::from_millis(4), 4);
     let end = u64::MAX / 1_000_000 + 1;
     let at_end = |said: &[(u64, &[u8])]| {
-        let (mut gap, mut window, mut found) = (Gap::default(), Vec::new(), Found::new());
+        let (mut gap, mut window, mut found) = (Progress::default(), Vec::new(), Found::new());
         for (millis, bytes) in said {
             let now = Instant::from_nanos(millis.saturating_mul(1_000_000));
             window.extend_from_slice(bytes);

@@ -21,7 +21,7 @@ use heapless::Vec;
 use lexopt::{Parser, ValueExt};
 use pdu::{COILS, DISCRETE_INPUTS, Device, HOLDING_REGISTERS, INPUT_REGISTERS, Object, PDU, Sizes};
 use static_cell::ConstStaticCell;
-use tidegate::framing::{Framed, LengthPrefix, OnError, Skip};
+use tidegate::framing::{Framed, LengthPrefix, Progress};
 use tidegate::{Config, Conn, FullTable, Handler, Memory, Reason, Server};
 
 const HELP: &str = "\
@@ -77,7 +77,7 @@ const REQUEST: usize = HEAD + 10 + 255;
 const FRAMES: LengthPrefix = LengthPrefix::u16(REQUEST).offset(4);
 
 // For 4 listeners; it has no free timers, streams, serial lines, destinations and Unix senders.
-type ModbusMemory = Memory<32, 512, 2048, Skip, 4, 0, 0, 0, 0, 0>;
+type ModbusMemory = Memory<32, 512, 2048, Progress, 4, 0, 0, 0, 0, 0>;
 
 // All there ever is: 93 KiB for the connections, 1.5 KiB of them the flight recorder, 7 KiB of registers.
 const _: () = assert!(ModbusMemory::SIZE <= 94 * 1024 && size_of::<Device>() <= 7 * 1024);
@@ -95,7 +95,7 @@ fn main() -> Result<(), Failure> {
     let (common, mut sizes) = (Common::new("127.0.0.1:1502", config), SIZES);
     let common = common::arguments(HELP, common, |name, parser| set(&mut sizes, name, parser));
     let slave = Slave {
-        frames: Framed::new(FRAMES, OnError::Close),
+        frames: Framed::new(FRAMES),
         device: Device::new(sizes, OBJECTS),
     };
     let mut server = Server::new(MEMORY.take(), &common.config, slave)?;
@@ -128,15 +128,15 @@ struct Slave {
 }
 
 impl Handler for Slave {
-    type State = Skip;
+    type State = Progress;
 
-    fn opened(&mut self, conn: &mut Conn<'_>, _: &mut Skip) {
+    fn opened(&mut self, conn: &mut Conn<'_>, _: &mut Progress) {
         self.count_connections(conn);
     }
 
-    fn readable(&mut self, conn: &mut Conn<'_>, skip: &mut Skip) {
+    fn readable(&mut self, conn: &mut Conn<'_>, progress: &mut Progress) {
         while conn.reserve(FRAME).is_ok()
-            && let Some(request) = self.frames.next(conn, skip)
+            && let Some(request) = self.frames.next(conn, progress)
         {
             let [high, low, 0, 0, _, _, unit, request @ ..] = request else {
                 return conn.abort(); // this is not Modbus, so nothing that follows will be
@@ -158,7 +158,7 @@ impl Handler for Slave {
         }
     }
 
-    fn closed(&mut self, conn: &mut Conn<'_>, _: &mut Skip, reason: Reason) {
+    fn closed(&mut self, conn: &mut Conn<'_>, _: &mut Progress, reason: Reason) {
         if reason != Reason::PeerFinished {
             let count = &mut self.device.input_registers[2];
             *count = count.wrapping_add(1);

@@ -6,7 +6,7 @@
 
 use core::{fmt, str};
 use heapless::{String, Vec};
-use tidegate::framing::{Decoded, Decoder, FrameError, Lines, Scan};
+use tidegate::framing::{Decoded, Decoder, FrameError, Lines};
 use tidegate::{Escaped, Instant};
 
 /// Bytes of the longest command, all of it counted.
@@ -87,7 +87,7 @@ pub(crate) struct Progress {
     at: usize,
     /// Arguments still to come.
     arguments: usize,
-    line: Scan,
+    line: tidegate::framing::Progress,
     /// What was wrong, after an error.
     error: Option<ProtocolError>,
 }

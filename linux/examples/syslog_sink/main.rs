@@ -24,7 +24,7 @@ use framing::{HEAD, MESSAGE, Messages, Progress};
 use heapless::Deque;
 use lexopt::ValueExt;
 use static_cell::ConstStaticCell;
-use tidegate::framing::{Framed, OnError};
+use tidegate::framing::Framed;
 use tidegate::{
     Address, Config, Conn, Connections, Datagram, DatagramMemory, Datagrams, Escaped, FullTable,
     Handler, Memory, Peer, Server, Token,
@@ -100,7 +100,7 @@ fn main() -> Result<(), Failure> {
     common.streams = tcp.then_some(&SENDERS);
     let sink = Sink {
         ring: RING.take(),
-        framed: Framed::new(Messages, OnError::Close),
+        framed: Framed::new(Messages),
         received: 0,
         cut: 0,
     };

@@ -1,7 +1,7 @@
 //! Framings over connections: messages out of the receive window, frames into the send window.
 
 use super::*;
-use crate::framing::{FrameError, Framed, LengthPrefix, Lines, OnError, Scan};
+use crate::framing::{FrameError, Framed, LengthPrefix, Lines, Progress};
 use alloc::string::ToString;
 
 /// Notes the lines that it finds and what it missed.
@@ -12,26 +12,31 @@ struct Reader {
 }
 
 impl Handler for Reader {
-    type State = Scan;
+    type State = Progress;
 
-    fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Scan) {
+    fn readable(&mut self, conn: &mut Conn<'_>, scan: &mut Progress) {
         while let Some(line) = self.lines.next(conn, scan) {
             self.heard.push(String::from_utf8_lossy(line).into_owned());
         }
     }
 
-    fn closed(&mut self, _: &mut Conn<'_>, _: &mut Scan, reason: Reason) {
+    fn closed(&mut self, _: &mut Conn<'_>, _: &mut Progress, reason: Reason) {
         self.ended.push(reason);
     }
 }
 
 const WINDOW: usize = 8;
 
+fn framed<F>(framing: F, skips: bool) -> Framed<F> {
+    let framed = Framed::new(framing);
+    if skips { framed.skip_errors() } else { framed }
+}
+
 /// One connection whose peer sends these pieces and then FIN.
-fn read(max: usize, on_error: OnError, pieces: &[&[u8]]) -> Reader {
-    let memory = Box::leak(Box::new(Memory::<1, WINDOW, 8, Scan>::new()));
+fn read(max: usize, skips: bool, pieces: &[&[u8]]) -> Reader {
+    let memory = Box::leak(Box::new(Memory::<1, WINDOW, 8, Progress>::new()));
     let reader = Reader {
-        lines: Framed::new(Lines::new(max), on_error),
+        lines: framed(Lines::new(max), skips),
         heard: Vec::new(),
         ended: Vec::new(),
     };
@@ -103,7 +108,7 @@ fn lines_are_found_through_a_small_window_at_every_cut() {
                 .into_iter()
                 .filter(|piece| !piece.is_empty())
                 .collect();
-            let reader = read(WINDOW - 2, OnError::Close, &pieces);
+            let reader = read(WINDOW - 2, false, &pieces);
             assert_eq!(
                 reader.heard,
                 ["a", "bcde", "", "fghij", "kl"],
@@ -117,13 +122,13 @@ fn lines_are_found_through_a_small_window_at_every_cut() {
 #[test]
 fn too_long_a_line_closes_or_is_skipped_as_asked() {
     let text: &[u8] = b"ok\n12345\nmore\n";
-    let reader = read(4, OnError::Close, &[text]);
+    let reader = read(4, false, &[text]);
     assert_eq!(
         (reader.heard, reader.ended),
         (vec_of(&["ok"]), Vec::from([Reason::TooLong]))
     );
     assert_eq!(reader.lines.errors(), 1);
-    let reader = read(4, OnError::Skip, &[text]);
+    let reader = read(4, true, &[text]);
     assert_eq!(reader.heard, ["ok", "more"]);
     assert_eq!(
         (reader.lines.errors(), reader.ended),
@@ -134,8 +139,8 @@ fn too_long_a_line_closes_or_is_skipped_as_asked() {
 /// The maximum is beyond what the window can show: the machine itself ends it.
 #[test]
 fn a_line_that_fills_the_window_closes_whatever_was_asked() {
-    for on_error in [OnError::Close, OnError::Skip] {
-        let reader = read(100, on_error, &[b"ok\n1234567", b"89\nmore\n"]);
+    for skips in [false, true] {
+        let reader = read(100, skips, &[b"ok\n1234567", b"89\nmore\n"]);
         assert_eq!(
             (reader.heard, reader.ended),
             (vec_of(&["ok"]), Vec::from([Reason::TooLong]))
@@ -155,7 +160,7 @@ fn a_frame_is_sent_whole_or_not_at_all() {
     });
     let a = world.connect();
     world.fars[a].takes = 0;
-    let framed = Framed::new(LengthPrefix::u16(TX), OnError::Close);
+    let framed = Framed::new(LengthPrefix::u16(TX));
     world.with(a, |_, conn, _| {
         let too_long = Err(FrameError::TooLong { max: TX });
         assert_eq!(framed.send(conn, b"abc"), Ok(()));
@@ -166,7 +171,7 @@ fn a_frame_is_sent_whole_or_not_at_all() {
         let window = TX;
         let beyond = FrameError::Send(SendError::TooLong { window });
         assert_eq!(framed.send(conn, &[1; TX]), Err(beyond));
-        let narrow = Framed::new(LengthPrefix::u8(TX).adjustment(99), OnError::Close);
+        let narrow = Framed::new(LengthPrefix::u8(TX).adjustment(99));
         assert_eq!(
             narrow.send(conn, b"x"),
             too_long,
@@ -186,13 +191,13 @@ fn a_frame_is_sent_whole_or_not_at_all() {
 fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
     use crate::framing::Cobs;
 
-    for on_error in [OnError::Skip, OnError::Close] {
+    for skips in [true, false] {
         let mut world = World::new::<1>(App {
             readable: |_, _, _| {},
             ..App::echo()
         });
         let a = world.connect();
-        let (mut framed, mut scan) = (Framed::new(Cobs::new(4), on_error), Scan::default());
+        let (mut framed, mut scan) = (framed(Cobs::new(4), skips), Progress::default());
         world.says(a, b"\x02a\x01\0\x09bad\0\0\x02c\0\x03d");
         world.with(a, |_, conn, _| {
             let mut plain = [0; 4];
@@ -201,7 +206,6 @@ fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
                 Some(&b"a\0"[..])
             );
             let next = framed.next_decoded(conn, &mut scan, &mut plain);
-            let skips = on_error == OnError::Skip;
             assert_eq!(next, skips.then_some(&b"c"[..]));
             assert_eq!(framed.next_decoded(conn, &mut scan, &mut plain), None);
             assert_eq!(framed.errors(), 1);
@@ -209,11 +213,7 @@ fn cobs_comes_decoded_and_what_cannot_be_is_skipped_or_ends() {
             assert_eq!(framed.send(conn, b"e\0").is_ok(), skips);
         });
         world.run();
-        let heard: &[u8] = if on_error == OnError::Skip {
-            b"\x02e\x01\0"
-        } else {
-            b""
-        };
+        let heard: &[u8] = if skips { b"\x02e\x01\0" } else { b"" };
         assert_eq!(
             (&world.fars[a].heard[..], world.fars[a].got_end),
             (heard, heard.is_empty())

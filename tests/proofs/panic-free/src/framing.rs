@@ -1,15 +1,14 @@
 //! The framings over a connection. That of COBS is a crate's: what it holds is its business, and the fuzz target's.
 
 use tidegate_core::framing::{
-    Decoder, Delimiter, FixedLength, FrameError, Framed, Gap, IdleGap, LengthPrefix, Lines, Scan,
-    Skip,
+    Decoder, Delimiter, FixedLength, FrameError, Framed, IdleGap, LengthPrefix, Lines, Progress,
 };
 use tidegate_core::{Conn, Instant};
 
 type Found<'a> = (Option<&'a [u8]>, Option<Result<&'a [u8], FrameError>>);
 
 #[unsafe(no_mangle)]
-pub fn framing_lines<'a>(f: &mut Framed<Lines>, c: &mut Conn<'a>, p: &mut Scan) -> Found<'a> {
+pub fn framing_lines<'a>(f: &mut Framed<Lines>, c: &mut Conn<'a>, p: &mut Progress) -> Found<'a> {
     (f.next(c, p), f.try_next(c, p))
 }
 
@@ -17,7 +16,7 @@ pub fn framing_lines<'a>(f: &mut Framed<Lines>, c: &mut Conn<'a>, p: &mut Scan) 
 pub fn framing_delimiter<'a>(
     f: &mut Framed<Delimiter<'_>>,
     c: &mut Conn<'a>,
-    p: &mut Scan,
+    p: &mut Progress,
 ) -> Found<'a> {
     (f.next(c, p), f.try_next(c, p))
 }
@@ -26,7 +25,7 @@ pub fn framing_delimiter<'a>(
 pub fn framing_length<'a>(
     f: &mut Framed<LengthPrefix>,
     c: &mut Conn<'a>,
-    p: &mut Skip,
+    p: &mut Progress,
 ) -> Found<'a> {
     (f.next(c, p), f.try_next(c, p))
 }
@@ -40,7 +39,7 @@ pub fn framing_fixed<'a>(f: &mut Framed<FixedLength>, c: &mut Conn<'a>) -> Found
 pub fn framing_gap<'a>(
     f: &mut Framed<IdleGap>,
     c: &mut Conn<'a>,
-    p: &mut Gap,
+    p: &mut Progress,
 ) -> (Found<'a>, Option<Instant>) {
     ((f.next(c, p), f.try_next(c, p)), f.framing().due(p))
 }
