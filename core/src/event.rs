@@ -105,13 +105,13 @@ pub enum Outcome {
 /// The result of a transfer that completed inline: an [`Outcome`] without an address, in two registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Completion {
-    result: TransferResult,
+    pub(crate) result: TransferResult,
     /// Bytes; of a failure, the fault as a word.
-    n: u32,
+    pub(crate) n: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum TransferResult {
+pub(crate) enum TransferResult {
     Complete,
     Drained,
     Failed,
@@ -171,8 +171,13 @@ impl Completion {
         match self.result {
             TransferResult::Complete => Ok((self.n, false)),
             TransferResult::Drained => Ok((self.n, true)),
-            TransferResult::Failed => Err(Fault::of_word(self.n)),
+            TransferResult::Failed => Err(self.fault()),
         }
+    }
+
+    /// Of a failure.
+    pub(crate) const fn fault(self) -> Fault {
+        Fault::of_word(self.n)
     }
 }
 
@@ -189,10 +194,10 @@ impl fmt::Debug for Completion {
 
 impl From<Completion> for Outcome {
     fn from(completion: Completion) -> Self {
-        match completion.moved() {
-            Ok((n, false)) => Self::Complete(n),
-            Ok((n, true)) => Self::Drained(n),
-            Err(fault) => Self::Failed(fault),
+        match completion.result {
+            TransferResult::Complete => Self::Complete(completion.n),
+            TransferResult::Drained => Self::Drained(completion.n),
+            TransferResult::Failed => Self::Failed(completion.fault()),
         }
     }
 }
@@ -285,8 +290,6 @@ impl Fault {
         (self.code() as u32) << 16 | kind
     }
 
-    /// Out of the way of the transfers that succeed.
-    #[cold]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the halves of the word are what is wanted"

@@ -220,7 +220,7 @@ pub use event::{Completion, Event, Fault, Local, Op, Outcome, Peer};
 /// For drivers: the fixed-capacity vectors that the tables are made of, to keep descriptors in parallel.
 pub use heapless;
 pub use ignored::Ignored;
-pub use output::{Action, Alarm, Notice, Reason, Span};
+pub use output::{Action, Notice, Reason, Span};
 pub use readiness::{Directions, Trigger, awaited, issue};
 pub use schedule::Round;
 pub use session::{

@@ -1,4 +1,4 @@
-//! What comes out: [`Action`] to the driver; [`Notice`], [`Alarm`] and [`Reason`] to the application.
+//! What comes out: [`Action`] to the driver; [`Notice`] and [`Reason`] to the application.
 
 use crate::config::Class;
 use crate::event::{Fault, Op};
@@ -159,7 +159,7 @@ impl Action {
     }
 }
 
-/// A notice for the application, returned by the handling of an event.
+/// A notice for the application: what the handling of an event returns, or a timer that is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
@@ -179,17 +179,11 @@ pub enum Notice {
     Datagram(Token),
     /// A watched descriptor is ready in these directions; or it cannot be watched any more, and why. Nothing follows then.
     Watched(Token, Result<Directions, Fault>),
-}
-
-/// A timer that is due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
-pub enum Alarm {
-    /// That of a connection.
-    Connection(Token),
-    /// A free one.
-    Free {
+    /// The timer of a connection is due. This and the next come of [`Dispatcher::poll_timer`](crate::Dispatcher::poll_timer)
+    /// alone.
+    Timer(Token),
+    /// A free timer is due.
+    Tick {
         /// Its number.
         timer: u32,
         /// How many periods have passed since it was set or fired last; 1 if it is one-shot.

@@ -6,7 +6,7 @@ use std::process::Command;
 use tests::bounded::Watchdog;
 use tests::process::{Folder, run_with, runnable};
 use tests::replay::{Explainer, Picture, Tape, replay_seen, to_corpus};
-use tidegate_core::trace::{Entry, MAGIC, Payload, decode, encode};
+use tidegate_core::trace::{Entry, MAGIC, decode, encode};
 use tidegate_core::{Dispatcher, Memory};
 use tidegate_sim::Random;
 
@@ -184,14 +184,14 @@ fn a_trace_of_another_version_is_refused_with_a_line_that_says_so() {
     let folder = Folder::new("damaged-version");
     let path = folder.path("t");
     let whole = file("echo.trace");
-    for (version, shown) in [(b'3', "3"), (b'5', "5"), (0x1b, "\\x1b")] {
+    for (version, shown) in [(b'4', "4"), (b'6', "6"), (0x1b, "\\x1b")] {
         let mut other = whole.clone();
         other[MAGIC.len() - 1] = version;
         fs::write(&path, &other).expect("a file");
         let (code, said, errors) = replay(&[&path], &["--explain"]);
         assert_eq!((code, said.as_str()), (Some(2), ""), "{errors}");
         let line = format!(
-            "replay: a trace of version {shown}, and this program reads version 4: use the replay that was built with what recorded it\n"
+            "replay: a trace of version {shown}, and this program reads version 5: use the replay that was built with what recorded it\n"
         );
         assert_eq!(errors, line);
     }
@@ -208,7 +208,7 @@ fn entries_that_are_missing_have_it_too() {
     for at in 1..90 {
         let mut bytes = MAGIC.to_vec();
         let mut add = |entry: &Entry<'_>| {
-            bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("capacity"));
+            bytes.extend_from_slice(encode(entry, usize::MAX, &mut space).expect("capacity"));
         };
         tape.entries()[..at].iter().for_each(&mut add);
         add(&Entry::Lost(7));
@@ -247,7 +247,7 @@ fn what_a_trace_says_is_made_harmless() {
         .chain([&note])
         .chain(&tape.entries()[1..])
     {
-        bytes.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("capacity"));
+        bytes.extend_from_slice(encode(entry, usize::MAX, &mut space).expect("capacity"));
     }
     fs::write(&path, &bytes).expect("a file");
     for option in [&["--explain"][..], &[], &["--calls"]] {

@@ -7,7 +7,7 @@ use tests::net::{Client, tcp, unix};
 use tests::process::{Folder, Program};
 use tests::replay::{Replayed, Tape, replay};
 use tidegate::backend::Kind;
-use tidegate_core::trace::{Bytes, Entry, MAGIC, Payload, encode};
+use tidegate_core::trace::{Entry, MAGIC, encode};
 use tidegate_core::{Directions, Event, Memory};
 
 /// What some clients do with the program, recorded.
@@ -124,12 +124,16 @@ fn the_first_difference_is_shown_with_both_sides() {
     let mut entries = tape.entries().to_vec();
     // The first was waited for: without it nothing is received. A hang-up makes both directions ready, whatever else is
     // reported.
-    let is_ready = |entry: &Entry<'_>| matches!(entry, Entry::Event(Event::Ready { token, closing: false, .. }, _) if !token.is_listener());
+    let is_ready = |entry: &Entry<'_>| matches!(entry, Entry::Event { event: Event::Ready { token, closing: false, .. }, .. } if !token.is_listener());
     let at = entries
         .iter()
         .position(is_ready)
         .expect("a readiness event");
-    if let Entry::Event(Event::Ready { directions, .. }, _) = &mut entries[at] {
+    if let Entry::Event {
+        event: Event::Ready { directions, .. },
+        ..
+    } = &mut entries[at]
+    {
         *directions = Directions::NONE;
     }
     let diverged = again(&Tape::of(entries), false).diverged;
@@ -142,12 +146,11 @@ fn the_first_difference_is_shown_with_both_sides() {
     );
     // A byte that was received is not the one that is echoed.
     let mut entries = tape.entries().to_vec();
-    let said = Bytes::Whole(b"hello");
     let at = (entries.iter())
-        .position(|entry| matches!(entry, Entry::Event(_, bytes) if *bytes == said))
+        .position(|entry| matches!(entry, Entry::Event { kept: b"hello", .. }))
         .expect("what was said");
-    if let Entry::Event(_, bytes) = &mut entries[at] {
-        *bytes = Bytes::Whole(b"hallo");
+    if let Entry::Event { kept, .. } = &mut entries[at] {
+        *kept = b"hallo";
     }
     let tape = Tape::of(entries);
     let diverged = again(&tape, false).diverged.expect("other bytes");
@@ -165,7 +168,7 @@ fn a_trace_that_is_cut_off_is_used_as_far_as_it_goes() {
     let is_call = |entry: &Entry<'_>| matches!(entry, Entry::Call(..));
     let at = tape.entries().iter().rposition(is_call).expect("a call");
     for entry in &tape.entries()[..=at] {
-        file.extend_from_slice(encode(entry, Payload::Whole, &mut space).expect("capacity"));
+        file.extend_from_slice(encode(entry, usize::MAX, &mut space).expect("capacity"));
     }
     file.pop();
     let cut = Tape::read(&[file.clone()]).expect("most of it");

@@ -13,12 +13,10 @@ use std::sync::Mutex;
 use tests::bounded::Watchdog;
 use tests::replay::{Replayed, Tape, replay};
 use tests::{App, Case, Manner, State};
-use tidegate_core::trace::{
-    Entry, Input, MAGIC, Payload, RECORDED, RecordedInput, Sink, decode, encode,
-};
+use tidegate_core::trace::{Entry, Input, MAGIC, RECORDED, RecordedInput, Sink, decode, encode};
 use tidegate_core::{
-    Action, Alarm, Config, Conn, Connections, DatagramMemory, Directions, Event, Handler, Memory,
-    Notice, Op, Outcome, Session, Stats, Token, Unavailable,
+    Action, Config, Conn, Connections, DatagramMemory, Directions, Event, Handler, Memory, Notice,
+    Op, Outcome, Session, Stats, Token, Unavailable,
 };
 use tidegate_sim::{Random, Script, Setup, World};
 
@@ -34,7 +32,7 @@ struct Recording(Arc<Mutex<Vec<u8>>>);
 impl Recording {
     fn push(&self, entry: &Entry<'_>) {
         let mut space = [0; 1024];
-        let bytes = encode(entry, Payload::Whole, &mut space).expect("capacity");
+        let bytes = encode(entry, usize::MAX, &mut space).expect("capacity");
         let read = decode(bytes).expect("an entry").expect("one");
         assert_eq!(read, (entry.clone(), &[][..]), "read back");
         self.0.lock().expect("no panic").extend_from_slice(bytes);
@@ -86,7 +84,7 @@ fn run<H: Handler<State = State>>(
     if let Err(broken) = drive(&mut world, socket) {
         panic!("{broken}\n{case:?}");
     }
-    let (stats, last) = (world.stats().clone(), world.recorder().inputs().collect());
+    let (stats, last) = (world.stats().clone(), world.last_inputs().collect());
     let tape = recorded.then(|| tape(&recording));
     Past { tape, stats, last }
 }
@@ -212,15 +210,14 @@ macro_rules! kinds {
 }
 
 kinds!(ENTRIES, entry of Entry, Entry<'_>:
-    Start Time Event Iteration Output Notified Alarm Again Returned Call Note Lost End);
+    Start Time Event Iteration Output Notified Again Returned Call Note Lost End);
 kinds!(CALLS, call of Input, Input:
     Ready Done Drained Failed Handled Due Listen ReserveSlots LimitConnections SetPriority Watch AddDatagrams Stop
     Send SpareCapacity Reserve Commit SendTo SendOthers WantCapacity ShutDown Finish FinishOf TooLong Abort AbortOf Pause Resume SetTimer
     CancelTimer Connect With Release SetFreeTimer SetInterval CancelFreeTimer WatchFor Unwatch SendDatagram CloseDatagrams);
 kinds!(ACTIONS, action of Action, Action:
     Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close Rebuild);
-kinds!(NOTICES, notice of Notice, Notice: Opened Readable Writable Ended Closed Datagram Watched);
-kinds!(ALARMS, alarm of Alarm, Alarm: Connection Free);
+kinds!(NOTICES, notice of Notice, Notice: Opened Readable Writable Ended Closed Datagram Watched Timer Tick);
 kinds!(EVENTS, event of Event, Event: Ready Done);
 kinds!(OPS, op of Op, Op: Accept Refuse Connect Recv Send Arm Shutdown Unsent ReceiveFrom SendTo Cancel Close);
 kinds!(OUTCOMES, outcome of Outcome, Outcome: Complete Drained Accepted Datagram Failed);
@@ -249,8 +246,7 @@ fn see(seen: &mut BTreeSet<&'static str>, it: &Entry<'_>) {
         Entry::Call(_, it, _) => drop(seen.insert(call(it))),
         Entry::Output(Some(it)) => drop(seen.insert(action(it))),
         Entry::Notified(it) => drop(seen.insert(notice(it))),
-        Entry::Alarm(it) => drop(seen.insert(alarm(it))),
-        Entry::Event(it, _) => {
+        Entry::Event { event: it, .. } => {
             seen.insert(event(it));
             if let Event::Done {
                 op: of,
@@ -292,10 +288,7 @@ fn what_happens_in_any_world_happens_again() {
         }
     }
     assert!(entries > 100_000, "{entries}");
-    let all = [
-        ENTRIES, CALLS, ACTIONS, NOTICES, ALARMS, EVENTS, OPS, OUTCOMES,
-    ]
-    .concat();
+    let all = [ENTRIES, CALLS, ACTIONS, NOTICES, EVENTS, OPS, OUTCOMES].concat();
     let missing: Vec<_> = all.iter().filter(|kind| !seen.contains(**kind)).collect();
     assert_eq!(missing, NEVER.iter().collect::<Vec<_>>(), "not seen");
 }

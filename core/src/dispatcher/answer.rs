@@ -3,7 +3,7 @@
 use super::Dispatcher;
 
 use crate::config::Class;
-use crate::event::{Completion, Fault, Op, Outcome};
+use crate::event::{Completion, Fault, Op, Outcome, TransferResult};
 use crate::output::{Notice, Reason};
 use crate::readiness::{Directions, Trigger};
 use crate::slot::{Call, Cursors, Flags, State};
@@ -113,9 +113,12 @@ impl Dispatcher<'_> {
             return self.unasked(token, Op::Recv);
         }
         slot.readiness.end(Directions::READ);
-        let (n, short) = match completion.moved() {
-            Ok(moved) => moved,
-            Err(fault) => return self.faulted(index, Directions::READ, fault),
+        let (n, short) = match completion.result {
+            TransferResult::Complete => (completion.n, false),
+            TransferResult::Drained => (completion.n, true),
+            TransferResult::Failed => {
+                return self.faulted(index, Directions::READ, completion.fault());
+            }
         };
         let record = self.records.at_mut(index);
         // A short read has drained a TCP socket, unless more than data was reported: then EOF or bytes behind an urgent
@@ -206,9 +209,12 @@ impl Dispatcher<'_> {
             slot = self.slots.at_mut(index);
         }
         let m = &mut *self.m;
-        let (n, short) = match completion.moved() {
-            Ok((n, short)) => (n, short || n == 0),
-            Err(fault) => return self.faulted(index, Directions::WRITE, fault),
+        let (n, short) = match completion.result {
+            TransferResult::Complete => (completion.n, completion.n == 0),
+            TransferResult::Drained => (completion.n, true),
+            TransferResult::Failed => {
+                return self.faulted(index, Directions::WRITE, completion.fault());
+            }
         };
         if n > slot.tx.len() {
             return self.impossible(index, Op::Send);

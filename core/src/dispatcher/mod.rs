@@ -62,7 +62,7 @@ use crate::table::{Records, Slots};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::token::Token;
-use crate::trace::{Detail, Entry, Input, Recorder, hash};
+use crate::trace::{Detail, Entry, Input, RecordedInput, Recorder, hash};
 use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use answer::Moved;
@@ -480,10 +480,9 @@ impl Dispatcher<'_> {
         self.m.now
     }
 
-    /// The flight recorder: what went in last.
-    #[must_use]
-    pub fn recorder(&self) -> &Recorder {
-        self.recorder
+    /// The flight recorder: what went in last, [`RECORDED`](crate::trace::RECORDED) inputs at most, the oldest first.
+    pub fn last_inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
+        self.recorder.inputs()
     }
 
     /// The counters.

@@ -2,7 +2,7 @@
 //! heap, and nothing else, is [`Timers`](crate::timers::Timers).
 
 use super::Dispatcher;
-use crate::output::Alarm;
+use crate::output::Notice;
 use crate::slot::State;
 use crate::time::{Instant, nanos_of};
 use crate::timers::Fired;
@@ -13,7 +13,7 @@ use core::time::Duration;
 /// Timers of connections. A token that names no open connection changes nothing. Lengths are counted from the time of
 /// this iteration, [`now`](Dispatcher::now). Work: the logarithm of the number of timers that are set.
 impl Dispatcher<'_> {
-    /// Fires [`Alarm::Connection`] once `after` has passed, once. It replaces what was set before; what happens on the
+    /// Fires [`Notice::Timer`] once `after` has passed, once. It replaces what was set before; what happens on the
     /// connection does not move it; when the connection closes it is gone.
     pub fn set_timer(&mut self, token: Token, after: Duration) {
         if let Some(index) = self.connection(token)
@@ -44,7 +44,7 @@ impl Dispatcher<'_> {
 
 /// Free timers, numbered from 0: the application gives them their meaning. They outlive every connection, and a stop.
 impl Dispatcher<'_> {
-    /// Fires [`Alarm::Free`] once `after` has passed, once. It replaces what was set before under this number.
+    /// Fires [`Notice::Tick`] once `after` has passed, once. It replaces what was set before under this number.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Dispatcher<'_> {
         self.start_free_timer(timer, nanos_of(after), 0)
     }
 
-    /// Fires [`Alarm::Free`] each time that `period` has passed, from now on. When it is late, it reports how many
+    /// Fires [`Notice::Tick`] each time that `period` has passed, from now on. When it is late, it reports how many
     /// periods have passed, and the next one is due when it would have been anyway. A period of zero counts as 1 ns.
     ///
     /// # Errors
@@ -85,10 +85,10 @@ impl Dispatcher<'_> {
     /// The next timer that is due; `None`: no more in this iteration. Call it after [`handle_timeout`](Self::handle_timeout)
     /// until it returns `None`, which it does after 64 at most; what is not fetched fires in a later iteration. They
     /// come in the order in which they are due, and those that are due together in the order in which they were set.
-    pub fn poll_timer(&mut self) -> Option<Alarm> {
+    pub fn poll_timer(&mut self) -> Option<Notice> {
         Some(match self.timers.poll(self.m.now)? {
-            Fired::Connection(index) => Alarm::Connection(self.token(index)),
-            Fired::Free { timer, periods } => Alarm::Free { timer, periods },
+            Fired::Connection(index) => Notice::Timer(self.token(index)),
+            Fired::Free { timer, periods } => Notice::Tick { timer, periods },
         })
     }
 

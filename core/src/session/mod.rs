@@ -332,8 +332,8 @@ impl<H: Handler> Session<'_, H> {
             self.machine.trace(|| Entry::Iteration);
         }
         self.machine.handle_timeout(now);
-        while let Some(alarm) = self.machine.poll_timer() {
-            self.tell_alarm(alarm);
+        while let Some(notice) = self.machine.poll_timer() {
+            self.tell(notice, None, None);
         }
     }
 

@@ -4,7 +4,7 @@ use super::conn::Conn;
 use crate::dispatcher::calls::Info;
 use crate::stats::Stats;
 use crate::token::Token;
-use crate::trace::{Input, Recorder};
+use crate::trace::{Input, RecordedInput};
 
 /// All connections.
 impl Conn<'_> {
@@ -14,10 +14,9 @@ impl Conn<'_> {
         self.all.machine.stats()
     }
 
-    /// The flight recorder: what went in last.
-    #[must_use]
-    pub fn recorder(&self) -> &Recorder {
-        self.all.machine.recorder()
+    /// The flight recorder: what went in last, [`RECORDED`](crate::trace::RECORDED) inputs at most, the oldest first.
+    pub fn last_inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
+        self.all.machine.last_inputs()
     }
 
     /// What is known of a live connection, this one or another.

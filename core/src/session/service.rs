@@ -8,12 +8,12 @@ use super::{Handler, Session, Watched};
 use crate::dispatcher::answer::Moved;
 use crate::dispatcher::calls::Info;
 use crate::event::{Completion, Event, Op, Outcome};
-use crate::output::{Alarm, Notice, Span};
+use crate::output::{Notice, Span};
 use crate::readiness::Directions;
 use crate::slot::{ALL_SENT, Cursors, Flags};
 use crate::time::Instant;
 use crate::token::Token;
-use crate::trace::{Bytes, Entry, Input};
+use crate::trace::{Entry, Input};
 
 /// The notice of a connection to its handler.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +82,7 @@ impl<H: Handler> Session<'_, H> {
             }
         }
         self.machine.advance_clock(now);
-        (self.machine).trace(|| Entry::Event(event, Bytes::Whole(arrived)));
+        (self.machine).trace(|| Entry::event(event, arrived));
     }
 
     /// Notifies the handler.
@@ -118,6 +118,16 @@ impl<H: Handler> Session<'_, H> {
                     tell(self, token, op, *outcome);
                 }
             }
+            Notice::Timer(token) => {
+                self.machine.keep::<H>(token, Input::Due);
+                self.tell_of(token, Told::Timer);
+            }
+            Notice::Tick { timer, periods } => {
+                self.machine.keep::<H>(Token::free_timer(timer), Input::Due);
+                let (handler, mut all) = self.handler_and_connections();
+                handler.tick(&mut all, timer, periods);
+                self.machine.trace(|| Entry::Returned(0));
+            }
         }
     }
 
@@ -143,25 +153,6 @@ impl<H: Handler> Session<'_, H> {
     }
 
     #[inline(never)]
-    pub(super) fn tell_alarm(&mut self, alarm: Alarm) {
-        self.machine.trace(|| Entry::Alarm(alarm));
-        let token = match alarm {
-            Alarm::Connection(token) => token,
-            Alarm::Free { timer, .. } => Token::free_timer(timer),
-        };
-        self.machine.keep::<H>(token, Input::Due);
-        match alarm {
-            Alarm::Connection(token) => {
-                self.tell_of(token, Told::Timer);
-            }
-            Alarm::Free { timer, periods } => {
-                let (handler, mut all) = self.handler_and_connections();
-                handler.tick(&mut all, timer, periods);
-                self.machine.trace(|| Entry::Returned(0));
-            }
-        }
-    }
-
     pub(super) fn handler_and_connections(&mut self) -> (&mut H, Connections<'_>) {
         let all = Connections::of(
             self.machine.reborrow(),

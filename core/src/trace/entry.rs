@@ -1,10 +1,10 @@
-//! [`Entry`]: one thing that went into a session, or came out of it. [`Detail`], [`Bytes`]: what belongs to an input.
+//! [`Entry`]: one thing that went into a session, or came out of it. [`Detail`]: what belongs to a call.
 
 use super::input::Input;
 use crate::config::{Config, Windows};
 use crate::destination::Destination;
 use crate::event::{Event, Local, Peer};
-use crate::output::{Action, Alarm, Notice};
+use crate::output::{Action, Notice};
 use crate::token::Token;
 
 /// One thing that went into a session, or came out of it, in the order in which it did.
@@ -24,16 +24,23 @@ pub enum Entry<'a> {
     },
     /// The clock went on by so many nanoseconds: what follows came then.
     Time(u64),
-    /// In: the driver passed an event.
-    Event(Event, Bytes<'a>),
+    /// In: the driver passed an event, with the bytes that were received.
+    Event {
+        /// The event.
+        event: Event,
+        /// The bytes, or the first of them: as many as the recording keeps.
+        kept: &'a [u8],
+        /// How many followed that are not kept.
+        cut: u32,
+        /// The [`hash`] of those.
+        hash: u32,
+    },
     /// In: an iteration began, [`Session::handle_timeout`](crate::Session::handle_timeout).
     Iteration,
     /// Out: what was to be done next; `None`: nothing more in this iteration.
     Output(Option<Action>),
     /// Out: the application was notified. Its calls follow, up to [`Entry::Returned`].
     Notified(Notice),
-    /// Out: a timer fired. The same follows.
-    Alarm(Alarm),
     /// Out: `readable` was called for what had been left, after [`Input::Resume`]. The same follows.
     Again,
     /// The handler came back, with so many bytes left of what it was shown.
@@ -54,24 +61,27 @@ pub trait Sink {
     fn take(&mut self, entry: &Entry<'_>);
 }
 
-/// Bytes that were received, or what is kept of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "trace", derive(serde::Serialize, serde::Deserialize))]
-pub enum Bytes<'a> {
-    /// All of them.
-    Whole(&'a [u8]),
-    /// The first of them, of so many.
-    Cut(&'a [u8], u32),
-    /// How many, and their [`hash`].
-    Hashed(u32, u32),
-}
-
 /// A number for some bytes, the same on every machine: FNV-1a of 32 bits. To see that two runs differ; no secret.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+    bytes.iter().fold(EMPTY_HASH, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
+}
+
+const EMPTY_HASH: u32 = 0x811c_9dc5;
+
+impl<'a> Entry<'a> {
+    /// An event with all the bytes that were received.
+    #[must_use]
+    pub const fn event(event: Event, received: &'a [u8]) -> Self {
+        Self::Event {
+            event,
+            kept: received,
+            cut: 0,
+            hash: EMPTY_HASH,
+        }
+    }
 }
 
 /// What of a call does not fit an [`Input`].

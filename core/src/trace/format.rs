@@ -8,39 +8,29 @@
 //! it is one byte that leaves its length, or else but for one in four thousand million. The last entry of a recording
 //! is [`Entry::End`]. The version is in the magic: it rises with each change of [`Entry`] or of what is in it.
 
-use super::entry::{Bytes, Entry, hash};
+use super::entry::{Entry, hash};
+use crate::unavailable::count;
 use core::fmt;
 
 /// What every trace begins with, and the version of what follows.
-pub const MAGIC: &[u8; 16] = b"tidegate trace 4";
+pub const MAGIC: &[u8; 16] = b"tidegate trace 5";
 
 /// Bytes of a sum.
 const SUM: usize = size_of::<u32>();
 
-/// How much of what is received is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// All of it.
-    Whole,
-    /// So many bytes of each piece.
-    First(u32),
-    /// A hash of each piece.
-    Hash,
-}
-
-/// Writes an entry to the front of `into`, with as much of its payload as is wanted. Returns the bytes; `None` if they do
-/// not fit.
-pub fn encode<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> Option<&'b [u8]> {
+/// Writes an entry to the front of `into`. Of the bytes that were received it keeps the first `payload`, and the [`hash`] of
+/// the rest; `usize::MAX` is all. Returns the bytes written; `None` if they do not fit.
+pub fn encode<'b>(entry: &Entry<'_>, payload: usize, into: &'b mut [u8]) -> Option<&'b [u8]> {
     let mut entry = entry.clone();
-    if let Entry::Event(_, bytes) = &mut entry
-        && let Bytes::Whole(all) = *bytes
+    if let Entry::Event {
+        kept,
+        cut: cut @ 0,
+        hash: of_cut,
+        ..
+    } = &mut entry
+        && let Some((first, rest)) = kept.split_at_checked(payload)
     {
-        let len = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        *bytes = match payload {
-            Payload::First(n) if n < len => Bytes::Cut(all.get(..n as usize)?, len),
-            Payload::Hash if len > 0 => Bytes::Hashed(len, hash(all)),
-            Payload::Whole | Payload::First(_) | Payload::Hash => Bytes::Whole(all),
-        };
+        (*kept, *cut, *of_cut) = (first, count(rest.len()), hash(rest));
     }
     let len = postcard::to_slice(&entry, into).ok()?.len();
     let (encoded, behind) = into.split_at_mut_checked(len)?;

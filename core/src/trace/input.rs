@@ -25,7 +25,7 @@ pub enum Input {
     Failed { op: Op, fault: Fault },
     /// A handler has returned: what it consumed (65,535 at most) and queued. In the flight recorder only.
     Handled { consumed: u16, queued: u32 },
-    /// [`Alarm`](crate::Alarm): the timer of a connection, or a free one, was due. In the flight recorder only.
+    /// [`Notice::Timer`](crate::Notice::Timer), [`Notice::Tick`](crate::Notice::Tick): the timer of a connection, or a free one, was due. In the flight recorder only.
     Due,
     /// [`Session::listen`](crate::Session::listen).
     Listen { limited: bool, per_source: u32 },

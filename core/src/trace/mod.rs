@@ -4,9 +4,10 @@
 //! driver, each call of the application and each completion passes it as an [`Entry`], so no driver needs to know, and
 //! a new event or call is a new entry. From there it goes into
 //!
-//! - the [`Recorder`], which is always on: the last few [`Input`]s as they are, with their time and their source, in
-//!   memory that is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload. Nothing is
-//!   translated, and no text made, before it is read.
+//! - the flight recorder, which is always on: the last [`RECORDED`] [`Input`]s as they are, with their time and their source,
+//!   in memory that is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload. Nothing is
+//!   translated, and no text made, before it is read: [`Dispatcher::last_inputs`](crate::Dispatcher::last_inputs),
+//!   [`Conn::last_inputs`](crate::Conn::last_inputs).
 //! - with the feature `trace`, a `Sink` that is given to `Session::record_to`: every entry, with the payload. The
 //!   bytes of an entry (`encode`, `decode`) are the same on every machine.
 //!
@@ -22,8 +23,9 @@ mod format;
 mod input;
 mod recorder;
 
-pub use entry::{Bytes, Detail, Entry, Sink, hash};
+pub use entry::{Detail, Entry, Sink, hash};
 #[cfg(feature = "trace")]
-pub use format::{DecodeError, MAGIC, Payload, decode, encode};
+pub use format::{DecodeError, MAGIC, decode, encode};
 pub use input::{Input, RecordedInput};
-pub use recorder::{RECORDED, Recorder};
+pub use recorder::RECORDED;
+pub(crate) use recorder::Recorder;

@@ -13,7 +13,7 @@ pub const RECORDED: usize = 64;
 ///
 /// A ring of its own, not `heapless::HistoryBuf`: its `write` can panic as far as a linker can see, which the proof that no
 /// verb panics forbids.
-pub struct Recorder {
+pub(crate) struct Recorder {
     /// How many there were.
     count: u64,
     /// What puts one in, if it is on: reached by this pointer alone where it is not known, so that only then it is linked.
@@ -88,7 +88,7 @@ impl Recorder {
     }
 
     /// What is kept, the oldest first.
-    pub fn inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
         let oldest = self.count.saturating_sub(RECORDED as u64);
         (oldest..self.count).filter_map(|number| self.kept.get(Self::place(number)).copied())
     }

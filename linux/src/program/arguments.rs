@@ -14,7 +14,6 @@ use lexopt::{Arg, Parser};
 use log::LevelFilter;
 use std::ffi::{OsStr, OsString};
 use tidegate::backend::Kind;
-use tidegate::trace::Payload;
 use tidegate::{Address, Config, Listen, PerSource, Sources, Trigger};
 
 /// The default address.
@@ -87,7 +86,7 @@ impl Default for Options {
             bind: Bind::Wait,
             record: Record {
                 path: String::new(),
-                payload: Payload::Whole,
+                payload: usize::MAX,
                 size: 64 * MIB,
             },
             of_record: None,

@@ -130,7 +130,7 @@ fn walks_the_table(line: &[u8]) -> bool {
 
 /// What the flight recorder has kept, a line for each input, the oldest first.
 fn recorded(conn: &mut Conn<'_>) -> Result<(), SendError> {
-    let mut text = recorder::lines(conn.recorder());
+    let mut text = recorder::lines(conn.last_inputs());
     let _ = text.push_str(OK);
     conn.send(text.as_bytes())
 }

@@ -90,7 +90,7 @@ Durations such as 500ms, 30s, 10m, or off:
   --record FILE          write all inputs and outputs there, to be replayed; one thread only; an existing file
                          becomes FILE.1 [off]
                            it contains payload; an entry that does not fit is dropped and counted
-  --record-payload whole|N|hash       of each piece that is received: all, N bytes, a hash [whole]
+  --record-payload whole|N|hash       of each piece that is received: all; N bytes, and a hash of the rest; a hash [whole]
                            unless it is whole, a replay takes the application's calls from the file, too
   --record-size N        MiB of FILE and FILE.1 together; older entries are dropped [{record_size}]
   --user NAME[:GROUP]    become this user once all sockets are open, for good and with no other group; root only

@@ -5,7 +5,7 @@ use super::reserved::AnyServer;
 use core::fmt::Write;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
-use tidegate::trace::{RECORDED, Recorder};
+use tidegate::trace::{RECORDED, RecordedInput};
 use tidegate_core::heapless::String as Text;
 
 /// The longest line of an input, its end included.
@@ -32,16 +32,15 @@ pub(crate) fn print_if_asked(thread: u32, server: &AnyServer) {
 }
 
 fn print(out: &Sink, thread: u32, server: &AnyServer) {
-    let recorder = server.session().machine().recorder();
-    for kept in recorder.inputs() {
+    for kept in server.session().machine().last_inputs() {
         out.line(format_args!("recorder: {thread}: {kept}"));
     }
 }
 
 /// A line for each input.
-pub(crate) fn lines(recorder: &Recorder) -> Lines {
+pub(crate) fn lines(recorded: impl Iterator<Item = RecordedInput>) -> Lines {
     let mut text = Lines::new();
-    for kept in recorder.inputs() {
+    for kept in recorded {
         // The buffer fits the longest line: a test asserts that.
         let _ = writeln!(text, "{kept}");
     }
@@ -79,7 +78,7 @@ impl Drop for Recorded<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate::trace::{Input, RecordedInput};
+    use tidegate::trace::Input;
     use tidegate::{Fault, Token};
     use tidegate_core::{Instant, Op, Outcome};
 

@@ -16,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
-use tidegate_core::trace::{Entry, MAGIC, Payload, Sink, encode};
+use tidegate_core::trace::{Entry, MAGIC, Sink, encode};
 
 /// Bytes that may be queued: several times those of an iteration.
 pub(crate) const WAITING: usize = 1024 * 1024;
@@ -35,8 +35,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Record {
     pub(crate) path: String,
-    /// How much of what is received is kept.
-    pub(crate) payload: Payload,
+    /// How many bytes are kept of each piece that is received; a hash of the rest.
+    pub(crate) payload: usize,
     /// Bytes of the file, and of the one before it together.
     pub(crate) size: u64,
 }
@@ -88,11 +88,11 @@ enum Stage {
 }
 
 /// Reads `whole`, `hash` or a number of bytes.
-pub(crate) fn payload(text: &str) -> Result<Payload, String> {
+pub(crate) fn payload(text: &str) -> Result<usize, String> {
     match (text, text.parse()) {
-        ("whole", _) => Ok(Payload::Whole),
-        ("hash", _) => Ok(Payload::Hash),
-        (_, Ok(n)) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Payload::First(n)),
+        ("whole", _) => Ok(usize::MAX),
+        ("hash", _) => Ok(0),
+        (_, Ok(n)) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(n),
         _ => Err("must be whole, hash or a number of bytes".into()),
     }
 }
@@ -153,7 +153,7 @@ pub(crate) fn finish(until: Instant) {
 
 /// The loop's end of it.
 pub(crate) struct Recording {
-    payload: Payload,
+    payload: usize,
     entry: [u8; HEADER + ENTRY],
 }
 
@@ -169,7 +169,7 @@ impl Recording {
 }
 
 /// Writes an entry behind its header. It is empty where it does not fit, which the longest does.
-fn frame<'b>(entry: &Entry<'_>, payload: Payload, into: &'b mut [u8]) -> &'b [u8] {
+fn frame<'b>(entry: &Entry<'_>, payload: usize, into: &'b mut [u8]) -> &'b [u8] {
     let (header, space) = into.split_at_mut(HEADER);
     let length = encode(entry, payload, space).map_or(0, <[u8]>::len);
     let missing = if let Entry::Lost(missing) = entry {
@@ -250,7 +250,7 @@ impl Queue {
             pause = (pause * 2).min(PAUSE_MAX);
             let (mut space, missing) = ([0; 16], self.lock().unrecorded);
             // A number fits.
-            let lost = encode(&Entry::Lost(missing), Payload::Whole, &mut space).unwrap_or(&[]);
+            let lost = encode(&Entry::Lost(missing), usize::MAX, &mut space).unwrap_or(&[]);
             if writer.write(lost).is_ok() {
                 let mut state = self.lock();
                 // More may be missing by now: the next entry records them.
@@ -272,7 +272,7 @@ impl State {
     fn record_lost(&mut self) -> bool {
         let mut space = [0; HEADER + 16];
         // A number fits.
-        let lost = frame(&Entry::Lost(self.unrecorded), Payload::Whole, &mut space);
+        let lost = frame(&Entry::Lost(self.unrecorded), usize::MAX, &mut space);
         let recorded = self.unrecorded > 0 && self.ring.offer(lost);
         if recorded {
             self.unrecorded = 0;
@@ -284,9 +284,7 @@ impl State {
     fn record_end(&mut self) -> bool {
         let mut space = [0; HEADER + 16];
         core::mem::take(&mut self.ends)
-            && self
-                .ring
-                .offer(frame(&Entry::End, Payload::Whole, &mut space))
+            && self.ring.offer(frame(&Entry::End, usize::MAX, &mut space))
     }
 
     /// Adds the next entry to `chunk`, if there is one.
@@ -449,10 +447,10 @@ mod tests {
 
     #[test]
     fn a_payload_is_read() {
-        assert_eq!(payload("whole"), Ok(Payload::Whole));
-        assert_eq!(payload("hash"), Ok(Payload::Hash));
-        assert_eq!(payload("16"), Ok(Payload::First(16)));
-        for bad in ["", "-1", "+1", "half", "99999999999"] {
+        assert_eq!(payload("whole"), Ok(usize::MAX));
+        assert_eq!(payload("hash"), Ok(0));
+        assert_eq!(payload("16"), Ok(16));
+        for bad in ["", "-1", "+1", "half", "99999999999999999999"] {
             assert!(
                 payload(bad).is_err_and(|why| why.contains("must be")),
                 "{bad}"
@@ -479,13 +477,13 @@ mod tests {
             Entry::Output(None),
         ];
         for entry in &entries {
-            let framed = frame(entry, Payload::Whole, &mut space);
+            let framed = frame(entry, usize::MAX, &mut space);
             assert!(state.ring.offer(framed));
         }
         let mut chunk = Chunk::new();
         assert!(state.take(&mut chunk) && state.take(&mut chunk));
         let written: Vec<_> = (entries[..2].iter())
-            .flat_map(|entry| frame(entry, Payload::Whole, &mut space)[HEADER..].to_vec())
+            .flat_map(|entry| frame(entry, usize::MAX, &mut space)[HEADER..].to_vec())
             .collect();
         assert_eq!(chunk.bytes, written, "no header reaches the file");
         // Two entries are in the chunk, two wait in the ring.
@@ -499,10 +497,7 @@ mod tests {
         let window = vec![0xff; super::super::reserved::ServerMemory::WINDOWS.receive as usize];
         let (token, op) = (Token::from_bits(u64::MAX), Op::Recv);
         let outcome = Outcome::Complete(u32::MAX);
-        let entry = Entry::Event(
-            Event::Done { token, op, outcome },
-            tidegate_core::trace::Bytes::Whole(&window),
-        );
-        assert!(encode(&entry, Payload::Whole, &mut [0; ENTRY]).is_some());
+        let entry = Entry::event(Event::Done { token, op, outcome }, &window);
+        assert!(encode(&entry, usize::MAX, &mut [0; ENTRY]).is_some());
     }
 }

@@ -24,7 +24,7 @@ struct Recorded<'d, 'a, W: World>(&'d mut Drive<'a, W>);
 impl<W: World> Drop for Recorded<'_, '_, W> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let inputs = self.0.core().recorder().inputs();
+            let inputs = self.0.core().last_inputs();
             inputs.for_each(|kept| eprintln!("recorder: {kept}"));
         }
     }

@@ -8,7 +8,7 @@ use super::model::Call;
 use super::timers::Free;
 use core::time::Duration;
 use tidegate_core::{
-    Action, Alarm, Destination, Directions, Dispatcher, Event, Instant, Notice, Op, Outcome, Peer,
+    Action, Destination, Directions, Dispatcher, Event, Instant, Notice, Op, Outcome, Peer,
     SendError, Session, Span, Token, Unavailable,
 };
 
@@ -133,6 +133,7 @@ impl World for Bare<'_, '_> {
                 let app = self.app.clone();
                 return app.watched(&mut self.core, token, told);
             }
+            Some(Notice::Timer(_) | Notice::Tick { .. }) => panic!("{event:?} is no timer"),
             Some(Notice::Datagram(token)) => {
                 let app = self.app.clone();
                 let Event::Done { op, outcome, .. } = event else {
@@ -157,13 +158,14 @@ impl World for Bare<'_, '_> {
     }
     fn timeout(&mut self, now: Instant) {
         self.core.handle_timeout(now);
-        while let Some(alarm) = self.core.poll_timer() {
+        while let Some(notice) = self.core.poll_timer() {
             let app = self.app.clone();
-            match alarm {
-                Alarm::Connection(token) => {
-                    app.visit(Some(Call::Timer), &mut BareConn { world: self, token });
-                }
-                Alarm::Free { timer, periods } => app.ticked(&mut self.core, timer, periods),
+            if let Notice::Timer(token) = notice {
+                app.visit(Some(Call::Timer), &mut BareConn { world: self, token });
+            } else if let Notice::Tick { timer, periods } = notice {
+                app.ticked(&mut self.core, timer, periods);
+            } else {
+                panic!("{notice:?} is of no timer");
             }
         }
     }

@@ -5,7 +5,7 @@ use super::choices::Choices;
 use super::steps::Call;
 use super::world::{LENGTH, Lawful, World};
 use core::time::Duration;
-use tidegate_core::{Alarm, inspect};
+use tidegate_core::{Notice, inspect};
 
 /// What an application does when its timer fires, but setting it again.
 const REACTIONS: [Option<Call>; 4] = [
@@ -54,7 +54,7 @@ impl World<'_> {
         let closing = self.is_closing(0) || !self.sockets[0].told;
         let mut due = self.timer.filter(|due| *due <= self.now && !closing);
         while let Some(alarm) = self.core.poll_timer() {
-            if alarm != Alarm::Connection(token) || due.take().is_none() {
+            if alarm != Notice::Timer(token) || due.take().is_none() {
                 return Err(format!("{alarm:?} fires, set is {:?}", self.timer));
             }
             self.say(|| format!("the timer of {token:?} fires"));

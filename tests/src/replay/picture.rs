@@ -149,12 +149,20 @@ impl Drawn {
         }
         if let Entry::Output(Some(action)) = entry {
             self.asked = Some((time, operation(*action)));
-        } else if let Entry::Event(Event::Done { .. }, _) = entry {
+        } else if let Entry::Event {
+            event: Event::Done { .. },
+            ..
+        } = entry
+        {
             let (since, name) = self.asked.take().unwrap_or((time, "answered"));
             self.add(since, after, "operation", name, words(entry));
-        } else if let Entry::Event(Event::Ready { .. }, _) = entry {
+        } else if let Entry::Event {
+            event: Event::Ready { .. },
+            ..
+        } = entry
+        {
             self.add(time, after, "operation", "report", words(entry));
-        } else if let Entry::Alarm(_) | Entry::Notified(_) = entry {
+        } else if let Entry::Notified(_) = entry {
             self.add(time, after, "call", "told", words(entry));
         } else if let Entry::Call(..) = entry {
             self.add(time, after, "call", "call", words(entry));
@@ -203,6 +211,8 @@ fn becomes(entry: &Entry<'_>) -> Option<&'static str> {
             Notice::Readable(_)
             | Notice::Writable(_)
             | Notice::Watched(..)
+            | Notice::Timer(_)
+            | Notice::Tick { .. }
             | Notice::Datagram(_) => None,
         };
     }

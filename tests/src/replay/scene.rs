@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::panic::catch_unwind;
-use tidegate_core::trace::{Bytes, Entry};
+use tidegate_core::trace::Entry;
 use tidegate_core::{Event, Fault, Memory, Op, Outcome, Token, Trigger};
 use tidegate_sim::{Faults, Interface, Scene, Script, Setup};
 
@@ -57,15 +57,15 @@ impl Peers {
                 now = u64::saturating_add(now, if began { *passed } else { 0 });
                 began = true;
             }
-            if let Entry::Event(
-                Event::Done {
-                    token,
-                    op: Op::Accept,
-                    outcome,
-                },
-                _,
-            ) = entry
-                && let Outcome::Accepted(_) = outcome
+            if let Entry::Event {
+                event:
+                    Event::Done {
+                        token,
+                        op: Op::Accept,
+                        outcome: Outcome::Accepted(_),
+                    },
+                ..
+            } = entry
             {
                 known.insert(*token, (peers.steps.len(), 0));
                 peers.steps.push(Vec::new());
@@ -107,13 +107,18 @@ impl Peers {
 
 /// The step of a peer that an entry implies.
 fn step(entry: &Entry<'_>) -> Option<(Token, Step)> {
-    let Entry::Event(Event::Done { token, op, outcome }, bytes) = entry else {
+    let Entry::Event {
+        event: Event::Done { token, op, outcome },
+        kept,
+        ..
+    } = entry
+    else {
         return None;
     };
     match (*op == Op::Recv, *outcome) {
         (true, Outcome::Complete(0)) => Some((*token, Step::Finish)),
         (true, Outcome::Complete(n) | Outcome::Drained(n @ 1..)) => {
-            Some((*token, Step::Send(all(*bytes, n))))
+            Some((*token, Step::Send(all(kept, n))))
         }
         (_, Outcome::Failed(Fault::Reset(_))) => Some((*token, Step::Reset)),
         (
@@ -128,11 +133,8 @@ fn step(entry: &Entry<'_>) -> Option<(Token, Step)> {
 }
 
 /// So many bytes, those that are known first.
-fn all(bytes: Bytes<'_>, n: u32) -> Vec<u8> {
-    let mut all = match bytes {
-        Bytes::Whole(known) | Bytes::Cut(known, _) => known.to_vec(),
-        Bytes::Hashed(..) => Vec::new(),
-    };
+fn all(known: &[u8], n: u32) -> Vec<u8> {
+    let mut all = known.to_vec();
     all.resize(n.min(LONGEST) as usize, 0);
     all
 }

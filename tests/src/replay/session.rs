@@ -3,7 +3,7 @@
 use super::script::{Player, call_all};
 use super::services::{Service, ServiceName};
 use super::tape::{Divergence, Reel, Tape};
-use tidegate_core::trace::{Bytes, Detail, Entry, Input};
+use tidegate_core::trace::{Detail, Entry, Input};
 use tidegate_core::{
     AnyMemory, DatagramMemory, Dispatcher, Event, Instant, Op, Outcome, Session, Span, Token,
     Windows,
@@ -145,8 +145,8 @@ impl Driver<'_> {
         match entry {
             Entry::Note(_) => self.reel.skip(),
             Entry::Time(passed) => self.time(passed),
-            Entry::Event(event, bytes) => {
-                self.deliver(event, bytes);
+            Entry::Event { event, kept, .. } => {
+                self.deliver(event, kept);
                 self.session.handle_event(self.now, event);
             }
             Entry::Iteration => self.session.handle_timeout(self.now),
@@ -158,7 +158,6 @@ impl Driver<'_> {
             Entry::Start { .. }
             | Entry::End
             | Entry::Notified(_)
-            | Entry::Alarm(_)
             | Entry::Again
             | Entry::Returned(_) => self.reel.diverge("nothing".into()),
         }
@@ -172,7 +171,7 @@ impl Driver<'_> {
     }
 
     /// Puts what was received where the machine will read it.
-    fn deliver(&mut self, event: Event, bytes: Bytes<'_>) {
+    fn deliver(&mut self, event: Event, kept: &[u8]) {
         let Event::Done { token, op, outcome } = event else {
             return;
         };
@@ -180,9 +179,9 @@ impl Driver<'_> {
             && let Some(Span { at, .. }) = self.session.machine().receiving(token)
         {
             let into = self.session.receive_into(token, Span { at, len: n });
-            fill(into, bytes);
+            fill(into, kept);
         } else if let Outcome::Datagram { .. } = outcome {
-            fill(self.session.datagram_into(token), bytes);
+            fill(self.session.datagram_into(token), kept);
         }
     }
 
@@ -230,10 +229,7 @@ fn missing(entries: u64) -> String {
 }
 
 /// What is there of some bytes; the rest is zeros.
-fn fill(into: &mut [u8], bytes: Bytes<'_>) {
-    let (Bytes::Whole(known) | Bytes::Cut(known, _)) = bytes else {
-        return into.fill(0);
-    };
+fn fill(into: &mut [u8], known: &[u8]) {
     let n = known.len().min(into.len());
     let (first, rest) = into.split_at_mut(n);
     first.copy_from_slice(&known[..n]);

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tidegate_core::trace::{Bytes, Detail, Entry, MAGIC, Sink, decode};
+use tidegate_core::trace::{Detail, Entry, MAGIC, Sink, decode};
 
 /// The entries of a trace.
 #[derive(Clone, Debug)]
@@ -82,9 +82,7 @@ impl Tape {
     /// Whether all that was received is in it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let is_part = |entry: &Entry<'_>| {
-            matches!(entry, Entry::Event(_, Bytes::Cut(..) | Bytes::Hashed(..)))
-        };
+        let is_part = |entry: &Entry<'_>| matches!(entry, Entry::Event { cut: 1.., .. });
         !self.entries.iter().any(is_part)
     }
 
@@ -263,17 +261,14 @@ impl Sink for Reel {
 
 /// Whether what there is of payload on both sides is the same.
 fn is_same(recorded: &Entry<'_>, entry: &Entry<'_>) -> bool {
-    matches!(
-        recorded,
-        Entry::Event(_, Bytes::Cut(..) | Bytes::Hashed(..))
-    ) || recorded == entry
+    matches!(recorded, Entry::Event { cut: 1.., .. }) || recorded == entry
 }
 
 /// The same without bytes and what was made of them; how many there were stands elsewhere in it.
 fn without_payload<'e>(entry: &Entry<'e>) -> Entry<'e> {
     let mut entry = entry.clone();
-    if let Entry::Event(_, bytes) = &mut entry {
-        *bytes = Bytes::Whole(&[]);
+    if let Entry::Event { event, .. } = entry {
+        return Entry::event(event, &[]);
     } else if let Entry::Call(_, _, Detail::Hash(hash) | Detail::Datagram(_, _, hash)) = &mut entry
     {
         *hash = 0;

@@ -3,16 +3,17 @@
 use alloc::collections::BTreeMap;
 use core::fmt::Write;
 use tidegate_core::inspect::STATES;
-use tidegate_core::trace::{Bytes, Detail, Entry, Input};
-use tidegate_core::{
-    Action, Alarm, Dispatcher, Escaped, Event, Instant, Notice, Op, Outcome, Token,
-};
+use tidegate_core::trace::{Detail, Entry, Input};
+use tidegate_core::{Action, Dispatcher, Escaped, Event, Instant, Notice, Op, Outcome, Token};
 
 /// The source that an entry is about.
 #[must_use]
 pub fn about(entry: &Entry<'_>) -> Option<Token> {
     match entry {
-        Entry::Event(Event::Ready { token, .. } | Event::Done { token, .. }, _)
+        Entry::Event {
+            event: Event::Ready { token, .. } | Event::Done { token, .. },
+            ..
+        }
         | Entry::Notified(
             Notice::Opened(token)
             | Notice::Readable(token)
@@ -20,16 +21,16 @@ pub fn about(entry: &Entry<'_>) -> Option<Token> {
             | Notice::Ended(token)
             | Notice::Closed(token, _)
             | Notice::Watched(token, _)
-            | Notice::Datagram(token),
-        )
-        | Entry::Alarm(Alarm::Connection(token)) => Some(*token),
+            | Notice::Datagram(token)
+            | Notice::Timer(token),
+        ) => Some(*token),
         Entry::Output(action) => action.and_then(aim),
         // Nothing, and a free timer, have none.
         Entry::Call(token, ..) => (token.generation() > 0).then_some(*token),
         Entry::Start { .. }
         | Entry::Time(_)
         | Entry::Iteration
-        | Entry::Alarm(Alarm::Free { .. })
+        | Entry::Notified(Notice::Tick { .. })
         | Entry::Again
         | Entry::Returned(_)
         | Entry::Note(_)
@@ -78,14 +79,15 @@ pub fn words(entry: &Entry<'_>) -> String {
             windows.send,
             config.trigger
         ),
-        Entry::Event(
-            Event::Ready {
-                directions,
-                closing,
-                ..
-            },
-            _,
-        ) => {
+        Entry::Event {
+            event:
+                Event::Ready {
+                    directions,
+                    closing,
+                    ..
+                },
+            ..
+        } => {
             let closing = if *closing {
                 ", and the end or an error"
             } else {
@@ -93,21 +95,27 @@ pub fn words(entry: &Entry<'_>) -> String {
             };
             format!("{at}: the kernel reports {directions:?}{closing}: it is scheduled")
         }
-        Entry::Event(Event::Done { op, outcome, .. }, bytes) => {
-            format!("{at}: {}{}", completion(*op, *outcome), shown(*bytes))
-        }
+        Entry::Event {
+            event: Event::Done { op, outcome, .. },
+            kept,
+            cut,
+            hash,
+        } => format!(
+            "{at}: {}{}",
+            completion(*op, *outcome),
+            shown(kept, *cut, *hash)
+        ),
         Entry::Iteration => "an iteration begins".into(),
         Entry::Output(None) => "nothing more to do: the kernel is asked".into(),
         Entry::Output(Some(action)) => format!("{at}: {}", asked(*action)),
+        Entry::Notified(notice @ Notice::Tick { .. }) => {
+            format!("the handler is notified: {}", notified(*notice))
+        }
         Entry::Notified(notice) => format!("{at}: the handler is notified: {}", notified(*notice)),
         Entry::Again => "the handler is notified of what was left".into(),
         Entry::Returned(0) => "the handler returns, nothing left".into(),
         Entry::Returned(left) => format!("the handler returns, {left} bytes left"),
         Entry::Call(token, input, detail) => format!("{token}: {}", call(*input, *detail)),
-        Entry::Alarm(Alarm::Connection(_)) => format!("{at}: the timer is due"),
-        Entry::Alarm(Alarm::Free { timer, periods }) => {
-            format!("timer {timer} is due, {periods} periods")
-        }
         Entry::Time(nanos) => {
             let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
             format!("+{seconds}.{nanos:09} s")
@@ -128,12 +136,13 @@ fn call(input: Input, detail: Detail) -> String {
     }
 }
 
-fn shown(bytes: Bytes<'_>) -> String {
-    match bytes {
-        Bytes::Whole([]) => String::new(),
-        Bytes::Whole(all) => format!(": {}", Escaped(&all[..all.len().min(32)])),
-        Bytes::Cut(first, _) => format!(": {} …", Escaped(&first[..first.len().min(32)])),
-        Bytes::Hashed(_, hash) => format!(": hash {hash:08x}"),
+fn shown(kept: &[u8], cut: u32, hash: u32) -> String {
+    let first = Escaped(&kept[..kept.len().min(32)]);
+    match (kept, cut) {
+        ([], 0) => String::new(),
+        (_, 0) => format!(": {first}"),
+        ([], _) => format!(": hash {hash:08x}"),
+        (_, cut) => format!(": {first} and {cut} more, hash {hash:08x}"),
     }
 }
 
@@ -224,6 +233,8 @@ fn notified(notice: Notice) -> String {
         Notice::Closed(_, reason) => format!("closed, {reason}"),
         Notice::Watched(_, Ok(directions)) => format!("ready for {directions:?}"),
         Notice::Watched(_, Err(fault)) => format!("cannot be watched: {fault}"),
+        Notice::Timer(_) => "its timer is due".into(),
+        Notice::Tick { timer, periods } => format!("timer {timer} is due, {periods} periods"),
     }
 }
 

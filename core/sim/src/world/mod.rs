@@ -39,7 +39,7 @@ use tidegate_core::Instant;
 use tidegate_core::Stats;
 use tidegate_core::Token;
 use tidegate_core::Trigger;
-use tidegate_core::trace::Recorder;
+use tidegate_core::trace::RecordedInput;
 use tidegate_core::{AnyMemory, Conn, Connections, Handler, Session};
 use tidegate_core::{Config, ConfigError};
 use watch::Watch;
@@ -350,10 +350,9 @@ impl<'m, H: Handler> World<'m, H> {
         self.session.stats()
     }
 
-    /// The flight recorder: the last inputs.
-    #[must_use]
-    pub fn recorder(&self) -> &Recorder {
-        self.session.machine().recorder()
+    /// The flight recorder: the last inputs, the oldest first.
+    pub fn last_inputs(&self) -> impl Iterator<Item = RecordedInput> + '_ {
+        self.session.machine().last_inputs()
     }
 
     /// The kernel: its descriptors, and the faults that were put into its calls.
@@ -531,7 +530,7 @@ impl<H: Handler> World<'_, H> {
     }
 
     fn broken(&self, broken: Broken) -> Broken {
-        broken.at(self.setup.seed, self.round, self.recorder().inputs())
+        broken.at(self.setup.seed, self.round, self.last_inputs())
     }
 
     /// The laws: those that the machine can check by itself, and those that can be seen from outside.

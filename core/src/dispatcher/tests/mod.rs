@@ -129,7 +129,9 @@ impl Bench {
             | Notice::Ended(token)
             | Notice::Closed(token, _) => token,
             Notice::Datagram(_) => return self.notices.push(notice),
-            Notice::Watched(..) => panic!("{notice:?}: nothing is watched here"),
+            Notice::Watched(..) | Notice::Timer(_) | Notice::Tick { .. } => {
+                panic!("{notice:?}: nothing is watched here, and no event is a timer")
+            }
         };
         let known = self.told.iter().position(|told| *told == token);
         match (notice, known) {

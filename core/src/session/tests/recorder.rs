@@ -5,11 +5,10 @@ use alloc::string::ToString;
 
 /// Each input without its time.
 fn lines(world: &World) -> Vec<String> {
-    let recorder = world.session.machine().recorder();
     let line = |kept: crate::trace::RecordedInput| kept.to_string();
     let without_time = |line: String| line.split_once(' ').map(|(_, rest)| rest.to_string());
-    recorder
-        .inputs()
+    (world.session.machine())
+        .last_inputs()
         .map(line)
         .filter_map(without_time)
         .collect()
@@ -52,7 +51,7 @@ fn a_life_is_notified() {
     assert_eq!(lines(&world), told);
     // The clock of these tests begins somewhere.
     let begun = crate::Instant::from_nanos(1 << 40);
-    let times: Vec<_> = (world.session.machine().recorder().inputs())
+    let times: Vec<_> = (world.session.machine().last_inputs())
         .map(|kept| kept.at.nanos_since(begun))
         .collect();
     let later = 3_000_000;

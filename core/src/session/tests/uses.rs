@@ -35,7 +35,7 @@ fn after_stale_events<const ALL: bool>() -> (Vec<Input>, u64, u64) {
         session.handle_timeout(now);
         while session.poll_output(None).is_some() {}
     }
-    let inputs = session.machine().recorder().inputs();
+    let inputs = session.machine().last_inputs();
     let inputs = inputs.map(|kept| kept.input).collect();
     (inputs, session.stats().stale, session.stats().rebuilds)
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Alarm, Connections, Destination, Directions, Dispatcher, Info, Instant, Round, SendError,
+    Connections, Destination, Directions, Dispatcher, Info, Instant, Notice, Round, SendError,
     Token, Unavailable,
 };
 
@@ -32,7 +32,7 @@ pub fn timers_ask(m: &Dispatcher<'_>, token: Token, timer: u32) -> [Option<Insta
 }
 
 #[unsafe(no_mangle)]
-pub fn timers_poll(m: &mut Dispatcher<'_>) -> Option<Alarm> {
+pub fn timers_poll(m: &mut Dispatcher<'_>) -> Option<Notice> {
     m.poll_timer()
 }
 

@@ -182,7 +182,7 @@ pub fn session_looks<'s>(s: &'s mut Machine<'_>) -> (&'s Stats, Unknown) {
 
 #[unsafe(no_mangle)]
 pub fn session_recorder(s: &Machine<'_>, each: fn(RecordedInput)) {
-    s.machine().recorder().inputs().for_each(each);
+    s.machine().last_inputs().for_each(each);
 }
 
 #[unsafe(no_mangle)]

@@ -152,16 +152,16 @@ pub(crate) const CORES: [Wrong; 30] = [
         name: "error read twice",
         changes: &[(
             "dispatcher/answer.rs",
-            "Fault::Reset\n            | Fault::Refused(_)",
-            "Fault::Reset(_) if direction == Directions::READ => {}\n            Fault::Reset\n            | Fault::Refused(_)",
+            "Fault::Reset(_)\n            | Fault::Refused(_)",
+            "Fault::Reset(_) if direction == Directions::READ => {}\n            Fault::Reset(_)\n            | Fault::Refused(_)",
         )],
     },
     Wrong {
         name: "EINTR as error",
         changes: &[(
             "dispatcher/answer.rs",
-            "Fault::Interrupted(_) => {}\n            Fault::Exhausted",
-            "Fault::Interrupted(_) => self.begin_close(index, Reason::Failed(fault)),\n            Fault::Exhausted",
+            "Fault::Interrupted(_) => {}\n            Fault::Exhausted(_)",
+            "Fault::Interrupted(_) => self.begin_close(index, Reason::Failed(fault)),\n            Fault::Exhausted(_)",
         )],
     },
     Wrong {
@@ -250,13 +250,13 @@ pub(crate) const CORES: [Wrong; 30] = [
         changes: &[
             (
                 "session/mod.rs",
-                "        while let Some(alarm) = self.machine.poll_timer() {\n            self.tell_alarm(alarm);\n        }\n",
+                "        while let Some(notice) = self.machine.poll_timer() {\n            self.tell(notice, None, None);\n        }\n",
                 "",
             ),
             (
                 "session/mod.rs",
                 "        let output = self.machine.poll_output();\n",
-                "        let output = self.machine.poll_output();\n        if output.is_none() {\n            while let Some(alarm) = self.machine.poll_timer() {\n                self.tell_alarm(alarm);\n            }\n        }\n",
+                "        let output = self.machine.poll_output();\n        if output.is_none() {\n            while let Some(notice) = self.machine.poll_timer() {\n                self.tell(notice, None, None);\n            }\n        }\n",
             ),
         ],
     },
