@@ -162,19 +162,6 @@ impl Completion {
         }
     }
 
-    /// How many bytes moved, and whether another try now would probably block.
-    ///
-    /// # Errors
-    ///
-    /// The [`Fault`]: it failed.
-    pub const fn moved(self) -> Result<(u32, bool), Fault> {
-        match self.result {
-            TransferResult::Complete => Ok((self.n, false)),
-            TransferResult::Drained => Ok((self.n, true)),
-            TransferResult::Failed => Err(self.fault()),
-        }
-    }
-
     /// Of a failure.
     pub(crate) const fn fault(self) -> Fault {
         Fault::of_word(self.n)
@@ -184,10 +171,10 @@ impl Completion {
 impl fmt::Debug for Completion {
     /// As the [`Outcome`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.moved() {
-            Ok((n, false)) => f.debug_tuple("Complete").field(&n).finish(),
-            Ok((n, true)) => f.debug_tuple("Drained").field(&n).finish(),
-            Err(fault) => f.debug_tuple("Failed").field(&fault).finish(),
+        match self.result {
+            TransferResult::Complete => f.debug_tuple("Complete").field(&self.n).finish(),
+            TransferResult::Drained => f.debug_tuple("Drained").field(&self.n).finish(),
+            TransferResult::Failed => f.debug_tuple("Failed").field(&self.fault()).finish(),
         }
     }
 }
@@ -394,7 +381,7 @@ mod tests {
         for kind in Fault::ALL {
             for code in [0, 1, 104, u16::MAX] {
                 let fault = kind(code);
-                assert_eq!(Completion::failed(fault).moved(), Err(fault));
+                assert_eq!(Completion::failed(fault).fault(), fault);
                 assert_eq!(fault.code(), code);
             }
         }

@@ -2,7 +2,7 @@
 //! the schedule's `yielding`.
 
 use super::{Dispatcher, Issued};
-use crate::event::{Completion, Op};
+use crate::event::{Completion, Op, TransferResult};
 use crate::on_demand::on_demand;
 use crate::output::Action;
 use crate::readiness::Directions;
@@ -76,7 +76,10 @@ impl Dispatcher<'_> {
 
     /// The send of a filled connection has completed. What was queued behind it may fill the buffer, too.
     fn flushed(&mut self, index: u32, completion: Completion) {
-        let n = completion.moved().map_or(0, |(n, _)| n);
+        let n = match completion.result {
+            TransferResult::Complete | TransferResult::Drained => completion.n,
+            TransferResult::Failed => 0,
+        };
         let slot = self.slots.at_mut(index);
         slot.attempts.flushed();
         let fills = n > 0 && slot.tx.len() > n && self.m.schedule.is_filled(slot.tx.end);

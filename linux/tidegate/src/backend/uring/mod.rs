@@ -305,7 +305,7 @@ impl Backend for Uring {
             return Completion::drained(0);
         }
         let outcome = socket::complete_receive(socket, into);
-        if let Ok((n, true)) = outcome.moved()
+        if let Outcome::Drained(n) = outcome.into()
             && slot.wanted.contains(Directions::READ)
             && let Err(errno) = slot.watch_input(&mut self.ring)
         {
