@@ -149,7 +149,7 @@
 //!
 //! # Logging
 //!
-//! With the feature `log` or `defmt` (one of them, or neither): errors when something must be given up, warnings when a
+//! With the feature `log` or `defmt` (with both, `defmt` has it): errors when something must be given up, warnings when a
 //! limit was met (at most one a second of each kind, with a count), debug for each connection, trace for each output.
 //! Bytes from a peer are never logged.
 //!
@@ -174,6 +174,8 @@ extern crate std;
 //   schedule, admission, deadlines, timers                       who is next, who gets a slot, what is late, what is due
 //   dispatcher                                                   the verbs over these parts
 //   session, framing, trace                                      bytes and handlers; messages; what went in
+#[macro_use]
+mod log;
 mod admission;
 mod backoff;
 mod config;
@@ -185,7 +187,6 @@ mod escape;
 mod event;
 pub mod framing;
 mod ignored;
-mod log;
 mod on_demand;
 mod output;
 mod queue;

@@ -1,6 +1,46 @@
-//! Warnings about a limit, at most one a second of each kind, with the number of those left out.
+//! What is logged, to `defmt` if that feature is on, else to `log` if that one is, else to nobody; and warnings about a limit, at most
+//! one a second of each kind, with the number of those left out.
 
 use crate::time::Instant;
+
+/// One line. With both features `defmt` has it: features only add, so one crate's wish must not break another's.
+macro_rules! line {
+    ($level:ident, $text:literal $(, $value:expr)*) => {{
+        #[cfg(feature = "defmt")]
+        ::defmt::$level!($text $(, $value)*);
+        #[cfg(all(feature = "log", not(feature = "defmt")))]
+        ::log::$level!($text $(, $value)*);
+        #[cfg(not(any(feature = "log", feature = "defmt")))]
+        {
+            $(let _ = &$value;)*
+        }
+    }};
+}
+
+/// The library must give something up.
+macro_rules! error {
+    ($($line:tt)*) => { line!(error, $($line)*) };
+}
+
+/// A limit was met.
+macro_rules! warn {
+    ($($line:tt)*) => { line!(warn, $($line)*) };
+}
+
+/// Lifecycle.
+macro_rules! info {
+    ($($line:tt)*) => { line!(info, $($line)*) };
+}
+
+/// Each connection.
+macro_rules! debug {
+    ($($line:tt)*) => { line!(debug, $($line)*) };
+}
+
+/// Each output.
+macro_rules! trace {
+    ($($line:tt)*) => { line!(trace, $($line)*) };
+}
 
 /// The shortest time between two warnings of a kind, in nanoseconds.
 const QUIET: u64 = 1_000_000_000;

@@ -9,7 +9,6 @@ use crate::readiness::{Directions, Trigger};
 use crate::slot::{Call, Cursors, Flags, State};
 use crate::stats::{add, bump};
 use crate::token::Token;
-use defmt_or_log::{debug, error};
 
 /// What a transfer has come to, as the session has to know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,7 +13,6 @@ use crate::slot::{Attempts, Call, Flags, State};
 use crate::stats::bump;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
-use defmt_or_log::{debug, warn};
 
 on_demand! { Dispatcher[m.outbound];
     /// The next attempt, if one is due.

@@ -12,7 +12,6 @@ use crate::source::{Datagrams, Kind, Source};
 use crate::stats::bump;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
-use defmt_or_log::error;
 
 /// The most datagrams that are received for one readiness event. As many as that are only tried if they come in poll
 /// after poll, so that one that comes alone costs no spurious try.

@@ -12,7 +12,6 @@ use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use crate::unavailable::Unavailable;
-use defmt_or_log::{debug, error, warn};
 
 impl Dispatcher<'_> {
     /// Adds a listener, from each of whose sources at most `per_source` connections are taken (`None`: no limit).

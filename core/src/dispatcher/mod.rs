@@ -66,7 +66,6 @@ use crate::trace::{Detail, Entry, Input, RecordedInput, Recorder, hash};
 use crate::unavailable::count;
 use crate::uses::{Everything, Uses};
 use answer::Moved;
-use defmt_or_log::trace;
 use policy::Policy;
 use stale::Staleness;
 use stop::Stopping;

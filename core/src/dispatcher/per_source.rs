@@ -6,7 +6,6 @@ use crate::config::Sources;
 use crate::on_demand::on_demand;
 use crate::slot::Flags;
 use core::net::{IpAddr, SocketAddr};
-use defmt_or_log::warn;
 
 on_demand! { Dispatcher[m.sources_of];
     /// Whether the source of this record, or its block, has as many connections as it may have. Logs it.

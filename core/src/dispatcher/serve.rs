@@ -7,7 +7,6 @@ use crate::output::{Action, Reason};
 use crate::readiness::Directions;
 use crate::slot::{Call, Flags, Slot, State};
 use crate::token::{LISTENER_BIT, Token};
-use defmt_or_log::warn;
 
 /// How long a connection without a deadline for its first byte counts as just made, in nanoseconds: 10 s.
 const FRESH: u64 = 10_000_000_000;

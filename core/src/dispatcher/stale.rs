@@ -6,7 +6,6 @@ use crate::on_demand::on_demand;
 use crate::output::Action;
 use crate::stats::bump;
 use crate::token::Token;
-use defmt_or_log::{trace, warn};
 
 /// Iterations in a row with a stale event after which the driver is asked to rebuild its readiness set. A registration
 /// that outlived its descriptor reports at every wait and cannot be removed; eight iterations are more than any event

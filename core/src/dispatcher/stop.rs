@@ -7,7 +7,6 @@ use crate::readiness::Directions;
 use crate::schedule::Round;
 use crate::slot::State;
 use crate::time::Instant;
-use defmt_or_log::info;
 
 on_demand! { Dispatcher[m.stopping.functions];
     /// When the time to stop is over, if that is to come.

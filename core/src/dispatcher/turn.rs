@@ -8,7 +8,6 @@ use crate::stats::bump;
 use crate::time::Instant;
 use crate::token::{LISTENER_BIT, Token};
 use crate::trace::Entry;
-use defmt_or_log::warn;
 
 impl Dispatcher<'_> {
     #[inline]
