@@ -191,7 +191,7 @@ mod tests {
     /// What a check reads does not depend on how many connections a source has.
     #[test]
     fn a_count_stands_in_one_entry() {
-        let mut words = vec![0; 8];
+        let mut words = [0; 8];
         let mut counts = Counts(&mut words[..]);
         for n in 1..=10_000 {
             counts.add(Key::of(5));

@@ -50,8 +50,9 @@ impl Recorder {
     }
 
     /// Where the one of this number is.
+    #[expect(clippy::cast_possible_truncation, reason = "modulo is what is wanted")]
     const fn place(number: u64) -> usize {
-        (number % RECORDED as u64) as usize
+        number as usize % RECORDED
     }
 
     pub(crate) fn push(&mut self, at: Instant, token: Token, input: Input) {
