@@ -8,7 +8,7 @@ use crate::on_demand::on_demand;
 use crate::output::{Action, Notice};
 use crate::readiness::Directions;
 use crate::slot::State;
-use crate::source::{Datagrams, Kind, Source};
+use crate::source::{Datagrams, Kind};
 use crate::stats::bump;
 use crate::token::Token;
 use crate::unavailable::Unavailable;
@@ -25,7 +25,7 @@ on_demand! { Dispatcher[m.datagrams];
     /// The next receive or send, if one is due.
     pub(super) fn next_datagram[&mut](index: u32) -> Option<Action> = next_of_datagrams;
     /// The completion of one of them.
-    pub(super) fn datagram_done[&mut](index: u32, op: Op, outcome: Outcome) -> Option<Notice> = datagram_went_or_came;
+    pub(super) fn datagram_done[&mut](index: u32, op: Op, outcome: Outcome) -> Option<Notice> = complete_datagram;
 }
 
 /// While one is queued to be sent nothing is received: what comes waits in the kernel, up to its buffer. An error of
@@ -128,85 +128,72 @@ impl Dispatcher<'_> {
         None
     }
 
-    fn datagram_went_or_came(&mut self, index: u32, op: Op, outcome: Outcome) -> Option<Notice> {
-        match op == Op::SendTo {
-            true => self.datagram_went(index, outcome),
-            false => self.datagram_came(index, outcome),
-        }
-    }
-
-    /// The completion of `ReceiveFrom`.
-    fn datagram_came(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
-        let (turn, pause) = (self.m.schedule.iterations(), self.m.admission.first_pause());
+    /// An impossible completion gives up what was to be sent.
+    fn complete_datagram(&mut self, index: u32, op: Op, outcome: Outcome) -> Option<Notice> {
+        let sent = op == Op::SendTo;
+        let direction = if sent {
+            Directions::WRITE
+        } else {
+            Directions::READ
+        };
         let source = self.slots.source_mut(index)?;
-        let Source { slot, pace, .. } = source;
-        slot.readiness.end(Directions::READ);
-        if slot.state() != State::Datagrams {
+        source.slot.readiness.end(direction);
+        if source.slot.state() != State::Datagrams {
             self.touch(index);
             return None;
         }
         match outcome {
-            Outcome::Datagram { len, lost, .. } => {
-                pace.succeed(pause);
-                let another = pace.another(turn, BURST);
-                (slot.readiness).clear_ready(Directions::READ.when(!another));
-                let before = &mut source.datagrams_mut()?.lost;
-                let more = lost.wrapping_sub(core::mem::replace(before, lost));
-                let stats = &mut self.m.stats;
-                stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
-                bump(&mut self.m.stats.datagrams_in);
-                self.spend(index, Directions::READ, len);
-                Some(Notice::Datagram(self.token(index)))
-            }
-            Outcome::Drained(_) => {
-                slot.readiness.clear_ready(Directions::READ);
-                // A speculative one is not a failure.
-                pace.try_in_vain(turn);
-                let failures = self.m.admission.failures();
-                self.spend(index, Directions::READ, 0);
-                self.pause_after(index, failures, None);
-                None
-            }
-            Outcome::Failed(fault) => self.datagram_failed(index, Directions::READ, fault),
-            Outcome::Complete(_) | Outcome::Accepted(_) => {
-                slot.readiness.clear_ready(Directions::READ);
+            Outcome::Datagram { len, lost, .. } if !sent => self.datagram_came(index, len, lost),
+            Outcome::Complete(n) if sent => self.datagram_went(index, n),
+            Outcome::Drained(_) => self.datagram_blocks(index, direction),
+            Outcome::Failed(fault) => self.datagram_failed(index, direction, fault),
+            Outcome::Complete(_) | Outcome::Accepted(_) | Outcome::Datagram { .. } => {
+                (source.slot.readiness).clear_ready(Directions::READ & direction);
+                let waited = sent && source.datagrams_mut()?.unload();
                 self.impossible_datagram(index);
-                None
+                waited.then_some(Notice::Datagram(self.token(index)))
             }
         }
     }
 
-    /// The completion of `SendTo`.
-    fn datagram_went(&mut self, index: u32, outcome: Outcome) -> Option<Notice> {
+    fn datagram_came(&mut self, index: u32, len: u32, lost: u32) -> Option<Notice> {
+        let (iteration, pause) = (self.m.schedule.iterations(), self.m.admission.first_pause());
         let source = self.slots.source_mut(index)?;
-        let Source { slot, pace, .. } = source;
-        slot.readiness.end(Directions::WRITE);
-        if slot.state() != State::Datagrams {
-            self.touch(index);
-            return None;
-        }
-        match outcome {
-            Outcome::Complete(n) => {
-                pace.forget_failures();
-                let waited = source.datagrams_mut()?.unload();
-                bump(&mut self.m.stats.datagrams_out);
-                self.spend(index, Directions::WRITE, n);
-                waited.then_some(Notice::Datagram(self.token(index)))
-            }
-            Outcome::Drained(_) => {
-                slot.readiness.clear_ready(Directions::WRITE);
-                pace.fail();
-                self.spend(index, Directions::WRITE, 0);
-                self.pause_after(index, SENDS, None);
-                None
-            }
-            Outcome::Failed(fault) => self.datagram_failed(index, Directions::WRITE, fault),
-            Outcome::Accepted(_) | Outcome::Datagram { .. } => {
-                let waited = source.datagrams_mut()?.unload();
-                self.impossible_datagram(index);
-                waited.then_some(Notice::Datagram(self.token(index)))
-            }
-        }
+        source.pace.succeed(pause);
+        let another = source.pace.another(iteration, BURST);
+        (source.slot.readiness).clear_ready(Directions::READ.when(!another));
+        let before = &mut source.datagrams_mut()?.lost;
+        let more = lost.wrapping_sub(core::mem::replace(before, lost));
+        let stats = &mut self.m.stats;
+        stats.datagrams_lost = stats.datagrams_lost.saturating_add(more.into());
+        bump(&mut stats.datagrams_in);
+        self.spend(index, Directions::READ, len);
+        Some(Notice::Datagram(self.token(index)))
+    }
+
+    fn datagram_went(&mut self, index: u32, n: u32) -> Option<Notice> {
+        let source = self.slots.source_mut(index)?;
+        source.pace.forget_failures();
+        let waited = source.datagrams_mut()?.unload();
+        bump(&mut self.m.stats.datagrams_out);
+        self.spend(index, Directions::WRITE, n);
+        waited.then_some(Notice::Datagram(self.token(index)))
+    }
+
+    /// A receive that was made on speculation is not a failure.
+    fn datagram_blocks(&mut self, index: u32, direction: Directions) -> Option<Notice> {
+        let source = self.slots.source_mut(index)?;
+        source.slot.readiness.clear_ready(direction);
+        let most = if direction == Directions::READ {
+            source.pace.try_in_vain(self.m.schedule.iterations());
+            self.m.admission.failures()
+        } else {
+            source.pace.fail();
+            SENDS
+        };
+        self.spend(index, direction, 0);
+        self.pause_after(index, most, None);
+        None
     }
 
     /// An error is notified, and the next event tries again. What was to be sent is given up.
@@ -225,9 +212,7 @@ impl Dispatcher<'_> {
             source.datagrams_mut()?.unload();
         }
         let slot = &mut source.slot;
-        if direction == Directions::READ {
-            slot.readiness.clear_ready(Directions::READ);
-        }
+        slot.readiness.clear_ready(Directions::READ & direction);
         match fault {
             Fault::Exhausted(_) | Fault::Unknown(_) if direction == Directions::READ => {
                 self.hold_back(index, fault);
@@ -247,7 +232,6 @@ impl Dispatcher<'_> {
     }
 
     /// An impossible completion.
-    #[cold]
     fn impossible_datagram(&mut self, index: u32) {
         let token = self.token(index);
         error!("impossible answer of the driver: {:?}", token);
