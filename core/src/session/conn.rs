@@ -118,9 +118,10 @@ impl Conn<'_> {
     /// it.
     pub fn commit(&mut self, n: usize) {
         let n = count(n).min(core::mem::take(&mut self.all.lent));
-        if self.all.machine.is_traced() {
-            self.trace_commit(n);
-        }
+        let at = self.all.machine.slots.at(self.all.own).tx.end;
+        let bytes = self.all.sending.get(self.all.own, Span { at, len: n });
+        let hash = self.all.machine.traced_hash(bytes);
+        self.trace(move || (Input::Commit(n), Detail::Hash(hash)));
         self.all.machine.commit_at(self.all.own, n);
     }
 
@@ -339,20 +340,6 @@ impl Conn<'_> {
             let (input, detail) = call();
             Entry::Call(token, input, detail)
         });
-    }
-
-    #[cold]
-    fn trace_commit(&mut self, len: u32) {
-        let Connections {
-            machine,
-            sending,
-            own,
-            ..
-        } = &mut self.all;
-        let at = machine.slots.at(*own).tx.end;
-        let hash = hash(sending.get(*own, Span { at, len }));
-        let entry = Entry::Call(self.token, Input::Commit(len), Detail::Hash(hash));
-        machine.trace(|| entry);
     }
 
     /// The handler is back.
