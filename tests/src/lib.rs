@@ -3,7 +3,7 @@
 //! # Promises
 //!
 //! Each file in `tests/` keeps one; its first line states it. All but `errors`, `explore`, `fails_once`, `fuzz_replay`, `imports`,
-//! `shrink`, `text` and `traces` talk to the real kernel, over loopback, on ports that it chooses; the program among them is
+//! `shrink`, `text`, `traces` and `types` talk to the real kernel, over loopback, on ports that it chooses; the program among them is
 //! built by the first test that needs it ([`process::program`]). Tests that need a tool, such as `strace`, `socat` or
 //! `redis-cli`, are ignored by default, as is one that takes ten seconds: `cargo test -p tests -- --include-ignored`.
 //!
@@ -74,6 +74,7 @@
 //! | `thousand` | a thousand connections at once each get their own bytes |
 //! | `timers` | no timer is early and none is lost, on every backend |
 //! | `traces` | what the program recorded on another machine happens again on this one |
+//! | `types` | the core has few public types |
 //! | `udp_echo` | a reply leaves from the address of the request, on every backend; groups; what the kernel drops is counted |
 //! | `urgent` | urgent bytes and passed descriptors lose nothing behind them |
 //! | `watch` | watched descriptors, wake-ups and children are notified, on every backend |

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use tests::bounded::Watchdog;
 use tests::replay::{Replayed, Tape, replay};
 use tests::{App, Case, Manner, State};
-use tidegate_core::trace::{Entry, Input, MAGIC, RECORDED, RecordedInput, Sink, decode, encode};
+use tidegate_core::trace::{Entry, Input, MAGIC, RECORDED, RecordedInput, decode, encode};
 use tidegate_core::{
     Action, Config, Conn, Connections, DatagramMemory, Directions, Event, Handler, Memory, Notice,
     Op, Outcome, Session, Stats, Token, Unavailable,
@@ -39,8 +39,13 @@ impl Recording {
     }
 }
 
-impl Sink for Recording {
-    fn take(&mut self, entry: &Entry<'_>) {
+impl Recording {
+    fn sink(&self) -> &'static mut (dyn FnMut(&Entry<'_>) + Send) {
+        let recording = self.clone();
+        Box::leak(Box::new(move |entry: &Entry<'_>| recording.take(entry)))
+    }
+
+    fn take(&self, entry: &Entry<'_>) {
         self.push(entry);
         // A peer sends something now and then; the program calls between iterations.
         if matches!(entry, Entry::Output(None))
@@ -68,7 +73,7 @@ fn run<H: Handler<State = State>>(
     drive: impl FnOnce(&mut World<'_, H>, Token) -> Result<(), String>,
 ) -> Past {
     let recording = Recording::default();
-    let sink = Box::leak(Box::new(recording.clone()));
+    let sink = recording.sink();
     let mut memory = Box::new(Memory::<N, RX, TX, State>::new());
     let mut windows = Box::new(DatagramMemory::<RX, TX>::new());
     let setup = &case.scene.setup;
@@ -331,7 +336,7 @@ fn what_was_refused_is_refused_again_in_a_larger_memory() {
     const TIMERS: usize = 2;
     let _bound = Watchdog::new();
     let recording = Recording::default();
-    let sink = Box::leak(Box::new(recording.clone()));
+    let sink = recording.sink();
     let mut memory = Memory::<N, RX, TX, u32, SOURCES, TIMERS>::new();
     let world = World::recorded(&mut memory, &Setup::default(), Ticks, sink);
     let mut world = world.expect("a sound config");
@@ -387,7 +392,7 @@ fn a_datagram_socket_that_was_refused_is_refused_again() {
     let mut memory = Memory::<N, RX, TX, u32>::new();
     let session = Session::new(&mut memory, &Config::default(), Ticks);
     let mut session = session.expect("a sound config");
-    session.record_to(Box::leak(Box::new(recording.clone())));
+    session.record_to(recording.sink());
     // There are no windows: none were lent.
     assert_eq!(
         session.add_datagrams(1, 1),

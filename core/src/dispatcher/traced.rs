@@ -2,12 +2,16 @@
 
 use super::Dispatcher;
 use crate::config::Config;
-use crate::trace::{Entry, Sink};
+use crate::trace::Entry;
 use crate::unavailable::Unavailable;
 
 impl Dispatcher<'_> {
     /// Records all from now on, beginning with what the machine was made with.
-    pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn Sink + Send), config: &Config) {
+    pub(crate) fn trace_to(
+        &mut self,
+        sink: &'static mut (dyn FnMut(&Entry<'_>) + Send),
+        config: &Config,
+    ) {
         let connections = Some(self.m.admission.capacity());
         let start = Entry::Start {
             config: Config {

@@ -217,10 +217,10 @@ impl<'m, H: Handler> Session<'m, H> {
         self.visit(token, visit)
     }
 
-    /// Records everything from now on: see [`trace`](crate::trace). To be called first, before anything is added: what has
-    /// happened before is missing in a replay.
+    /// Records everything from now on: see [`trace`](crate::trace). `sink` takes each entry, and must not block. To be called
+    /// first, before anything is added: what has happened before is missing in a replay.
     #[cfg(feature = "trace")]
-    pub fn record_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
+    pub fn record_to(&mut self, sink: &'static mut (dyn FnMut(&Entry<'_>) + Send)) {
         self.machine.trace_to(sink, &self.config);
     }
 

@@ -55,12 +55,6 @@ pub enum Entry<'a> {
     End,
 }
 
-/// Takes the entries of a trace. It must not block.
-pub trait Sink {
-    /// Takes one.
-    fn take(&mut self, entry: &Entry<'_>);
-}
-
 /// A number for some bytes, the same on every machine: FNV-1a of 32 bits. To see that two runs differ; no secret.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u32 {

@@ -8,7 +8,7 @@
 //!   in memory that is part of every [`Table`](crate::Table) and [`Memory`](crate::Memory), without payload. Nothing is
 //!   translated, and no text made, before it is read: [`Dispatcher::last_inputs`](crate::Dispatcher::last_inputs),
 //!   [`Conn::last_inputs`](crate::Conn::last_inputs).
-//! - with the feature `trace`, a `Sink` that is given to `Session::record_to`: every entry, with the payload. The
+//! - with the feature `trace`, a function that is given to `Session::record_to`: every entry, with the payload. The
 //!   bytes of an entry (`encode`, `decode`) are the same on every machine.
 //!
 //! To replay a trace, its inputs are given to a session with the same configuration, handler and capacities
@@ -23,7 +23,7 @@ mod format;
 mod input;
 mod recorder;
 
-pub use entry::{Detail, Entry, Sink, hash};
+pub use entry::{Detail, Entry, hash};
 #[cfg(feature = "trace")]
 pub use format::{DecodeError, MAGIC, decode, encode};
 pub use input::{Input, RecordedInput};

@@ -1,6 +1,6 @@
 //! [`Recorder`]: the flight recorder, the last inputs in a ring.
 
-use super::entry::{Entry, Sink};
+use super::entry::Entry;
 use super::input::{Input, RecordedInput};
 use crate::time::Instant;
 use crate::token::Token;
@@ -19,7 +19,7 @@ pub(crate) struct Recorder {
     /// What puts one in, if it is on: reached by this pointer alone where it is not known, so that only then it is linked.
     push: Option<fn(&mut Self, Instant, Token, Input)>,
     /// Where the full trace goes; never with the feature `trace` off.
-    sink: Option<&'static mut (dyn Sink + Send)>,
+    sink: Option<&'static mut (dyn FnMut(&Entry<'_>) + Send)>,
     kept: [RecordedInput; RECORDED],
 }
 
@@ -74,7 +74,7 @@ impl Recorder {
         if cfg!(feature = "trace")
             && let Some(sink) = &mut self.sink
         {
-            sink.take(&entry());
+            sink(&entry());
         }
     }
 
@@ -84,7 +84,7 @@ impl Recorder {
     }
 
     #[cfg(feature = "trace")]
-    pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn Sink + Send)) {
+    pub(crate) fn trace_to(&mut self, sink: &'static mut (dyn FnMut(&Entry<'_>) + Send)) {
         self.sink = Some(sink);
     }
 

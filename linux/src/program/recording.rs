@@ -16,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
-use tidegate_core::trace::{Entry, MAGIC, Sink, encode};
+use tidegate_core::trace::{Entry, MAGIC, encode};
 
 /// Bytes that may be queued: several times those of an iteration.
 pub(crate) const WAITING: usize = 1024 * 1024;
@@ -98,7 +98,7 @@ pub(crate) fn payload(text: &str) -> Result<usize, String> {
 }
 
 /// Begins; returns the recorder for the entries.
-pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
+pub(crate) fn start(record: &Record) -> Result<Recording, Failure> {
     let no = |error: io::Error| {
         let path = &record.path;
         Failure::System(format!("cannot record to {path}: {error}"))
@@ -121,10 +121,10 @@ pub(crate) fn start(record: &Record) -> Result<Box<Recording>, Failure> {
         log::warn!("--record {path}: {error}; nothing more is recorded");
     };
     builder.spawn(writing).map_err(no)?;
-    Ok(Box::new(Recording {
+    Ok(Recording {
         payload: record.payload,
         entry: [0; HEADER + ENTRY],
-    }))
+    })
 }
 
 /// How many entries are not in the file; `None`: nothing is recorded.
@@ -182,8 +182,9 @@ fn frame<'b>(entry: &Entry<'_>, payload: usize, into: &'b mut [u8]) -> &'b [u8] 
     &into[..HEADER + length]
 }
 
-impl Sink for Recording {
-    fn take(&mut self, entry: &Entry<'_>) {
+impl Recording {
+    /// Takes an entry, and never blocks for a disk.
+    pub(crate) fn take(&mut self, entry: &Entry<'_>) {
         let mut state = QUEUE.lock();
         if state.unrecorded > 0 && matches!(state.stage, Stage::Idle | Stage::Busy) {
             let lost = Entry::Lost(state.unrecorded);

@@ -18,6 +18,7 @@ use core::time::Duration;
 use std::sync::{Barrier, OnceLock};
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
+use tidegate_core::trace::Entry;
 
 /// Stack of a thread that serves: many times what it uses.
 const STACK: usize = 256 * 1024;
@@ -194,9 +195,10 @@ fn be_another(thread: u32, orders: &Orders<'_>) -> Result<(), Failure> {
 /// Records what the server does from now on, if that was requested.
 fn record(server: &mut AnyServer, options: &Options) -> Result<(), Failure> {
     if !options.record.path.is_empty() {
-        let recording = recording::start(&options.record)?;
+        let mut recording = recording::start(&options.record)?;
+        let sink = move |entry: &Entry<'_>| recording.take(entry);
         let mut session = server.session_mut();
-        session.record_to(Box::leak(recording));
+        session.record_to(Box::leak(Box::new(sink)));
         let service = (ServiceName::ALL.iter()).find(|(_, name)| *name == options.service);
         if let Some((name, _)) = service {
             session.note(&format!("service {name}"));

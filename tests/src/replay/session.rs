@@ -97,7 +97,10 @@ pub fn replay_seen(
         format!("it has {sources} sources and {timers} free timers; in this memory: {few}")
     })?;
     session.set_datagram_memory(&mut datagrams);
-    session.record_to(Box::leak(Box::new(reel.clone())));
+    let tap = reel.clone();
+    session.record_to(Box::leak(Box::new(move |entry: &Entry<'_>| {
+        tap.take(entry)
+    })));
     let mut driver = Driver {
         session,
         reel: reel.clone(),

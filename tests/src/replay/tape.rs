@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tidegate_core::trace::{Detail, Entry, MAGIC, Sink, decode};
+use tidegate_core::trace::{Detail, Entry, MAGIC, decode};
 
 /// The entries of a trace.
 #[derive(Clone, Debug)]
@@ -239,9 +239,9 @@ impl State {
     }
 }
 
-/// What comes now is compared with what came then.
-impl Sink for Reel {
-    fn take(&mut self, entry: &Entry<'_>) {
+impl Reel {
+    /// What comes now is compared with what came then.
+    pub(super) fn take(&self, entry: &Entry<'_>) {
         let mut state = self.lock();
         if state.diverged.is_some() || state.over {
             return;

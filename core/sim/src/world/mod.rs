@@ -234,7 +234,7 @@ impl<'m, H: Handler> World<'m, H> {
         memory: &'m mut impl AnyMemory<State = H::State>,
         setup: &Setup,
         handler: H,
-        sink: &'static mut (dyn tidegate_core::trace::Sink + Send),
+        sink: &'static mut (dyn FnMut(&tidegate_core::trace::Entry<'_>) + Send),
     ) -> Result<Self, ConfigError> {
         let mut session = session_of(memory, setup, handler)?;
         session.record_to(sink);

@@ -52,7 +52,7 @@ impl<'s, H: Handler> SessionMut<'s, '_, H> {
 
     /// Records everything from now on: see [`Session::record_to`].
     #[cfg(feature = "trace")]
-    pub fn record_to(&mut self, sink: &'static mut (dyn crate::trace::Sink + Send)) {
+    pub fn record_to(&mut self, sink: &'static mut (dyn FnMut(&crate::trace::Entry<'_>) + Send)) {
         self.0.record_to(sink);
     }
 

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use tidegate_core::{
-    Backoff, Class, Config, Directions, Fault, Instant, Reason, Stats, Token, Trigger,
-    awaited, issue,
+    Backoff, Class, Completion, Config, Directions, Fault, Instant, Outcome, Reason, Stats, Token,
+    Trigger, awaited, issue,
 };
 
 #[unsafe(no_mangle)]
@@ -52,8 +52,22 @@ pub fn limits(config: &Config, class: Class) -> Option<Duration> {
 }
 
 #[unsafe(no_mangle)]
-pub fn faults(kind: Fault, code: u16) -> Fault {
-    kind(code)
+pub fn faults(fault: Fault) -> u16 {
+    fault.code()
+}
+
+#[unsafe(no_mangle)]
+pub fn completions(
+    transfer: Result<u32, Option<Fault>>,
+    requested: u32,
+    outcome: Outcome,
+) -> [Option<Outcome>; 3] {
+    [
+        Some(Completion::of_receive(transfer, requested)),
+        Some(Completion::of_send(transfer, requested)),
+        outcome.completion(),
+    ]
+    .map(|completion| completion.map(Outcome::from))
 }
 
 #[unsafe(no_mangle)]
