@@ -50,7 +50,6 @@ pub(crate) struct Slots<'t> {
 }
 
 impl Slots<'_> {
-    #[inline]
     pub(crate) fn at(&self, index: u32) -> &Slot {
         match self.connections.get(index as usize) {
             Some(slot) => slot,
@@ -58,7 +57,6 @@ impl Slots<'_> {
         }
     }
 
-    #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> &mut Slot {
         match self.connections.get_mut(index as usize) {
             Some(slot) => slot,
@@ -67,7 +65,6 @@ impl Slots<'_> {
     }
 
     #[cold]
-    #[inline(never)]
     fn other(&self, index: u32) -> &Slot {
         let place = self.others.list.get((index ^ LISTENER_BIT) as usize);
         place.map_or(&self.others.nowhere, |source| &source.slot)
@@ -84,7 +81,6 @@ impl Slots<'_> {
     }
 
     /// How many connection slots have ever been used: the indices `0..used`.
-    #[inline]
     pub(crate) fn used(&self) -> u32 {
         self.others.used
     }
@@ -103,7 +99,6 @@ impl Slots<'_> {
         self.others.used = 0;
     }
 
-    #[inline]
     pub(crate) fn reborrow(&mut self) -> Slots<'_> {
         Slots {
             connections: self.connections,
@@ -146,7 +141,6 @@ impl Others {
     }
 
     #[cold]
-    #[inline(never)]
     fn at_mut(&mut self, index: u32) -> &mut Slot {
         let place = self.list.get_mut((index ^ LISTENER_BIT) as usize);
         place.map_or(&mut self.nowhere, |source| &mut source.slot)
@@ -176,19 +170,16 @@ pub(crate) struct Records<'t> {
 }
 
 impl Records<'_> {
-    #[inline]
     pub(crate) fn at(&self, index: u32) -> &Record {
         self.list.get(index as usize).unwrap_or(&*self.nowhere)
     }
 
-    #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> &mut Record {
         self.list
             .get_mut(index as usize)
             .unwrap_or(&mut *self.nowhere)
     }
 
-    #[inline]
     pub(crate) fn reborrow(&mut self) -> Records<'_> {
         Records {
             list: self.list,

@@ -91,7 +91,6 @@ impl Dispatcher<'_> {
     }
 
     /// An unrequested completion: its token is stale, or no such operation is in flight.
-    #[cold]
     fn unasked(&mut self, token: Token, op: Op) -> Moved {
         if self.find(token).is_none() {
             self.stale(token);
@@ -320,7 +319,6 @@ impl Dispatcher<'_> {
     }
 
     /// A transfer cannot come to what an accept or a datagram does.
-    #[cold]
     fn impossible_transfer(&mut self, token: Token, op: Op) -> Moved {
         let index = token.slot();
         let direction = if op == Op::Recv {
@@ -351,7 +349,6 @@ impl Dispatcher<'_> {
 
     /// An impossible completion, for instance of more bytes than were requested: which bytes came is unknown, so the
     /// connection ends.
-    #[cold]
     pub(super) fn impossible(&mut self, index: u32, op: Op) -> Moved {
         let token = self.token(index);
         error!("impossible answer of the driver: {:?} {:?}", token, op);

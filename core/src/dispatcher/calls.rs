@@ -304,7 +304,6 @@ impl Dispatcher<'_> {
     }
 
     /// Bytes that can be queued, if what is queued may move.
-    #[inline]
     pub(crate) fn capacity_at(&self, index: u32) -> u32 {
         let slot = self.slots.at(index);
         slot.capacity(

@@ -13,12 +13,10 @@ on_demand! { Dispatcher[m.filled];
     /// The handler of the serviced source has filled the send buffer of another connection past the threshold. If it is no
     /// other's, nothing is done: a driver that completes in the midst of an iteration has the handler of one connection called
     /// while another is serviced.
-    #[cold]
     pub(super) fn fill[&mut](index: u32) = filled;
     /// The next send of a connection that was filled, if one is due and can be tried.
     pub(super) fn next_of_filled[&mut]() -> Option<Action> = send_of_filled;
     /// The send of a filled connection has completed.
-    #[cold]
     pub(super) fn note_flushed[&mut](index: u32, completion: Completion) = flushed;
 }
 

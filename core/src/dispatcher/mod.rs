@@ -135,7 +135,6 @@ impl Issued {
 
 impl Machine {
     /// Whether a new readiness set is to be requested, or a filled connection to be sent from.
-    #[inline]
     const fn is_urgent(&self) -> bool {
         self.staleness.rebuilds() | self.schedule.has_filled()
     }
@@ -259,7 +258,6 @@ impl<'t> Dispatcher<'t> {
     }
 
     /// The same for the flight recorder alone.
-    #[inline]
     pub(crate) fn keep<U: Uses>(&mut self, token: Token, input: Input) {
         if U::RECORDS {
             self.recorder.push(self.m.now, token, input);
@@ -272,7 +270,6 @@ impl<'t> Dispatcher<'t> {
     }
 
     /// The same for the full trace alone, and what comes out: a replay compares it.
-    #[inline]
     pub(crate) fn trace<'a>(&mut self, entry: impl FnOnce() -> Entry<'a>) {
         self.recorder.trace(entry);
     }
@@ -283,7 +280,6 @@ impl<'t> Dispatcher<'t> {
     }
 
     /// Whether there is a full trace.
-    #[inline]
     pub(crate) fn is_traced(&self) -> bool {
         self.recorder.is_traced()
     }
@@ -293,13 +289,11 @@ impl<'t> Dispatcher<'t> {
 impl Dispatcher<'_> {
     /// Takes in what happened. Bounded work: at most the table's listeners are touched, and an accept
     /// reads the counters of its source and its block, which costs the same whatever their limits are.
-    #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) -> Option<Notice> {
         self.take_in::<Everything>(now, event)
     }
 
     /// The same for a handler that may need less.
-    #[inline]
     pub(crate) fn take_in<U: Uses>(&mut self, now: Instant, event: Event) -> Option<Notice> {
         match event {
             Event::Ready {
@@ -396,7 +390,6 @@ impl Dispatcher<'_> {
 
     /// What comes before all sources.
     #[cold]
-    #[inline(never)]
     fn next_urgent(&mut self) -> Option<Action> {
         self.m.issued = Issued::NOTHING;
         self.next_rebuild().or_else(|| self.next_of_filled())
@@ -417,7 +410,6 @@ impl Dispatcher<'_> {
 impl Dispatcher<'_> {
     /// The operation that [`poll_output`](Self::poll_output) has returned last: of which source, and which. If it has returned none,
     /// [`Token::NONE`] and no transfer.
-    #[inline]
     pub(crate) const fn issued(&self) -> (Token, Op) {
         let Issued { token, op } = self.m.issued;
         (token, op)
@@ -440,21 +432,18 @@ impl Dispatcher<'_> {
     }
 
     /// A completion of nothing.
-    #[cold]
     pub(crate) fn count_unasked(&mut self) {
         bump(&mut self.m.stats.unasked);
     }
 
     /// Whether sources are queued, or deadlines that have passed are to be judged, so that the next poll must not
     /// sleep.
-    #[inline]
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.has_outputs() || self.m.deadlines.has_late() || self.m.stopping.is_ending()
     }
 
     /// Whether something waits that [`poll_output`](Self::poll_output) acts on.
-    #[inline]
     fn has_outputs(&self) -> bool {
         self.m.schedule.has_work() || self.m.staleness.rebuilds()
     }

@@ -8,7 +8,6 @@ use crate::token::{LISTENER_BIT, Token};
 
 on_demand! { Dispatcher[m.preferred];
     /// Schedules a source before others, if it has priority.
-    #[cold]
     pub(super) fn touch_first[&mut](index: u32) -> bool = touch_preferred;
     /// A listener that is released has nothing before others any more.
     pub(super) fn prefer_no_more[&mut](index: u32) = lose_preference;

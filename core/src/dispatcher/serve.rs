@@ -140,7 +140,6 @@ impl Dispatcher<'_> {
     }
 
     /// A message that the windows are too small for is the application's to know: with the sizes.
-    #[cold]
     fn warn_too_long(&mut self, index: u32) {
         if let Some(more) = self.m.long_warning.due(self.m.now) {
             let held = self.slots.at(index).rx.len();

@@ -54,7 +54,6 @@ impl Dispatcher<'_> {
         self.m.staleness.functions = Some(&FUNCTIONS);
     }
 
-    #[cold]
     pub(super) fn stale(&mut self, token: Token) {
         trace!("stale: {:?}", token);
         bump(&mut self.m.stats.stale);

@@ -10,7 +10,6 @@ use crate::token::{LISTENER_BIT, Token};
 use crate::trace::Entry;
 
 impl Dispatcher<'_> {
-    #[inline]
     pub(crate) fn advance_clock(&mut self, now: Instant) {
         if now > self.m.now {
             let passed = now.nanos_since(self.m.now);
@@ -20,7 +19,6 @@ impl Dispatcher<'_> {
     }
 
     /// The index of a live source, if `token` names one.
-    #[inline]
     pub(super) fn find(&self, token: Token) -> Option<u32> {
         let index = token.slot();
         self.slots.at(index).is_named(token).then_some(index)
@@ -31,7 +29,6 @@ impl Dispatcher<'_> {
     }
 
     /// The trigger of a source: what is not a connection, always level.
-    #[inline]
     pub(super) const fn trigger_of(&self, index: u32) -> Trigger {
         if index & LISTENER_BIT == 0 {
             self.m.trigger
@@ -108,7 +105,6 @@ impl Dispatcher<'_> {
     }
 
     /// There is nothing more to do in this iteration.
-    #[inline]
     pub(super) fn end_iteration(&mut self) {
         self.m.issued = Issued::NOTHING;
         self.m.schedule.end();
@@ -170,7 +166,6 @@ impl Dispatcher<'_> {
 
     /// Schedules a source that is not being serviced.
     #[cold]
-    #[inline(never)]
     pub(super) fn touch_another(&mut self, index: u32) {
         self.touch(index);
     }

@@ -13,7 +13,6 @@ use crate::unavailable::Unavailable;
 
 on_demand! { Dispatcher[m.watched];
     /// A readiness event.
-    #[cold]
     pub(super) fn watched[&mut](token: Token, directions: Directions, closing: bool) -> Option<Notice> = is_ready;
     /// The kernel would not register it.
     pub(super) fn watch_failed[&mut](index: u32, fault: Fault) -> Option<Notice> = is_not_armed;

@@ -155,7 +155,6 @@ impl Schedule {
     }
 
     /// Whether a source is queued or being serviced.
-    #[inline]
     pub(crate) const fn has_work(&self) -> bool {
         !self.fresh.is_empty() || !self.continuing.is_empty() || self.service.index().is_some()
     }
@@ -230,12 +229,10 @@ impl Schedule {
 /// The service.
 impl Schedule {
     /// The source that is being serviced.
-    #[inline]
     pub(crate) const fn serving(&self) -> Option<u32> {
         self.service.index()
     }
 
-    #[inline]
     pub(crate) const fn is_serving(&self, index: u32) -> bool {
         self.service.is_of(index)
     }
@@ -247,13 +244,11 @@ impl Schedule {
     }
 
     /// Whether the serviced source may receive, or accept: its quantum is not used up, and it does not yield.
-    #[inline]
     pub(crate) const fn may_receive(&self) -> bool {
         self.service.may_receive(self.quantum)
     }
 
     /// Whether the serviced source may send: its quantum is not used up.
-    #[inline]
     pub(crate) const fn may_send(&self) -> bool {
         self.service.may_send(self.quantum)
     }
@@ -283,7 +278,6 @@ impl Schedule {
 /// Sources whose handlers fill the send buffers of others; see [`yielding`].
 impl Schedule {
     /// Whether so many bytes in a send buffer are past the threshold.
-    #[inline]
     pub(crate) const fn is_filled(&self, end: u32) -> bool {
         end > self.yielding.threshold()
     }
@@ -302,7 +296,6 @@ impl Schedule {
     }
 
     /// Whether a send of a filled connection may be due.
-    #[inline]
     pub(crate) const fn has_filled(&self) -> bool {
         self.yielding.is_due()
     }

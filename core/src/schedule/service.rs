@@ -19,7 +19,6 @@ pub(super) struct Service {
 impl Service {
     pub(super) const NONE: Self = Self::of(NONE);
 
-    #[inline]
     pub(super) const fn of(index: u32) -> Self {
         Self {
             index,
@@ -29,7 +28,6 @@ impl Service {
         }
     }
 
-    #[inline]
     pub(super) const fn index(&self) -> Option<u32> {
         if self.index == NONE {
             None
@@ -38,17 +36,14 @@ impl Service {
         }
     }
 
-    #[inline]
     pub(super) const fn is_of(&self, index: u32) -> bool {
         self.index == index
     }
 
-    #[inline]
     pub(super) const fn may_receive(&self, quantum: u32) -> bool {
         self.received < quantum && !self.yields
     }
 
-    #[inline]
     pub(super) const fn may_send(&self, quantum: u32) -> bool {
         self.sent < quantum
     }

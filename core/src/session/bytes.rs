@@ -70,7 +70,6 @@ impl<'a> Store<'a> {
         }
     }
 
-    #[inline]
     pub(super) fn reborrow(&mut self) -> Store<'_> {
         Store {
             size: self.size,
@@ -80,13 +79,11 @@ impl<'a> Store<'a> {
     }
 
     /// The owner of the scratch buffer; an index that no connection has, if it is free.
-    #[inline]
     pub(super) const fn owner(&self) -> u32 {
         self.area.owner.0.wrapping_sub(1)
     }
 
     /// Assigns the scratch buffer to a connection whose window is empty. `left` is what its owner still needs.
-    #[inline]
     pub(super) fn take(&mut self, index: u32, left: Span) {
         if left.len > 0 {
             self.write_back(left);
@@ -95,7 +92,6 @@ impl<'a> Store<'a> {
     }
 
     /// Assigns the scratch buffer to a connection whose window is empty, if nobody has it; whether it is its own now.
-    #[inline]
     pub(super) const fn take_free(&mut self, index: u32) -> bool {
         let owner = self.owner();
         if owner == NOBODY {
@@ -106,7 +102,6 @@ impl<'a> Store<'a> {
 
     /// A connection releases the scratch buffer, if it has it: another may have taken it in the same service, and have
     /// bytes in it.
-    #[inline]
     pub(super) const fn release(&mut self, index: u32) {
         if self.owner() == index {
             self.area.owner.0 = 0;
@@ -123,7 +118,6 @@ impl<'a> Store<'a> {
     }
 
     /// The bytes of a span of a connection's window, wherever they lie.
-    #[inline]
     pub(super) fn get(&self, index: u32, span: Span) -> &[u8] {
         let all = if self.owner() == index {
             Some(&self.area.bytes)
@@ -135,7 +129,6 @@ impl<'a> Store<'a> {
     }
 
     /// The same, to be written to.
-    #[inline]
     pub(super) fn get_mut(&mut self, index: u32, span: Span) -> &mut [u8] {
         let rest = self.all_mut(index).get_mut(span.at as usize..);
         (rest.and_then(|rest| rest.get_mut(..span.len as usize))).unwrap_or(&mut [])
@@ -162,7 +155,6 @@ impl<'a> Store<'a> {
 }
 
 /// Copies as much as both have. Their lengths are equal wherever this is used; what cannot be must not panic.
-#[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;

@@ -33,14 +33,12 @@ pub struct Conn<'a> {
 /// Receiving. The bytes stay where they are until the service ends, so a slice of them outlives any call.
 impl<'a> Conn<'a> {
     /// What was received and not consumed, in order and in one piece.
-    #[inline]
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
         self.data
     }
 
     /// Drops the first `n` bytes of the data, at most all of it.
-    #[inline]
     pub fn consume(&mut self, n: usize) {
         let n = n.min(self.data.len());
         self.data = self.data.get(n..).unwrap_or(&[]);
@@ -81,7 +79,6 @@ impl Conn<'_> {
     }
 
     /// Bytes that can be queued now.
-    #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.all.machine.capacity_at(self.all.own) as usize
@@ -333,7 +330,6 @@ impl Conn<'_> {
         self.all.record(self.token, input);
     }
 
-    #[inline]
     fn trace(&mut self, call: impl FnOnce() -> (Input, Detail)) {
         let token = self.token;
         self.all.machine.trace(move || {
@@ -343,7 +339,6 @@ impl Conn<'_> {
     }
 
     /// The handler is back.
-    #[inline]
     pub(super) fn trace_return(&mut self) {
         let left = self.data.len();
         (self.all.machine).trace(move || Entry::Returned(count(left)));

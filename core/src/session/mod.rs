@@ -258,7 +258,6 @@ impl<'m, H: Handler> Session<'m, H> {
 impl<H: Handler> Session<'_, H> {
     /// Takes in what happened and notifies the handler: see [`Dispatcher::handle_event`]. At most two calls of the
     /// handler.
-    #[inline]
     pub fn handle_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Ready {
@@ -307,7 +306,6 @@ impl<H: Handler> Session<'_, H> {
     /// Takes in the completion of an action that is no transfer, as [`handle_event`](Self::handle_event) does; the completion of a
     /// transfer is dropped and counted. For a driver whose transfers all complete inline
     /// ([`poll_output`](Self::poll_output)): it does not link what takes their events.
-    #[inline(never)]
     pub fn handle_call(&mut self, now: Instant, token: Token, op: Op, outcome: &Outcome) {
         if self.machine.is_traced() {
             let outcome = *outcome;
@@ -325,7 +323,6 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Begins an iteration; see [`Dispatcher::handle_timeout`]. Fires the timers that are due, at most 64.
-    #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.machine.is_traced() {
             self.machine.advance_clock(now);
@@ -380,7 +377,6 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// What to send: the bytes of a [`Action::Send`]. Empty if the token names nothing that sends.
-    #[inline]
     #[must_use]
     pub fn send_from(&self, token: Token, from: Span) -> &[u8] {
         let index = token.slot();

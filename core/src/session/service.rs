@@ -152,7 +152,6 @@ impl<H: Handler> Session<'_, H> {
         self.machine.trace(|| Entry::Returned(0));
     }
 
-    #[inline(never)]
     pub(super) fn handler_and_connections(&mut self) -> (&mut H, Connections<'_>) {
         let all = Connections::of(
             self.machine.reborrow(),
@@ -194,7 +193,6 @@ impl<H: Handler> Session<'_, H> {
     }
 
     /// Assigns the receive scratch buffer to a connection whose window is empty, unless a receive into it is in flight.
-    #[inline]
     pub(super) fn claim(&mut self, index: u32) {
         if !self.received.take_free(index) {
             self.claim_from(self.received.owner(), index);

@@ -133,7 +133,6 @@ impl Slot {
     }
 
     /// What a connection could use now. Never stored: read off its state and its buffers.
-    #[inline]
     pub(crate) fn wanted(&self, windows: Windows) -> Directions {
         // Most, most of the time: nothing holds it back.
         if self.state == State::Open && self.send_wanted == 0 && !self.flags.has(Flags::HOLDS) {
