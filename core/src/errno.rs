@@ -321,22 +321,20 @@ mod tests {
     use super::*;
     use Fault::{Exhausted, Interrupted, Invalid, Refused, Reset, TimedOut, Unknown, Unreachable};
 
+    type Kind = fn(u16) -> Fault;
+
     /// Every number that Linux has on most machines, `EPERM` to `EHWPOISON`.
     const ALL: core::ops::RangeInclusive<u16> = 1..=133;
 
-    fn check(function: fn(Errno) -> Outcome, named: &[(fn(u16) -> Fault, &[u16])]) {
+    fn check(function: fn(Errno) -> Outcome, named: &[(Kind, &[u16])]) {
         check_of(function, &[11], named);
     }
 
     /// `drained`: those that are not failures.
-    fn check_of(
-        function: fn(Errno) -> Outcome,
-        drained: &[u16],
-        named: &[(fn(u16) -> Fault, &[u16])],
-    ) {
+    fn check_of(function: fn(Errno) -> Outcome, drained: &[u16], named: &[(Kind, &[u16])]) {
         for number in ALL {
             let expected = named.iter().find(|(_, numbers)| numbers.contains(&number));
-            let kind = expected.map_or(Unknown as fn(u16) -> Fault, |(kind, _)| *kind);
+            let kind = expected.map_or(Unknown as Kind, |(kind, _)| *kind);
             let outcome = if drained.contains(&number) {
                 Outcome::Drained(0)
             } else {
@@ -424,7 +422,7 @@ mod tests {
 
     #[test]
     fn every_number_has_its_class_on_a_datagram() {
-        let named: &[(fn(u16) -> Fault, &[u16])] = &[
+        let named: &[(Kind, &[u16])] = &[
             (Interrupted, &[4]),
             (Refused, &[2, 111]),
             (Reset, &[32, 89, 104, 107]),

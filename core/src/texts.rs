@@ -55,7 +55,8 @@ fn every_kind_of_reason_has_a_number_of_its_own() {
 
 #[test]
 fn a_fault() {
-    let texts: [(fn(u16) -> Fault, &str); 8] = [
+    type Kind = fn(u16) -> Fault;
+    let texts: [(Kind, &str); 8] = [
         (Fault::Interrupted, "interrupted"),
         (Fault::Reset, "connection reset by peer"),
         (Fault::Refused, "connection refused"),

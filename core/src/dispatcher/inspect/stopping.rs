@@ -13,9 +13,9 @@ impl Dispatcher<'_> {
     /// What was requested, how many sources wait for their last service, and how long until the time for it comes.
     pub(super) fn stop_image(&self) -> [u8; STOP] {
         let (requested, due, waiting, over) = self.stop_parts();
-        let facts = REQUESTED * u8::from(requested)
-            | ENDING * u8::from(waiting.is_some())
-            | OVER * u8::from(over);
+        let facts = (REQUESTED * u8::from(requested))
+            | (ENDING * u8::from(waiting.is_some()))
+            | (OVER * u8::from(over));
         let (fresh, continuing) = waiting.unwrap_or_default();
         let [low, high] = millis(due.map_or(0, |due| due.nanos_since(self.m.now)));
         [facts, pair(fresh, continuing), low, high]
