@@ -66,12 +66,15 @@ impl Dispatcher<'_> {
             }
             return None;
         }
-        self.next_step(index)
+        let mut action = None;
+        self.next_step(index, &mut action);
+        action
     }
 
     /// What a source needs when nothing moves: an accept, a call, the next step of its end, or a notice.
+    // Not returned, so that a transfer need not lie in memory either.
     #[inline(never)]
-    fn next_step(&mut self, index: u32) -> Option<Action> {
+    fn next_step(&mut self, index: u32, into: &mut Option<Action>) {
         self.progress(index);
         let action = match self.slots.at(index).state() {
             State::Connecting => (self.next_attempt(index)).or_else(|| self.rearm(index, true)),
@@ -96,7 +99,7 @@ impl Dispatcher<'_> {
                 Issued::NOTHING
             }
         };
-        action
+        *into = action;
     }
 
     /// Takes the steps of a state that need no completion.

@@ -343,9 +343,15 @@ impl<H: Handler> Session<'_, H> {
         }
         let output = self.machine.poll_output();
         if self.machine.is_traced() {
-            self.machine.trace(move || Entry::Output(output));
+            self.trace_output(output);
         }
         output
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trace_output(&mut self, output: Option<Action>) {
+        self.machine.trace(move || Entry::Output(output));
     }
 
     /// When to poll again; see [`Dispatcher::poll_timeout`].
