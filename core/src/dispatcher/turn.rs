@@ -164,9 +164,14 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Whether it is the source that is being serviced, which is what most services find.
+    pub(crate) const fn is_serving(&self, index: u32) -> bool {
+        self.m.schedule.is_serving(index)
+    }
+
     /// Schedules a source that is not being serviced.
     #[cold]
-    pub(super) fn touch_another(&mut self, index: u32) {
+    pub(crate) fn touch_another(&mut self, index: u32) {
         self.touch(index);
     }
 

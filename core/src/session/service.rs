@@ -228,8 +228,8 @@ impl<H: Handler> Session<'_, H> {
         if slot.consume(consumed) {
             self.received.release(index);
         }
-        if consumed > 0 {
-            self.machine.touch(index);
+        if consumed > 0 && !self.machine.is_serving(index) {
+            self.machine.touch_another(index);
         }
         let input = Input::Handled {
             consumed: u16::try_from(consumed).unwrap_or(u16::MAX),
