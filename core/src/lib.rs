@@ -174,6 +174,9 @@ extern crate std;
 //   schedule, admission, deadlines, timers                       who is next, who gets a slot, what is late, what is due
 //   dispatcher                                                   the verbs over these parts
 //   session, framing, trace                                      bytes and handlers; messages; what went in
+//
+// Hints are few, and each was measured by what a message costs (`instructions`, in `tests/src/bin`): `inline` where a function of
+// its path is too large to be inlined without; `inline(never)` and `cold` where what is rare would make it so.
 #[macro_use]
 mod log;
 mod admission;
