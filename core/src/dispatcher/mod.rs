@@ -18,6 +18,9 @@
 //! | `stop`, `stale` | the orderly end; events of what is gone |
 //! | `calls` | the application's side |
 //! | `laws`, `inspect`, `traced` | for tests, the explorer and replays |
+//!
+//! What not every program needs is linked on demand: `connect` with `pairs`, `watch`, `datagram`, `patience`, `filled`, `preferred`,
+//! `per_source`, `stop`, `stale` and the timers each declare in one place (`on_demand!`) what the others call of them.
 
 pub(crate) mod answer;
 pub(crate) mod calls;

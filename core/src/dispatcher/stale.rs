@@ -69,7 +69,8 @@ impl Dispatcher<'_> {
 
     /// The request, if it is due.
     pub(super) fn next_rebuild(&mut self) -> Option<Action> {
-        (self.m.staleness.rebuilds).then(|| self.rebuild())?
+        let rebuilds = self.m.staleness.rebuilds;
+        rebuilds.then(|| self.rebuild()).flatten()
     }
 
     fn count_stale(&mut self) {
