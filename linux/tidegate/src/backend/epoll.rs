@@ -21,7 +21,6 @@ const BUSY_BATCH: usize = 8;
 pub struct Epoll {
     set: OwnedFd,
     events: [epoll::Event; BATCH],
-    count: usize,
 }
 
 impl fmt::Debug for Epoll {
@@ -52,7 +51,6 @@ impl Epoll {
         Ok(Self {
             set: epoll::create(CreateFlags::CLOEXEC).map_err(Error::of("epoll_create1"))?,
             events: [nothing; BATCH],
-            count: 0,
         })
     }
 }
@@ -109,20 +107,19 @@ impl Backend for Epoll {
     #[inline]
     fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, Error> {
         let batch = if busy { BUSY_BATCH } else { BATCH };
-        self.count = loop {
+        loop {
             let timeout = until.map(clock::timeout);
             match epoll::wait(&self.set, &mut self.events[..batch], timeout.as_ref()) {
-                Ok(count) => break count,
+                Ok(count) => return Ok(count),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::of("epoll_wait")(errno)),
             }
-        };
-        Ok(self.count)
+        }
     }
 
     #[inline]
     fn ready(&mut self, index: usize) -> Option<Ready> {
-        let event = self.events[..self.count].get(index)?;
+        let event = self.events.get(index)?;
         let (flags, data) = (event.flags, event.data);
         let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
         Some((
