@@ -146,3 +146,10 @@ fn a_stop_closes() {
         closes_of(Settings::stopped(trigger), Rows::All);
     }
 }
+
+/// A datagram socket beside a connection: both are in one iteration of one operation, and their applications send to each other. By
+/// one trigger here; by each, with more datagrams, in the long run.
+#[test]
+fn a_datagram_socket_beside_a_connection_closes() {
+    closes_of(Settings::beside(Trigger::Edge), Rows::Known);
+}

@@ -9,13 +9,15 @@ use tidegate_core::{FullTable, Trigger};
 const HELP: &str = "\
 explore: drives the real dispatcher through every order of events that a small world allows
 
+  --world W         small, timed, outbound, stopped, datagrams or beside: what the tests close; otherwise as --connections says
   --connections N   slots of the table, 1 to 4 [1]
   --trigger T       level, edge or oneshot [level]
   --backlog N       peers that wait to be accepted; 0: nobody comes
+  --few-datagrams N come to the datagram socket and no more, 1 to 7 [any number]
   --full P          wait, refuse or evict [wait]
   --with WHAT       adds to the world, --without WHAT takes from it: crowd, spurious, stale, every-fault, probes,
                     long-waits, aborts, between, hasty, rude, racing, unix, timers (of one connection), outbound, datagrams,
-                    stop, rounds
+                    stop, shortages, rounds
   --states N        gives up at so many states
   --memory MIB      gives up when the states take so much [4096]
   --threads N       [one for each processor]
@@ -48,7 +50,8 @@ struct Asked {
 
 fn arguments() -> Result<Option<Asked>, lexopt::Error> {
     let (mut connections, mut trigger, mut full) = (1, Trigger::Level, FullTable::Wait);
-    let (mut switches, mut backlog) = (Vec::new(), None);
+    let mut world: Option<fn(Trigger) -> Settings> = None;
+    let (mut switches, mut backlog, mut few_datagrams) = (Vec::new(), None, None);
     let mut table = false;
     let mut limits = Limits {
         states: usize::MAX,
@@ -85,6 +88,29 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
             Long("with") => switches.push((parser.value()?.string()?, true)),
             Long("without") => switches.push((parser.value()?.string()?, false)),
             Long("backlog") => backlog = Some(parser.value()?.parse()?),
+            Long("few-datagrams") => {
+                few_datagrams = Some(parser.value()?.parse_with(|text| match text.parse() {
+                    Ok(number @ 1..=7) => Ok(number),
+                    _ => Err("it must be 1 to 7"),
+                })?);
+            }
+            Long("world") => {
+                let named =
+                    parser
+                        .value()?
+                        .parse_with(|text| -> Result<fn(Trigger) -> Settings, _> {
+                            match text {
+                                "small" => Ok(Settings::small),
+                                "timed" => Ok(Settings::timed),
+                                "outbound" => Ok(Settings::outbound),
+                                "stopped" => Ok(Settings::stopped),
+                                "datagrams" => Ok(Settings::datagrams),
+                                "beside" => Ok(Settings::beside),
+                                _ => Err("there is no such world"),
+                            }
+                        })?;
+                world = Some(named);
+            }
             Long("states") => limits.states = parser.value()?.parse()?,
             Long("memory") => limits.memory = parser.value()?.parse::<usize>()? << 20,
             Long("threads") => limits.threads = parser.value()?.parse()?,
@@ -96,8 +122,12 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
     }
     let mut settings = Settings {
         full,
-        ..Settings::of(connections, trigger)
+        ..world.map_or_else(
+            || Settings::of(connections, trigger),
+            |world| world(trigger),
+        )
     };
+    settings.few_datagrams = few_datagrams.or(settings.few_datagrams);
     settings.backlog = backlog.unwrap_or(settings.backlog);
     for (name, on) in switches {
         if !settings.switch(&name, on) {

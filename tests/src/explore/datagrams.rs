@@ -1,6 +1,7 @@
 //! A datagram socket: what comes and what the network replies, an application that answers, sends, waits and closes, and the
 //! driver's calls on it. It is always reported by level.
 
+use super::Settings;
 use super::choices::Choices;
 use super::driver::{by_kind, went_wrong};
 use super::steps::{Call, Step};
@@ -29,6 +30,8 @@ pub(super) struct Post {
     loaded: bool,
     /// The application waits until it is sent.
     waits: bool,
+    /// How many more come, if not any number.
+    more: u8,
 }
 
 /// What the network does.
@@ -59,13 +62,17 @@ impl Post {
         lives: false,
         loaded: false,
         waits: false,
+        more: 0,
     };
     /// One that was just added.
-    pub(super) const NEW: Self = Self {
-        open: true,
-        lives: true,
-        ..Self::NONE
-    };
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            open: true,
+            lives: true,
+            more: settings.few_datagrams.unwrap_or(0),
+            ..Self::NONE
+        }
+    }
 
     /// What still matters once the machine closes it.
     const fn closing(&self) -> Self {
@@ -102,7 +109,10 @@ impl Post {
             registered.contains(Directions::WRITE),
         ];
         [
-            number(end.received) | number(end.leaving) << 2 | u8::from(end.error.is_some()) << 4,
+            number(end.received)
+                | number(end.leaving) << 2
+                | u8::from(end.error.is_some()) << 4
+                | self.more << 5,
             (facts.iter().rev()).fold(0, |bits, fact| bits << 1 | u8::from(*fact)),
         ]
     }
@@ -114,6 +124,7 @@ impl Post {
             lives: fact(1),
             loaded: fact(2),
             waits: fact(3),
+            more: kernel >> 5,
             ..Self::NONE
         };
         post.kernel.end.received = usize::from(kernel & 3);
@@ -147,10 +158,11 @@ impl World<'_> {
         if !lives {
             return;
         }
-        if kernel.end.received < QUEUE.min(self.settings.arrive as usize) {
+        let comes = self.settings.few_datagrams.is_none() || self.post.more > 0;
+        if comes && kernel.end.received < QUEUE.min(self.settings.arrive as usize) {
             add(Step::Network(Network::Delivers));
         }
-        if kernel.end.error.is_none() {
+        if kernel.end.error.is_none() && !self.settings.shortages {
             add(Step::Network(Network::Refuses));
         }
         if self.turn && kernel.end.leaving > 0 {
@@ -172,7 +184,8 @@ impl World<'_> {
             }
         };
         // It would take the slot of a listener that is gone.
-        call(SocketCall::Add, !self.post.open && self.listener.is_open());
+        let adds = !self.post.open && self.listener.is_open();
+        call(SocketCall::Add, adds);
         let lives = lives && self.settings.between;
         call(SocketCall::Send, lives && !loaded);
         call(SocketCall::WantCapacity, lives && loaded && !waits);
@@ -188,6 +201,7 @@ impl World<'_> {
         match act {
             Network::Delivers => {
                 self.say(|| "a datagram comes".to_owned());
+                self.post.more = self.post.more.saturating_sub(1);
                 self.post.kernel.arrive();
             }
             Network::Refuses => {
@@ -208,7 +222,7 @@ impl World<'_> {
         let what = match call {
             SocketCall::Add => {
                 let added = self.core.add_datagrams();
-                self.post = Post::NEW;
+                self.post = Post::new(&self.settings);
                 // Its slot may be of a later generation until the next image.
                 match added {
                     Ok(added) if added.index() == token.index() => What::AddDatagrams,
@@ -246,6 +260,12 @@ impl World<'_> {
 
 /// The driver.
 impl World<'_> {
+    fn faults_of_datagrams(&self) -> impl Iterator<Item = Outcome> + use<> {
+        let shortage = Outcome::Failed(Fault::Exhausted(0));
+        let shortage = self.settings.shortages.then_some(shortage);
+        self.faults().chain(shortage)
+    }
+
     pub(super) fn receive_datagram(&mut self, token: Token, choices: &mut Choices) -> Lawful {
         let post = self.post;
         if !self.is_datagrams(token) || !post.lives || post.loaded {
@@ -262,8 +282,9 @@ impl World<'_> {
         let mut outcomes: heapless::Vec<Outcome, 16> = heapless::Vec::new();
         outcomes.extend([honest]);
         // Its checksum is wrong: there was input, and a receive finds none (`udp_recvmsg`).
-        outcomes.extend((honest == came).then_some(Outcome::Drained(0)));
-        outcomes.extend(self.faults().filter(|fault| *fault != honest));
+        let spoils = honest == came && !self.settings.shortages;
+        outcomes.extend(spoils.then_some(Outcome::Drained(0)));
+        outcomes.extend(self.faults_of_datagrams().filter(|fault| *fault != honest));
         if self.settings.every_fault {
             outcomes.extend([Outcome::Complete(1), Outcome::Accepted(None)]);
         }
@@ -294,7 +315,7 @@ impl World<'_> {
         let honest = by_kind(after.send(1));
         let mut outcomes: heapless::Vec<Outcome, 16> = heapless::Vec::new();
         outcomes.extend([honest]);
-        outcomes.extend(self.faults().filter(|fault| *fault != honest));
+        outcomes.extend(self.faults_of_datagrams().filter(|fault| *fault != honest));
         if self.settings.every_fault {
             outcomes.extend([Outcome::Accepted(None)]);
         }
@@ -366,11 +387,12 @@ impl World<'_> {
         let mut reactions: heapless::Vec<Reaction, 8> = heapless::Vec::new();
         let Post { lives, loaded, .. } = self.post;
         let sends: &[Reaction] = match lives && !loaded {
+            true if self.settings.shortages => &[Reaction::Sends, Reaction::Nothing],
             true => &[Reaction::Sends, Reaction::Nothing, Reaction::SendsTwo],
             false => &[Reaction::Nothing],
         };
         reactions.extend(sends.iter().copied());
-        reactions.extend(lives.then_some(Reaction::Closes));
+        reactions.extend((lives && !self.settings.shortages).then_some(Reaction::Closes));
         for at in self.places() {
             let open = self.sockets[at].told && self.core.spare_capacity(self.token(at)).len > 0;
             reactions.extend(open.then_some(Reaction::SendsTo(at)));
@@ -404,7 +426,11 @@ impl World<'_> {
         }
         self.post.kernel.arm(now, trigger);
         let faults = [None, Some(Fault::Exhausted(0)), Some(Fault::Invalid(0))];
-        let most = if now.is_empty() { 1 } else { faults.len() };
+        let most = match (now.is_empty(), self.settings.shortages) {
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => 3,
+        };
         match self.one_of(&faults[..most], choices) {
             None => Ok(()),
             Some(fault) => {

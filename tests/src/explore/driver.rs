@@ -277,7 +277,7 @@ impl World<'_> {
         let faults = [None, Some(Fault::Exhausted(0)), Some(Fault::Invalid(0))];
         // A listener to which nobody comes is no part of the world.
         let alone = token.is_listener() && self.settings.backlog == 0;
-        let what = if now.is_empty() || alone {
+        let what = if now.is_empty() || alone || self.settings.shortages {
             &faults[..1]
         } else {
             &faults
@@ -298,7 +298,9 @@ impl World<'_> {
         }
         let mut after = socket.kernel;
         let honest = by_kind(after.shut_down());
-        let outcome = self.one_of(&[honest, Outcome::Failed(Fault::Reset(0))], choices);
+        let outcomes = [honest, Outcome::Failed(Fault::Reset(0))];
+        let most = if self.settings.shortages { 1 } else { 2 };
+        let outcome = self.one_of(&outcomes[..most], choices);
         let done = outcome == Outcome::Complete(0);
         let at = place(token);
         if done {
@@ -381,6 +383,7 @@ impl World<'_> {
         } else {
             DIFFERENT
         };
+        let most = if self.settings.shortages { 0 } else { most };
         FAULTS.into_iter().take(most).map(Outcome::Failed)
     }
 

@@ -85,10 +85,16 @@ pub struct Settings {
     pub timers: bool,
     /// The application asks for connections, too.
     pub outbound: bool,
-    /// The application has a datagram socket, too, and iterations are twice as long.
+    /// The application has a datagram socket, too, and iterations are twice as long unless there are [`shortages`](Self::shortages) only.
     pub datagrams: bool,
     /// The application stops at some time.
     pub stop: bool,
+    /// Only the datagram socket meets faults, and only shortages: no network has an error for a datagram or spoils one, and
+    /// its application sends one at a time and does not close it.
+    pub shortages: bool,
+    /// How many datagrams come to a socket, at most 7; `None`: any number. What it learns of how many come together has a bound by
+    /// that.
+    pub few_datagrams: Option<u8>,
     /// A wait and the iteration after it are one step, in which at most one operation fails; all that is ready is
     /// reported, in any order.
     pub rounds: bool,
@@ -120,6 +126,8 @@ impl Settings {
         outbound: false,
         datagrams: false,
         stop: false,
+        shortages: false,
+        few_datagrams: None,
         rounds: false,
     };
 
@@ -219,6 +227,19 @@ impl Settings {
         }
     }
 
+    /// A world of a datagram socket beside a connection: both are in iterations of one operation, want memory and slots, and
+    /// their applications send to each other. What each may do alone is tried alone.
+    #[must_use]
+    pub fn beside(trigger: Trigger) -> Self {
+        Self {
+            connections: 1,
+            datagrams: true,
+            shortages: true,
+            few_datagrams: Some(1),
+            ..Self::of(2, trigger)
+        }
+    }
+
     /// Switches what has this name on or off; whether there is such a thing.
     pub fn switch(&mut self, name: &str, on: bool) -> bool {
         let switch = match name {
@@ -238,6 +259,7 @@ impl Settings {
             "outbound" => &mut self.outbound,
             "datagrams" => &mut self.datagrams,
             "stop" => &mut self.stop,
+            "shortages" => &mut self.shortages,
             "rounds" => &mut self.rounds,
             _ => return false,
         };

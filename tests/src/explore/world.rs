@@ -57,8 +57,12 @@ pub(super) fn table() -> Box<Table<CONNECTIONS>> {
 fn config(settings: &Settings) -> Config {
     let one = Some(Duration::from_millis(LENGTH));
     let two = Some(Duration::from_millis(2 * LENGTH));
-    // Two datagrams for one event are of one iteration.
-    let operations = if settings.datagrams { 2 } else { 1 };
+    // Two datagrams for one event are of one iteration. With a connection there is enough to see in one operation.
+    let operations = if settings.datagrams && !settings.shortages {
+        2
+    } else {
+        1
+    };
     Config {
         connections: Some(settings.connections),
         trigger: settings.trigger,
@@ -101,7 +105,7 @@ impl<'t> World<'t> {
             core,
             sockets: [Socket::NONE; CONNECTIONS],
             post: if settings.datagrams {
-                Post::NEW
+                Post::new(&settings)
             } else {
                 Post::NONE
             },
