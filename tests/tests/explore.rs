@@ -106,7 +106,7 @@ fn images_hold_all_that_matters() {
     for trigger in TRIGGERS {
         let tried = images_hold_all(Settings::small(trigger), LIMITS, 97);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
-        let tried = images_hold_all(Settings::stopped(trigger), LIMITS, 499);
+        let tried = images_hold_all(Settings::stopped(trigger), LIMITS, 199);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
         let tried = images_hold_all(Settings::outbound(trigger), LIMITS, 499);
         assert!(tried.unwrap_or_else(|way| panic!("{trigger:?}: {way}")) > 10_000);
