@@ -7,7 +7,7 @@
 //! where they are switched on, a timer of the application's (`timers`), connections that it asks for (`outbound`), a datagram
 //! socket that comes and goes (`datagrams`), and the orderly end (`stops`). A state is the
 //! [image](tidegate_core::inspect::Image) of the dispatcher and those bits; states that differ only in the names of
-//! connections are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
+//! connections, or in what has no bearing on what comes next (`matter`), are one. The search is breadth first, so what it finds broken is shown by one of the shortest ways
 //! there.
 //!
 //! In each state the laws are checked: those that the dispatcher can check by itself, and those that need the kernel's
@@ -16,7 +16,7 @@
 //! rest: no connection is left, and a few deadlines have passed ([`Report::patience`]). If only the driver acts, events
 //! come to an end: nothing spins.
 //!
-//! Not in this world: completions that come later, halves that are shut down, limits
+//! Not in this world: completions that come later, a stop without a deadline, halves that are shut down, limits
 //! for each source, several listeners, deadlines that are switched off, generations that are used up.
 //!
 #![doc = include_str!("states.md")]

@@ -11,6 +11,7 @@
 //! - which fault it was that closed a connection, and all else about it once it is being closed but for what is in flight
 //!   and registered; what was received and left by an application that has finished;
 //! - which of the free slots is which;
+//! - how many fresh sources have gone in a row, where one is a row and none continues: `Schedule::progress` says why;
 //! - the inside of a free list or a queue: a source has its position in it. So the connections of an image may be put
 //!   into any order: they change names, and nothing else.
 //!
