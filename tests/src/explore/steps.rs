@@ -437,7 +437,7 @@ impl World<'_> {
         if self.has_to_stop() {
             // Whatever else is due.
             self.saw_stop(before, What::StopDeadline);
-            return self.alarms(choices);
+            return self.timers_due(choices);
         }
         let after = self.states();
         for (at, deadline) in deadlines.into_iter().enumerate() {
@@ -448,7 +448,7 @@ impl World<'_> {
                 return Err(format!("#{at} changes without a deadline"));
             }
         }
-        self.alarms(choices)
+        self.timers_due(choices)
     }
 
     /// The same stale event in as many iterations as it takes.

@@ -49,13 +49,13 @@ impl World<'_> {
     }
 
     /// The timers that are due fire, before anything else of the iteration: each once, and no other.
-    pub(super) fn alarms(&mut self, choices: &mut Choices) -> Lawful {
+    pub(super) fn timers_due(&mut self, choices: &mut Choices) -> Lawful {
         let token = self.token(0);
         let closing = self.is_closing(0) || !self.sockets[0].told;
         let mut due = self.timer.filter(|due| *due <= self.now && !closing);
-        while let Some(alarm) = self.core.poll_timer() {
-            if alarm != Notice::Timer(token) || due.take().is_none() {
-                return Err(format!("{alarm:?} fires, set is {:?}", self.timer));
+        while let Some(notice) = self.core.poll_timer() {
+            if notice != Notice::Timer(token) || due.take().is_none() {
+                return Err(format!("{notice:?} fires, set is {:?}", self.timer));
             }
             self.say(|| format!("the timer of {token:?} fires"));
             self.timer = None;
