@@ -21,9 +21,10 @@
 //!
 //! An attempt that would block takes its direction out of `ready`, a readiness event puts it back, and arming is needed
 //! when `awaited ⊄ armed`. Backpressure, a full table, a paused reader, an empty send queue are all just an empty
-//! `wanted`. Level, edge and one-shot differ only in what is armed ([`Trigger::rearm`]); a completion driver is one for
-//! which everything is always ready: nothing is ever awaited, so it never sees an [`Action::Arm`]. Such a driver
-//! reports a listener as ready after each accept: the machine issues one accept or a few for each event.
+//! `wanted`. Level, edge and one-shot differ in what is armed ([`Trigger::rearm`]), and in what a short transfer or a hang-up
+//! proves; a completion driver is one for which everything is always ready: nothing is ever awaited, so it never sees an
+//! [`Action::Arm`]. Such a driver reports a listener as ready after each accept: the machine issues one accept or a few for
+//! each event.
 //!
 //! # The loop
 //!
@@ -145,7 +146,7 @@
 //! another try is the application's decision; [`Backoff`] computes it.
 //!
 //! Two connections work together with [`Conn::with`], [`Conn::want_capacity`], [`Conn::pause`] and [`Conn::shut_down`]: the
-//! example `relay` of the Linux library is a page of it.
+//! example `relay` (`linux/examples`) is a page of it.
 //!
 //! # Logging
 //!

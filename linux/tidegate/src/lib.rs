@@ -89,7 +89,8 @@
 //! - `libc-auxv`: the auxiliary vector from libc, so that valgrind can run it.
 //! - `cobs`: framing with COBS.
 //! - `embedded-io`: the traits of that crate for a connection.
-//! - `log`, `defmt`: where the core logs to.
+//! - `trace`: everything that goes in and comes out, to be recorded and replayed (`Server::record_to`).
+//! - `log`, `defmt`: where the core logs to; with both, `defmt`.
 //!
 //! [`AsFd`]: rustix::fd::AsFd
 #![no_std]

@@ -74,7 +74,7 @@ impl<
     const SENDERS: usize,
 > Memory<N, RX, TX, S, SOURCES, TIMERS, STREAMS, LINES, DESTINATIONS, SENDERS>
 {
-    /// Bytes that it takes: about `N × (RX + TX + 164 + size_of::<S>())`, and one window of each kind.
+    /// Bytes that it takes: about `N × (RX + TX + 172 + size_of::<S>())`, and one window of each kind.
     pub const SIZE: usize = size_of::<Self>();
 
     /// Bytes of it for the tables of connections and listeners, and the machine itself.

@@ -1,4 +1,4 @@
-//! [`Server`]: one round of the loop, and the loop.
+//! [`Server`]: one iteration of the loop, and the loop.
 
 mod datagrams;
 mod outbound;
@@ -194,7 +194,7 @@ impl<'m, H: Handler, B: Backend> Server<'m, H, B> {
         Ok(())
     }
 
-    /// One round: waits for something to happen, at most `longest`, and acts on it, for a bounded time. It may wait shorter,
+    /// One iteration: waits for something to happen, at most `longest`, and acts on it, for a bounded time. It may wait shorter,
     /// and not at all while [`Config::spin`] wants it so. For embedding: call it whenever the descriptor ([`AsFd`]) is
     /// readable or [`next`](Self::next) has come.
     ///
