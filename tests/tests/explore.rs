@@ -113,8 +113,8 @@ fn images_hold_all_that_matters() {
     }
 }
 
-/// What a state of these worlds leaves out on top of that has no bearing on what comes next, either: of one connection in every state,
-/// of two in some of those that are reached first.
+/// What a state of these worlds leaves out on top of that has no bearing on what comes next, either: of the world of one connection in
+/// every state, of the others in some of those that are reached first.
 #[test]
 fn what_is_left_out_does_not_matter() {
     for trigger in TRIGGERS {
@@ -128,7 +128,15 @@ fn what_is_left_out_does_not_matter() {
             states: 10_000,
             ..LIMITS
         };
-        for (settings, limits, every) in [(one, LIMITS, 1), (small, first, 7), (two, first, 7)] {
+        let sampled = [
+            small,
+            two,
+            Settings::timed(trigger),
+            Settings::stopped(trigger),
+            Settings::beside(trigger),
+        ];
+        let sampled = sampled.map(|settings| (settings, first, 7));
+        for (settings, limits, every) in [(one, LIMITS, 1)].into_iter().chain(sampled) {
             let compared = leaves_out_nothing_that_matters(settings, limits, every);
             let compared = compared.unwrap_or_else(|why| panic!("{settings:?}: {why}"));
             assert!(compared > 10_000, "{settings:?}: {compared}");

@@ -60,9 +60,11 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
         progress: false,
     };
     let mut parser = lexopt::Parser::from_env();
+    let mut counted = false;
     while let Some(argument) = parser.next()? {
         match argument {
             Long("connections") => {
+                counted = true;
                 connections = parser.value()?.parse_with(|text| match text.parse() {
                     Ok(number @ 1..=4) => Ok(number),
                     _ => Err("it must be 1 to 4"),
@@ -119,6 +121,9 @@ fn arguments() -> Result<Option<Asked>, lexopt::Error> {
             Long("help") => return Ok(None),
             Long(_) | Short(_) | Value(_) => return Err(argument.unexpected()),
         }
+    }
+    if counted && world.is_some() {
+        return Err("--world has its number of connections: leave --connections out".into());
     }
     let mut settings = Settings {
         full,

@@ -2,9 +2,10 @@
 //! states that differ in nothing else are one. The argument for each is where it is left out.
 //!
 //! It is checked, too: `what_is_left_out_does_not_matter` (`tests/tests/explore.rs`) explores worlds whose states keep all of it,
-//! and takes every step from each state as it is and as it is without. Both must allow the same steps and lead to the same: then the
-//! two spaces are bisimilar, and what the smaller one never breaks the larger one does not break. Leave nothing out here that this
-//! test does not see.
+//! and takes every step from each state as it is and as it is without. Both must keep or break the same laws, allow the same steps and
+//! lead to the same: then the two spaces are bisimilar, and what the smaller one never breaks the larger one does not break. Leave
+//! nothing out here that this test does not see. One thing is left out before, and so not seen by it: which directions one is
+//! registered for that is being closed (`forget_armed`, `Socket::closing`).
 
 use super::socket::Socket;
 use super::world::World;

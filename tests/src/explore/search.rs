@@ -99,8 +99,8 @@ pub fn images_hold_all(settings: Settings, limits: Limits, every: usize) -> Resu
 }
 
 /// Whether what a state leaves out for the sake of its world has no bearing on what comes next: from each `every`th state of the
-/// space in which nothing is left out, every step is also open without it, and leads to the same. If each is tried, the two spaces
-/// are bisimilar. Returns how many steps were compared.
+/// space in which nothing is left out, every step is also open without it, and leads to the same, and the same laws hold. If each is
+/// tried, the two spaces are bisimilar. Returns how many steps were compared.
 ///
 /// # Errors
 ///
@@ -124,6 +124,17 @@ pub fn leaves_out_nothing_that_matters(
         world.unpack(&whole);
         world.keeps_all = false;
         world.pack_in_place(&mut less);
+        for rests in [false, true] {
+            let mut broken = [None, None];
+            for (state, broken) in [&whole, &less].iter().zip(&mut broken) {
+                world.unpack(state);
+                let laws = world.core.check_laws().map_err(|broken| broken.to_string());
+                *broken = laws.and_then(|()| world.check(rests)).err();
+            }
+            if broken[0].is_some() != broken[1].is_some() {
+                return Err(format!("state {place}, {broken:?}:\n{whole:?}\n{less:?}"));
+            }
+        }
         let (mut choices, mut also) = (Choices::FIRST, Choices::FIRST);
         loop {
             world.unpack(&whole);
