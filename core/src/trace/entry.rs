@@ -58,12 +58,10 @@ pub enum Entry<'a> {
 /// A number for some bytes, the same on every machine: FNV-1a of 32 bits. To see that two runs differ; no secret.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(EMPTY_HASH, |hash, byte| {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
 }
-
-const EMPTY_HASH: u32 = 0x811c_9dc5;
 
 impl<'a> Entry<'a> {
     /// An event with all the bytes that were received.
@@ -73,7 +71,7 @@ impl<'a> Entry<'a> {
             event,
             kept: received,
             cut: 0,
-            hash: EMPTY_HASH,
+            hash: 0,
         }
     }
 }

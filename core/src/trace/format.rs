@@ -29,6 +29,7 @@ pub fn encode<'b>(entry: &Entry<'_>, payload: usize, into: &'b mut [u8]) -> Opti
         ..
     } = &mut entry
         && let Some((first, rest)) = kept.split_at_checked(payload)
+        && !rest.is_empty()
     {
         (*kept, *cut, *of_cut) = (first, count(rest.len()), hash(rest));
     }

@@ -101,7 +101,8 @@ pub enum Input {
 }
 
 impl Input {
-    /// What of an operation's completion fits.
+    /// What of an operation's completion fits. Which kind of success it was goes by the operation: a driver that has mixed them up is
+    /// named by the line that the core logs about an impossible completion.
     #[must_use]
     pub const fn done(op: Op, outcome: &Outcome) -> Self {
         match *outcome {
