@@ -4,7 +4,7 @@
 use crate::time::Instant;
 
 /// One line. With both features `defmt` has it: features only add, so one crate's wish must not break another's.
-macro_rules! line {
+macro_rules! log_line {
     ($level:ident, $text:literal $(, $value:expr)*) => {{
         #[cfg(feature = "defmt")]
         ::defmt::$level!($text $(, $value)*);
@@ -19,27 +19,27 @@ macro_rules! line {
 
 /// The library must give something up.
 macro_rules! error {
-    ($($line:tt)*) => { line!(error, $($line)*) };
+    ($($line:tt)*) => { log_line!(error, $($line)*) };
 }
 
 /// A limit was met.
 macro_rules! warn {
-    ($($line:tt)*) => { line!(warn, $($line)*) };
+    ($($line:tt)*) => { log_line!(warn, $($line)*) };
 }
 
 /// Lifecycle.
 macro_rules! info {
-    ($($line:tt)*) => { line!(info, $($line)*) };
+    ($($line:tt)*) => { log_line!(info, $($line)*) };
 }
 
 /// Each connection.
 macro_rules! debug {
-    ($($line:tt)*) => { line!(debug, $($line)*) };
+    ($($line:tt)*) => { log_line!(debug, $($line)*) };
 }
 
 /// Each output.
 macro_rules! trace {
-    ($($line:tt)*) => { line!(trace, $($line)*) };
+    ($($line:tt)*) => { log_line!(trace, $($line)*) };
 }
 
 /// The shortest time between two warnings of a kind, in nanoseconds.

@@ -136,3 +136,8 @@ pub use small::{escape, token};
 #[cfg(all(doctest, feature = "replay"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The code in the README of the library's package is compiled.
+#[cfg(all(doctest, feature = "replay"))]
+#[doc = include_str!("../../linux/tidegate/README.md")]
+struct ReadmeOfLibrary;

@@ -13,7 +13,8 @@ use tests::process::{Program, example};
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     let root = root.expect("a workspace");
-    let folders = [root.to_owned(), root.join("docs")];
+    let folders = ["", "docs", "linux/tidegate", "core", "core/sim"];
+    let folders = folders.map(|folder| root.join(folder));
     let files = folders
         .iter()
         .flat_map(|folder| fs::read_dir(folder).expect("a folder"));

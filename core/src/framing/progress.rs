@@ -7,7 +7,7 @@ use super::length::Skip;
 /// What the decoders of this module remember of an incomplete message: (part of) the state of each connection, in 16
 /// bytes. The default is the start of a message.
 ///
-/// It belongs to one decoder: another takes it for the start of a message.
+/// It belongs to one decoder: set it to the default before another uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Progress(Kept);
 

@@ -90,7 +90,7 @@
 //! - `cobs`: framing with COBS.
 //! - `embedded-io`: the traits of that crate for a connection.
 //! - `trace`: everything that goes in and comes out, to be recorded and replayed (`Server::record_to`).
-//! - `log`, `defmt`: where the core logs to; with both, `defmt`.
+//! - `log`, `defmt`: where the core logs to; with both, `defmt`. Without either, the default, it logs nothing.
 //!
 //! [`AsFd`]: rustix::fd::AsFd
 #![no_std]
