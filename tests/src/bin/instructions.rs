@@ -1,7 +1,8 @@
 //! User-space instructions of an echoed message of 64 bytes, counted by callgrind: `cargo run -p tests --profile profiling
 //! --features libc-auxv --bin instructions`. Needs valgrind. `.ci/proofs` runs it with `--check`, which fails past the bounds.
 //!
-//! Each figure is the difference of two runs of different length over 16 connections, so that start and end cancel out.
+//! Each figure is the difference of two runs of different length over 16 connections, so that start and end cancel out; it is the least
+//! of three, since how many events come in one wait hangs on what else the machine does.
 //! Counted are `linux/examples/first.rs` in both triggers, in a table with free slots and in a full one under each policy, and the
 //! program's echo service.
 
@@ -15,11 +16,10 @@ use std::{env, fs};
 use tests::server::Echo;
 use tidegate::{Config, FullTable, Listen, Memory, Server, Trigger};
 
-/// Instructions of a message, at most: a little more than was measured (on a busy machine fewer events come in one wait, each of
-/// which costs more then), so that it does not rise unseen. The aim is 650.
-const BOUND: u64 = 1_200;
+/// Instructions of a message, at most: a little more than was measured, so that it does not rise unseen. The aim is 650.
+const BOUND: u64 = 1_150;
 /// The same under a policy that evicts: which connection has been idle longest is kept to the moment.
-const EVICTING_BOUND: u64 = 1_650;
+const EVICTING_BOUND: u64 = 1_550;
 /// What the program's echo service may cost more, in percent: 9 to 11 were seen on a machine that does nothing else.
 const SERVICE: u64 = 12;
 /// Connections that each have one message under way.
@@ -139,8 +139,15 @@ fn report(check: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Instructions of a message: the difference of two runs.
+/// Instructions of a message: the least of three measurements.
 fn cost(program: &PathBuf, arguments: &[&str]) -> Result<u64, String> {
+    (0..3).try_fold(u64::MAX, |least, _| {
+        Ok(least.min(measured(program, arguments)?))
+    })
+}
+
+/// The difference of two runs.
+fn measured(program: &PathBuf, arguments: &[&str]) -> Result<u64, String> {
     let [short, long] = ROUNDS;
     let counted = [
         counted(program, arguments, short)?,

@@ -3,6 +3,7 @@
 use super::entries::Entries;
 use super::{Accepted, Backend, Epoll, Kind, Poll, Ready, Select, Spin, Uring, sealed};
 use crate::error::Error;
+use crate::socket;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use tidegate_core::{Completion, Directions, Event, Instant, Outcome, Token, Trigger};
@@ -135,7 +136,13 @@ impl Backend for AnyBackend<'_> {
 
     #[inline]
     fn receive(&mut self, token: Token, socket: BorrowedFd<'_>, into: &mut [u8]) -> Completion {
-        each!(self, backend => backend.receive(token, socket, into))
+        match self {
+            Self::Uring(uring) => uring.receive(token, socket, into),
+            // None of them has a receive of its own, nor a send.
+            Self::Epoll(_) | Self::Poll(_) | Self::Select(_) | Self::Spin(_) => {
+                socket::complete_receive(socket, into)
+            }
+        }
     }
 
     fn failure(&mut self, token: Token, socket: BorrowedFd<'_>) -> Option<Outcome> {
@@ -149,8 +156,13 @@ impl Backend for AnyBackend<'_> {
         socket: BorrowedFd<'_>,
         from: &[u8],
     ) -> Option<Completion> {
-        // SAFETY: the caller's promise.
-        each!(self, backend => unsafe { backend.send(token, socket, from) })
+        match self {
+            // SAFETY: the caller's promise.
+            Self::Uring(uring) => unsafe { uring.send(token, socket, from) },
+            Self::Epoll(_) | Self::Poll(_) | Self::Select(_) | Self::Spin(_) => {
+                Some(socket::complete_send(socket, from))
+            }
+        }
     }
 
     fn accept(&mut self, from: BorrowedFd<'_>) -> Accepted {
