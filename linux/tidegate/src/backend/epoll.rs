@@ -21,6 +21,8 @@ const BUSY_BATCH: usize = 8;
 pub struct Epoll {
     set: OwnedFd,
     events: [epoll::Event; BATCH],
+    /// How many of them the last poll has filled in.
+    count: usize,
 }
 
 impl fmt::Debug for Epoll {
@@ -51,6 +53,7 @@ impl Epoll {
         Ok(Self {
             set: epoll::create(CreateFlags::CLOEXEC).map_err(Error::of("epoll_create1"))?,
             events: [nothing; BATCH],
+            count: 0,
         })
     }
 }
@@ -107,19 +110,20 @@ impl Backend for Epoll {
     #[inline]
     fn wait(&mut self, until: Option<Instant>, busy: bool) -> Result<usize, Error> {
         let batch = if busy { BUSY_BATCH } else { BATCH };
-        loop {
+        self.count = loop {
             let timeout = until.map(clock::timeout);
             match epoll::wait(&self.set, &mut self.events[..batch], timeout.as_ref()) {
-                Ok(count) => return Ok(count),
+                Ok(count) => break count,
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::of("epoll_wait")(errno)),
             }
-        }
+        };
+        Ok(self.count)
     }
 
     #[inline]
     fn ready(&mut self, index: usize) -> Option<Ready> {
-        let event = self.events.get(index)?;
+        let event = self.events.get(index).filter(|_| index < self.count)?;
         let (flags, data) = (event.flags, event.data);
         let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
         Some((

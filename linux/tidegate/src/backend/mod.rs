@@ -202,7 +202,7 @@ pub trait Backend: fmt::Debug + sealed::Sealed {
     }
 
     /// What this entry of the last wait reports as ready, where that is known without a system call, and by itself: it is
-    /// what comes most, and small. `index`: less than the wait returned.
+    /// what comes most, and small.
     #[inline]
     fn ready(&mut self, _index: usize) -> Option<Ready> {
         None
