@@ -291,9 +291,9 @@ impl World<'_> {
 
     fn shutdown(&mut self, token: Token, choices: &mut Choices) -> Lawful {
         let socket = self.socket(token)?;
-        // A stop finishes what has its reply.
-        let asked = socket.asked_to_finish || self.stop.is_some();
-        if socket.shut || !asked {
+        // A stop finishes what has its reply, and half-closes nothing.
+        let to_stop = self.stop.is_some() && self.is(place(token), "Finishing");
+        if socket.shut || !(socket.asked_to_finish || to_stop) {
             return Err(format!("an unrequested FIN: {socket:?}"));
         }
         let mut after = socket.kernel;
